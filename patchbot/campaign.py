@@ -1,0 +1,94 @@
+"""What a campaign is to the engine: an ordered list of steps, each a codemod with a message and a way to split it.
+
+The engine knows no campaign by name. A campaign is a module `patchbot/campaigns/<name>/__init__.py` with one
+function, `campaign(config) -> Campaign`; it imports the engine, never the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .anchors import Report
+from .config import CampaignConfig
+from .model import Edit
+from .tree import Tree
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a codemod sees: `tree` is the text its edits refer to, `base` the untouched revision, `steps` what is on."""
+
+    tree: Tree
+    base: Tree
+    config: CampaignConfig
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a codemod yields: edits, the outcome of each anchor it looked for, and remarks on what it left out and why."""
+
+    edits: tuple[Edit, ...]
+    reports: tuple[Report, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+#: From the edits of a step to the function that gives each edit's split key; "" makes one patch of the step.
+Splitter = Callable[[Context, Sequence[Edit]], Callable[[Edit], str]]
+
+
+def whole(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
+    """Make one patch of a step."""
+    return lambda edit: ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One logical step of a series.
+
+    `template` is the commit message, a file in templates/<campaign>/. `words` gives the variables of that template
+    for one patch: (context of the step, split key, the patch's edits). An optional step is on only when asked for.
+    """
+
+    name: str
+    doc: str
+    codemod: Callable[[Context], Change]
+    template: str
+    split: Splitter = whole
+    words: Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]] = lambda context, key, edits: {}
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Every site of a campaign in a tree and its fate, for `scan` and for what the cover letter counts.
+
+    `document` is the JSON of CLI.md without schema and kernel; `refused` are one-line texts that stop generate.
+    `sites` maps a stable site name to (fate, file:line), so that two bases can be compared.
+    """
+
+    document: Mapping[str, Any]
+    refused: tuple[str, ...]
+    warnings: tuple[str, ...]
+    sites: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign: steps in order, the inventory, whose tree a patch is for, and what to compile when a header changes.
+
+    `target_of(tree, paths)` names the tree in a subject's brackets that owns these files; `witnesses(tree)` are the
+    .c files that see the effect of a header change; `cover` is the cover letter's template; `prose` gives its variables.
+    """
+
+    name: str
+    doc: str
+    steps: tuple[Step, ...]
+    audit: Callable[[Tree, CampaignConfig], Audit]
+    target_of: Callable[[Tree, CampaignConfig, Sequence[str]], str]
+    witnesses: Callable[[Tree], Sequence[str]]
+    cover: str = "cover-letter.txt.j2"
+    prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}
+    options: Sequence[str] = field(default=())

@@ -1,0 +1,196 @@
+"""patchbot.toml as frozen dataclasses.
+
+The project's own patchbot.toml is the default; the user's file overrides it key by key. A key that patchbot does
+not know is an error that lists the known ones: a misspelt option that is silently ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+from .model import Identity
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Accept up to `max` findings of one type, from one check, in one step's patches, in one path, for a stated reason."""
+
+    check: str
+    type: str
+    step: str
+    path: str
+    max: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class CampaignConfig:
+    """One [campaigns.<name>] table; `options` holds the keys that only the campaign knows."""
+
+    name: str
+    target: str = ""
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChecksConfig:
+    """The [checks] table: which checks run in which order, extra folders of checks, options by check, waivers."""
+
+    run: tuple[str, ...] = ()
+    path: tuple[Path, ...] = ()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of patchbot.toml; `file` is the user's file, None if only the defaults hold."""
+
+    file: Path | None
+    kernel_path: Path | None
+    kernel_base: str | None
+    author: Identity | None
+    campaigns: Mapping[str, CampaignConfig]
+    checks: ChecksConfig
+
+    def campaign(self, name: str | None) -> CampaignConfig:
+        """Return a campaign's table; without a name the only one there is."""
+        if name is None:
+            if len(self.campaigns) == 1:
+                return next(iter(self.campaigns.values()))
+            raise ConfigError(f"which campaign? patchbot.toml has {listed(self.campaigns)}")
+        if name not in self.campaigns:
+            raise ConfigError(f"no campaign {name!r} in patchbot.toml; it has {listed(self.campaigns)}")
+        return self.campaigns[name]
+
+
+def load(file: Path | None, defaults: Path) -> Config:
+    """Read the defaults and, if there is one, the user's file over them; raise ConfigError with file and key."""
+    merged = read_toml(defaults)
+    if file is not None:
+        merged = merge(merged, read_toml(file))
+    return build(merged, file, (file or defaults).parent)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a TOML file's content."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `low` with the keys of `high` over it, tables key by key; everything else is replaced whole."""
+    out = dict(low)
+    for key, value in high.items():
+        old = out.get(key)
+        out[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
+def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
+    """Return the Config of a parsed file; `folder` is what relative paths are relative to."""
+    where = str(file or "patchbot.toml")
+    known(where, "", data, ("kernel", "author", "campaigns", "checks"))
+    kernel = table(where, "kernel", data.get("kernel", {}))
+    known(where, "kernel", kernel, ("path", "base"))
+    author = table(where, "author", data.get("author", {}))
+    known(where, "author", author, ("name", "email"))
+    if author and not (text(where, "author.name", author.get("name")) and text(where, "author.email", author.get("email"))):
+        raise ConfigError(f"{where}: [author] needs both name and email")
+    campaigns = {
+        name: campaign(where, name, table(where, f"campaigns.{name}", value))
+        for name, value in table(where, "campaigns", data.get("campaigns", {})).items()
+    }
+    path = text(where, "kernel.path", kernel.get("path"))
+    return Config(
+        file,
+        (folder / Path(path).expanduser()) if path else None,
+        text(where, "kernel.base", kernel.get("base")),
+        Identity(author["name"], author["email"]) if author else None,
+        campaigns,
+        checks(where, folder, table(where, "checks", data.get("checks", {}))),
+    )
+
+
+def campaign(where: str, name: str, data: Mapping[str, Any]) -> CampaignConfig:
+    """Return one [campaigns.<name>] table."""
+    key = f"campaigns.{name}"
+    decisions = table(where, f"{key}.decisions", data.get("decisions", {}))
+    own = ("target", "with", "without", "decisions")
+    return CampaignConfig(
+        name,
+        text(where, f"{key}.target", data.get("target")) or "",
+        strings(where, f"{key}.with", data.get("with", [])),
+        strings(where, f"{key}.without", data.get("without", [])),
+        {k: table(where, f"{key}.decisions.{k}", v) for k, v in decisions.items()},
+        {k: v for k, v in data.items() if k not in own},
+    )
+
+
+def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
+    """Return the [checks] table; its sub-tables are the options of the check with that name."""
+    options = {k: v for k, v in data.items() if isinstance(v, dict)}
+    known(where, "checks", {k: v for k, v in data.items() if k not in options}, ("run", "path", "waivers"))
+    waivers = []
+    fields = ("check", "type", "step", "path", "max", "reason")
+    for number, row in enumerate(data.get("waivers", []), 1):
+        key = f"checks.waivers[{number}]"
+        known(where, key, table(where, key, row), fields)
+        missing = [f for f in fields if row.get(f) in (None, "")]
+        if missing:
+            raise ConfigError(f"{where}: {key} lacks {', '.join(missing)}; a waiver without a bound and a reason is a blind spot")
+        if not isinstance(row["max"], int) or row["max"] < 1:
+            raise ConfigError(f"{where}: {key}.max must be a number from 1, not {row['max']!r}")
+        waivers.append(Waiver(*(row[f] for f in fields)))
+    paths = tuple(folder / Path(p).expanduser() for p in strings(where, "checks.path", data.get("path", [])))
+    return ChecksConfig(strings(where, "checks.run", data.get("run", [])), paths, options, tuple(waivers))
+
+
+def known(where: str, key: str, data: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Raise ConfigError for a key that is not among `names`."""
+    names = tuple(names)
+    for name in data:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            place = f"[{key}] " if key else ""
+            raise ConfigError(f"{where}: {place}unknown key {name!r}{hint} (known: {', '.join(names)})")
+
+
+def table(where: str, key: str, value: Any) -> Mapping[str, Any]:
+    """Return a value that must be a table."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: {key} must be a table, not {value!r}")
+    return value
+
+
+def text(where: str, key: str, value: Any) -> str | None:
+    """Return a value that must be a string if it is there."""
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{where}: {key} must be a string, not {value!r}")
+    return value
+
+
+def strings(where: str, key: str, value: Any) -> tuple[str, ...]:
+    """Return a value that must be a list of strings."""
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise ConfigError(f"{where}: {key} must be a list of strings, not {value!r}")
+    return tuple(value)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a message."""
+    return ", ".join(sorted(names)) or "none"

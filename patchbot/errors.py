@@ -1,0 +1,34 @@
+"""The exception tree: each kind of failure knows the exit code that the command line promises for it.
+
+A failed check is never one of these; it is a Finding. An exception means that patchbot could not do its work.
+"""
+
+
+class PatchbotError(Exception):
+    """Something stopped patchbot; the message says what, where and what would be right."""
+
+    exit_code = 3
+
+
+class UserError(PatchbotError):
+    """The user can fix it: arguments, configuration, an anchor this tree lacks, a branch a person edited."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """patchbot.toml holds something that patchbot cannot use."""
+
+
+class RefusedSites(PatchbotError):
+    """Sites need a person's decision; nothing was written."""
+
+    exit_code = 1
+
+
+class ToolError(PatchbotError):
+    """A program that patchbot started failed, hung or is missing."""
+
+
+class MissingTool(ToolError):
+    """A program that patchbot needs is not installed."""

@@ -1,0 +1,308 @@
+"""The one door to git: reading the user's repository, and adding a series to it without touching anything else.
+
+Reading goes through one persistent `cat-file --batch` (GitPython). Writing never happens in the user's repository
+until the whole series exists: fast-import fills a scratch repository that borrows the user's objects, its pack is
+then handed over, and one ref transaction makes it visible. `kill -9` at any moment leaves the old series or the new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import git as gitpython
+
+from .errors import ToolError, UserError
+from .model import Commit, Identity
+from .run import GIT_SAFE, Completed, run, which
+
+ZERO = "0" * 40
+
+
+@dataclass(frozen=True)
+class NewCommit:
+    """A commit to write: message, author, committer date (`<seconds> <+hhmm>`) and {path: bytes} to put on its parent."""
+
+    id: str
+    message: str
+    author: Identity
+    date: str
+    files: Mapping[str, bytes]
+    modes: Mapping[str, str]
+
+
+class Repo:
+    """A kernel repository of a person, bare or not: read everything, write only through `publish`."""
+
+    def __init__(self, handle: gitpython.Repo) -> None:
+        self._handle = handle
+        self.git_dir = Path(handle.git_dir)
+        self.common_dir = Path(handle.common_dir)
+
+    @classmethod
+    def open(cls, path: Path) -> Repo:
+        """Open the repository at or above `path`; raise UserError if there is none."""
+        which("git", "git")
+        where = path.expanduser()
+        if not where.exists():
+            raise UserError(f"{path}: no such directory; --kernel or kernel.path must name a git repository")
+        try:
+            handle = gitpython.Repo(where, search_parent_directories=True)
+        except (gitpython.InvalidGitRepositoryError, gitpython.NoSuchPathError) as error:
+            raise UserError(f"{path} is not a git repository; --kernel or kernel.path must name one") from error
+        handle.git.update_environment(**GIT_SAFE)
+        repo = cls(handle)
+        done = repo.git("rev-parse", "--git-dir", check=False)
+        if done.returncode:
+            raise UserError(f"git cannot use {path}: {done.stderr.decode('utf-8', 'replace').strip()}")
+        return repo
+
+    def git(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
+        """Run one git command on this repository."""
+        return run(["git", f"--git-dir={self.git_dir}", *argv], stdin=stdin, check=check, timeout=timeout)
+
+    def text(self, *argv: str) -> str:
+        """Return what a git command prints, stripped."""
+        return self.git(*argv).stdout.decode("utf-8", "replace").strip()
+
+    @cached_property
+    def objects(self) -> Path:
+        """Where the object store is (shared by linked worktrees)."""
+        return self.common_dir / "objects"
+
+    @cached_property
+    def key(self) -> str:
+        """Return a short name for this repository that is stable between runs and fit for a folder's name."""
+        where = self.common_dir.resolve()
+        name = where.parent.name if where.name == ".git" else where.stem
+        safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")
+        return f"{safe or 'kernel'}-{hashlib.sha256(str(where).encode()).hexdigest()[:10]}"
+
+    @cached_property
+    def shallow(self) -> bool:
+        """Say whether history was cut off."""
+        return (self.common_dir / "shallow").exists()
+
+    def resolve(self, rev: str) -> str:
+        """Return the 40 hex digits of the commit that `rev` names; raise UserError if there is none."""
+        done = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False)
+        if done.returncode:
+            extra = ", and this clone is shallow: its history was cut off" if self.shallow else ""
+            raise UserError(f"{rev!r} names no commit in {self.git_dir}{extra}")
+        return done.stdout.decode().strip()
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """Return the bytes of a file of `commit`, None if it has no such file.
+
+        Raises UserError where the object should be there and is not (a partial clone): nothing is fetched.
+        """
+        if "\n" in path:
+            return None
+        try:
+            _, kind, _, data = self._handle.git.get_object_data(f"{commit}:{path}")
+        except ValueError:
+            if self.ls(commit, path):
+                raise UserError(
+                    f"{path} of {commit[:12]} is not in this clone (a partial clone?), and patchbot fetches nothing;"
+                    f" fetch it with: git -C {self.git_dir} cat-file blob {commit[:12]}:{path} >/dev/null"
+                ) from None
+            return None
+        if isinstance(kind, bytes):
+            kind = kind.decode()
+        return bytes(data) if kind == "blob" else None
+
+    def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
+        """Return {path: (mode, object id)} of the files of `commit` below `paths`, all of them if none is given."""
+        argv = ["ls-tree", "-r", "-z", "--full-tree", commit]
+        if paths:
+            argv += ["--", *paths]
+        found = {}
+        for row in self.git(*argv).stdout.split(b"\0"):
+            if row:
+                meta, path = row.split(b"\t", 1)
+                mode, _, oid = meta.decode().split(" ")
+                found[path.decode("utf-8", "surrogateescape")] = (mode, oid)
+        return found
+
+    def grep(self, commit: str, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False) -> list[str]:
+        """Return the text files of `commit` that hold any of the fixed strings `needles`, sorted."""
+        argv = ["-c", "core.quotePath=false", "grep", "-z", "-l", "-I", "-F", "--full-name"]
+        argv += ["-w"] if word else []
+        for needle in needles:
+            argv += ["-e", needle]
+        done = self.git(*argv, commit, "--", *(pathspecs or [":/"]), check=False)
+        if done.returncode not in (0, 1) or (done.returncode == 1 and done.stderr):
+            raise ToolError(done.explain())
+        names = [n.decode("utf-8", "surrogateescape") for n in done.stdout.split(b"\0") if n]
+        return sorted(n.removeprefix(f"{commit}:") for n in names)
+
+    def changed_paths(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> list[str]:
+        """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""
+        done = self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--", *pathspecs)
+        return sorted(n.decode("utf-8", "surrogateescape") for n in done.stdout.split(b"\0") if n)
+
+    def tree_of(self, commit: str) -> str:
+        """Return the id of a commit's tree."""
+        return self.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+    def describe(self, commit: str) -> str:
+        """Return git describe's name of a commit, its short id where no tag reaches it."""
+        return self.text("describe", "--tags", "--always", "--abbrev=12", commit)
+
+    def committer_date(self, commit: str) -> tuple[int, str]:
+        """Return a commit's committer date as (seconds since 1970, `+hhmm`)."""
+        seconds, zone = self.text("show", "-s", "--format=%cd", "--date=raw", commit).split(" ")
+        return int(seconds), zone
+
+    def config(self, key: str) -> str | None:
+        """Return one value of git's configuration as it holds for this repository."""
+        done = self.git("config", "--get", key, check=False)
+        return done.stdout.decode("utf-8", "replace").strip() or None if done.returncode == 0 else None
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Return {full ref name: object id} below `prefix`."""
+        rows = self.text("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
+        return dict(row.split(" ", 1) for row in rows)  # type: ignore[misc]
+
+    def ref(self, name: str) -> str | None:
+        """Return what a ref points to, None if it does not exist."""
+        return self.refs(name).get(name)
+
+    def checked_out(self, ref: str) -> list[str]:
+        """Return the work trees in which `ref` is checked out."""
+        places, where = [], ""
+        for line in self.text("worktree", "list", "--porcelain").splitlines():
+            if line.startswith("worktree "):
+                where = line.removeprefix("worktree ")
+            elif line == f"branch {ref}":
+                places.append(where)
+        return places
+
+    def commits(self, base: str, tip: str) -> list[Commit]:
+        """Return the commits of base..tip, oldest first; `id` is empty."""
+        rows = self.git("log", "-z", "--reverse", "--topo-order", "--format=%H%x01%P%x01%T%x01%s", f"{base}..{tip}", "--")
+        found = []
+        for row in rows.stdout.decode("utf-8", "replace").split("\0"):
+            if row:
+                sha, parent, tree, subject = row.split("\x01", 3)
+                found.append(Commit("", sha, parent, tree, subject))
+        return found
+
+    def publish(self, scratch: Scratch, updates: Iterable[tuple[str, str, str | None]]) -> None:
+        """Take over the objects of `scratch` and move refs, all or none: (ref, new id, the id it must have now or None)."""
+        for pack in sorted((scratch.path / "objects/pack").glob("*.pack")):
+            self.git("index-pack", "--stdin", stdin=pack.read_bytes())
+        lines = ["start"]
+        lines += [f"update {ref} {new} {old or ZERO}" for ref, new, old in updates]
+        lines += ["prepare", "commit", ""]
+        done = self.git("update-ref", "--stdin", "--create-reflog", stdin="\n".join(lines).encode(), check=False)
+        if done.returncode:
+            raise ToolError(f"no ref was moved: {done.stderr.decode('utf-8', 'replace').strip()}")
+
+
+class Scratch:
+    """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not yet published."""
+
+    def __init__(self, path: Path, source: Repo) -> None:
+        self.path = path
+        self.source = source
+
+    @classmethod
+    def at(cls, path: Path, source: Repo) -> Scratch:
+        """Open the scratch repository at `path`, make it if it is not there."""
+        scratch = cls(path, source)
+        if not (path / "HEAD").exists():
+            path.mkdir(parents=True, exist_ok=True)
+            form = source.text("rev-parse", "--show-object-format")
+            run(["git", "init", "-q", "--bare", "--template=", f"--object-format={form}", path])
+        alternates = path / "objects/info/alternates"
+        alternates.parent.mkdir(parents=True, exist_ok=True)
+        alternates.write_text(f"{source.objects.resolve()}\n")
+        return scratch
+
+    def git(
+        self,
+        *argv: str,
+        stdin: bytes | None = None,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = 600,
+    ) -> Completed:
+        """Run one git command on this repository, with hooks and the user's aliases out of play."""
+        base = ["git", f"--git-dir={self.path}", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
+        return run([*base, *argv], stdin=stdin, check=check, env=env, cwd=cwd, timeout=timeout)
+
+    def write(self, base: str, commits: Sequence[NewCommit], record: Record | None = None) -> list[Commit]:
+        """Write `commits` one on the other upon `base` with one fast-import; `record` rides on the last one.
+
+        Returns the commits with their ids; the record's comes last, its `id` is "". Nothing but this scratch
+        repository changes.
+        """
+        with tempfile.NamedTemporaryFile(dir=self.path, prefix="marks") as marks:
+            stream = b"".join(fast_import_stream(base, commits, record))
+            argv = ["-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--force", "--done"]
+            self.git(*argv, "--date-format=raw", f"--export-marks={marks.name}", stdin=stream)
+            rows = Path(marks.name).read_text().split()
+        shas = {int(mark[1:]): sha for mark, sha in zip(rows[::2], rows[1::2], strict=True)}
+        ordered = [shas[mark] for mark in sorted(shas)]
+        trees = self.git("rev-parse", *(f"{sha}^{{tree}}" for sha in ordered)).stdout.decode().split()
+        ids = [(c.id, c.message.split("\n", 1)[0]) for c in commits] + ([("", "")] if record else [])
+        parents = [base, *ordered]
+        return [
+            Commit(id_, sha, parent, tree, subject)
+            for (id_, subject), sha, parent, tree in zip(ids, ordered, parents, trees, strict=False)
+        ]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What patchbot remembers of a draft: files in the tree of a commit whose parent is the series' tip."""
+
+    message: str
+    author: Identity
+    date: str
+    files: Mapping[str, bytes]
+
+
+def fast_import_stream(base: str, commits: Sequence[NewCommit], record: Record | None) -> Iterable[bytes]:
+    """Yield fast-import's input. Paths are quoted, messages and files are counted bytes: nothing can break out."""
+    yield b"feature done\n"
+    parent = base
+    for mark, commit in enumerate(commits, 1):
+        yield header("refs/scratch/series", mark, commit.author, commit.date, commit.message, parent)
+        for path in sorted(commit.files):
+            mode = commit.modes.get(path, "100644")
+            yield f"M {mode} inline {quote(path)}\n".encode("utf-8", "surrogateescape")
+            yield b"data %d\n%b\n" % (len(commit.files[path]), commit.files[path])
+        parent = f":{mark}"
+    if record is not None:
+        yield header("refs/scratch/record", len(commits) + 1, record.author, record.date, record.message, parent)
+        yield b"deleteall\n"
+        for path in sorted(record.files):
+            yield f"M 100644 inline {quote(path)}\n".encode()
+            yield b"data %d\n%b\n" % (len(record.files[path]), record.files[path])
+    yield b"done\n"
+
+
+def header(ref: str, mark: int, author: Identity, date: str, message: str, parent: str) -> bytes:
+    """Return the head of one commit command."""
+    who = f"{clean(author.name)} <{clean(author.email)}> {date}"
+    text = message.encode("utf-8", "surrogateescape")
+    head = f"commit {ref}\nmark :{mark}\nauthor {who}\ncommitter {who}\n".encode()
+    return head + b"data %d\n%b\n" % (len(text), text) + f"from {parent}\n".encode()
+
+
+def clean(text: str) -> str:
+    """Return a name or address without what would end its field."""
+    return re.sub(r"[<>\n\r\0]", "", text).strip()
+
+
+def quote(path: str) -> str:
+    """Return a path as fast-import's C-style quoted string."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

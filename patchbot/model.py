@@ -1,0 +1,140 @@
+"""The nouns of patchbot, as frozen dataclasses that need nothing but the standard library.
+
+They exist in one place so that every arrow of the main path (Tree -> Edits -> Patch -> Series -> commits ->
+Report -> Mail) can be read as a function from one of these to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Status(Enum):
+    """The outcome of a check, ordered from best to worst; the worst of several wins."""
+
+    PASS = "PASS"
+    SKIP = "SKIP"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    ERROR = "ERROR"
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for PASS up to 4 for ERROR."""
+        return list(Status).index(self)
+
+    @staticmethod
+    def worst(statuses: list[Status]) -> Status:
+        """Return the worst of `statuses`, SKIP if there is none: what examined nothing did not pass."""
+        return max(statuses, key=lambda s: s.rank, default=Status.SKIP)
+
+
+@dataclass(frozen=True, order=True)
+class Edit:
+    """Replace the bytes [start, end) of `path`, as they are in the base text of the step, by `new`.
+
+    A file that the base lacks is created by one edit with start = end = 0 and `create` set. `key` is what the
+    step's split function groups by, `site` names the thing that is edited (a kfunc, an anchor) for counts and
+    messages.
+    """
+
+    path: str
+    start: int
+    end: int
+    new: bytes
+    key: str = ""
+    site: str = ""
+    create: bool = False
+
+
+@dataclass(frozen=True)
+class KernelInfo:
+    """A base: the commit's 40 hex digits, `make kernelversion`'s answer read from its Makefile, git describe's."""
+
+    base: str
+    version: str
+    describe: str
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One commit to be: a stable id, a message and the whole new bytes of each file it touches.
+
+    `id` says what the patch means (step, and split key if the step makes several), so it survives a rebase.
+    `message` is subject, blank line, body, no trailer block of any person. `sites` are the sites it changes.
+    """
+
+    id: str
+    step: str
+    message: str
+    files: Mapping[str, bytes]
+    sites: tuple[str, ...] = ()
+    target: str = ""
+    owners: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """Return the first line of the message."""
+        return self.message.split("\n", 1)[0]
+
+
+@dataclass(frozen=True)
+class Series:
+    """An ordered list of patches on a base, and the facts that the cover letter states."""
+
+    campaign: str
+    kernel: KernelInfo
+    patches: tuple[Patch, ...]
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as git knows them."""
+
+    name: str
+    email: str
+
+    def __str__(self) -> str:
+        """Return `Name <email>`."""
+        return f"{self.name} <{self.email}>"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A patch that is a git object now."""
+
+    id: str
+    sha: str
+    parent: str
+    tree: str
+    subject: str
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that a check says, normalised so that sets of findings can be compared."""
+
+    status: Status = field(compare=False)
+    message: str
+    file: str | None = None
+    line: int | None = field(default=None, compare=False)
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check says of one patch (`patch` is its stable id) or, with `patch` None, of the series."""
+
+    check: str
+    patch: str | None
+    commit: str | None
+    status: Status
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    cached: bool = False
+    seconds: float = 0.0
+    log: str | None = None
+    reproduce: str = ""

@@ -1,0 +1,110 @@
+"""A revision of a kernel as patchbot reads it: git objects with edits laid over them, no work tree.
+
+Nothing here writes to the repository. A full kernel has 95,000 files; a search of all of them takes 5 s, so the
+answer of a search is kept by (tree id, question), and for a base that moved only the files that differ from a
+kept one are searched again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from .edits import apply_edits
+from .errors import UserError
+from .git import Repo
+from .grepcache import GrepCache
+from .model import Edit, KernelInfo
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A commit of `repo` with `overlay` ({path: bytes}) over it. Paths are relative to the kernel's root, `/` between."""
+
+    repo: Repo
+    commit: str
+    overlay: Mapping[str, bytes] = field(default_factory=dict)
+    cache: GrepCache | None = None
+
+    def get(self, path: str) -> bytes | None:
+        """Return the bytes of a file, None if there is none."""
+        if path in self.overlay:
+            return self.overlay[path]
+        return self.repo.read(self.commit, path)
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file; raise UserError if this tree has none."""
+        data = self.get(path)
+        if data is None:
+            raise UserError(f"{path}: no such file in {self.commit[:12]}")
+        return data
+
+    def exists(self, path: str) -> bool:
+        """Say whether a file is there."""
+        return path in self.overlay or path in self.modes(path)
+
+    def modes(self, *paths: str) -> dict[str, str]:
+        """Return {path: mode} of those of `paths` (files) that the base commit has."""
+        return {p: mode for p, (mode, _) in self.repo.ls(self.commit, *paths).items()}
+
+    def paths(self, *prefixes: str) -> list[str]:
+        """Return every file below `prefixes` (the whole tree if none), sorted."""
+        found = set(self.repo.ls(self.commit, *prefixes))
+        found |= {p for p in self.overlay if not prefixes or any(p == q or p.startswith(q.rstrip("/") + "/") for q in prefixes)}
+        return sorted(found)
+
+    def grep(self, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False) -> list[str]:
+        """Return the files that hold any of the fixed strings `needles`, sorted.
+
+        `pathspecs` are git pathspecs (":(glob)..." or a folder); with `word`, only whole words count. The overlay is
+        searched too, whatever the pathspecs that a plain prefix or a `*.x` suffix cannot express.
+        """
+        if self.cache is not None:
+            found = set(self.cache.grep(self.repo, self.commit, needles, pathspecs, word=word))
+        else:
+            found = set(self.repo.grep(self.commit, needles, pathspecs, word=word))
+        pattern = "|".join(re.escape(n) for n in needles)
+        compiled = re.compile((rf"\b(?:{pattern})\b" if word else pattern).encode())
+        for path, text in self.overlay.items():
+            found.discard(path)
+            if in_pathspecs(path, pathspecs) and compiled.search(text):
+                found.add(path)
+        return sorted(found)
+
+    def edit(self, edits: Iterable[Edit]) -> Tree:
+        """Return this tree with `edits` made."""
+        return self.overlaid(apply_edits(edits, self.get))
+
+    def overlaid(self, files: Mapping[str, bytes]) -> Tree:
+        """Return this tree with whole `files` laid over it."""
+        return Tree(self.repo, self.commit, {**self.overlay, **files}, self.cache)
+
+    def kernel(self) -> KernelInfo:
+        """Return which kernel this is; raise UserError if it is none."""
+        return KernelInfo(self.commit, kernel_version(self.get("Makefile")), self.repo.describe(self.commit))
+
+
+def in_pathspecs(path: str, pathspecs: Sequence[str]) -> bool:
+    """Say whether a plain folder, file or `*.x` pathspec takes in `path`."""
+    if not pathspecs:
+        return True
+    return any(
+        path.endswith(spec[1:]) if spec.startswith("*.") else path == spec or path.startswith(spec.rstrip("/") + "/")
+        for spec in pathspecs
+    )
+
+
+@lru_cache(maxsize=16)
+def kernel_version(makefile: bytes | None) -> str:
+    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError if it is no kernel's."""
+    values = {}
+    for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL", b"EXTRAVERSION"):
+        match = re.search(rb"^" + name + rb"[ \t]*=[ \t]*(.*)$", makefile or b"", re.MULTILINE)
+        values[name] = match[1].strip().decode("utf-8", "replace") if match else None
+    version, patchlevel = values[b"VERSION"], values[b"PATCHLEVEL"]
+    if not version or not version.isdigit() or not patchlevel or not patchlevel.isdigit():
+        raise UserError("this is not a kernel: its top Makefile has no VERSION and PATCHLEVEL")
+    sublevel = values[b"SUBLEVEL"]
+    return f"{version}.{patchlevel}" + (f".{sublevel}" if sublevel else "") + (values[b"EXTRAVERSION"] or "")
