@@ -1,0 +1,145 @@
+"""The one jinja2 environment: commit messages, cover letters and C fragments come out of templates/ here.
+
+An undefined variable is an error that names the template and the line; so is a message that would damage the
+mail it is sent in. C fragments may only open a variable as `{{ name }}`: jinja2 renders the `{{0}}` of C
+silently as `0`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import traceback
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .bundle import bundled
+from .errors import PatchbotError
+
+#: A line that a wrapped paragraph never swallows: indented, a list item, a table row, a quotation, a URL.
+VERBATIM = re.compile(r"[\s|+>*-]|(?:[\w-]+: )?\w+://|\[\d+\] ")
+
+#: What ends a changelog or a mail early, or is stripped (git mailinfo's patchbreak(), mbox, comments).
+DAMAGING = re.compile(r"#|diff -|---|Index: |>?From |From:|Change-Id:|change-id:")
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+@cache
+def environment(folder: Path | None = None) -> jinja2.Environment:
+    """Return the environment over `folder`, the bundled templates if None."""
+    # No autoescape: the output is mail and C, never HTML.
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder or bundled("templates")),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    made.filters.update(wrap=wrap, plural=plural, listing=listing)
+    return made
+
+
+def render(name: str, folder: Path | None = None, /, **words: Any) -> str:
+    """Return a template's text; raise PatchbotError that names the template and the line that failed."""
+    try:
+        return environment(folder).get_template(name).render(**words)
+    except jinja2.TemplateNotFound as error:
+        raise PatchbotError(f"templates/{name}: no template {error}") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise PatchbotError(f"templates/{error.name or name}:{error.lineno}: {error.message}") from error
+    except (jinja2.UndefinedError, TypeError, ValueError) as error:
+        raise PatchbotError(f"templates/{place(error, name, folder)}: {error}") from error
+
+
+def place(error: Exception, name: str, folder: Path | None) -> str:
+    """Return `template:line` of the innermost template line that an exception came through."""
+    root = folder or bundled("templates")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(root):
+            return f"{Path(frame.filename).relative_to(root)}:{frame.lineno}"
+    return name
+
+
+def fragment(campaign: str, name: str, /, **words: Any) -> bytes:
+    """Return the bytes of a C fragment, templates/<campaign>/<name>."""
+    return render(f"{campaign}/{name}", **words).encode("utf-8", "surrogateescape")
+
+
+def message(campaign: str, name: str, /, **words: Any) -> str:
+    """Return a commit message, templates/<campaign>/<name>, ready for git: ends with one newline."""
+    return checked_message(f"templates/{campaign}/{name}", render(f"{campaign}/{name}", **words))
+
+
+def checked_message(where: str, text: str) -> str:
+    """Return a message with blank lines squeezed; raise PatchbotError for what a changelog must not be.
+
+    That is: without subject or body or the blank line between, with trailing white space or control
+    characters, or with a line that would damage the mail.
+    """
+    lines = re.sub(r"\n{3,}", "\n\n", text.strip("\n")).split("\n")
+    if not lines[0].strip():
+        raise PatchbotError(f"{where}: the subject is empty")
+    if len(lines) < 3 or lines[1]:
+        raise PatchbotError(f"{where}: a blank line and a body must follow the subject {lines[0]!r}")
+    for line in lines:
+        if line != line.rstrip():
+            raise PatchbotError(f"{where}: trailing white space in {line!r}")
+        if DAMAGING.match(line):
+            raise PatchbotError(f"{where}: this line would damage the mail: {line!r}")
+        if CONTROL.search(line):
+            raise PatchbotError(f"{where}: control character in {line!r}")
+    return "\n".join(lines) + "\n"
+
+
+def wrap(text: str, width: int = 75, indent: str = "") -> str:
+    """Wrap paragraphs at `width` columns, `indent` before each line.
+
+    Indented lines, list items, tables and lines that are a URL (`Link: https://...` too) stay as they are.
+    """
+    out: list[str] = []
+    paragraph: list[str] = []
+
+    def flush() -> None:
+        if paragraph:
+            out.extend(fill(" ".join(paragraph), width, indent))
+            paragraph.clear()
+
+    for line in text.split("\n"):
+        if not line.strip() or VERBATIM.match(line):
+            flush()
+            out.append((indent + line).rstrip())
+        else:
+            paragraph.append(line.strip())
+    flush()
+    return "\n".join(out)
+
+
+def fill(paragraph: str, width: int, indent: str) -> Sequence[str]:
+    """Return one paragraph's lines; a word is never broken."""
+    return textwrap.wrap(
+        paragraph,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return `1 file`, `3 files`; `many` for an irregular noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def listing(items: Iterable[object], conjunction: str = "and") -> str:
+    """Return `a, b and c`."""
+    words = [str(i) for i in items]
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {conjunction} {words[-1]}"
