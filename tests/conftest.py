@@ -1,0 +1,125 @@
+"""Seal every test from the person who runs it, and find the kernels that tests can use.
+
+No test sees the real HOME, XDG folders or git configuration. Real kernels come from PATCHBOT_TEST_REPO (a git
+repository; PATCHBOT_TEST_REVS names its revisions, else its tags do), else from the cache that `make kernels` fills.
+Where none is there, the tests that need one are skipped and say how to get one; with PATCHBOT_NEED_KERNEL=1 they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tinytree import build
+
+from patchbot.git import Repo
+from patchbot.paths import cache_dir
+from patchbot.tree import kernel_version
+
+HOW = "no real kernel: `make kernels` (or `patchbot demo`) fetches one, or PATCHBOT_TEST_REPO names a repository"
+GITCONFIG = """\
+[user]
+	name = A Developer
+	email = developer@example.org
+[init]
+	defaultBranch = master
+[gc]
+	auto = 0
+[commit]
+	gpgSign = false
+[core]
+	fsync = none
+"""
+#: What a test inherits: the folders are looked up before HOME is sealed.
+REAL_CACHE = cache_dir()
+REAL_CCACHE = os.environ.get("CCACHE_DIR") or str(REAL_CACHE.parent / "ccache")
+TEST_REPO = os.environ.get("PATCHBOT_TEST_REPO")
+
+
+class RealKernel(NamedTuple):
+    """A kernel that a test may read but never write."""
+
+    repo: Repo
+    commit: str
+
+    @property
+    def version(self) -> str:
+        """Return what its Makefile says, like 7.3.4."""
+        return kernel_version(self.repo.read(self.commit, "Makefile"))
+
+
+@lru_cache
+def real_kernels() -> tuple[RealKernel, ...]:
+    """Return the kernels on this machine, newest first."""
+    where = Path(TEST_REPO) if TEST_REPO else REAL_CACHE / "linux.git"
+    if not where.exists():
+        if TEST_REPO:
+            raise pytest.UsageError(f"PATCHBOT_TEST_REPO={TEST_REPO} does not exist")
+        return ()
+    repo = Repo.open(where)
+    revs = os.environ.get("PATCHBOT_TEST_REVS", "").split() or sorted(repo.refs("refs/tags/"))
+    if len(revs) > 12:
+        raise pytest.UsageError(f"{where} has {len(revs)} tags; PATCHBOT_TEST_REVS must name the revisions to test")
+    found = {commit: RealKernel(repo, commit) for commit in map(repo.resolve, revs)}
+    return tuple(sorted(found.values(), key=lambda k: [int(n) for n in re.findall(r"\d+", k.version)], reverse=True))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kernel" in metafunc.fixturenames:
+        there = real_kernels()
+        metafunc.parametrize("kernel", there or [None], ids=[k.version for k in there] or ["none"], indirect=True)
+
+
+def needed(kernel: RealKernel | None) -> RealKernel:
+    if kernel is None:
+        if os.environ.get("PATCHBOT_NEED_KERNEL"):
+            pytest.fail(HOW)
+        pytest.skip(HOW)
+    return kernel
+
+
+@pytest.fixture
+def kernel(request: pytest.FixtureRequest) -> RealKernel:
+    """Each real kernel on this machine in turn."""
+    return needed(request.param)
+
+
+@pytest.fixture(scope="session")
+def kernel73() -> RealKernel:
+    """The newest real kernel on this machine."""
+    return needed(next(iter(real_kernels()), None))
+
+
+@pytest.fixture(autouse=True)
+def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a HOME of its own, in which git knows one developer; no terminal, no pager, no editor."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text(GITCONFIG)
+    for name in [n for n in os.environ if n.startswith(("GIT_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "CCACHE_DIR": REAL_CCACHE,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "GIT_EDITOR": "false",
+        "NO_COLOR": "1",
+        "TZ": "UTC",
+        "COLUMNS": "160",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return home
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Repo:
+    """The tiny kernel of tests/linux, committed to a repository of this test's own; the commit is HEAD."""
+    return build(tmp_path / "linux")
