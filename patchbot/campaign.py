@@ -7,7 +7,7 @@ function, `campaign(config) -> Campaign`; it imports the engine, never the rever
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .anchors import Report
@@ -18,7 +18,7 @@ from .tree import Tree
 
 @dataclass(frozen=True)
 class Context:
-    """What a codemod sees: `tree` is the text its edits refer to, `base` the untouched revision, `steps` what is on."""
+    """What a codemod sees: `tree` is the text its edits refer to, `base` the untouched revision, `steps` those on."""
 
     tree: Tree
     base: Tree
@@ -28,7 +28,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Change:
-    """What a codemod yields: edits, the outcome of each anchor it looked for, and remarks on what it left out and why."""
+    """What a codemod sees: `tree` is the text that its edits refer to, `base` the untouched one, `steps` those on."""
 
     edits: tuple[Edit, ...]
     reports: tuple[Report, ...] = ()
@@ -50,6 +50,7 @@ class Step:
 
     `template` is the commit message, a file in templates/<campaign>/. `words` gives the variables of that template
     for one patch: (context of the step, split key, the patch's edits). An optional step is on only when asked for.
+    A step `by_owner` sends each patch to the tree that owns its files, the others go where the campaign goes.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Step:
     split: Splitter = whole
     words: Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]] = lambda context, key, edits: {}
     optional: bool = False
+    by_owner: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,11 @@ class Audit:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign: steps in order, the inventory, whose tree a patch is for, and what to compile when a header changes.
+    """A campaign: steps in order, the inventory, whose tree a patch is for, what to compile when a header changes.
 
-    `target_of(tree, paths)` names the tree in a subject's brackets that owns these files; `witnesses(tree)` are the
-    .c files that see the effect of a header change; `cover` is the cover letter's template; `prose` gives its variables.
+    `target_of(tree, config, paths)` names the tree in a subject's brackets that owns these files; `owners_of` names
+    the sections of MAINTAINERS; `witnesses(tree)` are the .c files that see the effect of a header change; `title` is
+    the cover letter's subject, `cover` its template. A posted series holds at most `most` patches.
     """
 
     name: str
@@ -88,7 +91,8 @@ class Campaign:
     steps: tuple[Step, ...]
     audit: Callable[[Tree, CampaignConfig], Audit]
     target_of: Callable[[Tree, CampaignConfig, Sequence[str]], str]
+    owners_of: Callable[[Tree, Sequence[str]], Sequence[str]]
     witnesses: Callable[[Tree], Sequence[str]]
+    title: str
     cover: str = "cover-letter.txt.j2"
-    prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}
-    options: Sequence[str] = field(default=())
+    most: int = 15

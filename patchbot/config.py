@@ -19,7 +19,7 @@ from .model import Identity
 
 @dataclass(frozen=True)
 class Waiver:
-    """Accept up to `max` findings of one type, from one check, in one step's patches, in one path, for a stated reason."""
+    """Accept up to `max` findings of one type of one check, in one step's patches and one path, for a reason."""
 
     check: str
     type: str
@@ -108,7 +108,9 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     known(where, "kernel", kernel, ("path", "base"))
     author = table(where, "author", data.get("author", {}))
     known(where, "author", author, ("name", "email"))
-    if author and not (text(where, "author.name", author.get("name")) and text(where, "author.email", author.get("email"))):
+    if author and not (
+        text(where, "author.name", author.get("name")) and text(where, "author.email", author.get("email"))
+    ):
         raise ConfigError(f"{where}: [author] needs both name and email")
     campaigns = {
         name: campaign(where, name, table(where, f"campaigns.{name}", value))
@@ -151,7 +153,9 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
         known(where, key, table(where, key, row), fields)
         missing = [f for f in fields if row.get(f) in (None, "")]
         if missing:
-            raise ConfigError(f"{where}: {key} lacks {', '.join(missing)}; a waiver without a bound and a reason is a blind spot")
+            raise ConfigError(
+                f"{where}: {key} lacks {', '.join(missing)}; a waiver without a bound and a reason is a blind spot"
+            )
         if not isinstance(row["max"], int) or row["max"] < 1:
             raise ConfigError(f"{where}: {key}.max must be a number from 1, not {row['max']!r}")
         waivers.append(Waiver(*(row[f] for f in fields)))

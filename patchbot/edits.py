@@ -7,6 +7,7 @@ applied last to first. What overlaps, or inserts twice at one place, has no defi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 from .errors import PatchbotError
 from .model import Edit
@@ -37,8 +38,10 @@ def apply_to_text(path: str, text: bytes | None, edits: list[Edit]) -> bytes:
     ordered = sorted(edits, key=lambda e: (e.start, e.end))
     for edit in ordered:
         if not 0 <= edit.start <= edit.end <= len(text):
-            raise EditError(f"{path}: edit [{edit.start}, {edit.end}) of {edit.site or 'a codemod'} is outside the file")
-    for one, two in zip(ordered, ordered[1:], strict=False):
+            raise EditError(
+                f"{path}: edit [{edit.start}, {edit.end}) of {edit.site or 'a codemod'} is outside the file"
+            )
+    for one, two in pairwise(ordered):
         if two.start < one.end or (one.start, one.end) == (two.start, two.end):
             line = text.count(b"\n", 0, two.start) + 1
             raise EditError(f"{path}:{line}: the edits of {one.site or '?'} and {two.site or '?'} overlap")

@@ -24,7 +24,9 @@ class GrepCache:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def grep(self, repo: Repo, commit: str, needles: Sequence[str], pathspecs: Sequence[str], *, word: bool) -> list[str]:
+    def grep(
+        self, repo: Repo, commit: str, needles: Sequence[str], pathspecs: Sequence[str], *, word: bool
+    ) -> list[str]:
         """Return the same as `repo.grep`."""
         tree = repo.tree_of(commit)
         question = json.dumps([sorted(needles), list(pathspecs), word])
@@ -37,7 +39,10 @@ class GrepCache:
                 if found is None:
                     found = repo.grep(commit, needles, pathspecs, word=word)
                 with db:
-                    db.execute("INSERT OR REPLACE INTO grep VALUES (?, ?, ?, datetime())", (tree, question, json.dumps(found)))
+                    db.execute(
+                        "INSERT OR REPLACE INTO grep VALUES (?, ?, ?, datetime())",
+                        (tree, question, json.dumps(found)),
+                    )
                 return found
         except sqlite3.Error:
             return repo.grep(commit, needles, pathspecs, word=word)
@@ -60,7 +65,10 @@ class GrepCache:
         word: bool,
     ) -> list[str] | None:
         """Return the answer derived from the latest one for another tree, None where none can serve."""
-        rows = db.execute("SELECT tree, paths FROM grep WHERE question = ? ORDER BY at DESC, rowid DESC LIMIT 4", (question,))
+        rows = db.execute(
+            "SELECT tree, paths FROM grep WHERE question = ? ORDER BY at DESC, rowid DESC LIMIT 4",
+            (question,),
+        )
         for other, paths in rows.fetchall():
             if repo.git("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
                 continue

@@ -6,6 +6,7 @@ Argument lists, never a shell string; a process group of its own, so that a time
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .errors import MissingTool, ToolError
 
@@ -81,27 +83,12 @@ def run(
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
-    out = open(log, "ab") if log else None
-    try:
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(open(log, "ab")) if log else None
         if out:
             out.write(f"$ {' '.join(args)}\n".encode())
             out.flush()
-        try:
-            child = subprocess.Popen(
-                args,
-                cwd=cwd,
-                env=clean_env(env),
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                stdout=out or subprocess.PIPE,
-                stderr=subprocess.STDOUT if out else subprocess.PIPE,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            if cwd is not None and not Path(cwd).is_dir():
-                raise ToolError(f"cannot run {args[0]} in {cwd}: no such directory") from error
-            raise MissingTool(f"{args[0]} is not installed") from error
-        except PermissionError as error:
-            raise ToolError(f"cannot run {args[0]}: {error.strerror}") from error
+        child = start(args, cwd, env, stdin is not None, out)
         try:
             stdout, stderr = child.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as error:
@@ -110,13 +97,32 @@ def run(
         except BaseException:
             kill(child)
             raise
-    finally:
-        if out:
-            out.close()
     done = Completed(args, child.returncode, stdout or b"", stderr or b"", time.monotonic() - started)
     if check and done.returncode != 0:
         raise ToolError(done.explain() + (f"\n  log: {log}" if log else ""))
     return done
+
+
+def start(
+    args: tuple[str, ...], cwd: Path | None, env: Mapping[str, str] | None, feed: bool, out: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own; `out` takes both its outputs where given."""
+    try:
+        return subprocess.Popen(
+            args,
+            cwd=cwd,
+            env=clean_env(env),
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=out or subprocess.PIPE,
+            stderr=subprocess.STDOUT if out else subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not Path(cwd).is_dir():
+            raise ToolError(f"cannot run {args[0]} in {cwd}: no such directory") from error
+        raise MissingTool(f"{args[0]} is not installed") from error
+    except PermissionError as error:
+        raise ToolError(f"cannot run {args[0]}: {error.strerror}") from error
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:

@@ -21,7 +21,7 @@ from .model import Edit, KernelInfo
 
 @dataclass(frozen=True)
 class Tree:
-    """A commit of `repo` with `overlay` ({path: bytes}) over it. Paths are relative to the kernel's root, `/` between."""
+    """A commit of `repo` with `overlay` ({path: bytes}) over it. Paths are relative to the kernel's root."""
 
     repo: Repo
     commit: str
@@ -52,7 +52,11 @@ class Tree:
     def paths(self, *prefixes: str) -> list[str]:
         """Return every file below `prefixes` (the whole tree if none), sorted."""
         found = set(self.repo.ls(self.commit, *prefixes))
-        found |= {p for p in self.overlay if not prefixes or any(p == q or p.startswith(q.rstrip("/") + "/") for q in prefixes)}
+        found |= {
+            p
+            for p in self.overlay
+            if not prefixes or any(p == q or p.startswith(q.rstrip("/") + "/") for q in prefixes)
+        }
         return sorted(found)
 
     def grep(self, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False) -> list[str]:

@@ -1,0 +1,80 @@
+"""Give BPF kfuncs flags per argument: the facility first, then every row whose flag is about some arguments only.
+
+KF_RELEASE and KF_RCU are flags of a whole kfunc, yet they are about single arguments. The steps below add flags of
+arguments to BTF_ID_FLAGS(), teach the kernel to register and the verifier to obey them, and convert the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ... import maintainers
+from ...campaign import Campaign, Step
+from ...config import CampaignConfig
+from ...tree import Tree
+from . import infra_btf, infra_docs, infra_ids, infra_suffixes, infra_verifier, inventory, rows
+
+STEPS = (
+    Step(
+        "dynptr",
+        "release a dynptr only if the released argument is one",
+        infra_verifier.release_dynptr,
+        "dynptr.txt.j2",
+    ),
+    Step("btf_ids", "let BTF_ID_FLAGS() take flags of arguments", infra_ids.btf_ids, "btf_ids.txt.j2"),
+    Step("btf", "register, validate and look up the flags of arguments", infra_btf.btf, "btf.txt.j2"),
+    Step("verifier", "KFA_RELEASE and KFA_RCU in the verifier", infra_verifier.verifier, "verifier.txt.j2"),
+    Step("docs", "document the flags of arguments", infra_docs.docs, "docs.txt.j2"),
+    Step(
+        "suffixes",
+        "flags equal to the suffixes of argument names",
+        infra_suffixes.suffixes,
+        "suffixes.txt.j2",
+        optional=True,
+    ),
+    Step(
+        "rcu",
+        "convert KF_RCU to KFA_RCU on the arguments it reaches",
+        rows.convert_rcu,
+        "convert-rcu.txt.j2",
+        rows.split_rcu,
+        rows.words_rcu,
+        by_owner=True,
+    ),
+    Step(
+        "release",
+        "convert KF_RELEASE to KFA_RELEASE on the released argument",
+        rows.convert_release,
+        "convert-release.txt.j2",
+        rows.split_release,
+        rows.words_release,
+        by_owner=True,
+    ),
+)
+
+
+def campaign(config: CampaignConfig) -> Campaign:
+    """Return the campaign."""
+    return Campaign(
+        name="kfunc_flags",
+        doc="flags for single arguments of BPF kfuncs: KFA_RELEASE and KFA_RCU, and the conversion of every kfunc set",
+        steps=STEPS,
+        audit=inventory.audit,
+        target_of=target_of,
+        owners_of=owners_of,
+        witnesses=inventory.witnesses,
+        title="bpf: Flags for the arguments of kfuncs",
+    )
+
+
+def target_of(tree: Tree, config: CampaignConfig, paths: Sequence[str]) -> str:
+    """Return the tree that most of `paths` belong to by MAINTAINERS; the campaign's own where nobody says."""
+    sections = maintainers.sections(tree.read("MAINTAINERS"))
+    names = sorted(maintainers.target_of(sections, path) for path in paths)
+    return max(names, key=lambda n: (names.count(n), n == config.target), default="") or config.target
+
+
+def owners_of(tree: Tree, paths: Sequence[str]) -> Sequence[str]:
+    """Return the sections of MAINTAINERS that own any of `paths`, sorted."""
+    sections = maintainers.sections(tree.read("MAINTAINERS"))
+    return sorted({name for path in paths for name in maintainers.owners(sections, path)})

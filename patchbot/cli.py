@@ -1,0 +1,108 @@
+"""The command line: parse, run one command, turn what went wrong into a message and the promised exit code.
+
+This is the only place that prints errors and exits. A command appears here only once it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+
+from rich.console import Console
+
+from . import __version__
+from .commands import campaigns, check, checks, demo, doctor, generate, init, mail, scan
+from .errors import PatchbotError
+from .session import Session, clean
+
+COMMANDS: dict[str, ModuleType] = {
+    "init": init,
+    "demo": demo,
+    "doctor": doctor,
+    "scan": scan,
+    "generate": generate,
+    "check": check,
+    "mail": mail,
+    "campaigns": campaigns,
+    "checks": checks,
+}
+
+
+def common() -> argparse.ArgumentParser:
+    """Return the options that every command takes."""
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group("common")
+    group.add_argument("-C", metavar="DIR", help="run as if started in DIR")
+    group.add_argument("--config", metavar="FILE", help="instead of ./patchbot.toml or the repository's patchbot.toml")
+    group.add_argument("--kernel", metavar="PATH", help="the kernel: any git repository, bare or not")
+    group.add_argument("--base", metavar="REV", help="the revision to start from (default: kernel.base, else HEAD)")
+    group.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
+    group.add_argument("--strict", action="store_true", help="only PASS is success")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress, no remarks")
+    group.add_argument("--no-color", action="store_true", help="no colour (NO_COLOR is honoured too)")
+    return parser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the whole parser."""
+    parser = argparse.ArgumentParser(prog="patchbot", description="Generate, check and mail a kernel patch series.")
+    parser.add_argument("--version", action="version", version=f"patchbot {__version__}")
+    shared = common()
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, module in COMMANDS.items():
+        doc = (module.__doc__ or "").strip().splitlines()[0]
+        sub = commands.add_parser(name, help=doc, description=doc, parents=[shared])
+        module.arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run patchbot and return its exit code: 0 done, 1 failed or refused, 2 the user's to fix, 3 error, 130 Ctrl-C."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help()
+        return 0
+    no_color = True if args.no_color else None
+    out = Console(no_color=no_color, highlight=False)
+    err = Console(stderr=True, no_color=no_color, quiet=args.quiet, highlight=False)
+    try:
+        return int(COMMANDS[args.command].execute(Session(args, out, err)))
+    except KeyboardInterrupt:
+        complain("interrupted; nothing half done was kept")
+        return 130
+    except PatchbotError as error:
+        complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3
+    except OSError as error:
+        complain(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return 3
+    except Exception:
+        return crash()
+
+
+def complain(text: str) -> None:
+    """Print an error message to stderr."""
+    sys.stderr.write(f"patchbot: {clean(text)}\n")
+
+
+def crash() -> int:
+    """Keep the traceback of a bug in a file and say where."""
+    with tempfile.NamedTemporaryFile("w", prefix="patchbot-", suffix=".log", delete=False) as log:
+        traceback.print_exc(file=log)
+    kind, value, _ = sys.exc_info()
+    complain(f"a bug in patchbot: {kind.__name__ if kind else '?'}: {value}\n  the traceback is in {log.name}")
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

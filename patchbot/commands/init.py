@@ -1,0 +1,44 @@
+"""Write a commented patchbot.toml."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..bundle import bundled
+from ..errors import UserError
+from ..git import Repo
+from ..session import Session
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("dir", nargs="?", metavar="DIR", help="where to; without it never into a work tree")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    folder = session.cwd / session.args.dir if session.args.dir else session.cwd
+    if not session.args.dir:
+        folder = outside_work_tree(folder)
+    target = folder / "patchbot.toml"
+    text = bundled("templates").joinpath("init/patchbot.toml").read_text()
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such directory")
+    try:
+        with open(target, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(f"{target} exists; patchbot does not overwrite it") from None
+    if not session.emit({"file": str(target)}):
+        session.show(f"wrote {target}; everything in it is commented out, the defaults hold until you change a line")
+    return 0
+
+
+def outside_work_tree(folder: Path) -> Path:
+    """Return `folder`, or the git directory of the repository whose work tree it lies in."""
+    try:
+        repo = Repo.open(folder)
+    except UserError:
+        return folder
+    return repo.common_dir.resolve()

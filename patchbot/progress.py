@@ -1,0 +1,52 @@
+"""Tell a person what is going on, without the engine knowing whether anybody looks.
+
+The engine calls `tick`; `shown` decides that a terminal gets a progress bar on stderr and nothing else gets anything.
+A context variable keeps it out of every signature on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+Sink = Callable[[str, int, int], None]
+_sink: ContextVar[Sink | None] = ContextVar("progress", default=None)
+
+
+def tick(what: str, done: int = 0, total: int = 0) -> None:
+    """Say that `done` of `total` parts of `what` are done; `total` 0 means that nobody knows."""
+    sink = _sink.get()
+    if sink is not None:
+        sink(what, done, total)
+
+
+@contextmanager
+def shown(console: Console) -> Iterator[None]:
+    """Show what is ticked inside as a bar on `console` if that is a terminal."""
+    if not console.is_terminal or console.quiet:
+        yield
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def sink(what: str, done: int, total: int) -> None:
+            kind = what.split(":", 1)[0]
+            if kind not in tasks:
+                tasks[kind] = progress.add_task(what, total=None)
+            progress.update(tasks[kind], description=what[:70], completed=done, total=total or None)
+
+        token = _sink.set(sink)
+        try:
+            yield
+        finally:
+            _sink.reset(token)

@@ -1,0 +1,147 @@
+"""THE main path: from a tree and a campaign to an ordered series of patches. Pure: nothing here writes anything.
+
+Each step's edits refer to the text that the steps before left. Splitting must lose nothing: the last patch's text
+of every file is compared with all edits made at once, and the campaign must find nothing left to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from . import render
+from .campaign import Audit, Campaign, Context, Step
+from .config import CampaignConfig, listed
+from .edits import apply_edits
+from .errors import ConfigError, PatchbotError, RefusedSites
+from .model import Edit, Patch, Series
+from .progress import tick
+from .tree import Tree
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A series, the audit of its base, what the codemods remarked on the way, and the tree after all patches."""
+
+    series: Series
+    audit: Audit
+    remarks: tuple[str, ...]
+    tip: Tree
+
+
+def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]:
+    """Return the steps that are on; raise ConfigError for a step that does not exist or cannot be switched."""
+    names = [s.name for s in campaign.steps]
+    for name in (*config.with_, *config.without):
+        if name not in names:
+            raise ConfigError(f"campaign {campaign.name} has no step {name!r}; it has {', '.join(names)}")
+    both = set(config.with_) & set(config.without)
+    if both:
+        raise ConfigError(f"campaign {campaign.name}: {listed(both)} both with and without")
+    return tuple(
+        s for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)
+    )
+
+
+def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generated:
+    """Make the series of a campaign on `tree`.
+
+    Raises RefusedSites with the complete list where a site needs a person's decision, UserError (AnchorError) where
+    the tree lacks what a step edits; in both cases before anything is written.
+    """
+    tick("scan", 0, 0)
+    audit = campaign.audit(tree, config)
+    if audit.refused:
+        count = len(audit.refused)
+        sites = "\n".join(f"  {line}" for line in audit.refused)
+        raise RefusedSites(
+            f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}"
+        )
+    steps = active_steps(campaign, config)
+    names = tuple(s.name for s in steps)
+    current, patches, remarks = tree, [], []
+    for number, step in enumerate(steps):
+        tick("generate", number, len(steps))
+        context = Context(current, tree, config, names)
+        change = step.codemod(context)
+        remarks += [f"{step.name}: {remark}" for remark in change.remarks]
+        patches += split_step(campaign, step, context, change.edits)
+        current = current.edit(change.edits)
+    ordered = order(patches, config.target)
+    verify(ordered, tree, current)
+    series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.document.get("counts", {}))})
+    return Generated(series, audit, tuple(remarks), current)
+
+
+def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence[Edit]) -> list[Patch]:
+    """Return a step's patches by split key; patch n holds the edits of keys 0..n in the files it touches."""
+    key_of = step.split(context, edits)
+    groups: dict[str, list[Edit]] = {}
+    for edit in edits:
+        groups.setdefault(key_of(edit), []).append(edit)
+    patches: list[Patch] = []
+    for key in sorted(groups):
+        mine = sorted(groups[key])
+        paths = {e.path for e in mine}
+        upto = [e for k in sorted(groups) if k <= key for e in groups[k] if e.path in paths]
+        files = apply_edits(upto, context.tree.get)
+        if not files:
+            continue
+        touched = sorted(files)
+        target = campaign.target_of(context.base, context.config, touched) if step.by_owner else ""
+        message = render.message(campaign.name, step.template, **step.words(context, key, mine))
+        sites = tuple(sorted({e.site for e in mine if e.site}))
+        owners = tuple(campaign.owners_of(context.base, touched))
+        stable = f"{step.name}/{key}" if key else step.name
+        patches.append(Patch(stable, step.name, message, files, sites, target or context.config.target, owners))
+    return patches
+
+
+def order(patches: Sequence[Patch], target: str) -> list[Patch]:
+    """Put the patches for `target` first and those for other trees after them, tree by tree, else as they are."""
+    ordered = sorted(patches, key=lambda p: (p.target != target, p.target if p.target != target else ""))
+    for patch in ordered:
+        if [p.id for p in ordered].count(patch.id) > 1:
+            raise PatchbotError(f"two patches have the id {patch.id}")
+    before: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
+    for sequence, seen in ((patches, before), (ordered, after)):
+        for patch in sequence:
+            for path in patch.files:
+                seen.setdefault(path, []).append(patch.id)
+    for path, ids in before.items():
+        if after[path] != ids:
+            raise PatchbotError(f"{path}: {', '.join(ids)} go to different trees but depend on each other's order")
+    return ordered
+
+
+def verify(patches: Sequence[Patch], base: Tree, tip: Tree) -> None:
+    """Raise PatchbotError unless the patches, one on the other, end at `tip`: splitting must lose nothing."""
+    final: dict[str, bytes] = {}
+    for patch in patches:
+        for path, text in patch.files.items():
+            if final.get(path, base.get(path)) == text:
+                raise PatchbotError(f"{patch.id} does not change {path}")
+            final[path] = text
+    for path in sorted({*final, *tip.overlay}):
+        if final.get(path, base.get(path)) != tip.get(path):
+            raise PatchbotError(f"{path}: the patches together differ from all edits at once")
+
+
+def posted(patches: Sequence[Patch], target: str, most: int) -> list[tuple[str, list[Patch]]]:
+    """Return [(tree, patches)] as they would be posted: the campaign's own tree first, at most `most` in one series."""
+    groups: dict[str, list[Patch]] = {}
+    for patch in patches:
+        groups.setdefault(patch.target, []).append(patch)
+    out = []
+    for name in sorted(groups, key=lambda n: (n != target, n)):
+        rows = groups[name]
+        out += [(name, rows[i : i + most]) for i in range(0, len(rows), most)]
+    return out
+
+
+def switched(config: CampaignConfig, with_: Sequence[str], without: Sequence[str]) -> CampaignConfig:
+    """Return `config` with the steps of the command line on and off; the command line wins."""
+    on = tuple(dict.fromkeys([*(s for s in config.with_ if s not in without), *with_]))
+    off = tuple(dict.fromkeys([*(s for s in config.without if s not in with_), *without]))
+    return replace(config, with_=on, without=off)

@@ -1,0 +1,149 @@
+"""What every command needs first: the configuration, the kernel repository, the campaign, patchbot's own folder.
+
+All of it is opened only when asked for, so that `patchbot checks` works without a kernel and `scan` without an author.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from . import campaigns
+from .bundle import bundled
+from .campaign import Campaign
+from .config import CampaignConfig, Config, listed, load
+from .errors import ConfigError, UserError
+from .git import Repo, Scratch
+from .grepcache import GrepCache
+from .paths import cache_dir
+from .series import switched
+from .tree import Tree
+
+
+def campaign_names() -> list[str]:
+    """Return the names of the campaigns that this installation has."""
+    return sorted(m.name for m in pkgutil.iter_modules(campaigns.__path__) if m.ispkg)
+
+
+def load_campaign(config: CampaignConfig) -> Campaign:
+    """Import the campaign that a table of patchbot.toml names."""
+    if config.name not in campaign_names():
+        raise ConfigError(f"no campaign {config.name!r}; there are {listed(campaign_names())}")
+    module = importlib.import_module(f"{campaigns.__name__}.{config.name}")
+    made = module.campaign(config)
+    assert isinstance(made, Campaign)
+    return made
+
+
+@dataclass
+class Session:
+    """One invocation: parsed arguments, and what they lead to. `err` is for progress and logs, `out` for results."""
+
+    args: argparse.Namespace
+    out: Console
+    err: Console
+
+    @cached_property
+    def cwd(self) -> Path:
+        """The folder that relative paths are relative to."""
+        where = Path(getattr(self.args, "C", None) or ".").expanduser()
+        if not where.is_dir():
+            raise UserError(f"-C {where}: no such directory")
+        return where.resolve()
+
+    @cached_property
+    def config(self) -> Config:
+        """patchbot.toml: --config, ./patchbot.toml, the kernel repository's, else the defaults alone."""
+        given = getattr(self.args, "config", None)
+        defaults = bundled("patchbot.toml")
+        if given:
+            return load(self.cwd / Path(given).expanduser(), defaults)
+        if (self.cwd / "patchbot.toml").is_file():
+            return load(self.cwd / "patchbot.toml", defaults)
+        kernel = getattr(self.args, "kernel", None)
+        where = self.cwd / Path(kernel).expanduser() if kernel else self.cwd
+        try:
+            own = Repo.open(where).common_dir / "patchbot.toml"
+        except UserError:
+            return load(None, defaults)
+        return load(own if own.is_file() else None, defaults)
+
+    @cached_property
+    def repo(self) -> Repo:
+        """The kernel repository: --kernel, kernel.path, else the one around the current folder."""
+        given = getattr(self.args, "kernel", None)
+        if given:
+            return Repo.open(self.cwd / Path(given).expanduser())
+        return Repo.open(self.config.kernel_path or self.cwd)
+
+    @cached_property
+    def base(self) -> str:
+        """The commit that the series is based on: --base, kernel.base, else HEAD."""
+        return self.repo.resolve(getattr(self.args, "base", None) or self.config.kernel_base or "HEAD")
+
+    @cached_property
+    def work(self) -> Path:
+        """Patchbot's own folder for this repository: caches, build trees, logs. Nothing in it is a person's."""
+        where = cache_dir() / "repos" / self.repo.key
+        where.mkdir(parents=True, exist_ok=True)
+        return where
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """Patchbot's own bare repository that borrows the kernel repository's objects."""
+        return Scratch.at(self.work / "scratch.git", self.repo)
+
+    @cached_property
+    def campaign_config(self) -> CampaignConfig:
+        """The campaign's table with --with and --without over it."""
+        config = self.config.campaign(getattr(self.args, "campaign", None))
+        return switched(config, commas(getattr(self.args, "with_", None)), commas(getattr(self.args, "without", None)))
+
+    @cached_property
+    def campaign(self) -> Campaign:
+        """The campaign itself."""
+        return load_campaign(self.campaign_config)
+
+    def tree(self, commit: str | None = None) -> Tree:
+        """Return a revision as the engine reads it; raise UserError if it is not a kernel."""
+        tree = Tree(self.repo, commit or self.base, {}, GrepCache(cache_dir() / "grep.sqlite"))
+        tree.kernel()
+        return tree
+
+    def say(self, text: str) -> None:
+        """Print a line for a person to stderr; text from the tree is not markup."""
+        if not getattr(self.args, "quiet", False):
+            self.err.print(clean(text), markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, text: str) -> None:
+        """Print a line of the result to stdout."""
+        self.out.print(clean(text), markup=False, highlight=False, soft_wrap=True)
+
+    def emit(self, document: Mapping[str, Any]) -> bool:
+        """With --json print `document` and return True."""
+        if not getattr(self.args, "json", False):
+            return False
+        sys.stdout.write(json.dumps({"schema": 1, **document}, indent=1, default=str) + os.linesep)
+        return True
+
+
+def clean(text: str) -> str:
+    """Return text without the control characters that could drive a terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]", "?", text)
+
+
+def commas(value: str | None) -> tuple[str, ...]:
+    """Return the parts of a comma-separated option."""
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
