@@ -1,0 +1,176 @@
+"""The door to git: reading, writing beside the user's repository, and handing over in one transaction."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchbot.errors import ToolError, UserError
+from patchbot.git import NewCommit, Record, Repo, Scratch, quote
+from patchbot.model import Identity
+
+ME = Identity("A U Thor", "author@example.org")
+
+
+def sh(cwd: Path, *argv: str, **env: str) -> str:
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    work = tmp_path / "linux"
+    work.mkdir()
+    sh(work, "git", "init", "-q", "-b", "master")
+    sh(work, "git", "config", "user.name", "Some Body")
+    sh(work, "git", "config", "user.email", "some@example.org")
+    (work / "a.c").write_bytes(b"int a;\n\xff\n")
+    (work / "run.sh").write_text("#!/bin/sh\n")
+    (work / "run.sh").chmod(0o755)
+    (work / "dir").mkdir()
+    (work / "dir/ü b.c").write_text("needle here\n")
+    sh(work, "git", "add", "-A")
+    date = "2026-01-02T03:04:05 +0200"
+    sh(work, "git", "commit", "-qm", "start", GIT_COMMITTER_DATE=date, GIT_AUTHOR_DATE=date)
+    return Repo.open(work)
+
+
+def snapshot(repo: Repo) -> dict[str, object]:
+    """Everything of a repository that patchbot must not touch."""
+    work = repo.git_dir.parent
+    return {
+        "head": (repo.git_dir / "HEAD").read_text(),
+        "index": (repo.git_dir / "index").read_bytes(),
+        "config": (repo.git_dir / "config").read_text(),
+        "status": sh(work, "git", "status", "--porcelain=v2", "--branch", "--ignored", GIT_OPTIONAL_LOCKS="0"),
+        "refs": {k: v for k, v in repo.refs("refs").items() if "patchbot" not in k},
+        "stash": sh(work, "git", "stash", "list"),
+    }
+
+
+def commit(id_: str, files: dict[str, bytes], message: str = "x: y\n\nbody\n", author: Identity = ME) -> NewCommit:
+    return NewCommit(id_, message, author, "1700000000 +0000", files, {"run.sh": "100755"})
+
+
+def scratch(repo: Repo, tmp_path: Path) -> Scratch:
+    return Scratch.at(tmp_path / "scratch.git", repo)
+
+
+def test_files_are_read_as_bytes_and_missing_ones_are_none(repo):
+    head = repo.resolve("HEAD")
+    assert repo.read(head, "a.c") == b"int a;\n\xff\n"
+    assert repo.read(head, "b.c") is None
+    assert repo.read(head, "dir") is None
+    assert repo.read(head, "a.c\n--evil") is None
+    assert repo.ls(head)["run.sh"][0] == "100755"
+    assert repo.grep(head, ["needle"]) == ["dir/ü b.c"]
+    assert repo.committer_date(head)[1] == "+0200"
+
+
+@pytest.mark.parametrize("rev", ["nope", "--output=/tmp/x", "HEAD:a.c", ""])
+def test_what_names_no_commit_is_the_users_to_fix(repo, rev):
+    with pytest.raises(UserError, match="names no commit"):
+        repo.resolve(rev)
+
+
+def test_a_folder_that_is_no_repository_is_named(tmp_path):
+    with pytest.raises(UserError, match="not a git repository"):
+        Repo.open(tmp_path)
+    with pytest.raises(UserError, match="no such directory"):
+        Repo.open(tmp_path / "nope")
+
+
+def test_a_foreign_git_dir_in_the_environment_changes_nothing(repo, monkeypatch, tmp_path):
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    assert repo.resolve("HEAD") == repo.refs("refs/heads")["refs/heads/master"]
+
+
+def test_writing_leaves_the_users_repository_as_it_was_until_it_is_published(repo, tmp_path):
+    before, objects = snapshot(repo), sorted((repo.git_dir / "objects").rglob("*"))
+    base = repo.resolve("HEAD")
+    made = scratch(repo, tmp_path).write(
+        base, [commit("one", {"a.c": b"x\n"}), commit("two", {"run.sh": b"y\n", "new/z.c": b"\xfe"})]
+    )
+    assert snapshot(repo) == before
+    assert sorted((repo.git_dir / "objects").rglob("*")) == objects
+    assert [c.id for c in made] == ["one", "two"]
+    assert made[0].parent == base
+    repo.publish(scratch(repo, tmp_path), [("refs/heads/patchbot/x", made[1].sha, None)])
+    assert snapshot(repo) == before
+    assert repo.read(made[1].sha, "new/z.c") == b"\xfe"
+    assert repo.ls(made[1].sha)["run.sh"][0] == "100755"
+    assert sh(repo.git_dir, "git", "fsck", "--full", "--strict") == ""
+
+
+def test_the_same_input_gives_the_same_ids(repo, tmp_path):
+    base = repo.resolve("HEAD")
+    first = Scratch.at(tmp_path / "1.git", repo).write(base, [commit("one", {"a.c": b"x\n"})])
+    again = Scratch.at(tmp_path / "2.git", repo).write(base, [commit("one", {"a.c": b"x\n"})])
+    assert first == again
+
+
+def test_one_ref_that_moved_meanwhile_stops_all_of_them(repo, tmp_path):
+    made = scratch(repo, tmp_path).write(repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"})])
+    repo.publish(scratch(repo, tmp_path), [("refs/patchbot/x/a", made[0].sha, None)])
+    updates = [("refs/patchbot/x/b", made[0].sha, None), ("refs/patchbot/x/a", repo.resolve("HEAD"), "1" * 40)]
+    with pytest.raises(ToolError, match="no ref was moved"):
+        repo.publish(scratch(repo, tmp_path), updates)
+    assert sorted(repo.refs("refs/patchbot")) == ["refs/patchbot/x/a"]
+
+
+def test_nothing_in_names_messages_or_paths_breaks_out_of_the_stream(repo, tmp_path):
+    evil = Identity("A\nfrom 0000 <x@y>\n", "a>b@c\n")
+    odd = 'odd"\\name\nfile.c'
+    made = scratch(repo, tmp_path).write(
+        repo.resolve("HEAD"), [commit("one", {odd: b"x"}, "s: t\n\ndone\nM 100644 inline z\n", evil)]
+    )
+    assert quote(odd) == '"odd\\"\\\\name\\nfile.c"'
+    tree = scratch(repo, tmp_path).git("ls-tree", "-z", "--name-only", made[0].sha).stdout.decode().split("\0")
+    assert odd in tree
+    assert "z" not in tree
+    shown = scratch(repo, tmp_path).git("show", "-s", "--format=%an|%ae|%B", made[0].sha).stdout.decode()
+    assert shown.startswith("Afrom 0000 x@y|ab@c|s: t")
+
+
+def test_the_record_holds_only_its_own_files(repo, tmp_path):
+    made = scratch(repo, tmp_path).write(
+        repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"})], Record("r\n", ME, "1 +0000", {"series.json": b"{}"})
+    )
+    listing = scratch(repo, tmp_path).git("ls-tree", "-r", "--name-only", made[-1].sha).stdout
+    assert listing == b"series.json\n"
+    assert made[-1].parent == made[0].sha
+
+
+def test_a_linked_work_tree_is_seen_as_a_place_where_a_branch_is_checked_out(repo, tmp_path):
+    sh(repo.git_dir.parent, "git", "worktree", "add", "-q", "-b", "patchbot/x", str(tmp_path / "linked"))
+    assert repo.checked_out("refs/heads/patchbot/x") == [str(tmp_path / "linked")]
+    linked = Repo.open(tmp_path / "linked")
+    assert linked.key == repo.key
+    assert linked.resolve("HEAD") == repo.resolve("HEAD")
+
+
+def test_a_shallow_clone_is_read_and_its_missing_history_is_explained(repo, tmp_path):
+    sh(repo.git_dir.parent, "git", "commit", "-q", "--allow-empty", "-m", "second")
+    sh(tmp_path, "git", "clone", "-q", "--depth=1", f"file://{repo.git_dir.parent}", "shallow")
+    shallow = Repo.open(tmp_path / "shallow")
+    assert shallow.shallow
+    assert shallow.read(shallow.resolve("HEAD"), "a.c")
+    with pytest.raises(UserError, match="shallow"):
+        shallow.resolve("HEAD~1")
+    made = Scratch.at(tmp_path / "s.git", shallow).write(shallow.resolve("HEAD"), [commit("one", {"a.c": b"x\n"})])
+    assert made[0].tree
+
+
+def test_a_partial_clone_is_refused_clearly_and_fetches_nothing(repo, tmp_path):
+    work = repo.git_dir.parent
+    sh(work, "git", "config", "uploadpack.allowFilter", "true")
+    sh(tmp_path, "git", "clone", "-q", "--no-checkout", "--filter=blob:none", f"file://{work}", "partial")
+    partial = Repo.open(tmp_path / "partial")
+    before = sorted((partial.git_dir / "objects").rglob("*"))
+    with pytest.raises(UserError, match="partial clone"):
+        partial.read(partial.resolve("HEAD"), "a.c")
+    with pytest.raises(ToolError):
+        partial.grep(partial.resolve("HEAD"), ["needle"])
+    assert sorted((partial.git_dir / "objects").rglob("*")) == before
