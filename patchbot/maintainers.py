@@ -1,0 +1,239 @@
+"""Who owns a file, read from the MAINTAINERS file of the tree that a series is for.
+
+Recipients of a mail come from that tree's own get_maintainer.pl (recipients.py), at half a second a patch. This
+module answers what a split needs hundreds of times: the sections of a path, and the tree that takes a change to it.
+The rules of matching are get_maintainer.pl's: a pattern is a prefix as deep as the path, `*` may cross a `/`, a
+trailing `/` takes all below, X: excludes, N: is a regex on the path, K: does not count for a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+TAG = re.compile(r"([A-Z]):\s*(.*)")
+URL = re.compile(r"[a-z+]+://\S+")
+
+#: Names that say nothing about whose tree it is: its folder does then.
+ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
+
+
+# Compared by identity: a key of 3,334 sections is hashed for every path.
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One entry of MAINTAINERS; `files`, `excluded`, `regexes` and `keywords` are F:, X:, N: and K: as written."""
+
+    name: str
+    maintainers: tuple[str, ...]
+    reviewers: tuple[str, ...]
+    lists: tuple[str, ...]
+    trees: tuple[str, ...]
+    profiles: tuple[str, ...]
+    files: tuple[str, ...]
+    excluded: tuple[str, ...]
+    regexes: tuple[str, ...]
+    keywords: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, order=True)
+class Fit:
+    """How well a section's patterns fit a path; the best sorts first."""
+
+    rank: int
+    length: int
+    name: str
+
+
+@lru_cache(maxsize=8)
+def sections(text: bytes) -> tuple[Section, ...]:
+    """Return the entries of a MAINTAINERS file."""
+    found: list[Section] = []
+    name = ""
+    tags: dict[str, list[str]] = {}
+
+    def close() -> None:
+        if name and tags:
+            get = {letter: tuple(tags.get(letter, ())) for letter in "MRLTPFXNKS"}
+            found.append(
+                Section(
+                    name,
+                    maintainers=get["M"],
+                    reviewers=get["R"],
+                    lists=tuple(value.split()[0] for value in get["L"] if value),
+                    trees=get["T"],
+                    profiles=get["P"],
+                    files=get["F"],
+                    excluded=get["X"],
+                    regexes=get["N"],
+                    keywords=get["K"],
+                    status=" ".join(get["S"]),
+                )
+            )
+        tags.clear()
+
+    for line in text.decode("utf-8", "surrogateescape").splitlines():
+        if tag := TAG.match(line):
+            tags.setdefault(tag[1], []).append(tag[2].strip())
+        elif line.strip() and not line.lstrip().startswith("#"):
+            close()
+            name = line.strip()
+    close()
+    return tuple(found)
+
+
+@cache
+def compiled(pattern: str) -> tuple[str, re.Pattern[str] | None]:
+    """Return an F: pattern as the literal text it starts with and, if there is more, get_maintainer's regex."""
+    literal = re.match(r"[^*?\\\[\](){}+^$|]*", pattern)
+    start = literal[0] if literal else ""
+    if start == pattern:
+        return start, None
+    text = pattern.replace(".", r"\.").replace("**", "\0").replace("*", ".*").replace("?", ".")
+    return start, regex(text.replace("\0", "(?:.*)"), 0)
+
+
+@cache
+def regex(text: str, flags: int) -> re.Pattern[str]:
+    """Compile a pattern of MAINTAINERS; what Python does not understand matches nothing."""
+    try:
+        return re.compile(text, flags)
+    except re.error:
+        return re.compile(r"(?!)")
+
+
+def fits(pattern: str, path: str) -> bool:
+    """Say whether an F: or X: pattern takes `path`."""
+    start, rest = compiled(pattern)
+    if not path.startswith(start):
+        return False
+    # A folder without its slash: get_maintainer looks at the disk, a path below it proves it.
+    if rest is None and (start.endswith("/") or path.startswith(start + "/")):
+        return True
+    if rest is not None and not rest.match(path):
+        return False
+    return pattern.endswith("/") or "**" in pattern or path.count("/") == pattern.count("/")
+
+
+def catches_all(pattern: str) -> bool:
+    """Say whether an F: pattern is one like `*` or `*/` that names nothing."""
+    return not pattern.strip("*?/.")
+
+
+def fit(section: Section, path: str) -> Fit | None:
+    """Return how well a section fits a path, None if it does not."""
+    taken = [pattern for pattern in section.files if fits(pattern, path)]
+    by_regex = not taken and any(regex(text, re.VERBOSE).search(path) for text in section.regexes)
+    if not (taken or by_regex) or any(fits(pattern, path) for pattern in section.excluded):
+        return None
+    if by_regex:
+        return Fit(1, 0, section.name)
+    named = [pattern for pattern in taken if not catches_all(pattern)]
+    if not named:
+        return Fit(2, 0, section.name)
+    depth, length = max((p.count("/") + (not p.endswith("/")), len(p)) for p in named)
+    return Fit(-depth, -length, section.name)
+
+
+@lru_cache(maxsize=4096)
+def ranked(entries: tuple[Section, ...], path: str) -> tuple[tuple[Fit, Section], ...]:
+    """Return the sections that a path belongs to with how well they fit, the most specific first."""
+    found = [(match, section) for section in entries if (match := fit(section, path))]
+    return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def matching(entries: tuple[Section, ...], path: str) -> list[Section]:
+    """Return the sections that a path belongs to, the most specific first, what matches everything last."""
+    return [section for _, section in ranked(entries, path)]
+
+
+def owning(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:
+    """Return the sections that own a path, the most specific first.
+
+    THE REST and other catch-alls own nothing, nor does a section that only matches by N: where another one names
+    the file or its folder.
+    """
+    found = ranked(entries, path)
+    named = tuple(section for match, section in found if match.rank <= 0)
+    return named or tuple(section for match, section in found if match.rank == 1)
+
+
+def owners(entries: tuple[Section, ...], path: str) -> tuple[str, ...]:
+    """Return the names of the sections that own a path, as `owning` does."""
+    return tuple(section.name for section in owning(entries, path))
+
+
+def tree_name(value: str) -> str:
+    """Return the short name of the tree in a T: line, "" if it holds no address.
+
+    `git git://git.kernel.org/pub/scm/linux/kernel/git/bpf/bpf-next.git` is `bpf-next`.
+    """
+    url = URL.search(value)
+    if not url:
+        return ""
+    parts = [part for part in url[0].split("://", 1)[1].split("/")[1:] if part]
+    names = [part.removesuffix(".git").lstrip("~") for part in reversed(parts)]
+    name = next((n for n in names if not ANONYMOUS.fullmatch(n)), "")
+    return name if re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) else ""
+
+
+def tree_names(section: Section) -> tuple[str, ...]:
+    """Return the short names of a section's trees in the order of its T: lines."""
+    return tuple(name for name in map(tree_name, section.trees) if name)
+
+
+def tree_of(section: Section) -> str:
+    """Return the tree that takes new work of a section: the first whose name ends in -next, else the first."""
+    names = tree_names(section)
+    return next((name for name in names if name.endswith("-next")), names[0] if names else "")
+
+
+@lru_cache(maxsize=8)
+def tree_of_lists(entries: tuple[Section, ...]) -> dict[str, str]:
+    """Return {list: tree}: of the sections that put this list first, the one that covers most says it.
+
+    A list of THE REST, which hears of everything, belongs to no tree.
+    """
+    public = {name for s in entries if any(map(catches_all, s.files)) for name in s.lists}
+    broadest: dict[str, tuple[int, int, str]] = {}
+    for section in entries:
+        tree = tree_of(section)
+        if tree and section.files and section.lists and section.lists[0] not in public:
+            breadth = (min(p.count("/") for p in section.files), -len(section.files), tree)
+            name = section.lists[0]
+            broadest[name] = min(breadth, broadest.get(name, breadth))
+    return {name: tree for name, (_, _, tree) in broadest.items()}
+
+
+def target_of(entries: tuple[Section, ...], *paths: str) -> str:
+    """Return the name of the tree that takes a change of these paths, "" if MAINTAINERS does not say.
+
+    For each path that is the tree of its most specific section; one without T: has the tree of its first list that
+    has one. Several trees: the one with the most paths, of equals the one whose path comes first.
+    """
+    votes = Counter(tree for path in paths if (tree := target_of_path(entries, path)))
+    return max(votes, key=lambda tree: votes[tree], default="")
+
+
+def target_of_path(entries: tuple[Section, ...], path: str) -> str:
+    """Return the name of the tree that takes a change of one path, "" if MAINTAINERS does not say."""
+    by_list = tree_of_lists(entries)
+    for section in owning(entries, path):
+        candidates = [tree_of(section), *(by_list.get(name, "") for name in section.lists)]
+        if tree := next(filter(None, candidates), ""):
+            return tree
+    return ""
+
+
+def lists_of(entries: Iterable[Section], tree: str) -> tuple[str, ...]:
+    """Return the mailing list of a tree: the one that most sections with this tree put first; () if none does."""
+    count = Counter(s.lists[0] for s in entries if s.lists and tree and tree in tree_names(s))
+    return tuple(name for name, _ in count.most_common(1))
+
+
+def profiles_of(entries: tuple[Section, ...], paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the P: documents of the sections that own any of these paths, sorted."""
+    return tuple(sorted({doc for path in paths for section in owning(entries, path) for doc in section.profiles}))

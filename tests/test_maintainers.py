@@ -1,0 +1,173 @@
+"""MAINTAINERS as get_maintainer.pl reads it: who owns a path, and whose tree takes it."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import RealKernel
+
+from patchbot import maintainers
+from patchbot.maintainers import Section, matching, owners, sections, target_of
+
+GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"
+TEXT = f"""List of maintainers
+===================
+
+	M: *Mail* patches to: FullName <address@domain>
+
+Maintainers List
+----------------
+
+BPF [CORE]
+M:	Core Person <core@example.org>
+R:	Reading Person <read@example.org>
+L:	bpf@example.org
+S:	Maintained
+F:	include/linux/bpf*
+F:	kernel/bpf/verifier.c
+
+BPF [GENERAL] (Programs and Tools)
+M:	"General, Person" <general@example.org>
+L:	bpf@example.org (moderated for non-subscribers)
+S:	Supported
+P:	Documentation/bpf/bpf_devel_QA.rst
+T:	git {GIT}/bpf/bpf.git
+T:	git {GIT}/bpf/bpf-next.git
+F:	arch/*/net/*
+F:	kernel/bpf/
+X:	kernel/bpf/elsewhere/
+
+ODD CHIP
+M:	Chip <chip@example.org>
+T:	git {GIT}/chip/linux.git chip-next
+N:	stm
+
+PLAIN FOLDER
+M:	Folder <folder@example.org>
+L:	bpf@example.org
+F:	lib/folder
+
+KEYWORDS ONLY
+L:	bpf@example.org
+K:	\\bbpf\\b
+
+UNREADABLE
+M:	Bad <bad@example.org>
+N:	(((
+F:	odd/[/
+
+THE REST
+M:	Chief <chief@example.org>
+L:	linux-kernel@example.org
+S:	Buried alive in reporters
+T:	git {GIT}/torvalds/linux.git
+F:	*
+F:	*/
+"""
+
+
+@pytest.fixture(scope="module")
+def entries() -> tuple[Section, ...]:
+    return sections(TEXT.encode())
+
+
+def names(found: list[Section]) -> list[str]:
+    return [section.name for section in found]
+
+
+def test_sections_hold_every_tag(entries: tuple[Section, ...]) -> None:
+    general = next(s for s in entries if s.name.startswith("BPF [GENERAL]"))
+    assert general.maintainers == ('"General, Person" <general@example.org>',)
+    assert general.lists == ("bpf@example.org",)
+    assert general.excluded == ("kernel/bpf/elsewhere/",)
+    assert general.profiles == ("Documentation/bpf/bpf_devel_QA.rst",)
+    assert general.status == "Supported"
+    assert names(list(entries))[0] == "BPF [CORE]"
+    assert len(entries) == 7
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("kernel/bpf/verifier.c", ["BPF [CORE]", "BPF [GENERAL] (Programs and Tools)", "THE REST"]),
+        ("kernel/bpf/deep/er.c", ["BPF [GENERAL] (Programs and Tools)", "THE REST"]),
+        ("kernel/bpf/elsewhere/x.c", ["THE REST"]),
+        ("include/linux/bpf_verifier.h", ["BPF [CORE]", "THE REST"]),
+        ("include/linux/bpf/deeper.h", ["THE REST"]),
+        ("arch/x86/net/jit.c", ["BPF [GENERAL] (Programs and Tools)", "THE REST"]),
+        ("arch/x86/net/sub/jit.c", ["THE REST"]),
+        ("lib/folder/x.c", ["PLAIN FOLDER", "THE REST"]),
+        ("lib/folder_not.c", ["PLAIN FOLDER", "THE REST"]),
+        ("kernel/bpf/stm.c", ["BPF [GENERAL] (Programs and Tools)", "ODD CHIP", "THE REST"]),
+        ("README", ["THE REST"]),
+    ],
+)
+def test_matching_follows_get_maintainer(entries: tuple[Section, ...], path: str, expected: list[str]) -> None:
+    assert names(matching(entries, path)) == expected
+
+
+def test_owners_leave_catch_alls_out(entries: tuple[Section, ...]) -> None:
+    assert owners(entries, "kernel/bpf/stm.c") == ("BPF [GENERAL] (Programs and Tools)",)
+    assert owners(entries, "drivers/stm.c") == ("ODD CHIP",)
+    assert owners(entries, "README") == ()
+
+
+def test_target_of_a_path(entries: tuple[Section, ...]) -> None:
+    assert target_of(entries, "kernel/bpf/core.c") == "bpf-next"
+    assert target_of(entries, "include/linux/bpf.h") == "bpf-next", "BPF [CORE] has no T:, its list has"
+    assert target_of(entries, "lib/folder/x.c") == "bpf-next"
+    assert target_of(entries, "drivers/stm.c") == "chip"
+    assert target_of(entries, "README") == ""
+    assert target_of(entries, "drivers/stm.c", "README", "kernel/bpf/a.c", "kernel/bpf/b.c") == "bpf-next"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (f"git {GIT}/bpf/bpf-next.git", "bpf-next"),
+        (f"git {GIT}/tip/tip.git sched/core", "tip"),
+        (f"git {GIT}/kees/linux.git for-next/execve", "kees"),
+        (f"{GIT}/tj/sched_ext.git", "sched_ext"),
+        (f"git {GIT}/rafael/linux-pm", "linux-pm"),
+        ("git git://git.armlinux.org.uk/~rmk/linux-arm.git clkdev", "linux-arm"),
+        ("git git://anongit.freedesktop.org/drm/drm", "drm"),
+        ("quilt https://example.org", ""),
+        ("git git://example.org/$(reboot).git", ""),
+        ("", ""),
+    ],
+)
+def test_tree_name(value: str, name: str) -> None:
+    assert maintainers.tree_name(value) == name
+
+
+def test_lists_and_profiles(entries: tuple[Section, ...]) -> None:
+    assert maintainers.lists_of(entries, "bpf-next") == ("bpf@example.org",)
+    assert maintainers.lists_of(entries, "") == ()
+    assert maintainers.profiles_of(entries, ["kernel/bpf/a.c", "README"]) == ("Documentation/bpf/bpf_devel_QA.rst",)
+
+
+def test_odd_bytes_do_not_stop_it() -> None:
+    entries = sections(b"NAME \xff\nM:\tJos\xe9 <jose@example.org>\nF:\ta.c\n")
+    assert owners(entries, "a.c") == ("NAME \udcff",)
+
+
+@pytest.mark.kernel
+def test_real_owners_and_targets(kernel73: RealKernel) -> None:
+    entries = sections(kernel73.repo.read(kernel73.commit, "MAINTAINERS") or b"")
+    assert len(entries) > 3000
+    assert owners(entries, "kernel/bpf/verifier.c")[0] == "BPF [CORE]"
+    expected = {
+        "kernel/bpf/verifier.c": "bpf-next",
+        "kernel/bpf/btf.c": "bpf-next",
+        "include/linux/btf_ids.h": "bpf-next",
+        "mm/bpf_memcontrol.c": "bpf-next",
+        "kernel/sched/ext/ext.c": "sched_ext",
+        "drivers/hid/bpf/hid_bpf_dispatch.c": "hid",
+        "net/ipv4/tcp_cubic.c": "net-next",
+        "net/netfilter/nf_conntrack_bpf.c": "nf-next",
+        "kernel/cgroup/rstat.c": "cgroup",
+        "fs/bpf_fs_kfuncs.c": "vfs",
+        "tools/testing/selftests/bpf/test_kmods/bpf_testmod.c": "bpf-next",
+        "tools/include/linux/btf_ids.h": "",
+    }
+    assert {path: target_of(entries, path) for path in expected} == expected
+    assert maintainers.lists_of(entries, "bpf-next") == ("bpf@vger.kernel.org",)
