@@ -1,0 +1,113 @@
+"""The draft in the user's repository: deterministic, refused where it would lose or surprise."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import sample
+from test_git import snapshot
+from test_series import CONFIG, templates, tree  # noqa: F401
+
+from patchbot.draft import branch, identity, numstat, publish, read_draft, write_scratch
+from patchbot.errors import UserError
+from patchbot.git import Repo, Scratch
+from patchbot.model import Identity
+from patchbot.series import generate
+
+
+def draft(repo_tree, folder: Path, extra=None):
+    made = generate(repo_tree, sample.campaign(), CONFIG)
+    scratch = Scratch.at(folder, repo_tree.repo)
+    author = identity(repo_tree.repo, None)
+    commits, record = write_scratch(scratch, made.series, author, extra or {})
+    return scratch, commits, record
+
+
+def put(repo_tree, folder: Path, extra=None) -> bool:
+    scratch, commits, record = draft(repo_tree, folder, extra)
+    return publish(repo_tree.repo, scratch, "sample", commits[-1].sha, record)
+
+
+def test_generate_twice_gives_the_same_ids_and_moves_nothing_the_second_time(tmp_path):
+    base = tree(tmp_path)
+    before = snapshot(base.repo)
+    assert put(base, tmp_path / "1.git")
+    assert snapshot(base.repo) | {"refs": 0} == before | {"refs": 0}
+    refs, objects = base.repo.refs("refs"), sorted((base.repo.git_dir / "objects").rglob("*"))
+    assert not put(base, tmp_path / "2.git")
+    assert base.repo.refs("refs") == refs
+    assert sorted((base.repo.git_dir / "objects").rglob("*")) == objects
+
+
+def test_dates_follow_the_base_and_the_author_is_the_persons(tmp_path):
+    base = tree(tmp_path)
+    put(base, tmp_path / "1.git")
+    seconds, zone = base.repo.committer_date(base.commit)
+    rows = base.repo.text(
+        "log", "--reverse", "--format=%an|%ae|%ad|%cd", "--date=raw", f"{base.commit}..{branch('sample')}"
+    )
+    dates = [f"{seconds + n} {zone}" for n in (1, 2, 3)]
+    assert rows.splitlines() == [f"A Developer|developer@example.org|{d}|{d}" for d in dates]
+
+
+def test_the_record_tells_what_was_generated(tmp_path):
+    base = tree(tmp_path)
+    put(base, tmp_path / "1.git", {"counts": {"change": 3}})
+    kept = read_draft(base.repo, "sample")
+    assert kept.tip == base.repo.ref(branch("sample"))
+    assert kept.base == base.commit
+    assert [p["id"] for p in kept.patches] == ["header", "words/b/two.c", "words/a/one.c"]
+    assert kept.document["counts"] == {"change": 3}
+
+
+def test_numbers_are_those_of_git(tmp_path):
+    scratch, commits, _ = draft(tree(tmp_path), tmp_path / "1.git")
+    assert numstat(scratch, commits) == {"patches": 3, "files": 3, "insertions": 4, "deletions": 3}
+
+
+def test_a_branch_with_a_persons_commit_is_refused_and_kept(tmp_path):
+    base = tree(tmp_path)
+    put(base, tmp_path / "1.git")
+    work = base.repo.git_dir.parent
+    for argv in (
+        ["switch", "-q", "patchbot/sample"],
+        ["commit", "-q", "--allow-empty", "-m", "mine"],
+        ["switch", "-q", "-"],
+    ):
+        subprocess.run(["git", *argv], cwd=work, check=True)
+    tip = base.repo.ref(branch("sample"))
+    changed = tree(tmp_path / "again", {"a/one.c": b"OLD q;\n"}.items())
+    subprocess.run(["git", "fetch", "-q", changed.repo.git_dir, "HEAD:new"], cwd=work, check=True)
+    moved = type(base)(base.repo, base.repo.resolve("new"))
+    with pytest.raises(UserError, match=r"(?s)commits that patchbot did not make.*mine.*git branch -m patchbot/sample"):
+        put(moved, tmp_path / "2.git")
+    assert base.repo.ref(branch("sample")) == tip
+
+
+def test_a_branch_that_is_checked_out_is_not_moved(tmp_path):
+    base = tree(tmp_path)
+    put(base, tmp_path / "1.git")
+    work = base.repo.git_dir.parent
+    (work / "a/one.c").write_text("OLD other;\n")
+    subprocess.run(["git", "commit", "-qam", "upstream"], cwd=work, check=True)
+    subprocess.run(["git", "switch", "-q", "patchbot/sample"], cwd=work, check=True)
+    moved = type(base)(base.repo, base.repo.resolve("master"))
+    with pytest.raises(UserError, match=r"is checked out in .*switch --detach"):
+        put(moved, tmp_path / "2.git")
+
+
+def test_a_branch_named_patchbot_is_in_the_way(tmp_path):
+    base = tree(tmp_path)
+    subprocess.run(["git", "branch", "patchbot"], cwd=base.repo.git_dir.parent, check=True)
+    subprocess.run(["git", "update-ref", "refs/patchbot/x", "HEAD"], cwd=base.repo.git_dir.parent, check=True)
+    with pytest.raises(UserError, match="git branch -m patchbot"):
+        put(base, tmp_path / "1.git")
+
+
+def test_no_author_says_how_to_set_one(tmp_path, monkeypatch):
+    base = tree(tmp_path)
+    (tmp_path / "empty").touch()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "empty"))
+    with pytest.raises(UserError, match=r"user\.name and user\.email.*\[author\]"):
+        identity(Repo.open(base.repo.git_dir.parent), None)
+    assert identity(base.repo, Identity("X", "x@y")) == Identity("X", "x@y")

@@ -1,0 +1,107 @@
+"""generate(): the main path, with a campaign that the engine does not know."""
+
+from dataclasses import replace
+
+import pytest
+import sample
+from tinytree import commit
+
+from patchbot import render
+from patchbot.campaign import Change
+from patchbot.config import CampaignConfig
+from patchbot.errors import ConfigError, PatchbotError, RefusedSites
+from patchbot.git import Repo
+from patchbot.model import Edit
+from patchbot.run import run
+from patchbot.series import active_steps, generate, posted, switched, verify
+from patchbot.tree import Tree
+
+CONFIG = CampaignConfig("sample", "b-next")
+
+
+@pytest.fixture(autouse=True)
+def templates(tmp_path, monkeypatch):
+    folder = tmp_path / "templates/sample"
+    folder.mkdir(parents=True)
+    for name, text in sample.TEMPLATES.items():
+        (folder / name).write_text(text)
+    monkeypatch.setattr(render, "bundled", lambda name: tmp_path / name)
+    render.environment.cache_clear()
+    yield
+    render.environment.cache_clear()
+
+
+def tree(tmp_path, changes=()) -> Tree:
+    work = tmp_path / "linux"
+    work.mkdir(parents=True, exist_ok=True)
+    run(["git", "init", "-q", work])
+    commit(work, "start", {**sample.FILES, **dict(changes)})
+    repo = Repo.open(work)
+    return Tree(repo, repo.resolve("HEAD"))
+
+
+def test_a_series_is_ordered_by_step_then_tree_then_key(tmp_path):
+    made = generate(tree(tmp_path), sample.campaign(), CONFIG)
+    assert [(p.id, p.target) for p in made.series.patches] == [
+        ("header", "b-next"),
+        ("words/b/two.c", "b-next"),
+        ("words/a/one.c", "a-next"),
+    ]
+    assert made.series.patches[1].files == {"b/two.c": b"NEW z;\n\xff\n"}
+    assert made.series.patches[2].message == "sample: Convert a/one.c\n\nConvert 2 of them.\n"
+    assert made.series.patches[2].sites == ("a/one.c:x", "a/one.c:y")
+    assert made.series.patches[2].owners == ("A",)
+    assert made.series.kernel.version == "7.99.0"
+    assert made.remarks == ("header: nothing left out",)
+
+
+def test_the_result_has_nothing_left_to_do(tmp_path):
+    made = generate(tree(tmp_path), sample.campaign(), CONFIG)
+    again = generate(made.tip, sample.campaign(), CONFIG)
+    assert again.series.patches == ()
+
+
+def test_a_file_split_over_two_patches_ends_at_the_same_text(tmp_path):
+    by_site = sample.campaign(split=lambda context, edits: lambda edit: edit.site)
+    made = generate(tree(tmp_path), by_site, CONFIG)
+    texts = [p.files["a/one.c"] for p in made.series.patches if "a/one.c" in p.files]
+    assert texts == [b"NEW x;\nkeep\nOLD y;\n", b"NEW x;\nkeep\nNEW y;\n"]
+    assert made.tip.get("a/one.c") == texts[-1]
+
+
+def test_a_loss_in_splitting_is_caught(tmp_path):
+    made = generate(tree(tmp_path), sample.campaign(), CONFIG)
+    with pytest.raises(PatchbotError, match=r"a/one\.c: the patches together differ"):
+        verify(made.series.patches[:-1], tree(tmp_path), made.tip)
+
+
+def test_every_refused_site_is_listed_at_once(tmp_path):
+    with pytest.raises(RefusedSites, match=r"(?s)2 sites need a decision.*c/three\.c:p.*c/three\.c:q") as caught:
+        generate(tree(tmp_path, {"c/three.c": b"ASK p ASK q\n"}.items()), sample.campaign(), CONFIG)
+    assert caught.value.exit_code == 1
+
+
+def test_patches_for_different_trees_must_not_depend_on_each_other(tmp_path):
+    def late(context) -> Change:
+        return Change((Edit("a/one.c", 0, 0, b"//\n"),))
+
+    made = sample.campaign(first=late)
+    campaign = replace(made, steps=(made.steps[1], made.steps[0]))
+    with pytest.raises(PatchbotError, match=r"a/one\.c: .* depend on each other's order"):
+        generate(tree(tmp_path), campaign, CONFIG)
+
+
+def test_steps_are_switched_and_unknown_ones_listed():
+    campaign = sample.campaign()
+    assert [s.name for s in active_steps(campaign, CONFIG)] == ["header", "words"]
+    on = switched(CampaignConfig("sample", with_=(), without=("words",)), ["extra"], [])
+    assert [s.name for s in active_steps(campaign, on)] == ["header", "extra"]
+    off = switched(CampaignConfig("sample", with_=("extra",)), [], ["extra"])
+    assert [s.name for s in active_steps(campaign, off)] == ["header", "words"]
+    with pytest.raises(ConfigError, match="no step 'nope'; it has header, words, extra"):
+        active_steps(campaign, CampaignConfig("sample", with_=("nope",)))
+
+
+def test_a_posted_series_is_bounded(tmp_path):
+    patches = generate(tree(tmp_path), sample.campaign(), CONFIG).series.patches
+    assert [(t, len(rows)) for t, rows in posted(patches, "b-next", 1)] == [("b-next", 1), ("b-next", 1), ("a-next", 1)]
