@@ -1,4 +1,7 @@
-"""Where the files that come with patchbot are: inside the package in a wheel, beside it in a checkout."""
+"""Find what patchbot brings along: the checks, the templates and the default patchbot.toml.
+
+They are top-level in a checkout and inside the package in a wheel; only this module knows both places.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from pathlib import Path
 
 from .errors import PatchbotError
 
+PACKAGE = Path(__file__).resolve().parent
 
-def bundled(name: str) -> Path:
-    """Return the path of a bundled file or folder, as `templates`; raise PatchbotError if it is missing."""
-    package = Path(__file__).resolve().parent
-    # The package first: in a wheel, ../templates would be somebody else's top-level folder.
-    for place in (package / name, package.parent / name):
-        if place.exists():
-            return place
-    raise PatchbotError(
-        f"this installation of patchbot lacks {name} (looked in {package} and {package.parent})"
-    )
+
+def bundled(name: str, package: Path = PACKAGE) -> Path:
+    """Return the path of a bundled file or folder (`checks`, `templates`, `patchbot.toml`)."""
+    inside = package / name
+    if inside.exists():
+        return inside
+    checkout = package.parent
+    # Without the guard a wheel with a missing folder would take site-packages/<name> of somebody else.
+    if (checkout / "pyproject.toml").is_file() and (checkout / name).exists():
+        return checkout / name
+    raise PatchbotError(f"{name} is neither in {package} nor in a checkout around it: the installation is broken")

@@ -1,0 +1,164 @@
+"""The mails apply with git am on the base, one on the other, and give exactly the tree and message of each commit.
+
+One run of git am over all mails, in a repository and work tree made for it. Only the files that the series touches are
+in that work tree, so 30 patches on a full kernel take 3 s instead of a checkout of 90,000 files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchbot.check import Item, Outcome, Subject
+from patchbot.errors import ToolError
+from patchbot.git import Scratch
+from patchbot.model import Finding, Status
+from patchbot.run import GIT_SAFE, Completed
+
+NEEDS = {"git": "git"}
+WAIVABLE = False
+
+#: The user's configuration (signing, three-way, white space, line ends) must not decide whether a mail applies.
+ENV = {
+    **GIT_SAFE,
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_COMMITTER_NAME": "patchbot",
+    "GIT_COMMITTER_EMAIL": "patchbot@localhost",
+}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A commit that git am made."""
+
+    tree: str
+    message: str
+
+
+def key_series(subject: Subject) -> str:
+    """Return what git am reads and what its result is compared with."""
+    read = hashlib.sha256(subject.repo.tree_of(subject.base).encode())
+    for item in subject.items:
+        mail = subject.mail(item)
+        read.update(b"%b %d %b" % (item.tree.encode(), len(mail), mail))
+    return read.hexdigest()
+
+
+def check_each(subject: Subject) -> Sequence[Outcome]:
+    """Apply the whole series and judge each patch; what follows a failure is SKIP."""
+    log = subject.log("applies", None)
+    with tempfile.TemporaryDirectory(dir=subject.work, prefix="am-") as name:
+        folder = Path(name)
+        scratch = Scratch.at(folder / "git", subject.repo)
+        with open(folder / "git/objects/info/alternates", "a") as alternates:
+            alternates.write(f"{(subject.scratch.path / 'objects').resolve()}\n")
+        done = apply_mails(subject, scratch, folder)
+        log.write_bytes(done.stdout + done.stderr)
+        commits = read_commits(scratch, f"{subject.base}..HEAD")
+        wanted = {i.commit: read_commits(scratch, "-1", i.commit)[0] for i in subject.items}
+        outcomes: list[Outcome] = []
+        for number, item in enumerate(subject.items):
+            reproduce = f"git checkout --detach {subject.base[:12]} && git am <the first {number + 1} mails>"
+            if any(o.status is not Status.PASS for o in outcomes):
+                outcomes.append(Outcome(Status.SKIP, reason="an earlier patch does not apply"))
+                continue
+            if number < len(commits):
+                findings = compare(scratch, item, commits[number], wanted[item.commit])
+            else:
+                findings = explain(done.stdout + b"\n" + done.stderr, subject.mail(item))
+            outcomes.append(Outcome.of(findings, examined=1, log=log, reproduce=reproduce))
+    return outcomes
+
+
+def apply_mails(subject: Subject, scratch: Scratch, folder: Path) -> Completed:
+    """Run git am over all mails in a work tree that holds nothing but the files it needs."""
+    tree = folder / "tree"
+    tree.mkdir()
+    mails = []
+    for number, item in enumerate(subject.items, 1):
+        mails.append(folder / f"{number:04}.patch")
+        mails[-1].write_bytes(subject.mail(item))
+    env = {**ENV, "GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(tree)}
+    scratch.git("update-ref", "--no-deref", "HEAD", subject.base, env=env)
+    scratch.git("read-tree", subject.base, env=env)
+    listing = scratch.git("ls-files", "-z", env=env).stdout
+    scratch.git("update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
+    # git am itself writes out a file that it needs and that is not there, so no file has to be named here.
+    argv = ["-c", "core.autocrlf=false", "-c", "core.attributesFile=/dev/null", "-c", "advice.mergeConflict=false"]
+    return scratch.git(*argv, "am", "--no-3way", *map(str, mails), check=False, env=env, cwd=tree)
+
+
+def read_commits(scratch: Scratch, *revisions: str) -> list[Applied]:
+    """Return tree and message of commits, oldest first."""
+    rows = scratch.git("log", "--reverse", "-z", "--format=%T%n%B", *revisions, "--", env=ENV).stdout
+    found = []
+    for row in rows.decode("utf-8", "surrogateescape").split("\0"):
+        if row:
+            tree, _, message = row.partition("\n")
+            found.append(Applied(tree, message.strip()))
+    return found
+
+
+def compare(scratch: Scratch, item: Item, applied: Applied, wanted: Applied) -> list[Finding]:
+    """Return how the commit that git am made differs from the one that the mail was made of.
+
+    A message may be longer than the commit's: the mail may carry more trailers.
+    """
+    findings = []
+    if applied.tree != item.tree:
+        rows = scratch.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", item.tree, applied.tree).stdout
+        first = rows.split(b"\0")[0].decode("utf-8", "surrogateescape")
+        text = f"the mail applies but gives another tree than commit {item.commit[:12]}: {first} differs"
+        findings.append(Finding(Status.FAIL, text, first, None, "TREE"))
+    pairs = zip(applied.message.splitlines() + [""] * 1000, wanted.message.splitlines(), strict=False)
+    for got, want in pairs:
+        if got.rstrip() != want.rstrip():
+            text = f"git am does not keep the commit message: {want!r} became {got!r}"
+            findings.append(Finding(Status.FAIL, text, None, None, "MESSAGE"))
+            break
+    return findings
+
+
+def explain(output: bytes, mail: bytes) -> list[Finding]:
+    """Return what git am says about the mail that it stopped at; raise ToolError if that is not about the mail."""
+    text = output.decode("utf-8", "replace")
+    found = []
+    for file, line in re.findall(r"^error: patch failed: (.*):(\d+)$", text, re.M):
+        hunk = find_hunk(mail.decode("utf-8", "surrogateescape"), file, int(line))
+        found.append(Finding(Status.FAIL, f"this hunk does not apply: {hunk}", file, int(line), "HUNK"))
+    errors = re.findall(r"^(?:error|fatal): (?!patch failed)(.*)$", text, re.M)
+    if not found:
+        for error in errors:
+            where = re.search(r"corrupt patch at (?:.*:|line )(\d+)", error)
+            hint = f": {mail_line(mail, int(where[1]))}" if where else ""
+            found.append(Finding(Status.FAIL, f"git am: {error}{hint}", None, None, "CORRUPT" if where else "AM"))
+    if not found and "Patch is empty" in text:
+        found.append(Finding(Status.FAIL, "git am: the mail holds no patch", None, None, "EMPTY"))
+    if not found:
+        raise ToolError(f"git am stopped without saying why:\n{text.strip()[-600:]}")
+    return found
+
+
+def find_hunk(mail: str, file: str, line: int) -> str:
+    """Return the header of the hunk of `file` that starts at the old `line`."""
+    section = re.split(r"^diff --git ", mail, flags=re.M)
+    for part in section[1:]:
+        if part.split("\n", 1)[0].endswith(f" b/{file}"):
+            hunk = re.search(rf"^@@ -{line}[, ].*$", part, re.M)
+            if hunk:
+                return hunk[0]
+    return f"@@ -{line} @@"
+
+
+def mail_line(mail: bytes, number: int) -> str:
+    """Return a line of the patch by git's count, which starts after the mail's `---` line or at its diff."""
+    body = mail.decode("utf-8", "surrogateescape")
+    start = re.search(r"^---$|^diff --git ", body, re.M)
+    lines = body[start.start() if start else 0 :].splitlines()
+    return repr(lines[number - 1]) if 0 < number <= len(lines) else f"line {number}"

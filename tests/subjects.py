@@ -1,0 +1,49 @@
+"""Make a Subject, as a check gets it, out of commits that a test writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from patchbot.check import Item, Subject
+from patchbot.git import NewCommit, Repo, Scratch
+from patchbot.model import Identity
+
+AUTHOR = Identity("A Developer", "developer@example.org")
+DATE = "1767225600 +0000"
+
+
+def make_subject(
+    repo: Repo,
+    base: str,
+    commits: Sequence[tuple[str, Mapping[str, bytes]]],
+    where: Path,
+    modes: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Subject:
+    """Write commits (message, {path: bytes}) into a scratch repository and return them with their mails."""
+    base = repo.resolve(base)
+    scratch = Scratch.at(where / "scratch.git", repo)
+    news = [
+        NewCommit(f"step{n}", message, AUTHOR, DATE, files, modes or {})
+        for n, (message, files) in enumerate(commits, 1)
+    ]
+    items = []
+    parent_tree = repo.tree_of(base)
+    for commit in scratch.write(base, news):
+        diff = scratch.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", parent_tree, commit.tree).stdout
+        files = tuple(name.decode("utf-8", "surrogateescape") for name in diff.split(b"\0") if name)
+        items.append(
+            Item(commit.id, commit.sha, commit.parent, commit.tree, parent_tree, commit.subject, commit.id, files)
+        )
+        parent_tree = commit.tree
+    work = where / "work"
+    work.mkdir(exist_ok=True)
+    mails = {
+        item.commit: scratch.git(
+            "format-patch", "--stdout", "-1", f"--subject-prefix=PATCH {n}/{len(items)}", item.commit
+        ).stdout
+        for n, item in enumerate(items, 1)
+    }
+    return Subject(repo, scratch, base, tuple(items), "demo", lambda commit: (), mails, work, options or {}, 2)
