@@ -1,0 +1,204 @@
+"""Who gets a mail: what the target tree's own get_maintainer.pl says of each patch.
+
+The script runs in a small export of the files it reads, never in the user's tree, once a patch (0.5 s). What it said
+is kept by the content of those files and of the patch, so asking again costs nothing. What it prints comes from
+MAINTAINERS, and each line is checked before it can become a part of a mail's header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from email.errors import MessageError
+from email.headerregistry import Address
+from functools import partial
+from pathlib import Path
+
+from .errors import MissingTool, ToolError, UserError
+from .git import Repo
+from .maintainers import sections
+from .run import run, which
+
+SCRIPT = "scripts/get_maintainer.pl"
+OPTIONS = ("--no-git", "--no-git-fallback", "--roles", "--no-rolestats")
+
+#: What the script reads besides the patch, and what makes a folder a kernel to it (its top_of_kernel_tree()).
+READ = (SCRIPT, "MAINTAINERS", ".get_maintainer.conf", ".get_maintainer.ignore", ".mailmap")
+LANDMARK_FILES = ("COPYING", "CREDITS", "Kbuild", "Makefile", "README")
+LANDMARK_FOLDERS = ("Documentation", "arch", "include", "drivers", "fs", "init", "ipc", "kernel", "lib", "scripts")
+
+WITH_NAME = re.compile(r"(?P<name>[^<>]*?)\s*<(?P<email>[^<>\s]+)>\s*(?:\((?P<role>.*)\))?")
+BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s]+@[^<>()\s]+)\s*(?:\((?P<role>.*)\))?")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, order=True)
+class Recipient:
+    """A person or a list; `role` is get_maintainer's word for it, as `maintainer:BPF [CORE]`."""
+
+    email: str
+    name: str = ""
+    role: str = ""
+
+    @property
+    def is_list(self) -> bool:
+        """Say whether this is a mailing list."""
+        return bool(re.match(r"(open|moderated|subscriber) list", self.role))
+
+    @property
+    def is_owner(self) -> bool:
+        """Say whether this person maintains a touched file: those are written to, all others get a copy."""
+        named = re.match(r"(maintainer|supporter|odd fixer|chief penguin):", self.role)
+        return bool(named) and ":Keyword:" not in self.role
+
+    def __str__(self) -> str:
+        """Return `Name <address>` or the address, quoted as a header needs it, not yet encoded."""
+        return str(Address(self.name, addr_spec=self.email)) if self.name else self.email
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """Who gets one mail, in get_maintainer's order, and lines of its output that are no valid address."""
+
+    everyone: tuple[Recipient, ...]
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def to(self) -> tuple[Recipient, ...]:
+        """Return the maintainers of what a patch touches."""
+        return tuple(r for r in self.everyone if r.is_owner)
+
+    @property
+    def cc(self) -> tuple[Recipient, ...]:
+        """Return reviewers, lists and all others."""
+        return tuple(r for r in self.everyone if not r.is_owner)
+
+
+def parse(output: str) -> Recipients:
+    """Return what get_maintainer.pl printed, one address a line with its role in parentheses."""
+    found: dict[str, Recipient] = {}
+    rejected = []
+    for line in output.split("\n"):
+        if not line.strip():
+            continue
+        recipient = recipient_of(line.strip(" "))
+        if recipient is None:
+            rejected.append(line)
+        else:
+            found.setdefault(recipient.email.lower(), recipient)
+    return Recipients(tuple(found.values()), tuple(rejected))
+
+
+def recipient_of(line: str) -> Recipient | None:
+    """Return the recipient in one line, None if it holds no address that is safe in a mail's header."""
+    match = WITH_NAME.fullmatch(line) or BARE.fullmatch(line)
+    if match is None or UNSAFE.search(line) or not match["email"].isascii():
+        return None
+    name = re.sub(r"\\(.)", r"\1", match["name"].strip().removeprefix('"').removesuffix('"'))
+    try:
+        address = Address(name, addr_spec=match["email"])
+    except (MessageError, ValueError, IndexError):  # the parser gives up on "a@" with an IndexError
+        return None
+    if not address.username or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", address.domain):
+        return None
+    return Recipient(address.addr_spec, name, match["role"] or "")
+
+
+def recipients(repo: Repo, base: str, patches: Sequence[bytes], folder: Path, jobs: int = 2) -> list[Recipients]:
+    """Return who gets each of `patches` (mails of format-patch) by the MAINTAINERS of commit `base`.
+
+    `folder` is patchbot's own; the export and the answers are kept in it. Raises UserError where the tree lacks
+    the script, MissingTool without perl, ToolError where the script fails.
+    """
+    texts = [stable(patch) for patch in patches]
+    extra = sorted({path for text in texts for path in touched(text) if path.endswith(".yaml")})
+    blobs = {path: oid for path, (_, oid) in repo.ls(base, *READ, *extra).items()}
+    for path in (SCRIPT, "MAINTAINERS"):
+        if path not in blobs:
+            raise UserError(f"{path}: no such file in {base[:12]}, so nobody knows who gets a patch for this tree")
+    key = hashlib.sha256(json.dumps([OPTIONS, sorted(blobs.items())]).encode()).hexdigest()[:20]
+    answers = folder / f"get_maintainer-{key}"
+    kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
+    found = {text: who for text in texts if (who := load(kept[text]))}
+    todo = [text for text in kept if text not in found]
+    if todo:
+        perl = which("perl", "perl")
+        with tempfile.TemporaryDirectory(prefix="get_maintainer-", dir=made(folder)) as place:
+            export(repo, base, list(blobs), Path(place))
+            with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+                for text, output in zip(todo, pool.map(partial(ask, perl, Path(place)), todo), strict=True):
+                    found[text] = parse(output)
+                    save(kept[text], found[text])
+    return [found[text] for text in texts]
+
+
+def ask(perl: str, place: Path, patch: bytes) -> str:
+    """Run the script on one patch and return what it prints."""
+    # HOME: it also reads ~/.get_maintainer.conf, which would make the answer depend on who asks.
+    env = {"HOME": str(place), "PERL5LIB": "", "PERL5OPT": ""}
+    done = run([perl, SCRIPT, *OPTIONS], cwd=place, env=env, stdin=patch, timeout=120, check=False)
+    if b"Can't locate" in done.stderr:
+        raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
+    if done.returncode:
+        raise ToolError(f"{SCRIPT} of this tree failed: {done.explain()}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def stable(patch: bytes) -> bytes:
+    """Return a mail without the lines that change with the commits below it, which tell nobody anything."""
+    kept = [
+        line for line in patch.split(b"\n") if not re.match(rb"From [0-9a-f]{40} |index [0-9a-f]+\.\.|Date: ", line)
+    ]
+    return b"\n".join(kept)
+
+
+def touched(patch: bytes) -> list[str]:
+    """Return the paths of a patch's `diff --git` lines that need no quoting."""
+    return [m[1].decode("utf-8", "replace") for m in re.finditer(rb"^diff --git a/(\S+) b/\1$", patch, re.M)]
+
+
+def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
+    """Write what the script reads to `place`, with empty stand-ins for what it only wants to see."""
+    text = repo.read(base, "MAINTAINERS") or b""
+    named = {pattern.rstrip("/") for s in sections(text) for pattern in (*s.files, *s.excluded) if pattern[-1:] != "/"}
+    rows = repo.git("ls-tree", "-r", "-d", "-z", "--full-tree", "--name-only", base).stdout.split(b"\0")
+    # An F: line may name a folder without its slash; the script looks whether it is one.
+    folders = named & {row.decode("utf-8", "surrogateescape") for row in rows if row}
+    for name in (*LANDMARK_FOLDERS, *sorted(folders)):
+        (place / name).mkdir(parents=True, exist_ok=True)
+    for name in LANDMARK_FILES:
+        (place / name).touch()
+    for path in paths:
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(repo.read(base, path) or b"")
+
+
+def made(folder: Path) -> Path:
+    """Return a folder after making sure that it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def load(kept: Path) -> Recipients | None:
+    """Return a kept answer, None if there is none that can be read."""
+    try:
+        document = json.loads(kept.read_text(encoding="utf-8"))
+        return Recipients(tuple(Recipient(**row) for row in document["everyone"]), tuple(document["rejected"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def save(kept: Path, who: Recipients) -> None:
+    """Keep an answer; one that is half written is never seen."""
+    made(kept.parent)
+    handle, name = tempfile.mkstemp(dir=kept.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        json.dump(asdict(who), out)
+    shutil.move(name, kept)
