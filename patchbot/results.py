@@ -75,6 +75,12 @@ class Store:
         )
         return None if row is None else self._decode(row[0])
 
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()

@@ -1,0 +1,162 @@
+"""Show results: a table of patches and checks for people, the document of `check --json` for programs.
+
+Messages come from compilers, scripts and trees, so nothing in them is markup and no control character reaches the
+terminal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .check import Item
+from .model import Finding, Result, Status
+from .results import finding_to
+
+STYLES = {
+    Status.PASS: "green",
+    Status.SKIP: "dim",
+    Status.WARN: "yellow",
+    Status.FAIL: "bold red",
+    Status.ERROR: "bold magenta",
+}
+
+
+def worst(results: Sequence[Result]) -> Status:
+    """Return the worst status there is, SKIP without results."""
+    return Status.worst([r.status for r in results])
+
+
+def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, seconds: float) -> dict[str, Any]:
+    """Return the document of `check --json`."""
+    counts = Counter(r.status.value for r in results)
+    return {
+        "schema": 1,
+        "campaign": campaign,
+        "base": base,
+        "tip": tip,
+        "worst": worst(results).value,
+        "results": [
+            {
+                "check": r.check,
+                "patch": r.patch,
+                "commit": r.commit,
+                "status": r.status.value,
+                "reason": encodable(r.reason),
+                "cached": r.cached,
+                "seconds": round(r.seconds, 3),
+                "findings": [
+                    finding_to(replace(f, message=encodable(f.message), file=encodable(f.file) if f.file else None))
+                    for f in r.findings
+                ],
+                "log": r.log,
+                "reproduce": encodable(r.reproduce),
+            }
+            for r in results
+        ],
+        "counts": {status.value: counts[status.value] for status in Status},
+        "seconds": round(seconds, 3),
+    }
+
+
+def show(console: Console, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
+    """Print the report: the table, then what is behind each status that is not a plain PASS.
+
+    `limit` is how many findings of one result are shown, 0 for all of them.
+    """
+    console.print(matrix(items, results))
+    numbers = {item.id: number for number, item in enumerate(items, 1)}
+    for result in results:
+        if result.reason or result.findings:
+            console.print(details(result, numbers, limit), end="", soft_wrap=True)
+    console.print(summary(results), soft_wrap=True)
+
+
+def matrix(items: Sequence[Item], results: Sequence[Result]) -> Table:
+    """Return the table of patches and checks; a cell shows the worst result, `.` where nothing was judged."""
+    checks = list(dict.fromkeys(r.check for r in results))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("patch", overflow="ellipsis", no_wrap=True, ratio=1, max_width=72)
+    for check in checks:
+        table.add_column(Text(plain(check)), no_wrap=True)
+    rows: list[tuple[str, str, str | None]] = [(str(n), item.subject, item.id) for n, item in enumerate(items, 1)]
+    if any(r.patch is None for r in results):
+        rows.append(("", "(the series)", None))
+    for number, subject, patch in rows:
+        cells = [cell([r for r in results if r.check == check and r.patch == patch]) for check in checks]
+        table.add_row(number, Text(plain(subject)), *cells)
+    return table
+
+
+def cell(results: Sequence[Result]) -> Text:
+    """Return a status in its colour, with `=` behind it where it was known before."""
+    if not results:
+        return Text(".", style="dim")
+    status = worst(results)
+    mark = "=" if all(r.cached for r in results) else ""
+    return Text(status.value + mark, style=STYLES[status])
+
+
+def details(result: Result, numbers: Mapping[str, int], limit: int) -> Text:
+    """Return the lines about one result: its reason, its findings with file and line, its log, how to repeat it."""
+    number = numbers.get(result.patch or "")
+    where = f"patch {number}" if number else plain(result.patch or "the series")
+    text = Text()
+    text.append(result.status.value, style=STYLES[result.status])
+    text.append(f" {plain(result.check)}, {where}")
+    reason = result.reason.splitlines() or [""]
+    text.append(f": {plain(reason[0])}\n" if reason[0] else "\n")
+    for line in reason[1:]:
+        text.append(f"    {plain(line)}\n")
+    shown = result.findings[:limit] if limit else result.findings
+    for finding in shown:
+        text.append("  ")
+        text.append(place(finding), style="bold")
+        text.append(f"{finding.status.value}", style=STYLES[finding.status])
+        text.append(f" {plain(finding.message)}{f' [{plain(finding.type)}]' if finding.type else ''}\n")
+    if len(shown) < len(result.findings):
+        text.append(f"  and {len(result.findings) - len(shown)} more (-v shows all)\n", style="dim")
+    if result.status.rank >= Status.FAIL.rank:
+        if result.log:
+            text.append(f"  log: {plain(result.log)}\n")
+        if result.reproduce:
+            text.append(f"  repeat with: {plain(result.reproduce)}\n")
+    return text
+
+
+def place(finding: Finding) -> str:
+    """Return `file:line: `, as much of it as is known."""
+    if finding.file is None:
+        return ""
+    return plain(finding.file) + (f":{finding.line}" if finding.line is not None else "") + ": "
+
+
+def summary(results: Sequence[Result]) -> Text:
+    """Return the last line: how many results of each status, and how many of them were known."""
+    counts = Counter(r.status for r in results)
+    known = sum(r.cached for r in results)
+    text = Text()
+    for status in Status:
+        if counts[status]:
+            text.append(f"{counts[status]} {status.value}", style=STYLES[status])
+            text.append(", ")
+    text.append(f"{known} of {len(results)} known before")
+    return text
+
+
+def plain(text: str) -> str:
+    """Return a text of unknown origin as one line without control characters, which are spelt out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\t", " "))
+
+
+def encodable(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes that were none are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()

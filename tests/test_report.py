@@ -1,0 +1,92 @@
+import io
+import json
+
+from rich.console import Console
+
+from patchbot.check import Item
+from patchbot.model import Finding, Result, Status
+from patchbot.report import document, plain, show
+
+BAD = Finding(Status.FAIL, "bad [red]markup[/] \x1b[31m and \udcff", "a/[b].c", 7, "TYPE")
+RESULTS = [
+    Result("applies", "core/a", "1" * 40, Status.PASS, cached=True),
+    Result("applies", "core/b", "2" * 40, Status.PASS, seconds=0.25),
+    Result(
+        "build",
+        "core/a",
+        "1" * 40,
+        Status.WARN,
+        "waived: 1 x W (it is old)",
+        (Finding(Status.WARN, "w", None, None, "W"),),
+    ),
+    Result("build", "core/b", "2" * 40, Status.FAIL, "", (BAD,) * 7, log="/logs/b", reproduce="make x.o"),
+    Result("build", None, None, Status.SKIP, "no config\nsecond line"),
+]
+ITEMS = [
+    Item(patch, "1" * 40, "0" * 40, "a" * 40, "b" * 40, subject, "core", ("a.c",))
+    for patch, subject in [("core/a", "x: Do a"), ("core/b", "x: Do \x07b [bold]")]
+]
+
+
+def shown(limit: int = 5, colour: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(
+        file=out, width=120, force_terminal=colour, no_color=not colour, color_system="truecolor" if colour else None
+    )
+    show(console, ITEMS, RESULTS, limit)
+    return out.getvalue()
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_the_table_has_a_row_for_each_patch_and_one_for_the_series() -> None:
+    table = rows(shown())
+    assert ["#", "patch", "applies", "build"] in table
+    assert ["1", "x:", "Do", "a", "PASS=", "WARN"] in table
+    assert ["2", "x:", "Do", "\\x07b", "[bold]", "PASS", "FAIL"] in table
+    assert ["(the", "series)", ".", "SKIP"] in table
+
+
+def test_reasons_findings_and_how_to_repeat_are_listed() -> None:
+    text = shown()
+    assert "WARN build, patch 1: waived: 1 x W (it is old)" in text
+    assert text.count("a/[b].c:7: FAIL bad [red]markup[/] \\x1b[31m and \\udcff [TYPE]") == 5
+    assert "and 2 more" in text
+    assert "log: /logs/b" in text
+    assert "repeat with: make x.o" in text
+    assert "SKIP build, the series: no config\n    second line" in text
+    assert "2 PASS, 1 SKIP, 1 WARN, 1 FAIL, 1 of 5 known before" in text
+    assert shown(0).count("a/[b].c:7") == 7
+
+
+def test_nothing_from_a_tree_reaches_the_terminal_as_control() -> None:
+    assert "\x1b" not in shown()
+    assert "\x1b[31m and" not in shown(colour=True)
+    assert plain("a\x1b[2J\r\n\u202eb\tc") == "a\\x1b[2J\\r\\n\\u202eb c"
+
+
+def test_the_document_has_the_promised_keys() -> None:
+    doc = document(RESULTS, campaign="demo", base="0" * 40, tip="2" * 40, seconds=1.23456)
+    json.dumps(doc, ensure_ascii=False).encode("utf-8")
+    assert list(doc) == ["schema", "campaign", "base", "tip", "worst", "results", "counts", "seconds"]
+    assert (doc["schema"], doc["worst"], doc["seconds"]) == (1, "FAIL", 1.235)
+    assert doc["counts"] == {"PASS": 2, "SKIP": 1, "WARN": 1, "FAIL": 1, "ERROR": 0}
+    result = doc["results"][3]
+    assert set(result) == {
+        "check", "patch", "commit", "status", "reason", "cached", "seconds", "findings", "log", "reproduce"
+    }  # fmt: skip
+    assert result["findings"][0] == {
+        "status": "FAIL",
+        "message": "bad [red]markup[/] \x1b[31m and \\udcff",
+        "file": "a/[b].c",
+        "line": 7,
+        "type": "TYPE",
+    }
+    assert doc["results"][0]["cached"] is True
+    assert doc["results"][4]["patch"] is None
+
+
+def test_no_results_are_no_pass() -> None:
+    assert document([], campaign="demo", base="", tip="", seconds=0.0)["worst"] == "SKIP"
