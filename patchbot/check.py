@@ -1,4 +1,4 @@
-"""Load the checks, run them on a series, reuse what is known.
+"""What a check is, what it gets and what it says; and how its file is found and loaded.
 
 A check is one file: its name is the file's name, its docstring the line that `patchbot checks` prints. It defines
 
@@ -21,23 +21,15 @@ import hashlib
 import importlib.util
 import re
 import sys
-import time
-import traceback
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .bundle import bundled
-from .config import ChecksConfig
-from .errors import MissingTool, PatchbotError, UserError
+from .errors import PatchbotError, UserError
 from .git import Repo, Scratch
-from .model import Finding, Result, Status
-from .results import Store, result_key
-from .run import which
-from .waivers import apply_waivers, refuse_blanket_waivers
+from .model import Finding, Status
 
 
 @dataclass(frozen=True)
@@ -59,8 +51,9 @@ class Subject:
     """What is checked, and where a check may work.
 
     All git work happens in `scratch`, which sees the objects of `repo` too. `mails` are git format-patch's mails by
-    commit. `witnesses` names the files that show the effect of a commit (a codemod knows them). `work` is
-    patchbot's own folder for this repository. `options` is the check's own table of patchbot.toml.
+    commit. `witnesses` names the files that show the effect of a commit, `rows` gives the entries of the campaign's
+    audit in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
+    patchbot.toml.
     """
 
     repo: Repo
@@ -74,6 +67,7 @@ class Subject:
     options: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 1
     progress: Callable[[str], None] = lambda _: None
+    rows: Callable[[str], Sequence[Mapping[str, Any]]] = lambda _: ()
 
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""
@@ -189,226 +183,3 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
         getattr(module, "key", lambda subject, item: None),
         getattr(module, "key_series", lambda subject: None),
     )
-
-
-def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
-    """Return the checks to run, in the order of [checks] run, or of `only` for those that it does not name."""
-    names = list(dict.fromkeys(only or config.run))
-    if not names:
-        raise UserError("no check is chosen: [checks] run is empty")
-    order = {name: place for place, name in enumerate(config.run)}
-    return [load(name, config.path) for name in sorted(names, key=lambda n: order.get(n, len(order)))]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One call of a check's function: it gives the outcomes for `items`, where None stands for the series."""
-
-    check: Check
-    items: tuple[Item | None, ...]
-    call: Callable[[], Sequence[Outcome]]
-    keys: tuple[str | None, ...]
-
-
-def run_checks(
-    subject: Subject,
-    config: ChecksConfig,
-    store: Store,
-    *,
-    only: Sequence[str] = (),
-    only_patches: Container[int] | None = None,
-    fail_fast: bool = False,
-    full: bool = False,
-) -> list[Result]:
-    """Run the checks of the configuration (or `only` those) and return the results, sorted by check, then patch.
-
-    `only_patches` holds the numbers, from 1, of the patches to judge. Known results are reused unless `full`. Each
-    result is stored as soon as it exists, so Ctrl-C loses nothing. With `fail_fast` everything after the first
-    failure is SKIP.
-    """
-    checks = choose(config, only)
-    refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, available(config.path))
-    wanted = [i for number, i in enumerate(subject.items, 1) if only_patches is None or number in only_patches]
-    results: dict[tuple[str, str | None], Result] = {}
-
-    def keep(found: Iterable[Result]) -> None:
-        for result in found:
-            results[result.check, result.patch] = result
-
-    todo: list[Task] = []
-    for check in checks:
-        own = replace(subject, options=config.options.get(check.name, {}))
-        if not wanted:
-            keep([Result(check.name, None, None, Status.SKIP, "there is no patch to check")])
-        elif missing := missing_tools(check):
-            keep([Result(check.name, None, None, Status.ERROR, missing)])
-        else:
-            for task in tasks(check, own, wanted, whole=only_patches is None):
-                known = [] if full else reuse(store, task)
-                if known:
-                    keep(known)
-                else:
-                    todo.append(task)
-    # The cheap ones first and side by side; one that uses every processor itself runs alone.
-    crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
-    alone = [t for t in todo if t not in crowd]
-    for task, found in run_parallel(subject, crowd):
-        save(store, task, found)
-        keep(found)
-    failed = ""
-    for task in alone:
-        if failed:
-            keep(skipped(task, failed))
-            continue
-        found = run_task(subject, task)
-        save(store, task, found)
-        keep(found)
-        bad = [r for r in found if r.status.rank >= Status.FAIL.rank]
-        if bad and fail_fast:
-            failed = f"not run: --fail-fast, and {bad[0].check} of {bad[0].patch or 'the series'} failed"
-    places = {item.id: number for number, item in enumerate(subject.items)}
-    order = {check.name: number for number, check in enumerate(checks)}
-    ordered = sorted(results.values(), key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
-    steps = {item.id: item.step for item in subject.items}
-    return apply_waivers(ordered, config.waivers, steps, complete=only_patches is None)
-
-
-def missing_tools(check: Check) -> str:
-    """Return what a check lacks on this machine, "" if nothing."""
-    lacking = []
-    for tool, package in sorted(check.needs.items()):
-        try:
-            which(tool, package)
-        except MissingTool as error:
-            lacking.append(str(error))
-    return "; ".join(lacking)
-
-
-def tasks(check: Check, subject: Subject, wanted: Sequence[Item], *, whole: bool) -> Iterable[Task]:
-    """Yield what there is to run of one check; the series as a whole only if all of it is wanted."""
-    if check.patch is not None:
-        for item in wanted:
-            key = full_key(check, partial(check.patch_key, subject, item), item.id)
-            yield Task(check, (item,), partial(one_patch, check, subject, item), (key,))
-    if check.each is not None:
-        keys = tuple(full_key(check, partial(check.series_key, subject), item.id) for item in wanted)
-        yield Task(check, tuple(wanted), partial(each_patch, check, subject, wanted), keys)
-    if check.series is not None and whole:
-        key = full_key(check, partial(check.series_key, subject), "")
-        yield Task(check, (None,), partial(one_series, check, subject), (key,))
-
-
-def full_key(check: Check, part: Callable[[], str | None], which_patch: str) -> str | None:
-    """Return the key in the store; None if the check's key cannot be told, then its run says why."""
-    try:
-        text = part()
-    except PatchbotError:
-        return None
-    return None if text is None else result_key(check.name, check.source, f"{which_patch}\n{text}")
-
-
-def one_patch(check: Check, subject: Subject, item: Item) -> Sequence[Outcome]:
-    """Run a check on one patch."""
-    assert check.patch is not None
-    subject.progress(f"{check.name}: {item.subject}")
-    return [check.patch(subject, item)]
-
-
-def each_patch(check: Check, subject: Subject, wanted: Sequence[Item]) -> Sequence[Outcome]:
-    """Run a check that judges all patches in one go and pick the wanted ones."""
-    assert check.each is not None
-    subject.progress(f"{check.name}: {len(subject.items)} patches")
-    outcomes = check.each(subject)
-    if len(outcomes) != len(subject.items):
-        raise PatchbotError(f"{check.file}: check_each gave {len(outcomes)} outcomes for {len(subject.items)} patches")
-    return [outcome for item, outcome in zip(subject.items, outcomes, strict=True) if item in wanted]
-
-
-def one_series(check: Check, subject: Subject) -> Sequence[Outcome]:
-    """Run a check on the series as a whole."""
-    assert check.series is not None
-    subject.progress(f"{check.name}: the series")
-    return [check.series(subject)]
-
-
-def run_task(subject: Subject, task: Task) -> list[Result]:
-    """Run a task; an exception becomes an ERROR result, with the traceback in a log if it was not expected."""
-    started = time.monotonic()
-    log: Path | None = None
-    try:
-        outcomes = [honest(outcome) for outcome in task.call()]
-    except PatchbotError as error:
-        outcomes = [Outcome(Status.ERROR, reason=str(error))] * len(task.items)
-    except Exception as error:
-        log = subject.log(f"{task.check.name}-traceback", task.items[0])
-        log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
-        reason = f"a bug in {task.check.file.name}: {type(error).__name__}: {error} (traceback in {log})"
-        outcomes = [Outcome(Status.ERROR, reason=reason, log=log)] * len(task.items)
-    seconds = (time.monotonic() - started) / len(task.items)
-    return [result_of(task.check, item, o, seconds) for item, o in zip(task.items, outcomes, strict=True)]
-
-
-def honest(outcome: Outcome) -> Outcome:
-    """Return the outcome, ERROR instead of a PASS that looked at nothing or a SKIP without a reason."""
-    if outcome.status is Status.PASS and outcome.examined == 0:
-        return replace(
-            outcome,
-            status=Status.ERROR,
-            reason=f"the check says PASS but examined nothing; {outcome.reason}".rstrip("; "),
-        )
-    if outcome.status is Status.SKIP and not outcome.reason:
-        return replace(outcome, status=Status.ERROR, reason="the check says SKIP but not why")
-    return outcome
-
-
-def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float) -> Result:
-    """Return an outcome as the result of a check on a patch."""
-    return Result(
-        check.name,
-        item.id if item else None,
-        item.commit if item else None,
-        outcome.status,
-        outcome.reason,
-        outcome.findings,
-        seconds=round(seconds, 3),
-        log=str(outcome.log) if outcome.log else None,
-        reproduce=outcome.reproduce,
-    )
-
-
-def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task, list[Result]]]:
-    """Run tasks side by side, `subject.jobs` at a time, and yield each as it ends."""
-    pool = ThreadPoolExecutor(max_workers=max(1, subject.jobs), thread_name_prefix="check")
-    try:
-        waiting: dict[Future[list[Result]], Task] = {pool.submit(run_task, subject, task): task for task in crowd}
-        while waiting:
-            ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ended:
-                yield waiting.pop(future), future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def reuse(store: Store, task: Task) -> list[Result]:
-    """Return the stored results of a task if all of them are known and none failed."""
-    found = []
-    for item, key in zip(task.items, task.keys, strict=True):
-        old = store.get(key) if key else None
-        if old is None or old.status.rank >= Status.FAIL.rank:
-            return []
-        log = old.log if old.log and Path(old.log).exists() else None
-        patch, commit = (item.id, item.commit) if item else (None, None)
-        found.append(replace(old, patch=patch, commit=commit, cached=True, seconds=0.0, log=log))
-    return found
-
-
-def save(store: Store, task: Task, found: Sequence[Result]) -> None:
-    """Store the results of a task under their keys; a failure is stored for the record, `reuse` passes it over."""
-    for key, result in zip(task.keys, found, strict=True):
-        if key is not None:
-            store.put(key, result)
-
-
-def skipped(task: Task, reason: str) -> list[Result]:
-    """Return SKIP results for a task that is not run."""
-    return [result_of(task.check, item, Outcome(Status.SKIP, reason=reason), 0.0) for item in task.items]

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from patchbot import check as framework
+from patchbot import runner
 from patchbot.bundle import bundled
-from patchbot.check import Check, Item, Outcome, Subject, available, load, run_checks
+from patchbot.check import Check, Item, Outcome, Subject, available, load
 from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, PatchbotError, UserError
 from patchbot.git import Repo, Scratch
 from patchbot.model import Result, Status
 from patchbot.results import Store
 from patchbot.run import run
+from patchbot.runner import run_checks
 
 HEAD = (
     '"""Say something about patches."""\n'
@@ -269,12 +270,12 @@ def test_cheap_checks_run_side_by_side_and_exclusive_ones_alone(
 
     for name in ("cheap", "heavy"):
         (checks / f"{name}.py").write_text(COUNTED + ("EXCLUSIVE = True\n" if name == "heavy" else ""))
-    real = framework.load
+    real = runner.load
 
     def loaded(name: str, paths: object = ()) -> Check:
         return replace(real(name, paths), patch=busy)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(framework, "load", loaded)
+    monkeypatch.setattr(runner, "load", loaded)
     both = config(checks, "heavy", "cheap", heavy={"name": "heavy"}, cheap={"name": "cheap"})
     results = run_checks(subject, both, store)
     assert peaks == {"cheap": 2, "heavy": 1}

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from subjects import make_subject
 
-from patchbot.check import Check, Subject, load, run_checks
+from patchbot.check import Check, Subject, load
 from patchbot.config import ChecksConfig
 from patchbot.git import Repo
 from patchbot.model import Result, Status
 from patchbot.results import Store
 from patchbot.run import run
+from patchbot.runner import run_checks
 
 TEXT = b"".join(b"line %d\n" % n for n in range(1, 60))
 BODY = "x: Change {}\n\nThe change is needed.\n"
