@@ -1,20 +1,68 @@
-"""Find and edit C at structural anchors: tokens, brackets and a syntax tree over the bytes of the kernel."""
+"""Find things in C by name and shape: tokens, brackets and a syntax tree over the bytes of the kernel."""
 
+from .conditions import conditions_at
 from .declarations import Param
-from .query import Function, function, functions, prototypes
+from .query import (
+    Call,
+    Function,
+    Macro,
+    calls,
+    function,
+    functions,
+    initialisers,
+    macro,
+    macros,
+    prototypes,
+)
+from .search import (
+    Match,
+    PatternError,
+    comment_words,
+    comments,
+    find,
+    line_span,
+    matches,
+    nearest,
+    statement_matches,
+    statements,
+)
 from .source import Source, parse
 from .tokens import Directive, Span, Token, tokens
+from .types import Member, Struct, enum, enums, struct, structs
 
 __all__ = [
+    "Call",
     "Directive",
     "Function",
+    "Macro",
+    "Match",
+    "Member",
     "Param",
+    "PatternError",
     "Source",
     "Span",
+    "Struct",
     "Token",
+    "calls",
+    "comment_words",
+    "comments",
+    "conditions_at",
+    "enum",
+    "enums",
+    "find",
     "function",
     "functions",
+    "initialisers",
+    "line_span",
+    "macro",
+    "macros",
+    "matches",
+    "nearest",
     "parse",
     "prototypes",
+    "statement_matches",
+    "statements",
+    "struct",
+    "structs",
     "tokens",
 ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .tokens import Lexed, Span, is_word
+from .tokens import Lexed, is_word
 
 #: Words that can never be the name of a function, a variable or a parameter.
 TYPE_WORDS = frozenset(b"void char short int long float double signed unsigned _Bool struct union enum".split())
@@ -35,7 +35,8 @@ ATTRIBUTE = re.compile(
     rb"|_Alignas\Z|alignas\Z|__declspec\Z|asm\Z|__asm__\Z|__asm\Z"
 )
 TRAILING_WORD = re.compile(
-    rb"__(maybe_|always_)?unused\Z|__[a-z]*_?(init|exit|initdata|initconst|read_mostly|ro_after_init)\Z|__used\Z|__packed\Z|____cacheline\w*\Z|__arena\Z"
+    rb"__(maybe_|always_)?unused\Z|__[a-z]*_?(init|exit|initdata|initconst|read_mostly|ro_after_init)\Z"
+    rb"|__used\Z|__packed\Z|____cacheline\w*\Z|__arena\Z"
 )
 
 
@@ -201,9 +202,13 @@ def spell(words: Sequence[bytes]) -> str:
     text = ""
     for raw in words:
         word = decode(raw)
-        if not text or text[-1] in "([" or word in (")", "]", ",") or (word == "*" and text[-1] == "*"):
-            text += word
-        elif word in ("(", "[") and text[-1] in ")*]":
+        if (
+            not text
+            or text[-1] in "(["
+            or word in (")", "]", ",")
+            or (word == "*" and text[-1] == "*")
+            or (word in ("(", "[") and text[-1] in ")*]")
+        ):
             text += word
         else:
             text += " " + word

@@ -146,6 +146,11 @@ class Lexed:
         return {d.first: d for d in self.directives}
 
     @cached_property
+    def edges(self) -> frozenset[int]:
+        """Return the numbers of the tokens that begin a preprocessor line or follow one."""
+        return frozenset(n for d in self.directives for n in (d.first, d.last))
+
+    @cached_property
     def brackets(self) -> Brackets:
         """Return which bracket closes which."""
         return match_brackets(self)

@@ -1,0 +1,342 @@
+"""Find text by its tokens, so that whitespace, comments and line breaks don't matter.
+
+A pattern is C text with metavariables. `$name` stands for one expression: tokens with balanced brackets and neither
+`,` nor `;` outside of them; twice the same name must match the same tokens. `$_` may hold commas and matches
+something else each time. `$...` may be empty and may hold `;` too, e.g. `if (!$p) { $... }`. All take as few tokens
+as they can, at least one but for `$...`, and never cross the edge of a preprocessor line. A metavariable at the
+beginning of a pattern stands for one name with its `->`, `.`, `[]` and `()`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import tree_sitter
+
+from ..errors import PatchbotError
+from .declarations import KEYWORDS, decode
+from .source import Source
+from .tokens import CLOSER, OPENER, Lexed, Span, is_word
+
+#: How many tokens or brackets a metavariable may span: a bound on the work that a hostile text can cause.
+LONGEST_RUN = 1000
+_EXPRESSION, _RUN, _ANYTHING = "$name", "$_", "$..."
+
+
+class PatternError(PatchbotError):
+    """A pattern that cannot be searched for: a bug in a codemod."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place where a pattern matched and what its named metavariables stand for."""
+
+    span: Span
+    bindings: Mapping[str, Span] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Meta:
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    text: str
+    elements: tuple[bytes | _Meta, ...]
+    repeats: bool
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str) -> _Pattern:
+    """Cut a pattern into literal tokens and metavariables."""
+    raw = Lexed(text.encode("utf-8", "surrogateescape")).texts
+    elements: list[bytes | _Meta] = []
+    for at, token in enumerate(raw):
+        if token == b"..." and at and raw[at - 1] == b"$":
+            elements[-1] = _Meta(_ANYTHING, "")
+        elif token == b"$_":
+            elements.append(_Meta(_RUN, ""))
+        elif token.startswith(b"$"):
+            elements.append(_Meta(_EXPRESSION, decode(token[1:])))
+        else:
+            elements.append(token)
+    names = [e.name for e in elements if isinstance(e, _Meta) and e.name]
+    if all(isinstance(e, _Meta) for e in elements) or _Meta(_EXPRESSION, "") in elements:
+        raise PatternError(f"the pattern {text!r} must hold a token, and only $name, $_ and $... as metavariables")
+    return _Pattern(text, tuple(elements), len(set(names)) < len(names))
+
+
+def find(source: Source, pattern: str, within: Span | None = None) -> list[Span]:
+    """Return where the tokens of `pattern` stand in `within` (the whole file), in order, none overlapping another."""
+    return [match.span for match in matches(source, pattern, within)]
+
+
+def matches(source: Source, pattern: str, within: Span | None = None) -> list[Match]:
+    """Do as `find` does and say what the metavariables stand for."""
+    lexed, compiled = source.lexed, _compile(pattern)
+    first, last = _limits(lexed, within)
+    leading = compiled.elements[0] if isinstance(compiled.elements[0], _Meta) else None
+    elements = compiled.elements[1:] if leading else compiled.elements
+    if isinstance(elements[0], _Meta):
+        raise PatternError(f"the pattern {pattern!r} begins with two metavariables")
+    found: list[Match] = []
+    reached = first
+    for start in _starts(lexed, elements, first, last):
+        begin = _postfix_start(lexed, start, reached) if leading else start
+        if begin is None or begin < reached:
+            continue
+        bound = {leading.name: (begin, start)} if leading and leading.name else {}
+        for end, bindings in _Matcher(lexed, elements, last, compiled.repeats).ends(0, start, bound):
+            found.append(_match(lexed, begin, end, bindings))
+            reached = end
+            break
+    return found
+
+
+def statements(source: Source, pattern: str, within: Span | None = None) -> list[Span]:
+    """Do as `find` does for whole statements or declarations of the syntax tree that hold no syntax error."""
+    return [match.span for match in statement_matches(source, pattern, within)]
+
+
+def statement_matches(source: Source, pattern: str, within: Span | None = None) -> list[Match]:
+    """Do as `statements` does and say what the metavariables stand for."""
+    lexed, compiled = source.lexed, _compile(pattern)
+    elements = compiled.elements
+    first, last = _limits(lexed, within)
+    starts: Iterable[int]
+    if isinstance(elements[0], _Meta):
+        starts = _statement_starts(lexed, elements, first, last)
+    else:
+        starts = _starts(lexed, elements, first, last)
+    found: list[Match] = []
+    reached = first
+    for start in starts:
+        if start < reached:
+            continue
+        for end, bindings in _Matcher(lexed, elements, last, compiled.repeats).ends(0, start, {}):
+            match = _match(lexed, start, end, bindings)
+            if _is_statements(source.root, match.span):
+                found.append(match)
+                reached = end
+                break
+    return found
+
+
+def _limits(lexed: Lexed, within: Span | None) -> tuple[int, int]:
+    return (0, len(lexed.texts)) if within is None else lexed.token_range(within.start, within.end)
+
+
+def _match(lexed: Lexed, first: int, last: int, bindings: Mapping[str, tuple[int, int]]) -> Match:
+    return Match(lexed.span(first, last), {name: lexed.span(*at) for name, at in bindings.items()})
+
+
+def _starts(lexed: Lexed, elements: tuple[bytes | _Meta, ...], first: int, last: int) -> Iterator[int]:
+    """Yield where `elements`, of which the first is a token, may begin, by the rarest token with a known distance."""
+    index = lexed.index
+    if any(not isinstance(e, _Meta) and e not in index for e in elements):
+        return
+    prefix: list[bytes] = []
+    for element in elements:
+        if isinstance(element, _Meta):
+            break
+        prefix.append(element)
+    distance = min(range(len(prefix)), key=lambda i: len(index[prefix[i]]))
+    numbers = index[prefix[distance]]
+    for number in numbers[bisect_left(numbers, first + distance) : bisect_left(numbers, last)]:
+        yield number - distance
+
+
+def _statement_starts(lexed: Lexed, elements: tuple[bytes | _Meta, ...], first: int, last: int) -> list[int]:
+    """Return where a statement may begin, by the token before it."""
+    index = lexed.index
+    if any(not isinstance(e, _Meta) and e not in index for e in elements):
+        return []
+    before = {
+        n + 1 for t in (b";", b"{", b"}", b":", b")", b"else", b"do") for n in index.get(t, ()) if first < n + 1 < last
+    }
+    return sorted(
+        before | {d.last for d in lexed.directives if first <= d.last < last} | ({first} if first < last else set())
+    )
+
+
+class _Matcher:
+    """One attempt to match from one place; `dead` remembers where the rest of the pattern cannot match."""
+
+    def __init__(self, lexed: Lexed, elements: tuple[bytes | _Meta, ...], last: int, repeats: bool) -> None:
+        self.texts = lexed.texts
+        self.partner = lexed.brackets.partner
+        self.edges = lexed.edges
+        self.elements = elements
+        self.last = last
+        self.dead: set[tuple[int, int]] | None = None if repeats else set()
+
+    def ends(
+        self, element: int, at: int, bound: Mapping[str, tuple[int, int]]
+    ) -> Iterator[tuple[int, Mapping[str, tuple[int, int]]]]:
+        """Yield where the pattern from `element` on, begun at token `at`, may end, nearest first."""
+        texts, elements = self.texts, self.elements
+        while element < len(elements):
+            wanted = elements[element]
+            if isinstance(wanted, _Meta):
+                if wanted.name not in bound or not wanted.name:
+                    break
+                begin, end = bound[wanted.name]
+                if texts[at : min(at + end - begin, self.last)] != texts[begin:end]:
+                    return
+                at += end - begin
+            elif at < self.last and texts[at] == wanted:
+                at += 1
+            else:
+                return
+            element += 1
+        if element == len(elements):
+            yield at, bound
+            return
+        if self.dead is not None and (element, at) in self.dead:
+            return
+        alive = False
+        meta = elements[element]
+        assert isinstance(meta, _Meta)
+        for end in self._extents(meta.kind, at):
+            binding = {**bound, meta.name: (at, end)} if meta.name else bound
+            for result in self.ends(element + 1, end, binding):
+                alive = True
+                yield result
+        if not alive and self.dead is not None:
+            self.dead.add((element, at))
+
+    def _extents(self, kind: str, begin: int) -> Iterator[int]:
+        """Yield where what a metavariable stands for may end, if it begins at token `begin`."""
+        if kind == _ANYTHING:
+            yield begin
+        at = begin
+        for _ in range(LONGEST_RUN):
+            if at >= self.last or (at in self.edges and at != begin):
+                return
+            token = self.texts[at]
+            if token in OPENER or (token == b";" and kind != _ANYTHING) or (token == b"," and kind == _EXPRESSION):
+                return
+            if token in CLOSER:
+                at = self.partner.get(at, self.last)
+                if at >= self.last:
+                    return
+            at += 1
+            yield at
+
+
+def _postfix_start(lexed: Lexed, end: int, lowest: int) -> int | None:
+    """Return where the name with `->`, `.`, `[]`, `()` that ends before token `end` begins, None if there is none."""
+    texts, partner = lexed.texts, lexed.brackets.partner
+    at = end
+    while at > lowest:
+        at -= 1
+        if texts[at] in OPENER:
+            at = partner.get(at, -1)
+            if at < lowest:
+                return None
+            if at > lowest and (
+                texts[at - 1] in (b"]", b")") or (is_word(texts[at - 1]) and texts[at - 1] not in KEYWORDS)
+            ):
+                continue
+        elif not (is_word(texts[at]) or texts[at][:1].isdigit()) or texts[at] in KEYWORDS:
+            return None
+        if at - 1 > lowest and texts[at - 1] in (b"->", b"."):
+            at -= 1
+            continue
+        return at
+    return None
+
+
+def _is_statements(root: tree_sitter.Node, span: Span) -> bool:
+    """Say whether a span is one or more whole statements side by side in the syntax tree, without a syntax error."""
+    node = root.descendant_for_byte_range(span.start, span.end)
+    if node is None:
+        return False
+    inner: tree_sitter.Node | None = node
+    while inner is not None and (inner.start_byte, inner.end_byte) == (span.start, span.end):
+        if _is_statement(inner):
+            return not inner.has_error
+        inner = inner.parent
+    covered = [c for c in node.children if c.end_byte > span.start and c.start_byte < span.end and c.type != "comment"]
+    return (
+        bool(covered)
+        and covered[0].start_byte == span.start
+        and covered[-1].end_byte == span.end
+        and all(_is_statement(c) and not c.has_error for c in covered)
+    )
+
+
+def _is_statement(node: tree_sitter.Node) -> bool:
+    """Say whether a node of the syntax tree is a statement or a declaration."""
+    return node.type.endswith("_statement") or node.type in ("declaration", "type_definition")
+
+
+def comments(source: Source, text: str, within: Span | None = None) -> list[Span]:
+    """Return the comments in `within` whose words, without the stars that begin lines, hold `text`."""
+    wanted = " ".join(text.split())
+    return [
+        span
+        for span in source.lexed.comments
+        if (within is None or span in within) and wanted in comment_words(source.at(span))
+    ]
+
+
+def comment_words(comment: bytes) -> str:
+    """Return the words of a comment with one space between them."""
+    body = comment[2:].removesuffix(b"*/")
+    lines = [line.strip().removeprefix(b"*").removeprefix(b"*").strip() for line in body.split(b"\n")]
+    return " ".join(decode(b" ".join(lines)).split())
+
+
+def line_span(source: Source, span: Span) -> Span:
+    """Return a span widened to whole lines, the last newline included."""
+    start = source.text.rfind(b"\n", 0, span.start) + 1
+    last = max(span.start, span.end - 1)
+    end = source.text.find(b"\n", last)
+    return Span(start, len(source.text) if end < 0 else end + 1)
+
+
+def nearest(source: Source, pattern: str, within: Span | None = None) -> tuple[int, str] | None:
+    """Return the line and the text of what comes nearest to `pattern`, None if nothing is like it.
+
+    Candidates begin with a line and have as many tokens as the pattern.
+    """
+    lexed = source.lexed
+    wanted = [e for e in _compile(pattern).elements if isinstance(e, bytes)]
+    length = len(_compile(pattern).elements)
+    first, last = _limits(lexed, within)
+    begins = sorted({bisect_left(lexed.starts, start, first, last) for start in _lines_in(lexed, first, last)})
+    counts = Counter(wanted)
+    scored = []
+    for begin in begins[:100_000]:
+        window = lexed.texts[begin : min(begin + length, last)]
+        common = sum((Counter(window) & counts).values())
+        if common * 3 > len(wanted) and any(is_word(t) and t not in KEYWORDS and t in counts for t in window):
+            scored.append((-common, begin))
+    best: tuple[float, int] | None = None
+    for _, begin in sorted(scored)[:40]:
+        window = lexed.texts[begin : min(begin + length, last)]
+        ratio = difflib.SequenceMatcher(None, wanted, window, autojunk=False).ratio()
+        if best is None or ratio > best[0]:
+            best = (ratio, begin)
+    if best is None or best[0] < 0.4:
+        return None
+    span = lexed.span(best[1], min(best[1] + length, last))
+    excerpt = decode(source.at(Span(span.start, line_span(source, span).end))).rstrip()
+    return source.line(span.start), excerpt
+
+
+def _lines_in(lexed: Lexed, first: int, last: int) -> list[int]:
+    """Return the offsets of the lines on which the tokens numbered [first, last) stand."""
+    if first >= last:
+        return []
+    low = bisect_right(lexed.line_starts, lexed.starts[first]) - 1
+    high = bisect_right(lexed.line_starts, lexed.starts[last - 1])
+    return lexed.line_starts[low:high]
