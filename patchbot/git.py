@@ -11,15 +11,17 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import git as gitpython
 
 from .errors import ToolError, UserError
 from .model import Commit, Identity
-from .run import GIT_SAFE, Completed, run, which
+from .run import GIT_SAFE, Completed, piped, run, which
 
 ZERO = "0" * 40
 
@@ -61,6 +63,14 @@ class Repo:
         if done.returncode:
             raise UserError(f"git cannot use {path}: {done.stderr.decode('utf-8', 'replace').strip()}")
         return repo
+
+    @classmethod
+    def create(cls, path: Path) -> Repo:
+        """Open patchbot's own bare repository at `path`, make it if it is not there."""
+        if not (path / "HEAD").exists():
+            path.mkdir(parents=True, exist_ok=True)
+            run(["git", "init", "-q", "--bare", "--template=", path])
+        return cls.open(path)
 
     def git(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
         """Run one git command on this repository."""
@@ -209,6 +219,16 @@ class Repo:
         if done.returncode:
             raise ToolError(f"no ref was moved: {done.stderr.decode('utf-8', 'replace').strip()}")
 
+    def adopt(self, scratch: Scratch) -> None:
+        """Move the packs of `scratch`, which must be on the same file system, to this repository of patchbot's own."""
+        to = self.objects / "pack"
+        to.mkdir(parents=True, exist_ok=True)
+        for pack in sorted((scratch.path / "objects/pack").glob("*.pack")):
+            for suffix in (".pack", ".rev", ".idx"):  # git looks for the .idx: it comes last
+                file = pack.with_suffix(suffix)
+                if file.exists():
+                    file.replace(to / file.name)
+
 
 class Scratch:
     """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not yet published."""
@@ -242,6 +262,12 @@ class Scratch:
         """Run one git command on this repository, with hooks and the user's aliases out of play."""
         base = ["git", f"--git-dir={self.path}", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
         return run([*base, *argv], stdin=stdin, check=check, env=env, cwd=cwd, timeout=timeout)
+
+    def importing(self) -> AbstractContextManager[IO[bytes]]:
+        """Give the stdin of a fast-import that makes one pack without deltas, for trees too big for memory."""
+        options = ["-c", "fastimport.unpackLimit=1", "-c", "core.compression=1", "-c", "pack.compression=1"]
+        argv = ["git", f"--git-dir={self.path}", *options, "fast-import", "--quiet", "--done", "--depth=0"]
+        return piped([*argv, "--date-format=raw"], feed=True)
 
     def write(self, base: str, commits: Sequence[NewCommit], record: Record | None = None) -> list[Commit]:
         """Write `commits` one on the other upon `base` with one fast-import; `record` rides on the last one.

@@ -11,8 +11,9 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -123,6 +124,41 @@ def start(
         raise MissingTool(f"{args[0]} is not installed") from error
     except PermissionError as error:
         raise ToolError(f"cannot run {args[0]}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def piped(argv: Sequence[str | Path], *, feed: bool = False) -> Iterator[IO[bytes]]:
+    """Give the caller a program's stdout, with `feed` its stdin, for more data than memory should hold.
+
+    When the caller is done, the rest of stdout is read away. Raises MissingTool, or ToolError when the program fails,
+    also in place of what its failure made the caller raise. On any other exception its process group is killed.
+    """
+    args = tuple(str(a) for a in argv)
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        child = start(args, None, None, feed, said if feed else None)
+        pipe = child.stdin if feed else child.stdout
+        assert pipe is not None
+        try:
+            yield pipe
+            while not feed and pipe.read(1 << 20):
+                pass
+            if feed:
+                pipe.close()
+            child.wait()
+        except Exception as error:
+            if not feed or isinstance(error, BrokenPipeError):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=1)
+            if child.returncode in (None, 0):
+                raise
+        finally:
+            if child.returncode is None:
+                kill(child)
+        said.seek(0)
+        stderr = said.read() if child.stderr is None else child.stderr.read()
+    if child.returncode:
+        raise ToolError(Completed(args, child.returncode, b"", stderr, time.monotonic() - started).explain())
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
