@@ -1,0 +1,419 @@
+"""Find every BTF set of kfuncs and every row in it, by tokens.
+
+Rows span lines, end in `;` in places, stand inside #if and come out of X-macros, so neither lines nor a C grammar
+finds all of them. Whatever stands between START and END and is not understood is an error: a row that is silently
+skipped would keep its flags while the rest of the series says that all rows were looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...c import Source, Span, Token, conditions_at, parse, tokens
+from ...errors import UserError
+from ...tree import Tree
+
+STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
+ENDS = {end: start for start, end in STARTS.items()}
+ROWS = (b"BTF_ID_FLAGS", b"BTF_ID")
+#: One search of the tree serves both: the sets, and the files that define kfuncs (`__bpf_kfunc`).
+NEEDLES = ("BTF_KFUNCS_START", "BTF_SET8_START", "__bpf_kfunc")
+PATHSPECS = ("*.c", "*.h")
+CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
+EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_ID(func, ...), an #if or the set's end"
+
+_LANDMARK = re.compile(
+    rb"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\b(BTF_(?:KFUNCS|SET8)_(?:START|END))\b", re.DOTALL
+)
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
+
+
+class SetError(UserError):
+    """A set of the tree is not understood; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class KfuncSet:
+    """One BTF_KFUNCS_START or BTF_SET8_START; only the former makes a set that can be registered as kfuncs."""
+
+    name: str
+    file: str
+    line: int
+    kind: str
+    conditions: tuple[str, ...]
+
+    @property
+    def kfunc(self) -> bool:
+        """Say whether the set holds kfuncs."""
+        return self.kind == "BTF_KFUNCS_START"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a set.
+
+    `span` is the macro call without a `;` after it; `args` are its arguments. A row that an X-macro makes has
+    `via`, the macro that is invoked, and its span is that invocation.
+    """
+
+    kfunc: str
+    set: str
+    file: str
+    line: int
+    end_line: int
+    span: Span
+    args: tuple[Span, ...]
+    flags: tuple[str, ...]
+    arg_flags: tuple[tuple[str, ...], ...]
+    conditions: tuple[str, ...]
+    macro: str
+    via: str | None = None
+
+
+@dataclass(frozen=True)
+class FileSets:
+    """The sets of one file and all their rows, in the order of the text."""
+
+    sets: tuple[KfuncSet, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class RowMacro:
+    """A macro, defined between START and END, whose body is one row."""
+
+    params: tuple[bytes, ...]
+    body: tuple[Token, ...]
+
+
+def candidates(tree: Tree) -> list[str]:
+    """Return the .c and .h files that hold a set or a marked kfunc, sorted."""
+    return tree.grep(NEEDLES, PATHSPECS)
+
+
+def read_sets(tree: Tree, path: str) -> FileSets:
+    """Return the sets of a file of `tree`; raise SetError for what is not understood."""
+    text = tree.read(path)
+    if not any(start in text for start in STARTS):
+        return FileSets((), ())
+    found = parse_sets(path, text, ())
+    unresolved = [name for name in found if isinstance(name, str)]
+    if unresolved:
+        macros = tuple((name, *included_macro(tree, path, text, name)) for name in sorted(set(unresolved)))
+        found = parse_sets(path, text, macros)
+    sets = tuple(item for item in found if isinstance(item, KfuncSet))
+    return FileSets(sets, tuple(item for item in found if isinstance(item, Row)))
+
+
+def included_macro(tree: Tree, path: str, text: bytes, name: str) -> tuple[str, bytes]:
+    """Return (header, value) of an object-like macro that `path` or a header it includes defines, ("", b"") if none."""
+    folder = path.rpartition("/")[0]
+    wanted = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+" + name.encode() + rb"(?![\w(])((?:\\\n|[^\n])*)", re.MULTILINE)
+    for header in (path, *headers(folder, text)):
+        body = text if header == path else tree.get(header)
+        match = wanted.search(body) if body is not None else None
+        if match:
+            return header, match[1]
+    return "", b""
+
+
+def headers(folder: str, text: bytes) -> list[str]:
+    """Return where the headers that `text` includes can be, in the order of the text."""
+    out = []
+    for match in re.finditer(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', text, re.MULTILINE):
+        name = match[2].decode("utf-8", "surrogateescape")
+        if match[1] == b'"':
+            out.append(f"{folder}/{name}" if folder else name)
+        out += [f"include/{name}", f"include/uapi/{name}"]
+    return out
+
+
+@lru_cache(maxsize=256)
+def parse_sets(path: str, text: bytes, macros: tuple[tuple[str, str, bytes], ...]) -> tuple[KfuncSet | Row | str, ...]:
+    """Return the sets and rows of a text; a plain string is an object-like macro that must be looked up first."""
+    source = parse(path, text)
+    reader = _Reader(source, {name: (header, value) for name, header, value in macros})
+    offset = 0
+    for match in _LANDMARK.finditer(text):
+        if not match[1] or match.start() < offset:
+            continue
+        directive = directive_at(text, match.start())
+        if directive is not None:
+            own = rb"\s*#\s*(?:define\s+(?:BTF_(?:KFUNCS|SET8)_(?:START|END))\b|undef\b|if|elif)"
+            if not re.match(own, directive):
+                raise SetError(
+                    f"{source.where(match.start())}: {match[1].decode()} inside a macro: the set it makes cannot be "
+                    f"followed; expected {match[1].decode()}(name) at file scope"
+                )
+            continue
+        if match[1] in ENDS:
+            raise SetError(
+                f"{source.where(match.start())}: {match[1].decode()} without {ENDS[match[1]].decode()} before it"
+            )
+        offset = reader.read_set(match.start())
+    return tuple(reader.out)
+
+
+def directive_at(text: bytes, offset: int) -> bytes | None:
+    """Return the preprocessor directive, continuation lines included, that `offset` is in, None if it is in none."""
+    start = text.rfind(b"\n", 0, offset) + 1
+    while start >= 2 and text[start - 2 : start - 1] == b"\\":
+        start = text.rfind(b"\n", 0, start - 1) + 1
+    line = text[start : directive_end(text, offset)]
+    return line if line.lstrip().startswith(b"#") else None
+
+
+def directive_end(text: bytes, offset: int) -> int:
+    """Return where the logical line that holds `offset` ends."""
+    end = text.find(b"\n", offset)
+    while end > 0 and text[end - 1 : end] == b"\\":
+        end = text.find(b"\n", end + 1)
+    return len(text) if end < 0 else end
+
+
+class _Reader:
+    """Reads one set after the other out of a source; `out` collects sets and rows."""
+
+    def __init__(self, source: Source, macros: Mapping[str, tuple[str, bytes]]) -> None:
+        self.source = source
+        self.macros = macros
+        self.out: list[KfuncSet | Row | str] = []
+
+    def read_set(self, start: int) -> int:
+        """Read the set whose START is at `start`; return the offset after its END."""
+        text = self.source.text
+        stop = self.stop(start)
+        found = tokens(text, start, stop)
+        kind = found[0].text
+        name, at = self.named(found, 0)
+        self.out.append(
+            KfuncSet(name, self.source.path, self.source.line(start), kind.decode(), self.conditions(start))
+        )
+        local: dict[bytes, RowMacro] = {}
+        while at < len(found):
+            token = found[at]
+            if token.text == b";":
+                at += 1
+            elif token.text == b"#" and self.first_on_line(token.start):
+                at = self.directive(found, at, local)
+            elif token.text in ROWS:
+                args, after = self.call(found, at)
+                self.out.append(self.row(token, args, found[after - 1].end, name, None))
+                at = after
+            elif token.text in ENDS:
+                other, after = self.named(found, at)
+                if other != name or ENDS[token.text] != kind:
+                    want = f"{STARTS[kind].decode()}({name})"
+                    raise self.error(
+                        token.start, f"{token.text.decode()}({other}) ends a set that is not open; expected {want}"
+                    )
+                return found[after - 1].end
+            elif token.text in STARTS:
+                raise self.error(
+                    token.start,
+                    f"{token.text.decode()} inside the set {name}; expected {STARTS[kind].decode()}({name})",
+                )
+            else:
+                at = self.invocation(found, at, name, local)
+        raise self.error(start, f"the set {name} has no {STARTS[kind].decode()}({name})")
+
+    def stop(self, start: int) -> int:
+        """Return where the text of the set at `start` ends at the latest: after the next END, or with the file."""
+        for match in _LANDMARK.finditer(self.source.text, start):
+            if match[1] in ENDS and directive_at(self.source.text, match.start()) is None:
+                closing = self.source.text.find(b")", match.end())
+                return len(self.source.text) if closing < 0 else closing + 1
+        return len(self.source.text)
+
+    def directive(self, found: Sequence[Token], at: int, local: dict[bytes, RowMacro]) -> int:
+        """Take in a preprocessor line; return the index of the first token after it."""
+        end = directive_end(self.source.text, found[at].start)
+        after = at
+        while after < len(found) and found[after].start < end:
+            after += 1
+        words = found[at + 1 : after]
+        keyword = words[0].text if words else b""
+        if keyword == b"define" and len(words) > 1:
+            local[words[1].text] = self.row_macro(words)
+        elif keyword == b"undef" and len(words) > 1:
+            local.pop(words[1].text, None)
+        elif keyword not in CONDITIONALS:
+            raise self.error(found[at].start, f"#{keyword.decode('utf-8', 'replace')} inside a set; {EXPECTED}")
+        return after
+
+    def row_macro(self, words: Sequence[Token]) -> RowMacro:
+        """Return the macro of a #define between START and END, whose body must be a row."""
+        name = words[1]
+        if len(words) < 3 or words[2].text != b"(" or words[2].start != name.end:
+            raise self.error(
+                name.start, f"macro {name.text.decode()} inside a set has no parameters; expected one that makes a row"
+            )
+        args, after = self.call(words, 1)
+        body = words[after:]
+        if not body or body[0].text not in ROWS:
+            raise self.error(
+                name.start, f"macro {name.text.decode()} inside a set; expected its body to be BTF_ID_FLAGS(func, ...)"
+            )
+        return RowMacro(tuple(self.source.at(a).strip() for a in args), tuple(body))
+
+    def invocation(self, found: Sequence[Token], at: int, name: str, local: Mapping[bytes, RowMacro]) -> int:
+        """Take in the use of a row macro, direct or by a list macro of a header; return the index after it."""
+        token = found[at]
+        if token.text in local:
+            args, after = self.call(found, at)
+            values = [tokens(self.source.at(a)) for a in args]
+            self.expand(token, found[after - 1].end, name, local[token.text], values, token.text.decode())
+            return after
+        via = spelled(token)
+        if not local or not _IDENTIFIER.match(token.text):
+            raise self.error(token.start, f"{via!r} in the set {name}; {EXPECTED}")
+        if via not in self.macros:
+            self.out.append(via)
+            return at + 1
+        header, value = self.macros[via]
+        if not header:
+            raise self.error(
+                token.start,
+                f"{via!r} in the set {name}: neither this file nor a header that it includes defines it; {EXPECTED}",
+            )
+        inner = [t for t in tokens(value) if t.text != b"\\"]
+        position = 0
+        while position < len(inner):
+            macro = local.get(inner[position].text)
+            if macro is None:
+                known = ", ".join(sorted(m.decode() for m in local))
+                raise self.error(
+                    token.start,
+                    f"{via} of {header} holds {spelled(inner[position])!r}; expected {known}(...)",
+                )
+            groups, position = groups_at(inner, position + 1)
+            self.expand(token, token.end, name, macro, groups, via)
+        return at + 1
+
+    def expand(
+        self, token: Token, end: int, name: str, macro: RowMacro, values: Sequence[Sequence[Token]], via: str
+    ) -> None:
+        """Append the row that one use of a row macro makes."""
+        if len(values) != len(macro.params):
+            raise self.error(
+                token.start, f"{via}: {len(values)} arguments for a macro of {len(macro.params)} parameters"
+            )
+        given = dict(zip(macro.params, values, strict=True))
+        text = b" ".join(t.text for word in macro.body for t in given.get(word.text, [word]))
+        inner = tokens(text)
+        groups, after = groups_at(inner, 1)
+        if after != len(inner):
+            raise self.error(token.start, f"{via} makes more than one row: {text.decode('utf-8', 'replace')}")
+        kfunc, flags, arg_flags = self.fields(token.start, inner[0].text, groups)
+        self.out.append(self.made(token.start, end, (), kfunc, name, flags, arg_flags, inner[0].text, via))
+
+    def row(self, token: Token, args: tuple[Span, ...], end: int, name: str, via: str | None) -> Row:
+        """Return the row of a BTF_ID_FLAGS(...) in the text."""
+        groups = [tokens(self.source.text, a.start, a.end) for a in args]
+        kfunc, flags, arg_flags = self.fields(token.start, token.text, groups)
+        return self.made(token.start, end, args, kfunc, name, flags, arg_flags, token.text, via)
+
+    def made(
+        self,
+        start: int,
+        end: int,
+        args: tuple[Span, ...],
+        kfunc: str,
+        name: str,
+        flags: tuple[str, ...],
+        arg_flags: tuple[tuple[str, ...], ...],
+        macro: bytes,
+        via: str | None,
+    ) -> Row:
+        line = self.source.line
+        span = Span(start, end)
+        conditions = self.conditions(start)
+        path = self.source.path
+        return Row(
+            kfunc, name, path, line(start), line(end - 1), span, args, flags, arg_flags, conditions, macro.decode(), via
+        )
+
+    def fields(
+        self, at: int, macro: bytes, groups: Sequence[Sequence[Token]]
+    ) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Return kfunc, flags and argument flags of a row."""
+        texts = [[t.text for t in group] for group in groups]
+        if len(texts) < 2 or texts[0] != [b"func"] or len(texts[1]) != 1 or not _IDENTIFIER.match(texts[1][0]):
+            got = ", ".join(b" ".join(words).decode("utf-8", "replace") for words in texts)
+            raise self.error(at, f"{macro.decode()}({got}); expected {macro.decode()}(func, <name of a kfunc>...)")
+        if macro == b"BTF_ID" and len(texts) > 2:
+            raise self.error(at, f"BTF_ID(func, {texts[1][0].decode()}, ...) takes no flags; expected BTF_ID_FLAGS")
+        flags = tuple(self.flag_names(at, words) for words in texts[2:])
+        return texts[1][0].decode(), flags[0] if flags else (), flags[1:]
+
+    def flag_names(self, at: int, words: Sequence[bytes]) -> tuple[str, ...]:
+        """Return the flags of `KF_A | KF_B`; `0` is none."""
+        if list(words) == [b"0"]:
+            return ()
+        names, bars = words[::2], words[1::2]
+        if len(words) % 2 == 0 or any(bar != b"|" for bar in bars) or not all(_IDENTIFIER.match(n) for n in names):
+            got = b" ".join(words).decode("utf-8", "replace")
+            raise self.error(at, f"flags {got!r}; expected 0 or names of flags with | between")
+        return tuple(n.decode() for n in names)
+
+    def named(self, found: Sequence[Token], at: int) -> tuple[str, int]:
+        """Return the name in `MACRO(name)` and the index after it."""
+        args, after = self.call(found, at)
+        if len(args) != 1 or not _IDENTIFIER.match(self.source.at(args[0])):
+            raise self.error(found[at].start, f"expected {found[at].text.decode()}(<name of the set>)")
+        return self.source.at(args[0]).decode(), after
+
+    def call(self, found: Sequence[Token], at: int) -> tuple[tuple[Span, ...], int]:
+        """Return the spans of the arguments of the call at `at` and the index after its closing bracket."""
+        try:
+            groups, after = groups_at(found, at + 1)
+        except ValueError:
+            raise self.error(found[at].start, f"{spelled(found[at])} without a complete ( ... )") from None
+        if any(not group for group in groups):
+            raise self.error(found[at].start, f"{found[at].text.decode()} has an empty argument")
+        return tuple(Span(group[0].start, group[-1].end) for group in groups), after
+
+    def first_on_line(self, offset: int) -> bool:
+        """Say whether only white space stands before `offset` on its line."""
+        text = self.source.text
+        return not text[text.rfind(b"\n", 0, offset) + 1 : offset].strip()
+
+    def conditions(self, offset: int) -> tuple[str, ...]:
+        """Return the #if conditions around `offset`, outermost first."""
+        return tuple(plain(c) for c in conditions_at(self.source, offset))
+
+    def error(self, offset: int, message: str) -> SetError:
+        """Return an error that names file and line."""
+        return SetError(f"{self.source.where(offset)}: {message}")
+
+
+def spelled(token: Token) -> str:
+    """Return a token's text for a message."""
+    return token.text.decode("utf-8", "replace")
+
+
+def groups_at(found: Sequence[Token], at: int) -> tuple[list[list[Token]], int]:
+    """Return the comma-separated token groups of the brackets at `at` and the index after; else ValueError."""
+    if at >= len(found) or found[at].text != b"(":
+        raise ValueError("no bracket")
+    groups: list[list[Token]] = [[]]
+    depth = 0
+    for index in range(at, len(found)):
+        text = found[index].text
+        depth += (text in (b"(", b"[", b"{")) - (text in (b")", b"]", b"}"))
+        if depth == 0:
+            return groups, index + 1
+        if depth == 1 and text == b",":
+            groups.append([])
+        elif index > at:
+            groups[-1].append(found[index])
+    raise ValueError("brackets do not close")
+
+
+def plain(condition: str) -> str:
+    """Return `CONFIG_X` for `defined(CONFIG_X)`, `!CONFIG_X` for its opposite, any other condition as it is."""
+    match = re.fullmatch(r"(!?)\(?\s*defined\s*\(?\s*(\w+)\s*\)?\s*\)?", condition)
+    return f"{match[1]}{match[2]}" if match else condition
