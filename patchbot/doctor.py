@@ -1,0 +1,124 @@
+"""Say what this machine lacks for which check, and the Debian package that has it, before a check is skipped for it.
+
+A check names its programs and headers itself (`NEEDS`); only what commands use outside of checks is listed here.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from .check import Check
+from .errors import ToolError
+from .run import run
+
+#: {program: (package, what uses it)}; nothing else of these commands works without it.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "git": ("git", "everything"),
+    "perl": ("perl", "mail"),
+    "apt-get": ("apt", "demo"),
+    "dpkg-deb": ("dpkg", "demo"),
+}
+#: {program: (package, what it is good for)}; patchbot does without.
+OPTIONAL: Mapping[str, tuple[str, str]] = {
+    "ccache": ("ccache", "builds that repeat"),
+    "git-send-email": ("git-email", "sending the mails"),
+    "b4": ("b4", "mail --b4"),
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program (or `x.h`, a header): its Debian package, what uses it, its version, None if it is missing."""
+
+    name: str
+    package: str
+    used_by: tuple[str, ...]
+    required: bool
+    version: str | None
+
+    @property
+    def found(self) -> bool:
+        """Say whether this machine has it."""
+        return self.version is not None
+
+
+def examine(checks: Iterable[Check], required: Sequence[str]) -> list[Tool]:
+    """Return what `checks` and commands use, as this machine has it; the checks named in `required` must find all."""
+    uses: dict[str, list[str]] = {}
+    packages: dict[str, str] = {}
+    must = set(COMMANDS)
+    for table in (COMMANDS, OPTIONAL):
+        for name, (package, use) in table.items():
+            packages[name] = package
+            uses.setdefault(name, []).append(use)
+    for check in checks:
+        for name, package in check.needs.items():
+            packages.setdefault(name, package)
+            uses.setdefault(name, []).append(check.name)
+            if check.name in required:
+                must.add(name)
+    with ThreadPoolExecutor(8) as pool:
+        versions = dict(zip(packages, pool.map(version_of, packages), strict=True))
+    return [
+        Tool(name, packages[name], tuple(sorted(set(uses[name]))), name in must, versions[name])
+        for name in sorted(packages)
+    ]
+
+
+def version_of(name: str) -> str | None:
+    """Return the version of a program, "" if it does not say, None if this machine lacks it; headers have none."""
+    if name.endswith(".h"):
+        return "" if has_header(name) else None
+    if shutil.which(name) is None:
+        if name.startswith("git-") and shutil.which("git"):  # git keeps its own commands elsewhere
+            folder = run(["git", "--exec-path"]).stdout.decode().strip()
+            return "" if (Path(folder) / name).exists() else None
+        return None
+    try:
+        done = run([name, "--version"], check=False, timeout=10)
+    except ToolError:
+        return ""
+    said = done.stdout or done.stderr
+    match = re.search(rb"\d+(\.\d+)+", said) or re.search(rb"\d+", said)
+    return match[0].decode() if match and done.returncode == 0 else ""
+
+
+def has_header(name: str) -> bool:
+    """Say whether the C compiler finds a header."""
+    if shutil.which("cc") is None and shutil.which("gcc") is None:
+        return False
+    compiler = "gcc" if shutil.which("gcc") else "cc"
+    done = run([compiler, "-E", "-x", "c", "-o", "/dev/null", "-"], stdin=f"#include <{name}>\n".encode(), check=False)
+    return done.returncode == 0
+
+
+def document(tools: Sequence[Tool]) -> dict[str, object]:
+    """Return the JSON document of `doctor --json`."""
+    rows = [
+        {
+            "name": tool.name,
+            "found": tool.found,
+            "version": tool.version or None,
+            "package": tool.package,
+            "required": tool.required,
+            "used_by": list(tool.used_by),
+        }
+        for tool in tools
+    ]
+    return {"schema": 1, "tools": rows, "missing": missing(tools), "install": install_command(tools)}
+
+
+def missing(tools: Sequence[Tool], *, optional: bool = False) -> list[str]:
+    """Return the Debian packages of what is required (with `optional`, of everything) and missing, sorted."""
+    return sorted({tool.package for tool in tools if not tool.found and (tool.required or optional)})
+
+
+def install_command(tools: Sequence[Tool]) -> str:
+    """Return the shell line that installs what is required and missing, "" if nothing is."""
+    packages = missing(tools)
+    return f"apt-get install {' '.join(packages)}" if packages else ""
