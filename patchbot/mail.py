@@ -1,0 +1,330 @@
+"""From commits to the files that `git send-email` sends: the same bytes on every machine, whoever runs it.
+
+git format-patch makes each patch's mail, in patchbot's scratch repository and without the person's git configuration
+(attachments, prefixes, extra headers, signatures). What it does not know is added here: who gets it, and the cover
+letter. Nothing in this module sends or signs; a Signed-off-by is the person's own and only there when asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.header import Header
+from email.utils import format_datetime, formataddr, parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from . import __version__, render
+from .errors import ToolError, UserError
+from .git import Scratch
+from .model import Commit, Identity
+from .outbox import write_folder
+from .recipients import Recipient, Recipients
+
+#: The bytes of a mail must not depend on the person's configuration; what is left as a default is said here.
+SEALED = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+CONFIG = ("-c", "core.attributesFile=/dev/null", "-c", "core.quotePath=true", "-c", "i18n.logOutputEncoding=UTF-8")
+STAT = (
+    *("--no-color", "--no-ext-diff", "--no-textconv", "-M", "--diff-algorithm=myers", "--indent-heuristic"),
+    *("--stat=70", "--summary"),
+)
+PATCH = ("-U3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/", "--abbrev=12")
+FORMAT = ("--no-attach", "--no-thread", "--no-notes", "--no-to", "--no-cc", "--no-add-header", "--no-cover-letter")
+OUTPUT = ("--zero-commit", "--always", "--encode-email-headers", "--suffix=.patch", "--filename-max-length=64")
+
+COVER = "0000-cover-letter.patch"
+FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]+\.patch")
+TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
+
+
+@dataclass(frozen=True)
+class Posting:
+    """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists."""
+
+    campaign: str
+    target: str
+    sender: Identity
+    version: int = 1
+    rfc: bool | None = None
+    signoff: bool = False
+    date: datetime | None = None
+    template: str = "cover-letter.txt.j2"
+    most: int = 15
+    lists: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """Return what stands in the brackets before the number, as `RFC PATCH bpf-next v2`."""
+        if self.target and not TARGET.fullmatch(self.target):
+            raise UserError(f"{self.target!r} cannot be a tree's name in a subject; campaigns.*.target takes bpf-next")
+        rfc = self.version == 1 if self.rfc is None else self.rfc
+        words = ("RFC" if rfc else "", "PATCH", self.target, f"v{self.version}" if self.version > 1 else "")
+        return " ".join(filter(None, words))
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One file to send."""
+
+    file: str
+    subject: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    data: bytes
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """A composed series; `waiting` is (tree, subjects) of what is not posted with it, `rejected` unusable addresses."""
+
+    base: str
+    posting: Posting
+    mails: tuple[Mail, ...]
+    waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def cover(self) -> Mail | None:
+        """Return the cover letter, None for a single patch."""
+        return self.mails[0] if self.mails[0].file == COVER else None
+
+    def write(self, folder: Path) -> None:
+        """Put the mails into `folder`, all or none."""
+        write_folder(folder, {mail.file: mail.data for mail in self.mails})
+
+    def send_line(self, folder: Path) -> str:
+        """Return the shell line with which a person sends the mails in `folder`."""
+        # --to and not the cover's To for all: each patch has its own; send-email asks if no --to is given.
+        argv = ["git", "send-email", "--no-format-patch", "--confirm=always", "--thread", "--no-chain-reply-to"]
+        argv += ["--no-to-cover", "--no-cc-cover", "--suppress-cc=self"]
+        argv += [f"--to={name}" for name in self.posting.lists]
+        return f"{shlex.join(argv)} {shlex.quote(str(folder.resolve()))}/*.patch"
+
+    def document(self, folder: Path) -> dict[str, Any]:
+        """Return the document of `mail --json` without its schema."""
+        where = folder.resolve()
+        every = [mail.file for mail in self.mails]
+        return {
+            "dir": str(where),
+            "series": [
+                {
+                    "target": self.posting.target,
+                    "cover": str(where / COVER) if self.cover else None,
+                    "files": [str(where / name) for name in every],
+                    "to": list(unique(name for mail in self.mails for name in mail.to)),
+                    "cc": list(unique(name for mail in self.mails for name in mail.cc)),
+                    "recipients": {mail.file: len(mail.to) + len(mail.cc) for mail in self.mails},
+                    "send": self.send_line(folder),
+                }
+            ],
+            "waiting": [{"target": target, "subjects": list(subjects)} for target, subjects in self.waiting],
+            "rejected": list(self.rejected),
+        }
+
+
+def patch_mails(scratch: Scratch, base: str, commits: Sequence[Commit]) -> dict[str, bytes]:
+    """Return {commit: its plain mail, `[PATCH] subject`}: what checks look at and get_maintainer is asked about."""
+    options = ("--no-numbered", "--subject-prefix=PATCH", "--no-signature")
+    rows = format_patches(scratch, base, commits, options, {})
+    return {commit.sha: data for commit, (_, data) in zip(commits, rows, strict=True)}
+
+
+def format_patches(
+    scratch: Scratch, base: str, commits: Sequence[Commit], options: Sequence[str], env: Mapping[str, str]
+) -> list[tuple[str, bytes]]:
+    """Return (file name, mail) of each of `commits`, which must be a line on `base`."""
+    if not commits:
+        return []
+    with tempfile.TemporaryDirectory(prefix="mails-", dir=scratch.path) as folder:
+        argv = [
+            "format-patch",
+            "-q",
+            "-o",
+            folder,
+            *STAT,
+            *PATCH,
+            *FORMAT,
+            *OUTPUT,
+            *options,
+            f"{base}..{commits[-1].sha}",
+        ]
+        scratch.git(*CONFIG, *argv, env={**SEALED, **env})
+        rows = [(path.name, path.read_bytes()) for path in sorted(Path(folder).iterdir())]
+    if len(rows) != len(commits):
+        raise ToolError(
+            f"git format-patch made {len(rows)} mails of {len(commits)} commits; a series is a line without merges"
+        )
+    for name, _ in rows:
+        if not FILE_NAME.fullmatch(name):
+            raise ToolError(f"git format-patch named a mail {name!r}")
+    return rows
+
+
+def choose(
+    commits: Sequence[Commit], targets: Mapping[str, str], target: str, most: int
+) -> tuple[list[Commit], list[tuple[str, tuple[str, ...]]]]:
+    """Return the commits to post now, and (tree, subjects) of those that wait.
+
+    What is posted is the start of the branch, as far as it is for `target` ({commit: tree}), and at most `most`:
+    a mail for a commit further up would not apply to the base.
+    """
+    posted: list[Commit] = []
+    for commit in commits:
+        if len(posted) == most or targets.get(commit.sha, target) != target:
+            break
+        posted.append(commit)
+    waiting: dict[str, list[str]] = {}
+    for commit in commits[len(posted) :]:
+        waiting.setdefault(targets.get(commit.sha, target), []).append(commit.subject)
+    return posted, [(name, tuple(subjects)) for name, subjects in waiting.items()]
+
+
+def make_mails(
+    scratch: Scratch,
+    base: str,
+    commits: Sequence[Commit],
+    targets: Mapping[str, str],
+    posting: Posting,
+    facts: Mapping[str, Any],
+    who_gets: Callable[[Sequence[bytes]], Sequence[Recipients]],
+) -> Outbox:
+    """Compose the mails of the next series of a branch.
+
+    `commits` are all of the branch, `targets` the tree of each; `facts` are the variables of the cover letter, to
+    which `patches` and `waiting` are added; `who_gets` answers for plain mails, as recipients.recipients() does.
+    """
+    if re.search(r"[<>\x00-\x1f\x7f]", f"{posting.sender.name}{posting.sender.email}"):
+        raise UserError(f"a line break or bracket in the sender {str(posting.sender)!r} would end the mail's header")
+    posted, waiting = choose(commits, targets, posting.target, posting.most)
+    if not posted:
+        raise UserError(f"there is no patch for {posting.target or 'this tree'} at the start of the branch")
+    plain = patch_mails(scratch, base, posted)
+    who = who_gets([plain[commit.sha] for commit in posted])
+    person = {"NAME": posting.sender.name, "EMAIL": posting.sender.email}
+    env = {f"GIT_COMMITTER_{key}": value for key, value in person.items()}
+    options = [f"--subject-prefix={posting.prefix}", f"--from={posting.sender}", f"--signature=patchbot {__version__}"]
+    options += ["--signoff"] if posting.signoff else []
+    options += ["--numbered"] if len(posted) > 1 else ["--no-numbered", f"--base={base}"]
+    mails = []
+    for number, (row, commit, people) in enumerate(
+        zip(format_patches(scratch, base, posted, options, env), posted, who, strict=True), 1
+    ):
+        to, cc = addressed([people], posting.lists)
+        data = with_headers(row[1], to, cc, posting.date and posting.date + timedelta(seconds=number))
+        mails.append(Mail(row[0], commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
+    if len(posted) > 1:
+        known = {**facts, "patches": [(c.subject, posting.target) for c in posted], "waiting": waiting}
+        text = render.message(posting.campaign, posting.template, **known)
+        mails.insert(0, cover_mail(scratch, base, posted, posting, text, addressed(who, posting.lists)))
+    rejected = tuple(unique(line for people in who for line in people.rejected))
+    return Outbox(base, posting, tuple(mails), tuple(waiting), rejected)
+
+
+def addressed(who: Sequence[Recipients], lists: Sequence[str]) -> tuple[list[Recipient], list[Recipient]]:
+    """Return (To, Cc) of a mail to all of `who`: the target's lists and the maintainers, and all others."""
+    to = {name.lower(): Recipient(name) for name in lists}
+    for person in (person for people in who for person in people.to):
+        to.setdefault(person.email.lower(), person)
+    cc: dict[str, Recipient] = {}
+    for person in (person for people in who for person in people.cc):
+        if person.email.lower() not in to:
+            cc.setdefault(person.email.lower(), person)
+    if not to:  # nobody maintains it: the lists do
+        to, cc = {k: r for k, r in cc.items() if r.is_list}, {k: r for k, r in cc.items() if not r.is_list}
+    return list(to.values()), list(cc.values())
+
+
+def cover_mail(
+    scratch: Scratch,
+    base: str,
+    commits: Sequence[Commit],
+    posting: Posting,
+    text: str,
+    people: tuple[list[Recipient], list[Recipient]],
+) -> Mail:
+    """Return the cover letter: `text` is subject, blank line, body; shortlog, diffstat and base-commit follow it."""
+    tip = commits[-1].sha
+    subject, _, body = text.partition("\n\n")
+    number = f"[{posting.prefix} {'0' * len(str(len(commits)))}/{len(commits)}]"
+    stat = scratch.git(*CONFIG, "diff", *STAT, base, tip, env=SEALED).stdout
+    rows = scratch.git(
+        *CONFIG, "log", "-z", "--reverse", "--format=%an%x01%s%x01%ad", "--date=raw", f"{base}..{tip}", env=SEALED
+    )
+    logged = [row.split("\x01") for row in rows.stdout.decode("utf-8", "replace").split("\0") if row]
+    shortlog: dict[str, list[str]] = {}
+    for author, line, _ in logged:
+        shortlog.setdefault(author, []).append(line)
+    summary = "\n".join(
+        f"{author} ({len(lines)}):\n" + "".join(f"  {line}\n" for line in lines) for author, lines in shortlog.items()
+    )
+    date = posting.date or date_of_git(logged[-1][2])
+    head = [
+        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001",
+        f"From: {formatted(posting.sender.name, posting.sender.email)}",
+        f"Date: {format_datetime(date)}",
+        f"Subject: {encoded(f'{number} {subject}', 'Subject')}",
+    ]
+    text = f"{body.rstrip()}\n\n{summary}\n"
+    tail = f"\nbase-commit: {base}\n-- \npatchbot {__version__}\n\n"
+    data = "\n".join(head).encode() + b"\n\n" + text.encode("utf-8", "replace") + stat + tail.encode()
+    to, cc = people
+    return Mail(COVER, subject, tuple(map(str, to)), tuple(map(str, cc)), with_headers(data, to, cc, None))
+
+
+def with_headers(mail: bytes, to: Sequence[Recipient], cc: Sequence[Recipient], date: datetime | None) -> bytes:
+    """Return a mail with To and Cc, with another date if one is given, and with a character set if it needs one."""
+    head, _, body = mail.partition(b"\n\n")
+    rows = [line for line in re.split(rb"\n(?![ \t])", head) if not (date and line.startswith(b"Date: "))]
+    rows += [f"Date: {format_datetime(date)}".encode()] if date else []
+    for name, people in (("To", to), ("Cc", cc)):
+        if people:
+            lines = ",\n\t".join(formatted(person.name, person.email) for person in people)
+            rows.append(f"{name}: {lines}".encode())
+    # format-patch says it only where the message needs it; send-email would ask about a patch that does.
+    if not body.isascii() and not any(line.lower().startswith(b"content-type:") for line in rows):
+        rows += [b"MIME-Version: 1.0", b"Content-Type: text/plain; charset=UTF-8", b"Content-Transfer-Encoding: 8bit"]
+    return b"\n".join(rows) + b"\n\n" + body
+
+
+def formatted(name: str, email: str) -> str:
+    """Return an address for a header, in ASCII: quoted or as an encoded word where the name needs it."""
+    if name.isascii():
+        return formataddr((name, email))
+    return f"{encoded(name, '')} <{email}>"
+
+
+def encoded(text: str, header: str) -> str:
+    """Return text for a header: ASCII, folded, encoded words where it holds anything else."""
+    charset = "us-ascii" if text.isascii() else "utf-8"
+    return Header(text, charset, header_name=header or None, maxlinelen=75).encode(linesep="\n")
+
+
+def unique(names: Any) -> list[str]:
+    """Return names without what was there before."""
+    return list(dict.fromkeys(names))
+
+
+def date_of_git(raw: str) -> datetime:
+    """Return git's raw date, `<seconds> <+hhmm>`."""
+    seconds, zone = raw.split(" ")
+    return datetime.fromtimestamp(int(seconds), datetime.strptime(zone, "%z").tzinfo)
+
+
+def parse_date(text: str) -> datetime:
+    """Return the time that --date names: RFC 2822 as in a mail, ISO 8601 or git's `@seconds`; UTC without a zone."""
+    for reader in (
+        parsedate_to_datetime,
+        datetime.fromisoformat,
+        lambda t: date_of_git(f"{t.removeprefix('@')} +0000"),
+    ):
+        try:
+            found = reader(text.strip())
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    raise UserError(f"--date {text!r} is no date; 2026-01-31T12:00:00+01:00 or @1769857200 would be")

@@ -1,0 +1,109 @@
+"""A folder of mails is replaced as a whole or not at all, and never at the cost of what a person put there.
+
+A hidden list in the folder says which files patchbot wrote and what was in them: a mail that a person corrected by
+hand is found again, and is not overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import __version__
+from .errors import ToolError, UserError
+
+LIST = ".patchbot.json"
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make `folder` hold exactly `files` ({name: bytes}).
+
+    Raises UserError where the folder holds anything that patchbot did not write, ToolError where it cannot be
+    written; the folder is as it was then.
+    """
+    where = folder.resolve()
+    if where == Path.cwd().resolve() or where.parent == where:
+        raise UserError(f"{folder}: the mails need a folder of their own; name one with -o")
+    for name in files:
+        if name in ("", ".", "..", LIST) or name != os.path.basename(name) or not name.isprintable():
+            raise UserError(f"{name!r} is no file name for a mail")
+    old = where.with_name(f".{where.name}.patchbot-old")
+    new: Path | None = None
+    try:
+        if old.exists() and not where.exists():
+            old.rename(where)  # an earlier run was killed between its two renames
+        refuse_foreign(where, folder)
+        where.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{where.name}.patchbot-new-", dir=where.parent))
+        new.chmod(0o777 & ~current_umask())
+        for name, data in files.items():
+            (new / name).write_bytes(data)
+        sums = {name: digest(data) for name, data in sorted(files.items())}
+        (new / LIST).write_text(json.dumps({"patchbot": __version__, "files": sums}, indent=1) + "\n")
+        shutil.rmtree(old, ignore_errors=True)
+        if where.exists():
+            where.rename(old)
+        try:
+            new.rename(where)
+        except OSError:
+            if old.exists():
+                old.rename(where)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise ToolError(f"cannot write the mails to {folder}: {error.strerror or error}; it is as it was") from error
+    finally:
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def refuse_foreign(where: Path, shown: Path) -> None:
+    """Raise UserError if `where` is no folder, or holds a file that patchbot did not write or that was changed."""
+    if not where.exists():
+        return
+    if not where.is_dir():
+        raise UserError(f"{shown} is not a folder")
+    known = listed_files(where)
+    foreign = sorted(
+        p.name for p in where.iterdir() if p.name != LIST and (p.name not in known or not p.is_file() or p.is_symlink())
+    )
+    if foreign:
+        some = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise UserError(f"{shown} holds files that patchbot did not write ({some}); name another folder with -o")
+    edited = [name for name, known_sum in sorted(known.items()) if changed(where / name, known_sum)]
+    if edited:
+        some = ", ".join(edited[:3]) + (", ..." if len(edited) > 3 else "")
+        raise UserError(
+            f"{shown}: {some} was changed after patchbot wrote it; move the folder away to keep that, or delete it"
+        )
+
+
+def listed_files(where: Path) -> dict[str, str]:
+    """Return {name: digest} of what patchbot wrote to a folder, {} if there is no list that can be read."""
+    try:
+        files = json.loads((where / LIST).read_text(encoding="utf-8"))["files"]
+        return {str(name): str(known) for name, known in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def changed(path: Path, known: str) -> bool:
+    """Say whether a file that is there is not what was written."""
+    return path.exists() and digest(path.read_bytes()) != known
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def current_umask() -> int:
+    """Return the process's umask."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
