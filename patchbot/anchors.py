@@ -6,17 +6,56 @@ anchor is missing, ambiguous or drifted stops the series before anything is writ
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .c import Source, Span
+from .c import Source, Span, find_text, line_span, nearest, parse
 from .errors import UserError
 from .model import Edit
+from .selectors import (
+    Scope,
+    Selector,
+    comment,
+    contains,
+    contains_comment,
+    first_of,
+    in_enum,
+    in_file,
+    in_function,
+    in_initialiser,
+    in_prototype,
+    in_struct,
+    inside,
+    last_of,
+    macro_definition,
+    macro_in,
+    member,
+    one_of,
+    statement,
+    tokens_like,
+    whole,
+    with_comment,
+)
+from .tree import Tree
+
+__all__ = [
+    "Alternative", "Anchor", "AnchorError", "Outcome", "Report", "Scope", "Selector", "Text", "comment", "contains",
+    "contains_comment", "either", "first_of", "in_enum", "in_file", "in_function", "in_initialiser", "in_prototype",
+    "in_struct", "insert_after", "insert_before", "inside", "last_of", "macro_definition", "macro_in", "member",
+    "one_of", "replace", "require", "resolve", "statement", "tokens_like", "whole", "with_comment",
+]  # fmt: skip
+
+#: From this likeness on, what an optional anchor looks for is taken to have drifted, not to be absent.
+DRIFTED_LIKENESS = 0.75
+
+#: The new text, or a function that makes it from the place.
+Text = str | bytes | Callable[[Source, Span], bytes]
 
 
 class AnchorError(UserError):
-    """Anchors of a step are missing, ambiguous or drifted in this tree."""
+    """Anchors of a patch are missing, ambiguous or drifted in this tree."""
 
 
 class Outcome(Enum):
@@ -33,8 +72,9 @@ class Outcome(Enum):
 class Alternative:
     """One shape that the text may have, what to edit then, and how to see that the edit was made.
 
-    `label` says what is found, never a version. `within` gives the named thing (function, struct) that `find`
-    looks in: if it exists and `find` finds nothing, the text drifted. `pattern` is what is looked for, for messages.
+    `label` says what is found, never a version. `find` finds nothing if the text has another shape. `within` gives the
+    named thing (function, struct) that `find` looks in: if it exists and `find` finds nothing, the text drifted.
+    `pattern` is what is looked for, as C with metavariables, for messages.
     """
 
     label: str
@@ -69,3 +109,246 @@ class Report:
     alternative: str
     message: str
     optional: bool
+
+    @property
+    def is_problem(self) -> bool:
+        """Say whether this outcome stops the series: all but applied, already and an absent optional anchor."""
+        if self.outcome is Outcome.MISSING:
+            return not self.optional
+        return self.outcome in (Outcome.AMBIGUOUS, Outcome.DRIFTED)
+
+    def __str__(self) -> str:
+        """Return `path:line: anchor: outcome: message`."""
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{where}: {self.anchor}: {self.outcome.value}" + (f": {self.message}" if self.message else "")
+
+
+def resolve(tree: Tree, anchors: Sequence[Anchor]) -> tuple[list[Edit], list[Report]]:
+    """Return the edits of all anchors that are found in `tree`, and one report an anchor, whatever its outcome."""
+    edits: list[Edit] = []
+    reports: list[Report] = []
+    for anchor in anchors:
+        made, report = _resolve(tree, anchor)
+        edits += made
+        reports.append(report)
+    return edits, reports
+
+
+def require(reports: Sequence[Report]) -> None:
+    """Raise AnchorError naming every problem in the reports of one patch.
+
+    If some anchors of the patch were applied, those whose edit is in the text already count as drifted.
+    """
+    problems = [str(r) for r in reports if r.is_problem]
+    needed = [r for r in reports if not r.optional]
+    if any(r.outcome is Outcome.APPLIED for r in needed):
+        problems += [
+            str(
+                dataclasses.replace(
+                    r, outcome=Outcome.DRIFTED, message=f"only a part of this patch is in this tree: {r.message}"
+                )
+            )
+            for r in needed
+            if r.outcome is Outcome.ALREADY
+        ]
+    if problems:
+        count = "1 anchor does" if len(problems) == 1 else f"{len(problems)} anchors do"
+        raise AnchorError(f"{count} not fit this tree:\n" + "\n".join(problems))
+
+
+_SEVERITY = (Outcome.AMBIGUOUS, Outcome.DRIFTED, Outcome.MISSING)
+
+
+def _resolve(tree: Tree, anchor: Anchor) -> tuple[list[Edit], Report]:
+    """Return the edits and the report of one anchor: of the first file that has it, or nearly has it."""
+    paths = (anchor.path,) if isinstance(anchor.path, str) else anchor.path
+    failures: list[Report] = []
+    for path in paths:
+        text = tree.get(path)
+        if text is None:
+            continue
+        edits, report = _resolve_in(parse(path, text), anchor)
+        if report.outcome in (Outcome.APPLIED, Outcome.ALREADY):
+            return edits, report
+        failures.append(report)
+    if failures:
+        return [], min(failures, key=lambda r: _SEVERITY.index(r.outcome))
+    absent = anchor.optional or f"this tree has no {' and no '.join(paths)}"
+    return [], Report(anchor.name, " or ".join(paths), None, Outcome.MISSING, "", absent, bool(anchor.optional))
+
+
+def _resolve_in(source: Source, anchor: Anchor) -> tuple[list[Edit], Report]:
+    """Return the edits and the report of one anchor in one file."""
+
+    def report(outcome: Outcome, alternative: str, message: str, offset: int | None = None) -> Report:
+        line = None if offset is None else source.line(offset)
+        return Report(anchor.name, source.path, line, outcome, alternative, message, bool(anchor.optional))
+
+    ambiguous: Report | None = None
+    for alternative in anchor.alternatives:
+        if alternative.done(source):
+            return [], report(Outcome.ALREADY, alternative.label, f"the text has it already ({alternative.label})")
+        spans = list(dict.fromkeys(alternative.find(source)))
+        if len(spans) == 1:
+            made = [dataclasses.replace(e, site=e.site or anchor.name) for e in alternative.edit(source, spans[0])]
+            return made, report(Outcome.APPLIED, alternative.label, "", spans[0].start)
+        if spans and ambiguous is None:
+            lines = ", ".join(str(source.line(s.start)) for s in spans)
+            message = f"{alternative.label} is there {len(spans)} times, in lines {lines}"
+            ambiguous = report(Outcome.AMBIGUOUS, alternative.label, message, spans[0].start)
+    return [], ambiguous or _unfound(source, anchor)
+
+
+def _unfound(source: Source, anchor: Anchor) -> Report:
+    """Return the report of an anchor of which no alternative finds anything: drifted or missing."""
+    best: tuple[float, Report] | None = None
+    for alternative in anchor.alternatives:
+        scopes: list[Span | None] = list(alternative.within(source)) if alternative.within else []
+        for scope in scopes or [None]:
+            near = nearest(source, alternative.pattern, scope) if alternative.pattern else None
+            likeness = near.likeness if near else 0.0
+            drifted = scope is not None and (not anchor.optional or likeness >= DRIFTED_LIKENESS)
+            line = near.line if near else source.line(scope.start) if scope else None
+            message = f"no {alternative.label}"
+            if near:
+                message += f"; nearest:\n{_difference(alternative.pattern, near.excerpt)}"
+                if likeness == 1.0:
+                    message += "\n    (these are its tokens, but no whole statements, or not without a syntax error)"
+            outcome = Outcome.DRIFTED if drifted else Outcome.MISSING
+            if anchor.optional and not drifted:
+                line, message = None, anchor.optional
+            found = Report(anchor.name, source.path, line, outcome, alternative.label, message, bool(anchor.optional))
+            rank = likeness + drifted * 2
+            if best is None or rank > best[0]:
+                best = (rank, found)
+    if best is None:
+        return Report(anchor.name, source.path, None, Outcome.MISSING, "", "the anchor has no alternative", False)
+    return best[1]
+
+
+def _difference(wanted: str, found: str) -> str:
+    """Write what was looked for and what is there as a small diff."""
+    lines = [f"    -{line.strip()}" for line in wanted.strip().splitlines()[:12]]
+    lines += [f"    +{line.strip()}" for line in found.strip().splitlines()[:12]]
+    return "\n".join(lines)
+
+
+def insert_before(
+    path: str | tuple[str, ...],
+    name: str,
+    scope: Scope,
+    what: Selector,
+    text: Text,
+    done: Callable[[Source], bool] | None = None,
+    *,
+    optional: str = "",
+    label: str = "",
+) -> Anchor:
+    """Anchor whole lines of `text` before the line on which what `what` selects in `scope` begins.
+
+    Without `done`, the edit counts as made if the tokens of `text` stand in the file.
+    """
+
+    def edit(source: Source, span: Span) -> list[Edit]:
+        at = line_span(source, span).start
+        return [Edit(source.path, at, at, _lines(source, span, text))]
+
+    return _anchor(path, name, scope, what, text, edit, done, optional, label)
+
+
+def insert_after(
+    path: str | tuple[str, ...],
+    name: str,
+    scope: Scope,
+    what: Selector,
+    text: Text,
+    done: Callable[[Source], bool] | None = None,
+    *,
+    optional: str = "",
+    label: str = "",
+) -> Anchor:
+    """Anchor whole lines of `text` after the line on which what `what` selects in `scope` ends; `done` as before."""
+
+    def edit(source: Source, span: Span) -> list[Edit]:
+        at = line_span(source, span).end
+        separator = b"" if source.text[:at].endswith(b"\n") else b"\n"
+        return [Edit(source.path, at, at, separator + _lines(source, span, text))]
+
+    return _anchor(path, name, scope, what, text, edit, done, optional, label)
+
+
+def replace(
+    path: str | tuple[str, ...],
+    name: str,
+    scope: Scope,
+    what: Selector,
+    text: Text,
+    done: Callable[[Source], bool] | None = None,
+    *,
+    optional: str = "",
+    label: str = "",
+) -> Anchor:
+    """Anchor `text` in place of exactly what `what` selects in `scope`.
+
+    Without `done`, the edit counts as made if the tokens of `text` stand in `scope` and `what` selects nothing there.
+    """
+
+    def edit(source: Source, span: Span) -> list[Edit]:
+        return [Edit(source.path, span.start, span.end, _new(source, span, text))]
+
+    def replaced(source: Source) -> bool:
+        if callable(text):
+            return False
+        spans = scope.spans(source)
+        return any(find_text(source, _encode(text), s) for s in spans) and not any(what.find(source, s) for s in spans)
+
+    return _anchor(path, name, scope, what, text, edit, done or replaced, optional, label)
+
+
+def either(name: str, *anchors: Anchor) -> Anchor:
+    """Join anchors to one whose alternatives are theirs, in order, each tried in all of their files."""
+    paths = dict.fromkeys(p for a in anchors for p in ((a.path,) if isinstance(a.path, str) else a.path))
+    optional = next((a.optional for a in anchors if a.optional), "")
+    return Anchor(name, tuple(paths), tuple(x for a in anchors for x in a.alternatives), optional)
+
+
+def _anchor(
+    path: str | tuple[str, ...],
+    name: str,
+    scope: Scope,
+    what: Selector,
+    text: Text,
+    edit: Callable[[Source, Span], Sequence[Edit]],
+    done: Callable[[Source], bool] | None,
+    optional: str,
+    label: str,
+) -> Anchor:
+    """Build an anchor with one alternative."""
+
+    def find(source: Source) -> list[Span]:
+        return [found for span in scope.spans(source) for found in what.find(source, span)]
+
+    def inserted(source: Source) -> bool:
+        if callable(text):
+            return False
+        return bool(find_text(source, _encode(text)))
+
+    label = label or f"{what.label} in {scope.label}"
+    return Anchor(name, path, (Alternative(label, find, edit, done or inserted, scope.spans, what.pattern),), optional)
+
+
+def _encode(text: str | bytes) -> bytes:
+    """Return a text as bytes."""
+    return text if isinstance(text, bytes) else text.encode()
+
+
+def _new(source: Source, span: Span, text: Text) -> bytes:
+    """Return the new text for a place, with the line ends of the file."""
+    new = text(source, span) if callable(text) else _encode(text)
+    return new.replace(b"\n", b"\r\n") if b"\r\n" in source.at(line_span(source, span)) else new
+
+
+def _lines(source: Source, span: Span, text: Text) -> bytes:
+    """Return the new text for a place as whole lines."""
+    new = _new(source, span, text)
+    return new if new.endswith(b"\n") or not new else new + b"\n"

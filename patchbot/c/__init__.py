@@ -15,11 +15,13 @@ from .query import (
     prototypes,
 )
 from .search import (
+    Candidate,
     Match,
     PatternError,
     comment_words,
     comments,
     find,
+    find_text,
     line_span,
     matches,
     nearest,
@@ -32,6 +34,7 @@ from .types import Member, Struct, enum, enums, struct, structs
 
 __all__ = [
     "Call",
+    "Candidate",
     "Directive",
     "Function",
     "Macro",
@@ -50,6 +53,7 @@ __all__ = [
     "enum",
     "enums",
     "find",
+    "find_text",
     "function",
     "functions",
     "initialisers",

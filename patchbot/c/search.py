@@ -25,6 +25,8 @@ from .tokens import CLOSER, OPENER, Lexed, Span, is_word
 
 #: How many tokens or brackets a metavariable may span: a bound on the work that a hostile text can cause.
 LONGEST_RUN = 1000
+#: How many lines `nearest` looks at: it only serves a message.
+MOST_CANDIDATES = 100_000
 _EXPRESSION, _RUN, _ANYTHING = "$name", "$_", "$..."
 
 
@@ -127,6 +129,23 @@ def statement_matches(source: Source, pattern: str, within: Span | None = None) 
                 reached = end
                 break
     return found
+
+
+def find_text(source: Source, text: bytes, within: Span | None = None) -> list[Span]:
+    """Return where the tokens of `text`, which may hold anything, stand in `within`; its bytes if it has no tokens."""
+    elements = tuple(Lexed(text).texts)
+    lexed = source.lexed
+    if not elements:
+        area = within or Span(0, len(source.text))
+        at = source.text.find(text.strip(), area.start, area.end) if text.strip() else -1
+        return [] if at < 0 else [Span(at, at + len(text.strip()))]
+    first, last = _limits(lexed, within)
+    length = len(elements)
+    return [
+        lexed.span(start, start + length)
+        for start in _starts(lexed, elements, first, last)
+        if start + length <= last and tuple(lexed.texts[start : start + length]) == elements
+    ]
 
 
 def _limits(lexed: Lexed, within: Span | None) -> tuple[int, int]:
@@ -303,34 +322,44 @@ def line_span(source: Source, span: Span) -> Span:
     return Span(start, len(source.text) if end < 0 else end + 1)
 
 
-def nearest(source: Source, pattern: str, within: Span | None = None) -> tuple[int, str] | None:
-    """Return the line and the text of what comes nearest to `pattern`, None if nothing is like it.
+@dataclass(frozen=True)
+class Candidate:
+    """What comes nearest to a pattern: where, the lines it stands on, and how alike it is, 1.0 for the same tokens."""
+
+    line: int
+    excerpt: str
+    likeness: float
+
+
+def nearest(source: Source, pattern: str, within: Span | None = None) -> Candidate | None:
+    """Return what comes nearest to `pattern` in `within`, None if nothing is like it.
 
     Candidates begin with a line and have as many tokens as the pattern.
     """
     lexed = source.lexed
-    wanted = [e for e in _compile(pattern).elements if isinstance(e, bytes)]
-    length = len(_compile(pattern).elements)
+    elements = _compile(pattern).elements
+    wanted = [e for e in elements if isinstance(e, bytes)]
     first, last = _limits(lexed, within)
     begins = sorted({bisect_left(lexed.starts, start, first, last) for start in _lines_in(lexed, first, last)})
     counts = Counter(wanted)
+    telling = {t for t in wanted if is_word(t) and t not in KEYWORDS}
     scored = []
-    for begin in begins[:100_000]:
-        window = lexed.texts[begin : min(begin + length, last)]
-        common = sum((Counter(window) & counts).values())
-        if common * 3 > len(wanted) and any(is_word(t) and t not in KEYWORDS and t in counts for t in window):
-            scored.append((-common, begin))
+    for begin in begins[:MOST_CANDIDATES]:
+        window = lexed.texts[begin : min(begin + len(elements), last)]
+        if not telling or not telling.isdisjoint(window):
+            common = sum((Counter(window) & counts).values())
+            if common * 3 > len(wanted):
+                scored.append((-common, begin))
     best: tuple[float, int] | None = None
     for _, begin in sorted(scored)[:40]:
-        window = lexed.texts[begin : min(begin + length, last)]
+        window = lexed.texts[begin : min(begin + len(elements), last)]
         ratio = difflib.SequenceMatcher(None, wanted, window, autojunk=False).ratio()
         if best is None or ratio > best[0]:
             best = (ratio, begin)
     if best is None or best[0] < 0.4:
         return None
-    span = lexed.span(best[1], min(best[1] + length, last))
-    excerpt = decode(source.at(Span(span.start, line_span(source, span).end))).rstrip()
-    return source.line(span.start), excerpt
+    lines = line_span(source, lexed.span(best[1], min(best[1] + len(elements), last)))
+    return Candidate(source.line(lexed.starts[best[1]]), decode(source.at(lines)).rstrip(), best[0])
 
 
 def _lines_in(lexed: Lexed, first: int, last: int) -> list[int]:
