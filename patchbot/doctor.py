@@ -20,11 +20,11 @@ from .run import run
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "git": ("git", "everything"),
     "perl": ("perl", "mail"),
-    "apt-get": ("apt", "demo"),
-    "dpkg-deb": ("dpkg", "demo"),
 }
 #: {program: (package, what it is good for)}; patchbot does without.
 OPTIONAL: Mapping[str, tuple[str, str]] = {
+    "apt-get": ("apt", "demo"),
+    "dpkg-deb": ("dpkg", "demo"),
     "ccache": ("ccache", "builds that repeat"),
     "git-send-email": ("git-email", "sending the mails"),
     "b4": ("b4", "mail --b4"),

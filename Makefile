@@ -1,0 +1,32 @@
+# Every gate of patchbot. `make check` is what a change must pass; it stops at the first failure.
+
+BIN := .venv/bin
+SOURCES := patchbot checks tests
+KERNELS ?= newest 7.2 6.12
+
+.PHONY: check format kernels acceptance bench
+
+check: $(BIN)/patchbot
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n auto -m "not kernel and not slow"
+
+# Put the sources into the form that `check` wants.
+format: $(BIN)/patchbot
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+# Fetch real kernels for the tests: the newest, and two that differ from it where it matters.
+kernels: $(BIN)/patchbot
+	$(BIN)/python tests/fetch_kernels.py $(KERNELS)
+
+# Everything on real kernels; compiles for about half an hour on two cores.
+acceptance: kernels
+	PATCHBOT_NEED_KERNEL=1 $(BIN)/pytest -q -m "kernel or slow"
+
+bench: $(BIN)/patchbot
+	$(BIN)/python tests/bench/bench.py
+
+$(BIN)/patchbot:
+	./setup.sh

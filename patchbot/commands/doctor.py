@@ -1,0 +1,33 @@
+"""Say what this machine lacks for which check, and the package that has it."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.table import Table
+from rich.text import Text
+
+from .. import doctor
+from ..check import available, load
+from ..session import Session, clean
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments: none."""
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    config = session.config.checks
+    tools = doctor.examine([load(name, config.path) for name in available(config.path)], config.run)
+    if session.emit(doctor.document(tools)):
+        return 0
+    table = Table("tool", "version", "used by", "Debian package", box=None, pad_edge=False)
+    for tool in tools:
+        lacks = Text("missing", "bold red") if tool.required else Text("missing, optional", "yellow")
+        found = Text(clean(tool.version or "found")) if tool.found else lacks
+        table.add_row(Text(clean(tool.name)), found, ", ".join(tool.used_by), Text(clean(tool.package)))
+    session.out.print(table)
+    command = doctor.install_command(tools)
+    session.show(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")
+    return 0
