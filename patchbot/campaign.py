@@ -83,7 +83,8 @@ class Campaign:
 
     `target_of(tree, config, paths)` names the tree in a subject's brackets that owns these files; `owners_of` names
     the sections of MAINTAINERS; `witnesses(tree)` are the .c files that see the effect of a header change; `title` is
-    the cover letter's subject, `cover` its template. A posted series holds at most `most` patches.
+    the cover letter's subject, `cover` its template, `prose` gives it words about the base. A posted series holds at
+    most `most` patches.
     """
 
     name: str
@@ -96,3 +97,4 @@ class Campaign:
     title: str
     cover: str = "cover-letter.txt.j2"
     most: int = 15
+    prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}

@@ -50,3 +50,14 @@ def shown(console: Console) -> Iterator[None]:
             yield
         finally:
             _sink.reset(token)
+
+
+def bound() -> Callable[[str], None]:
+    """Return a function that ticks here, for threads, which do not inherit the context."""
+    sink = _sink.get()
+
+    def say(what: str) -> None:
+        if sink is not None:
+            sink(what, 0, 0)
+
+    return say

@@ -71,7 +71,7 @@ def show(console: Console, items: Sequence[Item], results: Sequence[Result], lim
 
     `limit` is how many findings of one result are shown, 0 for all of them.
     """
-    console.print(matrix(items, results))
+    console.print(matrix(items, results, console.width))
     numbers = {item.id: number for number, item in enumerate(items, 1)}
     for result in results:
         if result.reason or result.findings:
@@ -79,14 +79,15 @@ def show(console: Console, items: Sequence[Item], results: Sequence[Result], lim
     console.print(summary(results), soft_wrap=True)
 
 
-def matrix(items: Sequence[Item], results: Sequence[Result]) -> Table:
+def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -> Table:
     """Return the table of patches and checks; a cell shows the worst result, `.` where nothing was judged."""
     checks = list(dict.fromkeys(r.check for r in results))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right")
-    table.add_column("patch", overflow="ellipsis", no_wrap=True, ratio=1, max_width=72)
+    others = 8 + sum(max(len(check), 5) + 2 for check in checks)
+    table.add_column("patch", overflow="ellipsis", no_wrap=True, width=max(20, min(72, width - others)))
     for check in checks:
-        table.add_column(Text(plain(check)), no_wrap=True)
+        table.add_column(Text(plain(check)), no_wrap=True, min_width=len(check))
     rows: list[tuple[str, str, str | None]] = [(str(n), item.subject, item.id) for n, item in enumerate(items, 1)]
     if any(r.patch is None for r in results):
         rows.append(("", "(the series)", None))

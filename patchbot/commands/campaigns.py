@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..config import CampaignConfig
 from ..session import Session, campaign_names, load_campaign
@@ -14,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(session: Session) -> int:
     """Run the command."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in campaign_names():
         config = session.config.campaigns.get(name, CampaignConfig(name))
         made = load_campaign(config)

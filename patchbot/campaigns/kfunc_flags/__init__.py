@@ -12,7 +12,7 @@ from ... import maintainers
 from ...campaign import Campaign, Step
 from ...config import CampaignConfig
 from ...tree import Tree
-from . import infra_btf, infra_docs, infra_ids, infra_suffixes, infra_verifier, inventory, rows
+from . import infra, infra_btf, infra_docs, infra_ids, infra_suffixes, infra_verifier, inventory, rows
 
 STEPS = (
     Step(
@@ -21,15 +21,26 @@ STEPS = (
         infra_verifier.release_dynptr,
         "dynptr.txt.j2",
     ),
-    Step("btf_ids", "let BTF_ID_FLAGS() take flags of arguments", infra_ids.btf_ids, "btf_ids.txt.j2"),
-    Step("btf", "register, validate and look up the flags of arguments", infra_btf.btf, "btf.txt.j2"),
-    Step("verifier", "KFA_RELEASE and KFA_RCU in the verifier", infra_verifier.verifier, "verifier.txt.j2"),
-    Step("docs", "document the flags of arguments", infra_docs.docs, "docs.txt.j2"),
+    Step(
+        "btf_ids", "let BTF_ID_FLAGS() take flags of arguments", infra_ids.btf_ids, "btf_ids.txt.j2", words=infra.words
+    ),
+    Step(
+        "btf", "register, validate and look up the flags of arguments", infra_btf.btf, "btf.txt.j2", words=infra.words
+    ),
+    Step(
+        "verifier",
+        "KFA_RELEASE and KFA_RCU in the verifier",
+        infra_verifier.verifier,
+        "verifier.txt.j2",
+        words=infra.words,
+    ),
+    Step("docs", "document the flags of arguments", infra_docs.docs, "docs.txt.j2", words=infra.words),
     Step(
         "suffixes",
         "flags equal to the suffixes of argument names",
         infra_suffixes.suffixes,
         "suffixes.txt.j2",
+        words=infra.words,
         optional=True,
     ),
     Step(
@@ -64,6 +75,7 @@ def campaign(config: CampaignConfig) -> Campaign:
         owners_of=owners_of,
         witnesses=inventory.witnesses,
         title="bpf: Flags for the arguments of kfuncs",
+        prose=lambda context: infra.words(context, "", ()),
     )
 
 

@@ -1,0 +1,85 @@
+"""Run the checks on every patch of the draft, or of any range of commits."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from contextlib import closing
+
+from .. import report
+from ..errors import UserError
+from ..model import Status
+from ..progress import shown
+from ..results import Store
+from ..runner import run_checks
+from ..session import Session, commas
+from ..subject import select, subject
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN|REV..REV")
+    parser.add_argument("--only", metavar="a,b", help="only these checks")
+    parser.add_argument("--patches", metavar="2-5", help="only these patches, counted from 1")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at most so many at once")
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
+    parser.add_argument("--full", action="store_true", help="run everything again, reuse no result")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    started = time.monotonic()
+    what = session.args.campaign
+    if what and ".." in what:
+        session.args.campaign = None
+    with shown(session.err):
+        series = select(session, what)
+        if series.edited:
+            session.say("note: the branch holds commits that patchbot did not make; they are checked as they are")
+        under = subject(session, series, max(1, session.args.jobs))
+        with closing(Store.at(session.work / "results.sqlite")) as store:
+            results = run_checks(
+                under,
+                session.config.checks,
+                store,
+                only=commas(session.args.only),
+                only_patches=numbers(session.args.patches, len(under.items)),
+                fail_fast=session.args.fail_fast,
+                full=session.args.full,
+            )
+            document = report.document(
+                results, campaign=under.campaign, base=under.base, tip=series.tip, seconds=time.monotonic() - started
+            )
+            store.remember(f"report {under.campaign} {series.tip}", document)
+    if not session.emit(document):
+        report.show(session.out, under.items, results)
+    return exit_code([r.status for r in results], session.args.strict)
+
+
+def exit_code(statuses: list[Status], strict: bool) -> int:
+    """Return 0 up to WARN (with `strict` only for PASS), 1 for a FAIL, 3 for an ERROR."""
+    worst = Status.worst(statuses)
+    if worst is Status.ERROR:
+        return 3
+    if worst is Status.FAIL or (strict and worst is not Status.PASS):
+        return 1
+    return 0
+
+
+def numbers(text: str | None, most: int) -> frozenset[int] | None:
+    """Return the patch numbers that `2-5`, `3` or `1,4-` name, None for all; raise UserError for anything else."""
+    if text is None:
+        return None
+    chosen: set[int] = set()
+    for part in commas(text):
+        first, dash, last = part.partition("-")
+        try:
+            low = int(first)
+            high = int(last) if last else (most if dash else low)
+        except ValueError:
+            raise UserError(f"--patches {text}: {part!r} is no patch number or range such as 2-5") from None
+        if not 1 <= low <= high <= most:
+            raise UserError(f"--patches {text}: the series has the patches 1 to {most}")
+        chosen |= set(range(low, high + 1))
+    return frozenset(chosen)

@@ -1,0 +1,25 @@
+"""List the checks there are, one line each."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..check import available, load
+from ..session import Session
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments: none."""
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    config = session.config.checks
+    rows = [
+        {"name": name, "doc": load(name, config.path).doc, "runs": name in config.run}
+        for name in available(config.path)
+    ]
+    if not session.emit({"checks": rows}):
+        for row in rows:
+            session.show(f"{row['name']}: {row['doc']}{'' if row['runs'] else ' (only when asked for)'}")
+    return 0

@@ -1,0 +1,79 @@
+"""Get a kernel, generate the series, check it, write the mails, and say where everything is."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from .. import kernels
+from ..draft import branch, identity
+from ..errors import UserError
+from ..git import Repo
+from ..model import Identity
+from ..paths import cache_dir
+from ..session import Session
+from . import check, generate, mail
+
+#: Stands in where git knows nobody, so that a fresh machine can show something; nothing of a demo is ever posted.
+NOBODY = Identity("A. U. Thor", "author@example.org")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments; --kernel is a version here, such as 7.2, the newest one without it."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument("--only", metavar="a,b", help="only these checks")
+    parser.add_argument("-o", dest="output", metavar="DIR", help="where the mails go")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    kernel = kernels.fetch(session.args.kernel, cache_dir(), session.say)
+    session.say(f"the kernel is {kernel.version}, {kernel.tag} in {kernel.repo}")
+    inner = narrowed(session, kernel)
+    session.say("\n$ patchbot generate")
+    code = generate.execute(inner)
+    if code:
+        return code
+    session.say("\n$ patchbot check")
+    checked = check.execute(inner)
+    session.say("\n$ patchbot mail")
+    code = mail.execute(inner)
+    ref = branch(inner.campaign_config.name)
+    session.say(
+        f"\nthe series:    git -C {kernel.repo} log -p {kernel.tag}..{ref.removeprefix('refs/heads/')}"
+        f"\nthe mails:     {inner.args.output}"
+        f"\nlogs, builds:  {inner.work}"
+        f"\nagain:         patchbot check --kernel {kernel.repo}"
+    )
+    return max(checked, code)
+
+
+def narrowed(session: Session, kernel: kernels.Kernel) -> Session:
+    """Return a session on the fetched kernel, with an author even where git knows none."""
+    given = vars(session.args)
+    output = given["output"] or str(cache_dir() / f"demo-{kernel.version}")
+    more = {
+        "kernel": str(kernel.repo),
+        "base": kernel.commit,
+        "output": output,
+        "dry_run": False,
+        "with_": None,
+        "without": None,
+        "patches": None,
+        "jobs": os.cpu_count() or 1,
+        "fail_fast": False,
+        "full": False,
+        "rfc": None,
+        "signoff": False,
+        "date": None,
+    }
+    args = argparse.Namespace(**(given | more))
+    inner = Session(args, session.out, session.err)
+    try:
+        identity(Repo.open(Path(kernel.repo)), inner.config.author)
+    except UserError:
+        session.say(f"git knows no user.name and user.email here: the author is {NOBODY}, for the demo only")
+        inner.config = replace(inner.config, author=NOBODY)
+    return inner

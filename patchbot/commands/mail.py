@@ -1,0 +1,121 @@
+"""Write mail-ready files and print the command that sends them; nothing is sent."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from .. import __version__, maintainers
+from ..campaign import Context
+from ..draft import identity
+from ..errors import UserError
+from ..mail import Outbox, Posting, make_mails, parse_date
+from ..model import Status
+from ..progress import shown
+from ..recipients import recipients
+from ..results import Store
+from ..session import Session
+from ..subject import Range, select
+from ..tree import Tree
+
+URL = "https://pypi.org/project/patchbot/"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument("-o", dest="output", default="out", metavar="DIR", help="where to write (default: out/v<N>)")
+    parser.add_argument(
+        "--rfc", action="store_true", default=None, help="RFC in the subjects (version 1 has it anyway)"
+    )
+    parser.add_argument("--signoff", action="store_true", help="add your Signed-off-by; without this nobody's is added")
+    parser.add_argument("--date", metavar="D", help="the date of the mails")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    series = select(session, session.args.campaign)
+    if series.draft is None:
+        raise UserError("mail takes a campaign, not a range of commits")
+    with shown(session.err):
+        tree = session.tree(series.base)
+        box = compose(session, series, tree)
+        findings: list[Any] = []
+    folder = session.cwd / session.args.output
+    box.write(folder)
+    if not session.emit({**box.document(folder), "boxes": [f.message for f in findings if f.status is Status.SKIP]}):
+        show(session, box, findings, folder)
+    return 1 if any(f.status is Status.FAIL for f in findings) else 0
+
+
+def compose(session: Session, series: Range, tree: Tree) -> Outbox:
+    """Return the mails of the campaign's next posting."""
+    assert series.draft is not None
+    config = session.campaign_config
+    record = series.draft.document
+    target = str(record.get("target") or config.target)
+    lists = maintainers.tree_of_lists(maintainers.sections(tree.read("MAINTAINERS")))
+    posting = Posting(
+        config.name,
+        target,
+        identity(session.repo, session.config.author),
+        rfc=session.args.rfc,
+        signoff=session.args.signoff,
+        date=parse_date(session.args.date) if session.args.date else None,
+        template=session.campaign.cover,
+        most=session.campaign.most,
+        lists=tuple(sorted(name for name, owner in lists.items() if owner == target)),
+    )
+    targets = {c.sha: str(known.get("target") or target) for c, known in zip(series.commits, series.known, strict=True)}
+
+    def who_gets(mails: Sequence[bytes]) -> Sequence[Any]:
+        return recipients(session.repo, series.base, mails, session.work / "recipients")
+
+    return make_mails(
+        session.scratch, series.base, series.commits, targets, posting, facts(session, series, tree), who_gets
+    )
+
+
+def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
+    """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
+    assert series.draft is not None
+    record = series.draft.document
+    with closing(Store.at(session.work / "results.sqlite")) as store:
+        report = store.recall(f"report {series.draft.document['campaign']} {series.tip}") or {}
+    seen: dict[str, Counter[str]] = {}
+    for row in report.get("results", []):
+        seen.setdefault(row["check"], Counter())[row["status"]] += 1
+    steps = tuple(record.get("steps", []))
+    return {
+        **session.campaign.prose(Context(tree, tree, session.campaign_config, steps)),
+        "title": session.campaign.title,
+        "blurb": session.campaign.doc,
+        "campaign": session.campaign.name,
+        "kernel": record["kernel"],
+        "steps": steps,
+        "counts": record.get("counts", {}),
+        "kept": record.get("kept", []),
+        "results": [(check, dict(counts)) for check, counts in seen.items()],
+        "tool": {"name": "patchbot", "version": __version__, "url": URL},
+        "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
+    }
+
+
+def show(session: Session, box: Outbox, findings: Sequence[Any], folder: Path) -> None:
+    """Print the files, who gets them, what waits, what only a person can do, and the command that sends."""
+    for mail in box.mails:
+        session.show(f"{mail.file}  ({len(mail.to)} To, {len(mail.cc)} Cc)")
+    for target, subjects in box.waiting:
+        session.show(f"\nwaits on the branch for {target or 'another tree'}: {len(subjects)}")
+        for subject in subjects:
+            session.show(f"    {subject}")
+    for text in box.rejected:
+        session.show(f"not an address, left out: {text}")
+    for finding in findings:
+        box_ = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "-")
+        session.show(f"{box_} {finding.message}")
+    session.show(f"\nread them, then send them yourself:\n    {box.send_line(folder)}")
