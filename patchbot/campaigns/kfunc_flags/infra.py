@@ -1,0 +1,128 @@
+"""What the infrastructure steps share: the files of the BPF core, and the facts about them that differ between kernels.
+
+Each edit of these steps is tied to a named function, struct or macro and to the tokens in it, and each fact is read
+from the tree, never from its version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ... import render
+from ...anchors import Anchor, AnchorError, require, resolve
+from ...c import Source, Span, Token, calls, find, function, macro, parse, structs, tokens
+from ...campaign import Change, Context
+from ...edits import apply_edits
+from ...errors import UserError
+from ...model import Edit
+from ...tree import Tree
+
+BTF_H = "include/linux/btf.h"
+BTF_IDS_H = "include/linux/btf_ids.h"
+TOOLS_BTF_IDS_H = "tools/include/linux/btf_ids.h"
+BTF_C = "kernel/bpf/btf.c"
+VERIFIER_H = "include/linux/bpf_verifier.h"
+VERIFIER_C = "kernel/bpf/verifier.c"
+KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
+
+
+def fragment(name: str, /, **words: Any) -> bytes:
+    """Return C or reStructuredText of this campaign's templates."""
+    return render.fragment("kfunc_flags", name, **words)
+
+
+def carry_out(context: Context, anchors: Sequence[Anchor], remarks: Sequence[str] = ()) -> Change:
+    """Return the edits of `anchors`; raise AnchorError if one of them has no place in this tree."""
+    edits, reports = resolve(context.tree, anchors)
+    require(reports)
+    return Change(tuple(edits), tuple(reports), tuple(remarks))
+
+
+def insist_gone(context: Context, change: Change, path: str, names: Sequence[str]) -> Change:
+    """Return `change`; raise AnchorError if a name is left in a file after it, with every place."""
+    text = apply_edits([e for e in change.edits if e.path == path], context.tree.get).get(path)
+    source = parse(path, context.tree.read(path) if text is None else text)
+    left = [
+        f"{source.where(token.start)}: {name}() is still used, and this step knows no replacement here"
+        for name in names
+        for token in words_like(source, name, Span(0, len(source.text)))
+    ]
+    if left:
+        raise AnchorError("\n".join(left))
+    return change
+
+
+def words_like(source: Source, word: str, within: Span) -> list[Token]:
+    """Return the tokens in a span that are `word`."""
+    return [t for t in tokens(source.text, within.start, within.end) if t.text == word.encode()]
+
+
+def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
+    """Return the calls of a predicate of kfuncs, `callee(meta)`, in a span."""
+    return [c.span for c in calls(source, callee, within) if [source.at(a) for a in c.args] == [b"meta"]]
+
+
+def replace_calls(source: Source, span: Span, callee: str, new: bytes) -> list[Edit]:
+    """Put `new` in the place of each `callee(meta)` in a span."""
+    return [Edit(source.path, c.start, c.end, new) for c in calls_with_meta(source, callee, span)]
+
+
+# Facts of a tree
+
+
+def source_of(tree: Tree, path: str) -> Source | None:
+    """Return a C file of the tree, None if there is none."""
+    text = tree.get(path)
+    return None if text is None else parse(path, text)
+
+
+def need_source(tree: Tree, path: str) -> Source:
+    """Return a C file of the tree; raise UserError if there is none."""
+    return parse(path, tree.read(path))
+
+
+def meta_struct(tree: Tree) -> tuple[str, str]:
+    """Return what holds the flags of a called kfunc, (struct, file); raise UserError if there is not exactly one."""
+    paths = (VERIFIER_H, VERIFIER_C)
+    found = [
+        (s.name, path)
+        for path in paths
+        if (source := source_of(tree, path)) is not None
+        for s in structs(source)
+        if any(m.name == "kfunc_flags" for m in s.members)
+    ]
+    if len(found) != 1:
+        names = ", ".join(f"struct {name} in {path}" for name, path in found) or "none"
+        raise UserError(f"{' and '.join(paths)}: one struct with a member kfunc_flags is needed, found {names}")
+    return found[0]
+
+
+def implicit_arguments(tree: Tree) -> bool:
+    """Say whether kfuncs can have implicit arguments."""
+    source = source_of(tree, BTF_H)
+    return source is not None and bool(macro(source, "KF_IMPLICIT_ARGS"))
+
+
+def releases_first(tree: Tree) -> bool:
+    """Say whether KF_RELEASE is about the first argument, rather than about the one that happens to be referenced."""
+    source = need_source(tree, VERIFIER_C)
+    checks = function(source, "check_kfunc_args")
+    return not any(find(source, "meta->release_regno = regno;", f.body) for f in checks)
+
+
+def released(tree: Tree) -> str:
+    """Return in words which argument KF_RELEASE is about."""
+    return "the first argument" if releases_first(tree) else "the referenced argument"
+
+
+def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
+    """Return the variables of the commit messages of these steps and of cover-design.txt.j2."""
+    header = source_of(context.base, BTF_H)
+    return {
+        "implicit": implicit_arguments(context.base),
+        "arena": header is not None and bool(macro(header, "KF_ARENA_ARG1")),
+        "fixed": releases_first(context.base),
+        "acquire": "acquire" in context.steps,
+        "decl_tags": "decl-tags" in context.steps,
+    }

@@ -1,0 +1,153 @@
+"""The step btf: define KFA_RELEASE and KFA_RCU, and copy the flags of arguments from a set to its BTF, checked.
+
+The check stands before btf_populate_kfunc_set(), because the error path of that function drops every kfunc of the
+BTF. The look-up stands behind the one of the kfunc's own flags and has the same rules for its callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...anchors import (
+    Anchor,
+    Scope,
+    Selector,
+    contains,
+    in_file,
+    in_function,
+    in_prototype,
+    in_struct,
+    insert_after,
+    insert_before,
+    last_of,
+    one_of,
+    statement,
+    whole,
+    with_comment,
+)
+from ...c import Source, Span, macros, struct
+from ...campaign import Change, Context
+from .infra import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, released
+
+#: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
+LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
+
+
+def btf(context: Context) -> Change:
+    """Define the flags of arguments and register, validate and look them up."""
+    return carry_out(context, anchors_btf(context))
+
+
+def anchors_btf(context: Context) -> list[Anchor]:
+    """Return the anchors of the step btf."""
+    tree = context.tree
+    register = in_function("__register_btf_kfunc_id_set")
+    populate = in_function("btf_populate_kfunc_set")
+    free = in_function("btf_free_kfunc_set_tab")
+    tab = in_struct("btf_kfunc_set_tab")
+    return [
+        insert_after(
+            BTF_H,
+            "the last flag of kfuncs",
+            in_file(),
+            last_of(kfunc_flags()),
+            fragment("btf-flags.h.j2", release=released(tree)),
+            contains("#define KFA_RELEASE"),
+        ),
+        insert_after(
+            BTF_H,
+            "the declarations of the look-ups of kfunc flags",
+            one_of(in_prototype("btf_kfunc_check_flag"), lookup(in_prototype)),
+            whole(),
+            fragment("btf-prototype.h.j2"),
+            contains("btf_kfunc_arg_flags("),
+        ),
+        insert_before(
+            BTF_C,
+            "struct btf_kfunc_set_tab: before it",
+            tab,
+            whole(),
+            fragment("btf-structs.c.j2"),
+            contains("struct btf_kfunc_arg_flags_tab {"),
+        ),
+        insert_after(
+            BTF_C,
+            "struct btf_kfunc_set_tab: its last member",
+            tab,
+            last_member(),
+            fragment("btf-member.c.j2"),
+            contains("struct btf_kfunc_arg_flags_tab *arg_flags;", tab),
+        ),
+        insert_before(
+            BTF_C,
+            "btf_free_kfunc_set_tab(): before the table is freed",
+            free,
+            statement("kfree(tab);"),
+            "\tkfree(tab->arg_flags);\n",
+            contains("kfree(tab->arg_flags);", free),
+        ),
+        insert_after(
+            BTF_C,
+            "btf_check_kfunc_protos(): after it",
+            in_function("btf_check_kfunc_protos"),
+            whole(),
+            fragment("btf-check.c.j2", implicit=implicit_arguments(tree)),
+            contains("int btf_check_kfunc_args($_) {"),
+        ),
+        insert_before(
+            BTF_C,
+            "btf_populate_kfunc_set(): before it",
+            populate,
+            whole(),
+            fragment("btf-populate.c.j2"),
+            contains("int btf_populate_kfunc_arg_flags($_) {"),
+        ),
+        insert_before(
+            BTF_C,
+            "btf_populate_kfunc_set(): before the set grows",
+            populate,
+            with_comment(statement("set = krealloc(tab->sets[hook], $_);")),
+            fragment("btf-populate-call.c.j2"),
+            contains("btf_populate_kfunc_arg_flags(btf, add_set)", populate),
+        ),
+        insert_after(
+            BTF_C,
+            "the look-up of kfunc flags: after it",
+            lookup(in_function),
+            whole(),
+            fragment("btf-lookup.c.j2"),
+            contains("btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id) {"),
+        ),
+        insert_before(
+            BTF_C,
+            "__register_btf_kfunc_id_set(): before btf_populate_kfunc_set()",
+            register,
+            statement("ret = btf_populate_kfunc_set(btf, hook, kset);"),
+            fragment("btf-check-call.c.j2"),
+            contains("btf_check_kfunc_args(btf, hook, kset->set)", register),
+        ),
+    ]
+
+
+def lookup(make: Callable[[str, Sequence[str]], Scope]) -> Scope:
+    """Return the scope of the exported function that looks up the flags of a kfunc for a program."""
+    return one_of(make("btf_kfunc_flags", LOOKUP), make("btf_kfunc_id_set_contains", LOOKUP))
+
+
+def kfunc_flags() -> Selector:
+    """Select the definitions of the KF_* flags, which are single bits."""
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        return [m.span for m in macros(source) if m.name.startswith("KF_") and b"<<" in m.value and m.span in span]
+
+    return Selector("#define KF_*", find)
+
+
+def last_member() -> Selector:
+    """Select the last member of the scope, a struct."""
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        owner = next(s for s in struct(source, "btf_kfunc_set_tab") if s.span == span)
+        return [m.span for m in owner.members[-1:]]
+
+    return Selector("the last member", find)

@@ -1,0 +1,85 @@
+"""The step docs: describe the flags of arguments in the kfunc documentation.
+
+The sections of that file are numbered by hand and differ between kernels, so a new one is placed by the title of
+the chapter it belongs to and takes the next number there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...anchors import Alternative, Anchor
+from ...c import Source, Span
+from ...campaign import Change, Context
+from ...model import Edit
+from .infra import KFUNCS_RST, carry_out, fragment, implicit_arguments, released
+
+#: A title with the number that this file gives it, and the line below it.
+TITLE = re.compile(rb"^(?P<number>\d+(?:\.\d+)*)\.? +(?P<title>\S.*)\n(?P<line>[=~^-]{4,})\n", re.MULTILINE)
+#: Labels that belong to the title below them.
+LABELS = re.compile(rb"(?:^\.\. _[^\n]+:\n\n?)+\Z", re.MULTILINE)
+LABEL = b".. _BPF_kfunc_arg_flags:"
+
+FLAGS_CHAPTER = "Annotating kfuncs"
+SUFFIXES_CHAPTER = "Annotating kfunc parameters"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A numbered section of the document: where its title begins and where its text ends."""
+
+    number: tuple[int, ...]
+    title: str
+    span: Span
+
+
+def docs(context: Context) -> Change:
+    """Document the flags of arguments."""
+    return carry_out(context, anchors_docs(context))
+
+
+def anchors_docs(context: Context) -> list[Anchor]:
+    """Return the anchors of the step docs."""
+    return [
+        new_section(
+            FLAGS_CHAPTER,
+            "Flags of the arguments",
+            "docs-flags.rst.j2",
+            LABEL,
+            release=released(context.tree),
+            implicit=implicit_arguments(context.tree),
+        )
+    ]
+
+
+def new_section(chapter: str, title: str, template: str, done: bytes, **words: object) -> Anchor:
+    """Return the anchor of a new last section of a chapter; `done` is in its text."""
+
+    def find(source: Source) -> Sequence[Span]:
+        return [s.span for s in sections(source.text) if s.title == chapter and len(s.number) == 2]
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        owner = next(s for s in sections(source.text) if s.span == span)
+        inner = [s for s in sections(source.text) if s.number[:-1] == owner.number]
+        number = max((s.number[-1] for s in inner), default=0) + 1
+        heading = f"{'.'.join(map(str, (*owner.number, number)))} {title}"
+        return [Edit(source.path, span.end, span.end, fragment(template, heading=heading, **words))]
+
+    label = f"the chapter {chapter!r}"
+    return Anchor(label, KFUNCS_RST, (Alternative(label, find, edit, lambda source: done in source.text),))
+
+
+def sections(text: bytes) -> list[Section]:
+    """Return the numbered sections of a document in order; the text of one includes its subsections."""
+    titles = [m for m in TITLE.finditer(text) if len(m["line"]) >= len(m["title"])]
+    numbers = [tuple(int(n) for n in m["number"].split(b".")) for m in titles]
+    found = []
+    for at, (match, number) in enumerate(zip(titles, numbers, strict=True)):
+        after = (titles[i].start() for i in range(at + 1, len(titles)) if numbers[i][: len(number)] != number)
+        end = next(after, len(text))
+        labels = LABELS.search(text, match.end(), end)
+        title = match["title"].decode("utf-8", "replace").strip()
+        found.append(Section(number, title, Span(match.start(), labels.start() if labels else end)))
+    return found

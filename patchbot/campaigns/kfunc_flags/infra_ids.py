@@ -1,0 +1,127 @@
+"""The step btf_ids: BTF_ID_FLAGS() takes flags of arguments and keeps them in records behind the sets.
+
+Before this step the macro swallows a further argument silently, so the conversions depend on it. tools/ has a copy
+of the header, which in some kernels lacks the macros; then there is nothing to change in it.
+"""
+
+from __future__ import annotations
+
+from ...anchors import (
+    Anchor,
+    contains,
+    in_file,
+    in_struct,
+    insert_after,
+    insert_before,
+    macro_in,
+    replace,
+    tokens_like,
+    whole,
+)
+from ...c import Source, Span, macro
+from ...campaign import Change, Context
+from ...errors import UserError
+from ...tree import Tree
+from .infra import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
+
+#: MAX_BPF_FUNC_ARGS of the kernels so far; more flags than this are an undefined macro, i.e. a compile error.
+MOST_ARGUMENTS = 12
+
+#: The half of the header that makes something; the other one has empty macros of the same names.
+ENABLED = "defined(CONFIG_DEBUG_INFO_BTF)"
+
+
+def btf_ids(context: Context) -> Change:
+    """Let BTF_ID_FLAGS() take flags of arguments, in the kernel's header and in the copy in tools/."""
+    remarks = []
+    if not context.tree.exists(TOOLS_BTF_IDS_H):
+        remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
+    elif not has_macros(context.tree, TOOLS_BTF_IDS_H):
+        remarks.append(f"{TOOLS_BTF_IDS_H} is left as it is: it has no BTF_ID_FLAGS() and BTF_KFUNCS_START()")
+    return carry_out(context, anchors_btf_ids(context), remarks)
+
+
+def anchors_btf_ids(context: Context) -> list[Anchor]:
+    """Return the anchors of the step btf_ids."""
+    paths = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(context.tree, TOOLS_BTF_IDS_H) else [])]
+    return [anchor for path in paths for anchor in anchors_of(context.tree, path)]
+
+
+def has_macros(tree: Tree, path: str) -> bool:
+    """Say whether a header can make sets of kfuncs."""
+    source = source_of(tree, path)
+    return source is not None and bool(macro(source, "BTF_ID_FLAGS") and macro(source, "BTF_KFUNCS_START"))
+
+
+def anchors_of(tree: Tree, path: str) -> list[Anchor]:
+    """Return the anchors in one of the two headers; raise UserError if its tree has no COUNT_ARGS()."""
+    needed = path.replace("btf_ids.h", "args.h")
+    if not tree.exists(needed):
+        raise UserError(f"{needed}: no such file, but {path} needs its COUNT_ARGS() and CONCATENATE()")
+    return [
+        insert_after(
+            path,
+            "BTF_SET8_KFUNCS",
+            macro_in("BTF_SET8_KFUNCS"),
+            whole(),
+            fragment("btf_ids-set-flag.h.j2"),
+            contains("#define BTF_SET8_KFUNC_ARGS"),
+        ),
+        insert_after(
+            path,
+            "struct btf_id_set8",
+            in_struct("btf_id_set8"),
+            whole(),
+            fragment("btf_ids-structs.h.j2"),
+            contains("struct btf_kfunc_args {"),
+        ),
+        insert_before(
+            path,
+            "the includes under CONFIG_DEBUG_INFO_BTF",
+            in_file(),
+            tokens_like("#include <linux/compiler.h>"),
+            fragment("btf_ids-include.h.j2"),
+            contains("#include <linux/args.h>"),
+        ),
+        replace(
+            path,
+            "BTF_ID_FLAGS()",
+            macro_in("BTF_ID_FLAGS", ENABLED),
+            whole(),
+            extended_id_flags,
+            contains("#define __BTF_ID_ARG_FLAGS"),
+        ),
+        insert_before(
+            path,
+            "BTF_KFUNCS_START(): before it",
+            macro_in("BTF_KFUNCS_START", ENABLED),
+            whole(),
+            fragment("btf_ids-delimiters.h.j2"),
+            contains("#define __BTF_KFUNC_ARGS_START"),
+        ),
+        replace(
+            path,
+            "BTF_KFUNCS_START()",
+            macro_in("BTF_KFUNCS_START", ENABLED),
+            tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"),
+            fragment("btf_ids-start.h.j2").rstrip(b"\n"),
+            contains("__BTF_KFUNC_ARGS_START(name)", macro_in("BTF_KFUNCS_START", ENABLED)),
+        ),
+        replace(
+            path,
+            "BTF_KFUNCS_END()",
+            macro_in("BTF_KFUNCS_END", ENABLED),
+            tokens_like("BTF_SET8_END(name)"),
+            fragment("btf_ids-end.h.j2").rstrip(b"\n"),
+            contains("__BTF_KFUNC_ARGS_END(name)", macro_in("BTF_KFUNCS_END", ENABLED)),
+        ),
+    ]
+
+
+def extended_id_flags(source: Source, span: Span) -> bytes:
+    """Return BTF_ID_FLAGS() with the record of the arguments appended, and the macros that make the record."""
+    return (
+        source.at(span).rstrip()
+        + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)\n"
+        + fragment("btf_ids-arg-flags.h.j2", most=MOST_ARGUMENTS)
+    )
