@@ -1,0 +1,70 @@
+"""What the target tree itself says to a series: documents, tag forms and profiles differ between releases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .git import Repo
+from .maintainers import lists_of, profiles_of, sections
+
+Family = Literal["", "bpf", "net"]
+
+ASSISTANTS = "Documentation/process/coding-assistants.rst"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a tree says: its documents, the form of Assisted-by, whose profiles apply.
+
+    `public` is a remote branch that has the base, `release` a tag at it.
+    """
+
+    target: str
+    lists: tuple[str, ...]
+    documents: Mapping[str, str]
+    assisted_by: str = ""
+    profiles: tuple[str, ...] = ()
+    public: str = ""
+    release: str = ""
+
+    @property
+    def families(self) -> set[Family]:
+        """Return whose rules hold, besides everybody's."""
+        found: set[Family] = {""}
+        if self.target in ("bpf", "bpf-next") or any(name.startswith("bpf@") for name in self.lists):
+            found.add("bpf")
+        if self.target in ("net", "net-next"):
+            found.add("net")
+        return found
+
+    def cite(self, document: str, phrase: str) -> str:
+        """Return `document:line` of a phrase, which may go over a line end; the document alone if it is not there."""
+        pattern = re.compile(r"\s+".join(map(re.escape, phrase.split())))
+        match = pattern.search(self.documents.get(document, "")) if phrase else None
+        if match is None:
+            return document
+        return f"{document}:{match.string.count(chr(10), 0, match.start()) + 1}"
+
+
+def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], documents: Iterable[str]) -> Profile:
+    """Return what the tree of `base` says to a series for `target` that touches `paths`; `documents` are read."""
+    names = sorted({*documents, ASSISTANTS})
+    texts = {name: text.decode("utf-8", "replace") for name in names if (text := repo.read(base, name))}
+    entries = sections(repo.read(base, "MAINTAINERS") or b"")
+    form = re.search(r"^\s+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
+    # Only what is there already: nothing is fetched to find out where a base is public.
+    refs = repo.text("for-each-ref", "--contains", base, "--format=%(refname:short)", "refs/remotes").splitlines()
+    tags = repo.text("for-each-ref", "--points-at", base, "--format=%(refname:short)", "refs/tags").splitlines()
+    own = [ref for ref in refs if target and ref.split("/", 1)[0] == target]
+    return Profile(
+        target,
+        lists_of(entries, target),
+        texts,
+        form[1].strip() if form else "",
+        profiles_of(entries, paths),
+        (own or sorted(refs) or [""])[0],
+        next((tag for tag in tags if re.match(r"v\d", tag)), ""),
+    )

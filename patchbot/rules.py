@@ -1,0 +1,407 @@
+"""What the target tree's own documents ask of a series, checked on the mails as they would be sent.
+
+One row a rule: an id, what breaking it means, the document and a phrase of it, and a function that yields what is
+wrong. The phrase is looked up in the target tree, so a finding names the line that a reviewer would point to; where a
+tree lacks the document, the rule does not hold there. What only a person can know is an open box that is shown and
+never ticked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .git import Repo
+from .letter import SUBJECT, Letter
+from .mail import Outbox
+from .model import Finding, Status
+from .profile import ASSISTANTS, Family, Profile, read_profile
+
+FAIL, WARN, BOX = Status.FAIL, Status.WARN, Status.SKIP
+
+PROCESS = "Documentation/process"
+SUBMITTING = f"{PROCESS}/submitting-patches.rst"
+POSTING = f"{PROCESS}/5.Posting.rst"
+CLIENTS = f"{PROCESS}/email-clients.rst"
+NETDEV = f"{PROCESS}/maintainer-netdev.rst"
+GENERATED = f"{PROCESS}/generated-content.rst"
+BPF = "Documentation/bpf/bpf_devel_QA.rst"
+
+#: More people than this on one mail, and a list or a provider may take it for spam.
+MANY = 60
+
+PLACEHOLDER = re.compile(r"\*\*\* .* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
+DAMAGE = re.compile(r"#|diff -|---|>?From |(?i:change-id:)")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules look at."""
+
+    outbox: Outbox
+    profile: Profile
+    letters: tuple[Letter, ...]
+
+    @property
+    def patches(self) -> tuple[Letter, ...]:
+        """The mails that hold a patch."""
+        return tuple(letter for letter in self.letters if not letter.is_cover)
+
+
+#: What a rule's function yields: the mail it is about (None: the series) and what is wrong with it.
+Remarks = Iterator[tuple[Letter | None, str]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule; `family` limits it to one subsystem, `status` is what breaking it means."""
+
+    id: str
+    status: Status
+    document: str
+    phrase: str
+    find: Callable[[Case], Remarks]
+    family: Family = ""
+
+
+def profile_of(repo: Repo, base: str, target: str, paths: Iterable[str]) -> Profile:
+    """Return what the tree of `base` says to a series for `target` that touches `paths`, as far as rules read it."""
+    return read_profile(repo, base, target, paths, {rule.document for rule in RULES})
+
+
+def review(outbox: Outbox, profile: Profile) -> list[Finding]:
+    """Return what the rules say of composed mails.
+
+    FAIL and WARN are broken rules, SKIP an open box that a person ticks, PASS a number worth knowing. `type` is the
+    rule's id, `file` the mail.
+    """
+    letters = tuple(Letter(mail, mail is outbox.cover) for mail in outbox.mails)
+    case = Case(outbox, profile, letters)
+    found = []
+    for rule in RULES:
+        if rule.family not in profile.families or rule.document not in profile.documents:
+            continue
+        source = profile.cite(rule.document, rule.phrase)
+        for letter, text in rule.find(case):
+            found.append(
+                Finding(rule.status, f"{text} ({source})", letter.mail.file if letter else None, None, rule.id)
+            )
+    known = {rule.document for rule in RULES}
+    for document in sorted(set(profile.profiles) - known):
+        text = f"a section's own profile (P: in MAINTAINERS) that patchbot has no rules of: read {document}"
+        found.append(Finding(BOX, text, None, None, "P"))
+    sizes = [len(mail.to) + len(mail.cc) for mail in outbox.mails]
+    people = {name for mail in outbox.mails for name in (*mail.to, *mail.cc)}
+    text = f"{len(people)} people and lists get this series, a mail goes to {min(sizes)} to {max(sizes)} of them"
+    found.append(Finding(WARN if max(sizes) > MANY else Status.PASS, text, None, None, "R8"))
+    return found
+
+
+def boxes(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the open boxes."""
+    return [finding for finding in findings if finding.status is BOX]
+
+
+def always(text: str) -> Callable[[Case], Remarks]:
+    """Return the function of a box that is open whatever the mails say."""
+
+    def find(case: Case) -> Remarks:
+        yield None, text
+
+    return find
+
+
+def base_commit(case: Case) -> Remarks:
+    """B1."""
+    rows = [(letter, line) for letter in case.letters for line in re.findall(r"^base-commit: .*$", letter.body, re.M)]
+    if len(rows) != 1 or rows[0][0] is not case.letters[0]:
+        yield None, f"{len(rows)} base-commit lines; there must be one, in the first mail"
+    for letter, line in rows:
+        if not re.fullmatch(r"base-commit: [0-9a-f]{40}", line):
+            yield letter, f"no full commit id: {line}"
+        if not re.search(r"^base-commit: .*\n(-- \n.*)?\s*\Z", letter.body, re.M):
+            yield letter, "base-commit is not at the very bottom"
+
+
+def base_public(case: Case) -> Remarks:
+    """B2."""
+    if not case.profile.public:
+        yield None, f"is base commit {case.outbox.base[:12]} public? no remote branch of this clone has it"
+
+
+def base_point(case: Case) -> Remarks:
+    """B3."""
+    if not case.profile.release and not case.profile.public:
+        yield None, f"is base commit {case.outbox.base[:12]} a release or the target's tree? no tag names it"
+
+
+def base_target(case: Case) -> Remarks:
+    """B6."""
+    if case.profile.public.split("/", 1)[0] != case.profile.target:
+        yield None, f"is the base the tip of {case.profile.target}? this clone has no remote {case.profile.target}"
+
+
+def too_many(case: Case) -> Remarks:
+    """B8."""
+    if len(case.patches) > 15:
+        yield None, f"{len(case.patches)} patches; post 15 and wait"
+
+
+def merge_window(case: Case) -> Remarks:
+    """B11."""
+    if not case.outbox.posting.prefix.startswith("RFC"):
+        yield None, f"is the merge window closed? {case.profile.target} takes nothing but RFCs while it is open"
+
+
+def shallow(case: Case) -> Remarks:
+    """B14."""
+    for letter in case.letters:
+        if letter.headers["in-reply-to"] or letter.headers["references"]:
+            yield letter, "threading belongs to git send-email: a new version is a thread of its own"
+
+
+def has_cover(case: Case) -> Remarks:
+    """B15."""
+    if len(case.patches) > 1 and case.outbox.cover is None:
+        yield None, "more than one patch and no cover letter"
+
+
+def subject_form(case: Case) -> Remarks:
+    """S1."""
+    total = len(case.patches)
+    for number, letter in enumerate(case.letters, 1 if case.outbox.cover is None else 0):
+        expected = f"{number:0{len(str(total))}}/{total}" if total > 1 else None
+        match = SUBJECT.fullmatch(letter.subject)
+        got = f"{match[2]}/{match[3]}" if match and match[2] else None
+        if match is None or got != expected:
+            yield letter, f"{letter.subject!r} does not start with [PATCH {expected or ''}".rstrip() + "]"
+
+
+def subject_target(case: Case) -> Remarks:
+    """S2."""
+    for letter in case.letters:
+        match = SUBJECT.fullmatch(letter.subject)
+        if (
+            not match
+            or case.profile.target not in match[1].split()[1:]
+            or match[1] != match[1].replace("Patch", "PATCH")
+        ):
+            yield letter, f"the brackets of {letter.subject!r} do not name the tree {case.profile.target}"
+
+
+def summary_long(case: Case) -> Remarks:
+    """S3: more than 75 columns."""
+    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.letters if len(x.summary) > 75)
+
+
+def summary_longish(case: Case) -> Remarks:
+    """S3: more than 70 columns."""
+    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.patches if 70 < len(x.summary) <= 75)
+
+
+def summary_same(case: Case) -> Remarks:
+    """S3: one summary twice."""
+    count = Counter(letter.summary for letter in case.letters)
+    yield from ((None, f"{n} mails have the summary {text!r}") for text, n in count.items() if n > 1)
+
+
+def summary_prefix(case: Case) -> Remarks:
+    """S4."""
+    for letter in case.patches:
+        if not re.match(r"[A-Za-z][\w/,.+ -]*: \S", letter.summary):
+            yield letter, f"{letter.summary!r} does not start with its subsystem and a colon"
+
+
+def summary_tool(case: Case) -> Remarks:
+    """S5."""
+    for letter in case.patches:
+        if re.search(r"\b(checkpatch|sparse|smatch)(\.pl)?\b", letter.summary, re.I):
+            yield letter, "the summary names a checking tool, not the problem"
+
+
+def placeholders(case: Case) -> Remarks:
+    """S6."""
+    for letter in case.letters:
+        for line in (letter.subject, *letter.log):
+            if PLACEHOLDER.search(line):
+                yield letter, f"a placeholder was left: {line.strip()}"
+
+
+def plain_text(case: Case) -> Remarks:
+    """S9."""
+    for letter in case.letters:
+        if letter.headers.is_multipart() or letter.headers.get_content_type() != "text/plain":
+            yield letter, f"{letter.headers.get_content_type()}, not plain text"
+        elif (letter.headers.get_content_charset() or "us-ascii") not in ("us-ascii", "utf-8"):
+            yield letter, f"its character set is {letter.headers.get_content_charset()}, not UTF-8"
+        if letter.headers.get_param("format") == "flowed":
+            yield letter, "format=flowed"
+        if b"-----BEGIN PGP" in letter.mail.data:
+            yield letter, "the body is signed with PGP"
+
+
+def latin_bytes(case: Case) -> Remarks:
+    """S9: bytes that no UTF-8 mail can hold."""
+    for letter in case.letters:
+        try:
+            letter.mail.data.decode()
+        except UnicodeDecodeError as error:
+            line = letter.mail.data.count(b"\n", 0, error.start) + 1
+            yield letter, f"line {line} is not UTF-8, because the file is not; a relay may damage it"
+
+
+def empty_log(case: Case) -> Remarks:
+    """C1."""
+    for letter in case.letters:
+        tags = {f"{name}: {value}" for name, value in letter.trailers}
+        if not [line for line in letter.log if line.strip() and line not in tags]:
+            yield letter, "the changelog is empty"
+
+
+def log_style(case: Case) -> Remarks:
+    """C1: style."""
+    for letter in case.patches:
+        for phrase in re.findall(r"\b(?:this patch|this commit)\b", " ".join(letter.log), re.I)[:1]:
+            yield letter, f"{phrase!r}: say what the change does in imperative mood"
+
+
+def log_lines(case: Case) -> Remarks:
+    """C3."""
+    for letter in case.patches:
+        for line in letter.log:
+            # Exempt: tags, links, quotations of logs and code, which are indented.
+            if len(line) > 75 and not re.match(r"\s|>|[A-Z][A-Za-z-]+: |\[\d+\]|\S*://", line) and " " in line:
+                yield letter, f"{len(line)} columns: {line}"
+
+
+def log_damage(case: Case) -> Remarks:
+    """C8."""
+    for letter in case.letters:
+        for line in letter.log:
+            if DAMAGE.match(line):
+                yield letter, f"this line ends the changelog or gets lost: {line}"
+
+
+def diffstat(case: Case) -> Remarks:
+    """C10."""
+    for letter in case.patches:
+        if not re.search(r"^ \d+ files? changed", letter.comments, re.M):
+            yield letter, "no diffstat below ---"
+
+
+def signed(case: Case) -> Remarks:
+    """T1, T2."""
+    sender = str(case.outbox.posting.sender)
+    missing = sum(("Signed-off-by", sender) not in letter.trailers for letter in case.patches)
+    if missing:
+        yield (
+            None,
+            f"{missing} of {len(case.patches)} patches lack your Signed-off-by; read them, and if you can certify"
+            f" the Developer's Certificate of Origin as {sender}, add it with --signoff",
+        )
+
+
+def assisted(case: Case) -> Remarks:
+    """T8."""
+    if case.profile.assisted_by and not any("Assisted-by" in dict(letter.trailers) for letter in case.patches):
+        form = case.profile.assisted_by.removeprefix("Assisted-by:").strip()
+        yield None, f"did an assistant help with this? then the patches need: Assisted-by: {form}"
+
+
+def disclosed(case: Case) -> Remarks:
+    """T9."""
+    text = re.sub(r"\s+", " ", " ".join(case.letters[0].log)).lower()
+    wanted = {
+        "the tool": "patchbot",
+        "its input": "campaign|script",
+        "which parts": "patches|changelog",
+        "testing": "test",
+    }
+    for what, words in wanted.items():
+        if not re.search(words, re.sub(r"https?://\S+", "", text)):
+            yield case.letters[0], f"the letter does not say {what} of a generated series"
+    if not re.search(r"https?://|\bscript below\b", text):
+        yield case.letters[0], "the letter has no link to the tool's source, which is its input"
+
+
+def duplicates(case: Case) -> Remarks:
+    """T12."""
+    for letter in case.letters:
+        twice = [f"{name}: {value}" for (name, value), n in Counter(letter.trailers).items() if n > 1]
+        addresses = [re.sub(r".*<(.*)>", r"\1", name).lower() for name in (*letter.mail.to, *letter.mail.cc)]
+        twice += [name for name, n in Counter(addresses).items() if n > 1]
+        yield from ((letter, f"twice: {name}") for name in twice)
+
+
+def unusable(case: Case) -> Remarks:
+    """R1."""
+    yield from ((None, f"get_maintainer.pl names no usable address: {line!r}") for line in case.outbox.rejected)
+    for letter in case.letters:
+        if not letter.mail.to:
+            yield letter, "it goes to nobody"
+
+
+def the_list(case: Case) -> Remarks:
+    """R2."""
+    for letter in case.letters:
+        everybody = " ".join((*letter.mail.to, *letter.mail.cc))
+        if "linux-kernel@vger.kernel.org" not in everybody:
+            yield letter, "linux-kernel@vger.kernel.org does not get it"
+        if "torvalds@" in everybody:
+            yield letter, "Linus gets it"
+
+
+def own_list(case: Case) -> Remarks:
+    """R6."""
+    for letter in case.letters:
+        for name in case.profile.lists:
+            if name not in (*letter.mail.to, *letter.mail.cc):
+                yield letter, f"{name} does not get it"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("B1", FAIL, SUBMITTING, "the same ``base-commit`` trailer", base_commit),
+    Rule("B2", BOX, SUBMITTING, "base commit is in an official maintainer/mainline tree", base_public),
+    Rule("B3", BOX, POSTING, "start with a well-known release point", base_point),
+    Rule("B6", BOX, BPF, "rebase the patches against those trees", base_target, "bpf"),
+    Rule("B6", BOX, NETDEV, "designate your patch to a tree", base_target, "net"),
+    Rule("B8", WARN, SUBMITTING, "only post say 15 or so at a time", too_many),
+    Rule("B8", FAIL, NETDEV, "don't post large series", too_many, "net"),
+    Rule("B10", BOX, NETDEV, "24 hours", always("have 24 hours passed since this was last posted?"), "net"),
+    Rule("B11", BOX, BPF, "when the merge window is open", merge_window, "bpf"),
+    Rule("B11", BOX, NETDEV, "Do not send new ``net-next`` content", merge_window, "net"),
+    Rule("B14", FAIL, POSTING, "--chain-reply-to", shallow),
+    Rule("B15", FAIL, BPF, "must have a cover letter", has_cover, "bpf"),
+    Rule("B15", WARN, POSTING, "introductory description as part zero", has_cover),
+    Rule(
+        "B16", BOX, POSTING, "complete changelog information", always("do the changelogs say all that the cover says?")
+    ),
+    Rule("S1", FAIL, SUBMITTING, "[PATCH 001/123] subsystem: summary phrase", subject_form),
+    Rule("S2", FAIL, BPF, "--subject-prefix='PATCH bpf-next'", subject_target, "bpf"),
+    Rule("S2", FAIL, NETDEV, "designate your patch to a tree", subject_target, "net"),
+    Rule("S3", FAIL, SUBMITTING, "must be no more than 70-75 characters", summary_long),
+    Rule("S3", WARN, SUBMITTING, "must be no more than 70-75 characters", summary_longish),
+    Rule("S3", FAIL, SUBMITTING, "Do not use the same ``summary phrase``", summary_same),
+    Rule("S4", WARN, SUBMITTING, "should identify which area or subsystem", summary_prefix),
+    Rule("S5", WARN, SUBMITTING, "what the patch changes, as well as why", summary_tool),
+    Rule("S6", FAIL, SUBMITTING, "should concisely describe the patch", placeholders),
+    Rule("S9", FAIL, SUBMITTING, "No MIME, no links, no compression, no attachments", plain_text),
+    Rule("S9", WARN, CLIENTS, "ASCII or UTF-8", latin_bytes),
+    Rule("C1", FAIL, SUBMITTING, "Describe your problem", empty_log),
+    Rule("C1", WARN, SUBMITTING, "imperative mood", log_style),
+    Rule(
+        "C2", BOX, SUBMITTING, "self-contained", always("can each changelog be read without the thread and the others?")
+    ),
+    Rule("C3", WARN, SUBMITTING, "line wrapped at 75 columns", log_lines),
+    Rule("C8", FAIL, SUBMITTING, "A marker line containing simply ``---``", log_damage),
+    Rule("C10", FAIL, SUBMITTING, "after the ``---`` marker is for a ``diffstat``", diffstat),
+    Rule("T2", BOX, SUBMITTING, "Developer's Certificate of Origin", signed),
+    Rule("T8", BOX, ASSISTANTS, "Contributions should include an Assisted-by tag", assisted),
+    Rule("T9", FAIL, GENERATED, "What tools were used?", disclosed),
+    Rule("T12", FAIL, SUBMITTING, "Sign your work", duplicates),
+    Rule("R1", FAIL, SUBMITTING, "always copy the appropriate subsystem maintainer", unusable),
+    Rule("R2", WARN, SUBMITTING, "should be used by default for all patches", the_list),
+    Rule("R6", FAIL, BPF, "bpf@vger.kernel.org", own_list, "bpf"),
+)
