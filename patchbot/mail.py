@@ -196,7 +196,7 @@ def make_mails(
     """Compose the mails of the next series of a branch.
 
     `commits` are all of the branch, `targets` the tree of each; `facts` are the variables of the cover letter, to
-    which `patches` and `waiting` are added; `who_gets` answers for plain mails, as recipients.recipients() does.
+    which `patches`, `waiting` and `rfc` are added; `who_gets` answers for plain mails, as recipients.recipients() does.
     """
     if re.search(r"[<>\x00-\x1f\x7f]", f"{posting.sender.name}{posting.sender.email}"):
         raise UserError(f"a line break or bracket in the sender {str(posting.sender)!r} would end the mail's header")
@@ -219,6 +219,7 @@ def make_mails(
         mails.append(Mail(row[0], commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
     if len(posted) > 1:
         known = {**facts, "patches": [(c.subject, posting.target) for c in posted], "waiting": waiting}
+        known["rfc"] = posting.prefix.startswith("RFC")
         text = render.message(posting.campaign, posting.template, **known)
         mails.insert(0, cover_mail(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
