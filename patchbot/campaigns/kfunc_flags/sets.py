@@ -8,11 +8,12 @@ skipped would keep its flags while the rest of the series says that all rows wer
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...c import Source, Span, Token, conditions_at, parse, tokens
+from ...c import Directive, Source, Span, Token, conditions_at, parse, tokens
 from ...errors import UserError
 from ...tree import Tree
 
@@ -25,9 +26,6 @@ PATHSPECS = ("*.c", "*.h")
 CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
 EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_ID(func, ...), an #if or the set's end"
 
-_LANDMARK = re.compile(
-    rb"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\b(BTF_(?:KFUNCS|SET8)_(?:START|END))\b", re.DOTALL
-)
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
 
@@ -135,43 +133,25 @@ def headers(folder: str, text: bytes) -> list[str]:
 def parse_sets(path: str, text: bytes, macros: tuple[tuple[str, str, bytes], ...]) -> tuple[KfuncSet | Row | str, ...]:
     """Return the sets and rows of a text; a plain string is an object-like macro that must be looked up first."""
     source = parse(path, text)
+    lexed = source.lexed
     reader = _Reader(source, {name: (header, value) for name, header, value in macros})
-    offset = 0
-    for match in _LANDMARK.finditer(text):
-        if not match[1] or match.start() < offset:
+    after = 0
+    for number in sorted(n for name in (*STARTS, *ENDS) for n in lexed.index.get(name, ())):
+        start, name = lexed.starts[number], lexed.texts[number].decode()
+        directive = reader.directive_of(number)
+        if start < after:
             continue
-        directive = directive_at(text, match.start())
         if directive is not None:
-            own = rb"\s*#\s*(?:define\s+(?:BTF_(?:KFUNCS|SET8)_(?:START|END))\b|undef\b|if|elif)"
-            if not re.match(own, directive):
-                raise SetError(
-                    f"{source.where(match.start())}: {match[1].decode()} inside a macro: the set it makes cannot be "
-                    f"followed; expected {match[1].decode()}(name) at file scope"
+            defined = lexed.texts[directive.first + 2] if directive.last > directive.first + 2 else b""
+            if directive.keyword == b"define" and defined not in (*STARTS, *ENDS):
+                raise reader.error(
+                    start, f"{name} inside a macro: its set cannot be followed; expected it at file scope"
                 )
             continue
-        if match[1] in ENDS:
-            raise SetError(
-                f"{source.where(match.start())}: {match[1].decode()} without {ENDS[match[1]].decode()} before it"
-            )
-        offset = reader.read_set(match.start())
+        if lexed.texts[number] in ENDS:
+            raise reader.error(start, f"{name} without {ENDS[lexed.texts[number]].decode()} before it")
+        after = reader.read_set(number)
     return tuple(reader.out)
-
-
-def directive_at(text: bytes, offset: int) -> bytes | None:
-    """Return the preprocessor directive, continuation lines included, that `offset` is in, None if it is in none."""
-    start = text.rfind(b"\n", 0, offset) + 1
-    while start >= 2 and text[start - 2 : start - 1] == b"\\":
-        start = text.rfind(b"\n", 0, start - 1) + 1
-    line = text[start : directive_end(text, offset)]
-    return line if line.lstrip().startswith(b"#") else None
-
-
-def directive_end(text: bytes, offset: int) -> int:
-    """Return where the logical line that holds `offset` ends."""
-    end = text.find(b"\n", offset)
-    while end > 0 and text[end - 1 : end] == b"\\":
-        end = text.find(b"\n", end + 1)
-    return len(text) if end < 0 else end
 
 
 class _Reader:
@@ -180,25 +160,32 @@ class _Reader:
     def __init__(self, source: Source, macros: Mapping[str, tuple[str, bytes]]) -> None:
         self.source = source
         self.macros = macros
+        self.directives = source.lexed.directives
+        self.directive_starts = [d.first for d in self.directives]
         self.out: list[KfuncSet | Row | str] = []
 
-    def read_set(self, start: int) -> int:
-        """Read the set whose START is at `start`; return the offset after its END."""
-        text = self.source.text
-        stop = self.stop(start)
-        found = tokens(text, start, stop)
+    def directive_of(self, number: int) -> Directive | None:
+        """Return the preprocessor line that a token is in, None if it is in none."""
+        at = bisect_right(self.directive_starts, number) - 1
+        return self.directives[at] if at >= 0 and number < self.directives[at].last else None
+
+    def read_set(self, number: int) -> int:
+        """Read the set whose START is the token `number`; return the offset after its END."""
+        start = self.source.lexed.starts[number]
+        found = tokens(self.source.text, start, self.stop(number))
         kind = found[0].text
         name, at = self.named(found, 0)
         self.out.append(
             KfuncSet(name, self.source.path, self.source.line(start), kind.decode(), self.conditions(start))
         )
         local: dict[bytes, RowMacro] = {}
+        lines = {line.span.start: line for line in self.directives}
         while at < len(found):
             token = found[at]
             if token.text == b";":
                 at += 1
-            elif token.text == b"#" and self.first_on_line(token.start):
-                at = self.directive(found, at, local)
+            elif token.text == b"#" and token.start in lines:
+                at = self.directive(found, at, lines[token.start], local)
             elif token.text in ROWS:
                 args, after = self.call(found, at)
                 self.out.append(self.row(token, args, found[after - 1].end, name, None))
@@ -220,19 +207,19 @@ class _Reader:
                 at = self.invocation(found, at, name, local)
         raise self.error(start, f"the set {name} has no {STARTS[kind].decode()}({name})")
 
-    def stop(self, start: int) -> int:
-        """Return where the text of the set at `start` ends at the latest: after the next END, or with the file."""
-        for match in _LANDMARK.finditer(self.source.text, start):
-            if match[1] in ENDS and directive_at(self.source.text, match.start()) is None:
-                closing = self.source.text.find(b")", match.end())
-                return len(self.source.text) if closing < 0 else closing + 1
+    def stop(self, number: int) -> int:
+        """Return where the text of a set ends at the latest: after the next END, or with the file."""
+        lexed = self.source.lexed
+        ends = sorted(n for name in ENDS for n in lexed.index.get(name, ()) if n > number)
+        for end in ends:
+            if self.directive_of(end) is None:
+                return lexed.spans[min(end + 3, len(lexed.spans) - 1)][1]
         return len(self.source.text)
 
-    def directive(self, found: Sequence[Token], at: int, local: dict[bytes, RowMacro]) -> int:
+    def directive(self, found: Sequence[Token], at: int, line: Directive, local: dict[bytes, RowMacro]) -> int:
         """Take in a preprocessor line; return the index of the first token after it."""
-        end = directive_end(self.source.text, found[at].start)
         after = at
-        while after < len(found) and found[after].start < end:
+        while after < len(found) and found[after].start < line.span.end:
             after += 1
         words = found[at + 1 : after]
         keyword = words[0].text if words else b""
@@ -375,11 +362,6 @@ class _Reader:
         if any(not group for group in groups):
             raise self.error(found[at].start, f"{found[at].text.decode()} has an empty argument")
         return tuple(Span(group[0].start, group[-1].end) for group in groups), after
-
-    def first_on_line(self, offset: int) -> bool:
-        """Say whether only white space stands before `offset` on its line."""
-        text = self.source.text
-        return not text[text.rfind(b"\n", 0, offset) + 1 : offset].strip()
 
     def conditions(self, offset: int) -> tuple[str, ...]:
         """Return the #if conditions around `offset`, outermost first."""
