@@ -66,25 +66,25 @@ def run_checks(
         elif missing := missing_tools(check):
             keep([Result(check.name, None, None, Status.ERROR, missing)])
         else:
-            for task in tasks(check, own, wanted, whole=only_patches is None):
-                known = [] if full else reuse(store, task)
+            for one in tasks(check, own, wanted, whole=only_patches is None):
+                known = [] if full else reuse(store, one)
                 if known:
                     keep(known)
                 else:
-                    todo.append(task)
+                    todo.append(one)
     # The cheap ones first and side by side; one that uses every processor itself runs alone.
     crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
     alone = [t for t in todo if t not in crowd]
-    for task, found in run_parallel(subject, crowd):
-        save(store, task, found)
+    for one, found in run_parallel(subject, crowd):
+        save(store, one, found)
         keep(found)
     failed = ""
-    for task in alone:
+    for one in alone:
         if failed:
-            keep(skipped(task, failed))
+            keep(skipped(one, failed))
             continue
-        found = run_task(subject, task)
-        save(store, task, found)
+        found = run_task(subject, one)
+        save(store, one, found)
         keep(found)
         bad = [r for r in found if r.status.rank >= Status.FAIL.rank]
         if bad and fail_fast:
@@ -120,23 +120,32 @@ def tasks(check: Check, subject: Subject, wanted: Sequence[Item], *, whole: bool
     """Yield what there is to run of one check; the series as a whole only if all of it is wanted."""
     if check.patch is not None:
         for item in wanted:
-            key = full_key(check, partial(check.patch_key, subject, item), item.id)
-            yield Task(check, (item,), partial(one_patch, check, subject, item), (key,))
+            yield task(
+                check, (item,), partial(check.patch_key, subject, item), partial(one_patch, check, subject, item)
+            )
+    key = partial(check.series_key, subject)
     if check.each is not None:
-        keys = tuple(full_key(check, partial(check.series_key, subject), item.id) for item in wanted)
-        yield Task(check, tuple(wanted), partial(each_patch, check, subject, wanted), keys)
+        yield task(check, tuple(wanted), key, partial(each_patch, check, subject, wanted))
     if check.series is not None and whole:
-        key = full_key(check, partial(check.series_key, subject), "")
-        yield Task(check, (None,), partial(one_series, check, subject), (key,))
+        yield task(check, (None,), key, partial(one_series, check, subject))
 
 
-def full_key(check: Check, part: Callable[[], str | None], which_patch: str) -> str | None:
-    """Return the key in the store; None if the check's key cannot be told, then its run says why."""
+def task(
+    check: Check, items: tuple[Item | None, ...], key: Callable[[], str | None], call: Callable[[], Sequence[Outcome]]
+) -> Task:
+    """Return a task with its keys in the store; if the check cannot tell its key, the task is to say why."""
     try:
-        text = part()
-    except PatchbotError:
-        return None
-    return None if text is None else result_key(check.name, check.source, f"{which_patch}\n{text}")
+        part = key()
+    except Exception as error:
+        return Task(check, items, partial(fail, error), (None,) * len(items))
+    names = (item.id if item else "" for item in items)
+    keys = tuple(part and result_key(check.name, check.source, f"{name}\n{part}") for name in names)
+    return Task(check, items, call, keys)
+
+
+def fail(error: Exception) -> Sequence[Outcome]:
+    """Raise what a check's key function raised."""
+    raise error
 
 
 def one_patch(check: Check, subject: Subject, item: Item) -> Sequence[Outcome]:
@@ -212,7 +221,7 @@ def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task
     """Run tasks side by side, `subject.jobs` at a time, and yield each as it ends."""
     pool = ThreadPoolExecutor(max_workers=max(1, subject.jobs), thread_name_prefix="check")
     try:
-        waiting: dict[Future[list[Result]], Task] = {pool.submit(run_task, subject, task): task for task in crowd}
+        waiting: dict[Future[list[Result]], Task] = {pool.submit(run_task, subject, one): one for one in crowd}
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:

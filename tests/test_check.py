@@ -176,7 +176,9 @@ def test_an_exception_is_an_error_result_with_a_traceback_on_disk(subject: Subje
     (checks / "tool.py").write_text(
         HEAD + "from patchbot.errors import ToolError\ndef check(s, i):\n    raise ToolError('make broke')\n"
     )
-    results = run_checks(subject, config(checks, "bug", "tool"), store)
+    (checks / "key.py").write_text(COUNTED.replace("return item.tree", "return item.nosuch"))
+    results = run_checks(subject, config(checks, "bug", "key", "tool"), store)
+    assert "no attribute 'nosuch'" in results[3].reason
     assert {r.status for r in results} == {Status.ERROR}
     assert "ZeroDivisionError" in results[0].reason
     assert results[0].log is not None

@@ -1,0 +1,264 @@
+"""The target tree's own scripts/checkpatch.pl has nothing to say, and subject and changelog have the required form.
+
+An ERROR of the script is FAIL, a WARNING or CHECK is WARN. It runs in a small folder that looks like the tree: with the
+files that the script reads, those that the patch touches, and of MAINTAINERS only the obsolete sections, because it
+asks get_maintainer.pl for nothing else (one run a file, 0.4 s on the whole of MAINTAINERS). Its only part that does not
+run is spdxcheck.py, which needs a checkout of the whole tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from patchbot.check import Item, Outcome, Subject
+from patchbot.config import known
+from patchbot.errors import ConfigError, MissingTool, ToolError
+from patchbot.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
+from patchbot.model import Finding, Status
+from patchbot.run import run, which
+
+NEEDS = {"perl": "perl", "git": "git"}
+
+SCRIPT = "scripts/checkpatch.pl"
+READ = (SCRIPT, "scripts/spelling.txt", "scripts/const_structs.checkpatch", ".checkpatch.conf")
+MAINTAINER = "scripts/get_maintainer.pl"
+BINDINGS = "Documentation/devicetree/bindings"
+LEVELS = {"ERROR": Status.FAIL, "WARNING": Status.WARN, "CHECK": Status.WARN}
+
+#: In the mail: words that make the script read more of the tree than the files of the patch.
+ASM_INCLUDE = re.compile(rb"^[+ ]\s*#\s*include\s*<asm/(.*)\.h>", re.M)
+COMPATIBLE = re.compile(rb"^\+.*compatible\s*=\s*\"", re.M)
+CAMEL = re.compile(rb"^\+.*(?:[A-Z][a-z]|[a-z][A-Z])", re.M)
+
+
+@dataclass(frozen=True)
+class Input:
+    """All that a run of the script on one patch depends on besides the mail; `things` are git's answers by name."""
+
+    things: Mapping[str, Thing | None]
+    options: tuple[str, ...]
+
+    def key(self, mail: bytes) -> str:
+        """Return the content key. The mail counts without what changes with the commits below it."""
+        told = re.sub(rb"^(?:From [0-9a-f]{40} .*|Date: .*)\n", b"", mail, flags=re.M)
+        seen = sorted((name.split(":", 1)[-1], thing.oid if thing else "") for name, thing in self.things.items())
+        return hashlib.sha256(json.dumps([self.options, seen]).encode() + told).hexdigest()
+
+
+def key(subject: Subject, item: Item) -> str:
+    """Return what the script reads for a patch."""
+    mail = subject.mail(item)
+    return gather(subject, item, mail).key(mail)
+
+
+def check(subject: Subject, item: Item) -> Outcome:
+    """Run the script on one mail and judge its subject and changelog."""
+    mail = subject.mail(item)
+    inputs = gather(subject, item, mail)
+    if inputs.things[f"{subject.base}:{SCRIPT}"] is None:
+        return Outcome(Status.SKIP, reason=f"{subject.base[:12]} has no {SCRIPT}")
+    log = subject.log("checkpatch", item)
+    findings = locate(run_script(subject, item, mail, inputs, log), mail)
+    findings += judge_message(item.subject, changelog(mail))
+    options = " ".join(inputs.options)
+    reproduce = f"git format-patch --stdout -1 {item.commit[:12]} | {SCRIPT} {options} -"
+    return Outcome.of(findings, examined=1, log=log, reproduce=reproduce)
+
+
+def gather(subject: Subject, item: Item, mail: bytes) -> Input:
+    """Find out what a run on this mail reads."""
+    known("patchbot.toml", "checks.checkpatch", subject.options, ("strict", "max_line_length"))
+    strict, width = subject.options.get("strict", True), subject.options.get("max_line_length")
+    if not isinstance(strict, bool) or not (width is None or (isinstance(width, int) and width > 0)):
+        raise ConfigError("[checks.checkpatch] strict must be true or false, max_line_length a number")
+    options = ["--show-types"] + (["--strict"] if strict else [])
+    # The person signs off in the end; a sign-off that is there already must be right.
+    options += [] if re.search(rb"^Signed-off-by:", mail, re.M | re.I) else ["--no-signoff"]
+    options += [f"--max-line-length={width}"] if width else []
+    base, before = subject.base, item.parent_tree
+    names = [f"{base}:{path}" for path in (*READ, MAINTAINER, "MAINTAINERS")]
+    names += [f"{tree}:{path}" for path in item.files for tree in (before, item.tree)]
+    names += [f"{before}:include/linux/{m.decode('utf-8', 'replace')}.h" for m in ASM_INCLUDE.findall(mail)]
+    names += [f"{base}:{path}" for path in absolute_paths(mail)]
+    names += [f"{item.tree}:{BINDINGS}"] if COMPATIBLE.search(mail) else []
+    names += [f"{before}:include"] if CAMEL.search(mail) else []
+    names += [f"{oid}^{{commit}}" for oid in re.findall(r"\b[0-9a-f]{5,40}\b", changelog(mail).lower())]
+    return Input(probe(subject.scratch, names), tuple(options))
+
+
+def absolute_paths(mail: bytes) -> list[str]:
+    """Return the ends of the absolute paths in a changelog, which must not be files of the tree."""
+    ends = []
+    for path in re.findall(r"(?:^|\s)(/\S*)", changelog(mail)):
+        parts = re.sub(r"(?::\d+)+:?$", "", path).split("/")[1:]
+        ends += ["/".join(parts[at:]) for at in range(len(parts)) if all(parts[at:])]
+    return [end for end in ends if ".." not in end.split("/")]
+
+
+def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Path) -> list[Finding]:
+    """Run the script; once more with all of include/ if it complains of CamelCase that may be known there."""
+    perl = which("perl", "perl")
+    things = {name: thing for name, thing in inputs.things.items() if thing and thing.kind == "blob"}
+    blobs = dict(zip(things, contents(subject.scratch, [t.oid for t in things.values()]), strict=True))
+    with tempfile.TemporaryDirectory(prefix="checkpatch-", dir=subject.work) as name:
+        place = Path(name)
+        # A file as it is before the patch; as it is after it only if it is new.
+        files = {n.split(":", 1)[1]: blobs[n] for n in sorted(blobs, key=lambda n: not n.startswith(item.tree))}
+        obsolete = obsolete_sections(files.pop("MAINTAINERS", b""))
+        script = files.pop(MAINTAINER, b"")
+        if obsolete:
+            files |= {"MAINTAINERS": obsolete, MAINTAINER: script}
+        bindings = object_id(inputs, item.tree, BINDINGS)
+        if bindings:
+            kept = keep(subject.work, [bindings, BINDINGS], partial(tree_files, subject.scratch, item.tree, BINDINGS))
+            files = {path: data for path, data in files.items() if not path.startswith(f"{BINDINGS}/")}
+            (place / BINDINGS).parent.mkdir(parents=True)
+            os.symlink(kept / BINDINGS, place / BINDINGS)
+        write_files(place, files)
+        write_landmarks(place)
+        argv = [perl, SCRIPT, *inputs.options]
+        # HOME: ~/.checkpatch.conf would make the result depend on who asks. GIT_DIR: commit ids are looked up.
+        env = {"HOME": name, "CHECKPATCH_CONFIG_DIR": "", "PERL5LIB": "", "PERL5OPT": ""}
+        git = {"GIT_DIR": str(subject.scratch.path)}
+        if subject.repo.shallow:
+            git["GIT_SHALLOW_FILE"] = str(subject.repo.common_dir / "shallow")
+        done = run([*argv, "-"], cwd=place, env=env | git, stdin=mail, check=False)
+        log.write_bytes(done.stdout + done.stderr)
+        if b"Can't locate" in done.stderr:
+            raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
+        findings = parse(done.stdout)
+        include = object_id(inputs, item.parent_tree, "include")
+        if include and any(f.type == "CAMELCASE" for f in findings):
+            headers = partial(tree_files, subject.scratch, item.parent_tree, "include", ".h")
+            root = keep(subject.work, [include, "include"], headers)
+            known_names = run([*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False)
+            camel = {f for f in parse(known_names.stdout) if f.type == "CAMELCASE"}
+            findings = [f for f in findings if f.type != "CAMELCASE" or f in camel]
+    return findings
+
+
+def object_id(inputs: Input, tree: str, path: str) -> str | None:
+    """Return the id of a file or folder that the input asked for, None if it is not there or was not asked for."""
+    thing = inputs.things.get(f"{tree}:{path}")
+    return thing.oid if thing else None
+
+
+def obsolete_sections(text: bytes) -> bytes:
+    """Return the sections of MAINTAINERS with an obsolete status; each is a title and tagged lines."""
+    chunks: list[list[bytes]] = []
+    for line in text.split(b"\n"):
+        if re.match(rb"[A-Z]:\s", line):
+            if chunks:
+                chunks[-1].append(line)
+        elif line.strip() and not line.startswith(b"#"):
+            chunks.append([line])
+    gone = [c for c in chunks if any(re.match(rb"S:.*obsolete", line, re.I) for line in c)]
+    return b"".join(b"\n".join(c) + b"\n\n" for c in gone)
+
+
+def parse(output: bytes) -> list[Finding]:
+    """Return the findings in the script's output; raise ToolError if it did not come to its end or was misread."""
+    text = output.decode("utf-8", "surrogateescape")
+    totals = list(
+        re.finditer(r"^total: (\d+) errors, (\d+) warnings,(?: (\d+) checks,)? \d+ lines checked$", text, re.M)
+    )
+    if not totals:
+        raise ToolError(f"{SCRIPT} did not come to its end: {text.strip()[-400:] or 'it printed nothing'}")
+    total = totals[-1]  # a quoted changelog may hold another one
+    findings = list(blocks(text[: total.start()].split("\n")))
+    expected = sum(int(n or 0) for n in total.groups())
+    if len(findings) != expected:
+        raise ToolError(f"{SCRIPT} counts {expected} problems, patchbot reads {len(findings)}; please report this")
+    return findings
+
+
+def blocks(lines: list[str]) -> Iterator[Finding]:
+    """Yield a finding for each block: `LEVEL:TYPE: message`, then maybe `#line: FILE: path:line:` and the source."""
+    at = 0
+    while at < len(lines):
+        head = re.match(r"(ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)", lines[at])
+        # Quoted source follows its `#` line at once, so only what follows a blank line starts a block.
+        if head is None or (at > 0 and lines[at - 1]):
+            at += 1
+            continue
+        message, place, source = [head[3]], None, ""
+        at += 1
+        while at < len(lines) and lines[at]:
+            place = re.match(r"#(\d+): ?(?:FILE: (.+):(\d+):)?$", lines[at])
+            if place:
+                source = lines[at + 1] if at + 1 < len(lines) else ""
+                break
+            message.append(lines[at].strip())
+            at += 1
+        said = " ".join(message)
+        if place is None:
+            yield Finding(LEVELS[head[1]], said, None, None, head[2])
+        elif place[2]:
+            yield Finding(LEVELS[head[1]], said, place[2], int(place[3]), head[2])
+        else:
+            # Outside of a hunk: the line of the mail, which `locate` turns into a file or the changelog.
+            yield Finding(LEVELS[head[1]], f"{said}: {source.strip()!r}", "", int(place[1]), head[2])
+
+
+def locate(findings: list[Finding], mail: bytes) -> list[Finding]:
+    """Return findings with lines of the mail replaced by the file whose diff they are in, None for the changelog."""
+    files: list[str | None] = []
+    now: str | None = None
+    for line in mail.decode("utf-8", "surrogateescape").split("\n"):
+        start = re.match(r"diff --git a/(.+) b/(.+)$", line)
+        now = start[2] if start else now
+        files.append(now)
+    out = []
+    for finding in findings:
+        if finding.file == "":
+            number = finding.line or 0
+            file = files[number - 1] if 0 < number <= len(files) else None
+            finding = replace(finding, file=file, line=None)
+        out.append(finding)
+    return out
+
+
+def changelog(mail: bytes) -> str:
+    """Return the body of a mail's commit message, without an in-body From."""
+    text = mail.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    body = text.partition("\n\n")[2]
+    body = re.split(r"^(?:---$|diff --git )", body, maxsplit=1, flags=re.M)[0]
+    return re.sub(r"\AFrom: .*\n\n", "", body).strip("\n")
+
+
+def judge_message(subject: str, body: str) -> list[Finding]:
+    """Return what is wrong with a subject and changelog that the script does not look at."""
+    found = []
+
+    def say(status: Status, type_: str, message: str) -> None:
+        found.append(Finding(status, message, None, None, type_))
+
+    if len(subject) > 75:
+        say(
+            Status.FAIL,
+            "SUBJECT_LONG",
+            f"the subject has {len(subject)} characters, at most 75 are allowed: {subject!r}",
+        )
+    elif len(subject) > 70:
+        say(
+            Status.WARN,
+            "SUBJECT_LONG",
+            f"the subject has {len(subject)} characters, better are at most 70: {subject!r}",
+        )
+    if not re.match(r'(?:Revert "|\w[\w.,+*/{}()-]*(?: [\w.,+*/{}()-]+){0,3}: \S)', subject):
+        say(Status.FAIL, "SUBJECT_PREFIX", f"the subject does not start with `subsystem: `: {subject!r}")
+    if subject.endswith("."):
+        say(Status.WARN, "SUBJECT_PERIOD", f"the subject ends in a period: {subject!r}")
+    for word in re.findall(r"SUBJECT HERE|BLURB HERE|EDITME", f"{subject}\n{body}"):
+        say(Status.FAIL, "PLACEHOLDER", f"a placeholder was never filled in: {word}")
+    if all(re.match(r"(?:[A-Z][\w-]*-by|Fixes|Link|Closes|Cc): ", line) for line in body.splitlines() if line.strip()):
+        say(Status.FAIL, "CHANGELOG_EMPTY", "the changelog is empty; it must say why the change is made")
+    return found
