@@ -210,6 +210,8 @@ def _unfound(source: Source, anchor: Anchor) -> Report:
             drifted = scope is not None and (not anchor.optional or likeness >= DRIFTED_LIKENESS)
             line = near.line if near else source.line(scope.start) if scope else None
             message = f"no {alternative.label}"
+            if alternative.within and scope is None:
+                message += ", nor what it would stand in"
             if near:
                 message += f"; nearest:\n{_difference(alternative.pattern, near.excerpt)}"
                 if likeness == 1.0:
@@ -246,7 +248,8 @@ def insert_before(
 ) -> Anchor:
     """Anchor whole lines of `text` before the line on which what `what` selects in `scope` begins.
 
-    Without `done`, the edit counts as made if the tokens of `text` stand in the file.
+    Without `done`, the edit counts as made if the tokens of `text` stand in the scope (in the file, if `what` selects
+    the scope itself). Give `done` if `text` is made by a function.
     """
 
     def edit(source: Source, span: Span) -> list[Edit]:
@@ -290,7 +293,8 @@ def replace(
 ) -> Anchor:
     """Anchor `text` in place of exactly what `what` selects in `scope`.
 
-    Without `done`, the edit counts as made if the tokens of `text` stand in `scope` and `what` selects nothing there.
+    Without `done`, the edit counts as made if the tokens of `text` stand in `scope` and all that `what` selects is in
+    them. Give `done` if `text` is empty or made by a function.
     """
 
     def edit(source: Source, span: Span) -> list[Edit]:
@@ -300,7 +304,9 @@ def replace(
         if callable(text):
             return False
         spans = scope.spans(source)
-        return any(find_text(source, _encode(text), s) for s in spans) and not any(what.find(source, s) for s in spans)
+        texts = [found for span in spans for found in find_text(source, _encode(text), span)]
+        olds = [found for span in spans for found in what.find(source, span)]
+        return bool(texts) and all(any(old in new for new in texts) for old in olds)
 
     return _anchor(path, name, scope, what, text, edit, done or replaced, optional, label)
 
@@ -331,7 +337,10 @@ def _anchor(
     def inserted(source: Source) -> bool:
         if callable(text):
             return False
-        return bool(find_text(source, _encode(text)))
+        spans = scope.spans(source)
+        places = [(found, span) for span in spans for found in what.find(source, span)]
+        outside = any(span in found for found, span in places)
+        return any(find_text(source, _encode(text), None if outside else span) for span in spans)
 
     label = label or f"{what.label} in {scope.label}"
     return Anchor(name, path, (Alternative(label, find, edit, done or inserted, scope.spans, what.pattern),), optional)

@@ -147,13 +147,13 @@ def _opens_body(lexed: Lexed, seen: list[int], closing: int) -> bool:
         return False
     if _is_macro_line(lexed, seen[:-1]) and closing + 1 < len(texts) and texts[closing + 1] == b";":
         return False
-    for at in range(len(words) - 1, -1, -1):
-        if words[at] in _TAGS:
-            after = [w for i, w in enumerate(words[at + 1 :], at + 1) if w != b"("]
-            grouped = [words[i - 1] for i in range(at + 1, len(words)) if words[i] == b"("]
-            plain = [w for w in after if w not in grouped]
-            return any(not ATTRIBUTE.match(w) and w not in _TAGS for w in grouped) and bool(plain or b"*" in after)
-    return True
+    tags = [at for at, word in enumerate(words) if word in _TAGS]
+    if not tags:
+        return True
+    # After `struct tag`, members follow attributes only, a body follows a name and parameters.
+    rest = words[tags[-1] + 1 :]
+    calls = [at for at, word in enumerate(rest) if word == b"(" and at and not ATTRIBUTE.match(rest[at - 1])]
+    return bool(calls) and calls[0] > 1
 
 
 def _ended(lexed: Lexed, seen: list[int]) -> Item:

@@ -239,18 +239,17 @@ def _branch(
         return before
     elif keyword == b"endif" and branches:
         _, ends = branches.pop()
-        for end in ends:
-            return _join(end, stack, twins)
+        for other in [*ends[1:], stack] if ends else []:
+            _join(ends[0], other, twins)
+        return ends[0] if ends else stack
     return stack
 
 
-def _join(first: _Open | None, other: _Open | None, twins: dict[int, list[int]]) -> _Open | None:
-    """Note which brackets two branches both leave open, innermost first; return those of the first branch."""
-    one, two = first, other
+def _join(one: _Open | None, two: _Open | None, twins: dict[int, list[int]]) -> None:
+    """Note which brackets two branches both leave open, innermost first."""
     while one is not None and two is not None and one is not two and one.kind == two.kind:
         twins.setdefault(one.number, []).append(two.number)
         one, two = one.below, two.below
-    return first
 
 
 def _match_directive(texts: list[bytes], directive: Directive, partner: dict[int, int]) -> None:

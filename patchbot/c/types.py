@@ -116,7 +116,7 @@ def _enumerators(lexed: Lexed, first: int, last: int) -> list[Member]:
     for begin, end in split_commas(lexed, first, last):
         words = outline(lexed, begin, end)
         if words and is_word(lexed.texts[words[0]]):
-            found.append(Member(decode(lexed.texts[words[0]]), lexed.span(words[0], words[-1] + 1)))
+            found.append(Member(decode(lexed.texts[words[0]]), lexed.span(words[0], end)))
     return found
 
 
