@@ -37,8 +37,9 @@ def apply_waivers(
     """Return the results with waivers applied; `steps` maps patch ids to their steps.
 
     A waiver that has more findings than its `max` waives none and adds a FAIL. One that has none adds a WARN, if the
-    run is `complete` and its check could work.
+    run is `complete`, its check could work and its step is there (an optional step may be off).
     """
+    there = {SERIES, *steps.values()}
     matched = {w: [(r, f) for r in results for f in r.findings if matches(w, r, f, steps)] for w in waivers}
     good = {w: hits for w, hits in matched.items() if 0 < len(hits) <= w.max}
     out = [lighten(result, [w for w in good if any(r is result for r, _ in good[w])], steps) for result in results]
@@ -48,7 +49,7 @@ def apply_waivers(
         if len(hits) > waiver.max:
             reason = f"{name} allows {waiver.max} findings, there are {len(hits)}"
             out.append(Result(waiver.check, None, None, Status.FAIL, reason, tuple(f for _, f in hits)))
-        elif own and not hits and complete and not any(broken(r) for r in own):
+        elif own and not hits and complete and waiver.step in there and not any(broken(r) for r in own):
             out.append(Result(waiver.check, None, None, Status.WARN, f"{name} is not used; remove it"))
     order = list(dict.fromkeys(r.check for r in results))
     return sorted(out, key=lambda r: order.index(r.check))
