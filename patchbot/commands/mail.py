@@ -9,20 +9,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, maintainers
+from .. import __version__, maintainers, rules
 from ..campaign import Context
 from ..draft import identity
 from ..errors import UserError
 from ..mail import Outbox, Posting, make_mails, parse_date
-from ..model import Status
+from ..model import Finding, Status
 from ..progress import shown
 from ..recipients import recipients
-from ..results import Store
+from ..results import Store, finding_to
 from ..session import Session
 from ..subject import Range, select
 from ..tree import Tree
-
-URL = "https://pypi.org/project/patchbot/"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +42,12 @@ def execute(session: Session) -> int:
     with shown(session.err):
         tree = session.tree(series.base)
         box = compose(session, series, tree)
-        findings: list[Any] = []
+        touched = sorted({f for known in series.known for f in known.get("files", ())})
+        profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
+        findings = rules.review(box, profile)
     folder = session.cwd / session.args.output
     box.write(folder)
-    if not session.emit({**box.document(folder), "boxes": [f.message for f in findings if f.status is Status.SKIP]}):
+    if not session.emit({**box.document(folder), "findings": [finding_to(f) for f in findings]}):
         show(session, box, findings, folder)
     return 1 if any(f.status is Status.FAIL for f in findings) else 0
 
@@ -90,22 +90,27 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
     for row in report.get("results", []):
         seen.setdefault(row["check"], Counter())[row["status"]] += 1
     steps = tuple(record.get("steps", []))
+    url = str(session.campaign_config.options.get("url", ""))
     return {
         **session.campaign.prose(Context(tree, tree, session.campaign_config, steps)),
         "title": session.campaign.title,
-        "blurb": session.campaign.doc,
+        "blurb": "",
         "campaign": session.campaign.name,
         "kernel": record["kernel"],
         "steps": steps,
         "counts": record.get("counts", {}),
         "kept": record.get("kept", []),
         "results": [(check, dict(counts)) for check, counts in seen.items()],
-        "tool": {"name": "patchbot", "version": __version__, "url": URL},
+        "tool": {
+            "name": "patchbot",
+            "version": __version__,
+            "url": url,
+        },
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
     }
 
 
-def show(session: Session, box: Outbox, findings: Sequence[Any], folder: Path) -> None:
+def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path) -> None:
     """Print the files, who gets them, what waits, what only a person can do, and the command that sends."""
     for mail in box.mails:
         session.show(f"{mail.file}  ({len(mail.to)} To, {len(mail.cc)} Cc)")
@@ -116,6 +121,6 @@ def show(session: Session, box: Outbox, findings: Sequence[Any], folder: Path) -
     for text in box.rejected:
         session.show(f"not an address, left out: {text}")
     for finding in findings:
-        box_ = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "-")
-        session.show(f"{box_} {finding.message}")
+        mark = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "  -")
+        session.show(f"{mark} {finding.type} {f'{finding.file}: ' if finding.file else ''}{finding.message}")
     session.show(f"\nread them, then send them yourself:\n    {box.send_line(folder)}")
