@@ -161,6 +161,12 @@ def owning(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:
     return named or tuple(section for match, section in found if match.rank == 1)
 
 
+def strangers(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:
+    """Return the sections that match a path by N: only, though others name it: `stm` also takes bpf_te[stm]od.c."""
+    named = set(owning(entries, path))
+    return tuple(section for match, section in ranked(entries, path) if match.rank == 1 and section not in named)
+
+
 def owners(entries: tuple[Section, ...], path: str) -> tuple[str, ...]:
     """Return the names of the sections that own a path, as `owning` does."""
     return tuple(section.name for section in owning(entries, path))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .git import Repo
-from .maintainers import lists_of, profiles_of, sections
+from .maintainers import lists_of, profiles_of, sections, strangers
 
 Family = Literal["", "bpf", "net"]
 
@@ -19,7 +19,8 @@ ASSISTANTS = "Documentation/process/coding-assistants.rst"
 class Profile:
     """What a tree says: its documents, the form of Assisted-by, whose profiles apply.
 
-    `public` is a remote branch that has the base, `release` a tag at it.
+    `public` is a remote branch that has the base, `release` a tag at it. `strangers` are lines of MAINTAINERS, with
+    their section, that get a mail only because a path looks like theirs.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Profile:
     profiles: tuple[str, ...] = ()
     public: str = ""
     release: str = ""
+    strangers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def families(self) -> set[Family]:
@@ -54,6 +56,8 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
     names = sorted({*documents, ASSISTANTS})
     texts = {name: text.decode("utf-8", "replace") for name in names if (text := repo.read(base, name))}
     entries = sections(repo.read(base, "MAINTAINERS") or b"")
+    paths = tuple(paths)
+    odd = {section for path in paths for section in strangers(entries, path)}
     form = re.search(r"^\s+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
     # Only what is there already: nothing is fetched to find out where a base is public.
     refs = repo.text("for-each-ref", "--contains", base, "--format=%(refname:short)", "refs/remotes").splitlines()
@@ -67,4 +71,5 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
         profiles_of(entries, paths),
         (own or sorted(refs) or [""])[0],
         next((tag for tag in tags if re.match(r"v\d", tag)), ""),
+        {line: s.name for s in odd for line in (*s.maintainers, *s.reviewers, *s.lists)},
     )

@@ -322,17 +322,27 @@ def disclosed(case: Case) -> Remarks:
     for what, words in wanted.items():
         if not re.search(words, re.sub(r"https?://\S+", "", text)):
             yield case.letters[0], f"the letter does not say {what} of a generated series"
-    if not re.search(r"https?://|\bscript below\b", text):
-        yield case.letters[0], "the letter has no link to the tool's source, which is its input"
+
+
+def linked(case: Case) -> Remarks:
+    """T9: the input itself, or where it is."""
+    words = " ".join(case.letters[0].log)
+    if not any("lore.kernel.org" not in url for url in re.findall(r"https?://\S+", words)):
+        yield case.letters[0], "the letter has no link to the tool's source: set url in the campaign's table"
 
 
 def duplicates(case: Case) -> Remarks:
     """T12."""
     for letter in case.letters:
         twice = [f"{name}: {value}" for (name, value), n in Counter(letter.trailers).items() if n > 1]
-        addresses = [re.sub(r".*<(.*)>", r"\1", name).lower() for name in (*letter.mail.to, *letter.mail.cc)]
+        addresses = [address_of(name) for name in (*letter.mail.to, *letter.mail.cc)]
         twice += [name for name, n in Counter(addresses).items() if n > 1]
         yield from ((letter, f"twice: {name}") for name in twice)
+
+
+def address_of(line: str) -> str:
+    """Return the address in `Name <address>`, for comparison."""
+    return re.sub(r".*<(.*)>", r"\1", line).lower()
 
 
 def unusable(case: Case) -> Remarks:
@@ -351,6 +361,9 @@ def the_list(case: Case) -> Remarks:
             yield letter, "linux-kernel@vger.kernel.org does not get it"
         if "torvalds@" in everybody:
             yield letter, "Linus gets it"
+        for name, section in sorted(case.profile.strangers.items()):
+            if address_of(name) in map(address_of, (*letter.mail.to, *letter.mail.cc)):
+                yield letter, f"{name} gets it only because a path looks like one of {section} (N: in MAINTAINERS)"
 
 
 def own_list(case: Case) -> Remarks:
@@ -400,6 +413,7 @@ RULES: tuple[Rule, ...] = (
     Rule("T2", BOX, SUBMITTING, "Developer's Certificate of Origin", signed),
     Rule("T8", BOX, ASSISTANTS, "Contributions should include an Assisted-by tag", assisted),
     Rule("T9", FAIL, GENERATED, "What tools were used?", disclosed),
+    Rule("T9", WARN, GENERATED, "The input to the tools you used", linked),
     Rule("T12", FAIL, SUBMITTING, "Sign your work", duplicates),
     Rule("R1", FAIL, SUBMITTING, "always copy the appropriate subsystem maintainer", unusable),
     Rule("R2", WARN, SUBMITTING, "should be used by default for all patches", the_list),

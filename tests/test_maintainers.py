@@ -111,6 +111,11 @@ def test_owners_leave_catch_alls_out(entries: tuple[Section, ...]) -> None:
     assert owners(entries, "README") == ()
 
 
+def test_strangers_only_match_by_name(entries: tuple[Section, ...]) -> None:
+    assert names(list(maintainers.strangers(entries, "kernel/bpf/stm.c"))) == ["ODD CHIP"]
+    assert maintainers.strangers(entries, "drivers/stm.c") == ()
+
+
 def test_target_of_a_path(entries: tuple[Section, ...]) -> None:
     assert target_of(entries, "kernel/bpf/core.c") == "bpf-next"
     assert target_of(entries, "include/linux/bpf.h") == "bpf-next", "BPF [CORE] has no T:, its list has"
