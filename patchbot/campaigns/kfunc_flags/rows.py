@@ -58,9 +58,15 @@ def convert(context: Context, flag: str) -> Change:
     return Change(tuple(edits), remarks=remarks)
 
 
+#: The last context that was looked at and its inventory: each of a step's 20 messages asks for the same one.
+_last: list[tuple[Context, Inventory]] = []
+
+
 def look(context: Context) -> Inventory:
     """Return the inventory of the step's tree; what the flags mean is read from the untouched verifier."""
-    return inventory(context.tree, context.config, read_verifier(context.base))
+    if not _last or _last[0][0] is not context:
+        _last[:] = [(context, inventory(context.tree, context.config, read_verifier(context.base)))]
+    return _last[0][1]
 
 
 def require_header(context: Context) -> None:
