@@ -532,6 +532,7 @@ class TestHostile:
         "hashes": b"#\n" * 100_000,
         "slashes": b"/" * 100_000 + b"\\" * 100_000,
         "calls": b"int f(void) {" + b"f(a," * 50_000,
+        "twins": b"#if A\nint f(void) {\n#else\nint g(void) {\n#endif\n}\n" * 20_000,
         "zeros": b"\0" * 200_000,
         "structs": b"struct a { " * 20_000,
         "else": b"#else\n#endif\n#elif\n" * 30_000,

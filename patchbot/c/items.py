@@ -6,6 +6,7 @@ definition (8 of kernel/bpf/verifier.c), so items are told apart by tokens and b
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -93,9 +94,9 @@ def _items(lexed: Lexed, at: int, end: int) -> Iterator[Item]:
 
 def _second_head(lexed: Lexed, opening: int, twin: int) -> Iterator[Item]:
     """Yield the function whose head stands in another branch of an `#if` than the first head of its body."""
-    begin = max((d.last for d in lexed.directives if opening < d.first and d.last <= twin), default=twin)
+    above = bisect_right(lexed.directives, twin, key=lambda d: d.first) - 1
+    at = max(lexed.directives[above].last, opening + 1)
     seen: list[int] = []
-    at = begin
     while at < twin:
         seen.append(at)
         closing = lexed.brackets.partner.get(at, at)
@@ -118,7 +119,7 @@ def _begins_line(lexed: Lexed, number: int) -> bool:
 
 
 def _is_macro_line(lexed: Lexed, seen: list[int]) -> bool:
-    """Say whether all of an item so far are macro calls, e.g. `BTF_ID(func, a)`, or one word alone."""
+    """Say whether all of an item so far are macro calls, e.g. `BTF_ID(func, a)`."""
     texts = lexed.texts
     if len(seen) % 2:
         return False
