@@ -42,7 +42,8 @@ def execute(session: Session) -> int:
     with shown(session.err):
         tree = session.tree(series.base)
         box = compose(session, series, tree)
-        touched = sorted({f for known in series.known for f in known.get("files", ())})
+        posted = {mail.commit for mail in box.mails}
+        touched = sorted({f for known in series.known if known.get("commit") in posted for f in known["files"]})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
     folder = session.cwd / session.args.output
@@ -58,7 +59,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
     config = session.campaign_config
     record = series.draft.document
     target = str(record.get("target") or config.target)
-    lists = maintainers.tree_of_lists(maintainers.sections(tree.read("MAINTAINERS")))
+    entries = maintainers.sections(tree.read("MAINTAINERS"))
     posting = Posting(
         config.name,
         target,
@@ -68,7 +69,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         date=parse_date(session.args.date) if session.args.date else None,
         template=session.campaign.cover,
         most=session.campaign.most,
-        lists=tuple(sorted(name for name, owner in lists.items() if owner == target)),
+        lists=tuple(maintainers.lists_of(entries, target)),
     )
     targets = {c.sha: str(known.get("target") or target) for c, known in zip(series.commits, series.known, strict=True)}
 
