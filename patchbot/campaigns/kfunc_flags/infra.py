@@ -105,10 +105,19 @@ def implicit_arguments(tree: Tree) -> bool:
 
 
 def releases_first(tree: Tree) -> bool:
-    """Say whether KF_RELEASE is about the first argument, rather than about the one that happens to be referenced."""
+    """Say whether KF_RELEASE is about the first argument, rather than about the one that happens to be referenced.
+
+    Raises UserError if the verifier shows neither.
+    """
     source = need_source(tree, VERIFIER_C)
-    checks = function(source, "check_kfunc_args")
-    return not any(find(source, "meta->release_regno = regno;", f.body) for f in checks)
+    if find(source, "meta->release_regno = BPF_REG_1;") or function(source, "kfunc_release_regno"):
+        return True
+    if any(find(source, "meta->release_regno = regno;", f.body) for f in function(source, "check_kfunc_args")):
+        return False
+    raise UserError(
+        f"{VERIFIER_C}: it is not known which argument KF_RELEASE is about: nothing sets meta->release_regno to "
+        "BPF_REG_1, nor check_kfunc_args() to regno"
+    )
 
 
 def released(tree: Tree) -> str:

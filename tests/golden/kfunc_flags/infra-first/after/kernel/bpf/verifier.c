@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+struct bpf_kfunc_meta {
+	struct btf *btf;
+	const u32 *flags;
+	const u32 *arg_flags;
+	s32 id;
+};
+
+static int fetch_kfunc_meta(struct bpf_verifier_env *env,
+			    s32 func_id,
+			    s16 offset,
+			    struct bpf_kfunc_meta *kfunc)
+{
+	u32 *kfunc_flags;
+
+	kfunc_flags = btf_kfunc_flags(btf, func_id, env->prog);
+	kfunc->btf = btf;
+	kfunc->flags = kfunc_flags;
+	kfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);
+
+	return 0;
+}
+
+/* KFA_* flags of an argument of a kfunc */
+static u32 kfunc_arg_flags(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return meta->kfunc_arg_flags ? meta->kfunc_arg_flags[arg] : 0;
+}
+
+int bpf_add_kfunc_call(struct bpf_verifier_env *env, u32 func_id, u16 offset)
+{
+	struct bpf_call_arg_meta meta;
+	struct btf_func_model func_model;
+	struct bpf_kfunc_meta kfunc;
+	int err, i;
+
+	err = fetch_kfunc_meta(env, func_id, offset, &kfunc);
+	if (err)
+		return err;
+
+	meta.kfunc_flags = kfunc.flags ? *kfunc.flags : 0;
+	meta.kfunc_arg_flags = kfunc.arg_flags;
+
+	for (i = 0; i < func_model.nr_args; i++) {
+		if (kfunc_arg_flags(&meta, i) & KFA_NULLABLE)
+			func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;
+	}
+
+	return gen_kfunc_arg_proto(env, &meta, &desc->proto);
+}
+
+static bool is_kfunc_acquire(struct bpf_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_ACQUIRE;
+}
+
+/* Only support release referenced argument passed by register */
+static int kfunc_release_regno(const struct bpf_call_arg_meta *meta)
+{
+	int i;
+
+	for (i = 0; i < MAX_BPF_FUNC_REG_ARGS; i++) {
+		if (kfunc_arg_flags(meta, i) & KFA_RELEASE)
+			return BPF_REG_1 + i;
+	}
+
+	return meta->kfunc_flags & KF_RELEASE ? BPF_REG_1 : 0;
+}
+
+static bool is_kfunc_arg_rcu(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return meta->kfunc_flags & KF_RCU || kfunc_arg_flags(meta, arg) & KFA_RCU;
+}
+
+/* Annotated by either a flag of the argument or a suffix of its name */
+static bool is_kfunc_arg_annotated(const struct bpf_call_arg_meta *meta, int arg, u32 flag,
+				   const char *suffix)
+{
+	return kfunc_arg_flags(meta, arg) & flag ||
+	       btf_param_match_suffix(meta->btf, &btf_params(meta->func_proto)[arg], suffix);
+}
+
+static bool is_kfunc_arg_mem_size(const struct bpf_call_arg_meta *meta, int arg)
+{
+	const struct btf_type *t;
+
+	t = btf_type_skip_modifiers(meta->btf, btf_params(meta->func_proto)[arg].type, NULL);
+	if (!btf_type_is_scalar(t))
+		return false;
+
+	return is_kfunc_arg_annotated(meta, arg, KFA_SZ, "__sz");
+}
+
+static bool is_kfunc_arg_const_mem_size(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_CONST_SZ, "__szk");
+}
+
+static bool is_kfunc_arg_constant(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_CONST, "__k");
+}
+
+static bool is_kfunc_arg_ignore(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_IGN, "__ign");
+}
+
+static bool is_kfunc_arg_uninit(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_UNINIT, "__uninit");
+}
+
+static bool is_kfunc_arg_nullable(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_NULLABLE, "__nullable") ||
+	       btf_param_match_suffix(meta->btf, &btf_params(meta->func_proto)[arg], "__arena");
+}
+
+static bool is_kfunc_arg_const_str(const struct bpf_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_STR, "__str");
+}
+
+static int
+get_kfunc_arg_type(struct bpf_verifier_env *env, struct bpf_call_arg_meta *meta,
+		   const struct btf_param *args, int arg, int nargs)
+{
+	if (is_kfunc_arg_constant(meta, arg))
+		return KF_ARG_CONST;
+	if (arg + 1 < nargs &&
+	    (is_kfunc_arg_mem_size(meta, arg + 1) ||
+	     is_kfunc_arg_const_mem_size(meta, arg + 1)))
+		return KF_ARG_PTR_TO_MEM;
+	if (is_kfunc_arg_const_str(meta, arg))
+		return KF_ARG_PTR_TO_CONST_STR;
+	return is_kfunc_arg_nullable(meta, arg) ? PTR_MAYBE_NULL : 0;
+}
+
+static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
+					struct bpf_reg_state *reg,
+					struct bpf_call_arg_meta *meta,
+					int arg, argno_t argno)
+{
+	const struct btf_type *reg_ref_t;
+	bool release = reg_from_argno(argno) == meta->release_regno;
+	bool strict_type_match = false;
+
+	if ((release && reg_is_referenced(env, reg)) ||
+	    btf_type_ids_nocast_alias(&env->log, reg_btf, reg_ref_id, meta->btf, ref_id))
+		strict_type_match = true;
+
+	WARN_ON_ONCE(release && !tnum_is_const(reg->var_off));
+	return 0;
+}
+
+static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_meta *meta,
+			    int insn_idx)
+{
+	for (i = 0; i < nargs; i++) {
+		if (is_kfunc_arg_ignore(meta, i))
+			continue;
+
+		switch (base_type(kf_arg_type)) {
+		case KF_ARG_PTR_TO_BTF_ID:
+			if (!is_trusted_reg(env, reg)) {
+				if (!is_kfunc_arg_rcu(meta, i)) {
+					verbose(env, "%s must be referenced or trusted\n",
+						reg_arg_name(env, argno));
+					return -EINVAL;
+				}
+			}
+			break;
+		case KF_ARG_PTR_TO_DYNPTR:
+			if (is_kfunc_arg_uninit(meta, i))
+				dynptr_arg_type |= MEM_UNINIT;
+			break;
+		}
+	}
+
+	return 0;
+}
+
+int bpf_fetch_kfunc_arg_meta(struct bpf_verifier_env *env,
+			     s32 func_id,
+			     s16 offset,
+			     struct bpf_call_arg_meta *meta)
+{
+	struct bpf_kfunc_meta kfunc;
+
+	meta->btf = kfunc.btf;
+	meta->kfunc_flags = *kfunc.flags;
+	meta->kfunc_arg_flags = kfunc.arg_flags;
+
+	meta->release_regno = kfunc_release_regno(meta);
+
+	return 0;
+}
+
+s64 bpf_kfunc_stack_access_bytes(struct bpf_verifier_env *env, struct bpf_insn *insn,
+				 int arg, int insn_idx)
+{
+	struct bpf_call_arg_meta meta;
+
+	if (arg + 1 < nargs &&
+	    (is_kfunc_arg_annotated(&meta, arg + 1, KFA_SZ, "__sz") ||
+	     is_kfunc_arg_annotated(&meta, arg + 1, KFA_CONST_SZ, "__szk")))
+		return MAX_BPF_STACK;
+	return is_kfunc_arg_uninit(&meta, arg) ? -size : size;
+}
+
+static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
+			    int *insn_idx_p)
+{
+	struct bpf_call_arg_meta meta;
+
+	if (meta.release_regno) {
+		const struct btf_param *arg = &btf_params(meta.func_proto)[meta.release_regno - 1];
+
+		err = release_reg(env, &regs[meta.release_regno], false,
+				  meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int release_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+		       bool convert_rcu, bool release_dynptr)
+{
+	return 0;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+struct bpf_kfunc_meta {
+	struct btf *btf;
+	const u32 *flags;
+	s32 id;
+};
+
+static int fetch_kfunc_meta(struct bpf_verifier_env *env,
+			    s32 func_id,
+			    s16 offset,
+			    struct bpf_kfunc_meta *kfunc)
+{
+	u32 *kfunc_flags;
+
+	kfunc_flags = btf_kfunc_flags(btf, func_id, env->prog);
+	kfunc->btf = btf;
+	kfunc->flags = kfunc_flags;
+
+	return 0;
+}
+
+int bpf_add_kfunc_call(struct bpf_verifier_env *env, u32 func_id, u16 offset)
+{
+	struct bpf_call_arg_meta meta;
+	struct btf_func_model func_model;
+	struct bpf_kfunc_meta kfunc;
+	int err;
+
+	err = fetch_kfunc_meta(env, func_id, offset, &kfunc);
+	if (err)
+		return err;
+
+	meta.kfunc_flags = kfunc.flags ? *kfunc.flags : 0;
+
+	return gen_kfunc_arg_proto(env, &meta, &desc->proto);
+}
+
+static bool is_kfunc_acquire(struct bpf_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_ACQUIRE;
+}
+
+static bool is_kfunc_release(struct bpf_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_RELEASE;
+}
+
+static bool is_kfunc_rcu(struct bpf_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_RCU;
+}
+
+static bool is_kfunc_arg_mem_size(const struct btf *btf,
+				  const struct btf_param *arg)
+{
+	const struct btf_type *t;
+
+	t = btf_type_skip_modifiers(btf, arg->type, NULL);
+	if (!btf_type_is_scalar(t))
+		return false;
+
+	return btf_param_match_suffix(btf, arg, "__sz");
+}
+
+static bool is_kfunc_arg_const_mem_size(const struct btf *btf,
+					const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__szk");
+}
+
+static bool is_kfunc_arg_constant(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__k");
+}
+
+static bool is_kfunc_arg_ignore(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__ign");
+}
+
+static bool is_kfunc_arg_uninit(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__uninit");
+}
+
+static bool is_kfunc_arg_nullable(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__nullable") ||
+	       btf_param_match_suffix(btf, arg, "__arena");
+}
+
+static bool is_kfunc_arg_const_str(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__str");
+}
+
+static int
+get_kfunc_arg_type(struct bpf_verifier_env *env, struct bpf_call_arg_meta *meta,
+		   const struct btf_param *args, int arg, int nargs)
+{
+	if (is_kfunc_arg_constant(meta->btf, &args[arg]))
+		return KF_ARG_CONST;
+	if (arg + 1 < nargs &&
+	    (is_kfunc_arg_mem_size(meta->btf, &args[arg + 1]) ||
+	     is_kfunc_arg_const_mem_size(meta->btf, &args[arg + 1])))
+		return KF_ARG_PTR_TO_MEM;
+	if (is_kfunc_arg_const_str(meta->btf, &args[arg]))
+		return KF_ARG_PTR_TO_CONST_STR;
+	return is_kfunc_arg_nullable(meta->btf, &args[arg]) ? PTR_MAYBE_NULL : 0;
+}
+
+static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
+					struct bpf_reg_state *reg,
+					struct bpf_call_arg_meta *meta,
+					int arg, argno_t argno)
+{
+	const struct btf_type *reg_ref_t;
+	bool strict_type_match = false;
+
+	if ((is_kfunc_release(meta) && reg_is_referenced(env, reg)) ||
+	    btf_type_ids_nocast_alias(&env->log, reg_btf, reg_ref_id, meta->btf, ref_id))
+		strict_type_match = true;
+
+	WARN_ON_ONCE(is_kfunc_release(meta) && !tnum_is_const(reg->var_off));
+	return 0;
+}
+
+static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_meta *meta,
+			    int insn_idx)
+{
+	for (i = 0; i < nargs; i++) {
+		if (is_kfunc_arg_ignore(btf, &args[i]))
+			continue;
+
+		switch (base_type(kf_arg_type)) {
+		case KF_ARG_PTR_TO_BTF_ID:
+			if (!is_trusted_reg(env, reg)) {
+				if (!is_kfunc_rcu(meta)) {
+					verbose(env, "%s must be referenced or trusted\n",
+						reg_arg_name(env, argno));
+					return -EINVAL;
+				}
+			}
+			break;
+		case KF_ARG_PTR_TO_DYNPTR:
+			if (is_kfunc_arg_uninit(btf, &args[i]))
+				dynptr_arg_type |= MEM_UNINIT;
+			break;
+		}
+	}
+
+	return 0;
+}
+
+int bpf_fetch_kfunc_arg_meta(struct bpf_verifier_env *env,
+			     s32 func_id,
+			     s16 offset,
+			     struct bpf_call_arg_meta *meta)
+{
+	struct bpf_kfunc_meta kfunc;
+
+	meta->btf = kfunc.btf;
+	meta->kfunc_flags = *kfunc.flags;
+
+	/* Only support release referenced argument passed by register */
+	if (is_kfunc_release(meta))
+		meta->release_regno = BPF_REG_1;
+
+	return 0;
+}
+
+s64 bpf_kfunc_stack_access_bytes(struct bpf_verifier_env *env, struct bpf_insn *insn,
+				 int arg, int insn_idx)
+{
+	struct bpf_call_arg_meta meta;
+
+	if (arg + 1 < nargs &&
+	    (btf_param_match_suffix(btf, &args[arg + 1], "__sz") ||
+	     btf_param_match_suffix(btf, &args[arg + 1], "__szk")))
+		return MAX_BPF_STACK;
+	return is_kfunc_arg_uninit(btf, &args[arg]) ? -size : size;
+}
+
+static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
+			    int *insn_idx_p)
+{
+	struct bpf_call_arg_meta meta;
+
+	if (meta.release_regno) {
+		err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int release_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+		       bool convert_rcu, bool release_dynptr)
+{
+	return 0;
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KFA_* flags of the arguments of one kfunc */
+struct btf_kfunc_arg_flags {
+	u32 id;
+	u32 flags[MAX_BPF_FUNC_ARGS];
+};
+
+struct btf_kfunc_arg_flags_tab {
+	u32 cnt;
+	struct btf_kfunc_arg_flags kfuncs[];
+};
+
+struct btf_kfunc_set_tab {
+	struct btf_id_set8 *sets[BTF_KFUNC_HOOK_MAX];
+	/* Only the kfuncs that have argument flags, the same for all hooks */
+	struct btf_kfunc_arg_flags_tab *arg_flags;
+};
+
+static void btf_free_kfunc_set_tab(struct btf *btf)
+{
+	kfree(tab->arg_flags);
+	kfree(tab);
+}
+
+static int btf_check_kfunc_protos(struct btf *btf, u32 func_id, u32 func_flags)
+{
+	return 0;
+}
+
+/* Where the flags of the arguments of the kfuncs in a set are */
+static const struct btf_kfunc_args_ref *btf_kfunc_args_ref(const struct btf_id_set8 *set)
+{
+	/* This follows the pairs, whose number is unknown in an unresolved set */
+	if (!set->cnt || !(set->flags & BTF_SET8_KFUNC_ARGS))
+		return NULL;
+
+	return (const void *)&set->pairs[set->cnt];
+}
+
+/* Return the record that follows args, or the first one if args is NULL */
+static const struct btf_kfunc_args *btf_kfunc_args_next(const struct btf_id_set8 *set,
+							const struct btf_kfunc_args *args)
+{
+	const struct btf_kfunc_args_ref *ref = btf_kfunc_args_ref(set);
+	const void *pos, *end;
+
+	if (!ref)
+		return NULL;
+
+	pos = (const void *)set + ref->off;
+	end = pos + ref->size;
+	if (args)
+		pos = &args->flags[args->cnt];
+
+	/* A record that isn't complete is none */
+	if (end - pos < sizeof(*args))
+		return NULL;
+	args = pos;
+	if (args->cnt > (end - pos - sizeof(*args)) / sizeof(args->flags[0]))
+		return NULL;
+
+	return args;
+}
+
+static const struct btf_kfunc_args *btf_kfunc_args_find(const struct btf_id_set8 *set, u32 id)
+{
+	const struct btf_kfunc_args *args = NULL;
+
+	while ((args = btf_kfunc_args_next(set, args))) {
+		if (args->id == id)
+			return args;
+	}
+
+	return NULL;
+}
+
+static bool btf_check_kfunc_scalar_flags(const struct btf *btf, const struct btf_param *params,
+					 u32 i, u32 flags)
+{
+	const struct btf_type *t;
+
+	if (flags & ~KFA_SCALAR_FLAGS || !is_power_of_2(flags))
+		return false;
+
+	if (flags == KFA_CONST)
+		return true;
+
+	/* A size is that of the buffer in the previous argument */
+	t = i ? btf_type_skip_modifiers(btf, params[i - 1].type, NULL) : NULL;
+	return t && btf_type_is_ptr(t);
+}
+
+static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 func_flags,
+				     const struct btf_kfunc_args *args)
+{
+	const struct btf_type *func = btf_type_by_id(btf, func_id);
+	const struct btf_type *proto = btf_type_by_id(btf, func->type);
+	const struct btf_param *params = btf_params(proto);
+	bool release = func_flags & KF_RELEASE;
+	u32 i;
+
+	for (i = 0; i < args->cnt; i++) {
+		u32 flags = args->flags[i];
+		const struct btf_type *t;
+
+		if (i >= MAX_BPF_FUNC_ARGS)
+			goto err;
+
+		if (!flags)
+			continue;
+
+		if (i >= btf_type_vlen(proto))
+			goto err;
+
+		/* For any type, but not with any other flag */
+		if (flags == KFA_IGN)
+			continue;
+
+		t = btf_type_skip_modifiers(btf, params[i].type, NULL);
+		if (btf_type_is_scalar(t)) {
+			if (!btf_check_kfunc_scalar_flags(btf, params, i, flags))
+				goto err;
+			continue;
+		}
+
+		if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)
+			goto err;
+
+		/* Only support one referenced argument, passed by register */
+		if (flags & KFA_RELEASE) {
+			if (release || i >= MAX_BPF_FUNC_REG_ARGS)
+				goto err;
+			release = true;
+		}
+
+		if (flags & KFA_RCU && func_flags & KF_RCU)
+			goto err;
+	}
+
+	return 0;
+
+err:
+	pr_err("kfunc %s (id: %d) has invalid flags 0x%x of argument %u\n",
+	       btf_name_by_offset(btf, func->name_off), func_id, args->flags[i], i);
+	return -EINVAL;
+}
+
+static bool btf_kfunc_is_registered(const struct btf *btf, u32 kfunc_btf_id)
+{
+	const struct btf_kfunc_set_tab *tab = btf->kfunc_set_tab;
+	int hook;
+
+	for (hook = 0; tab && hook < ARRAY_SIZE(tab->sets); hook++) {
+		/* Not called by programs, see btf_check_kfunc_args() */
+		if (hook == BTF_KFUNC_HOOK_FMODRET)
+			continue;
+
+		if (tab->sets[hook] && btf_id_set8_contains(tab->sets[hook], kfunc_btf_id))
+			return true;
+	}
+
+	return false;
+}
+
+static int btf_check_kfunc_args(const struct btf *btf, enum btf_kfunc_hook hook,
+				const struct btf_id_set8 *set)
+{
+	const struct btf_kfunc_args_ref *ref = btf_kfunc_args_ref(set);
+	static const u32 none[MAX_BPF_FUNC_ARGS];
+	const struct btf_kfunc_args *args = NULL;
+	u32 i, size = 0;
+	int err;
+
+	/* Programs do not call these functions, but attach to them */
+	if (hook == BTF_KFUNC_HOOK_FMODRET)
+		return ref && ref->size ? -EINVAL : 0;
+
+	while ((args = btf_kfunc_args_next(set, args))) {
+		const u32 *pair = btf_id_set8_contains(set, args->id);
+		u32 id = btf_relocate_id(btf, args->id);
+
+		/* Of a kfunc that is not in this set, or in it twice */
+		if (!pair || btf_kfunc_args_find(set, args->id) != args) {
+			pr_err("kfunc (id: %d) has unexpected flags of arguments\n", id);
+			return -EINVAL;
+		}
+
+		err = btf_check_kfunc_arg_flags(btf, id, pair[1], args);
+		if (err)
+			return err;
+
+		size += struct_size(args, flags, args->cnt);
+	}
+
+	if (ref && size != ref->size)
+		return -EINVAL;
+
+	/* The flags of the arguments do not depend on the set the kfunc is in */
+	for (i = 0; i < set->cnt; i++) {
+		u32 id = btf_relocate_id(btf, set->pairs[i].id);
+		u32 flags[MAX_BPF_FUNC_ARGS] = {};
+
+		if (!btf_kfunc_is_registered(btf, id))
+			continue;
+
+		args = btf_kfunc_args_find(set, set->pairs[i].id);
+		if (args)
+			memcpy(flags, args->flags, args->cnt * sizeof(flags[0]));
+
+		if (memcmp(flags, btf_kfunc_arg_flags(btf, id) ?: none, sizeof(flags))) {
+			pr_err("kfunc %s (id: %d) has inconsistent flags of arguments\n",
+			       btf_name_by_offset(btf, btf_type_by_id(btf, id)->name_off), id);
+			return -EINVAL;
+		}
+	}
+
+	return 0;
+}
+
+static int btf_populate_kfunc_arg_flags(struct btf *btf, const struct btf_id_set8 *set)
+{
+	struct btf_kfunc_set_tab *tab = btf->kfunc_set_tab;
+	const struct btf_kfunc_args *args = NULL;
+	struct btf_kfunc_arg_flags_tab *arg_flags;
+	struct btf_kfunc_arg_flags *kfunc;
+	u32 cnt, add_cnt = 0;
+
+	while ((args = btf_kfunc_args_next(set, args))) {
+		if (!btf_kfunc_arg_flags(btf, btf_relocate_id(btf, args->id)))
+			add_cnt++;
+	}
+
+	if (!add_cnt)
+		return 0;
+
+	cnt = tab->arg_flags ? tab->arg_flags->cnt : 0;
+	arg_flags = krealloc(tab->arg_flags, struct_size(arg_flags, kfuncs, cnt + add_cnt),
+			     GFP_KERNEL | __GFP_NOWARN);
+	if (!arg_flags)
+		return -ENOMEM;
+
+	arg_flags->cnt = cnt;
+	tab->arg_flags = arg_flags;
+	kfunc = &arg_flags->kfuncs[cnt];
+
+	while ((args = btf_kfunc_args_next(set, args))) {
+		u32 id = btf_relocate_id(btf, args->id);
+
+		if (btf_kfunc_arg_flags(btf, id))
+			continue;
+
+		memset(kfunc, 0, sizeof(*kfunc));
+		kfunc->id = id;
+		memcpy(kfunc->flags, args->flags, args->cnt * sizeof(args->flags[0]));
+		kfunc++;
+	}
+
+	arg_flags->cnt += add_cnt;
+	sort(arg_flags->kfuncs, arg_flags->cnt, sizeof(arg_flags->kfuncs[0]), btf_id_cmp_func,
+	     NULL);
+
+	return 0;
+}
+
+static int btf_populate_kfunc_set(struct btf *btf, enum btf_kfunc_hook hook,
+				  const struct btf_kfunc_id_set *kset)
+{
+	ret = btf_populate_kfunc_arg_flags(btf, add_set);
+	if (ret)
+		goto end;
+
+	set = krealloc(tab->sets[hook],
+		       offsetof(struct btf_id_set8, pairs[set_cnt + add_set->cnt]),
+		       GFP_KERNEL | __GFP_NOWARN);
+	return 0;
+end:
+	btf_free_kfunc_set_tab(btf);
+	return ret;
+}
+
+static u32 *__btf_kfunc_id_set_contains(const struct btf *btf,
+					enum btf_kfunc_hook hook,
+					u32 kfunc_btf_id,
+					const struct bpf_prog *prog)
+{
+	return NULL;
+}
+
+u32 *btf_kfunc_id_set_contains(const struct btf *btf,
+			       u32 kfunc_btf_id,
+			       const struct bpf_prog *prog)
+{
+	return __btf_kfunc_id_set_contains(btf, hook, kfunc_btf_id, prog);
+}
+
+/*
+ * Return the MAX_BPF_FUNC_ARGS KFA_* flags of the arguments of a kfunc, or NULL
+ * if none of them has any. The caution above applies.
+ */
+const u32 *btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id)
+{
+	struct btf_kfunc_arg_flags_tab *tab;
+	struct btf_kfunc_arg_flags *kfunc;
+
+	tab = btf->kfunc_set_tab ? btf->kfunc_set_tab->arg_flags : NULL;
+	if (!tab)
+		return NULL;
+
+	/* Only the first u32 of an entry is compared */
+	BUILD_BUG_ON(offsetof(struct btf_kfunc_arg_flags, id) != 0);
+	kfunc = bsearch(&kfunc_btf_id, tab->kfuncs, tab->cnt, sizeof(tab->kfuncs[0]),
+			btf_id_cmp_func);
+
+	return kfunc ? kfunc->flags : NULL;
+}
+
+static int __register_btf_kfunc_id_set(enum btf_kfunc_hook hook,
+				       const struct btf_kfunc_id_set *kset)
+{
+	ret = btf_check_kfunc_args(btf, hook, kset->set);
+	if (ret)
+		goto err_out;
+
+	ret = btf_populate_kfunc_set(btf, hook, kset);
+
+err_out:
+	return ret;
+}

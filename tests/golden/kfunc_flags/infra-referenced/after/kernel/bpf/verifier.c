@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+struct bpf_kfunc_call_arg_meta {
+	struct btf *btf;
+	u32 kfunc_flags;
+	const u32 *kfunc_arg_flags;
+	const struct btf_type *func_proto;
+};
+
+/* KFA_* flags of an argument of a kfunc */
+static u32 kfunc_arg_flags(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return meta->kfunc_arg_flags ? meta->kfunc_arg_flags[arg] : 0;
+}
+
+static bool is_kfunc_acquire(struct bpf_kfunc_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_ACQUIRE;
+}
+
+static bool kfunc_has_arg_flag(const struct bpf_kfunc_call_arg_meta *meta, u32 flag)
+{
+	int i;
+
+	for (i = 0; i < MAX_BPF_FUNC_REG_ARGS; i++) {
+		if (kfunc_arg_flags(meta, i) & flag)
+			return true;
+	}
+
+	return false;
+}
+
+static bool is_kfunc_release(const struct bpf_kfunc_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_RELEASE || kfunc_has_arg_flag(meta, KFA_RELEASE);
+}
+
+/* KF_RELEASE is about the only argument that is referenced */
+static bool is_kfunc_arg_release(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return meta->kfunc_flags & KF_RELEASE || kfunc_arg_flags(meta, arg) & KFA_RELEASE;
+}
+
+static bool is_kfunc_trusted_args(struct bpf_kfunc_call_arg_meta *meta)
+{
+	return (meta->kfunc_flags & KF_TRUSTED_ARGS) || is_kfunc_release(meta);
+}
+
+static bool is_kfunc_rcu(const struct bpf_kfunc_call_arg_meta *meta)
+{
+	return meta->kfunc_flags & KF_RCU || kfunc_has_arg_flag(meta, KFA_RCU);
+}
+
+static bool is_kfunc_arg_rcu(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return meta->kfunc_flags & KF_RCU || kfunc_arg_flags(meta, arg) & KFA_RCU;
+}
+
+/* Annotated by either a flag of the argument or a suffix of its name */
+static bool is_kfunc_arg_annotated(const struct bpf_kfunc_call_arg_meta *meta, int arg, u32 flag,
+				   const char *suffix)
+{
+	return kfunc_arg_flags(meta, arg) & flag ||
+	       btf_param_match_suffix(meta->btf, &btf_params(meta->func_proto)[arg], suffix);
+}
+
+static bool is_kfunc_arg_mem_size(const struct bpf_kfunc_call_arg_meta *meta, int arg,
+				  const struct bpf_reg_state *reg)
+{
+	const struct btf_type *t;
+
+	t = btf_type_skip_modifiers(meta->btf, btf_params(meta->func_proto)[arg].type, NULL);
+	if (!btf_type_is_scalar(t) || reg->type != SCALAR_VALUE)
+		return false;
+
+	return is_kfunc_arg_annotated(meta, arg, KFA_SZ, "__sz");
+}
+
+static bool is_kfunc_arg_const_mem_size(const struct bpf_kfunc_call_arg_meta *meta, int arg,
+					const struct bpf_reg_state *reg)
+{
+	return reg->type == SCALAR_VALUE && is_kfunc_arg_annotated(meta, arg, KFA_CONST_SZ, "__szk");
+}
+
+static bool is_kfunc_arg_optional(const struct btf *btf, const struct btf_param *arg)
+{
+	return btf_param_match_suffix(btf, arg, "__opt");
+}
+
+static bool is_kfunc_arg_constant(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_CONST, "__k");
+}
+
+static bool is_kfunc_arg_ignore(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_IGN, "__ign");
+}
+
+static bool is_kfunc_arg_uninit(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_UNINIT, "__uninit");
+}
+
+static bool is_kfunc_arg_nullable(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_NULLABLE, "__nullable");
+}
+
+static bool is_kfunc_arg_const_str(const struct bpf_kfunc_call_arg_meta *meta, int arg)
+{
+	return is_kfunc_arg_annotated(meta, arg, KFA_STR, "__str");
+}
+
+static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
+					struct bpf_reg_state *reg,
+					struct bpf_kfunc_call_arg_meta *meta,
+					int argno)
+{
+	bool strict_type_match = false;
+
+	if ((is_kfunc_arg_release(meta, argno) && reg->ref_obj_id) ||
+	    btf_type_ids_nocast_alias(&env->log, reg_btf, reg_ref_id, meta->btf, ref_id))
+		strict_type_match = true;
+
+	WARN_ON_ONCE(is_kfunc_arg_release(meta, argno) &&
+		     (reg->off || !tnum_is_const(reg->var_off) ||
+		      reg->var_off.value));
+	return 0;
+}
+
+static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_kfunc_call_arg_meta *meta,
+			    int insn_idx)
+{
+	for (i = 0; i < nargs; i++) {
+		if (is_kfunc_arg_ignore(meta, i))
+			continue;
+
+		if ((is_kfunc_trusted_args(meta) || is_kfunc_rcu(meta)) &&
+		    (register_is_null(reg) || type_may_be_null(reg->type)) &&
+			!is_kfunc_arg_nullable(meta, i)) {
+			verbose(env, "Possibly NULL pointer passed to trusted arg%d\n", i);
+			return -EACCES;
+		}
+
+		if (reg->ref_obj_id) {
+			if (meta->kfunc_flags & KF_RELEASE && meta->ref_obj_id) {
+				verbose(env, "verifier internal error: more than one arg with ref_obj_id R%d %u %u\n",
+					regno, reg->ref_obj_id,
+					meta->ref_obj_id);
+				return -EFAULT;
+			}
+			meta->ref_obj_id = reg->ref_obj_id;
+			if (is_kfunc_arg_release(meta, i))
+				meta->release_regno = regno;
+		}
+
+		switch (kf_arg_type) {
+		case KF_ARG_PTR_TO_BTF_ID:
+			if (!is_kfunc_trusted_args(meta) && !is_kfunc_arg_rcu(meta, i))
+				break;
+
+			if (!is_trusted_reg(reg)) {
+				if (!is_kfunc_arg_rcu(meta, i)) {
+					verbose(env, "R%d must be referenced or trusted\n", regno);
+					return -EINVAL;
+				}
+			}
+			fallthrough;
+		case KF_ARG_PTR_TO_MEM:
+			break;
+		}
+
+		if (is_kfunc_arg_release(meta, i) && reg->ref_obj_id)
+			arg_type |= OBJ_RELEASE;
+
+		switch (kf_arg_type) {
+		case KF_ARG_PTR_TO_MEM_SIZE:
+		{
+			const struct btf_param *buff_arg = &args[i];
+
+			if (!register_is_null(reg) || !is_kfunc_arg_optional(meta->btf, buff_arg))
+				return -EINVAL;
+
+			if (is_kfunc_arg_const_mem_size(meta, i + 1, size_reg))
+				meta->arg_constant.found = true;
+			break;
+		}
+		}
+	}
+
+	if (is_kfunc_release(meta) && !meta->release_regno) {
+		verbose(env, "release kernel function %s expects refcounted PTR_TO_BTF_ID\n",
+			func_name);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+static int fetch_kfunc_meta(struct bpf_verifier_env *env,
+			    struct bpf_insn *insn,
+			    struct bpf_kfunc_call_arg_meta *meta,
+			    const char **kfunc_name)
+{
+	u32 func_id, *kfunc_flags;
+
+	kfunc_flags = btf_kfunc_id_set_contains(desc_btf, func_id, env->prog);
+	if (!kfunc_flags) {
+		return -EACCES;
+	}
+
+	meta->btf = desc_btf;
+	meta->kfunc_flags = *kfunc_flags;
+	meta->kfunc_arg_flags = btf_kfunc_arg_flags(desc_btf, func_id);
+	meta->func_proto = func_proto;
+
+	return 0;
+}
+
+static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
+			    int *insn_idx_p)
+{
+	struct bpf_kfunc_call_arg_meta meta;
+
+	if (meta.release_regno)
+		err = release_reference(env, regs[meta.release_regno].ref_obj_id);
+	return err;
+}

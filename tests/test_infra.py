@@ -1,0 +1,307 @@
+"""The infrastructure steps of kfunc_flags, on files that hold just their anchors and on real kernels.
+
+tests/golden/kfunc_flags/infra-*/before is what a step meets, after is what all of them make of it: `first` is a
+verifier in which KF_RELEASE is about the first argument, `referenced` one in which it is about the referenced one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import RealKernel
+from elftools.elf.elffile import ELFFile
+from tinytree import commit
+
+from patchbot import render
+from patchbot.anchors import AnchorError, Outcome, resolve
+from patchbot.c import find, function, functions, parse, tokens
+from patchbot.campaign import Change, Context
+from patchbot.campaigns.kfunc_flags import (
+    infra,
+    infra_btf,
+    infra_docs,
+    infra_ids,
+    infra_suffixes,
+    infra_verifier,
+)
+from patchbot.config import CampaignConfig
+from patchbot.errors import UserError
+from patchbot.git import Repo
+from patchbot.run import run
+from patchbot.tree import Tree
+
+GOLDEN = Path(__file__).parent / "golden" / "kfunc_flags"
+SHAPES = ("first", "referenced")
+STEPS: dict[str, tuple[Callable[[Context], Change], Callable]] = {
+    "dynptr": (infra_verifier.release_dynptr, infra_verifier.anchors_release_dynptr),
+    "btf_ids": (infra_ids.btf_ids, infra_ids.anchors_btf_ids),
+    "btf": (infra_btf.btf, infra_btf.anchors_btf),
+    "verifier": (infra_verifier.verifier, infra_verifier.anchors_verifier),
+    "docs": (infra_docs.docs, infra_docs.anchors_docs),
+    "suffixes": (infra_suffixes.suffixes, infra_suffixes.anchors_suffixes),
+}
+#: Anchors that are made for what is found, so that nothing is missed where nothing is found.
+FOUND = ("meta of the kfunc", "arguments with suffixes")
+#: Anchors that are the first or the last of several.
+ONE_OF_SEVERAL = ("the last flag of kfuncs", "its last member", "the first predicate of a suffix")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tree]:
+    made = {}
+    for shape in SHAPES:
+        path = tmp_path_factory.mktemp(shape)
+        run(["git", "init", "-q", "--template=", "-b", "master", path])
+        made[shape] = (path, commit(path, "base", files(GOLDEN / f"infra-{shape}" / "before")))
+    return {shape: Tree(Repo.open(path), sha) for shape, (path, sha) in made.items()}
+
+
+def context(tree: Tree, base: Tree | None = None) -> Context:
+    return Context(tree, base or tree, CampaignConfig("kfunc_flags"), tuple(STEPS))
+
+
+def stages(base: Tree) -> Iterator[tuple[str, Context, Change]]:
+    """Yield each step, what it sees and what it does, one on the other."""
+    tree = base
+    for name, (codemod, _) in STEPS.items():
+        seen = context(tree, base)
+        change = codemod(seen)
+        yield name, seen, change
+        tree = tree.edit(change.edits)
+
+
+def finished(base: Tree) -> Tree:
+    tree = base
+    for _, _, change in stages(base):
+        tree = tree.edit(change.edits)
+    return tree
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_steps_make_the_golden_files(trees, shape):
+    tip = finished(trees[shape])
+    wanted = files(GOLDEN / f"infra-{shape}" / "after")
+    assert {path: tip.read(path) for path in wanted} == wanted
+    assert set(files(GOLDEN / f"infra-{shape}" / "before")) == set(wanted)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_second_run_changes_nothing(trees, shape):
+    again(finished(trees[shape]))
+
+
+def again(tip: Tree) -> None:
+    for name, _, change in stages(tip):
+        assert not change.edits, name
+        assert all(r.outcome is Outcome.ALREADY or r.optional for r in change.reports), name
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_missing_anchor_is_named(trees, shape):
+    assert spoiled(trees[shape], lambda text, start, end: text[:start] + text[end:], skip=FOUND) > 30
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_doubled_anchor_is_ambiguous(trees, shape):
+    def double(text: bytes, start: int, end: int) -> bytes:
+        between = b"\n" if start == 0 or text[start - 1 : start] == b"\n" else b" "
+        return text[:end] + between + text[start:end] + text[end:]
+
+    assert spoiled(trees[shape], double, skip=(*FOUND, *ONE_OF_SEVERAL), once=True) > 30
+
+
+def spoiled(base: Tree, spoil: Callable[[bytes, int, int], bytes], skip: tuple[str, ...], once: bool = False) -> int:
+    """Spoil each anchor of each step in turn, insist that the step stops and names it; return how many there were."""
+    count = 0
+    for name, seen, _ in stages(base):
+        codemod, anchors_of = STEPS[name]
+        for anchor in anchors_of(seen):
+            if anchor.optional or anchor.name.endswith(skip):
+                continue
+            (path,) = (anchor.path,) if isinstance(anchor.path, str) else anchor.path
+            text = seen.tree.read(path)
+            for alternative in anchor.alternatives:
+                while spans := alternative.find(parse(path, text)):
+                    text = spoil(text, spans[0].start, spans[0].end)
+                    if once:
+                        break
+            with pytest.raises(UserError) as caught:
+                codemod(context(seen.tree.overlaid({path: text}), base))
+            assert path in str(caught.value), anchor.name
+            if isinstance(caught.value, AnchorError) and "in a way" not in str(caught.value):
+                assert anchor.name in str(caught.value)
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_part_of_a_patch_has_drifted(trees, shape):
+    for name, seen, change in stages(trees[shape]):
+        if len({r.anchor for r in change.reports}) < 2:
+            continue
+        codemod, anchors_of = STEPS[name]
+        edits, _ = resolve(seen.tree, anchors_of(seen)[:1])
+        with pytest.raises(AnchorError, match="only a part of this patch"):
+            codemod(context(seen.tree.edit(edits), trees[shape]))
+
+
+def test_a_use_of_a_predicate_that_is_gone_is_an_error(trees):
+    path = infra.VERIFIER_C
+    more = b"\nstatic bool also(struct bpf_call_arg_meta *meta)\n{\n\treturn is_kfunc_rcu(meta);\n}\n"
+    tree = trees["first"].overlaid({path: trees["first"].read(path) + more})
+    with pytest.raises(AnchorError, match=rf"{path}:\d+: is_kfunc_rcu\(\) is still used"):
+        infra_verifier.verifier(context(tree))
+
+
+def test_a_predicate_that_does_more_is_not_rewritten(trees):
+    *_, (_, seen, _) = stages(trees["first"])
+    old = b'btf_param_match_suffix(btf, arg, "__k")'
+    text = seen.tree.read(infra.VERIFIER_C)
+    assert text.count(old) == 1
+    tree = seen.tree.overlaid({infra.VERIFIER_C: text.replace(old, old + b" && arg->type")})
+    with pytest.raises(AnchorError, match=r"is_kfunc_arg_constant\(\) uses arg in a way"):
+        infra_suffixes.suffixes(context(tree))
+
+
+def test_an_argument_without_a_number_is_not_guessed(trees):
+    *_, (_, seen, _) = stages(trees["first"])
+    old = b"is_kfunc_arg_ignore(btf, &args[i])"
+    text = seen.tree.read(infra.VERIFIER_C)
+    tree = seen.tree.overlaid({infra.VERIFIER_C: text.replace(old, b"is_kfunc_arg_ignore(btf, arg)")})
+    with pytest.raises(AnchorError, match="the number of the argument is not known"):
+        infra_suffixes.suffixes(context(tree))
+
+
+def test_the_empty_macros_are_left_alone(trees):
+    before, after = (t.read(infra.BTF_IDS_H).split(b"#else")[1] for t in (trees["first"], finished(trees["first"])))
+    assert before == after
+
+
+def test_a_copy_in_tools_without_the_macros_is_left_alone_and_said(trees):
+    change = infra_ids.btf_ids(context(trees["referenced"]))
+    assert infra.TOOLS_BTF_IDS_H not in {e.path for e in change.edits}
+    assert [r for r in change.remarks if infra.TOOLS_BTF_IDS_H in r]
+
+
+def test_a_tree_without_count_args_is_refused(trees, tmp_path):
+    shutil.copytree(GOLDEN / "infra-first" / "before", tmp_path / "tree")
+    (tmp_path / "tree/include/linux/args.h").unlink()
+    run(["git", "init", "-q", "--template=", "-b", "master", tmp_path / "tree"])
+    tree = Tree(Repo.open(tmp_path / "tree"), commit(tmp_path / "tree", "base"))
+    with pytest.raises(UserError, match=r"include/linux/args\.h: no such file"):
+        infra_ids.btf_ids(context(tree))
+
+
+@pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
+@pytest.mark.parametrize("name", STEPS)
+def test_messages_fit_a_mail(name, flags):
+    words = dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
+    message = render.message("kfunc_flags", f"{name}.txt.j2", **words)
+    subject = message.split("\n")[0]
+    assert subject.startswith(("bpf: ", "bpf, docs: "))
+    assert len(subject.split(": ", 1)[1]) <= 70
+    assert max(map(len, message.split("\n"))) <= 75
+    design = render.render("kfunc_flags/cover-design.txt.j2", **words)
+    assert all(len(line) <= 75 or "://" in line for line in design.split("\n"))
+
+
+@pytest.mark.kernel
+def test_real_kernels_take_all_steps_once(kernel: RealKernel):
+    base = Tree(kernel.repo, kernel.commit)
+    source = parse(infra.VERIFIER_C, base.read(infra.VERIFIER_C))
+    if not function(source, "is_kfunc_rcu"):
+        pytest.skip(f"{kernel.version} has no KF_RCU")
+    tip = finished(base)
+    again(tip)
+    assert tip.overlay.keys() >= {infra.BTF_IDS_H, infra.BTF_H, infra.BTF_C, infra.VERIFIER_C, infra.KFUNCS_RST}
+    source = parse(infra.VERIFIER_C, tip.read(infra.VERIFIER_C))
+    filling = [f.name for f in functions(source) if infra_verifier.sets_member(source, f)]
+    twins = [
+        f.name for f in functions(source) if any(find(source, f"{d}kfunc_arg_flags =", f.body) for d in (".", "->"))
+    ]
+    assert filling == twins != []
+    for suffix in infra_suffixes.SUFFIXES:
+        assert not [f.name for f in functions(source) if infra_suffixes.old_uses(source, f)], suffix.text
+
+
+@pytest.mark.kernel
+def test_real_kernels_take_the_optional_step_or_not(kernel: RealKernel):
+    """Without `suffixes`, nothing of it is in the text."""
+    base = Tree(kernel.repo, kernel.commit)
+    tree = base
+    for name, _, change in stages(base):
+        if name != "suffixes":
+            tree = tree.edit(change.edits)
+    words = {t.text for path in tree.overlay for t in tokens(tree.read(path))}
+    assert b"KFA_RCU" in words
+    assert not words & {b"KFA_NULLABLE", b"KFA_SZ", b"is_kfunc_arg_annotated"}
+
+
+PROGRAM = """\
+#include <linux/btf_ids.h>
+#define KFA (1 << 1)
+BTF_KFUNCS_START(one)
+BTF_ID_FLAGS(func, plain)
+BTF_ID_FLAGS(func, flagged, 4)
+BTF_ID_FLAGS(func, with_args, 4, 0, KFA | 8, 16)
+BTF_KFUNCS_END(one)
+BTF_KFUNCS_START(none)
+BTF_ID_FLAGS(func, alone, 32)
+BTF_KFUNCS_END(none)
+BTF_KFUNCS_START(most)
+BTF_ID_FLAGS(func, twelve, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+BTF_ID_FLAGS(func, single, 0, KFA)
+BTF_KFUNCS_END(most)
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
+def test_records_stand_behind_the_sets(kernel: RealKernel, tmp_path):
+    """The assembler makes what btf.c reads: a set, what its tools count, the trailer, and the records it points to."""
+    tree = finished(Tree(kernel.repo, kernel.commit))
+    where = tmp_path / "linux"
+    where.mkdir()
+    for name in ("btf_ids.h", "args.h", "stringify.h"):
+        (where / name).write_bytes(tree.read(f"include/linux/{name}"))
+    (where / "types.h").write_text("typedef unsigned int u32; typedef int s32;\n")
+    (where / "compiler.h").write_text("#define ___PASTE(a, b) a##b\n#define __PASTE(a, b) ___PASTE(a, b)\n")
+    (where / "compiler_attributes.h").write_text("")
+    (tmp_path / "program.c").write_text(PROGRAM)
+    compiler = ["gcc", "-DCONFIG_DEBUG_INFO_BTF", "-I", tmp_path, "-c", "-o", tmp_path / "program.o"]
+    run([*compiler, tmp_path / "program.c"])
+    with (tmp_path / "program.o").open("rb") as stream:
+        elf = ELFFile(stream)
+        data = elf.get_section_by_name(".BTF_ids").data()
+        assert not elf.get_section_by_name(".rela.BTF_ids")
+        symbols = {s.name: (s["st_value"], s["st_size"]) for s in elf.get_section_by_name(".symtab").iter_symbols()}
+    assert not [name for name in symbols if "kfunc_args" in name]
+    assert records(data, symbols, "one") == (3, [[0, 3, 0, 10, 16]])
+    assert records(data, symbols, "none") == (1, [])
+    assert records(data, symbols, "most") == (2, [[0, 12, *range(1, 13)], [0, 1, 2]])
+    (tmp_path / "program.c").write_text(PROGRAM.replace("11, 12)", "11, 12, 13)"))
+    assert run([*compiler, tmp_path / "program.c"], check=False).returncode != 0
+
+
+def records(data: bytes, symbols: dict[str, tuple[int, int]], name: str) -> tuple[int, list[list[int]]]:
+    """Return the number of pairs of a set and its records."""
+    start, size = symbols[f"__BTF_ID__set8__{name}"]
+    assert symbols[name][0] == start
+    assert struct.unpack_from("<I", data, start + 4)[0] == 0b11
+    off, length = struct.unpack_from("<iI", data, start + size)
+    at, end, found = start + off, start + off + length, []
+    while at < end:
+        count = struct.unpack_from("<I", data, at + 4)[0]
+        found.append(list(struct.unpack_from(f"<{2 + count}I", data, at)))
+        at += 8 + 4 * count
+    assert at == end
+    return size // 8 - 1, found
