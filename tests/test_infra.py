@@ -113,7 +113,7 @@ def test_a_missing_anchor_is_named(trees, shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_doubled_anchor_is_ambiguous(trees, shape):
     def double(text: bytes, start: int, end: int) -> bytes:
-        between = b"\n" if start == 0 or text[start - 1 : start] == b"\n" else b" "
+        between = b"" if text[start:end].endswith(b"\n") else b" "
         return text[:end] + between + text[start:end] + text[end:]
 
     assert spoiled(trees[shape], double, skip=(*FOUND, *ONE_OF_SEVERAL), once=True) > 30
