@@ -53,7 +53,7 @@ def execute(session: Session) -> int:
             )
             store.remember(f"report {under.campaign} {series.tip}", document)
     if not session.emit(document):
-        report.show(session.out, under.items, results)
+        report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
     return exit_code([r.status for r in results], session.args.strict)
 
 
