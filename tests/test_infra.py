@@ -19,7 +19,7 @@ from tinytree import commit
 
 from patchbot import render
 from patchbot.anchors import AnchorError, Outcome, resolve
-from patchbot.c import find, function, functions, parse, tokens
+from patchbot.c import find, function, functions, macros, parse, structs, tokens
 from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import (
     infra,
@@ -305,3 +305,40 @@ def records(data: bytes, symbols: dict[str, tuple[int, int]], name: str) -> tupl
         at += 8 + 4 * count
     assert at == end
     return size // 8 - 1, found
+
+
+#: Every case of registration.c and what it prints: 0 is registered, -22 is EINVAL.
+REGISTRATION = """
+accepted 0 | flags 2 1 0 -1 | same-again 0 1 | longer-with-zeros 0 | differs -22 | has-none-now -22 | attached 0
+old-set 0 | had-none -22 | was-attached 0 | attached-with-flags -22 | sorted 0 | found 1 2 0 | empty 0 | unknown -22
+no-such-argument -22 | trailing-zero 0 | too-many -22 | scalar -22 | two-released -22 | fifth-released 0
+sixth-released -22 | both-release -22 | both-rcu -22 | release-and-kf-rcu 0 | not-in-set -22 | twice -22
+torn-head -22 | torn-flags -22 | huge -22 | ignored 0 | ignored-and-more -22 | size 0 | size-of-nothing -22
+size-of-scalar -22 | size-pointer -22 | constant 0 | constant-and-size -22 | nullable-scalar -22
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
+def test_registration_checks_what_an_object_file_holds(trees, tmp_path):
+    """What btf.c becomes is compiled and run on good and bad sets; the sanitizers see reads beyond a set."""
+    tip = finished(trees["first"])
+    core, header, ids = (parse(p, tip.read(p)) for p in (infra.BTF_C, infra.BTF_H, infra.BTF_IDS_H))
+    flags = [m for source in (ids, header) for m in macros(source) if m.name.startswith(("KFA_", "BTF_SET8_KF"))]
+    types = [s for s in structs(ids) if s.name.startswith("btf_kfunc_args")]
+    tables = [s for s in structs(core) if s.name.startswith("btf_kfunc_")]
+    added = [f for f in functions(core) if "arg" in f.name]
+    parts = [s.at(x.span) for s, found in ((ids, types), (core, tables)) for x in found]
+    lookup = b"const u32 *btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id);"
+    generated = [f"#define {m.name} {m.value.decode()}".encode() for m in flags]
+    needed = [f for f in functions(core) if f.name in {"btf_kfunc_is_registered", "btf_check_kfunc_scalar_flags"}]
+    generated += [*parts, lookup]
+    generated += [core.at(f.span) for f in sorted({*added, *needed}, key=lambda f: f.span)]
+    (tmp_path / "generated.h").write_bytes(b"\n\n".join(generated) + b"\n")
+    program = tmp_path / "registration"
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    options = ["-std=gnu11", "-Wall", "-Wno-unused-function", '-DGENERATED="generated.h"', "-I", tmp_path]
+    run(["gcc", *options, *sanitize, "-o", program, Path(__file__).parent / "registration.c"])
+    printed = run([program]).stdout.decode().split("\n")
+    assert [line for line in printed if line] == [
+        c.strip() for c in REGISTRATION.replace("\n", "|").split("|") if c.strip()
+    ]

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Run what kfunc_flags adds to kernel/bpf/btf.c in user space: GENERATED holds
+ * those functions as they come out of the steps, the rest stands in for the
+ * kernel. Prints the name of each case and what it returned.
+ */
+#include <errno.h>
+#include <search.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint32_t u32;
+typedef int32_t s32;
+
+#define KF_RELEASE		(1 << 1)
+#define KF_RCU			(1 << 7)
+#define MAX_BPF_FUNC_ARGS	12
+#define MAX_BPF_FUNC_REG_ARGS	5
+#define GFP_KERNEL		0
+#define __GFP_NOWARN		0
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
+#define BUILD_BUG_ON(c)		_Static_assert(!(c), #c)
+#define struct_size(p, m, n)	(sizeof(*(p)) + (n) * sizeof((p)->m[0]))
+#define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
+#define krealloc(p, n, f)	realloc(p, n)
+#define kfree(p)		free(p)
+#define sort(b, n, s, c, w)	qsort(b, n, s, c)
+#define pr_err(...)		((void)0)
+
+enum btf_kfunc_hook { BTF_KFUNC_HOOK_COMMON, BTF_KFUNC_HOOK_TC, BTF_KFUNC_HOOK_FMODRET, BTF_KFUNC_HOOK_MAX };
+struct btf_kfunc_hook_filter { int unused; };
+struct bpf_prog;
+
+struct btf_id_set8 {
+	u32 cnt;
+	u32 flags;
+	struct {
+		u32 id;
+		u32 flags;
+	} pairs[];
+};
+
+struct btf_param { u32 type; };
+struct btf_type { u32 name_off; u32 type; u32 vlen; struct btf_param params[MAX_BPF_FUNC_ARGS]; };
+struct btf { struct btf_kfunc_set_tab *kfunc_set_tab; };
+
+/* Types 1 to 3 are void, a scalar and a pointer; a function is its own prototype */
+enum { VOID = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO };
+
+static const struct btf_type types[] = {
+	[SCALARS] = { .type = SCALARS, .vlen = 2, .params = { { INT }, { INT } } },
+	[POINTERS] = { .type = POINTERS, .vlen = 6,
+		       .params = { { PTR }, { PTR }, { PTR }, { PTR }, { PTR }, { PTR } } },
+	[MIXED] = { .type = MIXED, .vlen = 3, .params = { { PTR }, { INT }, { PTR } } },
+	[OTHER] = { .type = OTHER, .vlen = 1, .params = { { PTR } } },
+	[ALSO] = { .type = ALSO, .vlen = 1, .params = { { PTR } } },
+};
+
+#define btf_params(t)				((t)->params)
+#define btf_type_vlen(t)			((t)->vlen)
+#define btf_type_by_id(btf, id)			(&types[id])
+#define btf_type_skip_modifiers(btf, id, res)	(&types[id])
+#define btf_type_is_ptr(t)			((t) == &types[PTR])
+#define btf_type_is_scalar(t)			((t) == &types[INT])
+/* A module whose IDs are off by 100 in the object file */
+#define btf_relocate_id(btf, id)		((id) - 100)
+#define btf_name_by_offset(btf, off)		""
+
+static int btf_id_cmp_func(const void *a, const void *b)
+{
+	const u32 *pa = a, *pb = b;
+
+	return (*pa > *pb) - (*pa < *pb);
+}
+
+static void *btf_id_set8_contains(const struct btf_id_set8 *set, u32 id)
+{
+	return bsearch(&id, set->pairs, set->cnt, sizeof(set->pairs[0]), btf_id_cmp_func);
+}
+
+#include GENERATED
+
+static struct btf btf;
+
+/* What __register_btf_kfunc_id_set() does, with a copy of the set that has no byte more than it needs */
+static int add(enum btf_kfunc_hook hook, const u32 *words, u32 cnt, u32 size)
+{
+	struct btf_id_set8 *set = malloc(size), *copy;
+	u32 i;
+	int err;
+
+	memcpy(set, words, size);
+	err = btf_check_kfunc_args(&btf, hook, set);
+	if (!err && cnt) {
+		if (!btf.kfunc_set_tab)
+			btf.kfunc_set_tab = calloc(1, sizeof(*btf.kfunc_set_tab));
+		err = btf_populate_kfunc_arg_flags(&btf, set);
+		copy = malloc(8 + cnt * 8);
+		memcpy(copy, set, 8 + cnt * 8);
+		for (i = 0; i < cnt; i++)
+			copy->pairs[i].id = btf_relocate_id(&btf, copy->pairs[i].id);
+		free(btf.kfunc_set_tab->sets[hook]);
+		btf.kfunc_set_tab->sets[hook] = copy;
+	}
+	free(set);
+	return err;
+}
+
+static void reset(void)
+{
+	int hook;
+
+	if (!btf.kfunc_set_tab)
+		return;
+	for (hook = 0; hook < BTF_KFUNC_HOOK_MAX; hook++)
+		free(btf.kfunc_set_tab->sets[hook]);
+	free(btf.kfunc_set_tab->arg_flags);
+	free(btf.kfunc_set_tab);
+	btf.kfunc_set_tab = NULL;
+}
+
+#define COUNT(...)	(sizeof((u32[]){ __VA_ARGS__ }) / 4)
+#define BOTH		(BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS)
+/* A set of one kfunc, with records */
+#define ONE(hook, id, flags, ...)										\
+	add(BTF_KFUNC_HOOK_##hook, (u32[]){ 1, BOTH, 100 + id, flags, 24, 4 * COUNT(__VA_ARGS__), __VA_ARGS__ },	\
+	    1, 24 + 4 * COUNT(__VA_ARGS__))
+#define RECORD(id, ...)	100 + id, COUNT(__VA_ARGS__), __VA_ARGS__
+#define PLAIN(hook, id, flags) add(BTF_KFUNC_HOOK_##hook, (u32[]){ 1, BOTH, 100 + id, flags, 24, 0 }, 1, 24)
+#define CASE(name, ...) do { reset(); printf("%s %d\n", name, (__VA_ARGS__)); } while (0)
+
+static int flag(u32 id, u32 arg)
+{
+	const u32 *flags = btf_kfunc_arg_flags(&btf, id);
+
+	return flags ? (int)flags[arg] : -1;
+}
+
+int main(void)
+{
+	CASE("accepted", ONE(COMMON, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE)));
+	printf("flags %d %d %d %d\n", flag(POINTERS, 0), flag(POINTERS, 1), flag(POINTERS, 11), flag(OTHER, 0));
+	printf("same-again %d %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE)),
+	       btf.kfunc_set_tab->arg_flags->cnt);
+	printf("longer-with-zeros %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE, 0, 0)));
+	printf("differs %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU)));
+	printf("has-none-now %d\n", PLAIN(TC, POINTERS, 0));
+	printf("attached %d\n", PLAIN(FMODRET, POINTERS, 0));
+	printf("old-set %d\n", add(BTF_KFUNC_HOOK_FMODRET, (u32[]){ 1, 0, 100 + POINTERS, 0 }, 1, 16));
+	CASE("had-none", PLAIN(TC, POINTERS, 0) ?: ONE(COMMON, POINTERS, 0, RECORD(POINTERS, KFA_RCU)));
+	CASE("was-attached", PLAIN(FMODRET, OTHER, 0) ?: ONE(COMMON, OTHER, 0, RECORD(OTHER, KFA_RCU)));
+	CASE("attached-with-flags", ONE(FMODRET, OTHER, 0, RECORD(OTHER, KFA_RCU)));
+	CASE("sorted", add(BTF_KFUNC_HOOK_TC, (u32[]){ 3, BOTH, 100 + POINTERS, 0, 100 + OTHER, 0, 100 + ALSO, 0, 40, 40,
+			   RECORD(ALSO, KFA_RELEASE), RECORD(POINTERS, 0, 0, KFA_RCU), 100 + OTHER, 0 }, 3, 80));
+	printf("found %d %d %d\n", flag(ALSO, 0), flag(POINTERS, 2), flag(OTHER, 0));
+	CASE("empty", add(BTF_KFUNC_HOOK_TC, (u32[]){ 0, BOTH }, 0, 8));
+	CASE("unknown", ONE(TC, OTHER, 0, RECORD(OTHER, 1 << 30)));
+	CASE("no-such-argument", ONE(TC, OTHER, 0, RECORD(OTHER, 0, KFA_RCU)));
+	CASE("trailing-zero", ONE(TC, OTHER, 0, RECORD(OTHER, KFA_RCU, 0)));
+	CASE("too-many", ONE(TC, OTHER, 0, RECORD(OTHER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)));
+	CASE("scalar", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_RCU)));
+	CASE("two-released", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RELEASE, KFA_RELEASE)));
+	CASE("fifth-released", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, 0, 0, 0, KFA_RELEASE)));
+	CASE("sixth-released", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, 0, 0, 0, 0, KFA_RELEASE)));
+	CASE("both-release", ONE(TC, POINTERS, KF_RELEASE, RECORD(POINTERS, 0, KFA_RELEASE)));
+	CASE("both-rcu", ONE(TC, POINTERS, KF_RCU, RECORD(POINTERS, 0, KFA_RCU)));
+	CASE("release-and-kf-rcu", ONE(TC, POINTERS, KF_RCU, RECORD(POINTERS, 0, KFA_RELEASE)));
+	CASE("not-in-set", ONE(TC, POINTERS, 0, RECORD(OTHER, KFA_RCU)));
+	CASE("twice", ONE(TC, OTHER, 0, RECORD(OTHER, KFA_RCU), RECORD(OTHER, KFA_RCU)));
+	CASE("torn-head", ONE(TC, OTHER, 0, RECORD(OTHER, KFA_RCU), 100 + OTHER));
+	CASE("torn-flags", ONE(TC, OTHER, 0, 100 + OTHER, 2, KFA_RCU));
+	CASE("huge", ONE(TC, OTHER, 0, 100 + OTHER, 0xffffffff, KFA_RCU));
+	CASE("ignored", ONE(TC, MIXED, 0, RECORD(MIXED, 0, KFA_IGN)));
+	CASE("ignored-and-more", ONE(TC, MIXED, 0, RECORD(MIXED, KFA_IGN | KFA_RCU)));
+	CASE("size", ONE(TC, MIXED, 0, RECORD(MIXED, KFA_NULLABLE | KFA_UNINIT, KFA_CONST_SZ)));
+	CASE("size-of-nothing", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_SZ)));
+	CASE("size-of-scalar", ONE(TC, SCALARS, 0, RECORD(SCALARS, 0, KFA_SZ)));
+	CASE("size-pointer", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, KFA_SZ)));
+	CASE("constant", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_CONST)));
+	CASE("constant-and-size", ONE(TC, MIXED, 0, RECORD(MIXED, 0, KFA_CONST | KFA_SZ)));
+	CASE("nullable-scalar", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_NULLABLE)));
+	reset();
+	return 0;
+}
