@@ -48,8 +48,8 @@ struct btf_param { u32 type; };
 struct btf_type { u32 name_off; u32 type; u32 vlen; struct btf_param params[MAX_BPF_FUNC_ARGS]; };
 struct btf { struct btf_kfunc_set_tab *kfunc_set_tab; };
 
-/* Types 1 to 3 are void, a scalar and a pointer; a function is its own prototype */
-enum { VOID = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO };
+/* Types 1 to 3 are a struct, a scalar and a pointer; a function is its own prototype */
+enum { STRUCT = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO, STRUCTS };
 
 static const struct btf_type types[] = {
 	[SCALARS] = { .type = SCALARS, .vlen = 2, .params = { { INT }, { INT } } },
@@ -58,6 +58,7 @@ static const struct btf_type types[] = {
 	[MIXED] = { .type = MIXED, .vlen = 3, .params = { { PTR }, { INT }, { PTR } } },
 	[OTHER] = { .type = OTHER, .vlen = 1, .params = { { PTR } } },
 	[ALSO] = { .type = ALSO, .vlen = 1, .params = { { PTR } } },
+	[STRUCTS] = { .type = STRUCTS, .vlen = 1, .params = { { STRUCT } } },
 };
 
 #define btf_params(t)				((t)->params)
@@ -144,8 +145,8 @@ int main(void)
 {
 	CASE("accepted", ONE(COMMON, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE)));
 	printf("flags %d %d %d %d\n", flag(POINTERS, 0), flag(POINTERS, 1), flag(POINTERS, 11), flag(OTHER, 0));
-	printf("same-again %d %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE)),
-	       btf.kfunc_set_tab->arg_flags->cnt);
+	printf("same-again %d", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE)));
+	printf(" %d\n", btf.kfunc_set_tab->arg_flags->cnt);
 	printf("longer-with-zeros %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE, 0, 0)));
 	printf("differs %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU)));
 	printf("has-none-now %d\n", PLAIN(TC, POINTERS, 0));
@@ -157,12 +158,18 @@ int main(void)
 	CASE("sorted", add(BTF_KFUNC_HOOK_TC, (u32[]){ 3, BOTH, 100 + POINTERS, 0, 100 + OTHER, 0, 100 + ALSO, 0, 40, 40,
 			   RECORD(ALSO, KFA_RELEASE), RECORD(POINTERS, 0, 0, KFA_RCU), 100 + OTHER, 0 }, 3, 80));
 	printf("found %d %d %d\n", flag(ALSO, 0), flag(POINTERS, 2), flag(OTHER, 0));
+	printf("known-and-new %d", add(BTF_KFUNC_HOOK_COMMON, (u32[]){ 2, BOTH, 100 + MIXED, 0, 100 + ALSO, 0, 32, 24,
+	       RECORD(ALSO, KFA_RELEASE), RECORD(MIXED, KFA_RCU) }, 2, 56));
+	printf(" %d\n", btf.kfunc_set_tab->arg_flags->cnt);
 	CASE("empty", add(BTF_KFUNC_HOOK_TC, (u32[]){ 0, BOTH }, 0, 8));
 	CASE("unknown", ONE(TC, OTHER, 0, RECORD(OTHER, 1 << 30)));
 	CASE("no-such-argument", ONE(TC, OTHER, 0, RECORD(OTHER, 0, KFA_RCU)));
+	CASE("no-such-ignored", ONE(TC, OTHER, 0, RECORD(OTHER, 0, KFA_IGN)));
 	CASE("trailing-zero", ONE(TC, OTHER, 0, RECORD(OTHER, KFA_RCU, 0)));
 	CASE("too-many", ONE(TC, OTHER, 0, RECORD(OTHER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)));
 	CASE("scalar", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_RCU)));
+	CASE("scalar-behind-pointer", ONE(TC, MIXED, 0, RECORD(MIXED, 0, KFA_RCU)));
+	CASE("struct", ONE(TC, STRUCTS, 0, RECORD(STRUCTS, KFA_RCU)));
 	CASE("two-released", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RELEASE, KFA_RELEASE)));
 	CASE("fifth-released", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, 0, 0, 0, KFA_RELEASE)));
 	CASE("sixth-released", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, 0, 0, 0, 0, KFA_RELEASE)));

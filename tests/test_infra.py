@@ -309,9 +309,10 @@ def records(data: bytes, symbols: dict[str, tuple[int, int]], name: str) -> tupl
 
 #: Every case of registration.c and what it prints: 0 is registered, -22 is EINVAL.
 REGISTRATION = """
-accepted 0 | flags 2 1 0 -1 | same-again 0 1 | longer-with-zeros 0 | differs -22 | has-none-now -22 | attached 0
-old-set 0 | had-none -22 | was-attached 0 | attached-with-flags -22 | sorted 0 | found 1 2 0 | empty 0 | unknown -22
-no-such-argument -22 | trailing-zero 0 | too-many -22 | scalar -22 | two-released -22 | fifth-released 0
+accepted 0 | flags 2 1 0 -1 | same-again 0 1 | longer-with-zeros 0 | differs -22 | has-none-now -22
+attached 0 | old-set 0 | had-none -22 | was-attached 0 | attached-with-flags -22 | sorted 0 | found 1 2 0
+known-and-new 0 4 | empty 0 | unknown -22 | no-such-argument -22 | no-such-ignored -22 | trailing-zero 0
+too-many -22 | scalar -22 | scalar-behind-pointer -22 | struct -22 | two-released -22 | fifth-released 0
 sixth-released -22 | both-release -22 | both-rcu -22 | release-and-kf-rcu 0 | not-in-set -22 | twice -22
 torn-head -22 | torn-flags -22 | huge -22 | ignored 0 | ignored-and-more -22 | size 0 | size-of-nothing -22
 size-of-scalar -22 | size-pointer -22 | constant 0 | constant-and-size -22 | nullable-scalar -22
