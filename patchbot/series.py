@@ -13,7 +13,7 @@ from . import render
 from .campaign import Audit, Campaign, Context, Step
 from .config import CampaignConfig, listed
 from .edits import apply_edits
-from .errors import ConfigError, PatchbotError, RefusedSites
+from .errors import ConfigError, PatchbotError, RefusedSites, UserError
 from .model import Edit, Patch, Series
 from .progress import tick
 from .tree import Tree
@@ -60,13 +60,22 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     steps = active_steps(campaign, config)
     names = tuple(s.name for s in steps)
     current, patches, remarks = tree, [], []
+    problems: list[str] = []
     for number, step in enumerate(steps):
         tick("generate", number, len(steps))
+        if problems and (step.optional or step.by_owner):
+            continue  # it builds on what is not there, so it would only repeat the problem
         context = Context(current, tree, config, names)
-        change = step.codemod(context)
+        try:
+            change = step.codemod(context)
+        except UserError as error:
+            problems.append(f"{step.name}: {error}")
+            continue
         remarks += [f"{step.name}: {remark}" for remark in change.remarks]
         patches += split_step(campaign, step, context, change.edits)
         current = current.edit(change.edits)
+    if problems:
+        raise UserError("nothing was written, because this tree lacks what the series needs:\n" + "\n".join(problems))
     ordered = order(patches, config.target)
     verify(ordered, tree, current)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.document.get("counts", {}))})

@@ -197,7 +197,7 @@ def test_a_tree_without_count_args_is_refused(trees, tmp_path):
     (tmp_path / "tree/include/linux/args.h").unlink()
     run(["git", "init", "-q", "--template=", "-b", "master", tmp_path / "tree"])
     tree = Tree(Repo.open(tmp_path / "tree"), commit(tmp_path / "tree", "base"))
-    with pytest.raises(UserError, match=r"include/linux/args\.h: no such file"):
+    with pytest.raises(UserError, match=r"include/linux/args\.h: .*no such file"):
         infra_ids.btf_ids(context(tree))
 
 

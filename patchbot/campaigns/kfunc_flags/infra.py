@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ... import render
-from ...anchors import Anchor, AnchorError, require, resolve
+from ...anchors import Anchor, AnchorError, Report, require, resolve
 from ...c import Source, Span, Token, calls, find, function, macro, parse, structs, tokens
 from ...campaign import Change, Context
 from ...edits import apply_edits
@@ -32,10 +32,15 @@ def fragment(name: str, /, **words: Any) -> bytes:
     return render.fragment("kfunc_flags", name, **words)
 
 
-def carry_out(context: Context, anchors: Sequence[Anchor], remarks: Sequence[str] = ()) -> Change:
-    """Return the edits of `anchors`; raise AnchorError if one of them has no place in this tree."""
+def carry_out(
+    context: Context, anchors: Sequence[Anchor], remarks: Sequence[str] = (), lacking: Sequence[Report] = ()
+) -> Change:
+    """Return the edits of `anchors`; raise AnchorError if one of them has no place in this tree.
+
+    `lacking` is what else the tree must have and has not.
+    """
     edits, reports = resolve(context.tree, anchors)
-    require(reports)
+    require([*lacking, *reports])
     return Change(tuple(edits), tuple(reports), tuple(remarks))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from ...anchors import (
     Anchor,
+    Outcome,
+    Report,
     contains,
     in_file,
     in_struct,
@@ -20,7 +22,6 @@ from ...anchors import (
 )
 from ...c import Source, Span, macro
 from ...campaign import Change, Context
-from ...errors import UserError
 from ...tree import Tree
 from .infra import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
 
@@ -38,13 +39,25 @@ def btf_ids(context: Context) -> Change:
         remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
     elif not has_macros(context.tree, TOOLS_BTF_IDS_H):
         remarks.append(f"{TOOLS_BTF_IDS_H} is left as it is: it has no BTF_ID_FLAGS() and BTF_KFUNCS_START()")
-    return carry_out(context, anchors_btf_ids(context), remarks)
+    return carry_out(context, anchors_btf_ids(context), remarks, lacking(context.tree))
 
 
 def anchors_btf_ids(context: Context) -> list[Anchor]:
     """Return the anchors of the step btf_ids."""
     paths = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(context.tree, TOOLS_BTF_IDS_H) else [])]
-    return [anchor for path in paths for anchor in anchors_of(context.tree, path)]
+    return [anchor for path in paths for anchor in anchors_of(path)]
+
+
+def lacking(tree: Tree) -> list[Report]:
+    """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
+    headers = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(tree, TOOLS_BTF_IDS_H) else [])]
+    return [
+        Report(
+            "COUNT_ARGS() and CONCATENATE()", needed, None, Outcome.MISSING, "", f"no such file; {path} needs it", False
+        )
+        for path in headers
+        if not tree.exists(needed := path.replace("btf_ids.h", "args.h"))
+    ]
 
 
 def has_macros(tree: Tree, path: str) -> bool:
@@ -53,11 +66,8 @@ def has_macros(tree: Tree, path: str) -> bool:
     return source is not None and bool(macro(source, "BTF_ID_FLAGS") and macro(source, "BTF_KFUNCS_START"))
 
 
-def anchors_of(tree: Tree, path: str) -> list[Anchor]:
-    """Return the anchors in one of the two headers; raise UserError if its tree has no COUNT_ARGS()."""
-    needed = path.replace("btf_ids.h", "args.h")
-    if not tree.exists(needed):
-        raise UserError(f"{needed}: no such file, but {path} needs its COUNT_ARGS() and CONCATENATE()")
+def anchors_of(path: str) -> list[Anchor]:
+    """Return the anchors in one of the two headers."""
     return [
         insert_after(
             path,

@@ -1,0 +1,271 @@
+"""The command line as a person meets it: exit codes, JSON, messages, and a repository that stays as it was."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_git import snapshot
+from tinytree import TINY, build, commit
+
+from patchbot.git import Repo
+
+PATCHBOT = [sys.executable, "-m", "patchbot.cli"]
+
+
+def patchbot(*argv: str, cwd: Path, code: int = 0, **env: str) -> subprocess.CompletedProcess:
+    done = subprocess.run([*PATCHBOT, *argv], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True)
+    assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def objects(repo: Repo) -> list[Path]:
+    return sorted((repo.git_dir / "objects").rglob("*"))
+
+
+@pytest.fixture
+def work(tiny: Repo) -> Path:
+    return tiny.git_dir.parent
+
+
+def test_without_arguments_it_prints_its_help(tmp_path):
+    assert "generate" in patchbot(cwd=tmp_path).stdout
+    assert patchbot("--version", cwd=tmp_path).stdout.startswith("patchbot ")
+
+
+def test_scan_gives_every_row_a_fate_and_a_reason(work):
+    document = json.loads(patchbot("scan", "--json", cwd=work).stdout)
+    assert document["schema"] == 1
+    assert document["kernel"]["version"].startswith("7.99")
+    assert document["counts"]["entries"] == len(document["entries"]) > 20
+    assert document["counts"]["sets"] == len(document["sets"])
+    assert all(e["fate"] in ("change", "keep") and e["reason"] for e in document["entries"])
+    fates = [e["fate"] for e in document["entries"]]
+    assert document["counts"]["change"] == fates.count("change") > 0
+    assert {e["via"] for e in document["entries"] if e["file"].endswith("xdp.c")} > {None} - {None}
+
+
+def test_the_whole_path_leaves_the_repository_as_it_was(tiny, work, tmp_path):
+    (work / "Makefile").write_text((work / "Makefile").read_text() + "# changed and not committed\n")
+    (work / "untracked").write_text("mine\n")
+    before = snapshot(tiny)
+    first = json.loads(patchbot("generate", "--json", cwd=work).stdout)
+    assert first["counts"]["patches"] == len(first["patches"]) > 6
+    assert [p["id"] for p in first["patches"]][:5] == ["dynptr", "btf_ids", "btf", "verifier", "docs"]
+    assert {s["target"] for s in first["series"]} > {"bpf-next"}
+    refs, there = tiny.refs("refs"), objects(tiny)
+    second = json.loads(patchbot("generate", "--json", cwd=work).stdout)
+    assert second["patches"] == first["patches"]
+    assert (tiny.refs("refs"), objects(tiny)) == (refs, there)
+    tip = patchbot("generate", "--base", "patchbot/kfunc_flags", cwd=work)
+    assert "nothing to do" in tip.stdout
+    assert (tiny.refs("refs"), objects(tiny)) == (refs, there)
+    checked = json.loads(patchbot("check", "--only", "applies,checkpatch", "--json", cwd=work).stdout)
+    assert {r["check"] for r in checked["results"]} == {"applies", "checkpatch"}
+    again = json.loads(patchbot("check", "--only", "applies,checkpatch", "--json", cwd=work).stdout)
+    assert all(r["cached"] for r in again["results"] if r["patch"])
+    mail = json.loads(patchbot("mail", "-o", str(tmp_path / "out"), "--json", cwd=work).stdout)
+    assert Path(mail["series"][0]["cover"]).read_text().count(f"base-commit: {first['kernel']['base']}") == 1
+    assert not any(b"Signed-off-by" in f.read_bytes() for f in (tmp_path / "out").iterdir())
+    assert snapshot(tiny) == before
+    assert {r for r in tiny.refs("refs") if "patchbot" in r} == {
+        "refs/heads/patchbot/kfunc_flags",
+        "refs/patchbot/kfunc_flags/draft",
+    }
+
+
+def test_the_mails_reproduce_the_branch(tiny, work, tmp_path):
+    made = json.loads(patchbot("generate", "--json", cwd=work).stdout)
+    mail = json.loads(patchbot("mail", "-o", str(tmp_path / "out"), "--json", cwd=work).stdout)
+    patches = [f for f in mail["series"][0]["files"] if "0000-" not in f]
+    subprocess.run(["git", "clone", "-q", work, tmp_path / "clone"], check=True)
+    subprocess.run(["git", "am", "-q", *patches], cwd=tmp_path / "clone", check=True)
+    last = next(p for p in made["patches"] if p["id"] == made["series"][0]["patches"][-1])
+    tree = subprocess.run(
+        ["git", "rev-parse", "HEAD^{tree}"], cwd=tmp_path / "clone", check=True, capture_output=True, text=True
+    )
+    assert tree.stdout.strip() == tiny.tree_of(last["commit"])
+
+
+def test_dry_run_moves_nothing(tiny, work):
+    refs, there = tiny.refs("refs"), objects(tiny)
+    assert "dry run" in patchbot("generate", "--dry-run", cwd=work).stdout
+    assert (tiny.refs("refs"), objects(tiny)) == (refs, there)
+
+
+def test_steps_are_switched_on_the_command_line(work):
+    off = json.loads(patchbot("generate", "--without", "release", "--dry-run", "--json", cwd=work).stdout)
+    assert not [p for p in off["patches"] if p["id"].startswith("release")]
+    assert "suffixes" in [
+        p["id"] for p in json.loads(patchbot("generate", "--with", "suffixes", "--json", cwd=work).stdout)["patches"]
+    ]
+    assert "it has dynptr" in patchbot("generate", "--with", "nope", cwd=work, code=2).stderr
+
+
+def test_what_is_no_kernel_is_the_users_to_fix(tmp_path, work):
+    (tmp_path / "empty").mkdir()
+    assert "not a git repository" in patchbot("scan", cwd=tmp_path / "empty", code=2).stderr
+    assert "no such directory" in patchbot("scan", "--kernel", "nope", cwd=tmp_path, code=2).stderr
+    assert "'v9' names no commit" in patchbot("scan", "--base", "v9", cwd=work, code=2).stderr
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run(["git", "init", "-q", other], check=True)
+    commit(other, "no kernel", {"Makefile": b"all:\n"})
+    assert "not a kernel" in patchbot("generate", cwd=other, code=2).stderr
+
+
+def test_no_author_is_named_before_any_work(work, tmp_path):
+    (tmp_path / "nobody").touch()
+    done = patchbot("generate", cwd=work, code=2, GIT_CONFIG_GLOBAL=str(tmp_path / "nobody"))
+    assert "user.name and user.email" in done.stderr
+
+
+def altered(tmp_path: Path, path: str, old: bytes, new: bytes, count: int = 1) -> Repo:
+    text = (TINY / path).read_bytes()
+    assert text.count(old) >= 1, f"{path} has no {old!r}"
+    return build(tmp_path / "altered", {path: text.replace(old, new, count)})
+
+
+ANCHORS = [
+    ("kernel/bpf/btf.c", b"btf_populate_kfunc_set(", b"btf_populate_kfuncs(", 9),
+    ("kernel/bpf/verifier.c", b"is_kfunc_rcu(", b"is_kfunc_rcu_ok(", 9),
+    ("include/linux/btf_ids.h", b"#define BTF_KFUNCS_START(name)", b"#define BTF_KFUNC_START(name)", 9),
+    ("kernel/bpf/btf.c", b"struct btf_kfunc_set_tab {", b"struct btf_kfunc_sets_tab {", 1),
+]
+
+
+@pytest.mark.parametrize(("path", "old", "new", "count"), ANCHORS)
+def test_an_anchor_that_is_gone_stops_before_anything_is_written(tmp_path, path, old, new, count):
+    repo = altered(tmp_path, path, old, new, count)
+    refs, there = repo.refs("refs"), objects(repo)
+    done = patchbot("generate", cwd=repo.git_dir.parent, code=2)
+    assert path in done.stderr
+    assert (repo.refs("refs"), objects(repo)) == (refs, there)
+
+
+def test_a_row_that_cannot_be_parsed_is_an_error_with_its_line(tmp_path):
+    repo = altered(tmp_path, "kernel/bpf/cpumask.c", b"BTF_ID_FLAGS(", b"BTF_ID_ODD(")
+    text = repo.read(repo.resolve("HEAD"), "kernel/bpf/cpumask.c")
+    line = text[: text.index(b"BTF_ID_ODD")].count(b"\n") + 1
+    for command in ("scan", "generate"):
+        assert f"kernel/bpf/cpumask.c:{line}" in patchbot(command, cwd=repo.git_dir.parent, code=2).stderr
+
+
+def test_without_the_header_step_the_rows_are_refused(work):
+    done = patchbot("generate", "--without", "btf_ids,btf,verifier,docs", cwd=work, code=2)
+    assert "include/linux/btf_ids.h" in done.stderr
+
+
+def test_undecided_sites_stop_generate_with_the_complete_list(tmp_path):
+    text = (TINY / "kernel/bpf/cpumask.c").read_bytes()
+    start = text.index(b"BTF_ID_FLAGS(")
+    repo = build(
+        tmp_path / "altered",
+        {
+            "kernel/bpf/cpumask.c": text[:start]
+            + b"BTF_ID_FLAGS(func, bpf_nowhere, KF_RCU)\nBTF_ID_FLAGS(func, bpf_nobody, KF_RELEASE)\n"
+            + text[start:]
+        },
+    )
+    done = patchbot("generate", cwd=repo.git_dir.parent, code=1)
+    assert "bpf_nowhere" in done.stderr
+    assert "bpf_nobody" in done.stderr
+    assert patchbot("scan", cwd=repo.git_dir.parent, code=1)
+    assert "refs/heads/patchbot/kfunc_flags" not in repo.refs("refs")
+
+
+def test_an_old_kernel_is_listed_by_scan_and_generate_names_what_it_lacks(tmp_path):
+    """The shape of 6.1: BTF_SET8_START for kfuncs, no BTF_KFUNCS_START, no linux/args.h."""
+    ids = (TINY / "include/linux/btf_ids.h").read_bytes()
+    ids = re.sub(rb"#define BTF_KFUNCS_(START|END)\(name\)(.*\\\n)*.*\n", b"", ids)
+    changes: dict[str, bytes | None] = {
+        "include/linux/btf_ids.h": ids.replace(b"#define BTF_SET8_KFUNCS", b"#define BTF_SET8_OLD"),
+        "include/linux/args.h": None,
+    }
+    for file in TINY.rglob("*.c"):
+        if b"BTF_KFUNCS_START" in file.read_bytes():
+            text = file.read_bytes().replace(b"BTF_KFUNCS_START", b"BTF_SET8_START")
+            changes[str(file.relative_to(TINY))] = text.replace(b"BTF_KFUNCS_END", b"BTF_SET8_END")
+    repo = build(tmp_path / "old", changes)
+    document = json.loads(patchbot("scan", "--json", cwd=repo.git_dir.parent).stdout)
+    assert document["counts"]["sets"] > 5
+    assert {s["kind"] for s in document["sets"]} == {"BTF_SET8_START"}
+    done = patchbot("generate", cwd=repo.git_dir.parent, code=2)
+    for lacking in ("BTF_KFUNCS_START", "linux/args.h"):
+        assert lacking in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_behind(tiny, work):
+    refs, there = tiny.refs("refs"), objects(tiny)
+    child = subprocess.Popen([*PATCHBOT, "generate"], cwd=work, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(0.35)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    if child.returncode == 0:
+        pytest.skip("the machine was faster than the signal; run it again to try")
+    assert child.returncode in (130, -signal.SIGINT)
+    assert b"Traceback" not in err or child.returncode == -signal.SIGINT
+    assert (tiny.refs("refs"), objects(tiny)) == (refs, there)
+
+
+def test_a_disk_that_is_full_is_an_error_and_loses_nothing(tiny, work):
+    """A limit on the size of files stands in for a full disk: every larger write fails in the same places."""
+    refs, there = tiny.refs("refs"), objects(tiny)
+    line = f'ulimit -f 4; exec "{PATCHBOT[0]}" -m patchbot.cli generate'
+    done = subprocess.run(["bash", "-c", line], cwd=work, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tiny.refs("refs"), objects(tiny)) == (refs, there)
+
+
+def test_a_missing_tool_is_named_with_its_package(work, tmp_path):
+    patchbot("generate", cwd=work)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "git").symlink_to(shutil.which("git"))
+    done = patchbot("check", "--only", "checkpatch", cwd=work, code=3, PATH=str(tools))
+    assert "perl" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["check", "--patches", "0-99"], "the series has the patches 1 to"),
+        (["check", "--patches", "x"], "no patch number"),
+        (["check", "--only", "nope"], "applies"),
+        (["check", "HEAD..HEAD"], "holds no commit"),
+        (["generate", "nope"], "no campaign 'nope'"),
+    ],
+)
+def test_bad_arguments_say_what_would_be_right(work, argv, message):
+    patchbot("generate", "-q", cwd=work)
+    assert message in patchbot(*argv, cwd=work, code=2).stderr
+
+
+def test_check_takes_any_range_of_commits(work):
+    commit(work, "kernel: Change something\n\nBecause.\n", {"net/new.c": b"int patchbot_new;\n"})
+    document = json.loads(patchbot("check", "HEAD~1..HEAD", "--only", "applies", "--json", cwd=work).stdout)
+    assert [r["status"] for r in document["results"]] == ["PASS"]
+
+
+def test_init_writes_a_file_once_and_not_into_a_work_tree(work, tmp_path):
+    patchbot("init", cwd=work)
+    assert (work / ".git/patchbot.toml").is_file()
+    assert not (work / "patchbot.toml").exists()
+    assert "does not overwrite" in patchbot("init", cwd=work, code=2).stderr
+    patchbot("init", str(tmp_path), cwd=work)
+    assert (tmp_path / "patchbot.toml").is_file()
+    patchbot("scan", cwd=work)
+
+
+def test_campaigns_and_checks_are_listed(tmp_path):
+    assert "kfunc_flags: " in patchbot("campaigns", cwd=tmp_path).stdout
+    listed = patchbot("checks", cwd=tmp_path).stdout
+    assert all(f"{name}: " in listed for name in ("applies", "checkpatch", "build"))
