@@ -47,3 +47,33 @@ def commit(path: Path, message: str, changes: Mapping[str, bytes] | None = None,
     extra = ["--amend"] if amend else []
     run(["git", "commit", "-q", "--no-verify", "--allow-empty", *extra, "-m", message], cwd=path, env=env)
     return run(["git", "rev-parse", "HEAD"], cwd=path).stdout.decode().strip()
+
+
+def told(path: str, old: bytes, new: bytes) -> dict[str, bytes | None]:
+    """Return the change of one file in which `old`, which must be there once, is `new`: for `build`."""
+    data = (TINY / path).read_bytes()
+    if data.count(old) != 1:
+        raise AssertionError(f"{path} holds {old!r} {data.count(old)} times, not once")
+    return {path: data.replace(old, new)}
+
+
+def told_to_warn(path: str = "kernel/bpf/cpumask.c") -> dict[str, bytes | None]:
+    """Return a change with which a file compiles with one warning (-Wunused-variable)."""
+    return told(
+        path,
+        b"\nlate_initcall(",
+        b"\nint told_to_warn(void);\n\nint told_to_warn(void)\n{\n\tint unused;\n\n\treturn 0;\n}\n\nlate_initcall(",
+    )
+
+
+def told_to_fail(path: str = "kernel/bpf/cpumask.c") -> dict[str, bytes | None]:
+    """Return a change with which a file does not compile."""
+    return told(path, b"\nlate_initcall(", b"\nint told_to_fail = undeclared;\n\nlate_initcall(")
+
+
+def told_to_lack_an_anchor() -> dict[str, bytes | None]:
+    """Return a change that renames a function which the campaign kfunc_flags edits."""
+    return {
+        path: data.replace(b"btf_populate_kfunc_set", b"btf_fill_kfunc_set")
+        for path, data in {"kernel/bpf/btf.c": (TINY / "kernel/bpf/btf.c").read_bytes()}.items()
+    }

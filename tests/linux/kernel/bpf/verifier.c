@@ -283,6 +283,17 @@ static bool is_kfunc_arg_dynptr(const struct btf *btf, const struct btf_param *a
 	return !strcmp(btf_name_by_offset(btf, t->name_off), "bpf_dynptr");
 }
 
+static bool is_kfunc_arg_prog_aux(const struct btf *btf, const struct btf_param *arg)
+{
+	const struct btf_type *t = btf_type_skip_modifiers(btf, arg->type, NULL);
+
+	if (!btf_type_is_ptr(t))
+		return false;
+	t = btf_type_skip_modifiers(btf, t->type, NULL);
+
+	return !strcmp(btf_name_by_offset(btf, t->name_off), "bpf_prog_aux");
+}
+
 static bool is_kfunc_arg_implicit(const struct bpf_call_arg_meta *meta, u32 arg)
 {
 	const struct btf_type *func;
@@ -357,7 +368,9 @@ static int gen_kfunc_arg_proto(struct bpf_verifier_env *env, struct bpf_call_arg
 	}
 
 	for (i = 0; i < nargs; i++) {
-		if (is_kfunc_arg_ignore(btf, &args[i]) || is_kfunc_arg_implicit(meta, i))
+		if (is_kfunc_arg_prog_aux(btf, &args[i]) ||
+		    is_kfunc_arg_ignore(btf, &args[i]) ||
+		    is_kfunc_arg_implicit(meta, i))
 			continue;
 
 		arg_type = get_kfunc_arg_type(env, meta, args, i, nargs);
@@ -412,6 +425,9 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 		int kf_arg_type = meta->fn->arg_type[i];
 		u32 arg_type = ARG_DONTCARE;
 		const struct btf_type *t;
+
+		if (is_kfunc_arg_prog_aux(btf, &args[i]))
+			continue;
 
 		if (is_kfunc_arg_ignore(btf, &args[i]) || is_kfunc_arg_implicit(meta, i))
 			continue;

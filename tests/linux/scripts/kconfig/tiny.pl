@@ -1,6 +1,6 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: GPL-2.0-only
-# What is needed of Kconfig: config, bool, default, depends on, select; the *config targets; autoconf.h.
+# What is needed of Kconfig: config, bool, default, depends on, select; the *config targets; auto.conf and autoconf.h.
 use strict;
 use warnings;
 
@@ -22,10 +22,10 @@ sub settings {
 	return %found;
 }
 
-if ($what eq 'header') {
+if ($what eq 'header' || $what eq 'auto') {
 	my %set = settings(slurp($file));
-	for (sort keys %set) {
-		print "#define CONFIG_$_ ", ($set{$_} eq 'y' ? 1 : $set{$_}), "\n" if $set{$_} ne 'n';
+	for (sort grep { $set{$_} ne 'n' } keys %set) {
+		print $what eq 'auto' ? "CONFIG_$_=$set{$_}\n" : "#define CONFIG_$_ " . ($set{$_} =~ s/^y$/1/r) . "\n";
 	}
 	exit 0;
 }
@@ -42,27 +42,26 @@ for (slurp('Kconfig')) {
 	push @{$symbols{$name}{select}}, $1 if /^\s+select (\w+)/;
 }
 
-my %given = $what eq 'allnoconfig' || $what eq 'tinyconfig' ? () : settings(slurp($file));
-%given = () if $what =~ /^(all|def)/;
-my %wanted = (%given, settings(defined $more && $more ne '1' ? slurp($more) : ()));
+my $none = $what eq 'allnoconfig' || $what eq 'tinyconfig';
+my %wanted = $what =~ /^(all|def|tiny)/ ? () : settings(slurp($file));
+%wanted = (%wanted, settings(slurp($more))) if defined $more;
 my %value;
 for (@order) {
-	my $default = $what eq 'allyesconfig' || $what eq 'allmodconfig' ? 'y' : $symbols{$_}{default};
-	$default = 'n' if $what eq 'allnoconfig' || $what eq 'tinyconfig';
-	$value{$_} = exists $wanted{$_} ? $wanted{$_} : $default;
+	my $default = $none ? 'n' : $what =~ /^all(yes|mod)/ ? 'y' : $symbols{$_}{default};
+	$value{$_} = $wanted{$_} // $default;
 }
-# A symbol whose dependency is missing is dropped, one that is selected is set; until nothing changes.
-for my $again (@order) {
+# What lacks a dependency is dropped and what is selected is set, until nothing changes any more.
+for (0 .. @order) {
 	for my $symbol (@order) {
-		$value{$symbol} = 'n' if grep { /^!(\w+)/ ? $value{$1} eq 'y' : ($value{$_} // 'n') eq 'n' }
-			@{$symbols{$symbol}{depends}};
+		for (@{$symbols{$symbol}{depends}}) {
+			my ($not, $other) = /^(!?)(\w+)/;
+			$value{$symbol} = 'n' if ($not ? 'n' : 'y') ne ($value{$other} // 'n');
+		}
 		next if $value{$symbol} eq 'n';
 		$value{$_} = 'y' for @{$symbols{$symbol}{select}};
 	}
 }
 open(my $out, '>', $file) or die "$file: $!\n";
 print $out "#\n# Automatically generated file; DO NOT EDIT.\n#\n";
-for (@order) {
-	print $out $value{$_} eq 'n' ? "# CONFIG_$_ is not set\n" : "CONFIG_$_=$value{$_}\n";
-}
+print $out $value{$_} eq 'n' ? "# CONFIG_$_ is not set\n" : "CONFIG_$_=$value{$_}\n" for @order;
 close($out) or die "$file: $!\n";
