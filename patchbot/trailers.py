@@ -1,0 +1,267 @@
+"""Tags that people gave, kept with their proof: put into commit messages, stored in the record, kept or dropped.
+
+The kernel allows Reviewed-by and the like only with the person's permission, so each one carries the message-id of the
+mail that gave it and a digest of the diff that it was given for. A tag is never written, corrected or completed here:
+it is the line as its giver sent it, or it is not there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from .errors import UserError
+from .git import Repo, Scratch
+
+FILE = "trailers.json"
+
+#: The order that Documentation/process/maintainer-tip.rst asks for; any other trailer stands with the sign-offs.
+ORDER = (
+    ("fixes",),
+    ("reported-by", "closes"),
+    ("originally-by",),
+    ("suggested-by",),
+    ("co-developed-by", "signed-off-by"),
+    ("tested-by",),
+    ("reviewed-by",),
+    ("acked-by",),
+    ("cc",),
+    ("link",),
+)
+RANK = {name: number for number, names in enumerate(ORDER) for name in names}
+TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
+ADDRESS = re.compile(r"<([^<>]*)>")
+GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
+HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+KEPT_HEADS = (b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ", b"rename from ", b"rename to ")
+DIFF = (
+    *("--no-color", "--no-ext-diff", "--no-textconv", "-p", "-M", "-U3", "--diff-algorithm=myers"),
+    *("--indent-heuristic", "--inter-hunk-context=0", "--full-index", "--src-prefix=a/", "--dst-prefix=b/"),
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A tag and its proof: the mail that gave it, for which version, and the digest of the diff (see `diff_id`)."""
+
+    trailer: str
+    message_id: str
+    version: int
+    patch_id: str
+    sender: str = ""
+
+
+#: {stable id of a patch: the tags it was given}.
+Trailers = Mapping[str, Sequence[Given]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a tag holds for a newer patch, and why."""
+
+    kept: bool
+    reason: str
+
+
+def read_trailers(repo: Repo, record: str) -> dict[str, tuple[Given, ...]]:
+    """Return the tags in a record (any revision whose tree holds trailers.json), {} if it has none."""
+    data = repo.read(record, FILE)
+    if data is None:
+        return {}
+    names = {f.name for f in fields(Given)}
+    try:
+        rows = json.loads(data)
+        return {
+            str(patch): tuple(Given(**{k: v for k, v in row.items() if k in names}) for row in given)
+            for patch, given in rows.items()
+        }
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{FILE} of {record[:12]} is not what patchbot wrote: {error}") from error
+
+
+def format_trailers(trailers: Trailers) -> bytes:
+    """Return trailers.json."""
+    rows = {patch: [asdict(row) for row in given] for patch, given in trailers.items() if given}
+    return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def merge(old: Trailers, new: Trailers) -> dict[str, tuple[Given, ...]]:
+    """Return the tags of both, each person's tag of one kind once a patch; the proof that came first stays."""
+    out: dict[str, tuple[Given, ...]] = {}
+    for patch in sorted({*old, *new}):
+        rows: dict[tuple[str, str], Given] = {}
+        for given in (*old.get(patch, ()), *new.get(patch, ())):
+            rows.setdefault(identify(given.trailer), given)
+        if rows:
+            out[patch] = tuple(rows.values())
+    return out
+
+
+def identify(trailer: str) -> tuple[str, str]:
+    """Return what makes two trailers the same: kind and address (without one the value), whatever their case."""
+    match = TRAILER.fullmatch(trailer)
+    if match is None:
+        return "", trailer
+    address = ADDRESS.search(match[2])
+    value = address[1] if address else " ".join(match[2].split())
+    return match[1].lower(), value.strip().lower()
+
+
+def trailers_of(message: str) -> list[str]:
+    """Return the trailers of a commit message as `git interpret-trailers --parse` sees them, each on one line."""
+    _, rows, _ = take_apart(message)
+    return [re.sub(r"\n[ \t]+", " ", row) for row in rows if is_trailer(row)]
+
+
+def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
+    """Return a commit message with `trailers` added to its trailer block; what it has already stays as it is.
+
+    Nothing is added twice (see `identify`). New trailers go where ORDER puts them, in the order given.
+    """
+    text, rows, below = take_apart(message)
+    present = {identify(row) for row in rows}
+    added = False
+    for item in trailers:
+        trailer = item.trailer if isinstance(item, Given) else item
+        if "\n" in trailer or not is_trailer(trailer):
+            raise ValueError(f"{trailer!r} is no trailer")
+        if identify(trailer) in present:
+            continue
+        present.add(identify(trailer))
+        place = max((n for n, row in enumerate(rows, 1) if rank(row) <= rank(trailer)), default=0)
+        rows.insert(place, trailer)
+        added = True
+    if not added:
+        return message
+    return text.rstrip("\n") + "\n\n" + "\n".join(rows) + "\n" + below
+
+
+def list_dropped(message: str, dropped: Iterable[tuple[str, str]]) -> str:
+    """Return a commit message that names dropped tags, (trailer, reason), below `---`, where git am cuts it off."""
+    text, below = divide(message)
+    lines = [f"Dropped: {trailer} ({reason})" for trailer, reason in dropped]
+    new = [line for line in lines if line not in below.split("\n")]
+    if not new:
+        return message
+    return text.rstrip("\n") + "\n" + (below.rstrip("\n") or "---") + "\n" + "\n".join(new) + "\n"
+
+
+def divide(message: str) -> tuple[str, str]:
+    """Return a commit message up to its `---` line, and from that line on ("" if there is none)."""
+    match = re.search(r"^---(?:\s|\Z)", message, re.MULTILINE)
+    return (message[: match.start()], message[match.start() :]) if match else (message, "")
+
+
+def take_apart(message: str) -> tuple[str, list[str], str]:
+    """Return a commit message as (text before the trailer block, rows of the block, `---` and what is below it).
+
+    A row is a trailer with its continuation lines, or a line that is none. The rule is git's: the last paragraph, but
+    not the subject's, if all of its lines are trailers, or if git made one of them and they are a quarter of it.
+    """
+    whole, below = divide(message)
+    text = whole.rstrip()
+    head, gap, last = re.sub(r"\n[ \t]+(?=\n)", "\n", text).rpartition("\n\n")
+    if not gap or not head.strip():
+        return text + "\n", [], below
+    rows: list[str] = []
+    for line in last.split("\n"):
+        if rows and line[:1] in " \t" and line.strip():
+            rows[-1] += "\n" + line
+        else:
+            rows.append(line)
+    trailers = sum(1 for row in rows if is_trailer(row))
+    others = sum(row.count("\n") + 1 for row in rows if not is_trailer(row) and not row.startswith("#"))
+    made_by_git = any(row.startswith(GENERATED) for row in rows)
+    if trailers and (not others or (made_by_git and trailers * 3 >= others)):
+        return head + "\n", rows, below
+    return text + "\n", [], below
+
+
+def is_trailer(row: str) -> bool:
+    """Say whether git takes a line for a trailer."""
+    return row.startswith(GENERATED) or (TRAILER.fullmatch(row) is not None)
+
+
+def rank(row: str) -> int:
+    """Return a trailer's place in ORDER."""
+    match = TRAILER.fullmatch(row)
+    return RANK.get(match[1].lower() if match else "", RANK["signed-off-by"])
+
+
+def diff_of(where: Repo | Scratch, parent: str, commit: str) -> tuple[bytes, ...]:
+    """Return what a commit changes as lines for `diff_id` and `measure`."""
+    done = where.git("-c", "core.quotePath=true", "diff-tree", *DIFF, parent, commit)
+    return diff_lines(done.stdout)
+
+
+def diff_lines(text: bytes) -> tuple[bytes, ...]:
+    """Return the lines of a diff without what a rebase changes: line numbers, hunk headings, object ids.
+
+    `text` may be a whole mail; () if it holds no diff.
+    """
+    lines: list[bytes] = []
+    old = new = 0
+    index = b""
+    inside = False
+    for line in text.split(b"\n"):
+        line = line.removesuffix(b"\r")
+        if old > 0 or new > 0:
+            sign = line[:1] or b" "
+            if sign in b" +-":
+                old -= sign in b" -"
+                new -= sign in b" +"
+                lines.append(line or b" ")
+                continue
+            if sign == b"\\":
+                lines.append(line)
+                continue
+            old = new = 0
+        if line.startswith(b"diff --git "):
+            inside = True
+            lines.append(line)
+        elif not inside:
+            continue
+        elif match := HUNK.match(line):
+            old, new = (int(n) if n is not None else 1 for n in match.groups())
+            lines.append(b"@@")
+        elif line.startswith(KEPT_HEADS) or line.startswith(b"\\ "):
+            lines.append(line)
+        elif line.startswith(b"index "):
+            index = line
+        elif line.startswith((b"Binary files ", b"GIT binary patch")):
+            lines += [index, line]
+    return tuple(lines)
+
+
+def diff_id(lines: Sequence[bytes]) -> str:
+    """Return the digest of a diff, the same wherever the patch applies; "" for no diff."""
+    return hashlib.sha256(b"\n".join(lines)).hexdigest() if lines else ""
+
+
+def measure(old: Sequence[bytes], new: Sequence[bytes]) -> float:
+    """Return how much two diffs differ, as range-diff sees it: 0 for the same up to 100 for nothing in common."""
+    total = len(old) + len(new)
+    if not total:
+        return 0.0
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+    return 100.0 * (total - 2 * sum(b.size for b in blocks)) / total
+
+
+def survives(old_id: str, new_id: str, cost: float | None, threshold: float = 0.0) -> Verdict:
+    """Say whether a tag for the diff `old_id` holds for `new_id`.
+
+    `cost` is what `measure` says of the two, None if the old one is not there any more; `threshold` is the cost up to
+    which a person wants to keep tags: 0 keeps them only on the same diff.
+    """
+    if old_id and old_id == new_id:
+        return Verdict(True, "the same diff")
+    if cost is None:
+        return Verdict(False, "the diff that it was given for is another one")
+    if cost <= threshold:
+        return Verdict(True, f"{cost:.1f} % of the diff changed, and up to {threshold:g} % were allowed")
+    allowed = f"more than the {threshold:g} % allowed" if threshold else "and none may change"
+    return Verdict(False, f"{cost:.1f} % of the diff changed, {allowed}")
