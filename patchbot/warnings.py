@@ -1,0 +1,156 @@
+"""Read what gcc, clang, the assembler, objtool, kernel-doc, modpost, ld and make say in the log of a kernel build.
+
+A finding is normalised (no line, column, offset, or folder of this machine counts when two are compared), because a
+patch is judged by the findings that its parent does not have: one that replaces another is new, one that merely moved
+is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .model import Finding, Status
+
+
+@dataclass(frozen=True)
+class Said:
+    """A finding and what make was building when it was said: a path below the output folder, "" if unknown."""
+
+    target: str
+    finding: Finding
+
+
+#: `  CC [M]  net/x.o`: what comes next is about that file. With `make -O` this holds for parallel builds too.
+STEP = re.compile(r"^  (?:[A-Z]\w*)(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg))$")
+COMPILER = re.compile(
+    r"^(?P<file>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>warning|error|fatal error): (?P<text>.*)$"
+)
+ASSEMBLER = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+): (?P<kind>Warning|Error|Fatal error): (?P<text>.*)$")
+KERNEL_DOC = re.compile(r"^(?P<kind>Warning|Error): (?P<file>[^\s:]+):(?P<line>\d+) (?P<text>.*)$")
+MODPOST = re.compile(r"^(?P<kind>WARNING|ERROR): (?P<tool>modpost): (?:(?P<file>\S+): )?(?P<text>.*)$")
+RESOLVE = re.compile(r"^(?P<kind>WARN|WARNING|FAILED|ERROR):? ?(?P<tool>resolve_btfids|pahole)?:? (?P<text>.*)$")
+LINKER = re.compile(
+    r"^(?:\S*\bld(?:\.\w+)?: )(?:(?P<file>[^\s:]+):(?:(?P<line>\d+):)?(?:\([^)]*\):)? )?"
+    r"(?P<text>undefined reference to .*|.*undefined symbol.*)$"
+)
+UNDEFINED = re.compile(
+    r"^(?P<file>[^\s:]+):(?:(?P<line>\d+):|\([^)]*\):)\s?(?P<text>undefined reference to .*|multiple definition of .*)$"
+)
+NO_RULE = re.compile(
+    r"^make(?:\[\d+\])?: \*\*\* No rule to make target '(?P<target>[^']+)'"
+    r"(?:, needed by '(?P<by>[^']+)')?\. *(?:Stop\.)?$"
+)
+FAILED = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[(?:[^\]]*: )?(?P<target>[^\]:\s]+)\] (?P<text>Error \d+|[A-Z].*)$")
+KCONFIG = re.compile(r"^(?P<kind>WARNING): (?P<text>unmet direct dependencies detected for (?P<symbol>\w+))$")
+
+#: Tried in this order; the second is the finding's type unless the line itself names a better one.
+FORMS = (
+    (COMPILER, ""),
+    (ASSEMBLER, "assembler"),
+    (KERNEL_DOC, "kernel-doc"),
+    (MODPOST, "modpost"),
+    (KCONFIG, "kconfig"),
+    (LINKER, "ld"),
+    (UNDEFINED, "ld"),
+    (RESOLVE, "resolve_btfids"),
+)
+OPTION = re.compile(r"\s*\[(?:-Werror,)?-W(?:error=)?(?P<option>[\w+=-]+)(?:,-Werror)?\]$")
+QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'"})
+#: What differs from one build to the next although the fault is the same.
+NOISE = (
+    (re.compile(r"\+0x[0-9a-f]+"), ""),
+    (re.compile(r"\b0x[0-9a-f]+\b"), "0x"),
+    (re.compile(r"/tmp/[\w.-]+\.(?:s|o)\b"), "{temporary}"),
+)
+NOT_NEWS = ("all warnings being treated as errors", "some warnings being treated as errors")
+
+
+def parse(log: str, *, source: str, out: str) -> list[Said]:
+    """Return what the log of a build says, in its order, without repetitions.
+
+    `source` and `out` are the absolute paths of the source tree and of the output folder (O=). A line that only says
+    that some target failed is a finding (type `make`) unless something else was said about that target.
+    """
+    found: dict[tuple[str, Finding], Said] = {}
+    failed: list[Said] = []
+    target = ""
+    for line in log.splitlines():
+        line = line.rstrip().translate(QUOTES)
+        if step := STEP.match(line):
+            target = inside(step["path"], (out, source))
+            continue
+        if match := NO_RULE.match(line):
+            path = inside(match["target"], (out, source))
+            by = f", which {inside(match['by'], (out, source))} needs" if match["by"] else ""
+            said = Said(path, Finding(Status.FAIL, f"make has no rule for {path}{by}", None, None, "no-rule"))
+            found.setdefault((said.target, said.finding), said)
+            continue
+        if match := FAILED.match(line):
+            path = inside(match["target"], (out, source))
+            failed.append(
+                Said(path, Finding(Status.FAIL, f"make could not build {path} ({match['text']})", path, None, "make"))
+            )
+            continue
+        finding = read_line(line, (source, out))
+        if finding is not None:
+            found.setdefault((target, finding), Said(target, finding))
+    return [*found.values(), *unexplained(failed, found.values())]
+
+
+def unexplained(failed: Sequence[Said], found: Iterable[Said]) -> list[Said]:
+    """Return those failures that are neither explained by a finding nor mere consequences of another failure."""
+    errors = {said.target for said in found if said.finding.status is Status.FAIL}
+    paths = errors | {said.target for said in failed}
+    out = []
+    for said in dict.fromkeys(failed):
+        file = re.search(r"\.\w+$", said.target)
+        folder = not file and any(p == said.target or p.startswith(f"{said.target}/") for p in paths - {said.target})
+        if said.target in errors or folder or (not file and paths - {said.target}):
+            continue
+        out.append(said)
+    return out
+
+
+def read_line(line: str, roots: Sequence[str]) -> Finding | None:
+    """Return the finding that one line of a log is, None for any other line."""
+    found = next(((match, name) for form, name in FORMS if (match := form.match(line))), None)
+    if found is None:
+        return None
+    match, name = found
+    groups = match.groupdict()
+    text = groups["text"]
+    kind = (groups.get("kind") or "error").lower()
+    option = OPTION.search(text)
+    if option:
+        text, name = text[: option.start()], f"-W{option['option']}"
+    elif text.startswith("objtool: "):
+        text, name = text.removeprefix("objtool: "), "objtool"
+    if text.endswith(NOT_NEWS) or (name == "resolve_btfids" and not groups.get("tool")):
+        return None
+    status = Status.WARN if kind.startswith("warn") else Status.FAIL
+    file = inside(groups["file"], roots) if groups.get("file") else None
+    if file and file.startswith(("/tmp/", "{standard input}", "<inline asm>")):
+        # The compiler's own temporary file: its line says nothing about the source.
+        return Finding(status, normal(text, roots), None, None, name or "error")
+    number = int(groups["line"]) if groups.get("line") else None
+    return Finding(status, normal(text, roots), file, number, name or kind.replace(" ", "-"))
+
+
+def normal(text: str, roots: Sequence[str]) -> str:
+    """Return a message without what differs from build to build."""
+    for root in roots:
+        text = text.replace(f"{root.rstrip('/')}/", "")
+    for form, plain in NOISE:
+        text = form.sub(plain, text)
+    return text.strip()
+
+
+def inside(path: str, roots: Sequence[str]) -> str:
+    """Return a path relative to the one of `roots` that it is in, without leading `./` and `../`."""
+    for root in roots:
+        root = root.rstrip("/")
+        if path.startswith(f"{root}/"):
+            return path[len(root) + 1 :]
+    return re.sub(r"^(?:\.{1,2}/)+", "", path)
