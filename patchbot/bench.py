@@ -1,0 +1,395 @@
+"""Compile objects at any commit, or say at once what is known of them.
+
+A result is kept by what the object was made of: the contents of all files that it included, the Makefiles above it,
+the configuration and the tools. So two patches that share an object compile it once, and after a rebase only what the
+rebase touched is compiled.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .errors import ToolError
+from .git import Scratch
+from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies
+from .model import Finding, Status
+from .unresolved import undefined_in_btf_ids
+from .warnings import Said, parse
+from .worktree import WorkTree
+
+SCHEMA = """
+create table if not exists made_of (object text, files text, used integer, primary key (object, files));
+create table if not exists known (key text primary key, value text not null);
+"""
+#: What decides, besides the sources, how an object is compiled.
+RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/x86/Makefile[^/]*)")
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One object: the file it is made from, where it lies, and the folder if it is a part of an external module.
+
+    `obj` is relative to the output folder; a host program's object is built by make's goal `prepare`.
+    """
+
+    source: str
+    obj: str
+    module: str = ""
+
+    @property
+    def tool(self) -> bool:
+        """Say whether this is a part of a program that the build itself runs."""
+        return self.obj.startswith("tools/") and not self.module
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the compiler said of a unit, and the files of the tree that it was made of; no files if it failed."""
+
+    unit: Unit
+    built: bool
+    findings: frozenset[Finding]
+    files: frozenset[str] = frozenset()
+
+
+class Bench:
+    """A work tree, an output folder and what is known of objects; one process at a time has it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        scratch: Scratch,
+        compiler: Compiler,
+        options: Mapping[str, str],
+        jobs: int,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held as long as the bench
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ToolError(f"another patchbot compiles in {folder}; wait for its end") from error
+        self.scratch = scratch
+        self.options = options
+        self.progress = progress
+        self.worktree = WorkTree.at(folder / "tree", scratch)
+        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs)
+        self.kbuild.recover()
+        self._known = open_store(folder / "compiled.sqlite")
+        self._files: dict[str, dict[str, str]] = {}
+        self._ready = ""
+
+    def close(self) -> None:
+        """Let another process have the bench."""
+        self._known.close()
+        self._lock.close()
+
+    def files(self, tree: str) -> Mapping[str, str]:
+        """Return {path: object id} of a tree."""
+        if tree not in self._files:
+            if self._files:
+                near, paths = next(reversed(self._files.items()))
+                rows = self.scratch.git("diff-tree", "-r", "-z", "--raw", "--no-renames", near, tree).stdout
+                found = dict(paths)
+                fields = rows.decode("utf-8", "surrogateescape").split("\0")
+                for meta, path in zip(fields[::2], fields[1::2], strict=False):
+                    oid, kind = meta.split(" ")[3:5]
+                    found.pop(path, None)
+                    if kind != "D":
+                        found[path] = oid
+            else:
+                rows = self.scratch.git("ls-tree", "-r", "-z", "--full-tree", tree).stdout
+                pairs = (row.partition("\t") for row in rows.decode("utf-8", "surrogateescape").split("\0") if row)
+                found = {path: meta.split(" ")[2] for meta, _, path in pairs}
+            self._files[tree] = found
+            for old in list(self._files)[:-4]:
+                del self._files[old]
+        return self._files[tree]
+
+    def enter(self, tree: str, log: Path) -> Configured:
+        """Have `tree` in the work tree, configured for it."""
+        if self.worktree.tree != tree:
+            if not (self.worktree.path / "Makefile").exists():
+                self.progress("build: checking out the kernel for the first time")
+            self.worktree.move(tree)
+        key = self._config_key(tree)
+        stamp = self.kbuild.out / ".patchbot-configured"
+        known = self._get(f"config {key}")
+        if known is None or not stamp.exists() or stamp.read_text() != key:
+            stamp.unlink(missing_ok=True)
+            kconfigs = [self.worktree.path / path for path in self._kconfigs(tree)]
+            texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
+            self.progress("build: configuring the kernel")
+            result = configure(self.kbuild, self.options, defined_symbols(texts), log)
+            self._put(f"config {key}", result.__dict__)
+            stamp.write_text(key)
+            self._ready = ""
+            return result
+        return read_configured(known)
+
+    def config(self, tree: str, log: Path) -> Configured:
+        """Return what became of the wanted options in `tree`."""
+        known = self._get(f"config {self._config_key(tree)}")
+        return self.enter(tree, log) if known is None else read_configured(known)
+
+    def is_member(self, tree: str, source: str, log: Path) -> bool:
+        """Say whether the configuration of `tree` makes an object of `source`."""
+        files = self.files(tree)
+        rules = {p: files[p] for p in build_rules(files, source)}
+        key = "member " + digest([source, self.config(tree, log).digest, rules])
+        known = self._get(key)
+        if known is None:
+            self.enter(tree, log)
+            known = is_member(self.kbuild, object_of(source))
+            self._put(key, known)
+        return bool(known)
+
+    def tool_units(self, tree: str, touched: Sequence[str], log: Path) -> list[Unit]:
+        """Return the objects of the build's own programs that are made of a touched file."""
+        self.enter(tree, log)
+        self._prepare(tree, log)
+        files = self.files(tree)
+        found = []
+        for cmd in sorted((self.kbuild.out / "tools").rglob(".*.o.cmd")):
+            obj = cmd.with_name(cmd.name[1:-4])
+            deps = self._dependencies(cmd, files)
+            if obj.exists() and deps and set(deps) & set(touched) and not obj.name.endswith("-in.o"):
+                found.append(Unit(deps[0], str(obj.relative_to(self.kbuild.out))))
+        return found
+
+    def module_of(self, tree: str, source: str) -> str:
+        """Return the folder of the external module that a source file below tools/ belongs to, "" if there is none."""
+        folder = str(PurePosixPath(source).parent)
+        oid = self.files(tree).get(f"{folder}/Makefile") if source.startswith("tools/") else None
+        if oid is None:
+            return ""
+        text = self.scratch.git("cat-file", "blob", oid).stdout
+        return folder if re.search(rb"\bobj-m\b", text) else ""
+
+    def includers(self, tree: str, source: str) -> list[str]:
+        """Return the .c files in the folders above a .c file that include it."""
+        folders = [str(parent) for parent in PurePosixPath(source).parents]
+        globs = [f":(glob){'' if folder == '.' else folder + '/'}*.c" for folder in folders]
+        name = re.escape(source.rpartition("/")[2])
+        form = rf'^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]*/)?{name}"'
+        done = self.scratch.git("grep", "-z", "-I", "-E", form, tree, "--", *globs, check=False)
+        found = []
+        for row in done.stdout.decode("utf-8", "surrogateescape").splitlines():
+            path, _, line = row.removeprefix(f"{tree}:").partition("\0")
+            included = line.split('"')[1]
+            if os.path.normpath(f"{path.rpartition('/')[0]}/{included}") == source:
+                found.append(path)
+        return sorted(set(found))
+
+    def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
+        """Return what the compiler says of `units` at `tree`; only what is not known is compiled."""
+        config = self.config(tree, log).digest
+        files = self.files(tree)
+        results = {}
+        missing = []
+        for unit in sorted(set(units)):
+            known = self._recall(unit, config, files)
+            if known is None:
+                missing.append(unit)
+            else:
+                results[unit] = known
+        if missing:
+            self.enter(tree, log)
+            for result in self._make(tree, missing, log):
+                results[result.unit] = result
+                if result.built:
+                    self._remember(result, config, files)
+        return results
+
+    def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
+        """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""
+        self.enter(tree, log)
+        return [(result, self._path(result.unit)) for result in self._make(tree, units, log)]
+
+    def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
+        """Compile `units` for sure and return what was said."""
+        for unit in units:
+            self._path(unit).unlink(missing_ok=True)
+        self.progress(f"build: compiling {len(units)} objects")
+        kernel = [u.obj for u in units if not u.tool and not u.module]
+        said = self._run(["W=1", *kernel] if kernel else ["W=1", "prepare"], log)
+        for module in sorted({u.module for u in units if u.module}):
+            names = [u for u in units if u.module == module]
+            goals = [str(PurePosixPath(u.source).relative_to(module).with_suffix(".o")) for u in names]
+            place = [f"MO={self._module_out(module)}"] if self._has_module_out() else []
+            found = self._run(["W=1", f"M={self.kbuild.source / module}", *place, *goals], log)
+            by_goal = dict(zip(goals, (u.obj for u in names), strict=True))
+            said += [replace(s, target=by_goal.get(s.target, s.target)) for s in found]
+        self._ready = tree
+        return [self._judge(tree, unit, said) for unit in units]
+
+    def _run(self, goals: Sequence[str], log: Path) -> list[Said]:
+        """Run make and return what its log says."""
+        return parse(self.kbuild.make(goals, log), source=str(self.kbuild.source), out=str(self.kbuild.out))
+
+    def _prepare(self, tree: str, log: Path) -> None:
+        """Have the programs that the build itself runs."""
+        if self._ready != tree:
+            self.kbuild.make(["W=1", "prepare"], log)
+            self._ready = tree
+
+    def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
+        """Return the result of one unit after make ended."""
+        obj = self._path(unit)
+        own = [s.finding for s in said if s.target in (unit.obj, str(obj))]
+        files = self.files(tree)
+        if not obj.exists():
+            if not any(f.status is Status.FAIL for f in own):
+                # Something that every object needs could not be made.
+                own += [s.finding for s in said if s.finding.status is Status.FAIL and s.target != unit.obj]
+            if not own:
+                text = f"make did not build {unit.obj} and did not say why"
+                own = [Finding(Status.FAIL, text, unit.source, None, "make")]
+            return Compiled(unit, False, frozenset(place(f, unit, files) for f in own))
+        if not unit.tool:
+            own += undefined_in_btf_ids(obj, unit.source, (self.worktree.path / unit.source).read_bytes())
+        made_of = self._dependencies(obj.with_name(f".{obj.name}.cmd"), files)
+        return Compiled(unit, True, frozenset(place(f, unit, files) for f in own), frozenset(made_of))
+
+    def _dependencies(self, cmd: Path, files: Mapping[str, str]) -> list[str]:
+        """Return the files of the tree that an object was made of, its source first."""
+        found = []
+        root = f"{self.kbuild.source}/"
+        for name in read_dependencies(cmd.read_text(encoding="utf-8", errors="replace")):
+            if name.startswith(root):
+                path = os.path.normpath(name.removeprefix(root))
+                found += [path] if path in files else []
+            elif not name.startswith("/") and cmd.is_relative_to(self.kbuild.out / "tools"):
+                # Relative to the program's own folder, which the .cmd file does not name.
+                near = [p for p in files if p.startswith("tools/") and p.endswith(f"/{name.removeprefix('./')}")]
+                here = str(cmd.parent.relative_to(self.kbuild.out) / name)
+                found += [here] if here in files else near if len(near) == 1 else []
+        return list(dict.fromkeys(found))
+
+    def _path(self, unit: Unit) -> Path:
+        """Return where a unit's object lies."""
+        if unit.module:
+            name = PurePosixPath(unit.source).relative_to(unit.module).with_suffix(".o")
+            own = self._module_out(unit.module) if self._has_module_out() else self.kbuild.source / unit.module
+            return own / name
+        return self.kbuild.out / unit.obj
+
+    def _module_out(self, module: str) -> Path:
+        """Return the output folder of an external module."""
+        path = self.kbuild.out.with_name("modules") / module
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _has_module_out(self) -> bool:
+        """Say whether this kernel can build an external module outside of its sources (MO=)."""
+        return re.search(rb"\bMO\b", (self.kbuild.source / "Makefile").read_bytes()) is not None
+
+    def _kconfigs(self, tree: str) -> list[str]:
+        """Return the Kconfig files of a tree."""
+        return [path for path in self.files(tree) if path.rpartition("/")[2].startswith("Kconfig")]
+
+    def _config_key(self, tree: str) -> str:
+        """Return what the configuration of a tree depends on."""
+        files = self.files(tree)
+        read = [(path, files[path]) for path in self._kconfigs(tree)]
+        read += [(p, oid) for p, oid in files.items() if p.startswith("scripts/") and p.count("/") == 1]
+        return digest([sorted(read), dict(self.options), self.kbuild.compiler.versions])
+
+    def _recall(self, unit: Unit, config: str, files: Mapping[str, str]) -> Compiled | None:
+        """Return what is known of a unit whose files all have the contents that they had then."""
+        rows = self._known.execute("select files from made_of where object = ? order by used desc", (unit.obj,))
+        for (text,) in rows.fetchall():
+            known = self._get(self._key(unit, config, files, json.loads(text)))
+            if known is not None:
+                findings = (Finding(Status(f[0]), f[1], f[2], f[3], f[4]) for f in known["findings"])
+                return Compiled(unit, True, frozenset(findings), frozenset(known["files"]))
+        return None
+
+    def _remember(self, result: Compiled, config: str, files: Mapping[str, str]) -> None:
+        """Keep a result."""
+        made_of = sorted({*result.files, *build_rules(files, result.unit.source)})
+        rows = [(f.status.value, f.message, f.file, f.line, f.type) for f in sorted(result.findings, key=str)]
+        value = {"findings": rows, "files": sorted(result.files)}
+        obj = result.unit.obj
+        with self._known:
+            self._known.execute("begin")
+            self._known.execute(
+                "insert or replace into made_of values (?, ?, (select coalesce(max(used), 0) + 1 from made_of))",
+                (obj, json.dumps(made_of)),
+            )
+            self._known.execute(
+                "delete from made_of where object = ? and used not in"
+                " (select used from made_of where object = ? order by used desc limit 6)",
+                (obj, obj),
+            )
+        self._put(self._key(result.unit, config, files, made_of), value)
+
+    def _key(self, unit: Unit, config: str, files: Mapping[str, str], made_of: Sequence[str]) -> str:
+        """Return the key of a unit made of these files as they are in a tree."""
+        read = [(path, files.get(path, "")) for path in made_of]
+        return "object " + digest([unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
+
+    def _get(self, key: str) -> Any:
+        """Return what is stored under a key, None if nothing is."""
+        row = self._known.execute("select value from known where key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def _put(self, key: str, value: object) -> None:
+        """Store a value."""
+        self._known.execute("insert or replace into known values (?, ?)", (key, json.dumps(value)))
+
+
+def open_store(path: Path) -> sqlite3.Connection:
+    """Open the file of known results; one that is damaged is thrown away, it can be made again."""
+    for attempt in (1, 2):
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("pragma journal_mode=wal").fetchone()
+            connection.executescript(SCHEMA)
+            return connection
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if attempt == 2:
+                raise ToolError(f"{path} cannot be used: {error}") from error
+            path.unlink(missing_ok=True)
+    raise AssertionError
+
+
+def object_of(source: str) -> str:
+    """Return the object that kbuild makes of a source file."""
+    return str(PurePosixPath(source).with_suffix(".o"))
+
+
+def build_rules(files: Mapping[str, str], source: str) -> list[str]:
+    """Return the files of a tree that say how `source` is compiled."""
+    folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]
+    chain = [f"{folder}/{name}" for folder in folders for name in ("Makefile", "Kbuild")] + ["Kbuild"]
+    scripts = [p for p in files if p.count("/") < 3 and RULES.fullmatch(p)]
+    return sorted({p for p in chain if p in files} | set(scripts))
+
+
+def place(finding: Finding, unit: Unit, files: Mapping[str, str]) -> Finding:
+    """Return a finding with a file that the tree has: host programs are compiled from their own folder."""
+    if finding.file is None or (finding.file not in files and unit.source.endswith(f"/{finding.file}")):
+        return replace(finding, file=unit.source)
+    return finding
+
+
+def read_configured(known: Mapping[str, Any]) -> Configured:
+    """Return a stored configuration result."""
+    return Configured(known["digest"], tuple(known["dropped"]), tuple(known["unknown"]), known["btf"])
+
+
+def digest(value: object) -> str:
+    """Return the digest of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,230 @@
+"""Drive a kernel's own build: configure, ask what belongs to the configuration, compile objects, read dependencies.
+
+Everything happens in an output folder of patchbot's own (O=), so neither the sources nor a person's objects are
+touched. What is built is decided by kbuild, not by guessing at Makefiles: its own scripts are asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .errors import MissingTool, ToolError, UserError
+from .run import Completed, run, which
+
+ARCH = "x86_64"
+#: Headers that the kernel's host programs need, with the Debian package that has them.
+HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
+#: Variables that would change what is built behind our back.
+UNSET = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "KCFLAGS", "KAFLAGS", "KCPPFLAGS", "HOSTCFLAGS", "LOCALVERSION")
+LIST_MEMBERS = """\
+.PHONY: patchbot-list
+patchbot-list:
+	@printf 'object %s\\n' $(real-obj-y) $(real-obj-m) $(lib-y) $(always-y)
+	@printf 'folder %s\\n' $(subdir-ym)
+"""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """What CC= is, the prefix of the binutils, and everything about the tools that can change a result."""
+
+    cc: str
+    cross: str
+    versions: str
+
+
+@dataclass(frozen=True)
+class Kbuild:
+    """A kernel's sources, an output folder, and how to call make there."""
+
+    source: Path
+    out: Path
+    compiler: Compiler
+    jobs: int = 1
+
+    def variables(self) -> list[str]:
+        """Return make's variables that every call has."""
+        cross = [f"CROSS_COMPILE={self.compiler.cross}"] if self.compiler.cross else []
+        return [f"ARCH={ARCH}", f"O={self.out}", f"CC={self.compiler.cc}", *cross, "V=0"]
+
+    def make(self, goals: Sequence[str], log: Path, *, timeout: float = 3600) -> str:
+        """Run make, whether it succeeds or not, and return what it said; everything is in `log` too."""
+        argv = ["make", "-C", str(self.source), "-k", f"-j{self.jobs}", "--output-sync=target", "--no-print-directory"]
+        # A compiler that is killed leaves half an object that looks fresh: `recover` finds what is newer than this.
+        marker = self.out / ".patchbot-building"
+        marker.touch()
+        before = log.stat().st_size if log.exists() else 0
+        env = {name: "" for name in UNSET if name in os.environ}
+        run([*argv, *self.variables(), *goals], env=env, log=log, check=False, timeout=timeout)
+        marker.unlink()
+        with open(log, "rb") as file:
+            file.seek(before)
+            return file.read().decode("utf-8", "replace")
+
+    def recover(self) -> None:
+        """Remove what a build wrote that was killed."""
+        marker = self.out / ".patchbot-building"
+        if not marker.exists():
+            return
+        started = marker.stat().st_mtime_ns
+        for folder, _, names in os.walk(self.out):
+            for name in names:
+                path = Path(folder, name)
+                if path.lstat().st_mtime_ns >= started:
+                    path.unlink()
+        marker.unlink(missing_ok=True)
+
+
+def find_compiler(cc: str | None, cross: str, ccache: bool | None) -> Compiler:
+    """Return the compiler to use; `ccache` None means "if it is installed".
+
+    Raises MissingTool if it is not there or makes no x86_64 code, or if a header of the host programs is missing.
+    """
+    name = cc or f"{cross}gcc"
+    words = shlex.split(name)
+    which(words[0], "gcc")
+    machine = run([*words, "-dumpmachine"]).stdout.decode().strip()
+    if not machine.startswith(ARCH) and "clang" not in name:
+        raise MissingTool(
+            f"{name} makes code for {machine}, and the check `build` compiles for {ARCH}; install"
+            f" gcc-x86-64-linux-gnu and set [checks.build] cross_compile = 'x86_64-linux-gnu-'"
+        )
+    # pahole decides whether there is BTF at all, and the assembler reads the flags.
+    tools = [[*words, "--version"], [f"{cross}as", "--version"], ["pahole", "--version"]]
+    versions = [run(argv).stdout.decode("utf-8", "replace").split("\n")[0] for argv in tools]
+    lacking = [f"{h} (Debian: {package})" for h, package in HOST_HEADERS.items() if not has_header(h)]
+    if lacking:
+        raise MissingTool(f"the kernel's host programs need {', '.join(lacking)}")
+    if ccache or (ccache is None and shutil.which("ccache")):
+        which("ccache", "ccache")
+        name = f"ccache {name}"
+    return Compiler(name, cross, "; ".join(versions))
+
+
+def has_header(name: str) -> bool:
+    """Say whether the host compiler finds a header."""
+    probe = f"#include <{name}>\n".encode()
+    return run(["gcc", "-E", "-x", "c", "-o", os.devnull, "-"], stdin=probe, check=False).returncode == 0
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What became of the wanted options: the digest of the result, the dropped and the unknown ones."""
+
+    digest: str
+    dropped: tuple[str, ...]
+    unknown: tuple[str, ...]
+    btf: bool
+
+
+def read_options(text: str, where: str) -> dict[str, str]:
+    """Return {symbol: value} of a configuration or fragment, `n` for one not set; raise UserError on nonsense."""
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if match := re.fullmatch(r"# CONFIG_(\w+) is not set", line):
+            found[match[1]] = "n"
+        elif match := re.fullmatch(r"CONFIG_(\w+)=(.*)", line):
+            found[match[1]] = match[2]
+        elif line and not line.startswith("#"):
+            raise UserError(f"{where}:{number}: {line!r} is no option (CONFIG_X=y, # CONFIG_X is not set)")
+    return found
+
+
+def write_options(options: Mapping[str, str]) -> str:
+    """Return options as a fragment."""
+    rows = (f"# CONFIG_{k} is not set" if v == "n" else f"CONFIG_{k}={v}" for k, v in sorted(options.items()))
+    return "\n".join(rows) + "\n"
+
+
+def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str], log: Path) -> Configured:
+    """Make .config of allnoconfig plus `wanted`; `symbols` are those that the tree's Kconfig files define.
+
+    A configuration that does not change leaves its time stamp alone, so nothing is compiled again.
+    """
+    kbuild.out.mkdir(parents=True, exist_ok=True)
+    fragment = kbuild.out / ".patchbot-fragment"
+    fragment.write_text(write_options(wanted))
+    # `syncconfig` writes auto.conf, which tells what belongs to the configuration.
+    for goals in ([f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"], ["syncconfig"]):
+        said = kbuild.make(goals, log)
+        if re.search(r"^make: \*\*\*", said, re.M):
+            raise ToolError(f"make {goals[-1]} failed; see {log}:\n" + "\n".join(said.strip().splitlines()[-6:]))
+    text = (kbuild.out / ".config").read_text(encoding="utf-8", errors="replace")
+    got = read_options(text, ".config")
+    known = set(symbols)
+    missed = {s for s, value in wanted.items() if got.get(s, "n") != value}
+    kept = "\n".join(f"{s}={v}" for s, v in sorted(got.items()) if v != "n")
+    return Configured(
+        hashlib.sha256(kept.encode()).hexdigest(),
+        tuple(sorted(missed & known)),
+        tuple(sorted(missed - known)),
+        got.get("DEBUG_INFO_BTF") == "y",
+    )
+
+
+def defined_symbols(texts: Iterable[str]) -> set[str]:
+    """Return the symbols that Kconfig files define."""
+    return {name for text in texts for name in re.findall(r"^[ \t]*(?:menu)?config[ \t]+(\w+)[ \t]*$", text, re.M)}
+
+
+@dataclass(frozen=True)
+class Members:
+    """What kbuild builds in one folder: objects, and folders that it descends into, relative to the tree."""
+
+    objects: frozenset[str]
+    folders: frozenset[str]
+
+
+def list_members(kbuild: Kbuild, folder: str) -> Members:
+    """Ask scripts/Makefile.build what the configuration builds in `folder` ("." is the top); nothing is built."""
+    extra = kbuild.out / ".patchbot-list.mk"
+    extra.write_text(LIST_MEMBERS)
+    source = str(kbuild.source)
+    argv = ["make", "-rR", "-s", "--no-print-directory", "-f", f"{source}/scripts/Makefile.build", "-f", str(extra)]
+    argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
+    argv += [f"ARCH={ARCH}", "SRCARCH=x86", "BITS=64", f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
+    done: Completed = run(argv, cwd=kbuild.out, check=False, timeout=60)
+    if done.returncode:
+        return Members(frozenset(), frozenset())
+    rows = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    return Members(
+        frozenset(os.path.normpath(name) for kind, _, name in rows if kind == "object" and name),
+        frozenset(os.path.normpath(name) for kind, _, name in rows if kind == "folder" and name),
+    )
+
+
+def is_member(kbuild: Kbuild, obj: str) -> bool:
+    """Say whether the configuration builds an object: some Makefile on the way down to it lists it.
+
+    make would compile any .c file that is named on its command line, whether it belongs to the kernel or not.
+    """
+    folder = "."
+    parts = PurePosixPath(obj).parts
+    for depth in range(len(parts)):
+        members = list_members(kbuild, folder)
+        if obj in members.objects:
+            return True
+        folder = "/".join(parts[: depth + 1])
+        if not any(f == folder or f.startswith(f"{folder}/") for f in members.folders):
+            return False
+    return False
+
+
+def read_dependencies(cmd: str) -> list[str]:
+    """Return the files that an object was made of, as the .cmd file that fixdep wrote names them."""
+    rows = re.search(r"^deps_\S+ := \\\n((?:.*\\\n)*)", cmd, re.M)
+    source = re.search(r"^source_\S+ := (\S+)$", cmd, re.M)
+    found = [source[1]] if source else []
+    for line in rows[1].splitlines() if rows else []:
+        name = line.rstrip("\\").strip()
+        if name and not name.startswith("$(wildcard"):
+            found.append(name)
+    return found
