@@ -7,17 +7,20 @@ Where none is there, the tests that need one are skipped and say how to get one;
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from tinytree import build
 
 from patchbot.git import Repo
 from patchbot.paths import cache_dir
+from patchbot.run import run
 from patchbot.tree import kernel_version
 
 HOW = "no real kernel: `make kernels` (or `patchbot demo`) fetches one, or PATCHBOT_TEST_REPO names a repository"
@@ -92,6 +95,36 @@ def kernel(request: pytest.FixtureRequest) -> RealKernel:
 def kernel73() -> RealKernel:
     """The newest real kernel on this machine."""
     return needed(next(iter(real_kernels()), None))
+
+
+@pytest.fixture
+def borrow(tmp_path: Path) -> Callable[[RealKernel], Repo]:
+    """Make a repository of this test's own, in which HEAD is a real kernel whose objects it borrows."""
+
+    def clone(kernel: RealKernel) -> Repo:
+        place = tmp_path / "kernel.git"
+        run(
+            ["git", "clone", "-q", "--bare", "--shared", kernel.repo.git_dir, place], env={"GIT_ALLOW_PROTOCOL": "file"}
+        )
+        own = Repo.open(place)
+        own.git("update-ref", "--no-deref", "HEAD", kernel.commit)
+        return own
+
+    return clone
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
+    """Run patchbot on a repository and return its exit code and JSON, or what it said on stderr."""
+
+    from patchbot.cli import main
+
+    def call(repo: Repo, *argv: str) -> tuple[int, Any]:
+        code = main([*argv, "--json", "--kernel", str(repo.git_dir)])
+        said = capsys.readouterr()
+        return code, json.loads(said.out) if said.out else said.err
+
+    return call
 
 
 @pytest.fixture(autouse=True)

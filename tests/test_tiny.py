@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,12 @@ from typing import Any
 import pytest
 from tinytree import build, told_to_fail, told_to_lack_an_anchor, told_to_warn
 
-from patchbot.cli import main
 from patchbot.git import Repo
 from patchbot.run import Completed, run
 from patchbot.tree import Tree
 
 DRAFT = "refs/heads/patchbot/kfunc_flags"
 Cli = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Run patchbot on a repository and return its exit code and JSON, or what it said on stderr."""
-
-    def call(repo: Repo, *argv: str) -> tuple[int, Any]:
-        code = main([*argv, "--json", "--kernel", str(repo.git_dir)])
-        said = capsys.readouterr()
-        return code, json.loads(said.out) if said.out else said.err
-
-    return call
 
 
 def make(source: Path, out: Path, *goals: str) -> Completed:
