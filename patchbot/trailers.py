@@ -37,11 +37,8 @@ TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<([^<>]*)>")
 GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
 HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
-KEPT_HEADS = (b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ", b"rename from ", b"rename to ")
-DIFF = (
-    *("--no-color", "--no-ext-diff", "--no-textconv", "-p", "-M", "-U3", "--diff-algorithm=myers"),
-    *("--indent-heuristic", "--inter-hunk-context=0", "--full-index", "--src-prefix=a/", "--dst-prefix=b/"),
-)
+HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
+DIFF = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myers")
 
 
 @dataclass(frozen=True)
@@ -194,18 +191,16 @@ def rank(row: str) -> int:
 
 def diff_of(where: Repo | Scratch, parent: str, commit: str) -> tuple[bytes, ...]:
     """Return what a commit changes as lines for `diff_id` and `measure`."""
-    done = where.git("-c", "core.quotePath=true", "diff-tree", *DIFF, parent, commit)
-    return diff_lines(done.stdout)
+    return diff_lines(where.git("diff-tree", *DIFF, parent, commit).stdout)
 
 
 def diff_lines(text: bytes) -> tuple[bytes, ...]:
-    """Return the lines of a diff without what a rebase changes: line numbers, hunk headings, object ids.
+    """Return the substance of a diff: files, modes, inserted and deleted lines, but not where and next to what.
 
     `text` may be a whole mail; () if it holds no diff.
     """
     lines: list[bytes] = []
     old = new = 0
-    index = b""
     inside = False
     for line in text.split(b"\n"):
         line = line.removesuffix(b"\r")
@@ -214,26 +209,17 @@ def diff_lines(text: bytes) -> tuple[bytes, ...]:
             if sign in b" +-":
                 old -= sign in b" -"
                 new -= sign in b" +"
-                lines.append(line or b" ")
+                lines += [line] if sign != b" " else []
                 continue
             if sign == b"\\":
-                lines.append(line)
                 continue
             old = new = 0
         if line.startswith(b"diff --git "):
             inside = True
-            lines.append(line)
-        elif not inside:
-            continue
-        elif match := HUNK.match(line):
+        elif inside and (match := HUNK.match(line)):
             old, new = (int(n) if n is not None else 1 for n in match.groups())
-            lines.append(b"@@")
-        elif line.startswith(KEPT_HEADS) or line.startswith(b"\\ "):
+        elif inside and line.startswith(HEADS):
             lines.append(line)
-        elif line.startswith(b"index "):
-            index = line
-        elif line.startswith((b"Binary files ", b"GIT binary patch")):
-            lines += [index, line]
     return tuple(lines)
 
 
@@ -243,7 +229,7 @@ def diff_id(lines: Sequence[bytes]) -> str:
 
 
 def measure(old: Sequence[bytes], new: Sequence[bytes]) -> float:
-    """Return how much two diffs differ, as range-diff sees it: 0 for the same up to 100 for nothing in common."""
+    """Return how much two diffs differ, in percent: 0 for the same up to 100 for nothing in common."""
     total = len(old) + len(new)
     if not total:
         return 0.0

@@ -128,7 +128,14 @@ def test_a_patch_that_only_moved_is_the_same(tmp_path):
     assert survives(diff_id(old), diff_id(new), None).kept
 
 
-@pytest.mark.parametrize("change", [(b"new", b"newer"), (b"line 29\n", b"changed\n"), (b"line 30", b"line 30 ")])
+def test_a_neighbour_that_changed_does_not_change_the_patch(tmp_path):
+    old, _ = commit_of(tmp_path, "old", TEXT, TEXT.replace(b"line 30", b"new"))
+    near = TEXT.replace(b"line 29", b"--- changed")
+    new, _ = commit_of(tmp_path, "new", near, near.replace(b"line 30", b"new"))
+    assert diff_id(old) == diff_id(new)
+
+
+@pytest.mark.parametrize("change", [(b"new", b"newer"), (b"line 30", b"line 30 ")])
 def test_a_patch_with_another_line_is_another_patch(tmp_path, change):
     old, _ = commit_of(tmp_path, "old", TEXT, TEXT.replace(b"line 30", b"new"))
     new, _ = commit_of(tmp_path, "new", *(t.replace(*change) for t in (TEXT, TEXT.replace(b"line 30", b"new"))))
