@@ -65,7 +65,7 @@ def test_it_can_be_told_to_fail(
 
 def test_every_row_has_a_fate(tiny: Repo, cli: Cli) -> None:
     code, scan = cli(tiny, "scan")
-    assert code == 0
+    assert code == 0, scan
     counts = scan["counts"]
     assert counts["refuse"] == 0
     assert counts["change"] > 20
@@ -78,7 +78,7 @@ def test_every_row_has_a_fate(tiny: Repo, cli: Cli) -> None:
 def test_a_series_leaves_the_person_alone_and_is_the_same_twice(tiny: Repo, tmp_path: Path, cli: Cli) -> None:
     before = snapshot(tiny)
     code, made = cli(tiny, "generate")
-    assert code == 0
+    assert code == 0, made
     assert snapshot(tiny) == before
     other = build(tmp_path / "other")
     assert cli(other, "generate")[1]["tip"] == made["tip"] == other.ref(DRAFT)
@@ -96,7 +96,7 @@ def test_a_series_on_its_own_tip_finds_nothing_to_do(tiny: Repo, cli: Cli) -> No
 @pytest.mark.parametrize("optional", ["", "suffixes"])
 def test_every_commit_compiles_without_a_warning(tiny: Repo, tmp_path: Path, cli: Cli, optional: str) -> None:
     code, made = cli(tiny, "generate", *(["--with", optional] if optional else []))
-    assert code == 0
+    assert code == 0, made
     work = tmp_path / "work"
     tiny.git("worktree", "add", "-q", "--detach", str(work), "HEAD")
     make(work, tmp_path / "out", "olddefconfig")
@@ -119,7 +119,7 @@ def test_a_missing_anchor_stops_before_anything_is_written(tmp_path: Path, cli: 
 def test_the_checks_pass_and_a_second_run_reuses_them(tiny: Repo, cli: Cli) -> None:
     cli(tiny, "generate")
     code, first = cli(tiny, "check", "--only", "applies,checkpatch")
-    assert code == 0
+    assert code == 0, first
     assert {row["status"] for row in first["results"] if row["patch"]} == {"PASS"}
     _, second = cli(tiny, "check", "--only", "applies,checkpatch")
     assert all(row["cached"] for row in second["results"] if row["patch"])
@@ -128,7 +128,7 @@ def test_the_checks_pass_and_a_second_run_reuses_them(tiny: Repo, cli: Cli) -> N
 def test_the_mails_go_to_the_owners(tiny: Repo, tmp_path: Path, cli: Cli) -> None:
     cli(tiny, "generate")
     code, mailed = cli(tiny, "mail", "-o", str(tmp_path / "out"))
-    assert code == 0
+    assert code == 0, mailed
     series = mailed["series"]
     assert [one["target"] for one in series] == ["bpf-next"]  # what others own waits on the branch
     assert len(series[0]["files"]) > 5

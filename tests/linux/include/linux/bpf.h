@@ -16,6 +16,8 @@
 struct btf;
 struct btf_member;
 struct bpf_prog;
+struct cpumask;
+struct task_struct;
 
 struct btf_func_model {
 	u8 ret_size;

@@ -8,6 +8,7 @@
 #define EACCES 13
 #define EFAULT 14
 #define EINVAL 22
+#define EBADMSG 74
 #define EOVERFLOW 75
 
 #endif
