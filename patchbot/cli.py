@@ -16,7 +16,7 @@ from types import ModuleType
 from rich.console import Console
 
 from . import __version__
-from .commands import campaigns, check, checks, demo, doctor, generate, init, mail, scan
+from .commands import campaigns, check, checks, demo, doctor, generate, init, mail, report, scan
 from .errors import PatchbotError
 from .session import Session, clean
 
@@ -28,6 +28,7 @@ COMMANDS: dict[str, ModuleType] = {
     "generate": generate,
     "check": check,
     "mail": mail,
+    "report": report,
     "campaigns": campaigns,
     "checks": checks,
 }

@@ -66,6 +66,19 @@ def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, s
     }
 
 
+def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """Return the report of one tip after a further run: what it judged anew replaces what was known, the rest stays."""
+    if old is None:
+        return new
+    judged = {(r["check"], r["patch"]) for r in new["results"]}
+    kept = [r for r in old["results"] if (r["check"], r["patch"]) not in judged]
+    places = {check: number for number, check in enumerate(order)}
+    rows = sorted([*kept, *new["results"]], key=lambda r: places.get(r["check"], len(places)))
+    counts = Counter(r["status"] for r in rows)
+    worst_of = Status.worst([Status(r["status"]) for r in rows]).value
+    return new | {"results": rows, "counts": {s.value: counts[s.value] for s in Status}, "worst": worst_of}
+
+
 def show(console: Console, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
     """Print the report: the table, then what is behind each status that is not a plain PASS.
 

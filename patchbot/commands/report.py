@@ -1,0 +1,71 @@
+"""Write an HTML page from the recorded results, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from ..errors import UserError
+from ..page import page
+from ..results import Store
+from ..session import Session
+from ..subject import Range, select
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument("--html", required=True, metavar="FILE", help="where to write the page")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    series = select(session, session.args.campaign)
+    name = session.campaign_config.name
+    with closing(Store.at(session.work / "results.sqlite")) as store:
+        report = store.recall(f"report {name} {series.tip}")
+    if report is None:
+        session.say("note: no check was run on this tip yet; the page has the patches only")
+        report = {"campaign": name, "base": series.base, "tip": series.tip}
+    tree = session.tree(series.base)
+    rows = [
+        {
+            "id": known.get("id", ""),
+            "commit": commit.sha,
+            "subject": commit.subject,
+            "files": known.get("files", []),
+            "owners": known.get("owners", []),
+            "target": known.get("target", ""),
+        }
+        for commit, known in zip(series.commits, series.known, strict=True)
+    ]
+    text = page(report, rows, f"Linux {tree.kernel().version}", diffs(session, series))
+    target = session.cwd / session.args.html
+    write(target, text)
+    if not session.emit({"file": str(target), "recorded": bool(report.get("results"))}):
+        session.show(f"wrote {target}")
+    return 0
+
+
+def diffs(session: Session, series: Range) -> dict[str, bytes]:
+    """Return each commit's message and diff."""
+    options = ("--no-color", "--no-ext-diff", "--no-textconv", "--stat=78", "-p", "--format=%B")
+    return {c.sha: session.scratch.git("show", *options, c.sha).stdout for c in series.commits}
+
+
+def write(target: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    if not target.parent.is_dir():
+        raise UserError(f"{target.parent}: no such directory")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".patchbot-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

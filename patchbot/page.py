@@ -1,0 +1,80 @@
+"""One HTML page of a series and its recorded results: no script, no network, safe with text from anywhere.
+
+A maintainer can open it from an attachment; everything in it is escaped by jinja2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from . import __version__
+from .bundle import bundled
+from .errors import PatchbotError
+
+
+def page(
+    report: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], kernel: str, diffs: Mapping[str, bytes]
+) -> str:
+    """Return the page.
+
+    `report` is the recorded document of `check --json`, {} if there is none; `patches` have id, commit, subject, files,
+    owners and target; `diffs` is each commit's patch text.
+    """
+    results = list(report.get("results", []))
+    checks = list(dict.fromkeys(r["check"] for r in results))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(bundled("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rows = [row(patch, [r for r in results if r["commit"] == patch["commit"]], checks, diffs) for patch in patches]
+    try:
+        return environment.get_template("report/page.html.j2").render(
+            campaign=report.get("campaign", ""),
+            base=report["base"],
+            tip=report["tip"],
+            kernel=kernel,
+            checks=checks,
+            counts=report.get("counts", {}),
+            results=results,
+            patches=rows,
+            series_results=[r for r in results if r["patch"] is None],
+            version=__version__,
+        )
+    except jinja2.TemplateError as error:
+        raise PatchbotError(f"templates/report/page.html.j2: {error}") from error
+
+
+def row(
+    patch: Mapping[str, Any], results: Sequence[Mapping[str, Any]], checks: Sequence[str], diffs: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Return what the page shows of one patch."""
+    worst = dict.fromkeys(checks, "")
+    for result in results:
+        worst[result["check"]] = result["status"]
+    return {
+        **patch,
+        "results": results,
+        "status": worst,
+        "bad": any(r["status"] in ("FAIL", "ERROR") for r in results),
+        "diff": coloured(diffs.get(patch["commit"], b"")),
+    }
+
+
+def coloured(diff: bytes) -> list[tuple[str, str]]:
+    """Return [(class, line)] of a patch's text: a(dded), d(eleted), h(ead) or nothing."""
+    lines = []
+    body = False
+    for line in diff.decode("utf-8", "replace").split("\n"):
+        if line.startswith("diff --git "):
+            body = False
+        if line.startswith("@@"):
+            body = True
+        kind = {"+": "a", "-": "d", "@": "h"}.get(line[:1], "") if body else "h" if diff else ""
+        lines.append((kind, "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)))
+    return lines

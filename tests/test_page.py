@@ -1,0 +1,55 @@
+"""The HTML page: complete, escaped, and honest about what was not run."""
+
+import json
+
+from test_cli import patchbot, work  # noqa: F401
+
+from patchbot.page import coloured, page
+
+EVIL = "<script>alert(1)</script>&\x1b[31m"
+PATCH = {"id": "a", "commit": "c" * 40, "subject": EVIL, "files": [EVIL], "owners": [EVIL], "target": EVIL}
+FINDING = {"status": "FAIL", "message": EVIL, "file": EVIL, "line": 3, "type": EVIL}
+RESULT = {
+    "check": "build",
+    "patch": "a",
+    "commit": "c" * 40,
+    "status": "FAIL",
+    "reason": EVIL,
+    "log": EVIL,
+    "findings": [FINDING],
+    "reproduce": EVIL,
+    "cached": False,
+    "seconds": 1,
+}
+
+
+def test_text_from_anywhere_is_escaped():
+    report = {"campaign": EVIL, "base": "b" * 40, "tip": "t" * 40, "results": [RESULT], "counts": {"FAIL": 1}}
+    text = page(report, [PATCH], EVIL, {"c" * 40: f"diff --git a/x b/x\n@@ -1 +1 @@\n+{EVIL}\n".encode()})
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") > 8
+    assert 'details id="p1" open' in text
+
+
+def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():
+    rows = coloured(b"subject\n\n+ not added\ndiff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n")
+    kinds = {line: kind for kind, line in rows}
+    assert kinds["-old"] == "d"
+    assert kinds["+new"] == "a"
+    assert kinds["+++ b/x"] == "h"
+    assert kinds["+ not added"] == "h"
+    assert kinds[" same"] == ""
+
+
+def test_the_page_shows_recorded_results_only(work, tmp_path):  # noqa: F811
+    patchbot("generate", "-q", cwd=work)
+    target = tmp_path / "page.html"
+    first = patchbot("report", "--html", str(target), cwd=work)
+    assert "no check was run" in first.stderr
+    assert "none recorded yet" in target.read_text()
+    patchbot("check", "--only", "applies", "-q", cwd=work)
+    patchbot("check", "--only", "checkpatch", "-q", cwd=work)
+    done = json.loads(patchbot("report", "--html", str(target), "--json", cwd=work).stdout)
+    assert done["recorded"]
+    assert "<th>applies</th><th>checkpatch</th>" in target.read_text()
+    assert "no such directory" in patchbot("report", "--html", "nope/x.html", cwd=work, code=2).stderr
