@@ -12,7 +12,7 @@ from ... import maintainers
 from ...campaign import Campaign, Step
 from ...config import CampaignConfig
 from ...tree import Tree
-from . import infra, infra_btf, infra_docs, infra_ids, infra_suffixes, infra_verifier, inventory, rows
+from . import infra, infra_btf, infra_docs, infra_ids, infra_suffixes, infra_verifier, inventory, rows, selftests
 
 STEPS = (
     Step(
@@ -20,12 +20,23 @@ STEPS = (
         "release a dynptr only if the released argument is one",
         infra_verifier.release_dynptr,
         "dynptr.txt.j2",
+        anchors=infra_verifier.anchors_release_dynptr,
     ),
     Step(
-        "btf_ids", "let BTF_ID_FLAGS() take flags of arguments", infra_ids.btf_ids, "btf_ids.txt.j2", words=infra.words
+        "btf_ids",
+        "let BTF_ID_FLAGS() take flags of arguments",
+        infra_ids.btf_ids,
+        "btf_ids.txt.j2",
+        words=infra.words,
+        anchors=infra_ids.anchors_btf_ids,
     ),
     Step(
-        "btf", "register, validate and look up the flags of arguments", infra_btf.btf, "btf.txt.j2", words=infra.words
+        "btf",
+        "register, validate and look up the flags of arguments",
+        infra_btf.btf,
+        "btf.txt.j2",
+        words=infra.words,
+        anchors=infra_btf.anchors_btf,
     ),
     Step(
         "verifier",
@@ -33,8 +44,16 @@ STEPS = (
         infra_verifier.verifier,
         "verifier.txt.j2",
         words=infra.words,
+        anchors=infra_verifier.anchors_verifier,
     ),
-    Step("docs", "document the flags of arguments", infra_docs.docs, "docs.txt.j2", words=infra.words),
+    Step(
+        "docs",
+        "document the flags of arguments",
+        infra_docs.docs,
+        "docs.txt.j2",
+        words=infra.words,
+        anchors=infra_docs.anchors_docs,
+    ),
     Step(
         "suffixes",
         "flags equal to the suffixes of argument names",
@@ -42,6 +61,15 @@ STEPS = (
         "suffixes.txt.j2",
         words=infra.words,
         optional=True,
+        anchors=infra_suffixes.anchors_suffixes,
+    ),
+    Step(
+        "selftests",
+        "test the flags of arguments",
+        selftests.selftests,
+        "selftests.txt.j2",
+        words=selftests.words,
+        anchors=selftests.anchors_selftests,
     ),
     Step(
         "rcu",
