@@ -178,7 +178,7 @@ def is_first(code: bytes) -> bool:
     """Say whether kfunc_release_regno() is what sets release_regno, and KF_RELEASE gives BPF_REG_1 there."""
     body = re.search(rb"^[^\n;]*\bkfunc_release_regno\s*\([^)]*\)\s*\{(.*?)^\}", code, re.MULTILINE | re.DOTALL)
     used = re.search(rb"\brelease_regno\s*=\s*kfunc_release_regno\s*\(", code)
-    return bool(body and used and re.search(rb"KF_RELEASE\s*\)\s*return\s+BPF_REG_1\s*;", body[1]))
+    return bool(body and used and re.search(rb"KF_RELEASE(?:\s*\)\s*return|\s*\?)\s*BPF_REG_1\b", body[1]))
 
 
 def classify(kfunc: str, params: Sequence[Param], flags: Iterable[str], rule: Rule) -> tuple[str, ...]:

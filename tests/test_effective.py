@@ -187,6 +187,10 @@ def test_the_rule_is_read_from_the_verifier() -> None:
 	meta->release_regno = kfunc_release_regno(meta);
 """
     assert read_rule(new, types).release == "first"
+    short = new.replace(b"if (meta->kfunc_flags & KF_RELEASE)\n\t\t", b"").replace(
+        b"return BPF_REG_1;\n\treturn 0", b"%s"
+    )
+    assert read_rule(short % b"return meta->kfunc_flags & KF_RELEASE ? BPF_REG_1 : 0", types).release == "first"
     with pytest.raises(ToolError, match="cannot be told"):
         read_rule(new.replace(b"BPF_REG_1", b"BPF_REG_2"), types)
     with pytest.raises(ToolError, match="cannot be told"):
