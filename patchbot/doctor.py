@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .check import Check
 from .errors import ToolError
+from .kbuild import HOST_HEADERS, has_header
 from .run import run
 
 #: {program: (package, what uses it)}; nothing else of these commands works without it.
@@ -57,8 +58,10 @@ def examine(checks: Iterable[Check], required: Sequence[str]) -> list[Tool]:
             packages[name] = package
             uses.setdefault(name, []).append(use)
     for check in checks:
-        for name, package in check.needs.items():
-            packages.setdefault(name, package)
+        # Whoever runs the kernel's make needs the headers of its host programs too.
+        needs = {**check.needs, **(HOST_HEADERS if "make" in check.needs else {})}
+        for name, package in needs.items():
+            packages.setdefault(name, package.split(" or ")[0])
             uses.setdefault(name, []).append(check.name)
             if check.name in required:
                 must.add(name)
@@ -73,7 +76,7 @@ def examine(checks: Iterable[Check], required: Sequence[str]) -> list[Tool]:
 def version_of(name: str) -> str | None:
     """Return the version of a program, "" if it does not say, None if this machine lacks it; headers have none."""
     if name.endswith(".h"):
-        return "" if has_header(name) else None
+        return "" if shutil.which("gcc") and has_header(name) else None
     if shutil.which(name) is None:
         if name.startswith("git-") and shutil.which("git"):  # git keeps its own commands elsewhere
             folder = run(["git", "--exec-path"]).stdout.decode().strip()
@@ -86,15 +89,6 @@ def version_of(name: str) -> str | None:
     said = done.stdout or done.stderr
     match = re.search(rb"\d+(\.\d+)+", said) or re.search(rb"\d+", said)
     return match[0].decode() if match and done.returncode == 0 else ""
-
-
-def has_header(name: str) -> bool:
-    """Say whether the C compiler finds a header."""
-    if shutil.which("cc") is None and shutil.which("gcc") is None:
-        return False
-    compiler = "gcc" if shutil.which("gcc") else "cc"
-    done = run([compiler, "-E", "-x", "c", "-o", "/dev/null", "-"], stdin=f"#include <{name}>\n".encode(), check=False)
-    return done.returncode == 0
 
 
 def document(tools: Sequence[Tool]) -> dict[str, object]:

@@ -45,6 +45,15 @@ def test_what_a_check_needs_is_looked_for(tmp_path: Path) -> None:
     assert install_command(list(tools.values())) == "apt-get install no-such-dev no-such-package"
 
 
+def test_whoever_runs_make_needs_its_headers(tmp_path: Path) -> None:
+    tools = by_name(examine(with_needs(tmp_path, one={"make": "make", "sh": "dash or bash"}), ["one"]))
+    assert tools["gelf.h"].package == "libelf-dev"
+    assert tools["gelf.h"].used_by == ("one",)
+    assert tools["gelf.h"].required
+    assert tools["sh"].package == "dash"
+    assert "gelf.h" not in by_name(examine(with_needs(tmp_path, two={"sh": "dash"}), ["two"]))
+
+
 def test_git_is_always_required_and_has_a_version() -> None:
     git = by_name(examine([], []))["git"]
     assert git.required

@@ -134,7 +134,7 @@ BTF_ID_FLAGS(func, bpf_cgroup_release, KF_RELEASE)
 BTF_ID_FLAGS(func, bpf_cgroup_ancestor, KF_ACQUIRE | KF_RCU | KF_RET_NULL)
 #endif
 #ifdef CONFIG_S390
-BTF_ID_FLAGS(func, bpf_lowcore, KF_RCU)
+BTF_ID_FLAGS(func, bpf_lowcore)
 #endif
 BTF_KFUNCS_END(generic_btf_ids)
 

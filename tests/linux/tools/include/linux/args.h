@@ -7,7 +7,9 @@
 #define COUNT_ARGS(X...) __COUNT_ARGS(, ##X, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 /* One token of two, both expanded first. */
+#ifndef __CONCAT /* the C library has it too */
 #define __CONCAT(a, b) a ## b
+#endif
 #define CONCATENATE(a, b) __CONCAT(a, b)
 
 #endif
