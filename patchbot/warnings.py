@@ -23,7 +23,7 @@ class Said:
 
 
 #: `  CC [M]  net/x.o`: what comes next is about that file. With `make -O` this holds for parallel builds too.
-STEP = re.compile(r"^  (?:[A-Z]\w*)(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg))$")
+STEP = re.compile(r"^  [A-Z]\w*(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg|symvers)|vmlinux\S*)$")
 COMPILER = re.compile(
     r"^(?P<file>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>warning|error|fatal error): (?P<text>.*)$"
 )
@@ -64,6 +64,8 @@ NOISE = (
     (re.compile(r"\b0x[0-9a-f]+\b"), "0x"),
     (re.compile(r"/tmp/[\w.-]+\.(?:s|o)\b"), "{temporary}"),
 )
+TEMPORARY = re.compile(r"(?:^|/)cc\w+\.s$|^\{standard input\}$|^<inline asm>$|^<command-line>$")
+PROGRAMS = ("ld", "cc1", "gcc", "clang", "as", "objtool", "fixdep")
 NOT_NEWS = ("all warnings being treated as errors", "some warnings being treated as errors")
 
 
@@ -131,7 +133,9 @@ def read_line(line: str, roots: Sequence[str]) -> Finding | None:
         return None
     status = Status.WARN if kind.startswith("warn") else Status.FAIL
     file = inside(groups["file"], roots) if groups.get("file") else None
-    if file and file.startswith(("/tmp/", "{standard input}", "<inline asm>")):
+    if file in PROGRAMS:
+        file, name = None, name or str(file)
+    if file and TEMPORARY.search(file):
         # The compiler's own temporary file: its line says nothing about the source.
         return Finding(status, normal(text, roots), None, None, name or "error")
     number = int(groups["line"]) if groups.get("line") else None
