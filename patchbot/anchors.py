@@ -43,8 +43,8 @@ from .tree import Tree
 __all__ = [
     "Alternative", "Anchor", "AnchorError", "Outcome", "Report", "Scope", "Selector", "Text", "comment", "contains",
     "contains_comment", "either", "first_of", "in_enum", "in_file", "in_function", "in_initialiser", "in_prototype",
-    "in_struct", "insert_after", "insert_before", "inside", "last_of", "macro_definition", "macro_in", "member",
-    "one_of", "replace", "require", "resolve", "statement", "tokens_like", "whole", "with_comment",
+    "in_struct", "insert_after", "insert_before", "inside", "judged", "last_of", "macro_definition", "macro_in",
+    "member", "one_of", "replace", "require", "resolve", "statement", "tokens_like", "whole", "with_comment",
 ]  # fmt: skip
 
 #: From this likeness on, what an optional anchor looks for is taken to have drifted, not to be absent.
@@ -134,23 +134,27 @@ def resolve(tree: Tree, anchors: Sequence[Anchor]) -> tuple[list[Edit], list[Rep
     return edits, reports
 
 
-def require(reports: Sequence[Report]) -> None:
-    """Raise AnchorError naming every problem in the reports of one patch.
+def judged(reports: Sequence[Report]) -> list[Report]:
+    """Return the reports of one patch, in which a part that the tree has already counts as drifted.
 
-    If some anchors of the patch were applied, those whose edit is in the text already count as drifted.
+    That is so if other anchors of the patch were applied: then only a part of it is in the tree.
     """
-    problems = [str(r) for r in reports if r.is_problem]
     needed = [r for r in reports if not r.optional]
-    if any(r.outcome is Outcome.APPLIED for r in needed):
-        problems += [
-            str(
-                dataclasses.replace(
-                    r, outcome=Outcome.DRIFTED, message=f"only a part of this patch is in this tree: {r.message}"
-                )
-            )
-            for r in needed
-            if r.outcome is Outcome.ALREADY
-        ]
+    if not any(r.outcome is Outcome.APPLIED for r in needed):
+        return list(reports)
+    return [
+        dataclasses.replace(
+            r, outcome=Outcome.DRIFTED, message=f"only a part of this patch is in this tree: {r.message}"
+        )
+        if r.outcome is Outcome.ALREADY and not r.optional
+        else r
+        for r in reports
+    ]
+
+
+def require(reports: Sequence[Report]) -> None:
+    """Raise AnchorError naming every problem in the reports of one patch, as `judged` sees them."""
+    problems = [str(r) for r in judged(reports) if r.is_problem]
     if problems:
         count = "1 anchor does" if len(problems) == 1 else f"{len(problems)} anchors do"
         raise AnchorError(f"{count} not fit this tree:\n" + "\n".join(problems))

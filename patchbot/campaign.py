@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .anchors import Report
+from .anchors import Anchor, Report
 from .config import CampaignConfig
 from .model import Edit
 from .tree import Tree
@@ -51,6 +51,7 @@ class Step:
     `template` is the commit message, a file in templates/<campaign>/. `words` gives the variables of that template
     for one patch: (context of the step, split key, the patch's edits). An optional step is on only when asked for.
     A step `by_owner` sends each patch to the tree that owns its files, the others go where the campaign goes.
+    `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step that has sites.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Step:
     words: Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]] = lambda context, key, edits: {}
     optional: bool = False
     by_owner: bool = False
+    anchors: Callable[[Context], Sequence[Anchor]] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""List every site of a campaign in the base tree and its fate."""
+"""List every site of a campaign in the base tree and its fate, or every anchor and its outcome."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from rich.text import Text
 
 from ..progress import shown
 from ..session import Session, clean
+from ..survey import Tried, document, survey
 
 STYLES = {"change": "green", "keep": "dim", "refuse": "bold red"}
+OUTCOMES = {"applied": "green", "already": "dim", "missing": "bold red", "ambiguous": "bold red", "drifted": "bold red"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument("--anchors", action="store_true", help="try each anchor of each step instead")
+    parser.add_argument("--with", dest="with_", metavar="STEP,..", help="switch optional steps on")
+    parser.add_argument("--without", metavar="STEP,..", help="switch steps off")
 
 
 def execute(session: Session) -> int:
     """Run the command."""
+    if session.args.anchors:
+        return scan_anchors(session)
     with shown(session.err):
         tree = session.tree()
         audit = session.campaign.audit(tree, session.campaign_config)
@@ -57,3 +64,39 @@ def show(session: Session, document: object) -> None:
     for reason, number in sorted(kept.items(), key=lambda item: -item[1]):
         session.show(f"{number:5} kept: {reason}")
     session.show("  ".join(f"{name} {number}" for name, number in document["counts"].items()))
+
+
+def scan_anchors(session: Session) -> int:
+    """Try each anchor; return 2 if the tree lacks one, for that is the work of a person."""
+    with shown(session.err):
+        tree = session.tree()
+        found = survey(tree, session.campaign, session.campaign_config)
+    made = document(found)
+    if not session.emit({"kernel": asdict(tree.kernel()), **made}):
+        show_anchors(session, found)
+        session.show("  ".join(f"{name} {number}" for name, number in made["counts"].items()))
+    return 2 if any(t.report.is_problem for t in found) else 0
+
+
+def show_anchors(session: Session, found: list[Tried]) -> None:
+    """Print a line for each anchor, and below the table what is wrong in full."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("step", "anchor", "place", "outcome", "alternative", "message"):
+        table.add_column(title, overflow="fold", no_wrap=title in ("step", "outcome"))
+    for tried in found:
+        report = tried.report
+        place = report.path if report.line is None else f"{report.path}:{report.line}"
+        outcome = "absent" if report.outcome.value == "missing" and not report.is_problem else report.outcome.value
+        which = f"{tried.taken} of {tried.alternatives}: " if tried.taken and tried.alternatives > 1 else ""
+        message = "" if outcome in ("applied", "already") else report.message.split("\n")[0]
+        cells = (tried.step, report.anchor, place)
+        table.add_row(
+            *(Text(clean(c)) for c in cells),
+            Text(outcome, OUTCOMES.get(outcome, "dim")),
+            Text(clean(which + report.alternative)),
+            Text(clean(message)),
+        )
+    session.out.print(table)
+    for tried in found:
+        if tried.report.is_problem:
+            session.show(f"{tried.step}: {tried.report}")

@@ -13,6 +13,7 @@ from ...anchors import (
     Scope,
     Selector,
     contains,
+    either,
     in_file,
     in_function,
     in_prototype,
@@ -20,7 +21,6 @@ from ...anchors import (
     insert_after,
     insert_before,
     last_of,
-    one_of,
     statement,
     whole,
     with_comment,
@@ -54,11 +54,10 @@ def anchors_btf(context: Context) -> list[Anchor]:
             fragment("btf-flags.h.j2", release=released(tree)),
             contains("#define KFA_RELEASE"),
         ),
-        insert_after(
+        behind_one_of(
             BTF_H,
             "the declarations of the look-ups of kfunc flags",
-            one_of(in_prototype("btf_kfunc_check_flag"), lookup(in_prototype)),
-            whole(),
+            (in_prototype("btf_kfunc_check_flag"), *lookups(in_prototype)),
             fragment("btf-prototype.h.j2"),
             contains("btf_kfunc_arg_flags("),
         ),
@@ -110,11 +109,10 @@ def anchors_btf(context: Context) -> list[Anchor]:
             fragment("btf-populate-call.c.j2"),
             contains("btf_populate_kfunc_arg_flags(btf, add_set)", populate),
         ),
-        insert_after(
+        behind_one_of(
             BTF_C,
             "the look-up of kfunc flags: after it",
-            lookup(in_function),
-            whole(),
+            lookups(in_function),
             fragment("btf-lookup.c.j2"),
             contains("btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id) {"),
         ),
@@ -129,9 +127,14 @@ def anchors_btf(context: Context) -> list[Anchor]:
     ]
 
 
-def lookup(make: Callable[[str, Sequence[str]], Scope]) -> Scope:
-    """Return the scope of the exported function that looks up the flags of a kfunc for a program."""
-    return one_of(make("btf_kfunc_flags", LOOKUP), make("btf_kfunc_id_set_contains", LOOKUP))
+def lookups(make: Callable[[str, Sequence[str]], Scope]) -> tuple[Scope, ...]:
+    """Return the scopes that can be the exported function that looks up the flags of a kfunc for a program."""
+    return make("btf_kfunc_flags", LOOKUP), make("btf_kfunc_id_set_contains", LOOKUP)
+
+
+def behind_one_of(path: str, name: str, scopes: Sequence[Scope], text: bytes, done: Callable[[Source], bool]) -> Anchor:
+    """Anchor `text` after the first of `scopes` that the file has."""
+    return either(name, *(insert_after(path, name, scope, whole(), text, done) for scope in scopes))
 
 
 def kfunc_flags() -> Selector:
