@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/btf.h>
+#include "bpf_testmod_kfunc.h"
+
+__bpf_hook_start();
+
+__bpf_kfunc void bpf_kfunc_rcu_task_test(struct task_struct *ptr)
+{
+}
+
+__bpf_kfunc void bpf_testmod_ctx_release(struct bpf_testmod_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	if (refcount_dec_and_test(&ctx->usage))
+		call_rcu(&ctx->rcu, testmod_free_cb);
+}
+
+/* The kfuncs below have flags of single arguments, see progs/kfunc_arg_flags.c */
+
+__bpf_kfunc void bpf_kfunc_arg_release_test(u64 num, struct bpf_testmod_ctx *ctx)
+{
+	bpf_testmod_ctx_release(ctx);
+}
+
+/* Return how many references there are to the object that is kept */
+__bpf_kfunc int bpf_kfunc_arg_release_second_test(struct bpf_testmod_ctx *kept,
+						  struct bpf_testmod_ctx *ctx)
+{
+	bpf_testmod_ctx_release(ctx);
+	return refcount_read(&kept->usage);
+}
+
+/* Nothing is released, modules can't: only programs that are not run call this */
+__bpf_kfunc void bpf_kfunc_arg_release_task_test(struct task_struct *kept,
+						 struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_kfunc_arg_release_dynptr_test(struct bpf_dynptr *ptr,
+						   struct bpf_testmod_ctx *ctx)
+{
+	bpf_testmod_ctx_release(ctx);
+}
+
+__bpf_kfunc void bpf_kfunc_arg_release_ctx_test(const struct cpumask *mask,
+						struct bpf_testmod_ctx *ctx)
+{
+	bpf_testmod_ctx_release(ctx);
+}
+
+/* This one can't be called: no kfunc acquires a plain cpumask */
+__bpf_kfunc void bpf_kfunc_arg_release_mask_test(struct bpf_testmod_ctx *ctx,
+						 const struct cpumask *mask)
+{
+}
+
+__bpf_kfunc void bpf_kfunc_arg_rcu_first_test(struct task_struct *rcu,
+					      struct task_struct *trusted)
+{
+}
+
+__bpf_kfunc void bpf_kfunc_arg_rcu_second_test(struct task_struct *trusted,
+					       struct task_struct *rcu)
+{
+}
+
+noinline int bpf_testmod_loop_test(int n)
+{
+	return n;
+}
+
+__bpf_hook_end();
+
+BTF_KFUNCS_START(bpf_testmod_common_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_kfunc_rcu_task_test, KF_RCU)
+BTF_ID_FLAGS(func, bpf_testmod_ctx_release, KF_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_release_test, 0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_release_second_test, 0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_release_task_test, 0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_release_dynptr_test, 0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_release_ctx_test, 0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_release_mask_test, 0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_rcu_first_test, KF_TRUSTED_ARGS, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_kfunc_arg_rcu_second_test, KF_TRUSTED_ARGS, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_testmod_common_kfunc_ids)
+
+BTF_KFUNCS_START(bpf_testmod_check_kfunc_ids)
+BTF_ID_FLAGS(func, bpf_testmod_test_mod_kfunc)
+BTF_KFUNCS_END(bpf_testmod_check_kfunc_ids)
