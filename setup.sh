@@ -23,7 +23,8 @@ install() {
 	fi
 	say "installing $*"
 	local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o Acquire::Retries=3)
-	"${apt[@]}" update >&2 || say "apt-get update failed, trying with what it knows"
+	[ -n "${updated-}" ] || "${apt[@]}" update >&2 || say "apt-get update failed, trying with what it knows"
+	updated=yes
 	"${apt[@]}" install -y --no-install-recommends "$@" >&2 </dev/null
 }
 
@@ -39,7 +40,12 @@ python() {
 	return 1
 }
 
-command -v git >/dev/null || install git
+# What setup, `make check` and its tests use; the rest is what patchbot's checks say themselves, below.
+missing=()
+for tool in git make gcc perl; do
+	command -v "$tool" >/dev/null || missing+=("$tool")
+done
+[ ${#missing[@]} = 0 ] || install "${missing[@]}"
 stamp="$PWD $(cksum <pyproject.toml) $(cksum <patchbot/__init__.py)"
 if [ "$(cat .venv/setup-stamp 2>/dev/null)" != "$stamp" ] || ! .venv/bin/python -c 'import patchbot' 2>/dev/null; then
 	if ! chosen=$(python); then
