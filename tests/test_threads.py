@@ -1,0 +1,325 @@
+"""Mails in the forms that lists have, each a file in tests/mails: what is a tag, whose, and for which patch."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from patchbot.errors import UserError
+from patchbot.model import Identity
+from patchbot.replies import Choices, Drafted, DraftPatch, Gathered, find_tags, gather
+from patchbot.threads import Thread, decode, read_sender, read_thread, read_title, unflow
+from patchbot.trailers import diff_id, diff_lines
+
+MAILS = Path(__file__).parent / "mails"
+HEADER = diff_lines(
+    b"diff --git a/inc.h b/inc.h\n--- a/inc.h\n+++ b/inc.h\n@@ -1 +1,2 @@\n #define NEW\n+#define ADDED\n"
+)
+TWO = diff_lines(b"diff --git a/b/two.c b/b/two.c\n--- a/b/two.c\n+++ b/b/two.c\n@@ -1 +1 @@\n-OLD z;\n+NEW z;\n")
+ONE = diff_lines(b"diff --git a/a/one.c b/a/one.c\n--- a/a/one.c\n+++ b/a/one.c\n@@ -1 +1 @@\n-OLD x;\n+NEW x;\n")
+PATCHES = (
+    DraftPatch("header", "sample: Add a header line", HEADER),
+    DraftPatch("words/b/two.c", "sample: Convert b/two.c", TWO),
+    DraftPatch("words/a/one.c", "sample: Convert a/one.c", ONE),
+)
+DRAFTED = Drafted(PATCHES, ("header", "words/b/two.c"), "sample: A title")
+RAE, TED = "Rae Viewer <rae@example.com>", "Ted Tester <ted@example.net>"
+FLORA = "Flora Flowed <flora@a-rather-long-host-name.example.com>"
+
+#: {file: {patch: tags}}
+ATTACHED: dict[str, dict[str, list[str]]] = {
+    "plain": {
+        "header": [f"Acked-by: {RAE}", f"Tested-by: {TED} # qemu, arm64", f"Reviewed-by: {TED}"],
+        "words/b/two.c": [f"Reviewed-by: {TED}"],
+    },
+    "base64": {"header": ["Reviewed-by: Jürgen Groß <juergen@example.com>"]},
+    "quoted-printable": {"words/b/two.c": ["Acked-by: Björn Töpel <bjorn@example.com>"]},
+    "cover": {"header": [f"Reviewed-by: {RAE}"], "words/b/two.c": [f"Reviewed-by: {RAE}"]},
+    "cover-alone": {"header": [f"Acked-by: {RAE}"], "words/b/two.c": [f"Acked-by: {RAE}"]},
+    "versions": {"header": ["Acked-by: Oda Old <oda@example.com>"], "words/b/two.c": [f"Tested-by: {TED}"]},
+    "parts": {"header": [f"Reviewed-by: {RAE}", f"Tested-by: {TED}"]},
+    "flowed": {"header": [f"Acked-by: {FLORA}"]},
+    "mboxrd": {"header": [f"Reviewed-by: {RAE}"], "words/b/two.c": [f"Tested-by: {TED}"]},
+    "charsets": {
+        "header": [
+            "Reviewed-by: André Latin <andre@example.com>",
+            "Reviewed-by: Åsa Wrong <asa@example.com>",
+            "Reviewed-by: Zoë None <zoe@example.com>",
+            "Reviewed-by: 王一 <wang@example.com>",
+            "Acked-by: Hidden Seven <seven@example.com>",
+        ]
+    },
+    "forms": {
+        "header": [
+            "Tested-By: Ted Tester <TED@example.net>",
+            'Acked-by: "Tester, Ted" <ted@example.net> (corporate)',
+            "Suggested-by: ted@example.net",
+        ]
+    },
+    "outlook": {
+        "header": [
+            "Reviewed-by: Rae Viewer of a Company With a Rather Long Name <rae@example.com>",
+            f"Suggested-by: {TED}",
+        ]
+    },
+    "gaps": {"header": [f"Tested-by: {TED}"], "words/b/two.c": [f"Reviewed-by: {RAE}"]},
+    "twice": {"header": [f"Reviewed-by: {RAE}", f"Tested-by: {TED}"]},
+    "hostile": {"header": ["Tested-by: Mallory <mallory@example.com>", "Acked-by: Mallory <mallory@example.com>"]},
+}
+#: {file: (message-id, start of the line, what the reason says)}
+IGNORED: dict[str, list[tuple[str, str, str]]] = {
+    "cover-alone": [
+        ("ca2@example.net", "Acked-by", "not that of this series"),
+        ("ca3@example.net", "Tested-by", "for 9 patches"),
+    ],
+    "versions": [("vr1@example.com", "Reviewed-by", "not for 'sample: Convert b/two.c' as it is now")],
+    "parts": [("html@example.net", "", "HTML only")],
+    "charsets": [("l5@example.com", "Reviewed-by", "cannot be decoded")],
+    "forms": [
+        ("f1@example.com", "Reviewed-by", "given by rae@example.com for rae@corp.example"),
+        ("f1@example.com", "Signed-off-by", "not taken from mails"),
+        ("f1@example.com", "Reported-by", "about the bug"),
+        ("f1@example.com", "Reviewed-and-tested-by", "not taken from mails"),
+        ("f1@example.com", "Nacked-by", "not taken from mails"),
+        ("f1@example.com", "Cc", "not taken from mails"),
+        ("f1@example.com", "Fixes", "not taken from mails"),
+        ("f2@example.net", "Reviewed-by", "no address"),
+        ("f2@example.net", "Tested-by", "no address"),
+        ("f2@example.net", "Acked-by", "no address"),
+        ("f2@example.net", "Suggested-by", "no address"),
+        ("f2@example.net", "Reviewed-by:", "no address"),
+        ("f4@example.com", "Acked-by: Boss", "given by rae@example.com for boss@example.com"),
+    ],
+    "gaps": [
+        ("g2@example.net", "Acked-by", "its thread leads to v1 1/2, its subject to v1 2/2"),
+        ("g3@example.net", "Acked-by", "neither its thread nor its subject"),
+        ("g5@example.net", "Acked-by", "no patch 'other: Change another tree'"),
+    ],
+    "twice": [("d1@example.com", "", "has the same message-id and is another mail")],
+    "hostile": [
+        ("", "", "nested too deeply"),
+        ("", "Reviewed-by", "no usable Message-ID"),
+        ("h2@example.com", "Reviewed-by", "From is not one address"),
+        ("h3@example.com", "Reviewed-by", "given by mallory@example.com for rae@example.com"),
+        ("h4@example.com", "Reviewed-by", "U+001B"),
+        ("h4@example.com", "Acked-by", "U+202E"),
+        ("h4@example.com", "Tested-by", "U+000D"),
+        ("h4@example.com", "Tested-by", "U+0000"),
+        ("h4@example.com", "Acked-by", "U+2028"),
+        ("h7@example.com", "Tested-by", "neither its thread nor its subject"),
+        ("h8@example.com", "Reviewed-by", "longer than"),
+        ("", "Reviewed-by", "no usable Message-ID"),
+        ("h12@example.com", "Reviewed-by", "as it is now"),
+        ("", "Acked-by", "no usable Message-ID"),
+    ],
+}
+
+
+def read(name: str) -> Thread:
+    return read_thread(MAILS / f"{name}.mbox")
+
+
+def taken(found: Gathered) -> dict[str, list[str]]:
+    return {patch: [given.trailer for given in rows] for patch, rows in found.trailers.items()}
+
+
+def test_every_file_is_expected_to_say_something():
+    assert {path.stem for path in MAILS.iterdir()} == set(ATTACHED)
+
+
+@pytest.mark.parametrize("name", ATTACHED)
+def test_tags_reach_the_patch_that_they_answer(name):
+    found = gather(read(name), DRAFTED, Choices())
+    assert taken(found) == ATTACHED[name]
+    wanted = IGNORED.get(name, [])
+    assert len(found.ignored) == len(wanted)
+    for row, (message_id, line, reason) in zip(found.ignored, wanted, strict=True):
+        assert (row.message_id, row.line[: len(line)]) == (message_id, line)
+        assert reason in row.reason
+
+
+@pytest.mark.parametrize("name", ATTACHED)
+def test_no_tag_is_made_up(name):
+    data = (MAILS / f"{name}.mbox").read_bytes()
+    for row in gather(read(name), DRAFTED, Choices(sloppy=True, threshold=100)).attached:
+        assert row.given.message_id.encode() in data
+        if name not in ("base64", "quoted-printable", "charsets", "outlook", "flowed"):
+            assert row.given.trailer.encode() in data
+
+
+@pytest.mark.parametrize("name", ATTACHED)
+def test_a_mail_cut_off_anywhere_is_no_crash_and_gives_no_other_tag(name, tmp_path):
+    data = (MAILS / f"{name}.mbox").read_bytes()
+    known = {line for rows in ATTACHED[name].values() for line in rows}
+    for end in range(97, len(data), 97):
+        path = tmp_path / "cut.mbox"
+        path.write_bytes(data[:end])
+        found = gather(read_thread(path), DRAFTED, Choices())
+        for rows in taken(found).values():
+            assert all(any(full.startswith(line) for full in known) for line in rows if name != "hostile")
+
+
+@pytest.mark.parametrize("name", ATTACHED)
+def test_damaged_bytes_are_no_crash(name, tmp_path):
+    data = bytearray((MAILS / f"{name}.mbox").read_bytes())
+    for step, value in ((61, 0x00), (53, 0xFF), (47, 0x0A), (43, 0x22)):
+        broken = bytearray(data)
+        broken[70::step] = bytes([value]) * len(broken[70::step])
+        path = tmp_path / "broken.mbox"
+        path.write_bytes(broken)
+        gather(read_thread(path), DRAFTED, Choices(sloppy=True))
+
+
+def test_sloppy_takes_other_names_and_reports_but_no_sign_off():
+    lines = taken(gather(read("forms"), DRAFTED, Choices(sloppy=True)))["header"]
+    assert {"Reviewed-by: Rae Viewer <rae@corp.example>", f"Reported-by: {RAE}"} < set(lines)
+    assert "Acked-by: Boss Of Rae <boss@example.com>" in lines
+    assert not [line for line in lines if line.lower().startswith(("signed", "nacked", "cc", "fixes", "reviewed-and"))]
+
+
+def test_a_tag_for_a_patch_that_changed_is_taken_as_far_as_a_person_allows():
+    strict = gather(read("versions"), DRAFTED, Choices(threshold=24))
+    loose = gather(read("versions"), DRAFTED, Choices(threshold=25))
+    assert f"Reviewed-by: {RAE}" not in taken(strict)["words/b/two.c"]
+    assert f"Reviewed-by: {RAE}" in taken(loose)["words/b/two.c"]
+    (given,) = [g for g in loose.trailers["words/b/two.c"] if g.trailer == f"Reviewed-by: {RAE}"]
+    assert (given.version, given.message_id) == (1, "vr1@example.com")
+    assert given.patch_id not in ("", diff_id(TWO))
+
+
+def test_a_frozen_version_says_what_a_tag_was_given_for():
+    old = DraftPatch("header", "sample: Add an older line", (*HEADER, b"+more"))
+    frozen = Drafted(PATCHES, DRAFTED.posted, DRAFTED.title, {1: (old, PATCHES[1])})
+    found = gather(read("gaps"), frozen, Choices())
+    assert f"Reviewed-by: {RAE}" in taken(found)["words/b/two.c"]
+    assert {a.note for a in found.attached} == {""}
+    renamed = Drafted((DraftPatch("header", "sample: Other words", HEADER),), (), "", {1: (PATCHES[0],)})
+    assert list(taken(gather(read("base64"), renamed, Choices()))) == ["header"]
+    gone = Drafted(PATCHES[1:], (), "", {1: PATCHES})
+    assert "any more" in gather(read("base64"), gone, Choices()).ignored[0].reason
+
+
+def test_the_proof_is_kept_with_the_tag():
+    (row,) = gather(read("base64"), DRAFTED, Choices()).attached
+    assert row.given.message_id == "b64@example.com"
+    assert row.given.sender == "Jürgen Groß <juergen@example.com>"
+    assert row.given.patch_id == diff_id(HEADER)
+
+
+def test_a_condition_is_pointed_out():
+    notes = {a.given.message_id: a.note for a in gather(read("plain"), DRAFTED, Choices()).attached}
+    assert notes == {
+        "r1@example.com": "",
+        "r2@example.net": "",
+        "r3@example.net": "perhaps on a condition: With the comma fixed:",
+    }
+
+
+def test_patches_of_the_same_name_are_told_apart_by_number_or_not_at_all(tmp_path):
+    same = Drafted(tuple(DraftPatch(p.id, "sample: Add a header line", HEADER) for p in PATCHES), (), "")
+    assert list(taken(gather(read("base64"), same, Choices()))) == ["header"]
+    path = tmp_path / "other.mbox"
+    path.write_bytes((MAILS / "base64.mbox").read_bytes().replace(b"1/2]", b"9/9]"))
+    found = gather(read_thread(path), same, Choices())
+    assert found.attached == ()
+    assert "3 patches are called" in found.ignored[0].reason
+
+
+def test_a_maildir_a_gzipped_mbox_and_a_single_mail_are_read(tmp_path):
+    data = (MAILS / "plain.mbox").read_bytes()
+    (tmp_path / "t.mbox.gz").write_bytes(gzip.compress(data))
+    assert taken(gather(read_thread(tmp_path / "t.mbox.gz"), DRAFTED, Choices())) == ATTACHED["plain"]
+    for number, mail in enumerate(data.split(b"From list@example.org Mon Jan  5 10:00:00 2026\n")[1:]):
+        where = tmp_path / "dir" / ("new" if number % 2 else "cur") / f"{number}.host:2,S"
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_bytes(mail)
+    (tmp_path / "dir/cur/folder").mkdir()
+    assert taken(gather(read_thread(tmp_path / "dir"), DRAFTED, Choices())) == ATTACHED["plain"]
+    single = tmp_path / "dir/cur/4.host:2,S"
+    assert len(read_thread(single).messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("missing", None, "no such file"),
+        ("empty", b"\n", "is empty"),
+        ("text", b"some notes\nof mine\n", "is no mbox"),
+        ("cut.gz", gzip.compress(b"From x\n" * 999)[:-9], "not a whole gzip file"),
+    ],
+)
+def test_what_is_no_mailbox_is_refused(tmp_path, name, data, text):
+    path = tmp_path / name
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(UserError, match=text):
+        read_thread(path)
+    with pytest.raises(UserError, match="is no maildir"):
+        read_thread(tmp_path)
+
+
+def test_a_huge_mail_costs_only_itself(tmp_path):
+    data = (MAILS / "base64.mbox").read_bytes()
+    huge = b"From x@y Mon Jan  5 10:00:00 2026\nFrom: a@b.c\n\n" + b"x" * (3 << 20) + b"\n\n"
+    (tmp_path / "huge.mbox").write_bytes(huge + data)
+    found = gather(read_thread(tmp_path / "huge.mbox"), DRAFTED, Choices())
+    assert taken(found) == ATTACHED["base64"]
+    assert [i.reason for i in found.ignored] == ["longer than 2 MiB"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[PATCH bpf-next v2 03/13] bpf: Do it", (True, False, 2, 3, 13, "bpf: Do it")),
+        ("Re: [PATCH bpf-next v2 03/13] bpf:  Do it", (True, True, 2, 3, 13, "bpf: Do it")),
+        ("RE: [EXT] Re: [RFC PATCHv3 1/2] x", (True, True, 3, 1, 2, "x")),
+        ("AW: Re[2]: [bpf-next] [PATCH] Re: x", (True, True, 1, None, None, "x")),
+        ("[patch V4] x", (True, False, 4, None, None, "x")),
+        ("Re: lunch", (False, True, 1, None, None, "lunch")),
+        ("", (False, False, 1, None, None, "")),
+    ],
+)
+def test_subjects(text, wanted):
+    title = read_title(text)
+    got = (title.is_patch, title.is_reply, title.version, title.number, title.total, title.summary)
+    assert got == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("A B <a@b.c>", Identity("A B", "a@b.c")),
+        ('"B, A" <a@b.c>', Identity("B, A", "a@b.c")),
+        ("a@b.c (A B)", Identity("A B", "a@b.c")),
+        ('"x <x@y.z>" <a@b.c>', Identity("x <x@y.z>", "a@b.c")),
+        ("x@y.z <a@b.c>", None),
+        ("<a@b.c>, <x@y.z>", None),
+        ("A B <a at b.c>", None),
+        ("", None),
+    ],
+)
+def test_senders(text, wanted):
+    assert read_sender(text) == wanted
+
+
+def test_text_is_decoded_as_it_is_and_not_as_it_claims():
+    assert decode("ü".encode(), "iso-8859-1") == "ü"
+    assert decode("ü".encode("latin-1"), "iso-8859-1") == "ü"
+    assert decode("ü".encode("latin-1"), "utf-8") == "\ufffd"
+    assert decode(b"+AFI-", "utf-7") == "+AFI-"
+    assert decode("王".encode("gbk"), "gb2312") == "王"
+
+
+def test_flowed_paragraphs_are_joined_and_stuffing_is_taken_off():
+    lines = ["one ", "two", " >three", "> a ", "> b", "Acked-by: A ", "<a@b.c> ", "Tested-by: x", "-- ", "sig"]
+    wanted = ["one two", ">three", "> a b", "Acked-by: A <a@b.c> ", "Tested-by: x", "-- ", "sig"]
+    assert list(unflow(lines, False)) == wanted
+
+
+def test_the_own_words_end_at_a_signature_and_at_foreign_text():
+    tag = "Acked-by: A <a@b.c>"
+    for mark in ("-- ", "--", "diff --git a/x b/x", "--- >8 ---", "-----Original Message-----"):
+        assert list(find_tags([mark, tag])) == []
+    assert [line for line, _ in find_tags([f"> {tag}", f" | {tag}", f"I said {tag}", tag])] == [tag]
