@@ -125,12 +125,12 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices) -> Gathered:
                 if isinstance(found, str):
                     raise Doubt(found)
                 check_giver(message, found, choices)
-                for patch, version, verdict, seen in patches_answered(thread, message, drafted, choices):
+                for patch, version, verdict in patches_answered(thread, message, drafted, choices):
                     if not verdict.kept:
                         reason = f"not for {patch.subject!r} as it is now: {verdict.reason}"
                         ignored.append(Ignored(message.id, sender, line, reason, message.where))
                         continue
-                    given = Given(found.line, message.id, version, seen or diff_id(patch.diff), sender)
+                    given = Given(found.line, message.id, version, diff_id(patch.diff), sender)
                     note = "; ".join(filter(None, (found.note, verdict.reason)))
                     attached.setdefault((patch.id, identify(found.line)), Attached(patch.id, given, note))
             except Doubt as doubt:
@@ -213,8 +213,8 @@ def read_tag(text: str, before: str, sloppy: bool) -> Tag | str:
 
 def patches_answered(
     thread: Thread, message: Message, drafted: Drafted, choices: Choices
-) -> Iterator[tuple[DraftPatch, int, Verdict, str]]:
-    """Yield (patch of the draft, version answered, whether it is the same, digest of what was seen); Doubt if none."""
+) -> Iterator[tuple[DraftPatch, int, Verdict]]:
+    """Yield (patch of the draft, version answered, whether it is the same patch); raise Doubt if there is none."""
     answer = thread.answer(message)
     if answer.problem:
         raise Doubt(answer.problem)
@@ -223,12 +223,12 @@ def patches_answered(
         yield from patches_of_cover(thread, answer, drafted, choices)
         return
     patch = find_patch(title, drafted)
-    yield (patch, title.version, *compare(answer, patch, drafted, choices))
+    yield patch, title.version, compare(answer, patch, drafted, choices)
 
 
 def patches_of_cover(
     thread: Thread, answer: Answer, drafted: Drafted, choices: Choices
-) -> Iterator[tuple[DraftPatch, int, Verdict, str]]:
+) -> Iterator[tuple[DraftPatch, int, Verdict]]:
     """Yield all patches that were posted with a cover; Doubt unless it is the cover of this series."""
     title = answer.title
     mails = thread.posted_with(answer.opener) if answer.opener else {}
@@ -260,7 +260,7 @@ def patches_of_cover(
             patch = draft.get(order[number - 1])
         if patch is not None:
             reply = Answer(title, mails.get(number))
-            yield (patch, title.version, *compare(reply, patch, drafted, choices))
+            yield patch, title.version, compare(reply, patch, drafted, choices)
     if gone:
         raise Doubt(f"not for {', '.join(repr(t.summary) for t in gone[:5])}: the draft has no such patch")
 
@@ -282,8 +282,8 @@ def find_patch(title: Title, drafted: Drafted) -> DraftPatch:
     raise Doubt(f"the draft has no patch {title.summary!r}")
 
 
-def compare(answer: Answer, patch: DraftPatch, drafted: Drafted, choices: Choices) -> tuple[Verdict, str]:
-    """Return whether the patch that was answered is that of the draft, and the digest of the one that was answered.
+def compare(answer: Answer, patch: DraftPatch, drafted: Drafted, choices: Choices) -> Verdict:
+    """Say whether the patch that was answered is that of the draft.
 
     What the mail posted says it, or the frozen version; if neither is there, the subject has to do.
     """
@@ -291,12 +291,12 @@ def compare(answer: Answer, patch: DraftPatch, drafted: Drafted, choices: Choice
     seen = [p.diff for p in version if p.id == patch.id and p.diff]
     seen += [answer.opener.diff] if answer.opener and answer.opener.diff else []
     if not seen:
-        return Verdict(True, f"by the subject alone: v{answer.title.version} is not here"), ""
+        return Verdict(True, f"by the subject alone: v{answer.title.version} is not here")
     new = diff_id(patch.diff)
     if any(diff_id(diff) == new for diff in seen):
-        return Verdict(True, ""), new
+        return Verdict(True, "")
     cost, nearest = min(((measure(diff, patch.diff), diff) for diff in seen), key=lambda row: row[0])
-    return survives(diff_id(nearest), new, cost, choices.threshold), diff_id(nearest)
+    return survives(diff_id(nearest), new, cost, choices.threshold)
 
 
 def read_summary(subject: str) -> str:

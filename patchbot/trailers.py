@@ -46,7 +46,7 @@ DIFF = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text"
 
 @dataclass(frozen=True)
 class Given:
-    """A tag and its proof: the mail that gave it, for which version, and the digest of the diff (see `diff_id`)."""
+    """A tag and its proof: the mail that gave it, for which version, and the digest of the diff that it holds for."""
 
     trailer: str
     message_id: str
