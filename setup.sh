@@ -54,7 +54,7 @@ if [ "$(cat .venv/setup-stamp 2>/dev/null)" != "$stamp" ] || ! .venv/bin/python 
 	fi
 	say "making .venv with $chosen"
 	# An environment that was moved or whose Python is gone cannot be mended.
-	[ -x .venv/bin/python ] && .venv/bin/pip --version >/dev/null 2>&1 || rm -rf .venv
+	.venv/bin/pip --version >/dev/null 2>&1 || rm -rf .venv
 	[ -d .venv ] || "$chosen" -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 10 -e '.[dev]' </dev/null
 	printf '%s\n' "$stamp" >.venv/setup-stamp
