@@ -47,7 +47,7 @@ SET = "bpf_testmod_common_kfunc_ids"
 INVALID = "bpf_test_kfa_invalid"
 TAB, COLUMNS = 8, 80
 
-#: What the verifier says, by the format that stands in its source, of a released argument without a reference,
+#: What the verifier says, by the format that stands in its source: of a released argument without a reference,
 UNREFERENCED = {
     "release kfunc %s expects referenced PTR_TO_BTF_ID passed to %s": (
         "release kfunc {kfunc} expects referenced PTR_TO_BTF_ID passed to R2"
@@ -56,7 +56,14 @@ UNREFERENCED = {
         "release kernel function {kfunc} expects refcounted PTR_TO_BTF_ID"
     ),
 }
-#: and how it calls the argument that is NULL, of which `register` or `number` is the number.
+#: of one that was released before,
+GONE = {
+    "release kfunc %s expects referenced PTR_TO_BTF_ID passed to %s": (
+        "expects referenced PTR_TO_BTF_ID passed to R{register}"
+    ),
+    "R%d must be referenced or trusted": "R{register} must be referenced or trusted",
+}
+#: and how it calls the argument that is NULL.
 ARGUMENT = {
     "NULL pointer passed to trusted %s": "R{register}",
     "NULL pointer passed to trusted arg%d": "arg{number}",
@@ -185,8 +192,8 @@ def shared(folder: str) -> bool:
 def words_of(tree: Tree, folder: str) -> dict[str, Any]:
     """Return the variables of the C of this step."""
     header, verifier = infra.need_source(tree, BTF_H), tree.read(VERIFIER_C)
-    argument = said(verifier, ARGUMENT)
-    first, second = (argument.format(register=n + 1, number=n) for n in (0, 1))
+    first, second = (said(verifier, ARGUMENT).format(register=n + 1, number=n) for n in (0, 1))
+    gone_first, gone_second = (said(verifier, GONE).format(register=n + 1) for n in (0, 1))
     return {
         "folder": folder,
         "implicit": implicit_arguments(tree),
@@ -194,6 +201,8 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
         "trusted": "KF_TRUSTED_ARGS" if macro(header, "KF_TRUSTED_ARGS") else "0",
         "first": first,
         "second": second,
+        "gone_first": gone_first,
+        "gone_second": gone_second,
         "unreferenced": said(verifier, UNREFERENCED).format(kfunc="bpf_kfunc_arg_release_task_test"),
     }
 

@@ -35,7 +35,7 @@ int release_second(void *unused)
 }
 
 SEC("syscall")
-__failure __msg("release")
+__failure __msg("expects referenced PTR_TO_BTF_ID passed to R2")
 int release_second_twice(void *unused)
 {
 	struct bpf_testmod_ctx *ctx;
@@ -104,7 +104,7 @@ int release_second_leak_first(void *unused)
 }
 
 SEC("syscall")
-__failure __msg("release")
+__failure __msg("expects referenced PTR_TO_BTF_ID passed to R1")
 int release_second_then_second(void *unused)
 {
 	struct bpf_testmod_ctx *kept, *ctx;
@@ -257,7 +257,7 @@ int release_implicit(void *unused)
 }
 
 SEC("syscall")
-__failure __msg("release")
+__failure __msg("expects referenced PTR_TO_BTF_ID passed to R2")
 int release_implicit_twice(void *unused)
 {
 	struct bpf_testmod_ctx *ctx;
