@@ -90,12 +90,18 @@ def format_trailers(trailers: Trailers) -> bytes:
 
 
 def merge(old: Trailers, new: Trailers) -> dict[str, tuple[Given, ...]]:
-    """Return the tags of both, each person's tag of one kind once a patch; the proof that came first stays."""
+    """Return the tags of both, each person's tag of one kind once a patch.
+
+    The proof that came first stays, unless the same tag was given again for a newer diff.
+    """
     out: dict[str, tuple[Given, ...]] = {}
     for patch in sorted({*old, *new}):
         rows: dict[tuple[str, str], Given] = {}
         for given in (*old.get(patch, ()), *new.get(patch, ())):
-            rows.setdefault(identify(given.trailer), given)
+            first = rows.setdefault(identify(given.trailer), given)
+            newer = given.version >= first.version and given.patch_id != first.patch_id
+            if newer and given.trailer == first.trailer and given.message_id:
+                rows[identify(given.trailer)] = given
         if rows:
             out[patch] = tuple(rows.values())
     return out
@@ -148,6 +154,16 @@ def list_dropped(message: str, dropped: Iterable[tuple[str, str]]) -> str:
     if not new:
         return message
     return text.rstrip("\n") + "\n" + (below.rstrip("\n") or "---") + "\n" + "\n".join(new) + "\n"
+
+
+def unlist_dropped(message: str, trailers: Iterable[str]) -> str:
+    """Return a commit message that does not name `trailers` as dropped any more."""
+    text, below = divide(message)
+    starts = tuple(f"Dropped: {trailer} (" for trailer in trailers)
+    kept = [line for line in below.split("\n") if not line.startswith(starts)]
+    if not starts or "\n".join(kept) == below:
+        return message
+    return text + ("\n".join(kept) if "".join(kept).strip() != "---" else "")
 
 
 def divide(message: str) -> tuple[str, str]:

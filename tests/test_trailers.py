@@ -19,6 +19,7 @@ from patchbot.trailers import (
     read_trailers,
     survives,
     trailers_of,
+    unlist_dropped,
 )
 
 MESSAGES = {
@@ -94,6 +95,20 @@ def test_the_store_keeps_the_first_proof_and_one_tag_a_person():
     again = Given("reviewed-by: Robert <R@s.t>", "2@x", 2, "abd")
     other = Given("Tested-by: R <r@s.t>", "2@x", 2, "abd")
     assert merge({"p": [one]}, {"p": [again, other], "q": [again], "r": []}) == {"p": (one, other), "q": (again,)}
+
+
+def test_a_tag_given_again_for_a_newer_diff_has_the_newer_proof():
+    old = Given("Reviewed-by: R <r@s.t>", "1@x", 1, "abc")
+    new = Given("Reviewed-by: R <r@s.t>", "2@x", 2, "abd")
+    assert merge({"p": [old]}, {"p": [new]}) == merge({"p": [new]}, {"p": [old]}) == {"p": (new,)}
+
+
+def test_a_tag_is_taken_off_the_list_of_the_dropped():
+    tag, other = "Reviewed-by: R <r@s.t>", "Acked-by: A <a@b.c>"
+    listed = list_dropped(MESSAGES["signed"], [(tag, "x"), (other, "y")])
+    assert unlist_dropped(listed, [tag]) == list_dropped(MESSAGES["signed"], [(other, "y")])
+    assert unlist_dropped(listed, [tag, other]) == MESSAGES["signed"]
+    assert unlist_dropped(MESSAGES["below"], [tag]) == MESSAGES["below"]
 
 
 def test_a_store_is_read_back_from_a_commit(tmp_path):
