@@ -61,7 +61,9 @@ GONE = {
     "release kfunc %s expects referenced PTR_TO_BTF_ID passed to %s": (
         "expects referenced PTR_TO_BTF_ID passed to R{register}"
     ),
-    "R%d must be referenced or trusted": "R{register} must be referenced or trusted",
+    "arg#%d pointer type %s %s must point to %sscalar": (
+        "arg#{number} pointer type STRUCT bpf_testmod_ctx must point to"
+    ),
 }
 #: and how it calls the argument that is NULL.
 ARGUMENT = {
@@ -193,7 +195,7 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
     """Return the variables of the C of this step."""
     header, verifier = infra.need_source(tree, BTF_H), tree.read(VERIFIER_C)
     first, second = (said(verifier, ARGUMENT).format(register=n + 1, number=n) for n in (0, 1))
-    gone_first, gone_second = (said(verifier, GONE).format(register=n + 1) for n in (0, 1))
+    gone_first, gone_second = (said(verifier, GONE).format(register=n + 1, number=n) for n in (0, 1))
     return {
         "folder": folder,
         "implicit": implicit_arguments(tree),

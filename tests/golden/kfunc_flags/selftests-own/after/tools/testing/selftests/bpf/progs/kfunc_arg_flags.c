@@ -35,7 +35,7 @@ int release_second(void *unused)
 }
 
 SEC("syscall")
-__failure __msg("R2 must be referenced or trusted")
+__failure __msg("arg#1 pointer type STRUCT bpf_testmod_ctx must point to")
 int release_second_twice(void *unused)
 {
 	struct bpf_testmod_ctx *ctx;
@@ -104,7 +104,7 @@ int release_second_leak_first(void *unused)
 }
 
 SEC("syscall")
-__failure __msg("R1 must be referenced or trusted")
+__failure __msg("arg#0 pointer type STRUCT bpf_testmod_ctx must point to")
 int release_second_then_second(void *unused)
 {
 	struct bpf_testmod_ctx *kept, *ctx;
