@@ -271,9 +271,10 @@ class Bench:
                 found += [path] if path in files else []
             elif not name.startswith("/") and cmd.is_relative_to(self.kbuild.out / "tools"):
                 # Relative to the program's own folder, which the .cmd file does not name.
-                near = [p for p in files if p.startswith("tools/") and p.endswith(f"/{name.removeprefix('./')}")]
-                here = str(cmd.parent.relative_to(self.kbuild.out) / name)
-                found += [here] if here in files else near if len(near) == 1 else []
+                here = os.path.normpath(cmd.parent.relative_to(self.kbuild.out) / name)
+                end = "/" + re.sub(r"^(?:\.{1,2}/)+", "", name)
+                near = [here] if here in files else [p for p in files if p.startswith("tools/") and p.endswith(end)]
+                found += near if len(near) == 1 else []
         return list(dict.fromkeys(found))
 
     def _path(self, unit: Unit) -> Path:

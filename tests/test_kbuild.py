@@ -1,0 +1,213 @@
+"""Tests of patchbot/kbuild.py, worktree.py and unresolved.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from subjects import make_subject
+
+from patchbot.bundle import bundled
+from patchbot.errors import MissingTool, ToolError, UserError
+from patchbot.git import Repo
+from patchbot.kbuild import (
+    Compiler,
+    Kbuild,
+    configure,
+    defined_symbols,
+    find_compiler,
+    is_member,
+    list_members,
+    read_dependencies,
+    read_options,
+    write_options,
+)
+from patchbot.run import run
+from patchbot.unresolved import read_symbols, undefined_in_btf_ids
+from patchbot.worktree import WorkTree
+
+needs_make = pytest.mark.skipif(not (shutil.which("make") and shutil.which("gcc")), reason="make and gcc are needed")
+CMD = """\
+savedcmd_kernel/bpf/cpumask.o := gcc -c -o kernel/bpf/cpumask.o /tree/kernel/bpf/cpumask.c
+
+source_kernel/bpf/cpumask.o := /tree/kernel/bpf/cpumask.c
+
+deps_kernel/bpf/cpumask.o := \\
+    $(wildcard include/config/CPUMASK_OFFSTACK) \\
+  /tree/include/linux/compiler-version.h \\
+  include/generated/autoconf.h \\
+
+kernel/bpf/cpumask.o: $(deps_kernel/bpf/cpumask.o)
+
+$(deps_kernel/bpf/cpumask.o):
+"""
+
+
+def test_a_fragment_is_read_and_written() -> None:
+    options = read_options('# why\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_LSM="bpf"\n\nCONFIG_N=4\n', "x.config")
+    assert options == {"A": "y", "B": "n", "LSM": '"bpf"', "N": "4"}
+    assert read_options(write_options(options), "again") == options
+
+
+@pytest.mark.parametrize("line", ["CONFIG_A", "A=y", "CONFIG_A y", "nonsense"])
+def test_nonsense_in_a_fragment_is_named_with_its_line(line: str) -> None:
+    with pytest.raises(UserError, match=r"mine\.config:2: "):
+        read_options(f"CONFIG_OK=y\n{line}\n", "mine.config")
+
+
+def test_the_bundled_fragment_says_why() -> None:
+    text = (bundled("checks") / "bpf.config").read_text()
+    options = read_options(text, "bpf.config")
+    assert options["DEBUG_INFO_BTF"] == options["BPF_SYSCALL"] == "y"
+    assert len(options) == text.count("\nCONFIG_"), "no option is there twice"
+    groups = [group for group in text.split("\n\n") if "CONFIG_" in group]
+    assert all(group.lstrip().startswith("#") for group in groups), "each group of options says what it is for"
+
+
+def test_symbols_that_kconfig_files_define() -> None:
+    text = "config A\n\tbool\nmenuconfig B\n  config C\nif A\nconfig D # no\nendif\ncomment 'config E'\n"
+    assert defined_symbols([text, "config F\n"]) == {"A", "B", "C", "F"}
+
+
+def test_what_an_object_was_made_of() -> None:
+    assert read_dependencies(CMD) == [
+        "/tree/kernel/bpf/cpumask.c",
+        "/tree/include/linux/compiler-version.h",
+        "include/generated/autoconf.h",
+    ]
+    assert read_dependencies("savedcmd_x.o := ld -o x.o\n") == []
+
+
+@pytest.fixture
+def kbuild(tiny: Repo, tmp_path: Path) -> Kbuild:
+    return Kbuild(tiny.git_dir.parent, tmp_path / "out", Compiler("gcc", "", ""), 2)
+
+
+@needs_make
+def test_kbuild_says_what_belongs_to_the_configuration(kbuild: Kbuild, tmp_path: Path) -> None:
+    wanted = {"BPF_SYSCALL": "y", "DEBUG_INFO_BTF": "y", "SCHED_CLASS_EXT": "y", "NO_SUCH": "y"}
+    symbols = defined_symbols([(kbuild.source / "Kconfig").read_text()])
+    result = configure(kbuild, wanted, symbols, tmp_path / "log")
+    assert (result.dropped, result.unknown, result.btf) == (("SCHED_CLASS_EXT",), ("NO_SUCH",), True)
+    assert "kernel/bpf/cpumask.o" in list_members(kbuild, "kernel/bpf").objects
+    assert is_member(kbuild, "kernel/bpf/cpumask.o")
+    assert not is_member(kbuild, "kernel/bpf/nope.o")
+    assert not is_member(kbuild, "kernel/sched/ext/ext.o"), "its folder is not in this configuration"
+    more = configure(kbuild, {**wanted, "BPF_JIT": "y"}, symbols, tmp_path / "log")
+    assert (more.dropped, more.digest == result.digest) == ((), False)
+    assert is_member(kbuild, "kernel/sched/ext/ext.o")
+
+
+@needs_make
+def test_the_same_configuration_changes_no_time_stamp(kbuild: Kbuild, tmp_path: Path) -> None:
+    wanted = {"BPF_SYSCALL": "y"}
+    configure(kbuild, wanted, {"BPF_SYSCALL"}, tmp_path / "log")
+    before = (kbuild.out / "include/generated/autoconf.h").stat().st_mtime_ns
+    configure(kbuild, wanted, {"BPF_SYSCALL"}, tmp_path / "log")
+    assert (kbuild.out / "include/generated/autoconf.h").stat().st_mtime_ns == before
+
+
+@needs_make
+def test_the_environment_cannot_change_the_build(
+    kbuild: Kbuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KCFLAGS", "-DNOT=OURS -Wsomething")
+    monkeypatch.setenv("MAKEFLAGS", "-n")
+    configure(kbuild, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
+    kbuild.make(["W=1", "kernel/bpf/cpumask.o"], tmp_path / "log")
+    assert (kbuild.out / "kernel/bpf/cpumask.o").exists()
+    assert "NOT=OURS" not in (kbuild.out / "kernel/bpf/.cpumask.o.cmd").read_text()
+
+
+def test_what_a_killed_build_wrote_is_removed(kbuild: Kbuild) -> None:
+    kbuild.out.mkdir()
+    old, new, marker = kbuild.out / "old.o", kbuild.out / "deep/new.o", kbuild.out / ".patchbot-building"
+    old.touch()
+    os.utime(old, ns=(1, 1))
+    marker.touch()
+    new.parent.mkdir()
+    new.write_bytes(b"half")
+    kbuild.recover()
+    assert (old.exists(), new.exists(), marker.exists()) == (True, False, False)
+    new.write_bytes(b"whole")
+    kbuild.recover()
+    assert new.exists(), "without the mark nothing was killed"
+
+
+def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "arm-gcc"
+    other.write_text("#!/bin/sh\necho arm-linux-gnueabihf\n")
+    other.chmod(0o755)
+    with pytest.raises(MissingTool, match=r"arm-linux-gnueabihf.*cross_compile"):
+        find_compiler(str(other), "", False)
+
+
+def test_a_work_tree_moves_and_keeps_what_did_not_change(tiny: Repo, tmp_path: Path) -> None:
+    changes = [("one\n\nbody\n", {"kernel/bpf/cpumask.c": b"1\n", "new/file.c": b"2\n"})]
+    subject = make_subject(tiny, "HEAD", changes, tmp_path)
+    (item,) = subject.items
+    tree = WorkTree.at(tmp_path / "tree", subject.scratch)
+    assert tree.tree is None
+    tree.move(item.parent_tree)
+    stamps = {p: p.stat().st_mtime_ns for p in tree.path.rglob("*") if p.is_file()}
+    tree.move(item.tree)
+    assert tree.tree == item.tree
+    changed = {str(p.relative_to(tree.path)) for p in stamps if p.stat().st_mtime_ns != stamps[p]}
+    assert changed == {"kernel/bpf/cpumask.c"}
+    assert (tree.path / "new/file.c").read_bytes() == b"2\n"
+    tree.move(item.parent_tree)
+    assert not (tree.path / "new").exists()
+
+
+def test_a_work_tree_repairs_itself(tiny: Repo, tmp_path: Path) -> None:
+    subject = make_subject(tiny, "HEAD", [("one\n\nbody\n", {"a.c": b"1\n"})], tmp_path)
+    (item,) = subject.items
+    tree = WorkTree.at(tmp_path / "tree", subject.scratch)
+    tree.move(item.tree)
+    (tree.path / "a.c").write_bytes(b"damaged\n")
+    (tree.path / "stray.c").write_bytes(b"stray\n")
+    (tree.path / ".gitignore").unlink(missing_ok=True)
+    (tmp_path / "tree.index.lock").touch()
+    again = WorkTree.at(tmp_path / "tree", subject.scratch)
+    again.move(item.tree)
+    assert (again.path / "a.c").read_bytes() == b"1\n"
+    assert not (again.path / "stray.c").exists()
+    assert (again.path / ".gitignore").exists()
+
+
+BTF_OBJECT = r"""
+asm(".pushsection .BTF_ids,\"a\"; .long %s; .popsection");
+extern int elsewhere(void);
+int f(void) { return elsewhere(); }
+"""
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("KFA_RUC", {"KFA_RUC"}), ("(1 << 3)", set()), ("1, KFA_RUC, 2", {"KFA_RUC"}), ("f", set())],
+)
+def test_undefined_symbols_of_btf_ids(tmp_path: Path, flags: str, expected: set[str]) -> None:
+    source = tmp_path / "a.c"
+    source.write_text(BTF_OBJECT % flags)
+    run(["gcc", "-c", "-o", tmp_path / "a.o", source])
+    referred, unused = read_symbols(tmp_path / "a.o")
+    assert (referred, unused) == (expected, set()), "elsewhere() is undefined too, but the code refers to it"
+
+
+@needs_make
+def test_an_undefined_symbol_that_is_only_in_the_symbol_table(tmp_path: Path) -> None:
+    (tmp_path / "a.s").write_text('.section .BTF_ids,"a"\n.long KFA_RUC - KFA_RUC, other - other\n.weak feeble\n')
+    run(["gcc", "-c", "-o", tmp_path / "a.o", tmp_path / "a.s"])
+    assert read_symbols(tmp_path / "a.o") == (set(), {"KFA_RUC", "other"})
+    text = b"BTF_ID(func, g)\nBTF_ID_FLAGS(func, f,\n\t     0, KFA_RUC)\nint other;\n"
+    (finding,) = undefined_in_btf_ids(tmp_path / "a.o", "a.c", text)
+    assert ("'KFA_RUC'" in finding.message, finding.file, finding.line) == (True, "a.c", 3)
+
+
+def test_what_is_no_object_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.o").write_bytes(b"BC\xc0\xde")
+    with pytest.raises(ToolError, match="CONFIG_LTO"):
+        read_symbols(tmp_path / "a.o")
