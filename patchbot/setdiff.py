@@ -6,7 +6,7 @@ Nothing here runs a program: readings of objects go in, findings come out, so th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,6 +60,10 @@ class State:
         own = self.readings[object_].prototypes.get(kfunc)
         return self.prototypes.get(kfunc) if own is None else own
 
+    def knows(self, kfunc: str) -> bool:
+        """Say whether some object defines a kfunc or some set has it."""
+        return kfunc in self.prototypes or any(row.kfunc == kfunc for row in self.rows)
+
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """All rows of all sets, kfuncs or not, in the order of objects, sets and the source."""
@@ -74,6 +78,10 @@ class State:
                     meaning = effects(pair.kfunc, flags, arguments, params, self.rule)
                     found.append(Row(name, owner.name, pair.kfunc, flags, arguments, meaning))
         return tuple(found)
+
+    def without(self, objects: Collection[str]) -> State:
+        """Return this state without some objects."""
+        return State(self.flags, self.rule, {n: r for n, r in self.readings.items() if n not in objects})
 
     @cached_property
     def sets(self) -> dict[tuple[str, str], IdSet]:
@@ -135,6 +143,8 @@ def compare(before: State, after: State, places: Places, decided: Mapping[str, M
         old, new = old_rows.get(key, []), new_rows.get(key, [])
         if len(new) < len(old):
             yield places.finding("LOST", f"{set_}: the row of {kfunc}() is lost in {object_}", set_, kfunc)
+        elif len(new) > len(old) and not before.knows(kfunc):
+            continue  # a new function: there is nothing that it could differ from
         elif len(new) > len(old):
             many = "another row" if old else "a row"
             yield places.finding("NEW", f"{set_}: {kfunc}() gets {many} in {object_}", set_, kfunc)
@@ -192,6 +202,8 @@ def args(row: Row) -> str:
 def changed_set(before: State, after: State, key: tuple[str, str]) -> str:
     """Return what is wrong with a set's change, "" if nothing is."""
     old, new = before.sets.get(key), after.sets.get(key)
+    if old is None and new is not None and not any(before.knows(p.kfunc) for p in new.pairs):
+        return ""
     if old is None or new is None:
         return f"the set is {'lost' if new is None else 'new'} in {key[0]}"
     was, now = set(spell(old.flags, before.flags.set)), set(spell(new.flags, after.flags.set))
@@ -201,14 +213,18 @@ def changed_set(before: State, after: State, key: tuple[str, str]) -> str:
     return "" if was == now else f"the set's flags {spelled(sorted(was))} became {spelled(sorted(now))}"
 
 
-def inspect(state: State, places: Places) -> Iterator[Finding]:
-    """Yield what is wrong at one commit, whatever was before: what the kernel would refuse or never see."""
+def layout(state: State) -> Iterator[Finding]:
+    """Yield the bytes of a section that make no sense, and the flags that are undefined symbols."""
     for name, reading in sorted(state.readings.items()):
         for problem in reading.ids.problems:
             yield Finding(Status.FAIL, f"{name}: .BTF_ids: {problem}", type="LAYOUT")
         for symbol in reading.ids.undefined:
             text = f"{name}: .BTF_ids needs {symbol}, which nothing defines; a misspelt flag?"
             yield Finding(Status.FAIL, text, type="UNDEFINED")
+
+
+def inspect(state: State, places: Places) -> Iterator[Finding]:
+    """Yield what is wrong at one commit, whatever was before: what the kernel would refuse or never see."""
     for (_, set_), owner in sorted(state.sets.items()):
         kinds = spell(owner.flags, state.flags.set)
         unknown = [k for k in kinds if k not in state.flags.set]

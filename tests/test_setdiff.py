@@ -11,7 +11,7 @@ from idsets import compile_sets
 from patchbot.effective import Flags, Rule
 from patchbot.model import Finding
 from patchbot.readings import Reading, Shelf, read_object, reading_from, reading_to
-from patchbot.setdiff import Places, State, agree, compare, inspect, mismatches, uncovered
+from patchbot.setdiff import Places, State, agree, compare, inspect, layout, mismatches, uncovered
 
 OLD = Flags(
     {"KF_ACQUIRE": 1, "KF_RELEASE": 2, "KF_RET_NULL": 4, "KF_SLEEPABLE": 32, "KF_RCU": 128}, {}, {"BTF_SET8_KFUNCS": 1}
@@ -25,6 +25,7 @@ struct task_struct; struct cpumask;
 KFUNC void put(struct task_struct *p) { }
 KFUNC void both(struct task_struct *p, int n, const struct cpumask *m) { }
 KFUNC void plain(struct task_struct *p) { }
+KFUNC void old(void) { }
 """
 WHOLE = """
 ROW(put, 2)
@@ -89,7 +90,7 @@ MUTANTS: Mapping[str, tuple[str, str, str]] = {
     "a dropped row": ("ROW(plain, 32)\n", "", "LOST"),
     "a dropped record": ("ARGS(put, 1, 2)\n", "", "EFFECT"),
     "a row twice": ("ROW(plain, 32)\n", "ROW(plain, 32)\nROW(plain, 32)\n", "NEW"),
-    "a new row": ("ROW(plain, 32)\n", "ROW(plain, 32)\nROW(more, 0)\n", "NEW"),
+    "a new row": ("ROW(plain, 32)\n", "ROW(plain, 32)\nROW(old, 0)\n", "NEW"),
     "another flag lost": ("ROW(both, 32)", "ROW(both, 0)", "EFFECT"),
     "another flag gained": ("ROW(plain, 32)", "ROW(plain, 33)", "EFFECT"),
     "an unknown bit": ("ROW(plain, 32)", "ROW(plain, 32 | 1 << 30)", "EFFECT"),
@@ -108,8 +109,16 @@ def test_mutants_of_a_conversion_are_found(make: Make, name: str) -> None:
     right, wrong, kind = MUTANTS[name]
     assert right in SINGLE
     before, after = make(NEW, WHOLE), make(NEW, SINGLE.replace(right, wrong))
-    found = kinds([*compare(before, after, NOWHERE, {}), *inspect(after, NOWHERE)])
+    found = kinds([*compare(before, after, NOWHERE, {}), *layout(after), *inspect(after, NOWHERE)])
     assert any(text.startswith(kind) for text in found), found
+
+
+def test_a_new_function_may_get_a_row_and_a_set(make: Make) -> None:
+    before = make(NEW, WHOLE)
+    more = make(NEW, WHOLE + "ROW(young, 0)\n", "ROW(younger, 32)\n")
+    assert kinds(compare(before, more, NOWHERE, {})) == []
+    known = make(NEW, WHOLE, "ROW(plain, 32)\n")
+    assert [k.split(":")[0] for k in kinds(compare(before, known, NOWHERE, {}))] == ["NEW", "SET"]
 
 
 def test_the_finding_says_what_changed_and_where(make: Make) -> None:

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from subjects import make_subject
+from tinytree import build
+
+from patchbot import check
+from patchbot.bundle import bundled
+from patchbot.check import Item, Outcome, Subject
+from patchbot.config import CampaignConfig, load
+from patchbot.errors import UserError
+from patchbot.git import Repo
+from patchbot.model import Status
+from patchbot.series import generate
+from patchbot.session import load_campaign
+from patchbot.tree import Tree
+
+Commits = Sequence[tuple[str, Mapping[str, bytes]]]
+
+HELPERS, CPUMASK, HID = "kernel/bpf/helpers.c", "kernel/bpf/cpumask.c", "drivers/hid/bpf/hid_bpf_dispatch.c"
+EXT, IDLE, HEADER = "kernel/sched/ext/ext.c", "kernel/sched/ext/idle.c", "include/linux/btf_ids.h"
+FLAGS, VERIFIER = "include/linux/btf.h", "kernel/bpf/verifier.c"
+FIRST_ROW = b"BTF_ID_FLAGS(func, bpf_cpumask_first, 0, KFA_RCU)\n"
+SELECT_END = b"BTF_KFUNCS_END(scx_kfunc_ids_select_cpu)"
+ZERO = b'".zero 4                                       \\n"\t\\\nword'
+HID_ROWS = b"KF_SLEEPABLE, KFA_RELEASE)\nBTF_ID_FLAGS(func, hid_bpf_hw_request, KF_SLEEPABLE)\nBTF_KFUNCS_END(hid_bpf_s"
+INVALID = "tools/testing/selftests/bpf/test_kmods/bpf_test_kfa_invalid.c"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The tiny kernel, its generated series, and a folder that all tests of this file compile in."""
+
+    repo: Repo
+    where: Path
+    config: CampaignConfig
+    patches: Commits
+    module: ModuleType
+
+    def subject(self, commits: Commits) -> Subject:
+        made = make_subject(self.repo, "HEAD", commits, self.where, options={"wrong_on_purpose": [INVALID]})
+        campaign = load_campaign(self.config)
+        repo = Repo.open(made.scratch.path)
+
+        def rows(commit: str) -> Sequence[Mapping[str, Any]]:
+            entries: Sequence[Mapping[str, Any]] = campaign.audit(Tree(repo, commit), self.config).document["entries"]
+            return entries
+
+        return replace(made, witnesses=lambda commit: campaign.witnesses(Tree(repo, commit)), rows=rows)
+
+    def check(self, subject: Subject, item: Item) -> Outcome:
+        outcome: Outcome = self.module.check(subject, item)
+        return outcome
+
+    def mutated(self, changes: Mapping[str, tuple[bytes, bytes]]) -> Outcome:
+        """Check the first patch that has the right texts, with the wrong ones in their place, on all before it."""
+
+        def has(files: Mapping[str, bytes]) -> bool:
+            return all(right in files.get(path, b"") for path, (right, _) in changes.items())
+
+        number = next(n for n, (_, files) in enumerate(self.patches) if has(files))
+        before: dict[str, bytes] = {}
+        for _, files in self.patches[:number]:
+            before |= files
+        message, files = self.patches[number]
+        wrong = {path: files[path].replace(*change) for path, change in changes.items()}
+        commits = [("all before", before)] if before else []
+        subject = self.subject([*commits, (message, {**files, **wrong})])
+        return self.check(subject, subject.items[-1])
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    where = tmp_path_factory.mktemp("btf")
+    repo = build(where / "linux")
+    config = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
+    made = generate(Tree(repo, repo.resolve("HEAD")), load_campaign(config), config)
+    commits = [(p.message, dict(p.files)) for p in made.series.patches]
+    loaded = check.load("btf")
+    assert loaded.patch is not None
+    return Bench(repo, where, config, commits, sys.modules[loaded.patch.__module__])
+
+
+def types(outcome: Outcome) -> set[str]:
+    return {f.type for f in outcome.findings}
+
+
+def texts(outcome: Outcome) -> str:
+    return "\n".join(f"{f.type}: {f.file}:{f.line}: {f.message}" for f in outcome.findings)
+
+
+def test_the_generated_series_means_the_same(bench: Bench) -> None:
+    subject = bench.subject(bench.patches)
+    for item in subject.items:
+        outcome = bench.check(subject, item)
+        assert (outcome.status, texts(outcome)) == (Status.PASS, ""), item.subject
+        assert outcome.examined > 40
+    whole: Outcome = bench.module.check_series(subject)
+    assert whole.status is Status.PASS
+    assert "0 differences" in whole.reason
+    assert "under #if CONFIG_S390" in whole.reason
+    assert types(whole) == {"UNCOVERED"}
+    assert {f.status for f in whole.findings} == {Status.SKIP}
+    assert whole.log is not None
+    assert (
+        "bpf_cpumask_set_cpu(): ('KF_RCU',) () is now () ((), ('KFA_RCU',)): rcu of argument 1" in whole.log.read_text()
+    )
+
+
+#: What goes wrong in a generated patch: {file: (right, wrong)}, and the kind of finding that says so.
+MUTANTS: Mapping[str, tuple[Mapping[str, tuple[bytes, bytes]], str]] = {
+    "a wrong known flag of an argument": (
+        {CPUMASK: (b"bpf_cpumask_first, 0, KFA_RCU)", b"bpf_cpumask_first, 0, KFA_RELEASE)")},
+        "EFFECT",
+    ),
+    "a wrong known flag of the kfunc": (
+        {CPUMASK: (b"bpf_cpumask_first, 0,", b"bpf_cpumask_first, KF_SLEEPABLE,")},
+        "EFFECT",
+    ),
+    "a flag of the kfunc lost": (
+        {HELPERS: (b"bpf_task_acquire, KF_ACQUIRE | KF_RET_NULL, K", b"bpf_task_acquire, KF_ACQUIRE, K")},
+        "EFFECT",
+    ),
+    "the flag on the argument before": ({CPUMASK: (b"set_cpu, 0, 0, KFA_RCU", b"set_cpu, 0, KFA_RCU")}, "EFFECT"),
+    "the flag on the argument after": (
+        {CPUMASK: (b"bpf_cpumask_release, 0, KFA", b"bpf_cpumask_release, 0, 0, KFA")},
+        "EFFECT",
+    ),
+    "one of several arguments left out": (
+        {CPUMASK: (b"and, 0, KFA_RCU, KFA_RCU, KFA_RCU", b"and, 0, KFA_RCU, KFA_RCU")},
+        "EFFECT",
+    ),
+    "an argument too many": (
+        {CPUMASK: (b"bpf_cpumask_populate, 0, KFA_RCU", b"bpf_cpumask_populate, 0, KFA_RCU, KFA_RCU")},
+        "EFFECT",
+    ),
+    "an implicit argument": (
+        {EXT: (b"vtime, KF_IMPLICIT_ARGS, KFA_RCU, KFA_RCU", b"vtime, KF_IMPLICIT_ARGS, KFA_RCU, KFA_RCU, KFA_RCU")},
+        "RECORD",
+    ),
+    "an argument in another file's kfunc": (
+        {HELPERS: (b"task_vma_new, KF_ITER_NEW, 0, K", b"task_vma_new, KF_ITER_NEW, K")},
+        "EFFECT",
+    ),
+    "a dropped row": ({CPUMASK: (FIRST_ROW, b"")}, "LOST"),
+    "a row that was not changed is dropped": (
+        {CPUMASK: (b"BTF_ID_FLAGS(func, bpf_cpumask_create, KF_ACQUIRE | KF_RET_NULL)\n", b"")},
+        "LOST",
+    ),
+    "a record dropped": ({CPUMASK: (b"bpf_cpumask_first, 0, KFA_RCU)", b"bpf_cpumask_first, 0)")}, "EFFECT"),
+    "both forms": ({CPUMASK: (b"bpf_cpumask_first, 0, KFA", b"bpf_cpumask_first, KF_RCU, KFA")}, "RECORD"),
+    "a row twice": ({CPUMASK: (FIRST_ROW, FIRST_ROW * 2)}, "NEW"),
+    "a row in another set": (
+        {IDLE: (SELECT_END, b"BTF_ID_FLAGS(func, scx_bpf_dsq_insert, 0, KFA_RCU)\n" + SELECT_END)},
+        "NEW",
+    ),
+    "one of two sets in one file": (
+        {HID: (HID_ROWS, HID_ROWS.replace(b"KF_SLEEPABLE, KFA_RELEASE", b"KF_SLEEPABLE | KF_RELEASE"))},
+        "AGREE",
+    ),
+    "one of two sets in two files": ({IDLE: (b"task_cpu, 0, KFA_RCU", b"task_cpu, KF_RCU")}, "AGREE"),
+    "the record of one of two sets": ({IDLE: (b"task_cpu, 0, KFA_RCU", b"task_cpu, 0")}, "AGREE"),
+    "a misspelt flag": ({CPUMASK: (b"bpf_cpumask_first, 0, KFA_RCU", b"bpf_cpumask_first, 0, KFA_RUC")}, "UNDEFINED"),
+    "a misspelt kfunc": ({CPUMASK: (b"bpf_cpumask_first, 0", b"bpf_cpumask_fist, 0")}, "LOST"),
+    "exchanged kfuncs": (
+        {CPUMASK: (b"bpf_cpumask_set_cpu, 0, 0, KFA_RCU", b"bpf_cpumask_set_cpu, 0, KFA_RCU, 0")},
+        "EFFECT",
+    ),
+    "no code at all": ({CPUMASK: (b"BTF_KFUNCS_START(cpumask", b"int x = y;\nBTF_KFUNCS_START(cpumask")}, "BUILD"),
+    "a set that is no longer one of kfuncs": (
+        {HEADER: (b"local, BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS)", b"local, BTF_SET8_KFUNC_ARGS)")},
+        "SET",
+    ),
+    "a header without trailers": ({HEADER: (b"BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS)", b"BTF_SET8_KFUNCS)")}, "SET"),
+    "a header that changes flags": (
+        {
+            HEADER: (
+                b'".long " #flags "\\n")\n#define __BTF_ID_FLAGS',
+                b'".long " #flags " + 4\\n")\n#define __BTF_ID_FLAGS',
+            )
+        },
+        "EFFECT",
+    ),
+    "a header that adds bytes": ({HEADER: (ZERO, ZERO.replace(b"zero 4", b"zero 8"))}, "LAYOUT"),
+    "flags exchanged in the header": (
+        {FLAGS: (b"#define KF_RET_NULL\t(1 << 2)", b"#define KF_RET_NULL\t(1 << 3)")},
+        "none",
+    ),
+    "a verifier that releases another argument": (
+        {VERIFIER: (b"KF_RELEASE ? BPF_REG_1", b"KF_RELEASE ? BPF_REG_2")},
+        "RULE",
+    ),
+    "a set that is wrong on purpose does not compile": (
+        {INVALID: (b"BTF_KFUNCS_START(bpf_test_kfa_valid", b"int x = y;\nBTF_KFUNCS_START(bpf_test_kfa_valid")},
+        "BUILD",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants_of_the_series_are_found(bench: Bench, name: str) -> None:
+    changes, kind = MUTANTS[name]
+    outcome = bench.mutated(changes)
+    if kind == "none":  # a flag that gets another bit means the same wherever it is compiled
+        assert (outcome.status, texts(outcome)) == (Status.PASS, "")
+    else:
+        assert outcome.status is Status.FAIL
+        assert kind in types(outcome), texts(outcome)
+
+
+def test_a_changed_row_that_nothing_compiles_fails(bench: Bench) -> None:
+    text = bench.repo.read("HEAD", HELPERS) or b""
+    assert b"bpf_lowcore)" in text
+    subject = bench.subject([("change", {HELPERS: text.replace(b"bpf_lowcore)", b"bpf_lowcore, KF_SLEEPABLE)")})])
+    outcome = bench.check(subject, subject.items[0])
+    assert types(outcome) == {"UNCOVERED"}
+    assert "nothing compiles it: under #if CONFIG_S390" in texts(outcome)
+
+
+def test_rows_that_only_move_are_the_same(bench: Bench) -> None:
+    text = bench.repo.read("HEAD", CPUMASK) or b""
+    row = b"BTF_ID_FLAGS(func, bpf_cpumask_first, KF_RCU)\n"
+    moved = text.replace(row, b"").replace(b"BTF_KFUNCS_END(cpumask", row + b"BTF_KFUNCS_END(cpumask")
+    subject = bench.subject([("move", {CPUMASK: b"\n\n" + moved})])
+    outcome = bench.check(subject, subject.items[0])
+    assert (outcome.status, texts(outcome)) == (Status.PASS, "")
+
+
+def test_the_inventory_is_part_of_it(bench: Bench) -> None:
+    subject = bench.subject(bench.patches[:1])
+
+    def without_one(commit: str) -> list[Mapping[str, Any]]:
+        return [row for row in subject.rows(commit) if row["kfunc"] != "bpf_cpumask_first"]
+
+    fewer = replace(subject, rows=without_one, work=subject.work)
+    bench.module._snapshots.clear()
+    outcome = bench.check(fewer, fewer.items[0])
+    bench.module._snapshots.clear()
+    assert types(outcome) == {"INVENTORY"}
+    assert "a row of bpf_cpumask_first() that the inventory lacks" in texts(outcome)
+
+
+def test_the_first_patch_answers_for_the_base(bench: Bench) -> None:
+    text = bench.repo.read("HEAD", CPUMASK) or b""
+    row = b"BTF_ID_FLAGS(func, bpf_cpumask_first, KF_RCU)\n"
+    twice = {CPUMASK: text.replace(row, row * 2)}
+    subject = bench.subject([("broken", twice), ("more", {"Documentation/x.rst": b"x\n"})])
+    first, second = (bench.check(subject, item) for item in subject.items)
+    assert "TWICE" in types(first)
+    assert second.status is Status.PASS
+
+
+def test_the_key_says_what_is_read(bench: Bench) -> None:
+    subject = bench.subject(bench.patches[:2])
+    one, other = (bench.module.key(subject, item) for item in subject.items)
+    assert one != other
+    assert bench.module.key(replace(subject, options={}), subject.items[0]) != one
+    assert bench.module.key(subject, replace(subject.items[0], commit="0" * 40)) == one
+    assert len({one, other, bench.module.key_series(subject)}) == 3
+    for options in ({"wrong_on_purpose": "x"}, {"unknown": 1}):
+        with pytest.raises(UserError, match=r"checks\.btf"):
+            bench.module.key(replace(subject, options=options), subject.items[0])
