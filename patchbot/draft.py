@@ -1,31 +1,44 @@
 """The draft of a series in the user's repository: one branch, one record, moved together or not at all.
 
 refs/heads/patchbot/<campaign> is the branch that people look at. refs/patchbot/<campaign>/draft is a commit on top
-of the generated tip whose tree holds series.json: what patchbot made. Where branch and record disagree, a person
-has committed, and generate must not throw that away.
+of it whose tree holds series.json: what patchbot made; edits.json and trailers.json: what people put on top of that.
+Where branch and record disagree, a person has committed, and generate must not throw that away. A frozen draft is the
+same kind of record under refs/patchbot/<campaign>/vN.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import __version__
 from .errors import UserError
 from .git import NewCommit, Record, Repo, Scratch
+from .handmade import Handmade, read_handmade
 from .model import Commit, Identity, Patch, Series
+from .trailers import Trailers, read_trailers
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recorded draft: where the branch was left, its base, and one mapping a patch as in series.json."""
+    """A recorded draft: where the branch was left, its base, and one mapping a patch as in series.json.
+
+    `generated` are the patches as the campaign made them, those a person dropped too; `patches` those on the branch.
+    `version` is the number that it has, or would get. `record` is the record's own commit.
+    """
 
     tip: str
     base: str
     patches: tuple[Mapping[str, Any], ...]
     document: Mapping[str, Any]
+    record: str = ""
+    version: int = 1
+    generated: tuple[Mapping[str, Any], ...] = ()
+    handmade: Handmade = field(default_factory=Handmade)
+    trailers: Trailers = field(default_factory=dict)
 
     def by_commit(self) -> dict[str, Mapping[str, Any]]:
         """Return the patches by commit id."""
@@ -51,19 +64,61 @@ def record_ref(campaign: str) -> str:
     return f"refs/patchbot/{campaign}/draft"
 
 
+def version_refs(repo: Repo, campaign: str) -> dict[int, str]:
+    """Return {N: record} of the frozen versions of a campaign, in order."""
+    found = {}
+    for name, sha in repo.refs(f"refs/patchbot/{campaign}/").items():
+        match = re.fullmatch(r"v([1-9]\d*)", name.rsplit("/", 1)[1])
+        if match:
+            found[int(match[1])] = sha
+    return dict(sorted(found.items()))
+
+
 def read_draft(repo: Repo, campaign: str) -> Draft | None:
     """Return the recorded draft, None if there is none."""
     record = repo.ref(record_ref(campaign))
     if record is None:
         return None
+    draft = read_record(repo, record, record_ref(campaign))
+    return replace(draft, version=version_of(repo, campaign, draft.tip))
+
+
+def version_of(repo: Repo, campaign: str, tip: str) -> int:
+    """Return the number of the frozen version that ends at `tip`, else the one that it would get."""
+    versions = version_refs(repo, campaign)
+    last = max(versions, default=0)
+    return last if last and first_parent(repo, versions[last]) == tip else last + 1
+
+
+def read_record(repo: Repo, record: str, name: str) -> Draft:
+    """Return what a record, that of the draft or of a frozen version, keeps; `name` is for messages."""
     text = repo.read(record, "series.json")
     if text is None:
+        raise UserError(f"{name} holds no series.json; delete it with: git update-ref -d {name}")
+    try:
+        document = json.loads(text)
+        patches = tuple(document["patches"])
+        base, version = document["base"], int(document.get("version", 1))
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{record_ref(campaign)} holds no series.json; delete it with: git update-ref -d {record_ref(campaign)}"
-        )
-    document = json.loads(text)
-    tip = repo.text("rev-parse", "--verify", f"{record}^1")
-    return Draft(tip, document["base"], tuple(document["patches"]), document)
+            f"series.json of {name} cannot be read ({error!r}); delete it with: git update-ref -d {name}"
+        ) from error
+    return Draft(
+        first_parent(repo, record),
+        base,
+        patches,
+        document,
+        record,
+        version,
+        tuple(document.get("generated", patches)),
+        read_handmade(repo, record),
+        read_trailers(repo, record),
+    )
+
+
+def first_parent(repo: Repo, record: str) -> str:
+    """Return the tip that a record is about."""
+    return repo.text("rev-parse", "--verify", f"{record}^1")
 
 
 def identity(repo: Repo, configured: Identity | None) -> Identity:
@@ -83,36 +138,47 @@ def identity(repo: Repo, configured: Identity | None) -> Identity:
 def write_scratch(
     scratch: Scratch, series: Series, author: Identity, extra: Mapping[str, Any]
 ) -> tuple[tuple[Commit, ...], str]:
-    """Write a series and its record into `scratch`; return the commits and the record's id.
+    """Write a series that nobody touched and its record into `scratch`; return the commits and the record's id."""
+    commits = scratch.write(series.kernel.base, plain_commits(scratch.source, series, author))
+    document = {**record_document(series, commits), **extra}
+    return tuple(commits), write_record(scratch, author, commits[-1].sha, document)
+
+
+def plain_commits(repo: Repo, series: Series, author: Identity) -> list[NewCommit]:
+    """Return the commits of a series as it was generated.
 
     Patch n's date is the base's committer date plus n seconds, so the same input gives the same ids.
     """
-    repo, base = scratch.source, series.kernel.base
-    seconds, zone = repo.committer_date(base)
-    modes = {
-        path: mode for path, (mode, _) in repo.ls(base, *sorted({f for p in series.patches for f in p.files})).items()
-    }
-    new = [
+    seconds, zone = repo.committer_date(series.kernel.base)
+    paths = sorted({f for p in series.patches for f in p.files})
+    modes = {path: mode for path, (mode, _) in repo.ls(series.kernel.base, *paths).items()} if paths else {}
+    return [
         NewCommit(
-            p.id,
-            p.message,
-            author,
-            f"{seconds + n} {zone}",
-            p.files,
-            {f: modes.get(f, "100644") for f in p.files},
+            p.id, p.message, author, f"{seconds + n} {zone}", p.files, {f: modes.get(f, "100644") for f in p.files}
         )
         for n, p in enumerate(series.patches, 1)
     ]
-    commits = scratch.write(base, new)
-    document = record_document(series, commits, extra)
+
+
+def write_record(
+    scratch: Scratch,
+    author: Identity,
+    tip: str,
+    document: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
+    also: tuple[str, ...] = (),
+) -> str:
+    """Write the record of a branch that ends at `tip` into `scratch` and return its id; `also` stays alive with it."""
+    seconds, zone = scratch.source.committer_date(document["base"])
     text = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
-    date = f"{seconds + len(new)} {zone}"
-    message = f"patchbot {__version__}: record of {series.campaign}\n"
-    (record,) = scratch.write(commits[-1].sha, [], Record(message, author, date, {"series.json": text}))
-    return tuple(commits), record.sha
+    date = f"{seconds + len(document['patches'])} {zone}"
+    message = f"patchbot {__version__}: record of {document['campaign']}\n"
+    kept = Record(message, author, date, {"series.json": text, **(files or {})}, also)
+    (record,) = scratch.write(tip, [], kept)
+    return record.sha
 
 
-def record_document(series: Series, commits: Sequence[Commit], extra: Mapping[str, Any]) -> dict[str, Any]:
+def record_document(series: Series, commits: Sequence[Commit]) -> dict[str, Any]:
     """Return series.json: what was generated, from what, commit by commit."""
     return {
         "schema": 1,
@@ -125,7 +191,6 @@ def record_document(series: Series, commits: Sequence[Commit], extra: Mapping[st
             "describe": series.kernel.describe,
         },
         "patches": [patch_document(p, c) for p, c in zip(series.patches, commits, strict=True)],
-        **extra,
     }
 
 
@@ -148,39 +213,57 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
     """Raise UserError where moving the branch would lose a person's commits or surprise a work tree."""
     ref = branch(campaign)
     short = ref.removeprefix("refs/heads/")
+    refuse_in_the_way(repo, campaign)
+    current = repo.ref(ref)
+    draft = read_draft(repo, campaign)
+    if current is None or (draft is not None and draft.tip == current):
+        return
+    known = set(draft.by_commit()) if draft else set()
+    start = draft.base if draft else current + "^"
+    theirs = [c for c in repo.commits(start, current) if c.sha not in known][:5]
+    listing = "".join(f"\n  {c.sha[:12]} {c.subject}" for c in theirs)
+    carry = (
+        f"see what was changed with: patchbot edits {campaign}\n"
+        f"carry it along with: patchbot regenerate {campaign} --onto <base>\n"
+        if draft
+        else ""
+    )
+    raise UserError(
+        f"{short} holds commits that patchbot did not make, and generate would drop them:{listing}\n"
+        f"{carry}or keep them under another name and let the draft go: git branch -m {short} <other name>"
+    )
+
+
+def refuse_in_the_way(repo: Repo, campaign: str) -> None:
+    """Raise UserError where the branch cannot be made, or is checked out in a work tree."""
     if repo.ref("refs/heads/patchbot"):
         raise UserError(
             "a branch named patchbot is in the way of patchbot/...; rename it: git branch -m patchbot <other name>"
         )
-    current = repo.ref(ref)
-    if current is None:
-        return
-    places = repo.checked_out(ref)
+    ref = branch(campaign)
+    places = repo.checked_out(ref) if repo.ref(ref) else []
     if places:
         raise UserError(
-            f"{short} is checked out in {places[0]}, and patchbot moves no branch under a work tree;"
-            f" free it with: git -C {places[0]} switch --detach"
-        )
-    draft = read_draft(repo, campaign)
-    if draft is None or draft.tip != current:
-        known = set(draft.by_commit()) if draft else set()
-        start = draft.base if draft else current + "^"
-        theirs = [c for c in repo.commits(start, current) if c.sha not in known][:5]
-        listing = "".join(f"\n  {c.sha[:12]} {c.subject}" for c in theirs)
-        raise UserError(
-            f"{short} holds commits that patchbot did not make, and generate would drop them:{listing}\n"
-            f"keep them under another name and let the draft go: git branch -m {short} <other name>"
+            f"{ref.removeprefix('refs/heads/')} is checked out in {places[0]}, and patchbot moves no branch under a"
+            f" work tree; free it with: git -C {places[0]} switch --detach"
         )
 
 
-def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str) -> bool:
-    """Make a written series the draft; return False if the branch is there already."""
+def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, taken: str | None = None) -> bool:
+    """Make a written series the draft; return False if the branch is there already.
+
+    `taken` is the tip whose commits by hand the series carries; without it, a branch with such commits is refused.
+    """
     ref, kept = branch(campaign), record_ref(campaign)
     now = (repo.ref(ref), repo.ref(kept))
     if now == (tip, record):
         return False
+    if taken is not None and now[0] not in (None, taken):
+        raise UserError(f"{ref.removeprefix('refs/heads/')} moved meanwhile; nothing was written, run it again")
     if now[0] != tip:
-        refuse_unsafe(repo, campaign)
+        if taken is None:
+            refuse_unsafe(repo, campaign)
+        refuse_in_the_way(repo, campaign)
     repo.publish(scratch, [(ref, tip, now[0]), (kept, record, now[1])])
     return now[0] != tip
 

@@ -28,7 +28,11 @@ ZERO = "0" * 40
 
 @dataclass(frozen=True)
 class NewCommit:
-    """A commit to write: message, author, date (`<seconds> <+hhmm>`) and {path: bytes} to put on its parent."""
+    """A commit to write: message, author, date (`<seconds> <+hhmm>`) and {path: bytes} to put on its parent.
+
+    `deleted` names files to take away. A commit of another person has that person as `author`, with `author_date`, and
+    who carries it as `committer`.
+    """
 
     id: str
     message: str
@@ -36,6 +40,9 @@ class NewCommit:
     date: str
     files: Mapping[str, bytes]
     modes: Mapping[str, str]
+    deleted: tuple[str, ...] = ()
+    committer: Identity | None = None
+    author_date: str = ""
 
 
 class Repo:
@@ -125,6 +132,11 @@ class Repo:
         if isinstance(kind, bytes):
             kind = kind.decode()
         return bytes(data) if kind == "blob" else None
+
+    def raw(self, commit: str) -> bytes:
+        """Return a commit object as git keeps it: header lines, a blank line, the message."""
+        _, _, _, data = self._handle.git.get_object_data(commit)
+        return bytes(data)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return {path: (mode, object id)} of the files of `commit` below `paths`, all of them if none is given."""
@@ -277,7 +289,8 @@ class Scratch:
         """
         with tempfile.NamedTemporaryFile(dir=self.path, prefix="marks") as marks:
             stream = b"".join(fast_import_stream(base, commits, record))
-            argv = ["-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--force", "--done"]
+            # With 1, a pack of one object becomes a loose one, which publish() does not hand over.
+            argv = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--force", "--done"]
             self.git(*argv, "--date-format=raw", f"--export-marks={marks.name}", stdin=stream)
             rows = Path(marks.name).read_text().split()
         shas = {int(mark[1:]): sha for mark, sha in zip(rows[::2], rows[1::2], strict=True)}
@@ -293,12 +306,16 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Record:
-    """What patchbot remembers of a draft: files in the tree of a commit whose parent is the series' tip."""
+    """What patchbot remembers of a draft: files in the tree of a commit whose parent is the series' tip.
+
+    `also` are further commits that it keeps alive.
+    """
 
     message: str
     author: Identity
     date: str
     files: Mapping[str, bytes]
+    also: tuple[str, ...] = ()
 
 
 def fast_import_stream(base: str, commits: Sequence[NewCommit], record: Record | None) -> Iterable[bytes]:
@@ -306,27 +323,38 @@ def fast_import_stream(base: str, commits: Sequence[NewCommit], record: Record |
     yield b"feature done\n"
     parent = base
     for mark, commit in enumerate(commits, 1):
-        yield header("refs/scratch/series", mark, commit.author, commit.date, commit.message, parent)
+        yield header("refs/scratch/series", mark, commit, parent)
         for path in sorted(commit.files):
             mode = commit.modes.get(path, "100644")
             yield f"M {mode} inline {quote(path)}\n".encode("utf-8", "surrogateescape")
             yield b"data %d\n%b\n" % (len(commit.files[path]), commit.files[path])
+        for path in sorted(commit.deleted):
+            yield f"D {quote(path)}\n".encode("utf-8", "surrogateescape")
         parent = f":{mark}"
     if record is not None:
-        yield header("refs/scratch/record", len(commits) + 1, record.author, record.date, record.message, parent)
+        yield header("refs/scratch/record", len(commits) + 1, record, parent)
+        yield from (f"merge {sha}\n".encode() for sha in record.also)
         yield b"deleteall\n"
         for path in sorted(record.files):
-            yield f"M 100644 inline {quote(path)}\n".encode()
+            yield f"M 100644 inline {quote(path)}\n".encode("utf-8", "surrogateescape")
             yield b"data %d\n%b\n" % (len(record.files[path]), record.files[path])
     yield b"done\n"
 
 
-def header(ref: str, mark: int, author: Identity, date: str, message: str, parent: str) -> bytes:
+def header(ref: str, mark: int, commit: NewCommit | Record, parent: str) -> bytes:
     """Return the head of one commit command."""
-    who = f"{clean(author.name)} <{clean(author.email)}> {date}"
-    text = message.encode("utf-8", "surrogateescape")
-    head = f"commit {ref}\nmark :{mark}\nauthor {who}\ncommitter {who}\n".encode()
-    return head + b"data %d\n%b\n" % (len(text), text) + f"from {parent}\n".encode()
+    author, committer, written = commit.author, commit.author, commit.date
+    if isinstance(commit, NewCommit):
+        committer, written = commit.committer or commit.author, commit.author_date or commit.date
+    text = commit.message.encode("utf-8", "surrogateescape")
+    head = f"commit {ref}\nmark :{mark}\nauthor {person(author)} {written}\n"
+    head += f"committer {person(committer)} {commit.date}\n"
+    return head.encode("utf-8", "surrogateescape") + b"data %d\n%b\n" % (len(text), text) + f"from {parent}\n".encode()
+
+
+def person(who: Identity) -> str:
+    """Return a person as a commit names them."""
+    return f"{clean(who.name)} <{clean(who.email)}>"
 
 
 def clean(text: str) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from ..draft import branch, identity, numstat, patch_document, publish, refuse_unsafe, write_scratch
-from ..git import Scratch
-from ..model import Commit
+from ..compose import Conflicts
+from ..draft import branch, identity, read_draft, refuse_unsafe, version_of
+from ..errors import UserError
+from ..produce import Made, produce
 from ..progress import shown, tick
-from ..series import Generated, active_steps, generate, posted
+from ..regenerate import Result, carried, put, workshop
+from ..series import posted
 from ..session import Session, clean
 
 
@@ -33,27 +34,27 @@ def execute(session: Session) -> int:
     started = time.monotonic()
     author = identity(session.repo, session.config.author)
     name = session.campaign_config.name
+    result: Result | None = None
     with shown(session.err):
         tree = session.tree()
         if not session.args.dry_run:
             check_base(session, tree.commit)
-        made = generate(tree, session.campaign, session.campaign_config)
-        for text in (*made.audit.warnings, *made.remarks):
+        made = produce(tree, session.campaign, session.campaign_config)
+        for text in made.notes:
             session.say(f"note: {text}")
-        commits: tuple[Commit, ...] = ()
-        changed = False
-        stat = {"patches": 0, "files": 0, "insertions": 0, "deletions": 0}
         if made.series.patches:
             tick("write", 0, 0)
-            with tempfile.TemporaryDirectory(prefix="draft-", dir=session.work) as folder:
-                scratch = Scratch.at(Path(folder) / "scratch.git", session.repo)
-                commits, record = write_scratch(scratch, made.series, author, extras(session, made))
-                stat = numstat(scratch, commits)
-                if not session.args.dry_run:
-                    changed = publish(session.repo, scratch, name, commits[-1].sha, record)
-    document = describe(session, made, commits, stat, time.monotonic() - started)
+            given = carried(read_draft(session.repo, name))
+            with workshop(session.work, session.repo) as scratch:
+                try:
+                    result = put(session.repo, scratch, made, author, given, dry_run=session.args.dry_run)
+                except Conflicts as error:
+                    again = f"patchbot regenerate {name} --onto {tree.commit[:12]}"
+                    raise UserError(f"{error}\nnothing was written; resolve it with: {again}") from error
+    document = describe(session, made, result, time.monotonic() - started)
     if not session.emit(document):
-        show(session, document, changed)
+        remarks(session, result)
+        show(session, document, result is not None and result.changed)
     return 0
 
 
@@ -63,42 +64,54 @@ def check_base(session: Session, base: str) -> None:
         refuse_unsafe(session.repo, session.campaign_config.name)
 
 
-def extras(session: Session, made: Generated) -> dict[str, Any]:
-    """Return what the record keeps besides the patches: the facts that cover letter and later versions need."""
-    kept: dict[str, int] = {}
-    for entry in made.audit.document.get("entries", []):
-        if entry["fate"] == "keep":
-            kept[entry["reason"]] = kept.get(entry["reason"], 0) + 1
-    return {
-        "target": session.campaign_config.target,
-        "steps": [s.name for s in active_steps(session.campaign, session.campaign_config)],
-        "counts": made.audit.document.get("counts", {}),
-        "kept": sorted(([reason, n] for reason, n in kept.items()), key=lambda row: (-row[1], row[0])),
-        "sites": {site: list(fate) for site, fate in sorted(made.audit.sites.items())},
-        "remarks": list(made.remarks),
-    }
-
-
-def describe(
-    session: Session, made: Generated, commits: tuple[Commit, ...], stat: dict[str, int], seconds: float
-) -> dict[str, Any]:
+def describe(session: Session, made: Made, result: Result | None, seconds: float) -> dict[str, Any]:
     """Return the document of `generate --json`."""
-    config, patches = session.campaign_config, made.series.patches
+    config, series = session.campaign_config, made.series
+    documents = list(result.patches) if result else []
+    by_id = {p.id: p for p in series.patches}
+    order = [by_id[p["id"]] for p in documents]
+    tip = result.tip if result and result.commits else series.kernel.base
+    stat = result.stat if result else {"patches": 0, "files": 0, "insertions": 0, "deletions": 0}
     return {
         "campaign": config.name,
-        "kernel": asdict(made.series.kernel),
+        "kernel": asdict(series.kernel),
         "ref": branch(config.name),
-        "tip": commits[-1].sha if commits else made.series.kernel.base,
-        "version": 1,
+        "tip": tip,
+        "version": version_of(session.repo, config.name, tip),
         "series": [
             {"target": target, "cover": {"subject": session.campaign.title}, "patches": [p.id for p in rows]}
-            for target, rows in posted(patches, config.target, session.campaign.most)
+            for target, rows in posted(order, config.target, session.campaign.most)
         ],
-        "patches": [patch_document(p, c) | {"sites": len(p.sites)} for p, c in zip(patches, commits, strict=True)],
-        "counts": stat,
-        "remarks": list(made.remarks),
+        "patches": [p | {"sites": len(p["sites"])} for p in map(dict, documents)],
+        "counts": dict(stat),
+        "remarks": list(made.facts.get("remarks", [])),
+        "kept_edits": result.composed.handmade.rows() if result else [],
         "seconds": round(seconds, 2),
     }
+
+
+def remarks(session: Session, result: Result | None) -> None:
+    """Say which edits were put back, and what became of the others."""
+    if result is None:
+        return
+    for text in result.composed.remarks:
+        session.say(f"note: {text}")
+    for line in edit_lines(result.composed.handmade.rows()):
+        session.say(f"kept: {line}")
+
+
+def edit_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return edits as one line each."""
+    words = {
+        "message": "reworded",
+        "code": "code changed by hand",
+        "author": "another author",
+        "extra": "commit by hand",
+    }
+    return [
+        " ".join(filter(None, (words.get(r["kind"], r["kind"]), r["patch"], f"({r['what']})" if r["what"] else "")))
+        for r in rows
+    ]
 
 
 def show(session: Session, document: dict[str, Any], changed: bool) -> None:
@@ -122,7 +135,7 @@ def show(session: Session, document: dict[str, Any], changed: bool) -> None:
         f"{stat['patches']} patches, {stat['files']} files, {stat['insertions']} insertions(+),"
         f" {stat['deletions']} deletions(-) in {document['seconds']} s"
     )
-    if session.args.dry_run:
+    if getattr(session.args, "dry_run", False):
         session.show("dry run: no ref was moved")
     elif changed:
         session.show(f"{document['ref']} is now {document['tip'][:12]}")

@@ -1,0 +1,91 @@
+"""Show the range-diff of two versions, or of the last version and the draft."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+from ..draft import branch, read_draft
+from ..errors import UserError
+from ..progress import shown
+from ..rangediff import Side, body, compare, render, side
+from ..recognise import recognise
+from ..session import Session
+from ..versions import named, previous
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("what", nargs="*", metavar="CAMPAIGN|vN|draft", help="a campaign, then one or two versions")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    words = list(session.args.what)
+    campaign = words.pop(0) if words and not is_version(words[0]) else None
+    if len(words) > 2 or not all(is_version(w) for w in words):
+        raise UserError(f"diff takes [CAMPAIGN] [vA [vB]], not {' '.join(session.args.what)!r}")
+    name = session.config.campaign(campaign).name
+    old, new = sides(session, name, words)
+    with shown(session.err):
+        pairs = compare(session.scratch, old, new)
+    color = session.out.is_terminal and not session.out.no_color
+    if getattr(session.args, "json", False):
+        rows = [
+            {
+                "id": p.key,
+                "state": p.state,
+                "changed": list(p.what),
+                "old": p.old,
+                "new": p.new,
+                "subject": p.subject,
+                "range_diff": body(session.scratch, p.old, p.new, color=False)
+                if p.state == "changed" and p.old and p.new
+                else "",
+            }
+            for p in pairs
+        ]
+        session.emit({"campaign": name, "from": old.name, "to": new.name, "patches": rows})
+        return 0
+    sys.stdout.write(harmless(render(session.scratch, pairs, color=color)))
+    return 0
+
+
+def is_version(word: str) -> bool:
+    """Say whether a word names a version."""
+    return word == "draft" or re.fullmatch(r"v[1-9]\d*", word) is not None
+
+
+def sides(session: Session, name: str, words: list[str]) -> tuple[Side, Side]:
+    """Return the two versions to compare; the draft is its branch as it is now."""
+    new = named(session.repo, name, words[1]) if len(words) > 1 and words[1] != "draft" else current(session, name)
+    if words:
+        return (current(session, name) if words[0] == "draft" else named(session.repo, name, words[0])), new
+    before = previous(session.repo, name, session.repo.ref(branch(name)) or "")
+    if before is None:
+        raise UserError(f"{name} has no version before the draft; make one with: patchbot freeze {name}")
+    return named(session.repo, name, before.name), new
+
+
+def current(session: Session, name: str) -> Side:
+    """Return the draft with what a person committed on it since."""
+    draft = read_draft(session.repo, name)
+    tip = session.repo.ref(branch(name))
+    if draft is None or tip is None or tip == draft.tip:
+        return named(session.repo, name, "draft")
+    seen = recognise(session.repo, draft, tip)
+    commits = session.repo.commits(draft.base, tip)
+    rows = seen.known(session.repo, draft, commits)
+    keys = iter([e.key for e in seen.handmade.extras])
+    extra = [
+        {"commit": c.sha, "key": next(keys), "subject": c.subject}
+        for c, row in zip(commits, rows, strict=True)
+        if not row
+    ]
+    return side("draft", {"patches": [row for row in rows if row], "extra": extra}, seen.tags)
+
+
+def harmless(text: str) -> str:
+    """Return text without control characters that are not colours."""
+    return re.sub(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]", "?", text)

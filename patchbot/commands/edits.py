@@ -1,0 +1,86 @@
+"""Show what a person changed on the generated branch, as patchbot stores and carries it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import Any
+
+from rich.text import Text
+
+from ..draft import branch, read_draft
+from ..errors import UserError
+from ..handmade import Extra, FileEdit, Handmade, PatchEdit
+from ..matching import parse_choices
+from ..merge import Entry
+from ..recognise import recognise
+from ..session import Session, clean
+from .generate import edit_lines
+
+STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    name = session.config.campaign(session.args.campaign).name
+    draft = read_draft(session.repo, name)
+    if draft is None:
+        raise UserError(f"there is no draft of {name}; make one with: patchbot generate {name}")
+    tip = session.repo.ref(branch(name)) or draft.tip
+    chosen = parse_choices(session.args.match, session.repo.resolve, [p["id"] for p in draft.generated])
+    seen = recognise(session.repo, draft, tip, chosen)
+    made = seen.handmade
+    rows: list[dict[str, Any]] = [{**row, "diff": diff_of(made, row)} for row in made.rows()]
+    commits = {id_: sha for sha, id_ in seen.ids.items()}
+    document = {"campaign": name, "tip": tip, "stored": tip == draft.tip, "edits": rows, "commits": commits}
+    if session.emit(document):
+        return 0
+    for row in rows:
+        (line,) = edit_lines([row])
+        session.out.print(Text(clean(line), "bold"), soft_wrap=True)
+        for text in row["diff"].splitlines():
+            session.out.print(Text("  " + clean(text), STYLES.get(text[:1], "")), soft_wrap=True)
+    if not rows:
+        session.show(f"nothing on {branch(name)} was changed by hand")
+    return 0
+
+
+def diff_of(made: Handmade, row: dict[str, Any]) -> str:
+    """Return an edit as a diff from what is generated to what the person made of it."""
+    if row["kind"] == "extra":
+        return files_diff(next(e for e in made.extras if e.key == row["patch"]))
+    edit = made.patches.get(row["patch"] or "")
+    if edit and edit.message and row["kind"] == "message":
+        return lines_diff("generated", "edited", edit.message.generated, edit.message.edited)
+    return files_diff(edit) if edit and row["kind"] == "code" else ""
+
+
+def files_diff(edit: PatchEdit | Extra) -> str:
+    """Return the changed files of an edit as one diff."""
+    return "".join(file_diff(f) for f in edit.files)
+
+
+def file_diff(file: FileEdit) -> str:
+    """Return one changed file as a diff, its mode and whether it is new or gone too."""
+    old, new = ("/dev/null" if e is None else f"{s}/{file.path}" for s, e in (("a", file.before), ("b", file.after)))
+    modes = ""
+    if file.before and file.after and file.before.mode != file.after.mode:
+        modes = f"mode {file.before.mode} -> {file.after.mode} {file.path}\n"
+    return modes + lines_diff(old, new, text(file.before), text(file.after))
+
+
+def text(entry: Entry | None) -> str:
+    """Return a file's bytes for showing."""
+    return entry.data.decode("utf-8", "replace") if entry else ""
+
+
+def lines_diff(old: str, new: str, before: str, after: str) -> str:
+    """Return a unified diff."""
+    rows = difflib.unified_diff(before.split("\n"), after.split("\n"), old, new, lineterm="")
+    return "".join(f"{row}\n" for row in rows)

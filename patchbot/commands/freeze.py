@@ -1,0 +1,67 @@
+"""Make the draft a version that never changes again: refs/patchbot/<campaign>/vN."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from contextlib import closing
+
+from ..draft import branch, identity, read_draft, version_of
+from ..errors import UserError
+from ..regenerate import workshop
+from ..results import Store
+from ..session import Session
+from ..versions import freeze, version_ref, versions
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument("--message-id", metavar="ID", help="the message-id of the cover letter, for links from vN+1")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    repo = session.repo
+    name = session.config.campaign(session.args.campaign).name
+    draft = read_draft(repo, name)
+    if draft is None:
+        raise UserError(f"there is no draft of {name} to freeze; make one with: patchbot generate {name}")
+    author = identity(repo, session.config.author)
+    tip = repo.ref(branch(name)) or draft.tip
+    number = version_of(repo, name, tip)
+    there = {v.number: v for v in versions(repo, name)}.get(number)
+    given = message_id(session.args.message_id)
+    known = there.message_id if there else ""
+    frozen = there is None or (given and given != known)
+    if frozen:
+        with closing(Store.at(session.work / "results.sqlite")) as store:
+            report = store.recall(f"report {name} {tip}")
+        with workshop(session.work, repo) as scratch:
+            freeze(repo, scratch, author, draft, number, given or known, report)
+    ref = version_ref(name, number)
+    document = {
+        "campaign": name,
+        "version": number,
+        "ref": ref,
+        "tip": tip,
+        "base": draft.base,
+        "message_id": given or known,
+        "new": there is None,
+    }
+    if not session.emit(document):
+        if there is None:
+            session.show(f"{ref} is {tip[:12]}; the next change starts v{number + 1}")
+        else:
+            session.show(f"v{number} is {tip[:12]} already" + (f", now with {given}" if given and frozen else ""))
+    return 0
+
+
+def message_id(text: str | None) -> str:
+    """Return a message-id without brackets or the address of an archive before it; raise UserError for no such."""
+    if not text:
+        return ""
+    match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/]+@[^\s<>/]+)>?/?", text.strip())
+    if not match:
+        raise UserError(f"--message-id {text!r} is none; 20260131.1-v1-0-abc@example.org would be")
+    return match[1]

@@ -1,0 +1,196 @@
+"""Make the series anew on another base, with everything a person changed on the branch put back."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from .. import conflicts
+from ..compose import Conflicts, Resolutions
+from ..conflicts import Asked, Pending
+from ..draft import Draft, branch, identity, read_draft, refuse_in_the_way
+from ..errors import UserError
+from ..handmade import Handmade
+from ..matching import parse_choices
+from ..problems import explained
+from ..produce import produce
+from ..progress import shown, tick
+from ..rangediff import Pair, compare, side
+from ..recognise import recognise
+from ..regenerate import Carried, Result, put, since, site_changes, workshop
+from ..session import Session, clean
+from ..versions import named, previous
+from .generate import describe, remarks
+from .generate import show as show_series
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--onto", metavar="REV", help="the new base")
+    what.add_argument("--continue", dest="go_on", action="store_true", help="go on after a conflict was resolved")
+    what.add_argument("--abort", action="store_true", help="let a regeneration go that stopped at a conflict")
+    parser.add_argument("--discard-edits", action="store_true", help="drop what a person changed on the branch")
+    parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
+    parser.add_argument(
+        "--keep-tags",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="keep Reviewed-by and the like of a patch of which so much changed (default: 0)",
+    )
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    started = time.monotonic()
+    name = session.config.campaign(session.args.campaign).name
+    pending = conflicts.read_pending(session.work, name) if not session.args.abort else None
+    if session.args.abort:
+        return abort(session, name)
+    draft = read_draft(session.repo, name)
+    if draft is None:
+        raise UserError(f"there is no draft of {name} to regenerate; make one with: patchbot generate {name}")
+    asked, done = what_is_asked(session, draft, pending)
+    with shown(session.err):
+        if asked.onto != draft.base:
+            refuse_in_the_way(session.repo, name)
+        document, result, pairs = regenerate(session, draft, asked, done, started)
+    conflicts.abort(session.work, name)
+    if not session.emit(document):
+        remarks(session, result)
+        show(session, document, result, pairs)
+    return 0
+
+
+def abort(session: Session, name: str) -> int:
+    """Let a stopped regeneration go."""
+    if not conflicts.abort(session.work, name):
+        raise UserError(f"no regeneration of {name} waits for you")
+    if not session.emit({"campaign": name, "aborted": True}):
+        session.show(f"let go; {branch(name)} is as it was")
+    return 0
+
+
+def what_is_asked(session: Session, draft: Draft, pending: Pending | None) -> tuple[Asked, Resolutions]:
+    """Return what to do, and the conflicts that are resolved; raise UserError where the two do not go together."""
+    args, name = session.args, draft.document["campaign"]
+    tip = session.repo.ref(branch(name)) or draft.tip
+    if args.go_on:
+        if pending is None:
+            raise UserError(f"no regeneration of {name} waits for you; start one with --onto REV")
+        if (pending.asked.tip, pending.asked.record) != (tip, draft.record):
+            raise UserError(
+                f"{branch(name)} moved since the conflict; let it go with: patchbot regenerate {name} --abort"
+            )
+        return pending.asked, pending.resolutions()
+    if pending is not None:
+        raise UserError(
+            f"a regeneration of {name} onto {pending.asked.onto[:12]} waits for you:{listed(pending)}\n"
+            f"edit the files, then: patchbot regenerate {name} --continue; or let it go: --abort"
+        )
+    if not args.onto:
+        raise UserError("regenerate needs --onto REV, or --continue or --abort after a conflict")
+    onto = session.repo.resolve(args.onto)
+    ids = [p["id"] for p in draft.generated]
+    chosen = parse_choices(args.match, session.repo.resolve, ids)
+    return Asked(onto, tip, draft.record, args.discard_edits, chosen, args.keep_tags), {}
+
+
+def regenerate(
+    session: Session, draft: Draft, asked: Asked, done: Resolutions, started: float
+) -> tuple[dict[str, Any], Result, list[Pair]]:
+    """Do it; return the JSON document, what was written, and each patch's change since the previous version."""
+    repo, name = session.repo, str(draft.document["campaign"])
+    author = identity(repo, session.config.author)
+    before = previous(repo, name, "")
+    old = named(repo, name, before.name) if before else side("draft", draft.document, draft.trailers)
+    known = before.draft if before else draft
+    given = gathered(session, draft, asked)
+    tree = session.tree(asked.onto)
+    with explained(tree, session.campaign, session.campaign_config, draft.base):
+        made = produce(tree, session.campaign, session.campaign_config, draft)
+    for text in made.notes:
+        session.say(f"note: {text}")
+    if not made.series.patches:
+        raise UserError(f"every site of {asked.onto[:12]} is converted already; {branch(name)} is as it was")
+    tick("write", 0, 0)
+    with workshop(session.work, repo) as scratch:
+        try:
+            result = put(repo, scratch, made, author, given, done, taken=asked.tip)
+        except Conflicts as error:
+            raise stopped(session, name, asked, error, done) from error
+        tick("compare", 0, 0)
+        new = side("draft", {"patches": list(result.patches), "extra": extra_rows(result)}, result.decided.kept)
+        pairs = compare(scratch, old, new)
+    document = describe(session, made, result, time.monotonic() - started)
+    states = {p.key: p for p in pairs}
+    document["from"] = {"version": before.number if before else draft.version, "base": known.base}
+    for patch in document["patches"]:
+        pair = states[patch["id"]]
+        patch |= {"state": pair.state, "changed": list(pair.what)}
+    document["gone"] = [p.key for p in pairs if p.state == "gone"]
+    document |= site_changes(known.document.get("sites", {}), made.facts.get("sites", {}))
+    document["dropped_trailers"] = [asdict(d) for d in result.decided.dropped]
+    document["reused"] = made.reused
+    document["seconds"] = round(time.monotonic() - started, 2)
+    return document, result, pairs
+
+
+def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
+    """Return what people put on top of the draft, the commits on the branch read anew."""
+    if asked.discard:
+        return Carried(Handmade(), draft.trailers, {p["id"]: p["commit"] for p in draft.patches}, since(draft))
+    seen = recognise(session.repo, draft, asked.tip, asked.chosen)
+    tagged = {p["id"]: p["commit"] for p in draft.patches} | {i: sha for sha, i in seen.ids.items()}
+    return Carried(seen.handmade, seen.tags, tagged, since(draft), asked.threshold)
+
+
+def extra_rows(result: Result) -> list[dict[str, str]]:
+    """Return the commits by hand as series.json has them."""
+    ids = {p["id"] for p in result.patches}
+    return [{"commit": c.sha, "key": c.id, "subject": c.subject} for c in result.commits if c.id not in ids]
+
+
+def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:
+    """Store the conflict for --continue and return what to say."""
+    kept = conflicts.keep(session.work, name, asked, error.found, done)
+    return UserError(
+        f"{error}\n{branch(name)} is as it was. Both sides are in:{listed(kept)}\n"
+        f"edit the files, then: patchbot regenerate {name} --continue; or let it go: --abort"
+    )
+
+
+def listed(pending: Pending) -> str:
+    """Return the files to resolve, one a line."""
+    return "".join(f"\n  {file}" for file in pending.files)
+
+
+def show(session: Session, document: Mapping[str, Any], result: Result, pairs: Sequence[Pair]) -> None:
+    """Print the series, what became of each patch, which sites are new and gone, which tags were dropped."""
+    show_series(session, dict(document), result.changed)
+    where = document["from"]
+    count = {s: sum(p.state == s for p in pairs) for s in ("same", "changed", "new", "gone")}
+    session.show(
+        f"since v{where['version']} on {where['base'][:12]}: " + ", ".join(f"{n} {state}" for state, n in count.items())
+    )
+    styles = {"changed": "yellow", "new": "green", "gone": "red"}
+    for pair in pairs:
+        if pair.state != "same":
+            what = f" ({', '.join(pair.what)})" if pair.what else ""
+            session.out.print(Text(f"  {pair.state:8}{clean(pair.subject)}{what}", styles[pair.state]), soft_wrap=True)
+    for kind in ("new", "gone", "changed"):
+        for row in document[f"{kind}_sites"]:
+            place = row["file"] + (f":{row['line']}" if row["line"] else "")
+            was = f" (was {row['was']})" if "was" in row else ""
+            session.show(f"  {kind} site: {place}: {row['site']}: {row['fate']}{was}")
+    for row in document["dropped_trailers"]:
+        session.show(f"  dropped: {row['trailer']} of {row['patch']}: {row['reason']}")
+    if count["changed"] + count["new"] + count["gone"]:
+        session.show("see it with: patchbot diff")

@@ -1,0 +1,127 @@
+"""A regeneration that stopped at a conflict: what was asked for, the files to resolve, what was resolved so far.
+
+All of it is in patchbot's own folder. Nothing in the repository has moved, so --abort has nothing to undo there; and
+since the whole regeneration is done again by --continue, a conflict is known again by its three sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .compose import Conflict, Resolutions
+from .errors import UserError
+from .merge import unresolved
+
+MESSAGE = "COMMIT_MESSAGE.txt"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for; `tip` and `record` are where branch and record were then."""
+
+    onto: str
+    tip: str
+    record: str
+    discard: bool
+    chosen: Mapping[str, str]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A regeneration that waits for a person, in `folder`."""
+
+    folder: Path
+    asked: Asked
+    rows: tuple[Mapping[str, Any], ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the files to resolve."""
+        return [self.folder / "files" / row["file"] for row in self.rows]
+
+    def resolutions(self) -> Resolutions:
+        """Return every resolution so far; raise UserError while markers are left in a file."""
+        done: dict[str, bytes | None] = {}
+        for resolved in sorted((self.folder / "resolved").glob("*")):
+            done[resolved.name] = resolved.read_bytes()
+        for gone in sorted((self.folder / "deleted").glob("*")):
+            done[gone.name] = None
+        left = []
+        for row, file in zip(self.rows, self.files, strict=True):
+            data = file.read_bytes() if file.exists() else None
+            if data is not None and unresolved(data):
+                left.append(file)
+            done[row["digest"]] = data
+        if left:
+            listing = "".join(f"\n  {file}" for file in left)
+            raise UserError(f"conflict markers are left in:{listing}\nedit them, then: patchbot regenerate --continue")
+        return done
+
+
+def folder(work: Path, campaign: str) -> Path:
+    """Return where a campaign's stopped regeneration is kept."""
+    return work / "regenerate" / campaign
+
+
+def read_pending(work: Path, campaign: str) -> Pending | None:
+    """Return the regeneration that waits for a person, None if there is none."""
+    where = folder(work, campaign)
+    try:
+        state = json.loads((where / "state.json").read_text(encoding="utf-8"))
+        return Pending(where, Asked(**state["asked"]), tuple(state["rows"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{where}/state.json cannot be read ({error!r}); patchbot regenerate --abort lets it go"
+        ) from error
+
+
+def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], done: Resolutions) -> Pending:
+    """Store a stopped regeneration: one file for each conflict, and what was resolved before."""
+    where = folder(work, campaign)
+    making = where.with_name(f".{where.name}.new")
+    shutil.rmtree(making, ignore_errors=True)
+    (making / "files").mkdir(parents=True)
+    rows = []
+    for conflict in found:
+        name = place(conflict)
+        file = making / "files" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(conflict.data)
+        rows.append({"file": name, "key": conflict.key, "subject": conflict.subject, "digest": conflict.digest})
+    for digest, data in done.items():
+        kept = making / ("deleted" if data is None else "resolved") / digest
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(data or b"")
+    (making / "state.json").write_text(json.dumps({"asked": asdict(asked), "rows": rows}, indent=1))
+    shutil.rmtree(where, ignore_errors=True)
+    making.rename(where)
+    return Pending(where, asked, tuple(rows))
+
+
+def place(conflict: Conflict) -> str:
+    """Return the file of a conflict below the folder of conflicts; never a path that leads out of it."""
+    key = re.sub(r"[^A-Za-z0-9_.-]+", "-", conflict.key).strip(".-") or "patch"
+    if not conflict.path:
+        return f"{key}/{MESSAGE}"
+    parts = conflict.path.split("/")
+    if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
+        return f"{key}/{hashlib.sha256(conflict.path.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    return f"{key}/{conflict.path}"
+
+
+def abort(work: Path, campaign: str) -> bool:
+    """Let a stopped regeneration go; return whether there was one."""
+    where = folder(work, campaign)
+    there = where.exists()
+    shutil.rmtree(where, ignore_errors=True)
+    return there

@@ -1,0 +1,176 @@
+"""Which commit is which patch: by commit id, then by the diff itself, then by git range-diff's cost.
+
+Nothing marks a commit as patchbot's (a marker would be posted, notes get lost), so after a person amended, reordered
+or rebased, the text of the diffs has to say it. What it does not say clearly is asked, never guessed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import UserError
+from .run import Completed
+
+#: git range-diff's creation factor: a pair must cost less than this share of writing both patches anew.
+CREATION_FACTOR = 0.6
+#: Two candidates whose costs differ by less than this share of the patch's lines are not told apart.
+AMBIGUOUS = 0.25
+
+COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
+
+Git = Callable[..., Completed]
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What a commit changes: the lines of its diff without line numbers and blob ids."""
+
+    lines: tuple[bytes, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of the whole diff, context included: what git patch-id hashes, white space too."""
+        return hashlib.sha256(b"\n".join(self.lines)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A patch that patchbot made: its stable id, its commit (on the branch, or as generated), its subject."""
+
+    id: str
+    sha: str
+    subject: str
+
+
+def diffs(git: Git, commits: Sequence[str]) -> dict[str, Diff]:
+    """Return {commit: Diff} with one git process; `git` is the method of a Repo or Scratch."""
+    if not commits:
+        return {}
+    options = (
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        "--text",
+        "--diff-algorithm=myers",
+        "-U3",
+    )
+    out = git("diff-tree", "--stdin", "-r", "-p", *options, stdin="".join(f"{c}\n" for c in commits).encode()).stdout
+    parts = COMMIT_LINE.split(out)
+    found = {sha: Diff(()) for sha in commits}
+    for sha, text in zip(parts[1::2], parts[2::2], strict=True):
+        found[sha.decode()] = Diff(tuple(normalised(text)))
+    return found
+
+
+def normalised(text: bytes) -> list[bytes]:
+    """Return a diff's lines without what moves with its place: blob ids, line numbers, the function in @@ lines."""
+    lines = []
+    for line in text.strip(b"\n").split(b"\n"):
+        if line.startswith(b"index "):
+            continue
+        lines.append(b"@@" if line.startswith(b"@@ ") else line)
+    return lines
+
+
+def cost(one: Diff, two: Diff) -> int:
+    """Return git range-diff's cost of taking two patches for one: the lines of the diff between their diffs."""
+    if one.lines == two.lines:
+        return 0
+    a, b = ([line.decode("latin-1") for line in diff.lines] for diff in (one, two))
+    return len(list(difflib.unified_diff(a, b, lineterm="", n=3))) - 2
+
+
+def match(
+    known: Sequence[Known],
+    found: Sequence[tuple[str, str]],
+    git: Git,
+    chosen: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return {commit: stable id} of those of `found` ([(commit, subject)]) that are patches of patchbot.
+
+    A patch may be `known` by several commits. `chosen` ({commit: stable id, "" for none}) is what a person said.
+    Raises UserError that shows both where two are equally likely.
+    """
+    matched = {sha: id_ for sha, id_ in (chosen or {}).items() if id_}
+    by_sha = {k.sha: k.id for k in known}
+    for sha, _ in found:
+        if sha in by_sha and by_sha[sha] not in matched.values():
+            matched.setdefault(sha, by_sha[sha])
+    rest = [(sha, subject) for sha, subject in found if sha not in matched and sha not in (chosen or {})]
+    left = [k for k in known if k.id not in matched.values()]
+    if not rest or not left:
+        return matched
+    texts = diffs(git, list(dict.fromkeys([*(k.sha for k in left), *(sha for sha, _ in rest)])))
+    rest = [(sha, subject) for sha, subject in rest if texts[sha].lines]
+    by_digest: dict[str, set[str]] = {}
+    for k in left:
+        by_digest.setdefault(texts[k.sha].digest, set()).add(k.id)
+    for sha, _ in rest:
+        ids = by_digest.get(texts[sha].digest, set())
+        twins = [s for s, _ in rest if texts[s].digest == texts[sha].digest]
+        if len(ids) == 1 and len(twins) == 1:
+            matched[sha] = next(iter(ids))
+    rest = [row for row in rest if row[0] not in matched]
+    left = [k for k in left if k.id not in matched.values()]
+    return matched | cheapest(left, rest, texts)
+
+
+def cheapest(left: Sequence[Known], rest: Sequence[tuple[str, str]], texts: Mapping[str, Diff]) -> dict[str, str]:
+    """Return {commit: id} by least cost; raise UserError naming every pair that is not clearly the best."""
+    costs: dict[tuple[str, str], int] = {}
+    sizes = {sha: len(texts[sha].lines) for sha, _ in rest}
+    subjects = {k.id: k.subject for k in left}
+    for k in left:
+        for sha, _ in rest:
+            price = cost(texts[k.sha], texts[sha])
+            if price < CREATION_FACTOR * (len(texts[k.sha].lines) + sizes[sha]):
+                costs[sha, k.id] = min(price, costs.get((sha, k.id), price))
+    matched: dict[str, str] = {}
+    for (sha, id_), price in sorted(costs.items(), key=lambda item: (item[1], item[0])):
+        taken = set(matched.values())
+        if sha in matched or id_ in taken:
+            continue
+        rivals = [
+            (other, i)
+            for (other, i), more in costs.items()
+            if (other == sha) != (i == id_)
+            and other not in matched
+            and i not in taken
+            and more - price < AMBIGUOUS * sizes[sha]
+        ]
+        if rivals:
+            raise ambiguous([(sha, id_), *rivals], dict(rest), subjects)
+        matched[sha] = id_
+    return matched
+
+
+def ambiguous(pairs: Sequence[tuple[str, str]], named: Mapping[str, str], subjects: Mapping[str, str]) -> UserError:
+    """Return the error that shows every candidate, and how to choose."""
+    shown = "".join(f"\n  {sha[:12]} ({named[sha]}) may be {id_} ({subjects[id_]})" for sha, id_ in sorted(pairs))
+    return UserError(
+        f"it is not clear which generated patch these commits are:{shown}\n"
+        f"say it with --match COMMIT=PATCH, as --match {pairs[0][0][:12]}={pairs[0][1]}, or --match"
+        f" {pairs[0][0][:12]}= for a commit of your own"
+    )
+
+
+def parse_choices(pairs: Sequence[str], resolve: Callable[[str], str], ids: Sequence[str]) -> dict[str, str]:
+    """Return {commit: id} of --match COMMIT=PATCH options; raise UserError for what names no commit or patch."""
+    chosen: dict[str, str] = {}
+    for pair in pairs:
+        rev, equals, id_ = pair.partition("=")
+        if not equals or (id_ and id_ not in ids):
+            raise UserError(f"--match {pair}: COMMIT=PATCH, and PATCH is one of {', '.join(ids)}, or nothing")
+        chosen[resolve(rev)] = id_
+    return chosen
+
+
+def known_of(patches: Sequence[Mapping[str, Any]]) -> list[Known]:
+    """Return the patches of a record."""
+    return [Known(p["id"], p["commit"], p["subject"]) for p in patches]

@@ -1,0 +1,132 @@
+"""Compare two versions of a series patch by patch: which are the same, and git range-diff's view of those that are not.
+
+The patches are paired by stable id and not by likeness, so each pair goes through `git range-diff` on its own; that
+also works between histories that have nothing in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .git import Scratch
+from .matching import diffs
+from .tags import without_tags
+from .trailers import Trailers
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version of a series: {key: commit} in order, subjects and tags by key."""
+
+    name: str
+    commits: Mapping[str, str]
+    subjects: Mapping[str, str]
+    trailers: Trailers
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A patch of two versions; `state` is same, changed, new or gone, `what` says what changed.
+
+    `numbers` are its places in the two, from 1; 0 where it is not.
+    """
+
+    key: str
+    state: str
+    what: tuple[str, ...]
+    old: str | None
+    new: str | None
+    subject: str
+    numbers: tuple[int, int] = (0, 0)
+
+
+def side(name: str, document: Mapping[str, Any], trailers: Trailers) -> Side:
+    """Return a version as its record has it."""
+    rows = [*document["patches"]]
+    extras = [{"id": e["key"], **e} for e in document.get("extra", [])]
+    known = {r["id"]: r for r in [*rows, *extras]}
+    return Side(name, {k: r["commit"] for k, r in known.items()}, {k: r["subject"] for k, r in known.items()}, trailers)
+
+
+def compare(scratch: Scratch, old: Side, new: Side) -> list[Pair]:
+    """Return every patch of two versions, in the order of the newer one, those that are gone at the end.
+
+    A tag that was added or dropped is no change of a patch. Extra commits by hand are paired by subject where their
+    keys differ.
+    """
+    twins = paired(old, new)
+    before_at = {key: n for n, key in enumerate(old.commits, 1)}
+    every = [sha for version in (old, new) for sha in version.commits.values()]
+    texts = diffs(scratch.git, list(dict.fromkeys(every)))
+    messages = messages_of(scratch, every)
+    pairs = []
+    for number, (key, sha) in enumerate(new.commits.items(), 1):
+        before = twins.get(key)
+        if before is None:
+            pairs.append(Pair(key, "new", (), None, sha, new.subjects[key], (0, number)))
+            continue
+        was = old.commits[before]
+        what = []
+        texts_of = [
+            without_tags(messages[was], old.trailers.get(before, ()))[0],
+            without_tags(messages[sha], new.trailers.get(key, ()))[0],
+        ]
+        if texts_of[0] != texts_of[1]:
+            what.append("message")
+        if texts[was].lines != texts[sha].lines:
+            code = [[x for x in t.lines if x[:1] in b"+-"] for t in (texts[was], texts[sha])]
+            what.append("code" if code[0] != code[1] else "context")
+        at = (before_at[before], number)
+        pairs.append(Pair(key, "changed" if what else "same", tuple(what), was, sha, new.subjects[key], at))
+    kept = set(twins.values())
+    gone = [key for key in old.commits if key not in kept]
+    return pairs + [Pair(k, "gone", (), old.commits[k], None, old.subjects[k], (before_at[k], 0)) for k in gone]
+
+
+def paired(old: Side, new: Side) -> dict[str, str]:
+    """Return {key of the newer version: key of the older one}."""
+    twins = {key: key for key in new.commits if key in old.commits}
+    left = [k for k in old.commits if k not in twins and k.startswith("+")]
+    for key in new.commits:
+        like = [k for k in left if old.subjects[k] == new.subjects[key]]
+        if key.startswith("+") and key not in twins and like:
+            twins[key] = like[0]
+            left.remove(like[0])
+    return twins
+
+
+def messages_of(scratch: Scratch, commits: Sequence[str]) -> dict[str, str]:
+    """Return {commit: its whole message} with one git process."""
+    shas = list(dict.fromkeys(commits))
+    if not shas:
+        return {}
+    out = scratch.git("log", "--no-walk=unsorted", "-z", "--format=%H%x01%B", "--stdin", stdin="\n".join(shas).encode())
+    rows = [row.partition("\x01") for row in out.stdout.decode("utf-8", "surrogateescape").split("\0") if row]
+    return {sha: message for sha, _, message in rows}
+
+
+def render(scratch: Scratch, pairs: Sequence[Pair], *, color: bool) -> str:
+    """Return the comparison as git range-diff prints it."""
+    out = []
+    for pair in pairs:
+        numbers = [f"{n or '-':>3}" for n in pair.numbers]
+        head = f"{numbers[0]}: {(pair.old or '-' * 12)[:12]} "
+        tail = f" {numbers[1]}: {(pair.new or '-' * 12)[:12]} {pair.subject}"
+        mark = {"same": "=", "changed": "!", "new": ">", "gone": "<"}[pair.state]
+        paint = {"=": "33", "!": "33", ">": "32", "<": "31"}[mark]
+        line = head + mark + tail
+        out.append(f"\x1b[{paint}m{line}\x1b[m" if color else line)
+        if pair.state == "changed" and pair.old and pair.new:
+            out.append(body(scratch, pair.old, pair.new, color=color).rstrip("\n"))
+    return "\n".join(part for part in out if part) + "\n"
+
+
+def body(scratch: Scratch, old: str, new: str, *, color: bool) -> str:
+    """Return what git range-diff says of one pair, without its header line."""
+    paint = f"--color={'always' if color else 'never'}"
+    options = (paint, "--creation-factor=1000", "--no-ext-diff", "--no-textconv", "--no-notes")
+    done = scratch.git("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}")
+    lines = done.stdout.decode("utf-8", "replace").split("\n")
+    return "\n".join(lines[1:])

@@ -1,0 +1,142 @@
+"""See what a person did on a generated branch: compare each commit with what patchbot generates for the same patch.
+
+A commit that merely sits on an edited one is not edited itself: a file counts as changed by hand only if it is not
+what the generated change gives on the commit below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .draft import Draft
+from .git import Repo
+from .handmade import Extra, FileEdit, Handmade, PatchEdit, Rewrite
+from .matching import Diff, diffs, known_of, match
+from .merge import Labels, merge
+from .model import Commit
+from .tags import without_tags
+from .trailers import Given, Trailers, diff_id, diff_of
+from .written import Written, entries, read_commit, read_line
+
+SIDES = Labels("on the branch", "below the generated patch", "generated")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A branch read: what is by hand, the tags on its commits, and the stable id of each commit that has one."""
+
+    handmade: Handmade
+    tags: Trailers
+    ids: Mapping[str, str]
+
+    def known(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> list[dict[str, Any]]:
+        """Return what the record would say of each commit of the branch; {} for a commit by hand."""
+        recorded = {p["id"]: p for p in (*draft.generated, *draft.patches)}
+        rows: list[dict[str, Any]] = []
+        for commit in commits:
+            found = recorded.get(self.ids.get(commit.sha, ""), {})
+            row = dict(found)
+            if found and found["commit"] != commit.sha:
+                files = repo.changed_paths(commit.parent, commit.sha)
+                row |= {"commit": commit.sha, "parent": commit.parent, "subject": commit.subject, "files": files}
+            rows.append(row)
+        return rows
+
+
+def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | None = None) -> Recognised:
+    """Return what a person changed on the branch that is at `tip` now; raise UserError where that is not clear."""
+    if tip == draft.tip and not chosen:
+        return Recognised(draft.handmade, draft.trailers, {p["commit"]: p["id"] for p in draft.patches})
+    branch = read_line(repo, draft.base, tip)
+    ids = identify(repo, draft, branch, chosen)
+    generated = {p["id"]: p["commit"] for p in draft.generated}
+    extras_known = {e["commit"]: e["key"] for e in draft.document.get("extra", [])}
+    pairs = [(w, generated[ids[w.sha]]) for w in branch if w.sha in ids and generated[ids[w.sha]] != w.sha]
+    texts = diffs(repo.git, list(dict.fromkeys(sha for w, g in pairs for sha in (w.sha, g))))
+    patches: dict[str, PatchEdit] = {}
+    tags: dict[str, tuple[Given, ...]] = {}
+    extras: list[Extra] = []
+    sequence: list[str] = []
+    for commit in branch:
+        if commit.sha not in ids:
+            extra = extra_commit(repo, commit, extras_known.get(commit.sha, f"+{commit.sha[:12]}"))
+            extras.append(extra)
+            sequence.append(extra.key)
+            continue
+        id_ = ids[commit.sha]
+        sequence.append(id_)
+        known = draft.trailers.get(id_, [])
+        if generated[id_] == commit.sha:
+            continue
+        message, lines = without_tags(commit.message, known)
+        tags[id_] = kept_tags(repo, commit, known, lines, draft.version)
+        edit = patch_edit(repo, id_, commit, message, generated[id_], texts)
+        if edit.kinds:
+            patches[id_] = edit
+    order = [i for i in sequence if i in generated]
+    reordered = order != [p["id"] for p in draft.generated if p["id"] in order]
+    dropped = {i for i in generated if i not in order} | {i for i in draft.handmade.dropped if i not in generated}
+    parked = {i: e for i, e in draft.handmade.patches.items() if i not in generated}
+    made = Handmade({**parked, **patches}, tuple(extras), tuple(sorted(dropped)), tuple(sequence), reordered)
+    return Recognised(made, {i: t for i, t in tags.items() if t}, ids)
+
+
+def identify(
+    repo: Repo, draft: Draft, branch: Sequence[Written], chosen: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return {commit: stable id} of those commits of a branch that are patches of the draft."""
+    known = [*known_of(draft.patches)]
+    known += [k for k in known_of(draft.generated) if k not in known]
+    own = {e["commit"] for e in draft.document.get("extra", [])} - set(chosen or {})
+    rest = [(w.sha, w.subject) for w in branch if w.sha not in own]
+    return match(known, rest, repo.git, chosen)
+
+
+def kept_tags(
+    repo: Repo, commit: Written, known: Sequence[Given], lines: Sequence[str], version: int
+) -> tuple[Given, ...]:
+    """Return the tags of a commit: those patchbot put that are still there, and those a person added by hand."""
+    kept = [given for given in known if given.trailer in lines]
+    new = [line for line in lines if line not in {given.trailer for given in known}]
+    digest = diff_id(diff_of(repo, commit.parent, commit.sha)) if new else ""
+    return (*kept, *(Given(line, "", version, digest) for line in new))
+
+
+def patch_edit(
+    repo: Repo, id_: str, commit: Written, message: str, generated: str, texts: Mapping[str, Diff]
+) -> PatchEdit:
+    """Return how a commit differs from the generated one."""
+    before = read_commit(repo, generated)
+    rewrite = Rewrite(before.message, message) if message != before.message else None
+    author = commit.author if commit.author != before.author else None
+    files = () if texts[commit.sha] == texts[generated] else code_edits(repo, commit, before)
+    return PatchEdit(id_, rewrite, files, author)
+
+
+def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[FileEdit, ...]:
+    """Return the files of a commit that are not what the generated change gives on top of the commit below it."""
+    paths = sorted(
+        {
+            *repo.changed_paths(commit.parent, commit.sha),
+            *repo.changed_paths(generated.parent, generated.sha),
+        }
+    )
+    old, new = entries(repo, generated.parent, paths), entries(repo, generated.sha, paths)
+    below, there = entries(repo, commit.parent, paths), entries(repo, commit.sha, paths)
+    found = []
+    for path in paths:
+        merged = merge(old[path], below[path], new[path], SIDES)
+        expected = new[path] if merged.conflict else merged.entry
+        if expected != there[path]:
+            found.append(FileEdit(path, expected, there[path]))
+    return tuple(found)
+
+
+def extra_commit(repo: Repo, commit: Written, key: str) -> Extra:
+    """Return a commit by hand as data."""
+    paths = repo.changed_paths(commit.parent, commit.sha)
+    before, after = entries(repo, commit.parent, paths), entries(repo, commit.sha, paths)
+    files = tuple(FileEdit(path, before[path], after[path]) for path in paths)
+    return Extra(key, commit.message, commit.author, commit.date, files)

@@ -1,0 +1,198 @@
+"""From a series and what people put on top of it to a draft in the repository.
+
+Writing happens beside the repository; the refs move in one transaction at the very end. Whatever stops before that
+leaves the last draft as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .compose import Composed, Resolutions, compose
+from .draft import (
+    Draft,
+    numstat,
+    patch_document,
+    plain_commits,
+    publish,
+    record_document,
+    write_record,
+)
+from .errors import UserError
+from .git import NewCommit, Repo, Scratch
+from .handmade import Handmade, edits_files
+from .model import Commit, Identity, Patch
+from .produce import FILE as READS
+from .produce import Made
+from .tags import Decided, Dropped, decide, dress
+from .trailers import FILE as TRAILERS
+from .trailers import Trailers, format_trailers
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What is put on top of a generated series: edits, tags, and the commit that each tagged patch was before."""
+
+    handmade: Handmade
+    trailers: Trailers
+    tagged: Mapping[str, str]
+    dropped: tuple[Dropped, ...] = ()
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A branch as it was written: `commits` in order (`id` is a stable id or an extra commit's key).
+
+    `patches` are the documents of the generated ones among them, as in series.json; `changed` says whether the branch
+    moved.
+    """
+
+    commits: tuple[Commit, ...]
+    patches: tuple[Mapping[str, Any], ...]
+    composed: Composed
+    decided: Decided
+    record: str
+    stat: Mapping[str, int]
+    changed: bool
+
+    @property
+    def tip(self) -> str:
+        """Return the last commit."""
+        return self.commits[-1].sha
+
+
+@contextmanager
+def workshop(work: Path, source: Repo) -> Iterator[Scratch]:
+    """Give a scratch repository that is gone afterwards; take away what killed runs left."""
+    for old in work.glob("draft-*-*"):
+        pid = old.name.split("-")[1]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"draft-{os.getpid()}-", dir=work) as folder:
+        yield Scratch.at(Path(folder) / "scratch.git", source)
+
+
+def carried(draft: Draft | None) -> Carried:
+    """Return what the record of a draft keeps of people's work."""
+    if draft is None:
+        return Carried(Handmade(), {}, {})
+    return Carried(draft.handmade, draft.trailers, {p["id"]: p["commit"] for p in draft.patches}, since(draft))
+
+
+def dropped_of(draft: Draft) -> tuple[Dropped, ...]:
+    """Return the tags that were dropped on the way to this version."""
+    return tuple(Dropped(**row) for row in draft.document.get("dropped_trailers", []))
+
+
+def since(draft: Draft) -> tuple[Dropped, ...]:
+    """Return the tags that the next draft must name as dropped: none from before a frozen version."""
+    return () if "version" in draft.document else dropped_of(draft)
+
+
+def put(
+    repo: Repo,
+    scratch: Scratch,
+    made: Made,
+    author: Identity,
+    given: Carried,
+    resolutions: Resolutions | None = None,
+    *,
+    taken: str | None = None,
+    dry_run: bool = False,
+) -> Result:
+    """Write a series with what people put on top of it, and make it the draft.
+
+    `taken` is the tip of the branch whose commits by hand are in `given`. Raises Conflicts where an edit contradicts
+    what is generated now; nothing was moved then.
+    """
+    series = made.series
+    composed = compose(repo, series, given.handmade, author, resolutions)
+    if not composed.commits:
+        raise UserError(f"every patch of {series.campaign} was dropped by hand; --discard-edits brings them back")
+    plain = plain_commits(repo, series, author)
+    decided = judge(repo, scratch, series.kernel.base, composed, given)
+    dropped = tuple(d for d in decided.dropped if d not in given.dropped)
+    final = dressed(composed, decided)
+    generated = scratch.write(series.kernel.base, plain)
+    same = list(final) == plain
+    commits = generated if same else scratch.write(series.kernel.base, final)
+    by_id = {p.id: p for p in series.patches}
+    patches = tuple(document_of(repo, scratch, by_id[c.id], c, same) for c in commits if c.id in by_id)
+    document = record_document(series, generated)
+    if not same:
+        document["generated"] = document["patches"]
+        document["patches"] = list(patches)
+        document["extra"] = [{"commit": c.sha, "key": c.id, "subject": c.subject} for c in commits if c.id not in by_id]
+    document |= dict(made.facts)
+    if decided.dropped:
+        document["dropped_trailers"] = [asdict(d) for d in decided.dropped]
+    files = {READS: made.reads, **edits_files(composed.handmade)}
+    if decided.kept:
+        files[TRAILERS] = format_trailers(decided.kept)
+    also = () if same else (generated[-1].sha,)
+    record = write_record(scratch, author, commits[-1].sha, document, files, also)
+    changed = False
+    if not dry_run:
+        changed = publish(repo, scratch, series.campaign, commits[-1].sha, record, taken)
+    fresh = replace(decided, dropped=dropped)
+    return Result(tuple(commits), patches, composed, fresh, record, numstat(scratch, commits), changed)
+
+
+def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Carried) -> Decided:
+    """Say which tags hold for the branch to be; its commits are written to a repository of their own for that."""
+    if not given.trailers:
+        return Decided({}, given.dropped)
+    trial = Scratch.at(scratch.path.with_name("trial.git"), scratch.source)
+    commits = trial.write(base, composed.commits)
+    decided = decide(given.trailers, given.tagged, repo, commits, trial, given.threshold)
+    return replace(decided, dropped=tuple(dict.fromkeys((*given.dropped, *decided.dropped))))
+
+
+def dressed(composed: Composed, decided: Decided) -> tuple[NewCommit, ...]:
+    """Return the commits with their tags in the messages."""
+    out = []
+    for commit in composed.commits:
+        dropped = [d for d in decided.dropped if d.patch == commit.id]
+        out.append(replace(commit, message=dress(commit.message, decided.kept.get(commit.id, ()), dropped)))
+    return tuple(out)
+
+
+def document_of(repo: Repo, scratch: Scratch, patch: Patch, commit: Commit, same: bool) -> dict[str, Any]:
+    """Return a patch of series.json as it is on the branch."""
+    document = patch_document(patch, commit)
+    if not same:
+        rows = scratch.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", commit.parent, commit.sha).stdout
+        document["files"] = sorted(n.decode("utf-8", "surrogateescape") for n in rows.split(b"\0") if n)
+        document["subject"] = commit.subject
+    return document
+
+
+def site_changes(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the sites that are new, gone, and those whose fate is another, each with fate, file and line."""
+    return {
+        "new_sites": [site_row(s, new[s]) for s in sorted(set(new) - set(old))],
+        "gone_sites": [site_row(s, old[s]) for s in sorted(set(old) - set(new))],
+        "changed_sites": [
+            {**site_row(s, new[s]), "was": old[s][0]} for s in sorted(set(old) & set(new)) if old[s][0] != new[s][0]
+        ],
+    }
+
+
+def site_row(site: str, value: Sequence[str]) -> dict[str, Any]:
+    """Return a site as JSON-able data; `value` is (fate, file:line)."""
+    file, _, line = value[1].rpartition(":")
+    known = line.isdigit()
+    return {
+        "site": site,
+        "fate": value[0],
+        "file": file if known else value[1],
+        "line": int(line) if known else None,
+    }

@@ -1,0 +1,147 @@
+"""Versions of a series: a draft that was posted is frozen as refs/patchbot/<campaign>/vN and never changes again.
+
+A version keeps what is needed to say later what is new since then: the branch, its base, the configuration, the version
+of patchbot, the results of the checks, the mail's message-id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .draft import Draft, branch, read_draft, read_record, record_ref, version_refs, write_record
+from .errors import UserError
+from .git import Repo, Scratch
+from .handmade import edits_files
+from .model import Identity
+from .produce import FILE as READS
+from .rangediff import Pair, Side, compare, side
+from .recognise import recognise
+from .regenerate import dropped_of, site_changes
+from .trailers import FILE as TRAILERS
+from .trailers import format_trailers
+
+
+@dataclass(frozen=True)
+class Version:
+    """A frozen version; `draft` is its record."""
+
+    number: int
+    draft: Draft
+
+    @property
+    def name(self) -> str:
+        """Return vN."""
+        return f"v{self.number}"
+
+    @property
+    def message_id(self) -> str:
+        """Return the message-id of its cover letter, "" if nobody said it."""
+        return str(self.draft.document.get("message_id") or "")
+
+
+def version_ref(campaign: str, number: int) -> str:
+    """Return the ref of a version."""
+    return f"refs/patchbot/{campaign}/v{number}"
+
+
+def versions(repo: Repo, campaign: str) -> list[Version]:
+    """Return the frozen versions, oldest first."""
+    return [
+        Version(number, read_record(repo, sha, version_ref(campaign, number)))
+        for number, sha in version_refs(repo, campaign).items()
+    ]
+
+
+def previous(repo: Repo, campaign: str, tip: str) -> Version | None:
+    """Return the last frozen version that is not the branch at `tip` itself."""
+    return next((v for v in reversed(versions(repo, campaign)) if v.draft.tip != tip), None)
+
+
+def named(repo: Repo, campaign: str, name: str) -> Side:
+    """Return a version, or the draft, by what a person calls it; raise UserError that lists what there is."""
+    if name == "draft":
+        draft = read_draft(repo, campaign)
+        if draft is None:
+            raise UserError(f"there is no draft of {campaign}; make one with: patchbot generate {campaign}")
+        return side("draft", draft.document, draft.trailers)
+    found = {v.name: v for v in versions(repo, campaign)}
+    if name not in found:
+        there = ", ".join([*found, "draft"])
+        raise UserError(f"{campaign} has no version {name}; there are: {there}")
+    return side(name, found[name].draft.document, found[name].draft.trailers)
+
+
+def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any] | None:
+    """Return what changed between the last frozen version and the draft, None where there is nothing to compare.
+
+    {"version", "message_id", "base": [old, new], "new_sites", "gone_sites", "changed_sites", "patches": {"same",
+    "changed", "new", "gone": [subjects]}, "dropped_trailers": [{"patch", "trailer", "reason"}]}.
+    """
+    draft = read_draft(repo, campaign)
+    if draft is None:
+        return None
+    before = previous(repo, campaign, repo.ref(branch(campaign)) or draft.tip)
+    if before is None:
+        return None
+    pairs = compare(scratch, named(repo, campaign, before.name), named(repo, campaign, "draft"))
+    old, new = before.draft.document, draft.document
+    return {
+        "version": before.number,
+        "message_id": before.message_id,
+        "base": [old["kernel"], new["kernel"]],
+        "rebased": old["base"] != new["base"],
+        **site_changes(old.get("sites", {}), new.get("sites", {})),
+        "patches": states(pairs),
+        "dropped_trailers": [{"patch": d.patch, "trailer": d.trailer, "reason": d.reason} for d in dropped_of(draft)],
+    }
+
+
+def states(pairs: Sequence[Pair]) -> dict[str, list[str]]:
+    """Return {state: subjects}."""
+    return {s: [p.subject for p in pairs if p.state == s] for s in ("same", "changed", "new", "gone")}
+
+
+def freeze(
+    repo: Repo,
+    scratch: Scratch,
+    author: Identity,
+    draft: Draft,
+    number: int,
+    message_id: str,
+    report: Mapping[str, Any] | None,
+) -> str:
+    """Make the branch as it is now version `number`, and the draft's record the same; return the version's record.
+
+    What a person committed on the branch becomes part of the record. Raises UserError where that is not clear.
+    """
+    campaign = str(draft.document["campaign"])
+    tip = repo.ref(branch(campaign)) or draft.tip
+    document = {**draft.document, "version": number, "message_id": message_id}
+    if report:
+        document["results"] = {k: report[k] for k in ("worst", "counts", "results") if k in report}
+    files = {}
+    kept = repo.read(draft.record, READS)
+    if kept is not None:
+        files[READS] = kept
+    seen = recognise(repo, draft, tip)
+    if tip != draft.tip:
+        commits = repo.commits(draft.base, tip)
+        rows = seen.known(repo, draft, commits)
+        document["generated"] = list(draft.generated)
+        document["patches"] = [row for row in rows if row]
+        keys = [e.key for e in seen.handmade.extras]
+        by_hand = [c for c, row in zip(commits, rows, strict=True) if not row]
+        document["extra"] = [
+            {"commit": c.sha, "key": k, "subject": c.subject} for c, k in zip(by_hand, keys, strict=True)
+        ]
+    files |= edits_files(seen.handmade)
+    if seen.tags:
+        files[TRAILERS] = format_trailers(seen.tags)
+    end = draft.generated[-1]["commit"] if draft.generated else tip
+    record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
+    ref = version_ref(campaign, number)
+    current = repo.ref(record_ref(campaign))
+    repo.publish(scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)])
+    return record

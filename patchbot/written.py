@@ -1,0 +1,81 @@
+"""Commits as a person left them: whole message, author and files, read back from git.
+
+A branch may hold anything, so what is read here keeps bytes that are no UTF-8, empty commits and odd modes as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .errors import UserError
+from .git import Repo
+from .merge import Entry
+from .model import Identity
+
+#: More commits than this between a base and a branch are not a series but a branch that was rebased.
+MOST_COMMITS = 1000
+
+
+@dataclass(frozen=True)
+class Written:
+    """A commit that is there: who wrote it when (`<seconds> <+hhmm>`), its whole message."""
+
+    sha: str
+    parent: str
+    tree: str
+    author: Identity
+    date: str
+    message: str
+
+    @property
+    def subject(self) -> str:
+        """Return the first line of the message."""
+        return self.message.split("\n", 1)[0]
+
+
+def read_commit(repo: Repo, sha: str) -> Written:
+    """Return a commit; raise UserError for a merge."""
+    head, _, body = repo.raw(sha).partition(b"\n\n")
+    rows = [line.split(b" ", 1) for line in head.split(b"\n") if b" " in line and not line.startswith(b" ")]
+    parents = [value.decode() for name, value in rows if name == b"parent"]
+    fields = dict(reversed(rows))
+    encoding = fields.get(b"encoding", b"utf-8").decode("ascii", "replace")
+    if len(parents) > 1:
+        raise UserError(f"{sha[:12]} is a merge, and a series is a line of commits; rebase the branch without it")
+    try:
+        message = body.decode("utf-8" if encoding.lower() == "utf-8" else encoding, "surrogateescape")
+    except LookupError:
+        message = body.decode("utf-8", "surrogateescape")
+    who, seconds, zone = fields[b"author"].decode("utf-8", "surrogateescape").rsplit(" ", 2)
+    name, _, address = who.rpartition(" <")
+    author = Identity(name, address.removesuffix(">"))
+    return Written(sha, parents[0] if parents else "", fields[b"tree"].decode(), author, f"{seconds} {zone}", message)
+
+
+def read_line(repo: Repo, base: str, tip: str) -> list[Written]:
+    """Return the commits from `base` (without it) to `tip`, oldest first; raise UserError where they are no line."""
+    found: list[Written] = []
+    at = tip
+    while at != base:
+        if not at or len(found) > MOST_COMMITS:
+            raise UserError(
+                f"the branch at {tip[:12]} does not start at its base {base[:12]}; put its commits back there with:"
+                f" git rebase --onto {base[:12]} <the commit below yours>"
+            )
+        commit = read_commit(repo, at)
+        found.append(commit)
+        at = commit.parent
+    return found[::-1]
+
+
+def entries(repo: Repo, commit: str, paths: Sequence[str]) -> dict[str, Entry | None]:
+    """Return {path: Entry or None} of files of a commit; raise UserError for a submodule."""
+    there = repo.ls(commit, *paths) if paths else {}
+    found: dict[str, Entry | None] = {}
+    for path in paths:
+        mode, oid = there.get(path, ("", ""))
+        if mode == "160000":
+            raise UserError(f"{path} of {commit[:12]} is a submodule, which patchbot cannot carry to another base")
+        found[path] = Entry(mode, repo.raw(oid)) if oid else None
+    return found

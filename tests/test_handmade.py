@@ -1,0 +1,209 @@
+"""What a person changed on the branch: seen, shown, stored and put back on another base."""
+
+import json
+
+import pytest
+from versioned import BRANCH, World, open_world
+
+MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\n", "b/two.c": b"first\n\n\nOLD z;\n\xff\n"}
+ADDED = {"a/one.c": b"OLD x;\nkeep\nOLD y;\nsome\nmore\nlines\nOLD new;\n"}
+REWORDED = "sample: Put a line at the end of the header\n\nThe header needs it, as the other headers did.\n"
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, capsys):
+    yield from open_world(tmp_path, monkeypatch, capsys)
+
+
+def drafted(world: World) -> tuple[str, list[str]]:
+    """Generate on a base; return the base and the branch's commits: header, b/two.c, a/one.c."""
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    return base, world.git("rev-list", "--reverse", f"{base}..{BRANCH}").splitlines()
+
+
+def kinds(document) -> list[tuple[str, str]]:
+    return sorted((e["kind"], e["patch"] or "") for e in document)
+
+
+def test_an_untouched_branch_has_no_edits(world: World):
+    drafted(world)
+    assert world.json("edits", "sample")["edits"] == []
+    assert "nothing on refs/heads/patchbot/sample" in world.run("edits", "sample")
+
+
+def test_everything_by_hand_is_there_after_the_move(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(
+        "empty|cover letter of b4\n\n--- b4-submit-tracking ---\n{}",
+        f"reword|{header}|{REWORDED}",
+        f"edit|{one}|a/one.c|NEW y|NEW y /* by hand */",
+        "add|mine: Add a file|mine.c|int mine;\n",
+        f"pick|{two}",
+    )
+    shown = world.json("edits", "sample")["edits"]
+    assert [k for k, _ in kinds(shown)] == ["code", "extra", "extra", "message", "order"]
+    assert "+NEW y /* by hand */;" in next(e["diff"] for e in shown if e["kind"] == "code")
+    said = world.run("generate", "sample", "--base", "base", code=2)
+    assert "patchbot edits sample" in said
+    assert "patchbot regenerate sample --onto" in said
+    world.json("regenerate", "sample", "--onto", world.base(MOVED))
+    expected = [
+        "cover letter of b4",
+        "sample: Put a line at the end of the header",
+        "sample: Convert a/one.c",
+        "mine: Add a file",
+        "sample: Convert b/two.c",
+    ]
+    for change in ({}, {"c/three.c": b"only text\n"}):  # the second time from what is stored
+        if change:
+            world.json("regenerate", "sample", "--onto", world.base({**MOVED, **change}))
+        assert world.subjects() == expected
+        assert world.show(BRANCH, "a/one.c") == "above\nNEW x;\nkeep\nNEW y /* by hand */;"
+        assert world.show(BRANCH, "mine.c") == "int mine;"
+        assert world.message(f"{BRANCH}~4").endswith("--- b4-submit-tracking ---\n{}")
+        assert [k for k, _ in kinds(world.json("edits", "sample")["edits"])] == [k for k, _ in kinds(shown)]
+
+
+def test_the_new_patch_of_a_reordered_series_follows_its_neighbour(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(f"pick|{header}", f"pick|{one}", f"pick|{two}")
+    world.run("regenerate", "sample", "--onto", world.base({**MOVED, "c/three.c": b"OLD q;\n"}))
+    assert world.subjects() == [
+        "sample: Add a header line",
+        "sample: Convert a/one.c",
+        "sample: Convert b/two.c",
+        "sample: Convert c/three.c",
+    ]
+
+
+def test_a_dropped_patch_stays_dropped_until_the_edits_are_discarded(world: World):
+    _, (header, _, one) = drafted(world)
+    world.rework(f"pick|{header}", f"pick|{one}")
+    made = world.json("regenerate", "sample", "--onto", world.base(MOVED))
+    assert [p["id"] for p in made["patches"]] == ["header", "words/a/one.c"]
+    assert ("dropped", "words/b/two.c") in kinds(made["kept_edits"])
+    without = world.base({"b/two.c": None})
+    world.run("regenerate", "sample", "--onto", without)
+    world.run("regenerate", "sample", "--onto", world.base(MOVED))
+    assert world.subjects() == ["sample: Add a header line", "sample: Convert a/one.c"]
+    made = world.json("regenerate", "sample", "--onto", "base", "--discard-edits")
+    assert [p["id"] for p in made["patches"]] == ["header", "words/b/two.c", "words/a/one.c"]
+    assert made["kept_edits"] == []
+
+
+def test_generate_puts_stored_edits_back_and_gives_the_same_ids(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(f"reword|{header}|{REWORDED}", f"pick|{two}", f"pick|{one}")
+    new = world.base(MOVED)
+    world.run("regenerate", "sample", "--onto", new)
+    refs = world.refs()
+    world.run("generate", "sample", "--base", new)
+    assert world.refs() == refs
+    assert world.message(f"{BRANCH}~2") == REWORDED.strip()
+
+
+def test_a_commit_above_an_edited_one_is_not_edited_itself(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(f"edit|{header}|inc.h|ADDED|ADDED 1", f"pick|{two}", f"pick|{one}")
+    assert kinds(world.json("edits", "sample")["edits"]) == [("code", "header")]
+
+
+def test_code_by_hand_is_merged_into_what_is_generated_now(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(f"pick|{header}", f"pick|{two}", f"edit|{one}|a/one.c|NEW x;|NEW x; /* why */")
+    made = world.json("regenerate", "sample", "--onto", world.base(ADDED))
+    assert kinds(made["kept_edits"]) == [("code", "words/a/one.c")]
+    assert world.show(BRANCH, "a/one.c").splitlines()[0] == "NEW x; /* why */"
+    assert world.show(BRANCH, "a/one.c").splitlines()[-1] == "NEW new;"
+
+
+def test_an_edit_that_is_generated_now_is_not_kept(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(f"pick|{header}", f"pick|{two}", f"pick|{one}", "add|doc: Add|doc.txt|text\n")
+    made = world.json("regenerate", "sample", "--onto", world.base({"doc.txt": b"text\n"}))
+    assert made["kept_edits"] == []
+    assert len(world.subjects()) == 3
+
+
+def test_the_edit_of_a_patch_that_is_gone_waits_for_it(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework(f"pick|{header}", f"reword|{two}|sample: Two by hand\n\nA reason.", f"pick|{one}")
+    made = world.json("regenerate", "sample", "--onto", world.base({"b/two.c": None}))
+    assert "words/b/two.c" in made["gone"]
+    assert kinds(made["kept_edits"]) == [("message", "words/b/two.c")]
+    world.run("regenerate", "sample", "--onto", world.base(MOVED))
+    assert world.subjects()[1] == "sample: Two by hand"
+
+
+def test_commits_of_other_people_keep_their_author_and_date(world: World):
+    drafted(world)
+    world.git("switch", "-q", BRANCH)
+    world.git(
+        "commit", "-q", "--allow-empty", "--author", "Ö B <o@example.org>", "--date", "1700000000 +0200", "-m", "s: o"
+    )
+    world.git("commit", "-q", "--allow-empty", "-m", "s: last")
+    world.git("switch", "-q", "--detach")
+    world.run("regenerate", "sample", "--onto", world.base(MOVED))
+    row = world.git("log", "-1", "--format=%an|%ae|%ad|%cn", "--date=raw", f"{BRANCH}~1")
+    assert row == "Ö B|o@example.org|1700000000 +0200|A Developer"
+
+
+def test_tags_by_hand_are_kept_on_the_same_patch_and_dropped_on_another(world: World):
+    _, (header, two, one) = drafted(world)
+    tag = "Reviewed-by: R Person <r@example.org>"
+    world.rework(*(f"reword|{c}|{world.message(c)}\n\n{tag}" for c in (header, one)), f"pick|{two}")
+    world.run("freeze", "sample", "--message-id", "<1-v1@example.org>")
+    made = world.json("regenerate", "sample", "--onto", world.base(ADDED))
+    assert [(d["patch"], d["trailer"]) for d in made["dropped_trailers"]] == [("words/a/one.c", tag)]
+    assert "% of the diff changed" in made["dropped_trailers"][0]["reason"]
+    subjects = world.subjects()
+    messages = {s: world.message(f"{BRANCH}~{len(subjects) - 1 - n}") for n, s in enumerate(subjects)}
+    assert messages["sample: Add a header line"].endswith(f"\n\n{tag}")
+    below = messages["sample: Convert a/one.c"].split("\n---\n")
+    assert tag not in below[0]
+    assert f"Dropped: {tag}" in below[1]
+    again = world.refs()
+    world.run("regenerate", "sample", "--onto", "base")
+    assert world.refs() == again
+
+
+def test_two_commits_that_may_be_one_patch_are_shown_and_can_be_chosen(world: World):
+    text = b"".join(b"OLD %c;\n" % c for c in range(97, 117))
+    base = world.base({"a/one.c": text})
+    world.run("generate", "sample", "--base", base)
+    header, two, one = world.git("rev-list", "--reverse", f"{base}..{BRANCH}").splitlines()
+    world.rework(f"pick|{header}", f"pick|{two}")
+    world.git("switch", "-q", BRANCH)
+    lines = world.show(one, "a/one.c").split("\n")
+    for part in (lines[:10] + text.decode().split("\n")[10:20], lines[:20]):
+        (world.path / "a/one.c").write_text("\n".join(part) + "\n")
+        world.git("commit", "-q", "-am", "half")
+    world.git("switch", "-q", "--detach", base)
+    said = world.run("edits", "sample", code=2)
+    assert said.count("(half) may be words/a/one.c") == 2
+    assert "--match" in said
+    second = world.ref(BRANCH)
+    shown = world.json("edits", "sample", "--match", f"{second}=words/a/one.c")["edits"]
+    assert "extra" in [k for k, _ in kinds(shown)]
+
+
+def test_a_branch_that_was_rebased_elsewhere_says_so(world: World):
+    drafted(world)
+    other = world.base(MOVED)
+    world.git("branch", "-f", BRANCH, other)
+    assert "does not start at its base" in world.run("edits", "sample", code=2)
+
+
+def test_the_record_is_enough_to_carry_edits(world: World):
+    """The person's own commits may be gone: what they changed is data."""
+    _, (header, two, one) = drafted(world)
+    world.rework(f"edit|{header}|inc.h|ADDED|ADDED 1", f"pick|{two}", f"pick|{one}")
+    world.run("freeze", "sample")
+    record = json.loads(world.repo.read(world.ref("refs/patchbot/sample/v1"), "edits.json"))
+    assert [p["id"] for p in record["patches"]] == ["header"]
+    world.git("branch", "-D", BRANCH)
+    world.git("reflog", "expire", "--expire=now", "--all")
+    world.git("gc", "-q", "--prune=now")
+    world.run("regenerate", "sample", "--onto", world.base(MOVED))
+    assert "#define ADDED 1" in world.show(BRANCH, "inc.h")

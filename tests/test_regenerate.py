@@ -1,0 +1,147 @@
+"""regenerate: the same patches on another base, a failure that leaves all as it was, and only what differs is read."""
+
+import json
+import re
+
+import pytest
+from versioned import BRANCH, World, open_world
+
+from patchbot.draft import read_draft
+from patchbot.errors import UserError
+
+MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\nOLD new;\n", "b/two.c": None, "d/four.c": b"OLD f;\n"}
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, capsys):
+    yield from open_world(tmp_path, monkeypatch, capsys)
+
+
+def states(document) -> dict[str, str]:
+    return {p["id"]: p["state"] for p in document["patches"]}
+
+
+def test_patches_are_matched_by_what_they_mean_between_unrelated_histories(world: World):
+    old, new = world.base(), world.base(MOVED)
+    world.run("generate", "sample", "--base", old)
+    world.run("freeze", "sample")
+    made = world.json("regenerate", "sample", "--onto", new)
+    assert states(made) == {"header": "same", "words/a/one.c": "changed", "words/d/four.c": "new"}
+    assert made["gone"] == ["words/b/two.c"]
+    assert made["from"] == {"version": 1, "base": old}
+    assert made["version"] == 2
+    assert [(s["site"], s["fate"], s["file"]) for s in made["new_sites"]] == [
+        ("a/one.c:n", "change", "a/one.c"),
+        ("d/four.c:f", "change", "d/four.c"),
+    ]
+    assert [s["site"] for s in made["gone_sites"]] == ["b/two.c:z"]
+    assert world.ref(BRANCH) == made["tip"]
+    assert world.git("merge-base", BRANCH, new) == new
+
+
+def test_regenerate_is_generate_on_the_new_base(world: World):
+    old, new = world.base(), world.base(MOVED)
+    world.run("generate", "sample", "--base", new)
+    direct = world.refs()
+    world.run("generate", "sample", "--base", old)
+    world.run("regenerate", "sample", "--onto", new)
+    assert world.refs() == direct
+    assert world.json("regenerate", "sample", "--onto", new)["reused"]
+    assert world.refs() == direct
+
+
+def test_a_base_that_moved_elsewhere_is_not_read_again(world: World):
+    old = world.base()
+    other = world.base({"doc/x.txt": b"OL D\n", "c/three.c": b"nothing else\n"})
+    world.run("generate", "sample", "--base", old)
+    made = world.json("regenerate", "sample", "--onto", other)
+    assert made["reused"]
+    assert set(states(made).values()) == {"same"}
+    reused = world.refs()
+    world.run("generate", "sample", "--base", other)
+    assert world.refs() == reused
+
+
+@pytest.mark.parametrize(
+    "change", [{"c/three.c": b"OLD q;\n"}, {"a/one.c": b"OLD x;\n"}, {"Makefile": b"VERSION = 7\nPATCHLEVEL = 100\n"}]
+)
+def test_a_base_that_differs_in_what_counts_is_read_again(world: World, change):
+    old, new = world.base(), world.base(change)
+    world.run("generate", "sample", "--base", old)
+    made = world.json("regenerate", "sample", "--onto", new)
+    assert not made["reused"]
+    after = world.refs()
+    world.run("generate", "sample", "--base", new)
+    assert world.refs() == after
+
+
+def test_a_failure_names_the_site_and_who_changed_it_and_leaves_the_draft(world: World):
+    world.base()
+    old = world.base()
+    world.run("generate", "sample", "--base", old)
+    before = world.refs()
+    new = world.base({"c/three.c": b"ASK p ASK q\n"}, related=True)
+    said = world.run("regenerate", "sample", "--onto", new, code=1)
+    assert re.search(rf"c/three\.c:p needs a decision\n\s+last changed by {new[:12]} \(base 3\)", said)
+    assert "c/three.c:q" in said
+    assert "the last version is as it was" in said
+    assert world.refs() == before
+
+
+def test_generate_regenerate_and_diff_need_what_they_compare(world: World):
+    base = world.base()
+    assert "no draft of sample" in world.run("regenerate", "sample", "--onto", base, code=2)
+    world.run("generate", "sample", "--base", base)
+    assert "no version before the draft" in world.run("diff", "sample", code=2)
+    assert "needs --onto" in world.run("regenerate", "sample", code=2)
+    assert "no regeneration of sample waits" in world.run("regenerate", "sample", "--continue", code=2)
+    assert "no regeneration of sample waits" in world.run("regenerate", "sample", "--abort", code=2)
+    assert "has no version v7; there are: draft" in world.run("diff", "sample", "v7", code=2)
+
+
+def test_a_base_without_anything_left_to_do_changes_nothing(world: World):
+    old = world.base()
+    done = world.base({"a/one.c": b"NEW x;\n", "b/two.c": None, "inc.h": b"#define ADDED\n"})
+    world.run("generate", "sample", "--base", old)
+    before = world.refs()
+    assert "converted already" in world.run("regenerate", "sample", "--onto", done, code=2)
+    assert world.refs() == before
+
+
+def test_a_branch_in_a_work_tree_is_not_moved(world: World):
+    old, new = world.base(), world.base(MOVED)
+    world.run("generate", "sample", "--base", old)
+    world.git("switch", "-q", BRANCH)
+    before = world.refs()
+    said = world.run("regenerate", "sample", "--onto", new, code=2)
+    assert "switch --detach" in said
+    assert world.refs() == before
+
+
+def test_a_record_that_cannot_be_read_is_named(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    blob = world.git("hash-object", "-w", "--stdin", stdin="{")
+    tree = world.git("mktree", stdin=f"100644 blob {blob}\tseries.json\n")
+    bad = world.git("commit-tree", "-p", BRANCH, "-m", "x", tree)
+    world.git("update-ref", "refs/patchbot/sample/draft", bad)
+    with pytest.raises(UserError, match=r"cannot be read.*git update-ref -d refs/patchbot/sample/draft"):
+        read_draft(world.repo, "sample")
+
+
+def test_diff_shows_what_changed_by_stable_id(world: World):
+    old, new = world.base(), world.base(MOVED)
+    world.run("generate", "sample", "--base", old)
+    world.run("freeze", "sample")
+    world.run("regenerate", "sample", "--onto", new)
+    said = world.run("diff", "sample")
+    assert re.search(r"^ +1: \w{12} = +1: \w{12} sample: Add a header line$", said, re.M)
+    assert re.search(r"^ +3: \w{12} ! +3: \w{12} sample: Convert a/one\.c$", said, re.M)
+    assert re.search(r"^ +-: -{12} > +2: \w{12} sample: Convert d/four\.c$", said, re.M)
+    assert re.search(r"^ +2: \w{12} < +-: -{12} sample: Convert b/two\.c$", said, re.M)
+    assert "++NEW new;" in said
+    document = world.json("diff", "sample", "v1", "draft")
+    rows = {p["id"]: (p["state"], p["changed"]) for p in document["patches"]}
+    assert rows["words/a/one.c"] == ("changed", ["message", "code"])
+    assert rows["header"] == ("same", [])
+    assert json.dumps(document)
