@@ -16,7 +16,22 @@ from types import ModuleType
 from rich.console import Console
 
 from . import __version__
-from .commands import campaigns, check, checks, demo, doctor, generate, init, mail, report, scan
+from .commands import (
+    campaigns,
+    check,
+    checks,
+    demo,
+    diff,
+    doctor,
+    edits,
+    freeze,
+    generate,
+    init,
+    mail,
+    regenerate,
+    report,
+    scan,
+)
 from .errors import PatchbotError
 from .session import Session, clean
 
@@ -26,8 +41,12 @@ COMMANDS: dict[str, ModuleType] = {
     "doctor": doctor,
     "scan": scan,
     "generate": generate,
+    "regenerate": regenerate,
     "check": check,
+    "edits": edits,
+    "diff": diff,
     "mail": mail,
+    "freeze": freeze,
     "report": report,
     "campaigns": campaigns,
     "checks": checks,
