@@ -1,0 +1,349 @@
+"""Tests of checks/build.py: real make and a real compiler on the tiny kernel, then on a real one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import RealKernel
+from subjects import make_subject
+
+from patchbot.check import Outcome, Subject, load
+from patchbot.git import Repo
+from patchbot.model import Status
+
+LACKING = [tool for tool in ("gcc", "make", "pahole", "perl") if not shutil.which(tool)]
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {LACKING}")
+
+CPUMASK = "kernel/bpf/cpumask.c"
+SETS = [CPUMASK, "kernel/bpf/helpers.c", "kernel/sched/ext/ext.c"]
+WANTED = "CONFIG_BPF_SYSCALL=y\nCONFIG_BPF_JIT=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_CGROUPS=y\nCONFIG_SCHED_CLASS_EXT=y\n"
+Change = Mapping[str, bytes]
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Path:
+    file = tmp_path / "wanted.config"
+    file.write_text(WANTED)
+    return file
+
+
+def subject_of(tiny: Repo, where: Path, wanted: Path, changes: Sequence[Change]) -> Subject:
+    """Return a series of which each patch makes one change."""
+    commits = [(f"patch {n}\n\nbody\n", change) for n, change in enumerate(changes, 1)]
+    subject = make_subject(tiny, "HEAD", commits, where, options={"config": str(wanted)})
+    return replace(subject, witnesses=lambda commit: SETS)
+
+
+def run_all(subject: Subject) -> list[Outcome]:
+    check = load("build")
+    assert check.patch is not None
+    return [check.patch(subject, item) for item in subject.items]
+
+
+def text(tiny: Repo, path: str) -> bytes:
+    data = tiny.read("HEAD", path)
+    assert data is not None
+    return data
+
+
+def edited(tiny: Repo, path: str, old: bytes, new: bytes) -> Change:
+    data = text(tiny, path)
+    assert old in data
+    return {path: data.replace(old, new, 1)}
+
+
+def compiled(outcome: Outcome) -> int:
+    """Return how many objects make compiled, as the check's log says."""
+    assert outcome.log is not None
+    return len(re.findall(r"^  CC ", outcome.log.read_text(), re.M))
+
+
+def test_a_misspelt_flag_that_stands_alone(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    bad = edited(tiny, CPUMASK, b"bpf_cpumask_release, KF_RELEASE)", b"bpf_cpumask_release, KF_RELAESE)")
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [bad]))
+    (finding,) = outcome.findings
+    assert outcome.status is Status.FAIL
+    assert (finding.file, finding.type) == (CPUMASK, "undefined-flag")
+    assert "'KF_RELAESE'" in finding.message
+    assert finding.line is not None
+    assert b"KF_RELAESE" in bad[CPUMASK].splitlines()[finding.line - 1]
+
+
+def test_a_misspelt_flag_in_an_expression(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    bad = edited(tiny, CPUMASK, b"KF_ACQUIRE | KF_RET_NULL", b"KF_ACQUIRE | KF_RET_NUL")
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [bad]))
+    assert outcome.status is Status.FAIL
+    assert {f.file for f in outcome.findings} == {CPUMASK}
+
+
+def test_a_dropped_semicolon_fails_once(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    bad = edited(tiny, CPUMASK, b"return NULL;", b"return NULL")
+    good = {CPUMASK: text(tiny, CPUMASK)}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [bad, good]))
+    assert first.status is Status.FAIL
+    assert [(f.file, f.type) for f in first.findings] == [(CPUMASK, "error")]
+    assert "';'" in first.findings[0].message
+    assert second.status is Status.PASS, "the patch that mends it is fine"
+
+
+def test_what_does_not_compile_before_is_no_pass(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    bad = edited(tiny, CPUMASK, b"return NULL;", b"return NULL")
+    still = {CPUMASK: bad[CPUMASK] + b"\n/* and a comment */\n"}
+    _, second = run_all(subject_of(tiny, tmp_path, wanted, [bad, still]))
+    assert second.status is Status.SKIP
+    assert "at the parent either: kernel/bpf/cpumask.o" in second.reason
+
+
+def test_a_new_warning_fails_an_old_one_does_not(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    warns = edited(tiny, CPUMASK, b"{\n\treturn NULL;", b"{\n\tint unused;\n\n\treturn NULL;")
+    moved = {CPUMASK: b"/* one more line */\n" + warns[CPUMASK]}
+    other = {CPUMASK: moved[CPUMASK].replace(b"int unused;", b"int another;")}
+    first, second, third = run_all(subject_of(tiny, tmp_path, wanted, [warns, moved, other]))
+    assert [(f.type, f.message) for f in first.findings] == [("-Wunused-variable", "unused variable 'unused'")]
+    assert first.status is Status.FAIL
+    assert second.status is Status.PASS, "a warning that merely moved is not new"
+    assert third.status is Status.FAIL, "a warning replaced by another one is new"
+
+
+def test_a_header_compiles_every_set(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    header = {"include/linux/btf.h": text(tiny, "include/linux/btf.h") + b"\n/* end */\n"}
+    source = {CPUMASK: text(tiny, CPUMASK) + b"\n/* end */\n"}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [header, source]))
+    assert (first.status, first.examined) == (Status.PASS, 3)
+    assert compiled(first) == 6, "three objects at the parent, three after the patch"
+    assert (second.status, second.examined) == (Status.PASS, 1)
+    assert compiled(second) == 1, "the parent's object is known from the patch before"
+
+
+def test_nothing_is_compiled_twice(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    changes = [
+        {CPUMASK: text(tiny, CPUMASK) + b"\n/* 1 */\n"},
+        {"kernel/bpf/helpers.c": text(tiny, "kernel/bpf/helpers.c") + b"\n/* 2 */\n"},
+    ]
+    subject = subject_of(tiny, tmp_path, wanted, changes)
+    before = run_all(subject)
+    after = run_all(subject)
+    assert [o.status for o in after] == [o.status for o in before] == [Status.PASS] * 2
+    assert [compiled(o) for o in after] == [0, 0]
+
+
+def test_a_rebase_compiles_what_it_touched(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    change = {CPUMASK: text(tiny, CPUMASK) + b"\n/* 1 */\n"}
+    run_all(subject_of(tiny, tmp_path, wanted, [change]))
+    elsewhere = {"net/core/xdp.c": text(tiny, "net/core/xdp.c") + b"\n/* new in the base */\n"}
+    rebased = subject_of(tiny, tmp_path, wanted, [elsewhere, change])
+    check = load("build")
+    assert check.patch is not None
+    outcome = check.patch(rebased, rebased.items[1])
+    assert (outcome.status, compiled(outcome)) == (Status.PASS, 0)
+
+
+def test_what_is_not_in_the_configuration_is_no_pass(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    net = "net/core/xdp.c"
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [{net: text(tiny, net) + b"\n/* end */\n"}]))
+    assert outcome.status is Status.SKIP
+    assert f"{net} (not in this configuration)" in outcome.reason
+
+
+def test_a_part_that_is_not_compiled_keeps_the_patch_from_passing(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    net = "net/core/xdp.c"
+    both = {path: text(tiny, path) + b"\n/* end */\n" for path in (net, CPUMASK)}
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [both]))
+    assert outcome.status is Status.SKIP
+    assert "compiled kernel/bpf/cpumask.o" in outcome.reason
+    assert net in outcome.reason
+
+
+def test_documentation_is_nothing_to_compile(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [{"Documentation/new.rst": b"New\n"}]))
+    assert (outcome.status, outcome.reason) == (Status.SKIP, "there is nothing to compile in it")
+
+
+def test_a_file_that_another_one_includes(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    part = "kernel/bpf/part.c"
+    add = {part: b"int in_a_part;\n", CPUMASK: text(tiny, CPUMASK) + b'\n#include "part.c"\n'}
+    change = {part: b"int in_a_part;\nstatic int unused_part;\n"}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [add, change]))
+    assert first.status is Status.PASS
+    assert [(f.file, f.type) for f in second.findings] == [(part, "-Wunused-variable")]
+    assert "compiled kernel/bpf/cpumask.o" in second.reason
+
+
+def test_a_header_that_nothing_includes_is_no_pass(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [{"include/linux/lonely.h": b"int lonely;\n"}]))
+    assert outcome.status is Status.SKIP
+    assert "include/linux/lonely.h (nothing that was compiled includes it)" in outcome.reason
+
+
+def test_a_test_module(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    module = "tools/testing/selftests/bpf/test_kmods/bpf_testmod.c"
+    fine = {module: text(tiny, module) + b"\n/* end */\n"}
+    bad = {module: text(tiny, module) + b"\nint unfinished = ;\n"}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [fine, bad]))
+    assert first.status is Status.PASS, first
+    assert [(f.status, f.file) for f in second.findings] == [(Status.FAIL, module)]
+
+
+def test_dropped_and_unknown_options_are_told_on_the_first_patch(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    wanted.write_text(WANTED + "CONFIG_NET_SCH_BPF=y\nCONFIG_NO_SUCH=y\n")
+    changes = [{CPUMASK: text(tiny, CPUMASK) + b"/* %d */\n" % n} for n in (1, 2)]
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, changes))
+    assert [(f.status, f.type) for f in first.findings] == [(Status.WARN, "config-dropped")]
+    assert "CONFIG_NET_SCH_BPF=y" in first.findings[0].message
+    assert "this kernel has no CONFIG_NO_SUCH" in first.reason
+    assert (second.status, second.findings) == (Status.PASS, ())
+
+
+def test_without_btf_it_says_that_it_is_blind(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    wanted.write_text(WANTED.replace("CONFIG_DEBUG_INFO_BTF=y", "# CONFIG_DEBUG_INFO_BTF is not set"))
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n"}]))
+    assert "no-btf" in {f.type for f in outcome.findings}
+    assert outcome.status is Status.WARN
+
+
+def test_the_users_repository_is_left_alone(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    def state() -> list[bytes]:
+        where = tiny.git_dir.parent
+        files = sorted(p for p in where.rglob("*") if p.is_file())
+        return [f"{p} {p.stat().st_mtime_ns}".encode() for p in files]
+
+    before = state()
+    run_all(subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n/* end */\n"}]))
+    assert state() == before
+
+
+def test_the_reproducing_line_compiles_the_same_objects(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    bad = edited(tiny, CPUMASK, b"{\n\treturn NULL;", b"{\n\tint unused;\n\n\treturn NULL;")
+    subject = subject_of(tiny, tmp_path, wanted, [bad])
+    (outcome,) = run_all(subject)
+    source = tmp_path / "by-hand"
+    line = outcome.reproduce.partition(" && ")[2].partition(" && ")[2]
+    subject.scratch.git("read-tree", subject.items[0].tree, env={"GIT_INDEX_FILE": str(tmp_path / "i")})
+    source.mkdir()
+    subject.scratch.git(
+        "checkout-index", "-a", env={"GIT_INDEX_FILE": str(tmp_path / "i"), "GIT_WORK_TREE": str(source)}, cwd=source
+    )
+    done = subprocess.run(["bash", "-c", line], cwd=source, capture_output=True, text=True, timeout=120)
+    assert "unused variable" in done.stderr + done.stdout, outcome.reproduce
+    assert outcome.reproduce.startswith("git worktree add --detach")
+
+
+def test_a_kill_in_the_middle_leaves_nothing_wrong(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    """Kill patchbot with its compiler while it compiles, then check again: half an object must not count."""
+    subject = subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n/* end */\n"}])
+    slow = tmp_path / "bin/slow-gcc"
+    slow.parent.mkdir()
+    slow.write_text(
+        '#!/bin/sh\ncase "$*" in *cpumask.c*) for a; do last=$o; o=$a; [ "$last" = -o ] && echo half >"$a"; done\n'
+        f'echo $$ >"{tmp_path}/new"; mv "{tmp_path}/new" "{tmp_path}/compiling"; sleep 60;; esac\nexec gcc "$@"\n'
+    )
+    slow.chmod(0o755)
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:2]\n"
+        "from pathlib import Path\nfrom test_check_build import *\nfrom patchbot.git import Repo\n"
+        "where = Path(sys.argv[2])\n"
+        "s = subject_of(Repo.open(Path(sys.argv[3])), where, where / 'wanted.config', [{CPUMASK: b'\\n'}])\n"
+        "run_all(replace(s, options={**s.options, 'cc': sys.argv[4], 'ccache': False}))\n"
+    )
+    argv = [sys.executable, "-c", program, str(Path(__file__).parent), str(tmp_path)]
+    child = subprocess.Popen([*argv, str(tiny.git_dir.parent), str(slow)], start_new_session=True, env=dict(os.environ))
+    for _ in range(300):
+        if (tmp_path / "compiling").exists() or child.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert child.poll() is None, "it must be killed while it compiles"
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    # make and the compiler have a process group of their own.
+    os.killpg(os.getpgid(int((tmp_path / "compiling").read_text())), signal.SIGKILL)
+    out = subject.work / "build/out"
+    assert (out / ".patchbot-building").exists()
+    assert (out / "kernel/bpf/cpumask.o").read_text() == "half\n"
+    (outcome,) = run_all(subject)
+    assert (outcome.status, outcome.findings) == (Status.PASS, ())
+    assert (out / "kernel/bpf/cpumask.o").read_bytes().startswith(b"\x7fELF")
+
+
+def test_a_second_patchbot_is_told_to_wait(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    subject = subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n/* end */\n"}])
+    program = (
+        "import fcntl, sys, time\nf = open(sys.argv[1], 'w')\nfcntl.flock(f, fcntl.LOCK_EX)\n"
+        "print('locked', flush=True)\ntime.sleep(60)\n"
+    )
+    (subject.work / "build").mkdir()
+    argv = [sys.executable, "-c", program, str(subject.work / "build/lock")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        try:
+            with pytest.raises(Exception, match="another patchbot compiles in"):
+                run_all(subject)
+        finally:
+            child.kill()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"confg": "x"}, "did you mean config"),
+        ({"config": "no-such.config"}, "no-such.config cannot be read"),
+        ({"jobs": "many"}, "jobs must be a int"),
+        ({"cc": "no-such-gcc"}, "no-such-gcc is not installed"),
+    ],
+)
+def test_options_are_checked(
+    tiny: Repo, tmp_path: Path, wanted: Path, options: Mapping[str, object], complaint: str
+) -> None:
+    subject = subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n"}])
+    with pytest.raises(Exception, match=complaint):
+        run_all(replace(subject, options=options))
+
+
+def test_the_key_is_about_trees_and_tools(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    check = load("build")
+    subject = subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n"}])
+    item = subject.items[0]
+    key = check.patch_key(subject, item)
+    assert key == check.patch_key(subject, replace(item, commit="0" * 40, subject="another message"))
+    assert key != check.patch_key(subject, replace(item, tree=item.parent_tree))
+    wanted.write_text(WANTED + "CONFIG_NET=y\n")
+    assert key != check.patch_key(subject, item)
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_hand_made_faults_in_a_real_kernel(kernel: RealKernel, tmp_path: Path) -> None:
+    def old(path: str) -> bytes:
+        data = kernel.repo.read(kernel.commit, path)
+        assert data is not None
+        return data
+
+    crypto, rows, stat = "kernel/bpf/crypto.c", "kernel/bpf/map_iter.c", "kernel/cgroup/rstat.c"
+    ext = next(p for p in sorted(kernel.repo.ls(kernel.commit, "kernel/sched")) if p.endswith("/ext.c"))
+    row = b"BTF_ID_FLAGS(func, bpf_map_sum_elem_count"
+    line = next(r for r in old(rows).splitlines() if r.startswith(row))
+    changes = [
+        {rows: old(rows).replace(line, row + b", KFA_RUC)")},
+        {crypto: old(crypto).replace(b"\treturn err;\n", b"\treturn err\n", 1)},
+        {stat: old(stat) + b"\nvoid css_patchbot(void);\nvoid css_patchbot(void)\n{\n\tint unused;\n}\n"},
+        {ext: old(ext) + b"\n/* included by build_policy.c */\n"},
+        {"tools/lib/string.c": old("tools/lib/string.c") + b"\n/* a part of resolve_btfids */\n"},
+        {"drivers/block/loop.c": old("drivers/block/loop.c") + b"\n/* not configured */\n"},
+    ]
+    commits = [(f"patch {n}\n\nbody\n", change) for n, change in enumerate(changes, 1)]
+    outcomes = run_all(make_subject(kernel.repo, kernel.commit, commits, tmp_path))
+    assert [o.status.value for o in outcomes] == ["FAIL", "FAIL", "FAIL", "PASS", "PASS", "SKIP"]
+    kinds = [{f.type for f in o.findings} for o in outcomes[:3]]
+    assert kinds == [{"undefined-flag"}, {"error"}, {"-Wunused-variable"}]
+    assert "compiled kernel/sched/build_policy.o" in outcomes[3].reason
+    assert "tools/bpf/resolve_btfids" in outcomes[4].reason
