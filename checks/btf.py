@@ -19,14 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import patchbot
-from patchbot.bench import Bench, Unit, build_rules
-from patchbot.benches import OPTIONS, compiler_of, fetch, open_bench, units_of, wanted_options
+from patchbot.bench import Bench, Unit
+from patchbot.benches import (
+    OPTIONS,
+    compiler_of,
+    flags_of,
+    open_bench,
+    read_of,
+    shelf_of,
+    units_of,
+    wanted_options,
+)
 from patchbot.check import Item, Outcome, Subject
 from patchbot.config import known
-from patchbot.effective import BPF_TYPES, BTF_H, BTF_IDS_H, RCU, RELEASE, VERIFIER, Flags, Rule, read_flags, read_rule
+from patchbot.effective import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
 from patchbot.errors import PatchbotError, UserError
 from patchbot.model import Finding, Status
-from patchbot.readings import Reading, Shelf, read_object
+from patchbot.readings import Reading, read_object
 from patchbot.setdiff import Places, State, agree, compare, group, inspect, layout, mismatches, uncovered
 
 NEEDS = {
@@ -159,11 +168,10 @@ def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
             found = units_of(bench, tree, source, log) if source.endswith(".c") and source in files else []
             if found:
                 units[source] = found[0]
-        flags = flags_of(subject, files)
+        flags = flags_of(bench, tree)
         readings, broken, compiled = read_all(subject, bench, tree, sorted(set(units.values())), flags, log)
         objects = {source: unit.obj for source, unit in units.items() if unit.obj in readings}
-        rule = rule_of(subject, bench.files(subject.items[0].parent_tree))
-        state = State(flags, rule, readings)
+        state = State(flags, rule_of(bench, subject.items[0].parent_tree), readings)
         for old in list(_snapshots)[:-3]:
             del _snapshots[old]
         _snapshots[where] = Snapshot(state, Places(entries), objects, broken, compiled)
@@ -184,20 +192,20 @@ def read_all(
 ) -> tuple[dict[str, Reading], dict[str, str], int]:
     """Return the readings of objects at a tree, why others do not compile, and how many had to be compiled."""
     files = bench.files(tree)
-    shelf = Shelf(subject.work / "btf", f"{bench.config(tree, log).digest} {bench.kbuild.compiler.versions}")
+    shelf = shelf_of(bench, subject.work, bench.config(tree, log).digest)
     readings = {unit.obj: shelf.find(unit.obj, files) for unit in units}
     missing = [unit for unit in units if readings[unit.obj] is None]
     broken = {}
     if missing:
         subject.progress(f"btf: compiling {len(missing)} objects")
-        for result, path in fetch(bench, tree, missing, log):
+        for result, path in bench.fetch(tree, missing, log):
+            name = result.unit.obj
             if result.built:
-                reading = read_object(result.unit.obj, path, flags.trailer)
-                shelf.put(reading, {*result.files, *build_rules(files, result.unit.source)}, files)
-                readings[result.unit.obj] = reading
+                # Bench.watch put it on the shelf; without that, or if it could not, this says why.
+                readings[name] = shelf.find(name, files) or read_object(name, path, flags.trailer)
             else:
                 first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)
-                broken[result.unit.obj] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"
+                broken[name] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"
     return {name: r for name, r in readings.items() if r is not None}, broken, len(missing)
 
 
@@ -286,9 +294,9 @@ def judge_rule(subject: Subject, item: Item) -> list[Finding]:
     if not {VERIFIER, BPF_TYPES} & set(item.files):
         return []
     bench = open_bench(subject, build_options(subject))
-    old = rule_of(subject, bench.files(subject.items[0].parent_tree))
+    old = rule_of(bench, subject.items[0].parent_tree)
     try:
-        new = rule_of(subject, bench.files(item.tree))
+        new = rule_of(bench, item.tree)
     except PatchbotError as error:
         return [Finding(Status.FAIL, str(error), VERIFIER, None, "RULE")]
     if new == old:
@@ -297,29 +305,9 @@ def judge_rule(subject: Subject, item: Item) -> list[Finding]:
     return [Finding(Status.FAIL, text, VERIFIER, None, "RULE")]
 
 
-def flags_of(subject: Subject, files: Mapping[str, str]) -> Flags:
-    """Return the flags as the headers of a tree define them."""
-    return read_flags(blob(subject, files, BTF_H), blob(subject, files, BTF_IDS_H))
-
-
-def rule_of(subject: Subject, files: Mapping[str, str]) -> Rule:
+def rule_of(bench: Bench, tree: str) -> Rule:
     """Return what the verifier of a tree does."""
-    return read_rule(blob(subject, files, VERIFIER), blob(subject, files, BPF_TYPES))
-
-
-def blob(subject: Subject, files: Mapping[str, str], path: str) -> bytes:
-    """Return a file of a tree, nothing if there is none."""
-    return read_blob(str(subject.scratch.path), files[path], subject) if path in files else b""
-
-
-_blobs: dict[tuple[str, str], bytes] = {}
-
-
-def read_blob(where: str, oid: str, subject: Subject) -> bytes:
-    """Return an object of git, read once."""
-    if (where, oid) not in _blobs:
-        _blobs[where, oid] = subject.scratch.git("cat-file", "blob", oid).stdout
-    return _blobs[where, oid]
+    return read_rule(read_of(bench, tree, VERIFIER), read_of(bench, tree, BPF_TYPES))
 
 
 def build_options(subject: Subject) -> Mapping[str, Any]:

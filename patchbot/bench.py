@@ -86,6 +86,8 @@ class Bench:
         self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs)
         self.kbuild.recover()
         self._known = open_store(folder / "compiled.sqlite")
+        #: Called with (tree, result, path) of each object as long as it is there: what else is to be known of it.
+        self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
         self._ready = ""
 
@@ -213,8 +215,13 @@ class Bench:
 
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
         """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""
+        config, files = self.config(tree, log).digest, self.files(tree)
         self.enter(tree, log)
-        return [(result, self._path(result.unit)) for result in self._make(tree, units, log)]
+        results = self._make(tree, units, log)
+        for result in results:
+            if result.built:
+                self._remember(result, config, files)
+        return [(result, self._path(result.unit)) for result in results]
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
         """Compile `units` for sure and return what was said."""
@@ -231,7 +238,11 @@ class Bench:
             by_goal = dict(zip(goals, (u.obj for u in names), strict=True))
             said += [replace(s, target=by_goal.get(s.target, s.target)) for s in found]
         self._ready = tree
-        return [self._judge(tree, unit, said) for unit in units]
+        results = [self._judge(tree, unit, said) for unit in units]
+        for result in results:
+            if result.built:
+                self.watch(tree, result, self._path(result.unit))
+        return results
 
     def _run(self, goals: Sequence[str], log: Path) -> list[Said]:
         """Run make and return what its log says."""

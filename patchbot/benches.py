@@ -6,17 +6,22 @@ would undo what the other one built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .bench import Bench, Compiled, Unit, object_of
+from . import btfids, btfproto, readings
+from .bench import Bench, Compiled, Unit, build_rules, object_of
 from .bundle import bundled
 from .check import Subject
 from .config import known
-from .errors import UserError
+from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
+from .errors import PatchbotError, UserError
 from .kbuild import Compiler, find_compiler, read_options
+from .readings import Shelf, read_object
+from .run import run
 
 OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs")
 #: Nothing below these folders is a part of the kernel.
@@ -50,13 +55,57 @@ def open_bench(subject: Subject, options: Mapping[str, Any]) -> Bench:
         old.close()
     jobs = options.get("jobs", subject.jobs)
     _open[folder] = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress)
+    keep_readings(_open[folder], subject.work)
     return _open[folder]
 
 
-def fetch(bench: Bench, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
-    """Compile `units` at `tree` for sure and return what was said, and where each object lies until the next call."""
-    bench.enter(tree, log)
-    return [(result, bench._path(result.unit)) for result in bench._make(tree, units, log)]
+def shelf_of(bench: Bench, work: Path, config: str) -> Shelf:
+    """Return where the readings of objects are kept that are compiled with one configuration."""
+    return Shelf(work / "btf", f"{config} {bench.kbuild.compiler.versions} {readers()}")
+
+
+@cache
+def readers() -> str:
+    """Return a digest of the modules that read objects: what an older one stored is not used."""
+    return sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (btfids, btfproto, readings))).hexdigest()
+
+
+def keep_readings(bench: Bench, work: Path) -> None:
+    """Have every object read as soon as it is compiled, so that no check compiles it a second time to read it.
+
+    An object that cannot be read is passed over: the check that needs it says why.
+    """
+
+    def read(tree: str, result: Compiled, path: Path) -> None:
+        if result.unit.tool or not path.name.endswith(".o"):
+            return
+        try:
+            files = bench.files(tree)
+            reading = read_object(result.unit.obj, path, flags_of(bench, tree).trailer)
+            config = bench.config(tree, bench.kbuild.out / "config.log").digest
+        except PatchbotError:
+            return
+        made_of = {*result.files, *build_rules(files, result.unit.source)}
+        shelf_of(bench, work, config).put(reading, made_of, files)
+
+    bench.watch = read
+
+
+@lru_cache(maxsize=64)
+def blob(git_dir: Path, oid: str) -> bytes:
+    """Return an object of a scratch repository, read once."""
+    return run(["git", f"--git-dir={git_dir}", "cat-file", "blob", oid]).stdout
+
+
+def read_of(bench: Bench, tree: str, path: str) -> bytes:
+    """Return a file of a tree, nothing if there is none."""
+    files = bench.files(tree)
+    return blob(bench.scratch.path, files[path]) if path in files else b""
+
+
+def flags_of(bench: Bench, tree: str) -> Flags:
+    """Return the flags of kfuncs as the headers of a tree define them."""
+    return read_flags(read_of(bench, tree, BTF_H), read_of(bench, tree, BTF_IDS_H))
 
 
 def compiler_of(options: Mapping[str, Any]) -> Compiler:

@@ -16,8 +16,6 @@ from typing import Any
 from .btfids import BtfIds, IdSet, Pair, Record, read_file
 from .btfproto import Param, read_prototypes
 
-#: Of what is stored here; another one means that the readers changed.
-FORMAT = 1
 #: How many lists of dependencies are kept of an object: its headers change little within a series.
 REMEMBERED = 8
 
@@ -38,7 +36,7 @@ def read_object(name: str, path: Path, args_flag: int | None) -> Reading:
 
 @dataclass(frozen=True)
 class Shelf:
-    """A folder of readings; `scope` is all that decides about every object's content but its sources."""
+    """A folder of readings; `scope` is all that decides about every reading but the object's sources."""
 
     folder: Path
     scope: str
@@ -61,7 +59,7 @@ class Shelf:
 
     def _key(self, name: str, dependencies: Sequence[str], blobs: Mapping[str, str]) -> str:
         rows = "\n".join(f"{blobs[d]} {d}" for d in dependencies)
-        return sha256(f"{FORMAT}\n{self.scope}\n{name}\n{rows}".encode("utf-8", "surrogateescape")).hexdigest()
+        return sha256(f"{self.scope}\n{name}\n{rows}".encode("utf-8", "surrogateescape")).hexdigest()
 
     def _place(self, name: str, key: str) -> Path:
         return self.folder / name.replace("/", "_") / f"{key}.json"

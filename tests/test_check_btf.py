@@ -224,6 +224,22 @@ def test_a_changed_row_that_nothing_compiles_fails(bench: Bench) -> None:
     assert "nothing compiles it: under #if CONFIG_S390" in texts(outcome)
 
 
+def test_what_the_check_build_compiles_is_not_compiled_again(bench: Bench, tmp_path: Path) -> None:
+    header = next(commit for commit in bench.patches if HEADER in commit[1])
+    subject = replace(bench.subject([header]), work=tmp_path)
+    item = subject.items[0]
+    build_check = check.load("build")
+    assert build_check.patch is not None
+    outcome = build_check.patch(replace(subject, options={}), item)
+    assert outcome.examined > 5
+    log = subject.log("btf", item)
+    before = bench.module.snapshot(subject, item.parent, item.parent_tree, log)
+    after = bench.module.snapshot(subject, item.commit, item.tree, log)
+    # Only what defines a kfunc and holds no set, and the test module, which no witness is.
+    assert (before.compiled, after.compiled) == (2, 2)
+    assert len(after.state.readings) > 10
+
+
 def test_rows_that_only_move_are_the_same(bench: Bench) -> None:
     text = bench.repo.read("HEAD", CPUMASK) or b""
     row = b"BTF_ID_FLAGS(func, bpf_cpumask_first, KF_RCU)\n"
