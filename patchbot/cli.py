@@ -31,6 +31,8 @@ from .commands import (
     regenerate,
     report,
     scan,
+    status,
+    trailers,
 )
 from .errors import PatchbotError
 from .session import Session, clean
@@ -48,6 +50,8 @@ COMMANDS: dict[str, ModuleType] = {
     "mail": mail,
     "freeze": freeze,
     "report": report,
+    "trailers": trailers,
+    "status": status,
     "campaigns": campaigns,
     "checks": checks,
 }

@@ -120,24 +120,44 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices) -> Gathered:
         sender = str(message.sender or "")
         if message.note:
             ignored.append(Ignored(message.id, sender, "", message.note, message.where))
+        doubt = ""
+        answered: list[tuple[DraftPatch, int, Verdict]] | None = None
         for line, found in find_tags(message.lines, choices.sloppy):
             try:
                 if isinstance(found, str):
                     raise Doubt(found)
                 check_giver(message, found, choices)
-                for patch, version, verdict in patches_answered(thread, message, drafted, choices):
-                    if not verdict.kept:
-                        reason = f"not for {patch.subject!r} as it is now: {verdict.reason}"
-                        ignored.append(Ignored(message.id, sender, line, reason, message.where))
-                        continue
-                    given = Given(found.line, message.id, version, diff_id(patch.diff), sender)
-                    note = "; ".join(filter(None, (found.note, verdict.reason)))
-                    attached.setdefault((patch.id, identify(found.line)), Attached(patch.id, given, note))
-            except Doubt as doubt:
-                ignored.append(Ignored(message.id, sender, line, str(doubt), message.where))
+            except Doubt as why:
+                ignored.append(Ignored(message.id, sender, line, str(why), message.where))
+                continue
+            if answered is None:
+                answered, doubt = look_up(thread, message, drafted, choices)
+            if doubt:
+                ignored.append(Ignored(message.id, sender, line, doubt, message.where))
+            for patch, version, verdict in answered:
+                if not verdict.kept:
+                    reason = f"not for {patch.subject!r} as it is now: {verdict.reason}"
+                    ignored.append(Ignored(message.id, sender, line, reason, message.where))
+                    continue
+                given = Given(found.line, message.id, version, diff_id(patch.diff), sender)
+                note = "; ".join(filter(None, (found.note, verdict.reason)))
+                attached.setdefault((patch.id, identify(found.line)), Attached(patch.id, given, note))
     order = {patch.id: number for number, patch in enumerate(drafted.patches)}
     rows = sorted(attached.values(), key=lambda row: order[row.patch])
     return Gathered(tuple(rows), tuple(dict.fromkeys(ignored)))
+
+
+def look_up(
+    thread: Thread, message: Message, drafted: Drafted, choices: Choices
+) -> tuple[list[tuple[DraftPatch, int, Verdict]], str]:
+    """Return what `patches_answered` yields, and why that is not all."""
+    found: list[tuple[DraftPatch, int, Verdict]] = []
+    try:
+        for row in patches_answered(thread, message, drafted, choices):
+            found.append(row)
+    except Doubt as doubt:
+        return found, str(doubt)
+    return found, ""
 
 
 def check_giver(message: Message, tag: Tag, choices: Choices) -> None:

@@ -122,7 +122,7 @@ class Thread:
     def opener(self, message: Message) -> tuple[Message | None, bool]:
         """Return the nearest posted patch or cover above a mail, and whether mails between the two are missing."""
         seen, gap = {message.id}, False
-        while True:
+        while len(seen) < MOST_PARENTS:
             near = [p for p in message.parents if p not in seen]
             there = next((p for p in near if p in self.by_id), None)
             if there is None:
@@ -132,6 +132,7 @@ class Thread:
             message = self.by_id[there]
             if message.opens:
                 return message, gap
+        return None, True
 
     def answer(self, message: Message) -> Answer:
         """Return which patch or cover a mail answers: its thread says, else its subject; both must not disagree."""

@@ -1,0 +1,111 @@
+"""Take Reviewed-by and the like from replies to a posted series."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from ..draft import identity, read_draft
+from ..errors import UserError
+from ..regenerate import workshop
+from ..replies import Attached, Choices, Drafted, Gathered, gather
+from ..retag import put_tags, read_branch, read_drafted
+from ..session import Session
+from ..threads import read_thread
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+    parser.add_argument(
+        "--mbox", required=True, metavar="FILE", help="the replies: an mbox (also gzipped) or a maildir"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=percentage,
+        default=0.0,
+        metavar="PERCENT",
+        help="take a tag for an earlier version of a patch if at most so much of its diff changed since (default: 0)",
+    )
+    parser.add_argument(
+        "--sloppy", action="store_true", help="take tags in another name than the sender's, and Reported-by"
+    )
+
+
+def percentage(text: str) -> float:
+    """Return a number from 0 to 100."""
+    value = float(text)
+    if not math.isfinite(value) or not 0 <= value <= 100:
+        raise ValueError(text)
+    return value
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    name = session.campaign_config.name
+    repo = session.repo
+    draft = read_draft(repo, name)
+    if draft is None:
+        raise UserError(f"there is no draft of {name} in {repo.git_dir}; make one with: patchbot generate {name}")
+    thread = read_thread(session.cwd / Path(session.args.mbox).expanduser())
+    marked = read_branch(repo, draft)
+    target = str(draft.document.get("target") or session.campaign_config.target)
+    drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)
+    found = gather(thread, drafted, Choices(session.args.sloppy, session.args.threshold))
+    tip = marked.tip
+    if found.attached:
+        author = identity(repo, session.config.author)
+        with workshop(session.work, repo) as scratch:
+            tip = put_tags(repo, scratch, author, marked, found.trailers)
+    if not session.emit(describe(name, found, tip)):
+        show(session, drafted, found, tip, tip != marked.tip)
+    return 0
+
+
+def describe(name: str, found: Gathered, tip: str) -> dict[str, Any]:
+    """Return the document of `trailers --json`."""
+    return {
+        "campaign": name,
+        "attached": [attachment(row) for row in found.attached],
+        "ignored": [
+            {"message_id": i.message_id, "from": i.sender, "line": i.line, "reason": i.reason, "where": i.where}
+            for i in found.ignored
+        ],
+        "tip": tip,
+    }
+
+
+def attachment(row: Attached) -> dict[str, Any]:
+    """Return one tag of the document."""
+    given = row.given
+    return {
+        "patch": row.patch,
+        "trailer": given.trailer,
+        "message_id": given.message_id,
+        "from": given.sender,
+        "version": given.version,
+        "patch_id": given.patch_id,
+        "note": row.note,
+    }
+
+
+def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed: bool) -> None:
+    """Print the tags of each patch, then what needs a person's look."""
+    subjects = {p.id: p.subject for p in drafted.patches}
+    last = ""
+    for row in found.attached:
+        if row.patch != last:
+            session.show(subjects[row.patch])
+            last = row.patch
+        session.show(f"    {row.given.trailer}  <{row.given.message_id}>{f'  ({row.note})' if row.note else ''}")
+    if not found.attached:
+        session.show("no tag for this draft was found")
+    for ignored in found.ignored:
+        where = f"<{ignored.message_id}>" if ignored.message_id else ignored.where
+        session.show(f"not taken: {where}: {ignored.line + ': ' if ignored.line else ''}{ignored.reason}")
+    if changed:
+        session.show(f"patchbot/{session.campaign_config.name} is now {tip[:12]}")
+    elif found.attached:
+        session.show("the draft has them all already")

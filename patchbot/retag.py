@@ -1,0 +1,139 @@
+"""Put tags into the commits of a draft: new messages, the same trees, and a record that keeps the proof.
+
+Nothing is generated anew for that. Commits below the first tagged one stay as they are, and nothing is written where
+every tag is there already. What a person committed on the branch becomes part of the record, as by freeze.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .draft import Draft, branch, publish, write_record
+from .errors import ToolError, UserError
+from .git import NewCommit, Repo, Scratch
+from .handmade import edits_files
+from .model import Commit, Identity
+from .produce import FILE as READS
+from .recognise import Recognised, recognise
+from .replies import Drafted, DraftPatch
+from .trailers import FILE, Given, Trailers, apply_to_message, diff_of, format_trailers, identify, merge, unlist_dropped
+from .versions import versions
+from .written import entries, read_commit
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The branch as it is now: its commits, what the record says of each ({} for one by hand), and what is by hand."""
+
+    draft: Draft
+    tip: str
+    commits: tuple[Commit, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    seen: Recognised
+
+    @property
+    def patches(self) -> list[Mapping[str, Any]]:
+        """The rows of the patches that have a stable id."""
+        return [row for row in self.rows if row]
+
+
+def read_branch(repo: Repo, draft: Draft) -> Marked:
+    """Return a draft's branch; raise UserError where it is gone, or where it is not clear which commit is which."""
+    campaign = str(draft.document["campaign"])
+    tip = repo.ref(branch(campaign))
+    if tip is None:
+        raise UserError(f"{branch(campaign)} is gone; make the draft anew with: patchbot generate {campaign}")
+    seen = recognise(repo, draft, tip)
+    commits = repo.commits(draft.base, tip)
+    return Marked(draft, tip, tuple(commits), tuple(seen.known(repo, draft, commits)), seen)
+
+
+def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str) -> Drafted:
+    """Return what answers are matched with; `target` and `most` say what of the branch is posted first."""
+    posted: list[str] = []
+    for commit, row in zip(marked.commits[:most], marked.rows, strict=False):
+        if (row.get("target") or target) != target:
+            break
+        posted.append(row.get("id") or commit.sha)
+    frozen = {v.number: draft_patches(repo, v.draft.patches) for v in versions(repo, marked.draft.document["campaign"])}
+    return Drafted(draft_patches(repo, marked.patches), tuple(posted), title, frozen)
+
+
+def draft_patches(repo: Repo, rows: Iterable[Mapping[str, Any]]) -> tuple[DraftPatch, ...]:
+    """Return patches of a record with their diffs."""
+    return tuple(DraftPatch(p["id"], p["subject"], diff_of(repo, p["parent"], p["commit"])) for p in rows)
+
+
+def put_tags(repo: Repo, scratch: Scratch, author: Identity, marked: Marked, new: Trailers) -> str:
+    """Add tags to the branch and the record, and return the branch's tip; where all are there, no ref moves."""
+    draft = marked.draft
+    tags = merge(marked.seen.tags, new)
+    given = {row["commit"]: tags.get(row["id"], ()) for row in marked.patches}
+    commits = rewrite(repo, scratch, author, marked, given)
+    tip = commits[-1].sha
+    if (tip, tags) == (draft.tip, merge(draft.trailers, {})):
+        return tip
+    moved = {old.sha: new for old, new in zip(marked.commits, commits, strict=True)}
+    document = {**draft.document, "generated": [dict(row) for row in draft.generated]}
+    document["patches"] = [
+        {**row, "commit": moved[row["commit"]].sha, "parent": moved[row["commit"]].parent} for row in marked.patches
+    ]
+    by_hand = [c for c, row in zip(commits, marked.rows, strict=True) if not row]
+    document["extra"] = [
+        {"commit": c.sha, "key": extra.key, "subject": c.subject}
+        for c, extra in zip(by_hand, marked.seen.handmade.extras, strict=True)
+    ]
+    if "version" in document:  # what was said of the frozen version does not hold for this one
+        for name in ("version", "message_id", "results", "dropped_trailers"):
+            document.pop(name, None)
+    back = {(patch, identify(g.trailer)) for patch, rows in tags.items() for g in rows}
+    if "dropped_trailers" in document:
+        dropped = [d for d in document["dropped_trailers"] if (d["patch"], identify(d["trailer"])) not in back]
+        document["dropped_trailers"] = dropped
+    files = edits_files(marked.seen.handmade) | {FILE: format_trailers(tags)}
+    reads = repo.read(draft.record, READS)
+    if reads is not None:
+        files[READS] = reads
+    end = draft.generated[-1]["commit"] if draft.generated else tip
+    record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
+    publish(repo, scratch, document["campaign"], tip, record, marked.tip)
+    return tip
+
+
+def rewrite(
+    repo: Repo, scratch: Scratch, author: Identity, marked: Marked, given: Mapping[str, Sequence[Given]]
+) -> list[Commit]:
+    """Return the branch's commits with the tags `given` ({commit: tags}) in their messages."""
+    seconds, zone = repo.committer_date(marked.draft.base)
+    kept: list[Commit] = []
+    new: list[NewCommit] = []
+    for number, commit in enumerate(marked.commits, 1):
+        old = read_commit(repo, commit.sha)
+        tags = given.get(commit.sha, ())
+        message = apply_to_message(unlist_dropped(old.message, [g.trailer for g in tags]), tags)
+        if not new and message == old.message:
+            kept.append(commit)
+            continue
+        there = entries(repo, commit.sha, repo.changed_paths(commit.parent, commit.sha))
+        new.append(
+            NewCommit(
+                "",
+                message,
+                old.author,
+                f"{seconds + number} {zone}",
+                {path: entry.data for path, entry in there.items() if entry},
+                {path: entry.mode for path, entry in there.items() if entry},
+                tuple(path for path, entry in there.items() if entry is None),
+                author if author != old.author else None,
+                old.date,
+            )
+        )
+    if not new:
+        return kept
+    written = scratch.write(kept[-1].sha if kept else marked.draft.base, new)
+    for before, after in zip(marked.commits[len(kept) :], written, strict=True):
+        if before.tree != after.tree:
+            raise ToolError(f"{before.sha[:12]} ({before.subject}) cannot be written again with the same files")
+    return [*kept, *written]
