@@ -151,6 +151,12 @@ def maker(config: CampaignConfig) -> str:
     return hashlib.sha256(json.dumps([__version__, sources(), asdict(config)], sort_keys=True).encode()).hexdigest()
 
 
+def recorded_maker(repo: Repo, record: str) -> str | None:
+    """Return the digest of what made a draft, None if its record does not say."""
+    text = repo.read(record, FILE)
+    return str(json.loads(text)["maker"]) if text else None
+
+
 @cache
 def sources() -> str:
     """Return a digest of patchbot's own source and templates: a checkout changes without a new version."""

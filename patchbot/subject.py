@@ -1,7 +1,7 @@
 """From a draft on its branch, or any range of commits, to what checks and mails look at.
 
 The branch counts, not the record: what a person amended is what would be posted. A commit that patchbot made keeps its
-stable id; any other goes by its subject's place, its commit id.
+stable id, and so does one that a person amended; any other goes by its commit id.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .errors import UserError
 from .mail import patch_mails
 from .model import Commit
 from .progress import bound
+from .recognise import recognise
 from .session import Session
 
 
@@ -66,8 +67,20 @@ def ranged(session: Session, base: str, tip: str, draft: Draft | None) -> Range:
                 f"{commit.sha[:12]} ({commit.subject}) is not on {before[:12]}: a series must be a line of commits"
                 " that starts at its base, without merges"
             )
-    known = draft.by_commit() if draft else {}
-    return Range(base, tip, tuple(commits), tuple(known.get(c.sha, {}) for c in commits), draft)
+    return Range(base, tip, tuple(commits), tuple(known_rows(session, draft, tip, commits)), draft)
+
+
+def known_rows(
+    session: Session, draft: Draft | None, tip: str, commits: Sequence[Commit]
+) -> Sequence[Mapping[str, Any]]:
+    """Return what the record says of each commit, {} for one by hand; an amended commit is still its patch."""
+    rows = draft.by_commit() if draft else {}
+    if draft is not None and draft.tip != tip:
+        try:
+            return recognise(session.repo, draft, tip).known(session.repo, draft, commits)
+        except UserError as error:
+            session.say(f"note: {error}")
+    return [rows.get(c.sha, {}) for c in commits]
 
 
 def items(session: Session, series: Range) -> tuple[Item, ...]:

@@ -76,8 +76,10 @@ def named(repo: Repo, campaign: str, name: str) -> Side:
 def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any] | None:
     """Return what changed between the last frozen version and the draft, None where there is nothing to compare.
 
-    {"version", "message_id", "base": [old, new], "new_sites", "gone_sites", "changed_sites", "patches": {"same",
-    "changed", "new", "gone": [subjects]}, "dropped_trailers": [{"patch", "trailer", "reason"}]}.
+    {"version", "message_id", "link", "base": [old, new], "rebased", "new_sites", "gone_sites", "changed_sites",
+    "patches": {"same", "changed", "new", "gone": [subjects]}, "dropped_trailers": [{"patch", "subject",
+    "trailer", "reason"}]}. A patch counts as changed if its message or what it does did, not if only the
+    lines around it are others.
     """
     draft = read_draft(repo, campaign)
     if draft is None:
@@ -87,20 +89,28 @@ def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any]
         return None
     pairs = compare(scratch, named(repo, campaign, before.name), named(repo, campaign, "draft"))
     old, new = before.draft.document, draft.document
+    subjects = {p.key: p.subject for p in pairs}
     return {
         "version": before.number,
         "message_id": before.message_id,
+        "link": f"https://lore.kernel.org/all/{before.message_id}/" if before.message_id else "",
         "base": [old["kernel"], new["kernel"]],
         "rebased": old["base"] != new["base"],
         **site_changes(old.get("sites", {}), new.get("sites", {})),
         "patches": states(pairs),
-        "dropped_trailers": [{"patch": d.patch, "trailer": d.trailer, "reason": d.reason} for d in dropped_of(draft)],
+        "dropped_trailers": [
+            {"patch": d.patch, "subject": subjects.get(d.patch, d.patch), "trailer": d.trailer, "reason": d.reason}
+            for d in dropped_of(draft)
+        ],
     }
 
 
 def states(pairs: Sequence[Pair]) -> dict[str, list[str]]:
     """Return {state: subjects}."""
-    return {s: [p.subject for p in pairs if p.state == s] for s in ("same", "changed", "new", "gone")}
+    found: dict[str, list[str]] = {state: [] for state in ("same", "changed", "new", "gone")}
+    for pair in pairs:
+        found["same" if pair.what == ("context",) else pair.state].append(pair.subject)
+    return found
 
 
 def freeze(

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import __version__, maintainers, rules
 from ..campaign import Context
-from ..draft import identity
+from ..draft import identity, version_of
 from ..errors import UserError
 from ..mail import Outbox, Posting, make_mails, parse_date
 from ..model import Finding, Status
@@ -21,12 +21,13 @@ from ..results import Store, finding_to
 from ..session import Session
 from ..subject import Range, select
 from ..tree import Tree
+from ..versions import changes_since
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("-o", dest="output", default="out", metavar="DIR", help="where to write (default: out/v<N>)")
+    parser.add_argument("-o", dest="output", metavar="DIR", help="where to write (default: out/v<N>)")
     parser.add_argument(
         "--rfc", action="store_true", default=None, help="RFC in the subjects (version 1 has it anyway)"
     )
@@ -46,7 +47,7 @@ def execute(session: Session) -> int:
         touched = sorted({f for known in series.known if known.get("commit") in posted for f in known["files"]})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
-    folder = session.cwd / session.args.output
+    folder = session.cwd / (session.args.output or f"out/v{box.posting.version}")
     box.write(folder)
     if not session.emit({**box.document(folder), "findings": [finding_to(f) for f in findings]}):
         show(session, box, findings, folder)
@@ -64,6 +65,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         config.name,
         target,
         identity(session.repo, session.config.author),
+        version=version_of(session.repo, config.name, series.tip),
         rfc=session.args.rfc,
         signoff=session.args.signoff,
         date=parse_date(session.args.date) if session.args.date else None,
@@ -101,6 +103,7 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
         "steps": steps,
         "counts": record.get("counts", {}),
         "kept": record.get("kept", []),
+        "since": changes_since(session.repo, session.scratch, record["campaign"]),
         "results": [(check, dict(counts)) for check, counts in seen.items()],
         "tool": {
             "name": "patchbot",

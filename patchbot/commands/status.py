@@ -1,0 +1,151 @@
+"""Show the versions of a series, its base, what is stale, and what moved upstream since."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from typing import Any
+
+from .. import __version__, conflicts
+from ..draft import Draft, branch, read_draft
+from ..errors import UserError
+from ..handmade import Handmade
+from ..produce import maker, recorded_maker
+from ..progress import shown
+from ..recognise import recognise
+from ..regenerate import site_changes
+from ..results import Store
+from ..session import Session
+from ..versions import versions
+from .generate import edit_lines
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    name = session.config.campaign(session.args.campaign).name
+    draft = read_draft(session.repo, name)
+    frozen = versions(session.repo, name)
+    if draft is None and not frozen:
+        raise UserError(f"there is no series of {name} in {session.repo.git_dir}; make one: patchbot generate {name}")
+    document: dict[str, Any] = {
+        "campaign": name,
+        "versions": [
+            {
+                "version": v.number,
+                "tip": v.draft.tip,
+                "kernel": v.draft.document["kernel"],
+                "patches": len(v.draft.patches),
+                "message_id": v.message_id,
+                "worst": v.draft.document.get("results", {}).get("worst"),
+            }
+            for v in frozen
+        ],
+        "draft": None,
+        "upstream": None,
+        "stale": [],
+    }
+    if draft is not None:
+        with shown(session.err):
+            document |= about_draft(session, name, draft)
+    if not session.emit(document):
+        show(session, document)
+    return 0
+
+
+def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
+    """Return the keys about the draft: where it is, what is by hand, upstream, what is stale."""
+    tip = session.repo.ref(branch(name)) or draft.tip
+    unclear = ""
+    try:
+        made = recognise(session.repo, draft, tip).handmade
+    except UserError as error:
+        made, unclear = Handmade(), str(error)
+    waiting = conflicts.read_pending(session.work, name)
+    upstream = about_upstream(session, draft)
+    return {
+        "draft": {
+            "version": draft.version,
+            "tip": tip,
+            "kernel": draft.document["kernel"],
+            "patches": len(draft.patches),
+            "edits": made.rows(),
+            "unclear": unclear,
+            "stored": tip == draft.tip,
+            "trailers": sum(len(rows) for rows in draft.trailers.values()),
+            "conflict": [str(file) for file in waiting.files] if waiting else [],
+        },
+        "upstream": upstream,
+        "stale": stale(session, name, draft, tip, upstream),
+    }
+
+
+def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
+    """Return how far the configured base moved since the draft, and which sites are new or gone there."""
+    repo, base = session.repo, session.base
+    rev = session.args.base or session.config.kernel_base or "HEAD"
+    found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base}
+    if base == draft.base:
+        return found | {"related": True, "commits": 0, "files": 0, **site_changes({}, {})}
+    related = repo.git("merge-base", draft.base, base, check=False).returncode == 0
+    found["related"] = related
+    found["commits"] = int(repo.text("rev-list", "--count", f"{draft.base}..{base}")) if related else None
+    found["files"] = len(repo.changed_paths(draft.base, base))
+    sites = session.campaign.audit(session.tree(base), session.campaign_config).sites
+    return found | site_changes(draft.document.get("sites", {}), sites)
+
+
+def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[str, Any]) -> list[str]:
+    """Return what does not fit together any more, and the command that mends it."""
+    found = []
+    if upstream["moved"]:
+        found.append(f"the base is not {upstream['rev']}: patchbot regenerate {name} --onto {upstream['rev']}")
+    if tip != draft.tip:
+        found.append(f"commits by hand are not stored yet: patchbot regenerate {name} --onto {draft.base[:12]}")
+    if draft.document.get("patchbot") != __version__:
+        found.append(f"the draft is of patchbot {draft.document.get('patchbot')}, this is {__version__}")
+    elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign_config)):
+        found.append("the configuration or patchbot itself changed since the draft was made: generate it again")
+    with closing(Store.at(session.work / "results.sqlite")) as store:
+        checked = store.recall(f"report {name} {tip}")
+    if checked is None:
+        found.append(f"the branch as it is was not checked: patchbot check {name}")
+    return found
+
+
+def show(session: Session, document: dict[str, Any]) -> None:
+    """Print it."""
+    for row in document["versions"]:
+        posted = f", posted as {row['message_id']}" if row["message_id"] else ""
+        worst = f", checks {row['worst']}" if row["worst"] else ""
+        place = f"{row['tip'][:12]} on {row['kernel']['describe']}"
+        session.show(f"v{row['version']}: {place}, {row['patches']} patches{worst}{posted}")
+    draft, upstream = document["draft"], document["upstream"]
+    if draft is None:
+        return
+    place = f"{draft['tip'][:12]} on {draft['kernel']['describe']}"
+    session.show(
+        f"draft (v{draft['version']}): {place}, {draft['patches']} patches,"
+        f" {len(draft['edits'])} edits by hand, {draft['trailers']} tags"
+    )
+    for line in edit_lines(draft["edits"]):
+        session.show(f"    {line}")
+    if draft["unclear"]:
+        session.show(draft["unclear"])
+    for file in draft["conflict"]:
+        session.show(f"    waits for you: {file}")
+    if not upstream["moved"]:
+        session.show(f"{upstream['rev']} is the draft's base")
+    else:
+        far = f"{upstream['commits']} commits further" if upstream["related"] else "another history"
+        session.show(f"{upstream['rev']} is {upstream['commit'][:12]}: {far}, {upstream['files']} files differ")
+    for kind in ("new", "gone", "changed"):
+        for row in upstream[f"{kind}_sites"]:
+            place = row["file"] + (f":{row['line']}" if row["line"] else "")
+            session.show(f"    {kind} site: {place}: {row['site']}: {row['fate']}")
+    for line in document["stale"]:
+        session.show(f"stale: {line}")
