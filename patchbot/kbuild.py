@@ -193,6 +193,8 @@ def list_members(kbuild: Kbuild, folder: str) -> Members:
     argv += [f"ARCH={ARCH}", "SRCARCH=x86", "BITS=64", f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
     done: Completed = run(argv, cwd=kbuild.out, check=False, timeout=60)
     if done.returncode:
+        if any((kbuild.source / folder / name).exists() for name in ("Kbuild", "Makefile")):
+            raise ToolError(f"kbuild does not say what it builds in {folder}: {done.explain()}")
         return Members(frozenset(), frozenset())
     rows = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
     return Members(

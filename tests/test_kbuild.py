@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from subjects import make_subject
 
+from patchbot.bench import open_store
 from patchbot.bundle import bundled
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git import Repo
@@ -142,6 +143,29 @@ def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:
     other.chmod(0o755)
     with pytest.raises(MissingTool, match=r"arm-linux-gnueabihf.*cross_compile"):
         find_compiler(str(other), "", False)
+
+
+@needs_make
+@pytest.mark.skipif(not shutil.which("pahole"), reason="pahole is needed")
+def test_a_missing_header_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patchbot.kbuild.HOST_HEADERS", {"stdio.h": "libc6-dev", "no/such.h": "libnone-dev"})
+    with pytest.raises(MissingTool, match=r"need no/such\.h \(Debian: libnone-dev\)$"):
+        find_compiler(None, "", False)
+
+
+@needs_make
+def test_a_makefile_that_cannot_be_asked_is_an_error(kbuild: Kbuild, tmp_path: Path) -> None:
+    configure(kbuild, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
+    (kbuild.source / "kernel/bpf/Makefile").write_text("$(error broken)\n")
+    with pytest.raises(ToolError, match=r"what it builds in kernel/bpf: (?s:.*)broken"):
+        is_member(kbuild, "kernel/bpf/cpumask.o")
+    assert not list_members(kbuild, "kernel/bpf/nowhere").objects, "a folder without a Makefile builds nothing"
+
+
+def test_a_damaged_store_is_thrown_away(tmp_path: Path) -> None:
+    (tmp_path / "compiled.sqlite").write_bytes(b"this is no database" * 100)
+    store = open_store(tmp_path / "compiled.sqlite")
+    assert store.execute("select count(*) from known").fetchone() == (0,)
 
 
 def test_a_work_tree_moves_and_keeps_what_did_not_change(tiny: Repo, tmp_path: Path) -> None:
