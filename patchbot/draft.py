@@ -271,12 +271,13 @@ def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, 
 def numstat(scratch: Scratch, commits: Sequence[Commit]) -> dict[str, int]:
     """Return the numbers of patches, files, and inserted and deleted lines over all patches, as git counts them."""
     files, inserted, deleted = set(), 0, 0
-    for commit in commits:
-        rows = scratch.git("diff-tree", "-r", "-z", "--numstat", "--no-renames", commit.parent, commit.sha).stdout
-        for row in rows.split(b"\0"):
-            if row:
-                plus, minus, path = row.split(b"\t", 2)
-                files.add(path)
-                inserted += int(plus) if plus.isdigit() else 0
-                deleted += int(minus) if minus.isdigit() else 0
+    asked = "".join(f"{c.sha}\n" for c in commits).encode()
+    rows = scratch.git("diff-tree", "--stdin", "-r", "-z", "--numstat", "--no-renames", stdin=asked).stdout
+    for row in rows.split(b"\0"):
+        plus, _, rest = row.partition(b"\t")
+        minus, tab, path = rest.partition(b"\t")
+        if tab:
+            files.add(path)
+            inserted += int(plus) if plus.isdigit() else 0
+            deleted += int(minus) if minus.isdigit() else 0
     return {"patches": len(commits), "files": len(files), "insertions": inserted, "deletions": deleted}

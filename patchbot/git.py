@@ -180,7 +180,11 @@ class Repo:
 
     def committer_date(self, commit: str) -> tuple[int, str]:
         """Return a commit's committer date as (seconds since 1970, `+hhmm`)."""
-        seconds, zone = self.text("show", "-s", "--format=%cd", "--date=raw", commit).split(" ")
+        # Not git show: it compares all files of a commit without a parent, 0.5 s.
+        head = self.raw(f"{commit}^{{commit}}").partition(b"\n\n")[0]
+        seconds, zone = (
+            head.rpartition(b"\ncommitter ")[2].split(b"\n")[0].decode("utf-8", "replace").rsplit(" ", 2)[1:]
+        )
         return int(seconds), zone
 
     def config(self, key: str) -> str | None:
