@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := patchbot checks tests
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench
+.PHONY: check format kernels acceptance bench mutants
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -24,6 +24,10 @@ kernels: $(BIN)/patchbot
 # Everything on real kernels; compiles for about half an hour on two cores.
 acceptance: kernels
 	PATCHBOT_NEED_KERNEL=1 $(BIN)/pytest -q -m "kernel or slow"
+
+# One mutant of each kfunc set of a generated series, judged with BTF and without; KERNEL is a repository with a draft.
+mutants: $(BIN)/patchbot
+	$(BIN)/python tests/mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
 
 bench: $(BIN)/patchbot
 	$(BIN)/python tests/bench/bench.py
