@@ -49,7 +49,8 @@ class Step:
     """One logical step of a series.
 
     `template` is the commit message, a file in templates/<campaign>/. `words` gives the variables of that template
-    for one patch: (context of the step, split key, the patch's edits). An optional step is on only when asked for.
+    for one patch: (context of the step, split key, the patch's edits). An optional step is on only when asked for; one
+    that `follows` another is on with it and is not switched itself.
     A step `by_owner` sends each patch to the tree that owns its files, the others go where the campaign goes.
     `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step that has sites.
     """
@@ -62,6 +63,7 @@ class Step:
     words: Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]] = lambda context, key, edits: {}
     optional: bool = False
     by_owner: bool = False
+    follows: str = ""
     anchors: Callable[[Context], Sequence[Anchor]] | None = None
 
 

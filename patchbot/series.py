@@ -31,16 +31,15 @@ class Generated:
 
 def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]:
     """Return the steps that are on; raise ConfigError for a step that does not exist or cannot be switched."""
-    names = [s.name for s in campaign.steps]
+    names = [s.name for s in campaign.steps if not s.follows]
     for name in (*config.with_, *config.without):
         if name not in names:
             raise ConfigError(f"campaign {campaign.name} has no step {name!r}; it has {', '.join(names)}")
     both = set(config.with_) & set(config.without)
     if both:
         raise ConfigError(f"campaign {campaign.name}: {listed(both)} both with and without")
-    return tuple(
-        s for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)
-    )
+    on = {s.name for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)}
+    return tuple(s for s in campaign.steps if (s.follows or s.name) in on)
 
 
 def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generated:

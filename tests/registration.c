@@ -16,6 +16,7 @@
 typedef uint32_t u32;
 typedef int32_t s32;
 
+#define KF_ACQUIRE		(1 << 0)
 #define KF_RELEASE		(1 << 1)
 #define KF_RCU			(1 << 7)
 #define MAX_BPF_FUNC_ARGS	12
@@ -48,10 +49,18 @@ struct btf_param { u32 type; };
 struct btf_type { u32 name_off; u32 type; u32 vlen; struct btf_param params[MAX_BPF_FUNC_ARGS]; };
 struct btf { struct btf_kfunc_set_tab *kfunc_set_tab; };
 
-/* Types 1 to 3 are a struct, a scalar and a pointer; a function is its own prototype */
-enum { STRUCT = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO, STRUCTS };
+/* Types 1 to 3 are a struct, a scalar and a pointer; a function that does not return a pointer is its own prototype */
+enum { STRUCT = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO, STRUCTS, STRUCT2, PTR2, PTR_INT, SAME, PROTO,
+       SAME_INT, PROTO_INT };
 
 static const struct btf_type types[] = {
+	[PTR] = { .type = STRUCT },
+	[PTR2] = { .type = STRUCT2 },
+	[PTR_INT] = { .type = INT },
+	[SAME] = { .type = PROTO },
+	[PROTO] = { .type = PTR, .vlen = 4, .params = { { INT }, { PTR }, { PTR }, { PTR2 } } },
+	[SAME_INT] = { .type = PROTO_INT },
+	[PROTO_INT] = { .type = PTR_INT, .vlen = 1, .params = { { PTR_INT } } },
 	[SCALARS] = { .type = SCALARS, .vlen = 2, .params = { { INT }, { INT } } },
 	[POINTERS] = { .type = POINTERS, .vlen = 6,
 		       .params = { { PTR }, { PTR }, { PTR }, { PTR }, { PTR }, { PTR } } },
@@ -64,12 +73,19 @@ static const struct btf_type types[] = {
 #define btf_params(t)				((t)->params)
 #define btf_type_vlen(t)			((t)->vlen)
 #define btf_type_by_id(btf, id)			(&types[id])
-#define btf_type_skip_modifiers(btf, id, res)	(&types[id])
-#define btf_type_is_ptr(t)			((t) == &types[PTR])
+#define btf_type_is_ptr(t)			((t) == &types[PTR] || (t) == &types[PTR2] || (t) == &types[PTR_INT])
+#define btf_type_is_struct(t)			((t) == &types[STRUCT] || (t) == &types[STRUCT2])
 #define btf_type_is_scalar(t)			((t) == &types[INT])
 /* A module whose IDs are off by 100 in the object file */
 #define btf_relocate_id(btf, id)		((id) - 100)
 #define btf_name_by_offset(btf, off)		""
+
+static const struct btf_type *btf_type_skip_modifiers(const struct btf *btf, u32 id, u32 *res)
+{
+	if (res)
+		*res = id;
+	return &types[id];
+}
 
 static int btf_id_cmp_func(const void *a, const void *b)
 {
@@ -190,6 +206,17 @@ int main(void)
 	CASE("constant", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_CONST)));
 	CASE("constant-and-size", ONE(TC, MIXED, 0, RECORD(MIXED, 0, KFA_CONST | KFA_SZ)));
 	CASE("nullable-scalar", ONE(TC, SCALARS, 0, RECORD(SCALARS, KFA_NULLABLE)));
+	CASE("acquired", ONE(TC, SAME, 0, RECORD(SAME, 0, KFA_ACQUIRE)));
+	CASE("acquired-rcu", ONE(TC, SAME, 0, RECORD(SAME, 0, 0, KFA_ACQUIRE | KFA_RCU)));
+	CASE("acquired-other-released", ONE(TC, SAME, 0, RECORD(SAME, 0, KFA_ACQUIRE, KFA_RELEASE)));
+	CASE("acquired-twice", ONE(TC, SAME, 0, RECORD(SAME, 0, KFA_ACQUIRE, KFA_ACQUIRE)));
+	CASE("acquired-other-type", ONE(TC, SAME, 0, RECORD(SAME, 0, 0, 0, KFA_ACQUIRE)));
+	CASE("acquired-scalar", ONE(TC, SAME, 0, RECORD(SAME, KFA_ACQUIRE)));
+	CASE("acquired-and-released", ONE(TC, SAME, 0, RECORD(SAME, 0, KFA_ACQUIRE | KFA_RELEASE)));
+	CASE("both-acquire", ONE(TC, SAME, KF_ACQUIRE, RECORD(SAME, 0, KFA_ACQUIRE)));
+	CASE("kf-acquire", ONE(TC, SAME, KF_ACQUIRE, RECORD(SAME, 0, KFA_RCU)));
+	CASE("acquired-no-struct", ONE(TC, SAME_INT, 0, RECORD(SAME_INT, KFA_ACQUIRE)));
+	CASE("acquired-no-return", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_ACQUIRE)));
 	reset();
 	return 0;
 }

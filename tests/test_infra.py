@@ -23,6 +23,7 @@ from patchbot.c import find, function, functions, macros, parse, structs, tokens
 from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import (
     infra,
+    infra_acquire,
     infra_btf,
     infra_docs,
     infra_ids,
@@ -44,11 +45,17 @@ STEPS: dict[str, tuple[Callable[[Context], Change], Callable]] = {
     "verifier": (infra_verifier.verifier, infra_verifier.anchors_verifier),
     "docs": (infra_docs.docs, infra_docs.anchors_docs),
     "suffixes": (infra_suffixes.suffixes, infra_suffixes.anchors_suffixes),
+    "acquire": (infra_acquire.acquire, infra_acquire.anchors_acquire),
 }
 #: Anchors that are made for what is found, so that nothing is missed where nothing is found.
 FOUND = ("meta of the kfunc", "arguments with suffixes")
 #: Anchors that are the first or the last of several.
-ONE_OF_SEVERAL = ("the last flag of kfuncs", "its last member", "the first predicate of a suffix")
+ONE_OF_SEVERAL = (
+    "the last flag of kfuncs",
+    "the last flag of arguments",
+    "its last member",
+    "the first predicate of a suffix",
+)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -163,7 +170,7 @@ def test_a_use_of_a_predicate_that_is_gone_is_an_error(trees):
 
 
 def test_a_predicate_that_does_more_is_not_rewritten(trees):
-    *_, (_, seen, _) = stages(trees["first"])
+    seen = next(seen for name, seen, _ in stages(trees["first"]) if name == "suffixes")
     old = b'btf_param_match_suffix(btf, arg, "__k")'
     text = seen.tree.read(infra.VERIFIER_C)
     assert text.count(old) == 1
@@ -173,7 +180,7 @@ def test_a_predicate_that_does_more_is_not_rewritten(trees):
 
 
 def test_an_argument_without_a_number_is_not_guessed(trees):
-    *_, (_, seen, _) = stages(trees["first"])
+    seen = next(seen for name, seen, _ in stages(trees["first"]) if name == "suffixes")
     old = b"is_kfunc_arg_ignore(btf, &args[i])"
     text = seen.tree.read(infra.VERIFIER_C)
     tree = seen.tree.overlaid({infra.VERIFIER_C: text.replace(old, b"is_kfunc_arg_ignore(btf, arg)")})
@@ -316,6 +323,9 @@ too-many -22 | scalar -22 | scalar-behind-pointer -22 | struct -22 | two-release
 sixth-released -22 | both-release -22 | both-rcu -22 | release-and-kf-rcu 0 | not-in-set -22 | twice -22
 torn-head -22 | torn-flags -22 | huge -22 | ignored 0 | ignored-and-more -22 | size 0 | size-of-nothing -22
 size-of-scalar -22 | size-pointer -22 | constant 0 | constant-and-size -22 | nullable-scalar -22
+acquired 0 | acquired-rcu 0 | acquired-other-released 0 | acquired-twice -22 | acquired-other-type -22
+acquired-scalar -22 | acquired-and-released -22 | both-acquire -22 | kf-acquire 0 | acquired-no-struct -22
+acquired-no-return -22
 """
 
 

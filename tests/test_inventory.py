@@ -326,7 +326,7 @@ def test_conversion_can_be_switched_off(tmp_path: Path) -> None:
         ({"rcu": [0], "reason": " "}, "needs a reason"),
         (
             {"rcu": [0], "reasn": "x", "reason": "y"},
-            "unknown key 'reasn' (known: rcu, release, keep, optional, reason)",
+            "unknown key 'reasn' (known: rcu, release, acquire, keep, optional, reason)",
         ),
         ({"rcu": 0, "reason": "x"}, "decisions.put.rcu must be a list"),
         ({"rcu": [True], "reason": "x"}, "must be a list of different argument numbers"),

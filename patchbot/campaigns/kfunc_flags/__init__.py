@@ -12,7 +12,18 @@ from ... import maintainers
 from ...campaign import Campaign, Step
 from ...config import CampaignConfig
 from ...tree import Tree
-from . import infra, infra_btf, infra_docs, infra_ids, infra_suffixes, infra_verifier, inventory, rows, selftests
+from . import (
+    infra,
+    infra_acquire,
+    infra_btf,
+    infra_docs,
+    infra_ids,
+    infra_suffixes,
+    infra_verifier,
+    inventory,
+    rows,
+    selftests,
+)
 
 STEPS = (
     Step(
@@ -64,6 +75,15 @@ STEPS = (
         anchors=infra_suffixes.anchors_suffixes,
     ),
     Step(
+        "acquire",
+        "KFA_ACQUIRE, a reference on the argument that the kfunc returns, and the conversion of KF_ACQUIRE to it",
+        infra_acquire.acquire,
+        "acquire.txt.j2",
+        words=infra.words,
+        optional=True,
+        anchors=infra_acquire.anchors_acquire,
+    ),
+    Step(
         "selftests",
         "test the flags of arguments",
         selftests.selftests,
@@ -88,6 +108,17 @@ STEPS = (
         rows.split_release,
         rows.words_release,
         by_owner=True,
+    ),
+    Step(
+        "acquire-rows",
+        "convert KF_ACQUIRE to KFA_ACQUIRE on the argument that is returned, where a person decided so",
+        rows.convert_acquire,
+        "convert-acquire.txt.j2",
+        rows.split_acquire,
+        rows.words_acquire,
+        optional=True,
+        by_owner=True,
+        follows="acquire",
     ),
 )
 

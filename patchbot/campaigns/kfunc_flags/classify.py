@@ -164,7 +164,12 @@ def is_object(param: Param) -> bool:
 
 def pointed_struct(param: Param) -> str | None:
     """Return X for `struct X *`."""
-    match = _STRUCT_POINTER.search(" ".join(_QUALIFIERS.sub(" ", param.type).split()))
+    return struct_of(param.type)
+
+
+def struct_of(text: str) -> str | None:
+    """Return X for the type `struct X *`, qualified or not."""
+    match = _STRUCT_POINTER.search(" ".join(_QUALIFIERS.sub(" ", text).split()))
     return match[1] if match else None
 
 

@@ -6,12 +6,13 @@ from the tree, never from its version.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ... import render
-from ...anchors import Anchor, AnchorError, Report, require, resolve
-from ...c import Source, Span, Token, calls, find, function, macro, parse, structs, tokens
+from ...anchors import Alternative, Anchor, AnchorError, Report, Selector, macro_in, require, resolve
+from ...c import Source, Span, Token, calls, find, function, macro, macros, parse, structs, tokens
 from ...campaign import Change, Context
 from ...edits import apply_edits
 from ...errors import UserError
@@ -71,6 +72,52 @@ def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
 def replace_calls(source: Source, span: Span, callee: str, new: bytes) -> list[Edit]:
     """Put `new` in the place of each `callee(meta)` in a span."""
     return [Edit(source.path, c.start, c.end, new) for c in calls_with_meta(source, callee, span)]
+
+
+# Flags, which are macros of single bits
+
+
+def single_flags(prefix: str) -> Selector:
+    """Select the definitions of flags, which are single bits, by the beginning of their names."""
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        return [m.span for m in macros(source) if m.name.startswith(prefix) and b"<<" in m.value and m.span in span]
+
+    return Selector(f"#define {prefix}*", find)
+
+
+def free_bit(tree: Tree, prefix: str) -> int:
+    """Return the bit after the highest one that a flag has in BTF_H."""
+    source = need_source(tree, BTF_H)
+    shifts = [re.search(rb"1U?\s*<<\s*(\d+)", m.value) for m in macros(source) if m.name.startswith(prefix)]
+    return max((int(shift[1]) for shift in shifts if shift), default=-1) + 1
+
+
+def extend_flags(name: str, more: Sequence[str]) -> Anchor:
+    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags."""
+    scope = macro_in(name)
+    new = "".join(f" | {flag}" for flag in more)
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        end = source.text.rindex(b")", span.start, span.end)
+        return [Edit(source.path, end, end, new.encode())]
+
+    def done(source: Source) -> bool:
+        return any(all(words_like(source, flag, span) for flag in more) for span in scope.spans(source))
+
+    return Anchor(
+        name,
+        BTF_H,
+        (
+            Alternative(
+                f"#define {name} (..)",
+                lambda source: [s for s in scope.spans(source) if source.at(s).rstrip().endswith(b")")],
+                edit,
+                done,
+                scope.spans,
+            ),
+        ),
+    )
 
 
 # Facts of a tree

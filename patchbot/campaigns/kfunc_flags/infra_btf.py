@@ -25,9 +25,9 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Source, Span, macros, struct
+from ...c import Source, Span, struct
 from ...campaign import Change, Context
-from .infra import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, released
+from .infra import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, released, single_flags
 
 #: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
 LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
@@ -50,7 +50,7 @@ def anchors_btf(context: Context) -> list[Anchor]:
             BTF_H,
             "the last flag of kfuncs",
             in_file(),
-            last_of(kfunc_flags()),
+            last_of(single_flags("KF_")),
             fragment("btf-flags.h.j2", release=released(tree)),
             contains("#define KFA_RELEASE"),
         ),
@@ -135,15 +135,6 @@ def lookups(make: Callable[[str, Sequence[str]], Scope]) -> tuple[Scope, ...]:
 def behind_one_of(path: str, name: str, scopes: Sequence[Scope], text: bytes, done: Callable[[Source], bool]) -> Anchor:
     """Anchor `text` after the first of `scopes` that the file has."""
     return either(name, *(insert_after(path, name, scope, whole(), text, done) for scope in scopes))
-
-
-def kfunc_flags() -> Selector:
-    """Select the definitions of the KF_* flags, which are single bits."""
-
-    def find(source: Source, span: Span) -> Sequence[Span]:
-        return [m.span for m in macros(source) if m.name.startswith("KF_") and b"<<" in m.value and m.span in span]
-
-    return Selector("#define KF_*", find)
 
 
 def last_member() -> Selector:

@@ -21,6 +21,8 @@ TITLE = re.compile(rb"^(?P<number>\d+(?:\.\d+)*)\.? +(?P<title>\S.*)\n(?P<line>[
 #: Labels that belong to the title below them.
 LABELS = re.compile(rb"(?:^\.\. _[^\n]+:\n\n?)+\Z", re.MULTILINE)
 LABEL = b".. _BPF_kfunc_arg_flags:"
+#: A list item and the indented lines that continue it.
+RCU_ITEM = re.compile(rb"^\* ``KFA_RCU``:.*\n(?:  .*\n)*", re.MULTILINE)
 
 FLAGS_CHAPTER = "Annotating kfuncs"
 SUFFIXES_CHAPTER = "Annotating kfunc parameters"
@@ -69,6 +71,19 @@ def new_section(chapter: str, title: str, template: str, done: bytes, **words: o
 
     label = f"the chapter {chapter!r}"
     return Anchor(label, KFUNCS_RST, (Alternative(label, find, edit, lambda source: done in source.text),))
+
+
+def new_flags(template: str, done: bytes) -> Anchor:
+    """Return the anchor of more items in the list of argument flags; `done` is in their text."""
+
+    def find(source: Source) -> Sequence[Span]:
+        return [Span(*m.span()) for m in RCU_ITEM.finditer(source.text)]
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        return [Edit(source.path, span.end, span.end, fragment(template))]
+
+    name = "the list of argument flags"
+    return Anchor(name, KFUNCS_RST, (Alternative("the item KFA_RCU", find, edit, lambda source: done in source.text),))
 
 
 def sections(text: bytes) -> list[Section]:

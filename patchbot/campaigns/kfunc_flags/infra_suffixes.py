@@ -6,7 +6,6 @@ of the argument instead of its BTF, so that they see its flags; every caller is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,10 +31,10 @@ from . import infra_docs
 from .infra import (
     BTF_C,
     BTF_H,
-    KFUNCS_RST,
     VERIFIER_C,
     carry_out,
     fragment,
+    free_bit,
     meta_struct,
     need_source,
     source_of,
@@ -44,8 +43,6 @@ from .infra import (
 
 MATCH = "btf_param_match_suffix"
 ANNOTATED = "is_kfunc_arg_annotated"
-#: A list item and the indented lines that continue it.
-RCU_ITEM = re.compile(rb"^\* ``KFA_RCU``:.*\n(?:  .*\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def anchors_suffixes(context: Context) -> list[Anchor]:
     source = need_source(context.tree, VERIFIER_C)
     names = "|".join(sorted(PREDICATES))
     return [
-        *anchors_flags(),
+        *anchors_flags(context),
         *anchors_check(),
         Anchor(
             "the first predicate of a suffix",
@@ -103,7 +100,7 @@ def anchors_suffixes(context: Context) -> list[Anchor]:
     ]
 
 
-def anchors_flags() -> list[Anchor]:
+def anchors_flags(context: Context) -> list[Anchor]:
     """Return the anchors of the definitions of the flags."""
     flags = macro_in("KFA_PTR_FLAGS")
     return [
@@ -112,7 +109,7 @@ def anchors_flags() -> list[Anchor]:
             "KFA_RCU",
             macro_in("KFA_RCU"),
             whole(),
-            fragment("suffixes-flags.h.j2"),
+            fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_")),
             contains("#define KFA_NULLABLE"),
         ),
         Anchor(
@@ -352,21 +349,5 @@ def anchors_docs() -> list[Anchor]:
         infra_docs.new_section(
             infra_docs.SUFFIXES_CHAPTER, "Argument flags", "docs-suffixes.rst.j2", b":ref:`BPF_kfunc_arg_flags`"
         ),
-        Anchor(
-            "the list of argument flags",
-            KFUNCS_RST,
-            (
-                Alternative(
-                    "the item KFA_RCU",
-                    rcu_item,
-                    lambda source, span: [Edit(source.path, span.end, span.end, fragment("docs-suffix-flags.rst.j2"))],
-                    lambda source: b"* ``KFA_NULLABLE``" in source.text,
-                ),
-            ),
-        ),
+        infra_docs.new_flags("docs-suffix-flags.rst.j2", b"* ``KFA_NULLABLE``"),
     ]
-
-
-def rcu_item(source: Source) -> Sequence[Span]:
-    """Find the item of KFA_RCU in the list of argument flags."""
-    return [Span(*m.span()) for m in RCU_ITEM.finditer(source.text)]

@@ -12,7 +12,7 @@ from ...campaign import Audit
 from ...config import CampaignConfig
 from ...tree import Tree
 from .classify import Verifier, classify, read_verifier
-from .plan import RCU, RELEASE, Plan, merged, plan_row, read_decisions, refuse
+from .plan import Plan, in_question, merged, plan_row, read_decisions, refuse
 from .prototypes import TOOLS, Missing, Prototype, find_prototypes
 from .sets import KfuncSet, Row, candidates, read_sets
 
@@ -66,7 +66,7 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     by_file = {path: found for path, found in by_file.items() if found.sets}
     user_space = {path for path in by_file if path.startswith(TOOLS) and not _MODULE.search(tree.read(path))}
     kernel = [row for path, found in by_file.items() if path not in user_space for row in found.rows]
-    needed = {row.kfunc for row in kernel if RCU in row.flags or RELEASE in row.flags}
+    needed = {row.kfunc for row in kernel if set(in_question(config)) & set(row.flags)}
     prototypes = find_prototypes(tree, [(row.kfunc, row.file) for row in kernel], files, needed)
     entries: list[Entry] = []
     names: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Decide what becomes of a row: which arguments its KF_RCU and KF_RELEASE are about, or why it stays as it is.
+"""Decide what becomes of a row: which arguments its flags are about, or why it stays as it is.
 
 A conversion must not change what a program may do. So the rules say what the verifier of this very tree does with
 the flag, and where a prototype cannot tell, a person decides by name in patchbot.toml, with a reason.
@@ -12,37 +12,44 @@ from typing import Any
 
 from ...config import CampaignConfig
 from ...errors import ConfigError
-from .classify import NOT_POINTERS, OBJECT, Verifier
+from .classify import NOT_POINTERS, OBJECT, Verifier, pointed_struct, struct_of
 from .prototypes import Missing, Prototype
 from .sets import KfuncSet, Row
 
-RCU, RELEASE = "KF_RCU", "KF_RELEASE"
-#: The flag of an argument that says what the flag of the kfunc says of all or of the first.
-ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE"}
-#: The step that converts a flag, as `without` names it.
-STEP = {RCU: "rcu", RELEASE: "release"}
+RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
+#: The flag of an argument that says what the flag of the kfunc says of all, of the first or of what is returned.
+ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE"}
+#: The step that converts a flag, as `with` and `without` name it.
+STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire"}
+#: The flags that are only converted when asked for.
+OPTIONAL = frozenset({ACQUIRE})
 #: Only an argument that is passed in a register can be released.
 REGISTER_ARGUMENTS = 5
 #: Where KF_RCU also refuses NULL, it means something for these as well.
 NULL_CLASSES = frozenset({OBJECT, "alloc_btf_id", "mem", "map"})
 RELEASABLE = frozenset({OBJECT, "alloc_btf_id", "refcounted_kptr", "dynptr"})
-DECISION_KEYS = ("rcu", "release", "keep", "optional", "reason")
+DECIDE = "decide by name in patchbot.toml"
+DECISION_KEYS = ("rcu", "release", "acquire", "keep", "optional", "reason")
 SELFTESTS = "tools/testing/selftests/"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a kfunc; `optional` says that not every tree has it."""
+    """What a person decided about a kfunc; `optional` says that not every tree has it.
+
+    An empty `acquire` says that the kfunc returns another object than its argument.
+    """
 
     rcu: tuple[int, ...] | None
     release: tuple[int, ...] | None
+    acquire: tuple[int, ...] | None
     keep: bool
     optional: bool
     reason: str
 
     def arguments(self, flag: str) -> tuple[int, ...] | None:
         """Return the arguments that a flag is about, None if nothing was decided."""
-        return self.rcu if flag == RCU else self.release
+        return {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire}[flag]
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,16 @@ def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
         if not isinstance(data.get(key, False), bool):
             raise ConfigError(f"{where}.{key} must be true or false, not {data[key]!r}")
     rcu, release = (argument_numbers(where, key, data.get(key)) for key in ("rcu", "release"))
-    if release is not None and len(release) != 1:
-        raise ConfigError(f"{where}.release must name one argument: a kfunc releases one")
+    acquire = () if data.get("acquire") == [] else argument_numbers(where, "acquire", data.get("acquire"))
+    for key, numbers in (("release", release), ("acquire", acquire)):
+        if numbers is not None and len(numbers) > 1:
+            raise ConfigError(f"{where}.{key} must name one argument: a kfunc {key}s one")
     kept = bool(data.get("keep", False))
-    if kept == (rcu is not None or release is not None):
-        raise ConfigError(f"{where}: expected either `keep = true` or the arguments of `rcu`, `release` or both")
-    return Decision(rcu, release, kept, bool(data.get("optional", False)), reason.strip())
+    if kept == any(numbers is not None for numbers in (rcu, release, acquire)):
+        raise ConfigError(
+            f"{where}: expected either `keep = true` or the arguments of any of `rcu`, `release` and `acquire`"
+        )
+    return Decision(rcu, release, acquire, kept, bool(data.get("optional", False)), reason.strip())
 
 
 def argument_numbers(where: str, key: str, value: Any) -> tuple[int, ...] | None:
@@ -123,6 +134,13 @@ def off(config: CampaignConfig, flag: str) -> bool:
     return STEP[flag] in config.without
 
 
+def in_question(config: CampaignConfig) -> tuple[str, ...]:
+    """Return the flags whose rows are looked at: an optional conversion has no sites unless it is on."""
+    return tuple(
+        flag for flag in STEP if flag not in OPTIONAL or (STEP[flag] in config.with_ and not off(config, flag))
+    )
+
+
 def plan_row(
     row: Row,
     owner: KfuncSet,
@@ -134,7 +152,7 @@ def plan_row(
     config: CampaignConfig,
 ) -> Plan:
     """Return what becomes of a row."""
-    wanted = [flag for flag in (RCU, RELEASE) if flag in row.flags]
+    wanted = [flag for flag in in_question(config) if flag in row.flags]
     fixed = untouched(row, owner, user_space, wanted)
     if fixed is not None:
         return keep(fixed)
@@ -149,21 +167,24 @@ def plan_row(
     if isinstance(prototype, Missing):
         decided = decision is not None and all(decision.arguments(flag) is not None for flag in wanted)
         if not decided:
-            return refuse(f"{prototype.reason}; decide by name in patchbot.toml")
+            return refuse(f"{prototype.reason}; {DECIDE}")
     arguments: dict[str, tuple[int, ...]] = {}
-    reasons = []
+    reasons, stays = [], []
     for flag in wanted:
-        known = None if isinstance(prototype, Missing) else classes
         given = decision.arguments(flag) if decision is not None else None
-        found, why = place(flag, given, known, verifier)
+        because = f" ({decision.reason})" if decision is not None and given is not None else ""
+        other = another(given, prototype, classes) if flag == ACQUIRE else ""
+        if other:
+            stays.append(f"{flag} stays: {other}{because}")
+            continue
+        found, why = place(flag, given, prototype, classes, verifier)
         if not found:
             return refuse(f"{flag}: {why}")
         arguments[flag] = found
-        reasons.append(
-            f"{flag}: {why}" + (f" ({decision.reason})" if decision is not None and given is not None else "")
-        )
-    reasons += [f"{flag} stays: its conversion is switched off" for flag in switched_off]
-    return Plan("change", "; ".join(reasons), arguments)
+        reasons.append(f"{flag}: {why}{because}")
+    stays += [f"{flag} stays: its conversion is switched off" for flag in switched_off]
+    text = "; ".join([*reasons, *stays])
+    return Plan("change", text, arguments) if arguments else keep(text)
 
 
 def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]) -> str | None:
@@ -184,31 +205,59 @@ def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]
 
 
 def place(
-    flag: str, given: tuple[int, ...] | None, classes: Sequence[str] | None, verifier: Verifier
+    flag: str,
+    given: tuple[int, ...] | None,
+    prototype: Prototype | Missing,
+    classes: Sequence[str],
+    verifier: Verifier,
 ) -> tuple[tuple[int, ...], str]:
     """Return the arguments that a flag is about and why, or no argument and why not.
 
-    `given` is the decided answer; `classes` None means that there is no prototype to check it against.
+    `given` is the decided answer, which must be there if there is no prototype.
     """
     if flag == RELEASE and verifier.release == "first" and given not in (None, (0,)):
         return (), f"argument {given[0]} was decided, but this verifier releases argument 0" if given else ""
     if given is not None:
-        wrong = checked(flag, given, classes)
+        wrong = "" if isinstance(prototype, Missing) else checked(flag, given, prototype, classes)
         return ((), wrong) if wrong else (given, f"{numbered(given)}, by decision")
-    assert classes is not None
+    assert not isinstance(prototype, Missing)
+    if flag == ACQUIRE:
+        which = numbered(of_returned_type(prototype, classes))
+        return (), f"the type of {which} is returned, but not necessarily the object; {DECIDE}"
     return released(classes, verifier) if flag == RELEASE else protected(classes, verifier)
 
 
-def checked(flag: str, given: Sequence[int], classes: Sequence[str] | None) -> str:
+def another(given: tuple[int, ...] | None, prototype: Prototype | Missing, classes: Sequence[str]) -> str:
+    """Return why a kfunc returns another object than it is given, "" if it may return that."""
+    if given == ():
+        return "it returns another object than its argument, by decision"
+    if given is None and not isinstance(prototype, Missing) and not of_returned_type(prototype, classes):
+        return "it returns no object of the type of an argument"
+    return ""
+
+
+def of_returned_type(prototype: Prototype, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the arguments that are pointers to kernel objects of the very struct that the kfunc returns."""
+    struct = struct_of(prototype.returns)
+    return tuple(
+        i
+        for i, (param, c) in enumerate(zip(prototype.params, classes, strict=True))
+        if c == OBJECT and struct is not None and pointed_struct(param) == struct
+    )
+
+
+def checked(flag: str, given: Sequence[int], prototype: Prototype, classes: Sequence[str]) -> str:
     """Return what is wrong with decided arguments, "" if nothing is."""
     if flag == RELEASE and given[0] >= REGISTER_ARGUMENTS:
         return f"argument {given[0]} was decided, but only the first {REGISTER_ARGUMENTS} are in registers"
-    for number in given if classes is not None else ():
-        visible = [c for c in classes or () if c != "implicit"]
+    visible = [c for c in classes if c != "implicit"]
+    for number in given:
         if number >= len(visible):
             return f"argument {number} was decided, but the kfunc has {len(visible)} for a BPF program"
         if visible[number] in NOT_POINTERS:
             return f"argument {number} was decided, but it is no pointer ({visible[number]})"
+        if flag == ACQUIRE and number not in of_returned_type(prototype, classes):
+            return f"argument {number} was decided, but the kfunc returns {prototype.returns}"
     return ""
 
 
@@ -221,7 +270,7 @@ def released(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ...
     found = tuple(i for i, c in enumerate(classes) if c in RELEASABLE)
     if len(found) != 1 or found[0] >= REGISTER_ARGUMENTS:
         which = numbered(found) if found else "no argument"
-        return (), f"{which} could be the referenced one that this verifier releases; decide by name in patchbot.toml"
+        return (), f"{which} could be the referenced one that this verifier releases; {DECIDE}"
     return found, f"argument {found[0]}, the only one that can be referenced"
 
 
@@ -230,11 +279,11 @@ def protected(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ..
     meant = NULL_CLASSES if verifier.rcu_checks_null else {OBJECT}
     found = tuple(i for i, c in enumerate(classes) if c in meant)
     if "map" in classes:
-        return (), "whether it is about the map is unclear; decide by name in patchbot.toml"
+        return (), f"whether it is about the map is unclear; {DECIDE}"
     if not found:
         return (
             (),
-            "no argument is a pointer to a kernel object, so nothing can bear it; decide by name in patchbot.toml",
+            f"no argument is a pointer to a kernel object, so nothing can bear it; {DECIDE}",
         )
     memory = tuple(i for i in found if classes[i] == "mem")
     why = (

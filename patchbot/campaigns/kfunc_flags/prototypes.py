@@ -24,6 +24,7 @@ class Prototype:
     kfunc: str
     file: str
     line: int
+    returns: str
     params: tuple[Param, ...]
     conditions: tuple[str, ...]
     marked: bool
@@ -82,7 +83,9 @@ def definitions(path: str, text: bytes) -> Mapping[str, tuple[Prototype, ...]]:
         line = source.line(function.span.start + (at.start() if at else 0))
         marked = re.search(rb"\b__bpf_kfunc\b", head) is not None
         inline = re.search(rb"\binline\b|\b__always_inline\b", head) is not None
-        made = Prototype(function.name, path, line, function.params, function.conditions, marked, inline)
+        made = Prototype(
+            function.name, path, line, function.returns, function.params, function.conditions, marked, inline
+        )
         out[function.name] = (*out.get(function.name, ()), made)
     return out
 

@@ -16,7 +16,7 @@ from ...errors import UserError
 from ...model import Edit
 from .classify import read_verifier
 from .inventory import Entry, Inventory, components, inventory
-from .plan import ARGUMENT_FLAG, RCU, RELEASE, merged, numbered, read_decisions
+from .plan import ACQUIRE, ARGUMENT_FLAG, OPTIONAL, RCU, RELEASE, merged, numbered, read_decisions
 from .prefixes import subject
 from .sets import Row
 
@@ -36,6 +36,11 @@ def convert_release(context: Context) -> Change:
     return convert(context, RELEASE)
 
 
+def convert_acquire(context: Context) -> Change:
+    """Turn KF_ACQUIRE into KFA_ACQUIRE of the argument that is returned."""
+    return convert(context, ACQUIRE)
+
+
 def convert(context: Context, flag: str) -> Change:
     """Return the edits that convert one flag in the step's tree; raise UserError on a header that would drop them."""
     found = look(context)
@@ -51,9 +56,9 @@ def convert(context: Context, flag: str) -> Change:
             Edit(entry.row.file, entry.row.span.start, entry.row.span.end, new, keys[entry.row.file], entry.site)
         )
     remarks = tuple(
-        f"{e.where}: {e.site} keeps {flag}: {e.plan.reason}"
+        f"{e.where}: {e.site} keeps {flag}: {why}"
         for e in found.entries
-        if flag in e.row.flags and e not in entries
+        if flag in e.row.flags and e not in entries and (why := why_kept(context, e, flag))
     )
     return Change(tuple(edits), remarks=remarks)
 
@@ -84,7 +89,7 @@ def split_rcu(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
     return lambda edit: edit.key
 
 
-split_release = split_rcu
+split_release = split_acquire = split_rcu
 
 
 def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
@@ -181,7 +186,7 @@ def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, An
         kept: dict[str, set[str]] = {}
         for entry in found.entries:
             if entry.row.file in files and flag in entry.row.flags and entry.site not in sites:
-                kept.setdefault(entry.plan.reason, set()).add(f"{entry.row.kfunc}()")
+                kept.setdefault(why_kept(context, entry, flag), set()).add(f"{entry.row.kfunc}()")
         named = subject(files)
         return {
             "prefix": named.prefix,
@@ -201,12 +206,23 @@ def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, An
             ),
             "shared": shared(entries),
             "shared_files": len(files) > 1,
-            "kept": [(sorted(kfuncs), reason) for reason, kfuncs in sorted(kept.items())],
+            "kept": [(sorted(kfuncs), reason) for reason, kfuncs in sorted(kept.items()) if reason],
             "verifier": found.verifier,
             "decided": decided(context, entries, flag),
         }
 
     return say
+
+
+def why_kept(context: Context, entry: Entry, flag: str) -> str:
+    """Return why a row keeps a flag, "" if nobody would expect it to lose it.
+
+    Most flags of an optional conversion stay by the prototype alone; what is worth a word was decided by a person.
+    """
+    if flag not in OPTIONAL:
+        return entry.plan.reason
+    decision = read_decisions(context.config).get(entry.row.kfunc)
+    return decision.reason if decision is not None and decision.arguments(flag) is not None else ""
 
 
 def table(about: Mapping[str, Sequence[int]]) -> list[tuple[str, list[str]]]:
@@ -237,3 +253,4 @@ def decided(context: Context, entries: Sequence[Entry], flag: str) -> list[tuple
 
 words_rcu = words(RCU)
 words_release = words(RELEASE)
+words_acquire = words(ACQUIRE)

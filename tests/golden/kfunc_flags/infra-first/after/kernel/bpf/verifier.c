@@ -49,8 +49,20 @@ int bpf_add_kfunc_call(struct bpf_verifier_env *env, u32 func_id, u16 offset)
 	return gen_kfunc_arg_proto(env, &meta, &desc->proto);
 }
 
-static bool is_kfunc_acquire(struct bpf_call_arg_meta *meta)
+static bool is_kfunc_arg_acquire(const struct bpf_call_arg_meta *meta, int arg)
 {
+	return kfunc_arg_flags(meta, arg) & KFA_ACQUIRE;
+}
+
+static bool is_kfunc_acquire(const struct bpf_call_arg_meta *meta)
+{
+	int i;
+
+	for (i = 0; i < MAX_BPF_FUNC_ARGS; i++) {
+		if (is_kfunc_arg_acquire(meta, i))
+			return true;
+	}
+
 	return meta->kfunc_flags & KF_ACQUIRE;
 }
 
@@ -147,6 +159,7 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	bool strict_type_match = false;
 
 	if ((release && reg_is_referenced(env, reg)) ||
+	    is_kfunc_arg_acquire(meta, arg) ||
 	    btf_type_ids_nocast_alias(&env->log, reg_btf, reg_ref_id, meta->btf, ref_id))
 		strict_type_match = true;
 

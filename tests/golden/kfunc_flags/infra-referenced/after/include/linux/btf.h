@@ -24,9 +24,10 @@
 #define KFA_SZ		(1 << 6) /* size of the previous argument, same as __sz */
 #define KFA_CONST_SZ	(1 << 7) /* constant size of the previous argument, same as __szk */
 #define KFA_IGN		(1 << 8) /* not checked by the verifier, same as __ign */
+#define KFA_ACQUIRE	(1 << 9) /* takes a reference on this object and returns the object */
 
 /* Flags of an argument that is a pointer */
-#define KFA_PTR_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_NULLABLE | KFA_UNINIT | KFA_STR)
+#define KFA_PTR_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_NULLABLE | KFA_UNINIT | KFA_STR | KFA_ACQUIRE)
 /* Flags of an argument that is a scalar, which can only have one of them */
 #define KFA_SCALAR_FLAGS (KFA_CONST | KFA_SZ | KFA_CONST_SZ)
 

@@ -90,6 +90,21 @@ static bool btf_check_kfunc_scalar_flags(const struct btf *btf, const struct btf
 	return t && btf_type_is_ptr(t);
 }
 
+/* Is the object that the kfunc returns of the same type as this argument? */
+static bool btf_kfunc_returns_arg(const struct btf *btf, const struct btf_type *proto,
+				  const struct btf_type *arg)
+{
+	const struct btf_type *ret = btf_type_skip_modifiers(btf, proto->type, NULL);
+	u32 arg_id, ret_id;
+
+	if (!btf_type_is_ptr(ret) || !btf_type_is_ptr(arg))
+		return false;
+
+	ret = btf_type_skip_modifiers(btf, ret->type, &ret_id);
+	btf_type_skip_modifiers(btf, arg->type, &arg_id);
+	return btf_type_is_struct(ret) && arg_id == ret_id;
+}
+
 static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 func_flags,
 				     const struct btf_kfunc_args *args)
 {
@@ -97,6 +112,7 @@ static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 fun
 	const struct btf_type *proto = btf_type_by_id(btf, func->type);
 	const struct btf_param *params = btf_params(proto);
 	bool release = func_flags & KF_RELEASE;
+	bool acquire = func_flags & KF_ACQUIRE;
 	u32 i;
 
 	for (i = 0; i < args->cnt; i++) {
@@ -131,6 +147,13 @@ static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 fun
 			if (release || i >= MAX_BPF_FUNC_REG_ARGS)
 				goto err;
 			release = true;
+		}
+
+		/* The reference that is returned is one on this very object */
+		if (flags & KFA_ACQUIRE) {
+			if (acquire || flags & KFA_RELEASE || !btf_kfunc_returns_arg(btf, proto, t))
+				goto err;
+			acquire = true;
 		}
 
 		if (flags & KFA_RCU && func_flags & KF_RCU)

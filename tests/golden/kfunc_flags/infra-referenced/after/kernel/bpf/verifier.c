@@ -12,8 +12,20 @@ static u32 kfunc_arg_flags(const struct bpf_kfunc_call_arg_meta *meta, int arg)
 	return meta->kfunc_arg_flags ? meta->kfunc_arg_flags[arg] : 0;
 }
 
-static bool is_kfunc_acquire(struct bpf_kfunc_call_arg_meta *meta)
+static bool is_kfunc_arg_acquire(const struct bpf_kfunc_call_arg_meta *meta, int arg)
 {
+	return kfunc_arg_flags(meta, arg) & KFA_ACQUIRE;
+}
+
+static bool is_kfunc_acquire(const struct bpf_kfunc_call_arg_meta *meta)
+{
+	int i;
+
+	for (i = 0; i < MAX_BPF_FUNC_ARGS; i++) {
+		if (is_kfunc_arg_acquire(meta, i))
+			return true;
+	}
+
 	return meta->kfunc_flags & KF_ACQUIRE;
 }
 
@@ -119,6 +131,7 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	bool strict_type_match = false;
 
 	if ((is_kfunc_arg_release(meta, argno) && reg->ref_obj_id) ||
+	    is_kfunc_arg_acquire(meta, argno) ||
 	    btf_type_ids_nocast_alias(&env->log, reg_btf, reg_ref_id, meta->btf, ref_id))
 		strict_type_match = true;
 
