@@ -1,0 +1,123 @@
+"""Check the kfunc sets of a linked kernel or module: what resolve_btfids and the linker made of them.
+
+An object file has zeros for ids and an order of its own; only after the link can a set be searched, and only then is
+it known that the records of arguments are where the set says.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from ..btfids import BtfIds, IdSet, read_file
+from ..btfproto import EXTRA, FUNC, parse, text
+from ..errors import ToolError
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The functions of a BTF by id, and where the ids and strings of a module's BTF go on."""
+
+    names: Mapping[int, str]
+    types: int
+    strings: int
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What was looked at in one file, and each problem as a sentence."""
+
+    sets: int
+    pairs: int
+    records: int
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the counts for a report."""
+        return f"{self.sets} sets, {self.pairs} entries, {self.records} records of arguments"
+
+
+def section(path: Path, name: str) -> bytes:
+    """Return a section of an ELF file; raise ToolError if there is none."""
+    try:
+        found = ELFFile(io.BytesIO(path.read_bytes())).get_section_by_name(name)
+    except (OSError, ELFError) as error:
+        raise ToolError(f"{path} cannot be read: {error}") from error
+    if found is None:
+        raise ToolError(f"{path} has no section {name}")
+    return bytes(found.data())
+
+
+def kernel_functions(vmlinux: Path) -> Functions:
+    """Return the functions in a kernel's BTF."""
+    blob = section(vmlinux, ".BTF")
+    btf = parse(blob)
+    return Functions(btf.names(), len(btf.types), struct.unpack_from("<I", blob, 20)[0])
+
+
+def module_functions(module: Path, kernel: Functions) -> Functions:
+    """Return the functions that a module can name: the kernel's, and those of its own BTF, which goes on there."""
+    blob = section(module, ".BTF")
+    try:
+        # Built outside of the kernel's tree: ids go on after the few types of the kernel that the module names.
+        base = section(module, ".BTF.base")
+        kernel = Functions({}, len(parse(base).types), struct.unpack_from("<I", base, 20)[0])
+    except ToolError:
+        pass
+    header, type_off, type_len, str_off, str_len = struct.unpack_from("<IIIII", blob, 4)
+    strings = blob[header + str_off : header + str_off + str_len]
+    names = dict(kernel.names)
+    number, at, end = kernel.types, header + type_off, header + type_off + type_len
+    while at < end:
+        name, info, _ = struct.unpack_from("<III", blob, at)
+        kind, members = info >> 24 & 0x1F, info & 0xFFFF
+        if kind == FUNC:
+            names[number] = text(strings, name - kernel.strings)
+        fixed, each = EXTRA.get(kind, (0, 0))
+        at += 12 + fixed + each * members
+        number += 1
+    return Functions(names, number, kernel.strings + str_len)
+
+
+def check_linked(path: Path, functions: Functions, args_flag: int | None) -> Linked:
+    """Check the kfunc sets of a linked file: ids resolved, entries sorted, records found through the trailers."""
+    names = {number: f"{number} {name}" for number, name in functions.names.items()}
+    ids = read_file(path, args_flag, names)
+    problems = (*ids.problems, *wrong_order(ids), *foreign(ids))
+    return Linked(len(ids.sets), sum(len(s.pairs) for s in ids.sets), sum(len(s.records) for s in ids.sets), problems)
+
+
+def wrong_order(ids: BtfIds) -> Iterator[str]:
+    """Yield the sets that a binary search would fail on; entries are `<id> <name>`."""
+    for one in ids.sets:
+        numbers = [number(p.kfunc) for p in one.pairs]
+        for before, after in pairwise(numbers):
+            if before >= after:
+                yield f"the set {one.name} is not sorted: id {after} follows {before}"
+                break
+
+
+def foreign(ids: BtfIds) -> Iterator[str]:
+    """Yield records of kfuncs that are not in their set."""
+    for one in ids.sets:
+        for name in outside(one):
+            yield f"the set {one.name} has flags of the arguments of {name}, which is not in it"
+
+
+def outside(one: IdSet) -> list[str]:
+    """Return the kfuncs that a set has a record of but no entry."""
+    inside = {p.kfunc for p in one.pairs}
+    return [r.kfunc for r in one.records if r.kfunc not in inside]
+
+
+def number(kfunc: str) -> int:
+    """Return the id in `<id> <name>`, 0 for one that is not resolved."""
+    word = kfunc.partition(" ")[0]
+    return int(word) if word.isdigit() else 0

@@ -1,0 +1,148 @@
+"""Read what a booted kernel said: the loader's lines, and the kernel's own between them.
+
+The loader speaks through the kernel log, so its lines start with `patchbot: ` after the time stamp, and a kernel
+message stands before the line of the set that it is about. Nothing is taken for granted: a log that ends early, a
+panic and a warning of the kernel are told apart from a verdict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LINE = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[[^\]]*\])? (.*)$")
+OURS = re.compile(r"patchbot: ([A-Z]+) (.*)")
+#: What only a broken kernel says.
+SPLAT = re.compile(
+    r"(?:WARNING|BUG|Oops|KASAN|UBSAN|INFO: (?:rcu|task|possible)|general protection fault|Unable to handle|"
+    r"Kernel panic - not syncing|verifier bug|REG INVARIANTS VIOLATION|watchdog: BUG)\b.*"
+)
+#: The kernel refuses a set that it registers itself.
+REFUSED = re.compile(r"kfunc .*(?:invalid|inconsistent|unexpected) flags.*")
+PANIC = re.compile(r"Kernel panic - not syncing.*|Attempted to kill init.*")
+NEVER_STARTED = re.compile(r"VFS: Unable to mount root fs|No working init found|Failed to execute /init")
+#: Lines of the verifier's log that tell how it got there: instructions, registers, the report that repeats the message.
+TRACE = re.compile(
+    r"^(?:\d+: |; |func#\d|func '\w+' arg\d|Live regs|processed \d|from \d+ to|mark_precise|R\d+=|arg#\d+ |"
+    r"(?:Reason|At|Causal path|Suggestion):|\s|$)"
+)
+#: Numbers of BTF types and instructions differ between two kernels that say the same.
+NUMBER = re.compile(r"(?<=btf_id )\d+|(?<=#)\d+")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one program: accept, reject or absent (it never came to the verifier), and what was said."""
+
+    verdict: str
+    errno: int
+    log: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The lines of the log that say why, without the instructions on the way there."""
+        return tuple(NUMBER.sub("N", line) for line in self.log if not TRACE.match(line))
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What became of one kfunc set: 0 or -errno, and what the kernel said meanwhile."""
+
+    errno: int
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """Everything that a boot said.
+
+    `programs` by "object program", `sets` and `modules` by name. `end` is the number of commands that the loader
+    says it has done, None if it never said so. `splats` are complaints of the kernel about itself.
+    """
+
+    programs: Mapping[str, Verdict] = field(default_factory=dict)
+    sets: Mapping[str, Registered] = field(default_factory=dict)
+    modules: Mapping[str, int] = field(default_factory=dict)
+    end: int | None = None
+    splats: tuple[str, ...] = ()
+    lines: int = 0
+
+
+def parse(text: str) -> Said:
+    """Return what a serial log says."""
+    programs: dict[str, Verdict] = {}
+    sets: dict[str, Registered] = {}
+    modules: dict[str, int] = {}
+    logs: dict[tuple[str, str], list[str]] = {}
+    splats: list[str] = []
+    between: list[str] = []
+    end = None
+    lines = 0
+    registering = False
+    for row in text.splitlines():
+        lines += 1
+        match = LINE.match(row)
+        message = match[1] if match else row
+        ours = OURS.fullmatch(message) or OURS.search(message)
+        if ours is None:
+            between.append(message)
+            if splat := SPLAT.search(message) or (None if registering else REFUSED.search(message)):
+                splats.append(splat[0])
+            continue
+        kind, rest = ours[1], ours[2]
+        name, _, value = rest.partition(": ")
+        if kind in ("LOG", "LIB", "TAG"):
+            logs.setdefault((kind, name), []).append(unescape(value))
+        elif kind == "REGISTER":
+            between = []
+            registering = True
+        elif kind == "SET":
+            sets[name] = Registered(number(value), tuple(between))
+            between = []
+            registering = False
+        elif kind == "MODULE":
+            modules[name] = number(value)
+        elif kind == "PROG":
+            verdict, _, errno = value.partition(" ")
+            log = logs.get(("LOG", name)) or logs.get(("LIB", name), [])
+            programs[name] = Verdict(verdict, number(errno), tuple(log), tuple(logs.get(("TAG", name), ())))
+        elif kind == "END":
+            end = number(rest)
+    return Said(programs, sets, modules, end, tuple(dict.fromkeys(splats)), lines)
+
+
+def number(text: str) -> int:
+    """Return a number that a program printed; one that is torn is none, so it is not 0."""
+    return int(text) if re.fullmatch(r"-?\d+", text.strip()) else -1
+
+
+def unescape(text: str) -> str:
+    """Return text as it was before the kernel log escaped what is not printable."""
+    return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), text)
+
+
+def stopped(said: Said, text: str, timed_out: bool, timeout: float) -> str:
+    """Return why a boot is of no use, "" if its loader came to its end."""
+    if said.end is not None and not timed_out:
+        return ""
+    if panic := PANIC.search(text):
+        return f"the kernel panicked: {panic[0]}"
+    if timed_out and not text.strip():
+        return (
+            f"the kernel said nothing within {timeout:g} s: no console driver (SERIAL_8250_CONSOLE) or a hang before it"
+        )
+    if timed_out:
+        where = "after the loader's end" if said.end is not None else "before the loader's end"
+        return f"the kernel hangs: {timeout:g} s passed {where}"
+    if not text.strip():
+        return "the machine stopped without a word on the serial line: no console driver (SERIAL_8250_CONSOLE)?"
+    if missing := NEVER_STARTED.search(text):
+        return f"the loader did not start: {missing[0]}"
+    return "the machine stopped before the loader's end"
+
+
+def tail(text: str, lines: int = 12) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(line for line in text.strip().splitlines()[-lines:])

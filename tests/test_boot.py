@@ -1,0 +1,405 @@
+"""The check `boot`: rows, programs, the machine, what it says, and what is made of it."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from patchbot.boot import images, judge, linked, programs, qemu, selftests, serial
+from patchbot.boot.initramfs import pack
+from patchbot.boot.rows import Expected, Rows, read_rows
+from patchbot.btfids import BtfIds, IdSet, Pair
+from patchbot.bundle import bundled
+from patchbot.errors import ToolError, UserError
+from patchbot.model import Status
+from patchbot.run import run
+
+LOGS = Path(__file__).parent / "logs"
+NEWEST = frozenset({"KFA_RELEASE", "KFA_RCU"})
+ROW = """
+[kind.newtask]
+section = "tp_btf/task_newtask"
+start = ""
+[[program]]
+name = "one"
+"""
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Rows:
+    return read_rows(bundled("checks/boot/programs.toml"))
+
+
+def rows_of(tmp_path: Path, text: str) -> Rows:
+    path = tmp_path / "rows.toml"
+    path.write_text(text)
+    return read_rows(path)
+
+
+# --- rows
+
+
+def test_there_are_enough_programs_and_refused_sets(shipped: Rows) -> None:
+    rows = shipped.known_to(NEWEST)
+    assert len(rows.programs) >= 30
+    assert sum(s.refused is not None for s in rows.sets) >= 12
+    assert sum(s.refused is None for s in rows.sets) >= 3
+
+
+def test_each_flag_has_a_pair(shipped: Rows) -> None:
+    flags = {flag for p in shipped.programs for flag in p.needs} | NEWEST
+    assert shipped.uncovered(flags) == []
+    assert shipped.uncovered({"KFA_NEW", *flags}) == ["KFA_NEW"]
+
+
+def test_a_pair_differs_only_in_its_argument(shipped: Rows) -> None:
+    pairs: dict[str, list[str]] = {}
+    for program in shipped.programs:
+        if program.argument:
+            text = programs.source(program).replace(program.name, "NAME")
+            pairs.setdefault(program.row, []).append(text.replace(f"#define ARG {program.argument}\n", ""))
+    assert len(pairs) > 30
+    assert all(len(texts) == 2 and texts[0] == texts[1] for texts in pairs.values())
+
+
+def test_a_kernel_without_flags_gets_no_program_that_needs_them(shipped: Rows) -> None:
+    rows = shipped.known_to(())
+    assert not any(p.needs for p in rows.programs)
+    assert rows.sets == ()
+    assert any("kfa_legacy_rcu" in p.body for p in rows.programs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('body = "x;"', "either arg"),
+        ('body = "x;"\nverdict = "maybe"', "must be accept or reject"),
+        ('body = "x;"\nverdict = "reject"', "needs the message"),
+        ('body = "f(a);"\narg = { accept = "a", reject = "b" }\nmessage = "m"', "must say ARG"),
+        ('body = "f(ARG);"\narg = { accept = "a" }\nmessage = "m"', "needs accept and reject"),
+        ('body = "x;"\nverdict = "accept"\nkind = "other"', r"no \[kind.other\]"),
+        ('body = "x;"\nverdict = "accept"\nflags = "KFA_RCU"', r"unknown \['flags'\]; known: .*flag"),
+        ('body = "x;"\nverdict = "reject"\nmessage = "("', "no regular expression"),
+        ('body = "x;"\nverdict = "accept"\nbase = { verdict = "reject" }', "base needs a verdict"),
+        ('body = "x;"\nverdict = "accept"\n[[program]]\nname = "one"\nbody = "x;"\nverdict = "accept"', "two rows"),
+        ('body = "x;"\nverdict = "accept"\n[[set]]\nname = "s"\nhook = "xdp"\nrows = "R"', "the hook is 'xdp'"),
+        ('body = "x;"\nverdict = "accept"\n[[set]]\nname = "s"', "has no rows"),
+        ('body = "x;"\nverdict = "accept"\n[other]\na = 1', "unknown table"),
+    ],
+)
+def test_a_row_that_means_nothing_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        rows_of(tmp_path, ROW + text)
+
+
+def test_an_error_gives_the_line_of_the_row(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"rows.toml:6: program one"):
+        rows_of(tmp_path, ROW + "verdict = 'no'")
+
+
+# --- programs
+
+
+@pytest.mark.skipif(not shutil.which(programs.CLANG), reason=f"{programs.CLANG} is not installed")
+def test_a_program_that_does_not_compile_names_its_row(tmp_path: Path) -> None:
+    header = tmp_path / "program.h"
+    header.write_text("typedef unsigned long long __u64;\n#define SEC(x) __attribute__((section(x), used))\n")
+    good = rows_of(tmp_path, ROW + 'body = "int n = ARG;"\narg = { accept = "1", reject = "2" }\nmessage = "m"')
+    made = programs.compile_programs(good.programs, header, tmp_path, tmp_path / "out", 2)
+    assert [path.name for path in made] == ["one_accept.o", "one_reject.o"]
+    assert all(path.read_bytes()[:4] == b"\x7fELF" for path in made)
+    before = made[0].stat().st_mtime_ns
+    assert programs.compile_programs(good.programs, header, tmp_path, tmp_path / "out", 2) == made
+    assert made[0].stat().st_mtime_ns == before
+    bad = rows_of(tmp_path, ROW + 'body = "nothing();"\nverdict = "accept"')
+    with pytest.raises(UserError, match=r"the program one does not compile:\n.*one:11:"):
+        programs.compile_programs(bad.programs, header, tmp_path, tmp_path / "out", 2)
+
+
+def test_the_sets_become_a_table_in_order(shipped: Rows) -> None:
+    text = programs.sets_header(shipped.known_to(NEWEST).sets)
+    names = re.findall(r'\{ "(\w+)", ', text)
+    assert names == [s.name for s in shipped.known_to(NEWEST).sets]
+    assert text.count("BTF_KFUNCS_START(") == text.count("BTF_KFUNCS_END(") == len(names)
+    assert "BTF_ID_FLAGS(func, kfa_s_huge)\nRECORD(kfa_s_huge, 9001, 0xffffffff, 2)\n" in text
+    assert "KFA_NULLABLE" not in text
+
+
+# --- images
+
+
+def test_modules_that_a_makefile_wants(tmp_path: Path) -> None:
+    (tmp_path / "kfa_test.c").write_text("")
+    text = bundled("checks/boot/Makefile").read_text()
+    assert images.wanted_modules(text, tmp_path) == ["kfa_test"]
+    (tmp_path / "kfa_sets.c").write_text("")
+    assert sorted(images.wanted_modules(text, tmp_path)) == ["kfa_sets", "kfa_test"]
+
+
+def test_complaints_are_the_lines_that_matter() -> None:
+    said = "  CC      a.o\nb.c:3:1: error: no such thing\n  CC      d.o\nmake[1]: *** [b.o] Error 1\n"
+    assert images.complaints(said) == "b.c:3:1: error: no such thing\nmake[1]: *** [b.o] Error 1"
+
+
+# --- the machine
+
+#: A kernel of our own for QEMU: says TEXT on the serial line, then ends the machine or hangs.
+KERNEL = """
+.section .multiboot, "a"
+.long 0x1badb002, 0, -0x1badb002
+.text
+.globl _start
+_start:
+	mov $text, %esi
+1:	lodsb
+	test %al, %al
+	jz 2f
+	mov $0x3f8, %dx
+	outb %al, %dx
+	jmp 1b
+2:	.if REBOOT
+	mov $0xfe, %al
+	outb %al, $0x64
+	.endif
+3:	hlt
+	jmp 3b
+text: .asciz "TEXT"
+"""
+needs_qemu = pytest.mark.skipif(not shutil.which(qemu.QEMU), reason=f"{qemu.QEMU} ({qemu.PACKAGE}) is not installed")
+
+
+def tiny_kernel(tmp_path: Path, text: str, reboot: bool) -> Path:
+    source, obj, out = (tmp_path / name for name in ("k.s", "k.o", "kernel"))
+    source.write_text(KERNEL.replace("REBOOT", str(int(reboot))).replace("TEXT", text.replace("\n", "\\n")))
+    run(["as", "--32", source, "-o", obj])
+    run(["ld", "-m", "elf_i386", "-Ttext=0x100000", "--section-start=.multiboot=0xff000", obj, "-o", out])
+    return out
+
+
+def start(tmp_path: Path, kernel: Path, timeout: float) -> tuple[qemu.Boot, str]:
+    initramfs = tmp_path / "initramfs"
+    pack({"init": b""}, initramfs)
+    machine = qemu.boot(kernel, initramfs, tmp_path / "serial.txt", timeout)
+    assert (tmp_path / "serial.txt").exists()
+    return machine, serial.stopped(serial.parse(machine.serial), machine.serial, machine.timed_out, timeout)
+
+
+@needs_qemu
+def test_a_machine_that_ends(tmp_path: Path) -> None:
+    machine, why = start(tmp_path, tiny_kernel(tmp_path, "patchbot: END 0\n", True), 30)
+    assert (machine.serial, machine.timed_out, why) == ("patchbot: END 0\n", False, "")
+
+
+@needs_qemu
+def test_a_machine_that_hangs_is_killed_in_time(tmp_path: Path) -> None:
+    machine, why = start(tmp_path, tiny_kernel(tmp_path, "Linux version\n", False), 2)
+    assert machine.timed_out
+    assert 2 <= machine.seconds < 8
+    assert why == "the kernel hangs: 2 s passed before the loader's end"
+    assert serial.tail(machine.serial) == "Linux version"
+
+
+@needs_qemu
+def test_a_hang_after_the_end_is_one(tmp_path: Path) -> None:
+    _, why = start(tmp_path, tiny_kernel(tmp_path, "patchbot: END 0\n", False), 2)
+    assert why == "the kernel hangs: 2 s passed after the loader's end"
+
+
+@needs_qemu
+@pytest.mark.parametrize("reboot", [True, False])
+def test_a_machine_without_a_console(tmp_path: Path, reboot: bool) -> None:
+    _, why = start(tmp_path, tiny_kernel(tmp_path, "", reboot), 2)
+    assert "no console driver (SERIAL_8250_CONSOLE)" in why
+
+
+@needs_qemu
+def test_a_machine_that_stops_early(tmp_path: Path) -> None:
+    _, why = start(tmp_path, tiny_kernel(tmp_path, "Linux version\npatchbot: PROG a a: acc", True), 30)
+    assert why == "the machine stopped before the loader's end"
+
+
+@needs_qemu
+def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
+    (tmp_path / "kernel").write_bytes(b"no kernel" * 1000)
+    with pytest.raises(ToolError, match="QEMU cannot run the kernel"):
+        start(tmp_path, tmp_path / "kernel", 30)
+
+
+def test_the_initramfs_is_a_cpio_archive(tmp_path: Path) -> None:
+    pack({"init": b"#!x\n", "programs/a.o": b"12345"}, tmp_path / "i")
+    data = gzip.decompress((tmp_path / "i").read_bytes())
+    assert len(data) % 4 == 0
+    if shutil.which("cpio"):
+        said = run(["cpio", "-itv"], stdin=data).stdout.decode()
+        assert re.search(r"-rwxr-xr-x .* 5 .* programs/a\.o", said)
+        assert re.search(r"crw------- .* 5, +1 .* dev/console", said)
+    pack({"programs/a.o": b"12345", "init": b"#!x\n"}, tmp_path / "j")
+    assert (tmp_path / "i").read_bytes() == (tmp_path / "j").read_bytes()
+
+
+# --- what a kernel says
+
+
+def test_a_panic() -> None:
+    text = (LOGS / "boot-panic.txt").read_text()
+    said = serial.parse(text)
+    assert serial.stopped(said, text, False, 60).startswith(
+        "the kernel panicked: Kernel panic - not syncing: Attempted"
+    )
+    assert said.splats[0].startswith("Kernel panic - not syncing: Attempted to kill init!")
+    assert "Attempted to kill init! exitcode=0x00000300" in serial.tail(text)
+
+
+def test_a_hang() -> None:
+    text = (LOGS / "boot-hang.txt").read_text()
+    assert serial.stopped(serial.parse(text), text, True, 20) == "the kernel hangs: 20 s passed before the loader's end"
+    assert serial.tail(text, 6).startswith("Run /init as init process")
+
+
+def test_lines_with_time_stamps() -> None:
+    said = serial.parse(
+        "[    1.234567] patchbot: LOG a.o a: R1 must be a rcu pointer\r\n"
+        "[    1.234568][    T1] patchbot: PROG a.o a: reject -22\n"
+        "[    1.3] patchbot: LIB b.o b: libbpf: extern 'x': not found\n<6>[    1.4] patchbot: PROG b.o b: absent -3\n"
+        "[    1.5] patchbot: END 2\n".replace("\r", "")
+    )
+    assert said.programs["a.o a"] == serial.Verdict("reject", -22, ("R1 must be a rcu pointer",))
+    assert said.programs["b.o b"].verdict == "absent"
+    assert said.end == 2
+
+
+def test_a_torn_number_is_not_success() -> None:
+    assert serial.parse("patchbot: SET one: \n").sets["one"].errno != 0
+
+
+def test_messages_of_a_set_are_its_own() -> None:
+    said = serial.parse(
+        "patchbot: REGISTER a\nkfunc x (id: 7) has invalid flags 0x2 of argument 0\npatchbot: SET a: -22\n"
+        "patchbot: REGISTER b\npatchbot: SET b: -22\n"
+    )
+    assert said.sets["a"].said == ("kfunc x (id: 7) has invalid flags 0x2 of argument 0",)
+    assert said.sets["b"].said == ()
+    assert said.splats == ()
+
+
+def test_the_kernel_complains_about_itself() -> None:
+    text = (
+        "WARNING: CPU: 1 PID: 33 at kernel/bpf/btf.c:9000 f+0x1/0x2\n"
+        "kfunc bpf_task_release (id: 9) has inconsistent flags of arguments\nkfunc: all is well\n"
+    )
+    said = serial.parse(text)
+    assert len(said.splats) == 2
+    found = list(judge.judge_splats(said, serial.parse(text.replace("PID: 33", "PID: 44").splitlines()[0])))
+    assert [f.status for f in found] == [Status.WARN, Status.FAIL]
+
+
+# --- verdicts
+
+
+def verdict(kind: str, *log: str, errno: int = -22) -> serial.Verdict:
+    return serial.Verdict(kind, 0 if kind == "accept" else errno, log)
+
+
+REJECT = Expected("reject", "R1 must be a rcu pointer")
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "wrong"),
+    [
+        (verdict("reject", "R1 must be a rcu pointer"), REJECT, ""),
+        (verdict("accept"), Expected("accept"), ""),
+        (verdict("accept"), REJECT, "must reject it, but says accept"),
+        (verdict("reject", "R9 !read_ok"), Expected("accept"), r"must accept it, but says reject \(-22\): R9 !read_ok"),
+        (verdict("reject", "R2 must be a rcu pointer"), REJECT, "rejected, but not with"),
+        (verdict("reject"), REJECT, "rejected, but not with .* no message"),
+        (verdict("reject", "4: (85) call f ; R1 must be a rcu pointer"), REJECT, "rejected, but not with"),
+        (verdict("absent", "extern 'f': not found", errno=-3), REJECT, "never came to the verifier: extern 'f'"),
+        (None, REJECT, "said nothing"),
+    ],
+)
+def test_a_verdict_counts_with_its_message_only(got: serial.Verdict | None, expected: Expected, wrong: str) -> None:
+    said = judge.mismatch(got, expected)
+    assert re.search(wrong, said) if wrong else said == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "wrong"),
+    [
+        (verdict("reject", "func 'f' arg0 has btf_id 5 type", "R1 must be a rcu pointer", "reg #7"), ""),
+        (verdict("reject", "R1 must be referenced or trusted"), "before the series the verifier says .*referenced"),
+        (verdict("reject", "R1 must be a rcu pointer", "reg #7", errno=-13), r"before the series .* reject \(-13\)"),
+        (verdict("accept"), "before the series the verifier says accept"),
+        (None, "before the series: the loader said nothing"),
+    ],
+)
+def test_both_kernels_must_say_the_same(before: serial.Verdict | None, wrong: str) -> None:
+    now = verdict("reject", "func 'f' arg0 has btf_id 999 type", "R1 must be a rcu pointer", "reg #8")
+    said = judge.compare(now, before, None)
+    assert re.search(wrong, said) if wrong else said == ""
+
+
+def test_a_row_may_say_what_was_before() -> None:
+    now, before = verdict("accept"), verdict("reject", "not yet")
+    assert judge.compare(now, before, Expected("reject", "not yet")) == ""
+    assert "before the series: " in judge.compare(now, before, Expected("accept"))
+
+
+@pytest.mark.parametrize(
+    ("got", "refused", "wrong"),
+    [
+        (serial.Registered(0), None, ""),
+        (serial.Registered(-22, ("why",)), "wh", ""),
+        (serial.Registered(-22), "", ""),
+        (serial.Registered(0), "", "must refuse it, but takes it"),
+        (serial.Registered(-22, ("why",)), None, r"refuses it \(-22\): why"),
+        (serial.Registered(-22, ("other",)), "why", "not with /why/; the kernel says: other"),
+        (None, None, "never registered"),
+    ],
+)
+def test_a_set_is_refused_for_the_right_reason(got: serial.Registered | None, refused: str | None, wrong: str) -> None:
+    said = judge.wrong_set(got, refused)
+    assert re.search(wrong, said) if wrong else said == ""
+
+
+def test_selftests_say_themselves_what_they_expect() -> None:
+    tags = ("comment:0:test_expect_failure", "comment:1:test_expect_msg=R{{[0-9]}} must (be) a rcu pointer")
+    said = serial.Said(
+        {
+            "selftest_a.o good": serial.Verdict("reject", -22, ("R1 must (be) a rcu pointer",), tags),
+            "selftest_a.o other": serial.Verdict("reject", -22, ("R1 is something else",), tags),
+            "selftest_a.o runs": serial.Verdict("accept", 0, (), tags),
+            "selftest_a.o well": serial.Verdict("accept", 0, (), ("comment:2:test_expect_success",)),
+            "selftest_a.o part": serial.Verdict("accept", 0, (), ()),
+            "mine.o mine": serial.Verdict("accept", 0, (), ()),
+        }
+    )
+    lines = {line.name: line.wrong for line in judge.judge_tags(said, ["selftest_a.o"])}
+    assert sorted(lines) == [f"selftest_a.o {n}" for n in ("good", "other", "runs", "well")]
+    assert lines["selftest_a.o good"] == lines["selftest_a.o well"] == ""
+    assert "does not say" in lines["selftest_a.o other"]
+    assert "must reject it" in lines["selftest_a.o runs"]
+
+
+def test_selftest_sources() -> None:
+    assert selftests.is_source("bpf_testmod.c")
+    assert not selftests.is_source(".gitignore")
+
+
+# --- linked files
+
+
+def test_order_of_a_set() -> None:
+    def pairs(*numbers: str) -> BtfIds:
+        return BtfIds((IdSet("s", 3, tuple(linked_pair(n) for n in numbers)),))
+
+    assert list(linked.wrong_order(pairs("5 a", "7 b", "9 c"))) == []
+    assert list(linked.wrong_order(pairs("5 a", "9 c", "7 b"))) == ["the set s is not sorted: id 7 follows 9"]
+    assert list(linked.wrong_order(pairs("7 b", "7 b"))) == ["the set s is not sorted: id 7 follows 7"]
+
+
+def linked_pair(name: str) -> Pair:
+    return Pair(name, 0)
