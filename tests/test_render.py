@@ -83,9 +83,7 @@ def test_plural_and_listing() -> None:
 
 
 def test_message_is_stripped_and_squeezed() -> None:
-    assert (
-        render.checked_message("t", "\n\nbpf: Do\n\nBody.\n\n\n\nMore.\n\n") == "bpf: Do\n\nBody.\n\nMore.\n"
-    )
+    assert render.checked_message("t", "\n\nbpf: Do\n\nBody.\n\n\n\nMore.\n\n") == "bpf: Do\n\nBody.\n\nMore.\n"
 
 
 @pytest.mark.parametrize(
