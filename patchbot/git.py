@@ -64,7 +64,8 @@ class Repo:
             handle = gitpython.Repo(where, search_parent_directories=True)
         except (gitpython.InvalidGitRepositoryError, gitpython.NoSuchPathError) as error:
             raise UserError(f"{path} is not a git repository; --kernel or kernel.path must name one") from error
-        handle.git.update_environment(**GIT_SAFE)
+        # GIT_DIR, because GitPython looks for core.bare in one file only and runs git beside such a bare repository.
+        handle.git.update_environment(GIT_DIR=str(handle.git_dir), **GIT_SAFE)
         repo = cls(handle)
         done = repo.git("rev-parse", "--git-dir", check=False)
         if done.returncode:

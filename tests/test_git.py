@@ -151,6 +151,15 @@ def test_a_linked_work_tree_is_seen_as_a_place_where_a_branch_is_checked_out(rep
     assert linked.resolve("HEAD") == repo.resolve("HEAD")
 
 
+def test_a_bare_repository_with_a_sparse_work_tree_is_read(repo, tmp_path):
+    sh(tmp_path, "git", "clone", "-q", "--bare", str(repo.git_dir.parent), "bare.git")
+    sh(tmp_path / "bare.git", "git", "worktree", "add", "-q", "--no-checkout", "--detach", str(tmp_path / "sparse"))
+    sh(tmp_path / "sparse", "git", "sparse-checkout", "set", "dir")  # moves core.bare to another file
+    for path in (tmp_path / "bare.git", tmp_path / "sparse"):
+        bare = Repo.open(path)
+        assert bare.read(bare.resolve("HEAD"), "a.c") == b"int a;\n\xff\n"
+
+
 def test_a_shallow_clone_is_read_and_its_missing_history_is_explained(repo, tmp_path):
     sh(repo.git_dir.parent, "git", "commit", "-q", "--allow-empty", "-m", "second")
     sh(tmp_path, "git", "clone", "-q", "--depth=1", f"file://{repo.git_dir.parent}", "shallow")
