@@ -39,12 +39,13 @@ def execute(session: Session) -> int:
         tree = session.tree()
         if not session.args.dry_run:
             check_base(session, tree.commit)
-        made = produce(tree, session.campaign, session.campaign_config)
+        draft = read_draft(session.repo, name)
+        made = produce(tree, session.campaign, session.campaign_config, draft)
         for text in made.notes:
             session.say(f"note: {text}")
         if made.series.patches:
             tick("write", 0, 0)
-            given = carried(read_draft(session.repo, name))
+            given = carried(draft)
             with workshop(session.work, session.repo) as scratch:
                 try:
                     result = put(session.repo, scratch, made, author, given, dry_run=session.args.dry_run)
