@@ -27,6 +27,11 @@ start = ""
 [[program]]
 name = "one"
 """
+SET = """
+[[set]]
+name = "s"
+rows = "BTF_ID_FLAGS(func, f, 0, KFA_RCU)"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +91,11 @@ def test_a_kernel_without_flags_gets_no_program_that_needs_them(shipped: Rows) -
         ('body = "x;"\nverdict = "reject"\nmessage = "("', "no regular expression"),
         ('body = "x;"\nverdict = "accept"\nbase = { verdict = "reject" }', "base needs a verdict"),
         ('body = "x;"\nverdict = "accept"\n[[program]]\nname = "one"\nbody = "x;"\nverdict = "accept"', "two rows"),
-        ('body = "x;"\nverdict = "accept"\n[[set]]\nname = "s"\nhook = "xdp"\nrows = "R"', "the hook is 'xdp'"),
+        ('body = "x;"\nverdict = "accept"\n[[set]]\nname = "s"\nhook = "rx"\nrows = "R"', "the hook is 'rx'"),
         ('body = "x;"\nverdict = "accept"\n[[set]]\nname = "s"', "has no rows"),
         ('body = "x;"\nverdict = "accept"\n[other]\na = 1', "unknown table"),
+        ('body = "x;"\nverdict = "accept"\n' + 2 * SET, "two rows"),
+        ('body = "x;"\nverdict = "accept"\n' + SET + SET.replace('"s"', '"t"'), "in the hook tracing, but a module"),
     ],
 )
 def test_a_row_that_means_nothing_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -258,6 +265,65 @@ def test_a_hang() -> None:
     text = (LOGS / "boot-hang.txt").read_text()
     assert serial.stopped(serial.parse(text), text, True, 20) == "the kernel hangs: 20 s passed before the loader's end"
     assert serial.tail(text, 6).startswith("Run /init as init process")
+
+
+def good(shipped: Rows) -> tuple[serial.Said, Rows]:
+    """Return what a real kernel of a whole series said, shortened, and the rows that it is about."""
+    said = serial.parse((LOGS / "boot-good.txt").read_text())
+    rows = shipped.known_to(NEWEST)
+    return said, Rows(tuple(p for p in rows.programs if judge.key(p) in said.programs), rows.sets)
+
+
+def test_a_good_boot(shipped: Rows) -> None:
+    said, rows = good(shipped)
+    assert said.end == 132
+    assert said.splats == ()
+    assert said.modules == {"kfa_test.ko": 0, "kfa_sets.ko": 0}
+    lines = judge.judge_programs(rows.programs, said, said, [p.name for p in rows.programs])
+    lines += judge.judge_sets(rows, said)
+    assert len(lines) == 6 + len(rows.sets)
+    assert list(judge.findings(lines)) == []
+    text = judge.table(lines)
+    assert re.search(r"program +rcu0_neighbour_reject +KFA_RCU +reject +reject \(-22\).*R2 must be referenced", text)
+    assert re.search(r"set +release_on_stack .* refuse \(-22\) .* invalid flags 0x1 of argument 5", text)
+    assert "WRONG" not in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        (
+            "rcu0_neighbour_reject: reject -22",
+            "rcu0_neighbour_reject: accept 0",
+            "program rcu0_neighbour_reject: .*reject",
+        ),
+        (
+            "rcu0_neighbour_accept: accept 0",
+            "rcu0_neighbour_accept: reject -22",
+            "program rcu0_neighbour_accept: .*accept",
+        ),
+        (
+            "R2 must be referenced or trusted",
+            "R1 must be referenced or trusted",
+            "program rcu0_neighbour_reject: .*not with",
+        ),
+        ("SET scalar: -22", "SET scalar: 0", "set scalar: the kernel must refuse it"),
+        ("SET good: 0", "SET good: -22", "set good: the kernel must take it"),
+        ("kfunc kfa_s_far (id", "kfunc kfa_s_near (id", "set release_on_stack: .*not with"),
+        ("patchbot: SET too_many: -22\n", "", "set too_many: it was never registered"),
+    ],
+)
+def test_one_wrong_word_is_one_finding(shipped: Rows, old: str, new: str, wrong: str) -> None:
+    text = (LOGS / "boot-good.txt").read_text()
+    assert old in text
+    said = serial.parse(text.replace(old, new))
+    _, rows = good(shipped)
+    lines = judge.judge_programs(rows.programs, said, said, []) + judge.judge_sets(rows, said)
+    found = list(judge.findings(lines))
+    assert len(found) == 1
+    assert found[0].status is Status.FAIL
+    assert re.match(wrong, found[0].message)
+    assert "WRONG" in judge.table(lines)
 
 
 def test_lines_with_time_stamps() -> None:

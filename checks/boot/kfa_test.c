@@ -202,13 +202,6 @@ __bpf_kfunc struct kfa_obj *kfa_acquire(struct kfa_obj *q, struct kfa_obj *p)
 __bpf_kfunc_end_defs();
 #endif
 
-/* The flag of the whole kfunc, or those that say the same of its arguments */
-#ifdef KFA_RELEASE
-#define EITHER(kf, ...)	__VA_ARGS__
-#else
-#define EITHER(kf, ...)	kf
-#endif
-
 BTF_KFUNCS_START(kfa_test_ids)
 BTF_ID_FLAGS(func, kfa_get, KF_ACQUIRE | KF_RET_NULL)
 BTF_ID_FLAGS(func, kfa_get_other, KF_ACQUIRE | KF_RET_NULL)
@@ -221,9 +214,9 @@ BTF_ID_FLAGS(func, kfa_put_big, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_legacy_release, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_legacy_rcu, KF_RCU)
 BTF_ID_FLAGS(func, kfa_legacy_none)
-BTF_ID_FLAGS(func, kfa_release0, EITHER(KF_RELEASE, 0, KFA_RELEASE))
-BTF_ID_FLAGS(func, kfa_rcu_all, EITHER(KF_RCU, 0, KFA_RCU, KFA_RCU))
 #ifdef KFA_RELEASE
+BTF_ID_FLAGS(func, kfa_release0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, kfa_rcu_all, 0, KFA_RCU, KFA_RCU)
 BTF_ID_FLAGS(func, kfa_release1, 0, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_release_last, 0, 0, 0, 0, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_release_beside, 0, 0, KFA_RELEASE)
@@ -234,6 +227,10 @@ BTF_ID_FLAGS(func, kfa_rcu0, 0, KFA_RCU)
 BTF_ID_FLAGS(func, kfa_rcu1, 0, 0, KFA_RCU)
 BTF_ID_FLAGS(func, kfa_release_rcu, 0, KFA_RCU, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_rcu_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
+#else
+/* What the programs of both kernels call has the flag of the whole kfunc */
+BTF_ID_FLAGS(func, kfa_release0, KF_RELEASE)
+BTF_ID_FLAGS(func, kfa_rcu_all, KF_RCU)
 #endif
 #ifdef KFA_NULLABLE
 BTF_ID_FLAGS(func, kfa_nullable, 0, 0, KFA_NULLABLE)

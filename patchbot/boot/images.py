@@ -37,6 +37,11 @@ LIBBPF = (
 #: The same sources give the same image, and ccache hits __DATE__.
 FIXED = ("KBUILD_BUILD_TIMESTAMP=@0", "KBUILD_BUILD_USER=patchbot", "KBUILD_BUILD_HOST=patchbot")
 KEPT = 4
+#: What a module is built against, of the output folder; vmlinux is needed for its types.
+DEVEL = (
+    *("Makefile", "source", ".config", "Module.symvers", "include", "arch/x86/include", "scripts"),
+    *("tools/objtool/objtool", "tools/bpf/resolve_btfids/resolve_btfids"),
+)
 
 
 class BuildFailure(ToolError):
@@ -99,8 +104,8 @@ class Images:
             self._keep(place)
             built = True
         if not (own / "done").exists():
-            self._build(tree, key, log, what)
-            self._build_modules(own, modules, log, what)
+            self.worktree.move(tree)
+            self._build_modules(place / "devel", own, modules, log, what)
             built = True
         (place / "done").touch()
         found = {path.stem: path for path in sorted(own.glob("*.ko"))}
@@ -160,13 +165,22 @@ class Images:
         shutil.copyfile(self.kbuild.out / "arch/x86/boot/bzImage", place / "bzImage")
         objcopy = f"{self.kbuild.compiler.cross}objcopy"
         run([objcopy, "--strip-debug", self.kbuild.out / "vmlinux", place / "vmlinux"])
+        for name in DEVEL:
+            source, target = self.kbuild.out / name, place / "devel" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir() and not source.is_symlink():
+                shutil.copytree(source, target, symlinks=True)
+            elif source.exists():
+                shutil.copy2(source, target, follow_symlinks=False)
+        (place / "devel/vmlinux").hardlink_to(place / "vmlinux")
         (place / "done").touch()
         old = sorted(place.parent.iterdir(), key=lambda p: (p / "done").stat().st_mtime if (p / "done").exists() else 0)
         for folder in old[:-KEPT]:
             shutil.rmtree(folder)
 
-    def _build_modules(self, place: Path, files: Mapping[str, bytes], log: Path, what: str) -> None:
-        """Build external modules against the kernel in the output folder."""
+    def _build_modules(self, devel: Path, place: Path, files: Mapping[str, bytes], log: Path, what: str) -> None:
+        """Build external modules against what was kept of a kernel."""
+        kbuild = Kbuild(self.worktree.path, devel, self.kbuild.compiler, self.kbuild.jobs)
         self.progress(f"boot: building test modules for the {what}")
         source = self.folder / "modules"
         shutil.rmtree(source, ignore_errors=True)
@@ -178,7 +192,7 @@ class Images:
         place.mkdir(parents=True)
         for makefile in sorted(source.rglob("Makefile")):
             folder = makefile.parent
-            said = self.kbuild.make([f"M={folder}", "modules"], log, timeout=1800)
+            said = kbuild.make([f"M={folder}", "modules"], log, timeout=1800)
             wanted = wanted_modules(makefile.read_text(encoding="utf-8", errors="replace"), folder)
             missing = [name for name in wanted if not (folder / f"{name}.ko").exists()]
             if missing or "*** [" in said:

@@ -17,7 +17,12 @@ from .rows import Program, SetRow
 
 CLANG = "clang-19"
 FLAGS = ("-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wno-unused", "-Werror")
-TYPES = {"tracing": "BPF_PROG_TYPE_TRACING", "syscall": "BPF_PROG_TYPE_SYSCALL", "tc": "BPF_PROG_TYPE_SCHED_CLS"}
+TYPES = {
+    "tracing": "BPF_PROG_TYPE_TRACING",
+    "syscall": "BPF_PROG_TYPE_SYSCALL",
+    "tc": "BPF_PROG_TYPE_SCHED_CLS",
+    "xdp": "BPF_PROG_TYPE_XDP",
+}
 
 
 def source(program: Program) -> str:

@@ -17,7 +17,7 @@ from ..errors import UserError
 
 PROGRAM_KEYS = frozenset(("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "base"))
 SET_KEYS = frozenset(("name", "kfuncs", "rows", "hook", "refused", "needs"))
-HOOKS = ("tracing", "syscall", "tc", "fmodret")
+HOOKS = ("tracing", "syscall", "tc", "xdp", "fmodret")
 VERDICTS = ("accept", "reject")
 FLAG = re.compile(r"\bKFA_\w+")
 
@@ -99,6 +99,9 @@ def read_rows(path: Path) -> Rows:
     for names in ([p.name for p in programs], [s.name for s in sets]):
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise UserError(f"{path}: two rows are called {twice[0]}")
+    hooks = [s.hook for s in sets if s.refused is None]
+    if twice := sorted({h for h in hooks if hooks.count(h) > 1}):
+        raise UserError(f"{path}: two sets must be accepted in the hook {twice[0]}, but a module can have one there")
     return Rows(tuple(programs), tuple(sets))
 
 
