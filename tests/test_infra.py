@@ -2,6 +2,7 @@
 
 tests/golden/kfunc_flags/infra-*/before is what a step meets, after is what all of them make of it: `first` is a
 verifier in which KF_RELEASE is about the first argument, `referenced` one in which it is about the referenced one.
+Their resolve_btfids differ as well: that of `referenced` has no header with the macros and no list of what it does.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from patchbot.campaigns.kfunc_flags import (
     infra,
     infra_acquire,
     infra_btf,
+    infra_decl_tags,
     infra_docs,
     infra_ids,
     infra_suffixes,
@@ -46,6 +48,7 @@ STEPS: dict[str, tuple[Callable[[Context], Change], Callable]] = {
     "docs": (infra_docs.docs, infra_docs.anchors_docs),
     "suffixes": (infra_suffixes.suffixes, infra_suffixes.anchors_suffixes),
     "acquire": (infra_acquire.acquire, infra_acquire.anchors_acquire),
+    "decl-tags": (infra_decl_tags.decl_tags, infra_decl_tags.anchors_decl_tags),
 }
 #: Anchors that are made for what is found, so that nothing is missed where nothing is found.
 FOUND = ("meta of the kfunc", "arguments with suffixes")
@@ -62,6 +65,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+class Lacking(Tree):
+    """A tree without one of its files."""
+
+    def __init__(self, tree: Tree, path: str) -> None:
+        super().__init__(tree.repo, tree.commit, tree.overlay)
+        object.__setattr__(self, "lacks", path)
+
+    def get(self, path: str) -> bytes | None:
+        return None if path == self.lacks else super().get(path)
+
+
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tree]:
     made = {}
@@ -76,10 +90,14 @@ def context(tree: Tree, base: Tree | None = None) -> Context:
     return Context(tree, base or tree, CampaignConfig("kfunc_flags"), tuple(STEPS))
 
 
-def stages(base: Tree) -> Iterator[tuple[str, Context, Change]]:
-    """Yield each step, what it sees and what it does, one on the other."""
+def stages(base: Tree, without: tuple[str, ...] = ()) -> Iterator[tuple[str, Context, Change]]:
+    """Yield each step that the tree allows, what it sees and what it does, one on the other."""
     tree = base
     for name, (codemod, _) in STEPS.items():
+        if name in without:
+            continue
+        if name == "decl-tags" and b"\nstatic int btf2btf(" not in (base.get(infra_decl_tags.MAIN_C) or b""):
+            continue
         seen = context(tree, base)
         change = codemod(seen)
         yield name, seen, change
@@ -208,13 +226,29 @@ def test_a_tree_without_count_args_is_refused(trees, tmp_path):
         infra_ids.btf_ids(context(tree))
 
 
+@pytest.mark.parametrize("text", [None, b"int main(void)\n{\n\treturn 0;\n}\n"])
+def test_decl_tags_need_a_tool_that_writes_btf(trees, text):
+    path = infra_decl_tags.MAIN_C
+    tree = trees["first"].overlaid({path: text}) if text else Lacking(trees["first"], path)
+    with pytest.raises(UserError, match=rf"{path}: it .*so it cannot emit decl tags"):
+        infra_decl_tags.decl_tags(context(tree))
+
+
+def test_a_table_of_tags_without_a_flag_is_no_table(trees):
+    tip = finished(trees["first"])
+    header = tip.read(infra.BTF_H)
+    more = header.replace(b"#define KFA_RCU\t", b"#define KFA_MORE\t(1 << 30)\n#define KFA_RCU\t")
+    with pytest.raises(AnchorError, match="struct kfunc: before it"):
+        infra_decl_tags.decl_tags(context(tip.overlaid({infra.BTF_H: more})))
+
+
 @pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
 @pytest.mark.parametrize("name", STEPS)
 def test_messages_fit_a_mail(name, flags):
     words = dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
     message = render.message("kfunc_flags", f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
-    assert subject.startswith(("bpf: ", "bpf, docs: "))
+    assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: "))
     assert len(subject.split(": ", 1)[1]) <= 70
     assert max(map(len, message.split("\n"))) <= 75
     design = render.render("kfunc_flags/cover-design.txt.j2", **words)
@@ -242,15 +276,14 @@ def test_real_kernels_take_all_steps_once(kernel: RealKernel):
 
 @pytest.mark.kernel
 def test_real_kernels_take_the_optional_step_or_not(kernel: RealKernel):
-    """Without `suffixes`, nothing of it is in the text."""
+    """Without the optional steps, nothing of them is in the text."""
     base = Tree(kernel.repo, kernel.commit)
     tree = base
-    for name, _, change in stages(base):
-        if name != "suffixes":
-            tree = tree.edit(change.edits)
+    for _, _, change in stages(base, without=("suffixes", "acquire", "decl-tags")):
+        tree = tree.edit(change.edits)
     words = {t.text for path in tree.overlay for t in tokens(tree.read(path))}
     assert b"KFA_RCU" in words
-    assert not words & {b"KFA_NULLABLE", b"KFA_SZ", b"is_kfunc_arg_annotated"}
+    assert not words & {b"KFA_NULLABLE", b"KFA_SZ", b"is_kfunc_arg_annotated", b"KFA_ACQUIRE", b"kfunc_arg_tags"}
 
 
 PROGRAM = """\

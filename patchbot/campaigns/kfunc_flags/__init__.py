@@ -16,6 +16,7 @@ from . import (
     infra,
     infra_acquire,
     infra_btf,
+    infra_decl_tags,
     infra_docs,
     infra_ids,
     infra_suffixes,
@@ -82,6 +83,15 @@ STEPS = (
         words=infra.words,
         optional=True,
         anchors=infra_acquire.anchors_acquire,
+    ),
+    Step(
+        "decl-tags",
+        "BTF decl tags for the flags of arguments, which user space can read",
+        infra_decl_tags.decl_tags,
+        "decl-tags.txt.j2",
+        words=infra.words,
+        optional=True,
+        anchors=infra_decl_tags.anchors_decl_tags,
     ),
     Step(
         "selftests",

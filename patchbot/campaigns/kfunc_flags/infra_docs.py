@@ -73,6 +73,19 @@ def new_section(chapter: str, title: str, template: str, done: bytes, **words: o
     return Anchor(label, KFUNCS_RST, (Alternative(label, find, edit, lambda source: done in source.text),))
 
 
+def new_paragraph(title: str, template: str, done: bytes) -> Anchor:
+    """Return the anchor of more text at the end of a section; `done` is in it."""
+
+    def find(source: Source) -> Sequence[Span]:
+        return [s.span for s in sections(source.text) if s.title == title]
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        return [Edit(source.path, span.end, span.end, fragment(template))]
+
+    label = f"the section {title!r}"
+    return Anchor(label, KFUNCS_RST, (Alternative(label, find, edit, lambda source: done in source.text),))
+
+
 def new_flags(template: str, done: bytes) -> Anchor:
     """Return the anchor of more items in the list of argument flags; `done` is in their text."""
 
