@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from conftest import REAL_CACHE
 
 from patchbot.boot import images, judge, linked, programs, qemu, selftests, serial
 from patchbot.boot.initramfs import pack
 from patchbot.boot.rows import Expected, Rows, read_rows
 from patchbot.btfids import BtfIds, IdSet, Pair
 from patchbot.bundle import bundled
+from patchbot.check import load
 from patchbot.errors import ToolError, UserError
 from patchbot.model import Status
 from patchbot.run import run
 
 LOGS = Path(__file__).parent / "logs"
+MODULE = "kfa_test"
 NEWEST = frozenset({"KFA_RELEASE", "KFA_RCU"})
 ROW = """
 [kind.newtask]
@@ -236,6 +242,73 @@ def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
         start(tmp_path, tmp_path / "kernel", 30)
 
 
+@needs_qemu
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"tip: .*no console driver.*serial log .*the.tip.serial.txt"),
+        ("Linux\n", r"(?s)tip: the kernel hangs: 2 s passed before the loader's end; .*its end:\nLinux"),
+        (
+            "patchbot: MODULE kfa_test.ko: -8\npatchbot: END 1\n",
+            r"the loader did 1 of 1 things and inserted {'kfa_test",
+        ),
+    ],
+)
+def test_what_the_check_says_of_a_kernel_that_does_not_come_to_the_end(tmp_path: Path, text: str, message: str) -> None:
+    series = load("boot").series
+    assert series is not None
+    module = sys.modules[series.__module__]
+    (tmp_path / "init").write_bytes(b"")
+    (tmp_path / "kfa_test.ko").write_bytes(b"")
+    image = images.Image(
+        "", tiny_kernel(tmp_path, text, "END" in text), tmp_path, {MODULE: tmp_path / "kfa_test.ko"}, False
+    )
+    subject = SimpleNamespace(progress=lambda _: None)
+    kernel = SimpleNamespace(what="tip")
+    with pytest.raises(ToolError, match=message):
+        module.run(subject, kernel, image, [], tmp_path, tmp_path / "the.log", 2)
+    assert (tmp_path / "the.tip.serial.txt").read_text().replace("\r", "") == text
+
+
+# --- a real kernel that does not come to its end
+
+
+@pytest.fixture(scope="module")
+def image() -> Path:
+    """Return a kernel that the check linked at some time, or that the environment names."""
+    named = os.environ.get("PATCHBOT_TEST_IMAGE")
+    found = [Path(named)] if named else sorted(REAL_CACHE.glob("repos/*/boot/images/*/bzImage"))
+    if not found:
+        pytest.skip("no linked kernel: `patchbot check --only boot` makes one, or PATCHBOT_TEST_IMAGE names a bzImage")
+    return found[-1]
+
+
+@needs_qemu
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("init", "cmdline", "message"),
+    [
+        (None, "", "the kernel panicked: .*No working init found"),
+        ("return 3;", "", "the kernel panicked: .*Attempted to kill init! exitcode=0x00000300"),
+        ("for (;;) sleep(1000);", "", "the kernel hangs: 20 s passed before the loader's end"),
+        ("for (;;) sleep(1000);", " console=ttyS9 console=null", "no console driver|the kernel hangs"),
+    ],
+)
+def test_a_real_kernel_ends_in_bounded_time(
+    tmp_path: Path, image: Path, init: str | None, cmdline: str, message: str
+) -> None:
+    files = {}
+    if init is not None:
+        (tmp_path / "init.c").write_text(f"#include <unistd.h>\nint main(void) {{ {init} }}\n")
+        run(["gcc", "-static", "-o", tmp_path / "init", tmp_path / "init.c"])
+        files["init"] = (tmp_path / "init").read_bytes()
+    pack(files, tmp_path / "initramfs")
+    machine = qemu.boot(image, tmp_path / "initramfs", tmp_path / "serial", 20, qemu.CMDLINE + cmdline)
+    assert machine.seconds < 25
+    why = serial.stopped(serial.parse(machine.serial), machine.serial, machine.timed_out, 20)
+    assert re.search(message, why)
+
+
 def test_the_initramfs_is_a_cpio_archive(tmp_path: Path) -> None:
     pack({"init": b"#!x\n", "programs/a.o": b"12345"}, tmp_path / "i")
     data = gzip.decompress((tmp_path / "i").read_bytes())
@@ -286,7 +359,7 @@ def test_a_good_boot(shipped: Rows) -> None:
     text = judge.table(lines)
     assert re.search(r"program +rcu0_neighbour_reject +KFA_RCU +reject +reject \(-22\).*R2 must be referenced", text)
     assert re.search(r"set +release_on_stack .* refuse \(-22\) .* invalid flags 0x1 of argument 5", text)
-    assert "WRONG" not in text
+    assert "FAIL" not in text
 
 
 @pytest.mark.parametrize(
@@ -323,7 +396,7 @@ def test_one_wrong_word_is_one_finding(shipped: Rows, old: str, new: str, wrong:
     assert len(found) == 1
     assert found[0].status is Status.FAIL
     assert re.match(wrong, found[0].message)
-    assert "WRONG" in judge.table(lines)
+    assert "    FAIL: " in judge.table(lines)
 
 
 def test_lines_with_time_stamps() -> None:
@@ -406,6 +479,17 @@ def test_both_kernels_must_say_the_same(before: serial.Verdict | None, wrong: st
     now = verdict("reject", "func 'f' arg0 has btf_id 999 type", "R1 must be a rcu pointer", "reg #8")
     said = judge.compare(now, before, None)
     assert re.search(wrong, said) if wrong else said == ""
+
+
+def test_a_program_that_neither_kernel_can_take_is_a_remark(shipped: Rows) -> None:
+    program = next(p for p in shipped.programs if p.name == "scx_task_cpu_accept")
+    said = serial.Said({judge.key(program): verdict("absent", "extern 'scx_bpf_task_cpu': not found", errno=-3)})
+    (found,) = judge.findings(judge.judge_programs([program], said, said, [program.name]))
+    assert found.status is Status.WARN
+    assert "neither kernel has what it calls: extern 'scx_bpf_task_cpu'" in found.message
+    only_before = serial.Said({judge.key(program): verdict("accept")})
+    (found,) = judge.findings(judge.judge_programs([program], said, only_before, [program.name]))
+    assert found.status is Status.FAIL
 
 
 def test_a_row_may_say_what_was_before() -> None:

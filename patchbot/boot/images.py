@@ -227,8 +227,7 @@ def kernel_key(scratch: Scratch, tree: str, compiler: Compiler, options: Mapping
 
 def libbpf_key(scratch: Scratch, tree: str) -> str:
     """Return what libbpf is made of."""
-    rows = scratch.git("rev-parse", *(f"{tree}:{path}" for path in LIBBPF)).stdout.decode().split()
-    return digest(rows)
+    return digest(scratch.git("ls-tree", "-z", tree, *LIBBPF).stdout.decode("utf-8", "surrogateescape"))
 
 
 def entries(scratch: Scratch, tree: str) -> list[tuple[str, str]]:

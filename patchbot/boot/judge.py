@@ -17,7 +17,10 @@ from .serial import Registered, Said, Verdict
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table: what was expected and what both kernels said; "" where a kernel was not asked."""
+    """One row of the table: what was expected and what both kernels said; "" where a kernel was not asked.
+
+    `wrong` says what is wrong, "" for nothing, and `status` how bad that is.
+    """
 
     kind: str
     name: str
@@ -27,6 +30,7 @@ class Line:
     base: str
     message: str
     wrong: str
+    status: str = Status.FAIL.value
 
 
 def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_names: Iterable[str]) -> list[Line]:
@@ -37,7 +41,11 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
         now = tip.programs.get(key(program))
         before = base.programs.get(key(program)) if program.name in asked else None
         wrong = mismatch(now, program.expected)
-        if not wrong and program.name in asked:
+        status = Status.FAIL
+        if now and before and now.verdict == before.verdict == "absent":
+            # What it calls belongs to neither configuration nor version, which is no fault of the series.
+            wrong, status = f"neither kernel has what it calls: {'; '.join(now.log[-2:])}", Status.WARN
+        elif not wrong and program.name in asked:
             wrong = compare(now, before, program.base)
         lines.append(
             Line(
@@ -49,6 +57,7 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
                 spell(before),
                 found(now, program.expected.message),
                 wrong,
+                status.value,
             )
         )
     return lines
@@ -178,7 +187,7 @@ def findings(lines: Iterable[Line]) -> Iterator[Finding]:
     """Yield a finding for each line that is wrong."""
     for line in lines:
         if line.wrong:
-            yield Finding(Status.FAIL, f"{line.kind} {line.name}: {line.wrong}", None, None, line.kind)
+            yield Finding(Status(line.status), f"{line.kind} {line.name}: {line.wrong}", None, None, line.kind)
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -191,7 +200,7 @@ def table(lines: Sequence[Line]) -> str:
         cells = [getattr(line, c).ljust(width[c]) for c in columns]
         rows.append("  ".join([*cells, line.message]).rstrip())
         if line.wrong:
-            rows.append(f"    WRONG: {line.wrong}")
+            rows.append(f"    {line.status}: {line.wrong}")
     return "\n".join(rows) + "\n"
 
 
