@@ -19,7 +19,7 @@ BTF_IDS_H = "include/linux/btf_ids.h"
 VERIFIER = "kernel/bpf/verifier.c"
 BPF_TYPES = "include/linux/bpf_types.h"
 
-RELEASE, RCU, IMPLICIT_ARGS = "KF_RELEASE", "KF_RCU", "KF_IMPLICIT_ARGS"
+RELEASE, RCU, ACQUIRE, IMPLICIT_ARGS = "KF_RELEASE", "KF_RCU", "KF_ACQUIRE", "KF_IMPLICIT_ARGS"
 ITERATOR_FLAGS = frozenset({"KF_ITER_NEW", "KF_ITER_NEXT", "KF_ITER_DESTROY"})
 #: KFA_RELEASE on an argument has the effect "release".
 ARGUMENT_PREFIX = "KFA_"
@@ -242,12 +242,14 @@ def effects(
 
     `params` None means that the prototype is unknown: then a flag of the kfunc that is about arguments stays whole.
     """
-    found = {Effect(None, flag) for flag in flags if flag not in (RELEASE, RCU)}
+    found = {Effect(None, flag) for flag in flags if flag not in (RELEASE, RCU, ACQUIRE)}
     classes = None if params is None else classify(kfunc, params, flags, rule)
     if RELEASE in flags:
         found |= released(classes, rule)
     if RCU in flags:
         found |= protected(classes, params, rule)
+    if ACQUIRE in flags:
+        found |= {Effect(None, "acquire of what is returned")}
     for number, names in enumerate(arguments):
         found |= {Effect(number, what(name)) for name in names}
     return frozenset(found)

@@ -13,7 +13,7 @@ from typing import Any
 
 from .btfids import IdSet
 from .btfproto import Param
-from .effective import RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
+from .effective import ACQUIRE, RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
 from .model import Finding, Status
 from .readings import Reading
 
@@ -135,7 +135,7 @@ def listed(effects_: Iterable[Effect]) -> str:
 def compare(before: State, after: State, places: Places, decided: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield what a patch changed that it may not: rows, their effects, the kind of sets, other bytes of the section.
 
-    `decided` gives by kfunc the arguments (`rcu`, `release`) that a person chose where the prototype cannot tell.
+    `decided` gives by kfunc the arguments (`rcu`, `release`, `acquire`) that a person chose where no prototype tells.
     """
     old_rows, new_rows = group(before.rows), group(after.rows)
     for key in sorted(old_rows.keys() | new_rows.keys()):
@@ -179,8 +179,8 @@ def changed(old: Row, new: Row, decision: Mapping[str, Any]) -> str:
     if old.effects == new.effects:
         return ""
     lost, gained = old.effects - new.effects, new.effects - old.effects
-    for word in ("rcu", "release"):
-        if word in decision and reached(new, word) == set(decision[word]):
+    for word in ("rcu", "release", "acquire"):
+        if decision.get(word) and reached(new, word) == set(decision[word]):
             lost = frozenset(e for e in lost if e.what.partition(" ")[0] != word)
             gained = frozenset(e for e in gained if e.what != word)
     if not lost and not gained:
@@ -263,7 +263,7 @@ def wrong(row: Row, state: State) -> Iterator[str]:
         yield f"arguments {releases} are released; a kfunc can release one"
     if any(n >= REGISTERS for n in releases):
         yield f"argument {releases[-1]} is released, which is not in a register"
-    for whole, single in ((RELEASE, "KFA_RELEASE"), (RCU, "KFA_RCU")):
+    for whole, single in ((RELEASE, "KFA_RELEASE"), (RCU, "KFA_RCU"), (ACQUIRE, "KFA_ACQUIRE")):
         if whole in row.flags and any(single in names for names in given.values()):
             yield f"both {whole} and {single}: the kernel refuses a flag that stands on the kfunc and on an argument"
     params = state.prototype(row.object, row.kfunc)
@@ -275,7 +275,7 @@ def wrong(row: Row, state: State) -> Iterator[str]:
         yield f"flags of {len(row.arguments)} arguments, and a program passes {visible(classes)}"
     pointers = {n for n, p in enumerate(params) if p.kind == "pointer"}
     for n, held in given.items():
-        if held & {"KFA_RELEASE", "KFA_RCU"} and n not in pointers:
+        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE"} and n not in pointers:
             yield f"{spelled(sorted(held))} on argument {n}, which is no pointer"
 
 

@@ -16,7 +16,11 @@ from patchbot.setdiff import Places, State, agree, compare, inspect, layout, mis
 OLD = Flags(
     {"KF_ACQUIRE": 1, "KF_RELEASE": 2, "KF_RET_NULL": 4, "KF_SLEEPABLE": 32, "KF_RCU": 128}, {}, {"BTF_SET8_KFUNCS": 1}
 )
-NEW = replace(OLD, argument={"KFA_RELEASE": 2, "KFA_RCU": 128}, set={"BTF_SET8_KFUNCS": 1, "BTF_SET8_KFUNC_ARGS": 2})
+NEW = replace(
+    OLD,
+    argument={"KFA_ACQUIRE": 1, "KFA_RELEASE": 2, "KFA_RCU": 128},
+    set={"BTF_SET8_KFUNCS": 1, "BTF_SET8_KFUNC_ARGS": 2},
+)
 FIRST = Rule("first")
 
 CODE = """
@@ -157,6 +161,21 @@ def test_a_decision_allows_what_it_says_and_no_more(make: Make) -> None:
         NEW, SINGLE.replace("ARGS3(both, 128, 0, 128)", "ARGS(both, 1, 128)").replace("both, 32", "both, 0")
     )
     assert "KF_SLEEPABLE" in kinds(compare(before, lost_too, NOWHERE, {"both": {"rcu": [0]}}))[0]
+
+
+def test_what_is_acquired_moves_to_an_argument_by_decision_only(make: Make) -> None:
+    before = make(OLD, "ROW(put, 1)\n")
+    after = make(NEW, "ROW(put, 0)\nARGS(put, 1, 1)\n")
+    (finding,) = kinds(compare(before, after, NOWHERE, {}))
+    assert "lost acquire of what is returned; gained acquire of argument 0" in finding
+    assert kinds(compare(before, after, NOWHERE, {"put": {"acquire": [0], "reason": "it is returned"}})) == []
+    for decision in ([], [1]):
+        assert len(kinds(compare(before, after, NOWHERE, {"put": {"acquire": decision}}))) == 1
+    lost = make(NEW, "ROW(put, 0)\n")
+    for decision in ([], [0]):
+        assert len(kinds(compare(before, lost, NOWHERE, {"put": {"acquire": decision}}))) == 1
+    both = make(NEW, "ROW(put, 1)\nARGS(put, 1, 1)\n")
+    assert any("both KF_ACQUIRE and KFA_ACQUIRE" in text for text in kinds(inspect(both, NOWHERE)))
 
 
 def test_the_kind_of_a_set_may_only_change_with_the_header(make: Make) -> None:
