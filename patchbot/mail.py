@@ -137,7 +137,7 @@ def patch_mails(scratch: Scratch, base: str, commits: Sequence[Commit]) -> dict[
 def format_patches(
     scratch: Scratch, base: str, commits: Sequence[Commit], options: Sequence[str], env: Mapping[str, str]
 ) -> list[tuple[str, bytes]]:
-    """Return (file name, mail) of each of `commits`, which must be a line on `base`."""
+    """Return (file name, mail) of each of `commits`, which must be a line on `base` but for empty ones between them."""
     if not commits:
         return []
     with tempfile.TemporaryDirectory(prefix="mails-", dir=scratch.path) as folder:
@@ -151,7 +151,7 @@ def format_patches(
             *FORMAT,
             *OUTPUT,
             *options,
-            f"{base}..{commits[-1].sha}",
+            f"{base}..{joined(scratch, base, commits)}",
         ]
         scratch.git(*CONFIG, *argv, env={**SEALED, **env})
         rows = [(path.name, path.read_bytes()) for path in sorted(Path(folder).iterdir())]
@@ -163,6 +163,19 @@ def format_patches(
         if not FILE_NAME.fullmatch(name):
             raise ToolError(f"git format-patch named a mail {name!r}")
     return rows
+
+
+def joined(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:
+    """Return the tip of `commits` without the empty commits between them, which format-patch would number."""
+    parent = base
+    for commit in commits:
+        if commit.parent == parent:
+            parent = commit.sha
+            continue
+        raw = scratch.git("cat-file", "commit", commit.sha).stdout
+        moved = raw.replace(f"\nparent {commit.parent}\n".encode(), f"\nparent {parent}\n".encode(), 1)
+        parent = scratch.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=moved).stdout.decode().strip()
+    return parent
 
 
 def choose(
@@ -254,9 +267,11 @@ def cover_mail(
     number = f"[{posting.prefix} {'0' * len(str(len(commits)))}/{len(commits)}]"
     stat = scratch.git(*CONFIG, "diff", *STAT, base, tip, env=SEALED).stdout
     rows = scratch.git(
-        *CONFIG, "log", "-z", "--reverse", "--format=%an%x01%s%x01%ad", "--date=raw", f"{base}..{tip}", env=SEALED
+        *CONFIG, "log", "-z", "--reverse", "--format=%H%x01%an%x01%s%x01%ad", "--date=raw", f"{base}..{tip}", env=SEALED
     )
-    logged = [row.split("\x01") for row in rows.stdout.decode("utf-8", "replace").split("\0") if row]
+    known = {commit.sha for commit in commits}
+    every = [row.split("\x01", 1) for row in rows.stdout.decode("utf-8", "replace").split("\0") if row]
+    logged = [rest.split("\x01") for sha, rest in every if sha in known]
     shortlog: dict[str, list[str]] = {}
     for author, line, _ in logged:
         shortlog.setdefault(author, []).append(line)

@@ -140,8 +140,8 @@ class Session:
 
 
 def clean(text: str) -> str:
-    """Return text without the control characters that could drive a terminal."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]", "?", text)
+    """Return text without the control characters that could drive a terminal, and without what is no UTF-8."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff]", "?", text)
 
 
 def commas(value: str | None) -> tuple[str, ...]:

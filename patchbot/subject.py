@@ -22,7 +22,7 @@ from .session import Session
 
 @dataclass(frozen=True)
 class Range:
-    """Commits base..tip, oldest first, what the record knows of each ({} for a commit by hand), and the record."""
+    """Commits base..tip, oldest first, but for empty ones; what the record knows of each, {} if nothing; the record."""
 
     base: str
     tip: str
@@ -57,7 +57,7 @@ def select(session: Session, what: str | None) -> Range:
 
 
 def ranged(session: Session, base: str, tip: str, draft: Draft | None) -> Range:
-    """Return base..tip; raise UserError where it is empty or not a line of single commits."""
+    """Return base..tip without empty commits; raise UserError where nothing is left, or it is not a line."""
     commits = session.repo.commits(base, tip)
     if not commits:
         raise UserError(f"{base[:12]}..{tip[:12]} holds no commit")
@@ -67,7 +67,16 @@ def ranged(session: Session, base: str, tip: str, draft: Draft | None) -> Range:
                 f"{commit.sha[:12]} ({commit.subject}) is not on {before[:12]}: a series must be a line of commits"
                 " that starts at its base, without merges"
             )
-    return Range(base, tip, tuple(commits), tuple(known_rows(session, draft, tip, commits)), draft)
+    changing = without_empty(session, base, commits)
+    if not changing:
+        raise UserError(f"{base[:12]}..{tip[:12]} changes no file")
+    return Range(base, tip, tuple(changing), tuple(known_rows(session, draft, tip, changing)), draft)
+
+
+def without_empty(session: Session, base: str, commits: Sequence[Commit]) -> list[Commit]:
+    """Return the commits that change anything: an empty one is a note, as b4's cover letter is, and no patch."""
+    trees = [session.repo.tree_of(base), *(c.tree for c in commits)]
+    return [c for c, before in zip(commits, trees, strict=False) if c.tree != before]
 
 
 def known_rows(

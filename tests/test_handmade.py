@@ -5,6 +5,9 @@ import json
 import pytest
 from versioned import BRANCH, World, open_world
 
+from patchbot.git import Scratch
+from patchbot.mail import format_patches
+
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\n", "b/two.c": b"first\n\n\nOLD z;\n\xff\n"}
 ADDED = {"a/one.c": b"OLD x;\nkeep\nOLD y;\nsome\nmore\nlines\nOLD new;\n"}
 REWORDED = "sample: Put a line at the end of the header\n\nThe header needs it, as the other headers did.\n"
@@ -20,6 +23,14 @@ def drafted(world: World) -> tuple[str, list[str]]:
     base = world.base()
     world.run("generate", "sample", "--base", base)
     return base, world.git("rev-list", "--reverse", f"{base}..{BRANCH}").splitlines()
+
+
+def subject_mails(world: World) -> list[str]:
+    """Return the file names of the mails that format-patch makes of the commits that change anything."""
+    base = world.record()["base"]
+    commits = [c for c in world.repo.commits(base, BRANCH) if "cover" not in c.subject]
+    scratch = Scratch.at(world.path.parent / "mails.git", world.repo)
+    return [name for name, _ in format_patches(scratch, base, commits, ("--numbered",), {})]
 
 
 def kinds(document) -> list[tuple[str, str]]:
@@ -147,6 +158,42 @@ def test_commits_of_other_people_keep_their_author_and_date(world: World):
     world.run("regenerate", "sample", "--onto", world.base(MOVED))
     row = world.git("log", "-1", "--format=%an|%ae|%ad|%cn", "--date=raw", f"{BRANCH}~1")
     assert row == "Ö B|o@example.org|1700000000 +0200|A Developer"
+
+
+def test_odd_files_and_bytes_that_are_no_utf8_are_carried(world: World):
+    drafted(world)
+    world.git("switch", "-q", BRANCH)
+    (world.path / "run.sh").write_bytes(b"#!/bin/sh\n# \xfc\n")
+    (world.path / "run.sh").chmod(0o755)
+    (world.path / "link").symlink_to("c/three.c")
+    (world.path / 'odd "näme"').write_text("x\n")
+    world.git("rm", "-q", "c/three.c")
+    world.git("add", "-A")
+    (world.path.parent / "message").write_bytes(b"mine: Gr\xfc\xdfe\n\nBody \xff.\n")
+    world.git("commit", "-q", "-F", str(world.path.parent / "message"))
+    raw = world.repo.raw(BRANCH).partition(b"\n\n")[2]
+    world.git("switch", "-q", "--detach")
+    world.run("edits", "sample")
+    world.run("regenerate", "sample", "--onto", world.base(MOVED))
+    listing = world.git("-c", "core.quotePath=false", "ls-tree", BRANCH).splitlines()
+    kept = {row.split("\t")[1]: row.split(" ")[0] for row in listing}
+    assert (kept["run.sh"], kept["link"]) == ("100755", "120000")
+    assert '"odd \\"näme\\""' in kept
+    assert "c" not in kept
+    assert world.repo.read(BRANCH, "run.sh") == b"#!/bin/sh\n# \xfc\n"
+    assert world.repo.raw(BRANCH).partition(b"\n\n")[2] == raw
+    world.run("freeze", "sample")
+    world.run("diff", "sample", "v1", "draft")
+
+
+def test_an_empty_commit_is_no_patch_to_checks_and_mails(world: World):
+    _, (header, two, one) = drafted(world)
+    world.rework("empty|cover letter of b4", f"pick|{header}", f"pick|{two}", f"pick|{one}")
+    report = world.json("check", "sample", "--only", "applies")
+    assert {r["patch"] for r in report["results"] if r["patch"]} == {"header", "words/b/two.c", "words/a/one.c"}
+    assert report["worst"] == "PASS"
+    mails = subject_mails(world)
+    assert [name[:7] for name in mails] == ["0001-sa", "0002-sa", "0003-sa"]
 
 
 def test_tags_by_hand_are_kept_on_the_same_patch_and_dropped_on_another(world: World):

@@ -88,4 +88,4 @@ def current(session: Session, name: str) -> Side:
 
 def harmless(text: str) -> str:
     """Return text without control characters that are not colours."""
-    return re.sub(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f]", "?", text)
+    return re.sub(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\ud800-\udfff]", "?", text)
