@@ -48,7 +48,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of one kfunc set: 0 or -errno, and what the kernel said meanwhile."""
+    """What became of one kfunc set or module: 0 or -errno, and what the kernel said meanwhile."""
 
     errno: int
     said: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Said:
 
     programs: Mapping[str, Verdict] = field(default_factory=dict)
     sets: Mapping[str, Registered] = field(default_factory=dict)
-    modules: Mapping[str, int] = field(default_factory=dict)
+    modules: Mapping[str, Registered] = field(default_factory=dict)
     end: int | None = None
     splats: tuple[str, ...] = ()
     lines: int = 0
@@ -74,7 +74,7 @@ def parse(text: str) -> Said:
     """Return what a serial log says."""
     programs: dict[str, Verdict] = {}
     sets: dict[str, Registered] = {}
-    modules: dict[str, int] = {}
+    modules: dict[str, Registered] = {}
     logs: dict[tuple[str, str], list[str]] = {}
     splats: list[str] = []
     between: list[str] = []
@@ -103,7 +103,8 @@ def parse(text: str) -> Said:
             between = []
             registering = False
         elif kind == "MODULE":
-            modules[name] = number(value)
+            modules[name] = Registered(number(value), tuple(between))
+            between = []
         elif kind == "PROG":
             verdict, _, errno = value.partition(" ")
             log = logs.get(("LOG", name)) or logs.get(("LIB", name), [])
