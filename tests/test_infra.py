@@ -25,6 +25,7 @@ from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import (
     infra,
     infra_acquire,
+    infra_bpftool,
     infra_btf,
     infra_decl_tags,
     infra_docs,
@@ -49,6 +50,7 @@ STEPS: dict[str, tuple[Callable[[Context], Change], Callable]] = {
     "suffixes": (infra_suffixes.suffixes, infra_suffixes.anchors_suffixes),
     "acquire": (infra_acquire.acquire, infra_acquire.anchors_acquire),
     "decl-tags": (infra_decl_tags.decl_tags, infra_decl_tags.anchors_decl_tags),
+    "bpftool": (infra_bpftool.bpftool, infra_bpftool.anchors_bpftool),
 }
 #: Anchors that are made for what is found, so that nothing is missed where nothing is found.
 FOUND = ("meta of the kfunc", "arguments with suffixes")
@@ -96,7 +98,9 @@ def stages(base: Tree, without: tuple[str, ...] = ()) -> Iterator[tuple[str, Con
     for name, (codemod, _) in STEPS.items():
         if name in without:
             continue
-        if name == "decl-tags" and b"\nstatic int btf2btf(" not in (base.get(infra_decl_tags.MAIN_C) or b""):
+        if name in ("decl-tags", "bpftool") and b"\nstatic int btf2btf(" not in (
+            base.get(infra_decl_tags.MAIN_C) or b""
+        ):
             continue
         seen = context(tree, base)
         change = codemod(seen)
@@ -248,7 +252,7 @@ def test_messages_fit_a_mail(name, flags):
     words = dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
     message = render.message("kfunc_flags", f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
-    assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: "))
+    assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: ", "bpftool: "))
     assert len(subject.split(": ", 1)[1]) <= 70
     assert max(map(len, message.split("\n"))) <= 75
     design = render.render("kfunc_flags/cover-design.txt.j2", **words)
@@ -279,7 +283,7 @@ def test_real_kernels_take_the_optional_step_or_not(kernel: RealKernel):
     """Without the optional steps, nothing of them is in the text."""
     base = Tree(kernel.repo, kernel.commit)
     tree = base
-    for _, _, change in stages(base, without=("suffixes", "acquire", "decl-tags")):
+    for _, _, change in stages(base, without=("suffixes", "acquire", "decl-tags", "bpftool")):
         tree = tree.edit(change.edits)
     words = {t.text for path in tree.overlay for t in tokens(tree.read(path))}
     assert b"KFA_RCU" in words

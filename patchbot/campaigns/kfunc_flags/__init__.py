@@ -15,6 +15,7 @@ from ...tree import Tree
 from . import (
     infra,
     infra_acquire,
+    infra_bpftool,
     infra_btf,
     infra_decl_tags,
     infra_docs,
@@ -92,6 +93,16 @@ STEPS = (
         words=infra.words,
         optional=True,
         anchors=infra_decl_tags.anchors_decl_tags,
+    ),
+    Step(
+        "bpftool",
+        "show the decl tags of arguments in vmlinux.h",
+        infra_bpftool.bpftool,
+        "bpftool.txt.j2",
+        words=infra.words,
+        optional=True,
+        follows="decl-tags",
+        anchors=infra_bpftool.anchors_bpftool,
     ),
     Step(
         "selftests",
