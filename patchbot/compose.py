@@ -213,6 +213,8 @@ def put_back(
         message = (entry.data if entry else b"").decode("utf-8", "surrogateescape")
     if problems:
         raise Conflicts(problems)
+    if not message.strip():
+        raise UserError(f"{patch.id}: its message is empty; a commit needs one")
     return files, message, restated
 
 

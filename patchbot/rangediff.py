@@ -6,6 +6,7 @@ also works between histories that have nothing in common.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,3 +131,8 @@ def body(scratch: Scratch, old: str, new: str, *, color: bool) -> str:
     done = scratch.git("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}")
     lines = done.stdout.decode("utf-8", "replace").split("\n")
     return "\n".join(lines[1:])
+
+
+def harmless(text: str) -> str:
+    """Return text without control characters that are not colours."""
+    return re.sub(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\ud800-\udfff]", "?", text)

@@ -215,6 +215,31 @@ def test_tags_by_hand_are_kept_on_the_same_patch_and_dropped_on_another(world: W
     assert world.refs() == again
 
 
+def test_tags_from_mails_are_kept_or_dropped_like_those_by_hand(world: World, tmp_path):
+    drafted(world)
+    world.run("freeze", "sample", "--message-id", "0@example.org")
+    mails = []
+    for number, subject in ((1, "sample: Add a header line"), (3, "sample: Convert a/one.c")):
+        mails.append(
+            "From r@example.org Thu Jan  1 00:00:00 2026\n"
+            "From: R Person <r@example.org>\nTo: list@example.org\n"
+            f"Subject: Re: [RFC PATCH b-next {number}/3] {subject}\nMessage-ID: <{number}r@example.org>\n"
+            f"In-Reply-To: <{number}@example.org>\n\n> {subject}\n\nReviewed-by: R Person <r@example.org>\n\n"
+        )
+    (tmp_path / "t.mbox").write_text("".join(mails))
+    made = world.json("trailers", "sample", "--mbox", str(tmp_path / "t.mbox"))
+    assert len(made["attached"]) >= 1, made
+    tagged = {row["patch"] for row in made["attached"]}
+    for base, gone in ((MOVED, set()), (ADDED, tagged & {"words/a/one.c"})):
+        made = world.json("regenerate", "sample", "--onto", world.base(base))
+        assert {d["patch"] for d in made["dropped_trailers"]} == gone
+        assert world.message(f"{BRANCH}~2").endswith("Reviewed-by: R Person <r@example.org>")
+        assert made["kept_edits"] == []
+    made = world.json("status", "sample")
+    assert made["draft"]["trailers"] == len(tagged) - len(gone)
+    assert world.json("diff", "sample")["patches"][0]["state"] == "same"
+
+
 def test_two_commits_that_may_be_one_patch_are_shown_and_can_be_chosen(world: World):
     text = b"".join(b"OLD %c;\n" % c for c in range(97, 117))
     base = world.base({"a/one.c": text})

@@ -145,3 +145,13 @@ def test_diff_shows_what_changed_by_stable_id(world: World):
     assert rows["words/a/one.c"] == ("changed", ["message", "code"])
     assert rows["header"] == ("same", [])
     assert json.dumps(document)
+
+
+def test_without_a_version_the_range_diff_is_shown_on_request(world: World):
+    old, new = world.base(), world.base(MOVED)
+    world.run("generate", "sample", "--base", old)
+    said = world.run("regenerate", "sample", "--onto", new, "-v")
+    assert "++NEW new;" in said
+    assert "since v1 on" in said
+    assert "patchbot diff" not in said
+    assert "\x1b" not in said

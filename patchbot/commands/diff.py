@@ -9,7 +9,7 @@ import sys
 from ..draft import branch, read_draft
 from ..errors import UserError
 from ..progress import shown
-from ..rangediff import Side, body, compare, render, side
+from ..rangediff import Side, body, compare, harmless, render, side
 from ..recognise import recognise
 from ..session import Session
 from ..versions import named, previous
@@ -84,8 +84,3 @@ def current(session: Session, name: str) -> Side:
         if not row
     ]
     return side("draft", {"patches": [row for row in rows if row], "extra": extra}, seen.tags)
-
-
-def harmless(text: str) -> str:
-    """Return text without control characters that are not colours."""
-    return re.sub(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\ud800-\udfff]", "?", text)

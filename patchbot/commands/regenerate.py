@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from ..matching import parse_choices
 from ..problems import explained
 from ..produce import produce
 from ..progress import shown, tick
-from ..rangediff import Pair, compare, side
+from ..rangediff import Pair, compare, harmless, render, side
 from ..recognise import recognise
 from ..regenerate import Carried, Result, put, since, site_changes, workshop
 from ..session import Session, clean
@@ -173,7 +174,7 @@ def listed(pending: Pending) -> str:
 
 
 def show(session: Session, document: Mapping[str, Any], result: Result, pairs: Sequence[Pair]) -> None:
-    """Print the series, what became of each patch, which sites are new and gone, which tags were dropped."""
+    """Print the series, what became of each patch, which sites are new and gone, which tags dropped; with -v all."""
     show_series(session, dict(document), result.changed)
     where = document["from"]
     count = {s: sum(p.state == s for p in pairs) for s in ("same", "changed", "new", "gone")}
@@ -192,5 +193,9 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
             session.show(f"  {kind} site: {place}: {row['site']}: {row['fate']}{was}")
     for row in document["dropped_trailers"]:
         session.show(f"  dropped: {row['trailer']} of {row['patch']}: {row['reason']}")
-    if count["changed"] + count["new"] + count["gone"]:
-        session.show("see it with: patchbot diff")
+    if session.args.verbose:
+        color = session.out.is_terminal and not session.out.no_color
+        sys.stdout.write(harmless(render(session.scratch, pairs, color=color)))
+    elif count["changed"] + count["new"] + count["gone"]:
+        frozen = previous(session.repo, document["campaign"], document["tip"])
+        session.show("see it with: patchbot diff" if frozen else "with -v, their range-diff is shown here")
