@@ -74,7 +74,6 @@ def test_checks_and_mails_of_the_newest(kernel73: RealKernel, borrow: Borrow, cl
 
 
 @pytest.mark.kernel
-@pytest.mark.slow
 def test_every_patch_of_the_newest_compiles(kernel73: RealKernel, borrow: Borrow, cli: Cli) -> None:
     repo = borrow(kernel73)
     _, made = cli(repo, "generate")
