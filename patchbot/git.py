@@ -134,9 +134,17 @@ class Repo:
             kind = kind.decode()
         return bytes(data) if kind == "blob" else None
 
-    def raw(self, commit: str) -> bytes:
-        """Return a commit object as git keeps it: header lines, a blank line, the message."""
-        _, _, _, data = self._handle.git.get_object_data(commit)
+    def raw(self, name: str) -> bytes:
+        """Return an object as git keeps it; of a commit: header lines, a blank line, the message.
+
+        Raises UserError where it is not there (a partial clone): nothing is fetched.
+        """
+        try:
+            _, _, _, data = self._handle.git.get_object_data(name)
+        except ValueError:
+            raise UserError(
+                f"{name} is not in {self.git_dir} (a partial clone?), and patchbot fetches nothing"
+            ) from None
         return bytes(data)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
