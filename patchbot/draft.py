@@ -64,6 +64,11 @@ def record_ref(campaign: str) -> str:
     return f"refs/patchbot/{campaign}/draft"
 
 
+def before_ref(campaign: str) -> str:
+    """Return the ref of the last branch with commits by hand that was rewritten."""
+    return f"refs/patchbot/{campaign}/before"
+
+
 def version_refs(repo: Repo, campaign: str) -> dict[int, str]:
     """Return {N: record} of the frozen versions of a campaign, in order."""
     found = {}
@@ -252,7 +257,8 @@ def refuse_in_the_way(repo: Repo, campaign: str) -> None:
 def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, taken: str | None = None) -> bool:
     """Make a written series the draft; return False if the branch is there already.
 
-    `taken` is the tip whose commits by hand the series carries; without it, a branch with such commits is refused.
+    `taken` is the tip whose commits by hand the series carries; without it, a branch with such commits is refused. The
+    commits themselves stay as refs/patchbot/<campaign>/before.
     """
     ref, kept = branch(campaign), record_ref(campaign)
     now = (repo.ref(ref), repo.ref(kept))
@@ -260,11 +266,15 @@ def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, 
         return False
     if taken is not None and now[0] not in (None, taken):
         raise UserError(f"{ref.removeprefix('refs/heads/')} moved meanwhile; nothing was written, run it again")
+    updates = [(ref, tip, now[0]), (kept, record, now[1])]
     if now[0] != tip:
         if taken is None:
             refuse_unsafe(repo, campaign)
         refuse_in_the_way(repo, campaign)
-    repo.publish(scratch, [(ref, tip, now[0]), (kept, record, now[1])])
+        before = before_ref(campaign)
+        if now[0] is not None and now[1] is not None and first_parent(repo, now[1]) != now[0]:
+            updates.append((before, now[0], repo.ref(before)))
+    repo.publish(scratch, updates)
     return now[0] != tip
 
 

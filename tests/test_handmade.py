@@ -98,7 +98,12 @@ def test_a_dropped_patch_stays_dropped_until_the_edits_are_discarded(world: Worl
     world.run("regenerate", "sample", "--onto", without)
     world.run("regenerate", "sample", "--onto", world.base(MOVED))
     assert world.subjects() == ["sample: Add a header line", "sample: Convert a/one.c"]
+    world.git("switch", "-q", BRANCH)
+    world.git("commit", "-q", "--allow-empty", "-m", "mine: One more")
+    tip = world.ref(BRANCH)
+    world.git("switch", "-q", "--detach")
     made = world.json("regenerate", "sample", "--onto", "base", "--discard-edits")
+    assert world.ref("refs/patchbot/sample/before") == tip  # said too fast, it can be taken back
     assert [p["id"] for p in made["patches"]] == ["header", "words/b/two.c", "words/a/one.c"]
     assert made["kept_edits"] == []
 

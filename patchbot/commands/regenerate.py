@@ -14,7 +14,7 @@ from rich.text import Text
 from .. import conflicts
 from ..compose import Conflicts, Resolutions
 from ..conflicts import Asked, Pending
-from ..draft import Draft, branch, identity, read_draft, refuse_in_the_way
+from ..draft import Draft, before_ref, branch, identity, read_draft, refuse_in_the_way
 from ..errors import UserError
 from ..handmade import Handmade
 from ..matching import parse_choices
@@ -66,6 +66,8 @@ def execute(session: Session) -> int:
     conflicts.abort(session.work, name)
     if not session.emit(document):
         remarks(session, result)
+        if result.changed and asked.tip != draft.tip:
+            session.say(f"note: your own commits are kept as they were: {before_ref(name)}")
         show(session, document, result, pairs)
     return 0
 
