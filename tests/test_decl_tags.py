@@ -1,4 +1,4 @@
-"""The optional step decl-tags on the real tool: build resolve_btfids as the step leaves it and run it on objects."""
+"""The optional step decl-tags on the real tools: build them as the step leaves them and run them on objects."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ from patchbot.run import run
 from patchbot.series import generate
 from patchbot.tree import Tree
 
-TOOL = "tools/bpf/resolve_btfids"
-FOLDERS = (TOOL, "tools/lib", "tools/include", "tools/scripts", "tools/build", "tools/arch/x86/include", "scripts")
+TOOL, BPFTOOL = "tools/bpf/resolve_btfids", "tools/bpf/bpftool"
+FOLDERS = (
+    TOOL,
+    BPFTOOL,
+    "tools/lib",
+    "tools/include",
+    "tools/scripts",
+    "tools/build",
+    "tools/arch/x86/include",
+    "scripts",
+)
 HEADERS = {
     "types.h": "typedef unsigned int u32; typedef int s32;\n",
     "compiler.h": "#define ___PASTE(a, b) a##b\n#define __PASTE(a, b) ___PASTE(a, b)\n",
@@ -132,3 +141,19 @@ def test_the_tool_makes_tags_of_the_records(kernel: RealKernel, tmp_path: Path):
         run([source / TOOL / "resolve_btfids", "--btf", where / "program.btf", made])
         assert before == set()
         assert tags(Path(f"{made}.BTF").read_bytes()) == wanted, name
+    if wanted == TAGS:
+        return  # a kfunc is only printed if it has the decl tag "bpf_kfunc"
+    run(["make", "-s", "-C", source / BPFTOOL, "bootstrap", "-j2"])
+    show = [source / BPFTOOL / "bootstrap/bpftool", "btf", "dump", "file", f"{tmp_path}/native/program.o.BTF"]
+    lines = run([*show, "format", "c"]).stdout.decode().split("\n")
+    extern = {
+        line.partition("(")[0].split()[-1].strip("*"): at for at, line in enumerate(lines) if line.startswith("extern ")
+    }
+    said = {name: lines[at - 1] for name, at in extern.items() if "arguments:" in lines[at - 1]}
+    assert said == {
+        "get": "/* arguments: 0 rcu */",
+        "put": "/* arguments: 1 release */",
+        "both": "/* arguments: 0 rcu, 0 release, 2 rcu */",
+        "hidden": "/* arguments: 0 release */",
+    }
+    assert set(extern) - set(said) == {"plain", "wrong"}

@@ -10,18 +10,22 @@
 static void dump_kfunc_arg_tags(const struct btf *btf, const struct btf_type *func,
 				const struct ptr_array *arg_tags)
 {
+	int arg, nr_args = btf_vlen(btf__type_by_id(btf, func->type));
 	const char *sep = "/* arguments: ";
 	__u32 i;
 
-	for (i = 0; i < arg_tags->cnt; i++) {
-		const struct btf_type *t = arg_tags->elems[i];
+	for (arg = 0; arg < nr_args; arg++) {
+		for (i = 0; i < arg_tags->cnt; i++) {
+			const struct btf_type *t = arg_tags->elems[i];
 
-		if (btf__type_by_id(btf, t->type) != func)
-			continue;
+			if (btf_decl_tag(t)->component_idx != arg ||
+			    btf__type_by_id(btf, t->type) != func)
+				continue;
 
-		printf("%s%d %s", sep, btf_decl_tag(t)->component_idx,
-		       btf__name_by_offset(btf, t->name_off) + sizeof(ARG_DECL_TAG) - 1);
-		sep = ", ";
+			printf("%s%d %s", sep, arg,
+			       btf__name_by_offset(btf, t->name_off) + sizeof(ARG_DECL_TAG) - 1);
+			sep = ", ";
+		}
 	}
 
 	if (*sep == ',')
