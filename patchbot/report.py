@@ -97,7 +97,7 @@ def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -
     checks = list(dict.fromkeys(r.check for r in results))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right")
-    others = 8 + sum(max(len(check), 5) + 2 for check in checks)
+    others = 9 + sum(max(len(check), 5) + 3 for check in checks)
     table.add_column("patch", overflow="ellipsis", no_wrap=True, width=max(20, min(72, width - others)))
     for check in checks:
         table.add_column(Text(plain(check)), no_wrap=True, min_width=len(check))
