@@ -2,7 +2,8 @@
 
 A gate that was never seen to fail proves nothing. Each set of the base tree gets one mutant, by an operator that a hash
 of the seed and the set's name picks, and the mutant is judged twice: by the check `btf`, and by a build of the same
-object with CONFIG_DEBUG_INFO_BTF off, as an allmodconfig build has it. Needs a draft: run `patchbot generate` first.
+object with CONFIG_DEBUG_INFO_BTF off, as an allmodconfig build has it. Mutants of different files share a commit. Needs
+a draft: run `patchbot generate` first.
 """
 
 from __future__ import annotations
@@ -182,19 +183,14 @@ def sites(session: Session, series: Range) -> list[Site]:
     return found
 
 
-def commit_mutant(session: Session, series: Range, mutant: Mutant) -> tuple[Item, Mapping[str, bytes]]:
-    """Write a mutant where it would have happened: in the last patch of its file, else upon the tip."""
-    known = [n for n, row in enumerate(series.known) if mutant.file in row.get("files", ())]
-    commit = series.commits[known[-1]] if known else None
-    parent = commit.parent if commit else series.tip
-    paths = list(series.known[known[-1]]["files"]) if commit else [mutant.file]
-    files = {p: session.repo.read(commit.sha if commit else series.tip, p) or b"" for p in paths}
-    files[mutant.file] = mutant.text
-    message = f"mutant: {mutant.set}\n\n{mutant.operator}\n"
-    (made,) = session.scratch.write(parent, [NewCommit("mutant", message, NOBODY, "1700000000 +0000", files, {})])
-    tree = session.scratch.git("rev-parse", f"{parent}^{{tree}}").stdout.decode().strip()
-    item = Item(f"mutant/{mutant.set}", made.sha, parent, made.tree, tree, mutant.what, "mutant", tuple(sorted(files)))
-    return item, files
+def commit_round(session: Session, series: Range, mutants: Sequence[Mutant]) -> tuple[Item, Mapping[str, bytes]]:
+    """Write mutants of different files upon the tip, in one commit."""
+    files = {mutant.file: mutant.text for mutant in mutants}
+    new = NewCommit("mutants", "mutants: Change rows\n\nTo see who notices.\n", NOBODY, "1700000000 +0000", files, {})
+    (made,) = session.scratch.write(series.tip, [new])
+    tree = session.repo.tree_of(series.tip)
+    paths = tuple(sorted(files))
+    return Item(f"round/{made.sha[:12]}", made.sha, series.tip, made.tree, tree, "mutants", "mutants", paths), files
 
 
 def judged(
@@ -219,13 +215,17 @@ def judged(
         return run_checks(one, config, store, only=[check], only_patches=[1])
 
 
-def caught(results: Sequence[Result], ignore: str = "") -> str:
-    """Return the type of the finding that catches a mutant, "" if none does."""
+def caught(mutant: Mutant, results: Sequence[Result], ignore: str = "") -> str:
+    """Return the type of the finding that catches a mutant, "" if none does.
+
+    A round has one mutant a file; a finding is about a mutant if it is in its file or names its set.
+    """
     for result in results:
         if result.status is Status.ERROR:
             raise UserError(f"{result.check} could not judge {result.patch}: {result.reason}")
         for finding in result.findings:
-            if finding.status is Status.FAIL and finding.type != ignore:
+            about = finding.file == mutant.file or re.search(rf"\b{mutant.set}\b", finding.message)
+            if finding.status is Status.FAIL and finding.type != ignore and about:
                 return finding.type or finding.message[:40]
     return ""
 
@@ -253,33 +253,33 @@ def main() -> int:
     series = select(session, None)
     whole = subject(session, series, 1)
     identity(session.repo, session.config.author or NOBODY)
-    rows, left_out = [], []
+    rows: list[dict[str, object]] = []
+    left_out: list[tuple[str, str]] = []
     print(f"seed {args.seed}")
+    rounds: dict[str, list[Mutant]] = {}
+    for site in sites(session, series):
+        if args.sets not in site.found.name:
+            continue
+        if site.found.file.startswith("tools/testing/selftests/bpf/prog_tests/"):
+            left_out.append((site.found.name, "user space, no object of a kernel"))
+        elif (mutant := mutate(site, args.seed)) is None:
+            left_out.append((site.found.name, "no operator fits"))
+        else:
+            rounds.setdefault(mutant.file, []).append(mutant)
     with tempfile.TemporaryDirectory() as folder:
         off = without_btf(Path(folder))
-        for site in sites(session, series):
-            if args.sets not in site.found.name:
-                continue
-            if site.found.file.startswith("tools/testing/selftests/bpf/prog_tests/"):
-                left_out.append((site.found.name, "user space, no object of a kernel"))
-                continue
-            mutant = mutate(site, args.seed)
-            if mutant is None:
-                left_out.append((site.found.name, "no operator fits"))
-                continue
-            if args.list:
-                print(f"{mutant.set:36} {mutant.operator:32} {mutant.what}")
-                continue
+        for number_ in range(max(map(len, rounds.values()), default=0)):
+            together = [mutants[number_] for mutants in rounds.values() if number_ < len(mutants)]
             started = time.monotonic()
-            item, files = commit_mutant(session, series, mutant)
-            by_btf = caught(judged(session, whole, item, files, "btf", None))
-            by_build = caught(judged(session, whole, item, files, "build", off), ignore="config-btf")
-            rows.append({**dataclasses.asdict(mutant), "text": None, "btf": by_btf, "without_btf": by_build})
-            verdict = f"{by_btf or 'SURVIVED':16} {by_build or 'survived':16}"
-            print(
-                f"{mutant.set:36} {mutant.operator:32} {verdict} {time.monotonic() - started:5.1f} s  {mutant.what}",
-                flush=True,
-            )
+            item, files = commit_round(session, series, together)
+            by_btf = [] if args.list else judged(session, whole, item, files, "btf", None)
+            by_build = [] if args.list else judged(session, whole, item, files, "build", off)
+            for mutant in together:
+                found = {"btf": caught(mutant, by_btf), "without_btf": caught(mutant, by_build, "config-btf")}
+                rows.append({**dataclasses.asdict(mutant), "text": None, **found})
+                verdict = f"{found['btf'] or 'SURVIVED':16} {found['without_btf'] or 'survived':16}"
+                print(f"{mutant.set:36} {mutant.operator:32} {'' if args.list else verdict} {mutant.what}")
+            print(f"-- round {number_ + 1}: {len(together)} mutants, {time.monotonic() - started:.0f} s", flush=True)
     by_btf_all, by_off_all = (sum(bool(r[k]) for r in rows) for k in ("btf", "without_btf"))
     print(f"\n{len(rows)} mutants: {by_btf_all} caught by btf, {by_off_all} caught by a build with BTF off")
     for name, why in left_out:
