@@ -141,8 +141,15 @@ def fit(section: Section, path: str) -> Fit | None:
 @lru_cache(maxsize=4096)
 def ranked(entries: tuple[Section, ...], path: str) -> tuple[tuple[Fit, Section], ...]:
     """Return the sections that a path belongs to with how well they fit, the most specific first."""
-    found = [(match, section) for section in entries if (match := fit(section, path))]
+    likely = (section for section, starts in beginnings(entries) if section.regexes or path.startswith(starts))
+    found = [(match, section) for section in likely if (match := fit(section, path))]
     return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+@lru_cache(maxsize=4)
+def beginnings(entries: tuple[Section, ...]) -> tuple[tuple[Section, tuple[str, ...]], ...]:
+    """Return each section with the literal texts that its F: patterns start with: most sections fall out by these."""
+    return tuple((section, tuple(compiled(pattern)[0] for pattern in section.files)) for section in entries)
 
 
 def matching(entries: tuple[Section, ...], path: str) -> list[Section]:
