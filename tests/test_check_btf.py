@@ -33,6 +33,8 @@ ZERO = b'".zero 4                                       \\n"\t\\\nword'
 HID_ROWS = b"KF_SLEEPABLE, KFA_RELEASE)\nBTF_ID_FLAGS(func, hid_bpf_hw_request, KF_SLEEPABLE)\nBTF_KFUNCS_END(hid_bpf_s"
 INVALID = "tools/testing/selftests/bpf/test_kmods/bpf_test_kfa_invalid.c"
 
+DEFAULTS = load(None, bundled("patchbot.toml"))
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -45,7 +47,7 @@ class Bench:
     module: ModuleType
 
     def subject(self, commits: Commits) -> Subject:
-        made = make_subject(self.repo, "HEAD", commits, self.where, options={"wrong_on_purpose": [INVALID]})
+        made = make_subject(self.repo, "HEAD", commits, self.where, options=DEFAULTS.checks.options["btf"])
         campaign = load_campaign(self.config)
         repo = Repo.open(made.scratch.path)
 
@@ -80,7 +82,7 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     where = tmp_path_factory.mktemp("btf")
     repo = build(where / "linux")
-    config = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
+    config = DEFAULTS.campaign("kfunc_flags")
     made = generate(Tree(repo, repo.resolve("HEAD")), load_campaign(config), config)
     commits = [(p.message, dict(p.files)) for p in made.series.patches]
     loaded = check.load("btf")
