@@ -425,6 +425,12 @@ def test_messages_of_a_set_are_its_own() -> None:
     assert said.splats == ()
 
 
+def test_a_set_of_the_kernel_itself_is_not_refused() -> None:
+    refused = "kfunc bpf_task_release (id: 9) has inconsistent flags of arguments\n"
+    assert serial.parse(f"{refused}patchbot: MODULE kfa_test.ko: 0\n").splats == (refused.strip(),)
+    assert serial.parse(f"patchbot: MODULE kfa_test.ko: 0\n{refused}").splats == ()
+
+
 def test_the_kernel_complains_about_itself() -> None:
     text = (
         "WARNING: CPU: 1 PID: 33 at kernel/bpf/btf.c:9000 f+0x1/0x2\n"

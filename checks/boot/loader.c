@@ -4,6 +4,7 @@
  * says, one a line, and tell in the kernel log what became of each. So the
  * lines are in order with the kernel's own, and none is torn by another.
  *
+ *	patchbot: START /boot.list
  *	patchbot: MODULE <name>: <0 or -errno>
  *	patchbot: TAG <object> <program>: <text of a declaration tag of it>
  *	patchbot: LOG <object> <program>: <line of the verifier's log>
@@ -174,6 +175,7 @@ int main(void)
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	libbpf_set_print(from_libbpf);
+	say("START /boot.list");
 
 	list = fopen("/boot.list", "r");
 	while (list && fgets(line, sizeof(line), list)) {

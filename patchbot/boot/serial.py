@@ -18,7 +18,7 @@ SPLAT = re.compile(
     r"(?:WARNING|BUG|Oops|KASAN|UBSAN|INFO: (?:rcu|task|possible)|general protection fault|Unable to handle|"
     r"Kernel panic - not syncing|verifier bug|REG INVARIANTS VIOLATION|watchdog: BUG)\b.*"
 )
-#: The kernel refuses a set that it registers itself.
+#: The kernel refuses a set of its own: later on, wrong sets of test modules are refused on purpose.
 REFUSED = re.compile(r"kfunc .*(?:invalid|inconsistent|unexpected) flags.*")
 PANIC = re.compile(r"Kernel panic - not syncing.*|Attempted to kill init.*")
 NEVER_STARTED = re.compile(r"VFS: Unable to mount root fs|No working init found|Failed to execute /init")
@@ -80,7 +80,7 @@ def parse(text: str) -> Said:
     between: list[str] = []
     end = None
     lines = 0
-    registering = False
+    begun = False
     for row in text.splitlines():
         lines += 1
         match = LINE.match(row)
@@ -88,20 +88,19 @@ def parse(text: str) -> Said:
         ours = OURS.fullmatch(message) or OURS.search(message)
         if ours is None:
             between.append(message)
-            if splat := SPLAT.search(message) or (None if registering else REFUSED.search(message)):
+            if splat := SPLAT.search(message) or (None if begun else REFUSED.search(message)):
                 splats.append(splat[0])
             continue
+        begun = True
         kind, rest = ours[1], ours[2]
         name, _, value = rest.partition(": ")
         if kind in ("LOG", "LIB", "TAG"):
             logs.setdefault((kind, name), []).append(unescape(value))
         elif kind == "REGISTER":
             between = []
-            registering = True
         elif kind == "SET":
             sets[name] = Registered(number(value), tuple(between))
             between = []
-            registering = False
         elif kind == "MODULE":
             modules[name] = Registered(number(value), tuple(between))
             between = []
