@@ -21,7 +21,6 @@ from typing import Any
 import patchbot
 from patchbot.bench import Bench, Unit
 from patchbot.benches import (
-    OPTIONS,
     compiler_of,
     flags_of,
     open_bench,
@@ -85,7 +84,7 @@ def common_key(subject: Subject) -> str:
     folder = Path(patchbot.__file__).parent
     readers = hashlib.sha256(b"\0".join((folder / f"{name}.py").read_bytes() for name in READERS)).hexdigest()
     options = build_options(subject)
-    parts = [compiler_of(options).versions, wanted_options(options), decisions(subject), subject.campaign]
+    parts = [compiler_of(options).versions, wanted_options(options), subject.decisions, subject.campaign]
     parts.append(wrong_on_purpose(subject))
     base = subject.scratch.git("rev-parse", f"{subject.base}^{{tree}}").stdout.decode().strip()
     return f"{base} {readers}\n{json.dumps(parts, sort_keys=True)}"
@@ -117,7 +116,7 @@ def judge(before: Snapshot, after: Snapshot, subject: Subject) -> list[Finding]:
     """Return what a patch changed that it may not."""
     old, new = common(before, after)
     findings = [Finding(Status.FAIL, f"{o} does not compile: {why}", type="BUILD") for o, why in after.broken.items()]
-    return [*findings, *compare(old, new, after.places, decisions(subject)), *unseen(before, after)]
+    return [*findings, *compare(old, new, after.places, subject.decisions), *unseen(before, after)]
 
 
 def check_series(subject: Subject) -> Outcome:
@@ -159,8 +158,7 @@ def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
     where = (str(subject.work), commit)
     if where not in _snapshots:
         bench = open_bench(subject, build_options(subject))
-        rows = getattr(subject, "rows", None)
-        entries: Sequence[Mapping[str, Any]] = rows(commit) if rows else ()
+        entries = subject.rows(commit)
         sources = sorted({*subject.witnesses(commit), *(e["file"] for e in entries), *definitions(entries)})
         files = bench.files(tree)
         units: dict[str, Unit] = {}
@@ -312,14 +310,7 @@ def rule_of(bench: Bench, tree: str) -> Rule:
 
 def build_options(subject: Subject) -> Mapping[str, Any]:
     """Return [checks.build] of patchbot.toml, which says how objects are compiled."""
-    tables: Mapping[str, Mapping[str, Any]] = getattr(subject, "tables", {})
-    return {name: value for name, value in tables.get("build", {}).items() if name in OPTIONS}
-
-
-def decisions(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
-    """Return what a person decided about kfuncs, by name."""
-    found: Mapping[str, Mapping[str, Any]] = getattr(subject, "decisions", {})
-    return found
+    return subject.tables.get("build", {})
 
 
 def reproduce(item: Item) -> str:

@@ -53,7 +53,8 @@ class Subject:
     All git work happens in `scratch`, which sees the objects of `repo` too. `mails` are git format-patch's mails by
     commit. `witnesses` names the files that show the effect of a commit, `rows` gives the entries of the campaign's
     audit in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
-    patchbot.toml.
+    patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by name of what they
+    are about.
     """
 
     repo: Repo
@@ -68,6 +69,8 @@ class Subject:
     jobs: int = 1
     progress: Callable[[str], None] = lambda _: None
     rows: Callable[[str], Sequence[Mapping[str, Any]]] = lambda _: ()
+    decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""

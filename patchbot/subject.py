@@ -129,4 +129,6 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
         jobs=jobs,
         progress=show,
         rows=rows,
+        decisions=config.decisions,
+        tables=session.config.checks.options,
     )

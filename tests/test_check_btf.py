@@ -285,3 +285,15 @@ def test_the_key_says_what_is_read(bench: Bench) -> None:
     for options in ({"wrong_on_purpose": "x"}, {"unknown": 1}):
         with pytest.raises(UserError, match=r"checks\.btf"):
             bench.module.key(replace(subject, options=options), subject.items[0])
+
+
+def test_a_decision_of_the_configuration_counts(bench: Bench) -> None:
+    text = bench.repo.read("HEAD", CPUMASK) or b""
+    narrower = text.replace(b"bpf_cpumask_first_and, KF_RCU", b"bpf_cpumask_first_and, 0, KFA_RCU")
+    infrastructure: dict[str, bytes] = {}
+    for _, files in bench.patches:
+        infrastructure |= {path: data for path, data in files.items() if path in (HEADER, FLAGS)}
+    subject = bench.subject([("header", infrastructure), ("narrower", {CPUMASK: narrower})])
+    assert types(bench.check(subject, subject.items[1])) >= {"EFFECT"}
+    decided = replace(subject, decisions={"bpf_cpumask_first_and": {"rcu": [0], "reason": "only the first"}})
+    assert "EFFECT" not in types(bench.check(decided, subject.items[1]))
