@@ -17,7 +17,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ EXCLUSIVE = True
 
 OPTIONS = ("timeout", "programs", *BUILD_OPTIONS)
 MODULE = "kfa_test"
+SETS = "kfa_sets"
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,9 @@ def check_series(subject: Subject) -> Outcome:
     names = {p.name for p in base.rows.programs}
     loads = {"tip": [*objects, *tests], "base": [o for o in objects if o.stem in names]}
     booted = {
-        what: run(subject, kernels[what], built[what], loads[what], folder, log, timeout_of(options))
+        what: run(
+            subject, kernels[what], inserted(built[what], selftests), loads[what], folder, log, timeout_of(options)
+        )
         for what in ("base", "tip")
     }
     return judge(booted["tip"], booted["base"], [t.name for t in tests], linked, log)
@@ -150,11 +153,17 @@ def link(images: Images, kernel: Kernel, selftests: Selftests, log: Path) -> Ima
     source = bundled("checks/boot")
     files = {f"own/{name}": (source / name).read_bytes() for name in ("Makefile", f"{MODULE}.c")}
     if kernel.rows.sets:
-        files["own/kfa_sets.c"] = (source / "kfa_sets.c").read_bytes()
-        files["own/kfa_sets.h"] = sets_header(kernel.rows.sets).encode()
+        files[f"own/{SETS}.c"] = (source / f"{SETS}.c").read_bytes()
+        files[f"own/{SETS}.h"] = sets_header(kernel.rows.sets).encode()
     if kernel.what == "tip":
         files |= selftests.modules
     return images.get(kernel.tree, files, log, kernel.what)
+
+
+def inserted(image: Image, selftests: Selftests) -> Image:
+    """Return an image with those of its modules that are inserted when it boots."""
+    names = {MODULE, SETS} | selftests.inserted
+    return replace(image, modules={name: path for name, path in image.modules.items() if name in names})
 
 
 def run(
@@ -163,7 +172,7 @@ def run(
     """Boot a kernel with its modules and programs; raise ToolError with the log's tail if it does not end well."""
     subject.progress(f"boot: booting the {kernel.what}")
     # Modules of the kernel's selftests first: ours need nothing of theirs, but theirs of each other by name.
-    modules = sorted(image.modules.values(), key=lambda path: (path.stem.startswith("kfa_sets"), path.stem))
+    modules = sorted(image.modules.values(), key=lambda path: (path.stem == SETS, path.stem))
     todo = [f"module {path.name}\n" for path in modules] + [f"object {path.name}\n" for path in objects]
     files = {"init": (folder / "init").read_bytes(), "boot.list": "".join(todo).encode()}
     files |= {f"modules/{path.name}": path.read_bytes() for path in modules}

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tinytree
 from conftest import REAL_CACHE
 
 from patchbot.boot import images, judge, linked, programs, qemu, selftests, serial
@@ -20,6 +21,7 @@ from patchbot.btfids import BtfIds, IdSet, Pair
 from patchbot.bundle import bundled
 from patchbot.check import load
 from patchbot.errors import ToolError, UserError
+from patchbot.git import Scratch
 from patchbot.model import Status
 from patchbot.run import run
 
@@ -540,9 +542,18 @@ def test_selftests_say_themselves_what_they_expect() -> None:
     assert "must reject it" in lines["selftest_a.o runs"]
 
 
-def test_selftest_sources() -> None:
-    assert selftests.is_source("bpf_testmod.c")
-    assert not selftests.is_source(".gitignore")
+def test_the_selftests_that_a_series_touches(tmp_path: Path) -> None:
+    repo = tinytree.build(tmp_path / "linux")
+    folder = f"{selftests.ROOT}/test_kmods"
+    scratch = Scratch.at(tmp_path / "scratch", repo)
+    tree = repo.tree_of("HEAD")
+    assert selftests.find_selftests(scratch, tree, ["kernel/bpf/btf.c"]).modules == {}
+    found = selftests.find_selftests(scratch, tree, [f"{folder}/bpf_testmod.c", f"{selftests.ROOT}/progs/gone.c"])
+    assert found.inserted == {"bpf_testmod"}
+    assert found.programs == ()
+    assert found.modules["test_kmods/Makefile"] == repo.read(repo.resolve("HEAD"), f"{folder}/Makefile")
+    assert "test_kmods/bpf_testmod.c" in found.modules
+    assert not any(name.endswith(".gitignore") for name in found.modules)
 
 
 # --- linked files

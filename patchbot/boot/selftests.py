@@ -31,10 +31,15 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Selftests:
-    """What a series touches of the BPF selftests: files of test modules by the path in the build, and programs."""
+    """What a series touches of the BPF selftests.
+
+    `modules` are the files of whole folders of test modules by their path in the build, since one may need another's;
+    `inserted` names the modules that are touched themselves. Others may need hardware. `programs` are paths.
+    """
 
     tree: str = ""
     modules: Mapping[str, bytes] = field(default_factory=dict)
+    inserted: frozenset[str] = frozenset()
     programs: tuple[str, ...] = ()
 
     def compile(self, images: Images, libbpf: Path, vmlinux: Path, folder: Path, log: Path) -> list[Path]:
@@ -71,6 +76,7 @@ def find_selftests(scratch: Scratch, tree: str, paths: Iterable[str]) -> Selftes
     touched = sorted({path for path in paths if path.startswith(f"{ROOT}/")})
     programs = []
     modules: dict[str, bytes] = {}
+    inserted: set[str] = set()
     for folder in sorted({str(PurePosixPath(path).parent) for path in touched}):
         found = dict(entries(scratch, f"{tree}:{folder}")) if exists(scratch, tree, folder) else {}
         if folder == f"{ROOT}/progs":
@@ -81,8 +87,9 @@ def find_selftests(scratch: Scratch, tree: str, paths: Iterable[str]) -> Selftes
             ]
         elif "Makefile" in found and re.search(rb"\bobj-m\b", blob(scratch, found["Makefile"])):
             name = folder.rpartition("/")[2]
+            inserted |= {PurePosixPath(p).stem for p in touched if p.startswith(f"{folder}/") and p.endswith(".c")}
             modules |= {f"{name}/{file}": blob(scratch, oid) for file, oid in found.items() if is_source(file)}
-    return Selftests(tree, modules, tuple(programs))
+    return Selftests(tree, modules, frozenset(inserted), tuple(programs))
 
 
 def is_source(name: str) -> bool:
