@@ -362,6 +362,9 @@ def test_a_good_boot(shipped: Rows) -> None:
     assert re.search(r"program +rcu0_neighbour_reject +KFA_RCU +reject +reject \(-22\).*R2 must be referenced", text)
     assert re.search(r"set +release_on_stack .* refuse \(-22\) .* invalid flags 0x1 of argument 5", text)
     assert "FAIL" not in text
+    rows = judge.document(lines, {})["lines"]
+    assert isinstance(rows, list)
+    assert {row["status"] for row in rows} == {"PASS"}
 
 
 @pytest.mark.parametrize(

@@ -206,4 +206,5 @@ def table(lines: Sequence[Line]) -> str:
 
 def document(lines: Iterable[Line], boots: Mapping[str, object]) -> dict[str, object]:
     """Return the lines and facts about the boots for JSON."""
-    return {"schema": 1, **boots, "lines": [asdict(line) for line in lines]}
+    rows = [{**asdict(line), "status": line.status if line.wrong else Status.PASS.value} for line in lines]
+    return {"schema": 1, **boots, "lines": rows}
