@@ -79,6 +79,11 @@ class State:
                     found.append(Row(name, owner.name, pair.kfunc, flags, arguments, meaning))
         return tuple(found)
 
+    @property
+    def arguments(self) -> int:
+        """How many pairs of a row's kfunc and an argument there are; a kfunc without known prototype has none."""
+        return sum(len(self.prototype(row.object, row.kfunc) or ()) for row in self.rows)
+
     def without(self, objects: Collection[str]) -> State:
         """Return this state without some objects."""
         return State(self.flags, self.rule, {n: r for n, r in self.readings.items() if n not in objects})

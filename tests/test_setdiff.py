@@ -83,6 +83,7 @@ def test_an_exact_conversion_changes_nothing(make: Make) -> None:
         assert kinds(inspect(other, NOWHERE)) == []
         assert kinds(agree(one, other, NOWHERE)) == []
     assert [r.kfunc for r in after.rows] == ["put", "both", "plain"]
+    assert after.arguments == 1 + 3 + 1
 
 
 #: What goes wrong in a conversion, and the kind of finding that says so.
