@@ -137,8 +137,9 @@ def check_series(subject: Subject) -> Outcome:
     rewritten = rewrites(old, new)
     note(log, rewritten, [*findings, *listed])
     reason = (
-        f"{len(subject.items)} patches: {len(new.rows)} rows ({new.arguments} arguments) in {len(new.readings)} objects "
-        f"compared with the base, {len(rewritten)} written anew, {len(findings)} differences; "
+        f"{len(subject.items)} patches: {len(new.rows)} rows ({new.arguments} arguments) in "
+        f"{len(new.readings)} objects compared with the base, {len(rewritten)} written anew, "
+        f"{len(findings)} differences; "
         f"{len(listed)} rows are not compiled{': ' if listed else ''}{reasons(missing)}"
     )
     # Rows that are listed with a reason don't make the comparison of all others any worse.
