@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,9 +142,7 @@ class Repo:
         try:
             _, _, _, data = self._handle.git.get_object_data(name)
         except ValueError:
-            raise UserError(
-                f"{name} is not in {self.git_dir} (a partial clone?), and patchbot fetches nothing"
-            ) from None
+            raise absent(name, self.git_dir) from None
         return bytes(data)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
@@ -178,6 +176,30 @@ class Repo:
         """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""
         done = self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--", *pathspecs)
         return sorted(n.decode("utf-8", "surrogateescape") for n in done.stdout.split(b"\0") if n)
+
+    def changed_blobs(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> dict[str, str | None]:
+        """Return {path: object id in `new`} of the files that differ; None for what is no regular file there."""
+        done = self.git("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, "--", *pathspecs)
+        fields = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+        found: dict[str, str | None] = {}
+        for meta, path in zip(fields[::2], fields[1::2], strict=False):
+            _, mode, _, oid, _ = meta.split(" ")
+            found[path] = oid if mode.startswith("100") else None
+        return found
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield (object id, bytes) of many blobs with one git process; raise UserError where one is not there."""
+        with tempfile.TemporaryFile() as asked:
+            asked.writelines(f"{oid}\n".encode() for oid in oids)
+            asked.seek(0)
+            argv = ["git", f"--git-dir={self.git_dir}", "cat-file", "--batch", "--buffer"]
+            with piped(argv, stdin=asked) as pipe:
+                while head := pipe.readline():
+                    oid, kind, *size = head.decode().split()
+                    if kind == "missing":
+                        raise absent(oid, self.git_dir)
+                    yield oid, pipe.read(int(size[0]))
+                    pipe.read(1)
 
     def tree_of(self, commit: str) -> str:
         """Return the id of a commit's tree."""
@@ -253,6 +275,11 @@ class Repo:
                 file = pack.with_suffix(suffix)
                 if file.exists():
                     file.replace(to / file.name)
+
+
+def absent(name: str, where: Path) -> UserError:
+    """Return the error for an object that a clone lacks."""
+    return UserError(f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing")
 
 
 class Scratch:

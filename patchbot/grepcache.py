@@ -7,6 +7,7 @@ tree with the same question serves: what git diff-tree says is different is sear
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from .git import Repo
 
-#: Where more files than this differ, a search of the whole tree is cheaper than one by names.
+#: Where more files than this differ, a search of the whole tree is cheaper than reading them.
 MOST_CHANGED = 20_000
 
 
@@ -72,12 +73,20 @@ class GrepCache:
         for other, paths in rows.fetchall():
             if repo.git("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
                 continue
-            changed = repo.changed_paths(other, tree, pathspecs)
+            changed = repo.changed_blobs(other, tree, pathspecs)
             if len(changed) > MOST_CHANGED:
                 continue
             found = set(json.loads(paths)) - set(changed)
-            present = set(changed) & set(repo.ls(tree)) if changed else set()
-            if present:
-                found |= set(repo.grep(tree, needles, [f":(literal){p}" for p in sorted(present)], word=word))
+            named = {oid for oid in changed.values() if oid}
+            holding = {oid for oid, text in repo.blobs(sorted(named)) if holds(text, needles, word=word)}
+            found |= {path for path, oid in changed.items() if oid in holding}
             return sorted(found)
         return None
+
+
+def holds(text: bytes, needles: Sequence[str], *, word: bool) -> bool:
+    """Say whether `git grep -I -F`, with `word` `-w`, finds any of `needles` in a file."""
+    if b"\0" in text[:8000]:
+        return False
+    found = [needle for needle in (n.encode() for n in needles) if needle in text]
+    return any(not word or re.search(rb"(?<!\w)" + re.escape(needle) + rb"(?!\w)", text) for needle in found)

@@ -105,15 +105,23 @@ def run(
 
 
 def start(
-    args: tuple[str, ...], cwd: Path | None, env: Mapping[str, str] | None, feed: bool, out: IO[bytes] | None
+    args: tuple[str, ...],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    feed: bool | IO[bytes],
+    out: IO[bytes] | None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a process group of its own; `out` takes both its outputs where given."""
+    """Start a program in a process group of its own; `out` takes both its outputs where given.
+
+    `feed` says whether its stdin is a pipe, or is the file that it reads.
+    """
+    stdin: int | IO[bytes] = feed if not isinstance(feed, bool) else subprocess.PIPE if feed else subprocess.DEVNULL
     try:
         return subprocess.Popen(
             args,
             cwd=cwd,
             env=clean_env(env),
-            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=out or subprocess.PIPE,
             stderr=subprocess.STDOUT if out else subprocess.PIPE,
             start_new_session=True,
@@ -127,16 +135,18 @@ def start(
 
 
 @contextlib.contextmanager
-def piped(argv: Sequence[str | Path], *, feed: bool = False) -> Iterator[IO[bytes]]:
+def piped(
+    argv: Sequence[str | Path], *, feed: bool = False, stdin: IO[bytes] | None = None
+) -> Iterator[IO[bytes]]:
     """Give the caller a program's stdout, with `feed` its stdin, for more data than memory should hold.
 
-    When the caller is done, the rest of stdout is read away. Raises MissingTool, or ToolError when the program fails,
+    `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read away. Raises MissingTool, or ToolError when the program fails,
     also in place of what its failure made the caller raise. On any other exception its process group is killed.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        child = start(args, None, None, feed, said if feed else None)
+        child = start(args, None, None, stdin or feed, said if feed else None)
         pipe = child.stdin if feed else child.stdout
         assert pipe is not None
         try:
