@@ -162,6 +162,11 @@ def is_object(param: Param) -> bool:
     return pointed_struct(param) is not None or not (pointed(param).endswith("*") or _SCALAR.fullmatch(pointed(param)))
 
 
+def is_scalar(param: Param) -> bool:
+    """Say whether a parameter that is written without `*` is a number for sure, no typedef of a pointer."""
+    return _SCALAR.fullmatch(" ".join(_QUALIFIERS.sub(" ", param.type).split())) is not None
+
+
 def pointed_struct(param: Param) -> str | None:
     """Return X for `struct X *`."""
     return struct_of(param.type)

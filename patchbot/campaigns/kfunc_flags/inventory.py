@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...c import macros, parse
 from ...campaign import Audit
 from ...config import CampaignConfig
+from ...errors import UserError
 from ...tree import Tree
-from .classify import Verifier, classify, read_verifier
-from .plan import Plan, in_question, merged, plan_row, read_decisions, refuse
+from .classify import Verifier, classify, is_scalar, read_verifier
+from .plan import (
+    DECIDE,
+    SELFTESTS,
+    Decision,
+    Plan,
+    in_question,
+    merged,
+    numbered,
+    plan_row,
+    read_decisions,
+    refuse,
+)
 from .prototypes import TOOLS, Missing, Prototype, find_prototypes
-from .sets import KfuncSet, Row, candidates, read_sets
+from .sets import KfuncSet, Row, SetError, candidates, read_sets
+
+FLAGS_HEADER = "include/linux/btf.h"
 
 _MODULE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<linux/module\.h>|^MODULE_LICENSE\b", re.MULTILINE)
 
@@ -55,15 +70,22 @@ class Inventory:
 
 
 def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = None) -> Inventory:
-    """Return the inventory of `tree`.
+    """Return the inventory of `tree`; raise SetError with all that is not understood and all refused rows.
 
     `verifier` says what the flags mean; a step whose tree has a changed verifier passes that of the base.
     """
-    verifier = verifier or read_verifier(tree)
+    problems: list[str] = []
+    try:
+        verifier = verifier or read_verifier(tree)
+    except UserError as error:
+        problems.append(str(error))
+        verifier = Verifier("unknown", False, frozenset(), frozenset())
     decisions = read_decisions(config)
     files = candidates(tree)
     by_file = {path: read_sets(tree, path) for path in files}
+    problems += [line for path in sorted(by_file) for line in by_file[path].problems]
     by_file = {path: found for path, found in by_file.items() if found.sets}
+    singles = single_flags(tree)
     user_space = {path for path in by_file if path.startswith(TOOLS) and not _MODULE.search(tree.read(path))}
     kernel = [row for path, found in by_file.items() if path not in user_space for row in found.rows]
     needed = {row.kfunc for row in kernel if set(in_question(config)) & set(row.flags)}
@@ -80,6 +102,8 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
             plan = plan_row(
                 row, owners[row.set], path in user_space, prototype, classes, verifier, decisions.get(row.kfunc), config
             )
+            if not plan_is_fixed(row, owners[row.set], path in user_space):
+                plan = doubted(plan, row, prototype, classes, decisions.get(row.kfunc), singles)
             names[f"{row.kfunc}@{row.set}"] += 1
             number = names[f"{row.kfunc}@{row.set}"]
             site = f"{row.kfunc}@{row.set}" + (f"#{number}" if number > 1 else "")
@@ -90,7 +114,51 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
         f"patchbot.toml decides about {k}(), which is in no kfunc set of this tree" for k in sorted(lacking)
     )
     sets = tuple(s for path in sorted(by_file) for s in by_file[path].sets)
-    return Inventory(sets, tuple(agreed(entries)), verifier, warnings)
+    entries = agreed(entries)
+    if problems:
+        raise SetError("\n".join([*problems, *refused_lines(entries)]))
+    return Inventory(sets, tuple(entries), verifier, warnings)
+
+
+def refused_lines(entries: Iterable[Entry]) -> list[str]:
+    """Return a line for each row that needs a decision."""
+    return [f"{e.where}: {e.site}: {e.plan.reason}" for e in entries if e.plan.fate == "refuse"]
+
+
+def single_flags(tree: Tree) -> frozenset[str]:
+    """Return the flags of kfuncs that this tree defines, without those that are made of others."""
+    header = tree.get(FLAGS_HEADER)
+    found = macros(parse(FLAGS_HEADER, header)) if header is not None else ()
+    return frozenset(m.name for m in found if m.name.startswith("KF_") and b"KF_" not in m.value)
+
+
+def plan_is_fixed(row: Row, owner: KfuncSet, user_space: bool) -> bool:
+    """Say whether a row stays as it is whatever its flags and its prototype are."""
+    return user_space or not owner.kfunc or row.file.startswith(SELFTESTS)
+
+
+def doubted(
+    plan: Plan,
+    row: Row,
+    prototype: Prototype | Missing,
+    classes: Sequence[str],
+    decision: Decision | None,
+    singles: frozenset[str],
+) -> Plan:
+    """Return `plan`, or a refusal where a flag or a type hides what the row says of its arguments."""
+    unknown = [flag for flag in row.flags if singles and flag not in singles]
+    if unknown and not (decision is not None and decision.keep):
+        names = " and ".join(unknown)
+        return refuse(f"{FLAGS_HEADER} defines no single flag {names}, so what the row says of arguments is not known")
+    twice = sorted({flag for flag in plan.arguments if row.flags.count(flag) > 1})
+    if twice:
+        return refuse(f"{' and '.join(twice)} stands there twice; expected each flag once")
+    if plan.fate == "change" and decision is None and not isinstance(prototype, Missing):
+        hidden = [i for i, c in enumerate(classes) if c == "scalar" and not is_scalar(prototype.params[i])]
+        if hidden:
+            types = ", ".join(prototype.params[i].type for i in hidden)
+            return refuse(f"{numbered(hidden)} may be a pointer in disguise ({types}); {DECIDE}")
+    return plan
 
 
 def agreed(entries: Sequence[Entry]) -> list[Entry]:
@@ -137,7 +205,7 @@ def witnesses(tree: Tree) -> list[str]:
 def audit(tree: Tree, config: CampaignConfig) -> Audit:
     """Return every site of the campaign in `tree` and its fate, as `scan --json` prints it."""
     found = inventory(tree, config)
-    refused = tuple(f"{e.where}: {e.site}: {e.plan.reason}" for e in found.entries if e.plan.fate == "refuse")
+    refused = tuple(refused_lines(found.entries))
     sites = {e.site: (e.plan.fate, e.where) for e in found.entries}
     return Audit(document(found), refused, found.warnings, sites)
 

@@ -16,13 +16,17 @@ from functools import lru_cache
 from ...c import Directive, Source, Span, Token, conditions_at, parse, tokens
 from ...errors import UserError
 from ...tree import Tree
+from .includes import included_macro
 
 STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
 ENDS = {end: start for start, end in STARTS.items()}
 ROWS = (b"BTF_ID_FLAGS", b"BTF_ID")
-#: One search of the tree serves both: the sets, and the files that define kfuncs (`__bpf_kfunc`).
-NEEDLES = ("BTF_KFUNCS_START", "BTF_SET8_START", "__bpf_kfunc")
-PATHSPECS = ("*.c", "*.h")
+#: One search of the tree serves all: the sets, rows outside of them, and the files that define kfuncs (`__bpf_kfunc`).
+NEEDLES = ("BTF_KFUNCS_START", "BTF_SET8_START", "BTF_ID_FLAGS", "__bpf_kfunc")
+#: What the preprocessor may read; documentation holds examples.
+PATHSPECS = ("*.c", "*.h", "*.inc", "*.def", "*.S")
+#: What makes sets out of sight of the reader; the header's own macros are built of it.
+INNER = b"__BTF_SET8_START"
 CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
 EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_ID(func, ...), an #if or the set's end"
 
@@ -73,10 +77,14 @@ class Row:
 
 @dataclass(frozen=True)
 class FileSets:
-    """The sets of one file and all their rows, in the order of the text."""
+    """The sets of one file and all their rows, in the order of the text.
+
+    `problems` are lines about what is not understood, each with file and line: rows may be missing then.
+    """
 
     sets: tuple[KfuncSet, ...]
     rows: tuple[Row, ...]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,69 +101,45 @@ def candidates(tree: Tree) -> list[str]:
 
 
 def read_sets(tree: Tree, path: str) -> FileSets:
-    """Return the sets of a file of `tree`; raise SetError for what is not understood."""
+    """Return the sets of a file of `tree` and what is not understood in it."""
     text = tree.read(path)
-    if not any(start in text for start in STARTS):
+    if not any(word in text for word in (*STARTS, ROWS[0])):
         return FileSets((), ())
-    found = parse_sets(path, text, ())
+    found, problems = parse_sets(path, text, ())
     unresolved = [name for name in found if isinstance(name, str)]
     if unresolved:
         macros = tuple((name, *included_macro(tree, path, text, name)) for name in sorted(set(unresolved)))
-        found = parse_sets(path, text, macros)
+        found, problems = parse_sets(path, text, macros)
     sets = tuple(item for item in found if isinstance(item, KfuncSet))
-    return FileSets(sets, tuple(item for item in found if isinstance(item, Row)))
-
-
-def included_macro(tree: Tree, path: str, text: bytes, name: str) -> tuple[str, bytes]:
-    """Return (header, value) of an object-like macro that `path` or a header it includes defines, ("", b"") if none."""
-    folder = path.rpartition("/")[0]
-    wanted = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+" + name.encode() + rb"(?![\w(])((?:\\\n|[^\n])*)", re.MULTILINE)
-    for header in (path, *headers(folder, text)):
-        body = text if header == path else tree.get(header)
-        match = wanted.search(body) if body is not None else None
-        if match:
-            return header, match[1]
-    return "", b""
-
-
-def headers(folder: str, text: bytes) -> list[str]:
-    """Return where the headers that `text` includes can be, in the order of the text."""
-    out = []
-    for match in re.finditer(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', text, re.MULTILINE):
-        name = match[2].decode("utf-8", "surrogateescape")
-        if match[1] == b'"':
-            out.append(f"{folder}/{name}" if folder else name)
-        out += [f"include/{name}", f"include/uapi/{name}"]
-    return out
+    return FileSets(sets, tuple(item for item in found if isinstance(item, Row)), problems)
 
 
 @lru_cache(maxsize=256)
-def parse_sets(path: str, text: bytes, macros: tuple[tuple[str, str, bytes], ...]) -> tuple[KfuncSet | Row | str, ...]:
-    """Return the sets and rows of a text; a plain string is an object-like macro that must be looked up first."""
+def parse_sets(
+    path: str, text: bytes, macros: tuple[tuple[str, str, bytes], ...]
+) -> tuple[tuple[KfuncSet | Row | str, ...], tuple[str, ...]]:
+    """Return the sets and rows of a text, and what is not understood.
+
+    A plain string among the rows is an object-like macro that must be looked up first.
+    """
     source = parse(path, text)
     lexed = source.lexed
     reader = _Reader(source, {name: (header, value) for name, header, value in macros})
     after = 0
-    for number in sorted(n for name in (*STARTS, *ENDS) for n in lexed.index.get(name, ())):
-        start, name = lexed.starts[number], lexed.texts[number].decode()
-        directive = reader.directive_of(number)
-        if start < after:
+    for number in sorted(n for name in (*STARTS, *ENDS, ROWS[0], INNER) for n in lexed.index.get(name, ())):
+        if lexed.starts[number] < after:
             continue
-        if directive is not None:
-            defined = lexed.texts[directive.first + 2] if directive.last > directive.first + 2 else b""
-            if directive.keyword == b"define" and defined not in (*STARTS, *ENDS):
-                raise reader.error(
-                    start, f"{name} inside a macro: its set cannot be followed; expected it at file scope"
-                )
-            continue
-        if lexed.texts[number] in ENDS:
-            raise reader.error(start, f"{name} without {ENDS[lexed.texts[number]].decode()} before it")
-        after = reader.read_set(number)
-    return tuple(reader.out)
+        try:
+            after = reader.read_at(number)
+        except SetError as error:
+            reader.problems.append(str(error))
+            if lexed.texts[number] in STARTS:
+                after = reader.stop(number)
+    return tuple(reader.out), tuple(dict.fromkeys(reader.problems))
 
 
 class _Reader:
-    """Reads one set after the other out of a source; `out` collects sets and rows."""
+    """Reads one set after the other out of a source; `out` collects sets and rows, `problems` what is no row."""
 
     def __init__(self, source: Source, macros: Mapping[str, tuple[str, bytes]]) -> None:
         self.source = source
@@ -163,11 +147,32 @@ class _Reader:
         self.directives = source.lexed.directives
         self.directive_starts = [d.first for d in self.directives]
         self.out: list[KfuncSet | Row | str] = []
+        self.problems: list[str] = []
 
     def directive_of(self, number: int) -> Directive | None:
         """Return the preprocessor line that a token is in, None if it is in none."""
         at = bisect_right(self.directive_starts, number) - 1
         return self.directives[at] if at >= 0 and number < self.directives[at].last else None
+
+    def read_at(self, number: int) -> int:
+        """Read the set that begins with a token and return the offset after it; 0 if none has to begin there."""
+        start, word = self.source.lexed.starts[number], self.source.lexed.texts[number]
+        directive = self.directive_of(number)
+        if directive is not None:
+            first = directive.first + 2
+            defined = self.source.lexed.texts[first] if directive.last > first else b""
+            if directive.keyword == b"define" and word in (*STARTS, *ENDS) and defined not in (*STARTS, *ENDS):
+                raise self.error(
+                    start, f"{word.decode()} inside a macro: its set cannot be followed; expected it at file scope"
+                )
+            return 0
+        if word in ENDS:
+            raise self.error(start, f"{word.decode()} without {ENDS[word].decode()} before it")
+        if word not in STARTS:
+            raise self.error(
+                start, f"{word.decode()} outside of a set; expected {' or '.join(s.decode() for s in STARTS)} before it"
+            )
+        return self.read_set(number)
 
     def read_set(self, number: int) -> int:
         """Read the set whose START is the token `number`; return the offset after its END."""
@@ -184,12 +189,6 @@ class _Reader:
             token = found[at]
             if token.text == b";":
                 at += 1
-            elif token.text == b"#" and token.start in lines:
-                at = self.directive(found, at, lines[token.start], local)
-            elif token.text in ROWS:
-                args, after = self.call(found, at)
-                self.out.append(self.row(token, args, found[after - 1].end, name, None))
-                at = after
             elif token.text in ENDS:
                 other, after = self.named(found, at)
                 if other != name or ENDS[token.text] != kind:
@@ -204,8 +203,30 @@ class _Reader:
                     f"{token.text.decode()} inside the set {name}; expected {STARTS[kind].decode()}({name})",
                 )
             else:
-                at = self.invocation(found, at, name, local)
+                try:
+                    at = self.element(found, at, name, lines, local)
+                except SetError as error:
+                    self.problems.append(str(error))
+                    at = after_mistake(found, at)
         raise self.error(start, f"the set {name} has no {STARTS[kind].decode()}({name})")
+
+    def element(
+        self,
+        found: Sequence[Token],
+        at: int,
+        name: str,
+        lines: Mapping[int, Directive],
+        local: dict[bytes, RowMacro],
+    ) -> int:
+        """Take in a preprocessor line, a row or what makes rows; return the index after it."""
+        token = found[at]
+        if token.text == b"#" and token.start in lines:
+            return self.directive(found, at, lines[token.start], local)
+        if token.text in ROWS:
+            args, after = self.call(found, at)
+            self.out.append(self.row(token, args, found[after - 1].end, name, None))
+            return after
+        return self.invocation(found, at, name, local)
 
     def stop(self, number: int) -> int:
         """Return where the text of a set ends at the latest: after the next END, or with the file."""
@@ -375,6 +396,15 @@ class _Reader:
 def spelled(token: Token) -> str:
     """Return a token's text for a message."""
     return token.text.decode("utf-8", "replace")
+
+
+def after_mistake(found: Sequence[Token], at: int) -> int:
+    """Return where to read on after what is not understood at `at`: after its brackets, or at the next known word."""
+    try:
+        return groups_at(found, at + 1)[1]
+    except ValueError:
+        known = (b"#", *ROWS, *STARTS, *ENDS)
+        return next((i for i in range(at + 1, len(found)) if found[i].text in known), len(found))
 
 
 def groups_at(found: Sequence[Token], at: int) -> tuple[list[list[Token]], int]:
