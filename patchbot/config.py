@@ -1,7 +1,8 @@
 """patchbot.toml as frozen dataclasses.
 
-The project's own patchbot.toml is the default; the user's file overrides it key by key. A key that patchbot does
-not know is an error that lists the known ones: a misspelt option that is silently ignored is worse than none.
+The project's own patchbot.toml is the default; the user's file overrides it key by key, and its waivers come on top
+of the shipped ones. A key that patchbot does not know is an error that lists the known ones: a misspelt option that is
+silently ignored is worse than none.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ from typing import Any
 from .errors import ConfigError
 from .model import Identity
 
+#: What a waiver is about; one with the same in a person's file stands for the shipped one.
+WAIVED = ("check", "type", "step", "path")
+
 
 @dataclass(frozen=True)
 class Waiver:
-    """Accept up to `max` findings of one type of one check, in one step's patches and one path, for a reason."""
+    """Accept up to `max` findings of one type of one check, in one step's patches and one path, for a reason.
+
+    `optional` says that not every kernel has them, so that one which is not used is no warning.
+    """
 
     check: str
     type: str
@@ -27,6 +34,7 @@ class Waiver:
     path: str
     max: int
     reason: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,10 @@ def load(file: Path | None, defaults: Path) -> Config:
     """Read the defaults and, if there is one, the user's file over them; raise ConfigError with file and key."""
     merged = read_toml(defaults)
     if file is not None:
+        shipped = merged.get("checks", {}).get("waivers", [])
         merged = merge(merged, read_toml(file))
+        if isinstance(merged.get("checks"), dict):
+            merged["checks"]["waivers"] = add_shipped(merged["checks"].get("waivers", []), shipped)
     return build(merged, file, (file or defaults).parent)
 
 
@@ -98,6 +109,14 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
         old = out.get(key)
         out[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return out
+
+
+def add_shipped(own: Any, shipped: list[dict[str, Any]]) -> Any:
+    """Return a person's waivers and, after them, the shipped ones that are for other findings."""
+    if not isinstance(own, list) or not all(isinstance(row, dict) for row in own):
+        return own  # checks() says what is wrong with it
+    places = [tuple(row.get(key) for key in WAIVED) for row in own]
+    return own + [row for row in shipped if tuple(row.get(key) for key in WAIVED) not in places]
 
 
 def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
@@ -144,13 +163,16 @@ def campaign(where: str, name: str, data: Mapping[str, Any]) -> CampaignConfig:
 
 def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
     """Return the [checks] table; its sub-tables are the options of the check with that name."""
+    rows = data.get("waivers", [])
+    if not isinstance(rows, list):
+        raise ConfigError(f"{where}: checks.waivers must be a list of tables, each with [[checks.waivers]] over it")
     options = {k: v for k, v in data.items() if isinstance(v, dict)}
     known(where, "checks", {k: v for k, v in data.items() if k not in options}, ("run", "path", "waivers"))
     waivers = []
-    fields = ("check", "type", "step", "path", "max", "reason")
-    for number, row in enumerate(data.get("waivers", []), 1):
+    fields = (*WAIVED, "max", "reason")
+    for number, row in enumerate(rows, 1):
         key = f"checks.waivers[{number}]"
-        known(where, key, table(where, key, row), fields)
+        known(where, key, table(where, key, row), (*fields, "optional"))
         missing = [f for f in fields if row.get(f) in (None, "")]
         if missing:
             raise ConfigError(
@@ -158,7 +180,9 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
             )
         if not isinstance(row["max"], int) or row["max"] < 1:
             raise ConfigError(f"{where}: {key}.max must be a number from 1, not {row['max']!r}")
-        waivers.append(Waiver(*(row[f] for f in fields)))
+        if not isinstance(row.get("optional", False), bool):
+            raise ConfigError(f"{where}: {key}.optional must be true or false, not {row['optional']!r}")
+        waivers.append(Waiver(*(row[f] for f in fields), optional=row.get("optional", False)))
     paths = tuple(folder / Path(p).expanduser() for p in strings(where, "checks.path", data.get("path", [])))
     return ChecksConfig(strings(where, "checks.run", data.get("run", [])), paths, options, tuple(waivers))
 

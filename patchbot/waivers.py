@@ -37,14 +37,14 @@ def apply_waivers(
     """Return the results with waivers applied; `steps` maps patch ids to their steps.
 
     A waiver that has more findings than its `max` waives none and adds a FAIL. One that has none adds a WARN, if the
-    run is `complete`, its check could work and its step is there (an optional step may be off).
+    run is `complete`, its check could work and its step is there (an optional step may be off); an optional one never.
     """
     there = {SERIES, *steps.values()}
     matched = {w: [(r, f) for r in results for f in r.findings if matches(w, r, f, steps)] for w in waivers}
     good = {w: hits for w, hits in matched.items() if 0 < len(hits) <= w.max}
     out = [lighten(result, [w for w in good if any(r is result for r, _ in good[w])], steps) for result in results]
     for waiver, hits in matched.items():
-        own = [r for r in results if r.check == waiver.check]
+        own = [] if waiver.optional else [r for r in results if r.check == waiver.check]
         name = f"the waiver of {waiver.type} for step {waiver.step}, {waiver.path}"
         if len(hits) > waiver.max:
             reason = f"{name} allows {waiver.max} findings, there are {len(hits)}"

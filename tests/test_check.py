@@ -318,6 +318,8 @@ def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, stor
     assert result.status is Status.WARN
     assert "the waiver of NEVER for step step1, a/b.c is not used" in result.reason
     assert all(r.patch for r in run_checks(subject, unused, store, only_patches={2})), "a partial run cannot know"
+    needless = replace(unused, waivers=(waive(type="NEVER", optional=True),))
+    assert all(r.patch for r in run_checks(subject, needless, store)), "not every kernel needs it"
     off = replace(unused, waivers=(waive(type="NEVER", step="optional"),))
     assert all(r.patch for r in run_checks(subject, off, store)), "a step that is switched off finds nothing"
     same = replace(subject, items=tuple(replace(i, step="step1") for i in subject.items))
@@ -325,6 +327,8 @@ def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, stor
     assert by(results, None).status is Status.FAIL
     assert "allows 1 findings, there are 2" in by(results, None).reason
     assert by(results, "p1").status is Status.FAIL
+    results = run_checks(same, replace(unused, waivers=(waive(optional=True),)), store)
+    assert by(results, None).status is Status.FAIL, "optional is no bound"
 
 
 @pytest.mark.parametrize(

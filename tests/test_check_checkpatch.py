@@ -314,3 +314,28 @@ def test_a_series_of_25_patches_is_quick(kernel73: Any, tmp_path: Path) -> None:
     results = judge(make_subject(repo, base, commits, tmp_path), tmp_path)
     assert {r.status for r in results} == {Status.PASS}, [f for r in results for f in r.findings]
     assert sum(r.seconds for r in results) / 2 < 30
+
+
+def judge_series(kernel: Any, borrow: Any, cli: Any, *steps: str) -> None:
+    repo = borrow(kernel)
+    code, said = cli(repo, "generate", *(("--with", ",".join(steps)) if steps else ()))
+    assert code == 0, said
+    code, report = cli(repo, "check", "--only", "applies,checkpatch")
+    assert (code, report["worst"]) == (0, "PASS"), [r for r in report["results"] if r["status"] != "PASS"]
+    assert len(report["results"]) == 2 * len(said["patches"])
+
+
+@pytest.mark.kernel
+def test_the_series_is_clean_but_for_what_is_waived(kernel: Any, borrow: Any, cli: Any) -> None:
+    judge_series(kernel, borrow, cli)
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_the_optional_steps_are_clean_as_well(kernel: Any, borrow: Any, cli: Any) -> None:
+    # Each alone: what one waives must not hide what another one needs.
+    tool = kernel.repo.read(kernel.commit, "tools/bpf/resolve_btfids/main.c") or b""
+    steps = ["suffixes", "acquire"] + (["decl-tags"] if b"btf2btf(" in tool else [])
+    for step in steps:
+        judge_series(kernel, borrow, cli, step)
+    judge_series(kernel, borrow, cli, *steps)

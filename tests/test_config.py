@@ -45,11 +45,26 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
             '[[checks.waivers]]\ncheck="c"\ntype="t"\nstep="s"\npath="p"\nmax=0\nreason="r"\n',
             "max must be a number from 1",
         ),
+        (
+            '[[checks.waivers]]\ncheck="c"\ntype="t"\nstep="s"\npath="p"\nmax=1\nreason="r"\noptional="yes"\n',
+            "optional must be true or false, not 'yes'",
+        ),
+        ('[checks.waivers]\ncheck="c"\n', r"must be a list of tables, each with \[\[checks.waivers\]\]"),
     ],
 )
 def test_bad_files_are_named_with_what_would_be_right(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
         load(written(tmp_path, text), bundled("patchbot.toml"))
+
+
+def test_own_waivers_come_on_top_of_the_shipped_ones(tmp_path):
+    shipped = load(None, bundled("patchbot.toml")).checks.waivers
+    same = shipped[0]
+    row = '[[checks.waivers]]\ncheck = "checkpatch"\ntype = "{}"\nstep = "{}"\npath = "{}"\nmax = 9\nreason = "mine"\n'
+    text = row.format("MINE", "s", "p") + row.format(same.type, same.step, same.path)
+    waivers = load(written(tmp_path, text), bundled("patchbot.toml")).checks.waivers
+    assert [(w.type, w.max, w.reason) for w in waivers[:2]] == [("MINE", 9, "mine"), (same.type, 9, "mine")]
+    assert waivers[2:] == shipped[1:]
 
 
 def test_an_unknown_campaign_lists_the_known_ones():

@@ -80,8 +80,8 @@ asm(							\
 	____BTF_ID_ARG_FLAGS(symbol, cnt, __VA_ARGS__)
 
 /* Nothing if there are only the flags of the kfunc, or not even these */
-#define __BTF_ID_ARG_FLAGS_0(prefix, name)
-#define __BTF_ID_ARG_FLAGS_1(prefix, name, flags)
+#define __BTF_ID_ARG_FLAGS_0(...)
+#define __BTF_ID_ARG_FLAGS_1(...)
 #define __BTF_ID_ARG_FLAGS_2(prefix, name, flags, ...) \
 	___BTF_ID_ARG_FLAGS(__ID(__BTF_ID__##prefix##__##name##__), \
 			    COUNT_ARGS(__VA_ARGS__), __VA_ARGS__)
