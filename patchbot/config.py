@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +180,10 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
             )
         if not isinstance(row["max"], int) or row["max"] < 1:
             raise ConfigError(f"{where}: {key}.max must be a number from 1, not {row['max']!r}")
-        if not isinstance(row.get("optional", False), bool):
-            raise ConfigError(f"{where}: {key}.optional must be true or false, not {row['optional']!r}")
-        waivers.append(Waiver(*(row[f] for f in fields), optional=row.get("optional", False)))
+        optional = row.get("optional", False)
+        if not isinstance(optional, bool):
+            raise ConfigError(f"{where}: {key}.optional must be true or false, not {optional!r}")
+        waivers.append(replace(Waiver(*(row[f] for f in fields)), optional=optional))
     paths = tuple(folder / Path(p).expanduser() for p in strings(where, "checks.path", data.get("path", [])))
     return ChecksConfig(strings(where, "checks.run", data.get("run", [])), paths, options, tuple(waivers))
 
