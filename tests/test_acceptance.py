@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,16 +75,33 @@ def test_checks_and_mails_of_the_newest(kernel73: RealKernel, borrow: Borrow, cl
 
 
 @pytest.mark.kernel
-def test_every_patch_of_the_newest_compiles(kernel73: RealKernel, borrow: Borrow, cli: Cli) -> None:
+def test_every_patch_of_the_newest_compiles_and_means_the_same(kernel73: RealKernel, borrow: Borrow, cli: Cli) -> None:
     repo = borrow(kernel73)
     _, made = cli(repo, "generate")
-    code, report = cli(repo, "check", "--only", "build")
+    code, report = cli(repo, "check", "--only", "build,btf")
     bad = [(row["patch"], row["reason"], row["findings"]) for row in report["results"] if row["status"] not in GOOD]
     assert (code, bad) == (0, [])
-    passed = [row for row in report["results"] if row["status"] == "PASS"]
-    assert len(passed) > len(made["patches"]) / 2
+    passed = [row["check"] for row in report["results"] if row["status"] == "PASS"]
+    assert passed.count("build") > len(made["patches"]) / 2
+    # Every patch, and the series as a whole.
+    assert passed.count("btf") == len(made["patches"]) + 1
+    whole = next(row for row in report["results"] if row["check"] == "btf" and row["patch"] is None)
+    numbers = re.match(
+        r"\d+ patches: (\d+) rows \((\d+) arguments\) in (\d+) objects compared with the base, "
+        r"(\d+) written anew, (\d+) differences; ",
+        whole["reason"],
+    )
+    assert numbers, whole["reason"]
+    rows, arguments, objects, anew, differences = map(int, numbers.groups())
+    _, scan = cli(repo, "scan")
+    assert differences == 0
+    assert anew >= sum(entry["fate"] == "change" for entry in scan["entries"])
+    assert arguments > rows > len(scan["entries"]) * 0.9
+    assert objects > 20
+    # What nothing compiles is listed, with the reason.
+    assert all(f["file"] and f["line"] and " is not compiled: " in f["message"] for f in whole["findings"])
     started = time.monotonic()
-    code, again = cli(repo, "check", "--only", "build")
+    code, again = cli(repo, "check", "--only", "build,btf")
     assert code == 0
     assert time.monotonic() - started < 60
     assert all(row["cached"] for row in again["results"] if row["status"] == "PASS")
