@@ -4,7 +4,8 @@ Both kernels are linked and their kfunc sets looked up as the kernel will (ids r
 arguments found). Then each boots into a loader that registers kfunc sets, right and wrong ones, and loads programs.
 checks/boot/programs.toml says what must become of each and with which message; a verdict without its message does not
 count, and where a program means something before the series, both kernels must say the same. Each flag needs two
-programs that differ only in its argument. The selftests that the series adds are loaded, too.
+programs that differ only in its argument. The selftests that the series adds are loaded, too. What a kernel does not
+get, since it lacks a flag or a kfunc, is counted and listed with the reason.
 
 The first run takes as long as linking two kernels (15 minutes on two processors, less with ccache); while the images
 are known, a run takes half a minute. Options: timeout (seconds for one boot), programs (more files like
@@ -24,13 +25,25 @@ from typing import Any
 from patchbot import boot as package
 from patchbot.benches import OPTIONS as BUILD_OPTIONS
 from patchbot.benches import compiler_of, wanted_options
+from patchbot.boot.features import absent, features, rows_in_source, rule_of
 from patchbot.boot.images import BuildFailure, Image, Images, kernel_key, libbpf_key
 from patchbot.boot.initramfs import pack
-from patchbot.boot.judge import Line, document, findings, judge_programs, judge_sets, judge_splats, judge_tags, table
+from patchbot.boot.judge import (
+    Line,
+    document,
+    findings,
+    group_left_out,
+    judge_programs,
+    judge_sets,
+    judge_splats,
+    judge_tags,
+    skipped,
+    table,
+)
 from patchbot.boot.linked import check_linked, kernel_functions, module_functions
 from patchbot.boot.programs import build_loader, compile_programs, sets_header
 from patchbot.boot.qemu import boot, shell_line
-from patchbot.boot.rows import Rows, read_rows
+from patchbot.boot.rows import LeftOut, Rows, read_rows
 from patchbot.boot.selftests import Selftests, find_selftests
 from patchbot.boot.serial import Said, parse, stopped, tail
 from patchbot.bundle import bundled
@@ -58,16 +71,20 @@ EXCLUSIVE = True
 OPTIONS = ("timeout", "programs", *BUILD_OPTIONS)
 MODULE = "kfa_test"
 SETS = "kfa_sets"
+#: A kernel with flags of arguments that gets fewer was not tried.
+LEAST_PROGRAMS = 30
+LEAST_REFUSED = 12
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it can have."""
+    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it gets or not."""
 
     what: str
     tree: str
     flags: Flags
     rows: Rows
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -76,15 +93,22 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What was found in a kernel's files: counts by file, what is wrong, the names of the kernel's own kfuncs."""
+
+    counts: Mapping[str, str]
+    problems: tuple[str, ...]
+    kfuncs: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Booted:
     """A kernel that booted, what it said, and what was found in its files."""
 
     kernel: Kernel
-    image: Image
+    contents: Contents
     said: Said
     seconds: float
-    linked: Mapping[str, str]
-    problems: tuple[str, ...]
     reproduce: str
 
 
@@ -124,8 +148,7 @@ def check_series(subject: Subject) -> Outcome:
         built = {what: link(images, kernel, selftests, log) for what, kernel in kernels.items()}
         libbpf = images.libbpf(trees["tip"], log)
         subject.progress("boot: compiling programs")
-        tip, base = kernels["tip"], kernels["base"]
-        objects = compile_programs(tip.rows.programs, header(), libbpf, folder / "programs", jobs)
+        objects = compile_programs(kernels["tip"].rows.programs, header(), libbpf, folder / "programs", jobs)
         tests = selftests.compile(images, libbpf, built["tip"].vmlinux, folder / "selftests", log)
         build_loader(bundled("checks/boot/loader.c"), libbpf, folder / "init")
     except BuildFailure as error:
@@ -137,15 +160,44 @@ def check_series(subject: Subject) -> Outcome:
     finally:
         images.close()
     linked = time.monotonic() - started
-    names = {p.name for p in base.rows.programs}
-    loads = {"tip": [*objects, *tests], "base": [o for o in objects if o.stem in names]}
-    booted = {
-        what: run(
-            subject, kernels[what], inserted(built[what], selftests), loads[what], folder, log, timeout_of(options)
-        )
-        for what in ("base", "tip")
+    contents = {what: look(kernels[what], built[what]) for what in built}
+    kernels = without_absent(kernels, objects, {what: found.kfuncs for what, found in contents.items()})
+    wanted = {what: {p.name for p in kernel.rows.programs} for what, kernel in kernels.items()}
+    loads = {what: [o for o in objects if o.stem in names] for what, names in wanted.items()}
+    loads["tip"] += tests
+    booted = {}
+    for what in ("base", "tip"):
+        image = inserted(built[what], selftests)
+        said, seconds, line = run(subject, kernels[what], image, loads[what], folder, log, timeout_of(options))
+        booted[what] = Booted(kernels[what], contents[what], said, seconds, line)
+    unlinked = rows_in_source(subject.scratch, trees["tip"], {k for row in kernels["tip"].left_out for k in row.kfuncs})
+    return judge(booted["tip"], booted["base"], [t.name for t in tests], linked, unlinked, log)
+
+
+def without_absent(
+    kernels: Mapping[str, Kernel], objects: Sequence[Path], kfuncs: Mapping[str, frozenset[str]]
+) -> dict[str, Kernel]:
+    """Return the kernels without the programs that call what they lack.
+
+    A kfunc that only the kernel before the series has is lost, so its programs stay, and fail.
+    """
+    own = bundled(f"checks/boot/{MODULE}.c").read_text(encoding="utf-8")
+    missing = {what: absent(objects, names, own) for what, names in kfuncs.items()}
+    missing["tip"] = {
+        name: found
+        for name, found in missing["tip"].items()
+        if name in missing["base"] or name not in {p.name for p in kernels["base"].rows.programs}
     }
-    return judge(booted["tip"], booted["base"], [t.name for t in tests], linked, log)
+    made = {}
+    for what, kernel in kernels.items():
+        programs = tuple(p for p in kernel.rows.programs if p.name not in missing[what])
+        left = [
+            LeftOut("program", p.name, f"it has no kfunc {', '.join(names)}", tuple(names))
+            for p in kernel.rows.programs
+            if (names := missing[what].get(p.name))
+        ]
+        made[what] = replace(kernel, rows=replace(kernel.rows, programs=programs), left_out=(*kernel.left_out, *left))
+    return made
 
 
 def link(images: Images, kernel: Kernel, selftests: Selftests, log: Path) -> Image:
@@ -168,8 +220,11 @@ def inserted(image: Image, selftests: Selftests) -> Image:
 
 def run(
     subject: Subject, kernel: Kernel, image: Image, objects: Sequence[Path], folder: Path, log: Path, timeout: float
-) -> Booted:
-    """Boot a kernel with its modules and programs; raise ToolError with the log's tail if it does not end well."""
+) -> tuple[Said, float, str]:
+    """Boot a kernel with its modules and programs; return what it said, the seconds, and the line that does the same.
+
+    Raises ToolError with the log's tail if it does not end well.
+    """
     subject.progress(f"boot: booting the {kernel.what}")
     # Modules of the kernel's selftests first: ours need nothing of theirs, but theirs of each other by name.
     modules = sorted(image.modules.values(), key=lambda path: (path.stem == SETS, path.stem))
@@ -192,19 +247,18 @@ def run(
         end = tail("\n".join(own.said) if own and own.errno else machine.serial)
         what = f"did {said.end} of {len(todo)} things" if said.end != len(todo) else f"cannot insert {MODULE}.ko"
         raise ToolError(f"{kernel.what}: the loader {what}; serial log {serial}, its end:\n{end}")
-    linked, problems = look(kernel, image)
-    return Booted(kernel, image, said, machine.seconds, linked, problems, reproduce)
+    return said, machine.seconds, reproduce
 
 
-def look(kernel: Kernel, image: Image) -> tuple[dict[str, str], tuple[str, ...]]:
+def look(kernel: Kernel, image: Image) -> Contents:
     """Return what the kfunc sets in the linked kernel and our module hold, by file, and what is wrong with them."""
     functions = kernel_functions(image.vmlinux)
-    counts, problems = {}, []
+    counts, problems, kfuncs = {}, [], {}
     # kfa_sets is wrong on purpose.
     for path in (image.vmlinux, image.modules[MODULE]):
         own = functions if path == image.vmlinux else module_functions(path, functions)
         linked = check_linked(path, own, kernel.flags.trailer)
-        counts[path.name] = str(linked)
+        counts[path.name], kfuncs[path] = str(linked), linked.kfuncs
         problems += [f"{path.name}: {problem}" for problem in linked.problems]
         if not linked.sets:
             problems.append(f"{path.name} holds no kfunc set")
@@ -212,18 +266,24 @@ def look(kernel: Kernel, image: Image) -> tuple[dict[str, str], tuple[str, ...]]
             problems.append(
                 f"{path.name} holds no flags of arguments, though the kernel has {', '.join(kernel.arguments)}"
             )
-    return counts, tuple(problems)
+    return Contents(counts, tuple(problems), kfuncs[image.vmlinux])
 
 
-def judge(tip: Booted, base: Booted, tests: Sequence[str], linked: float, log: Path) -> Outcome:
+def judge(
+    tip: Booted, base: Booted, tests: Sequence[str], linked: float, unlinked: Sequence[str], log: Path
+) -> Outcome:
     """Return the outcome, and leave the table of all verdicts in the log and, as JSON, beside it."""
     rows = tip.kernel.rows
     lines: list[Line] = judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
     lines += judge_sets(rows, tip.said)
     lines += judge_tags(tip.said, tests)
-    found = [Finding(Status.FAIL, f"{problem}", None, None, "linked") for problem in tip.problems]
-    found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.problems]
+    found = [Finding(Status.FAIL, f"{problem}", None, None, "linked") for problem in tip.contents.problems]
+    found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.contents.problems]
     found += findings(lines)
+    found += [
+        Finding(Status.WARN, f"this configuration leaves out {name}, so no program tries it", None, None, "config")
+        for name in unlinked
+    ]
     found += judge_splats(tip.said, base.said)
     found += [
         Finding(
@@ -241,26 +301,32 @@ def judge(tip: Booted, base: Booted, tests: Sequence[str], linked: float, log: P
     both = sum(bool(line.base) for line in lines)
     sets = [line for line in lines if line.kind == "set"]
     refused = sum(line.expected == "refuse" for line in sets)
+    if tip.kernel.arguments and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
+        text = f"only {programs} programs and {refused} sets to refuse; at least {LEAST_PROGRAMS} and {LEAST_REFUSED}"
+        found.append(Finding(Status.FAIL, text, None, None, "cover"))
     seconds = tip.seconds + base.seconds
+    left = tip.kernel.left_out
     reason = (
-        f"{programs} programs ({both} on both kernels), {len(sets)} sets ({refused} to refuse);"
-        f" {tip.linked['vmlinux']}; boot {seconds:.0f} s, build {linked:.0f} s"
+        f"{programs} programs ({both} on both kernels), {len(sets)} sets ({refused} to refuse), {len(left)} left out;"
+        f" {tip.contents.counts['vmlinux']}; boot {seconds:.0f} s, build {linked:.0f} s"
     )
+    lines += skipped(left)
     facts = {
-        "linked": {"tip": dict(tip.linked), "base": dict(base.linked)},
+        "linked": {"tip": dict(tip.contents.counts), "base": dict(base.contents.counts)},
         "seconds": {"boot": seconds, "build": linked},
     }
     log.with_suffix(".json").write_text(json.dumps(document(lines, facts), indent=1) + "\n")
     with open(log, "a", encoding="utf-8") as file:
-        file.write(f"\n{reason}\n\n{table(lines)}")
-    return Outcome.of(found, examined=len(lines), reason=reason, log=log, reproduce=tip.reproduce)
+        file.write(f"\n{reason}\n{group_left_out(left)}\n{table(lines)}")
+    return Outcome.of(found, examined=programs + len(sets), reason=reason, log=log, reproduce=tip.reproduce)
 
 
 def describe(subject: Subject, what: str, tree: str, rows: Rows) -> Kernel:
     """Return a kernel with the flags that its headers define and the rows that it can have."""
     texts = [subject.scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (BTF_H, BTF_IDS_H)]
     flags = read_flags(texts[0], texts[1])
-    return Kernel(what, tree, flags, rows.known_to(single(flags)))
+    have = features(flags, rule_of(subject.scratch, tree))
+    return Kernel(what, tree, flags, rows.known_to(have), tuple(rows.left_out(have)))
 
 
 def single(flags: Flags) -> frozenset[str]:

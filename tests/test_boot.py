@@ -9,17 +9,19 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tinytree
 from conftest import REAL_CACHE
 
-from patchbot.boot import images, judge, linked, programs, qemu, selftests, serial
+from patchbot.boot import features, images, judge, linked, programs, qemu, selftests, serial
 from patchbot.boot.initramfs import pack
-from patchbot.boot.rows import Expected, Rows, read_rows
+from patchbot.boot.rows import Expected, LeftOut, Rows, read_rows
 from patchbot.btfids import BtfIds, IdSet, Pair
 from patchbot.bundle import bundled
 from patchbot.check import load
+from patchbot.effective import Rule, read_flags
 from patchbot.errors import ToolError, UserError
 from patchbot.git import Scratch
 from patchbot.model import Status
@@ -27,7 +29,11 @@ from patchbot.run import run
 
 LOGS = Path(__file__).parent / "logs"
 MODULE = "kfa_test"
-NEWEST = frozenset({"KFA_RELEASE", "KFA_RCU"})
+FLAGS = frozenset({"KFA_RELEASE", "KFA_RCU"})
+BEFORE = frozenset({"KF_RELEASE", "KF_RCU", "KF_ACQUIRE", "KF_RET_NULL"})
+#: What kernels with the series have: one of now, and one that still takes KF_RELEASE for whichever is referenced.
+NEWEST = FLAGS | BEFORE | {"KF_IMPLICIT_ARGS", "KF_RELEASE=first"}
+OLDEST = FLAGS | BEFORE | {"KF_TRUSTED_ARGS", "KF_RELEASE=referenced"}
 ROW = """
 [kind.newtask]
 section = "tp_btf/task_newtask"
@@ -47,6 +53,13 @@ def shipped() -> Rows:
     return read_rows(bundled("checks/boot/programs.toml"))
 
 
+def check_module() -> Any:
+    """Return the check's own module."""
+    series = load("boot").series
+    assert series is not None
+    return sys.modules[series.__module__]
+
+
 def rows_of(tmp_path: Path, text: str) -> Rows:
     path = tmp_path / "rows.toml"
     path.write_text(text)
@@ -56,16 +69,20 @@ def rows_of(tmp_path: Path, text: str) -> Rows:
 # --- rows
 
 
-def test_there_are_enough_programs_and_refused_sets(shipped: Rows) -> None:
-    rows = shipped.known_to(NEWEST)
+@pytest.mark.parametrize("have", [NEWEST, OLDEST])
+def test_there_are_enough_programs_and_refused_sets(shipped: Rows, have: frozenset[str]) -> None:
+    rows = shipped.known_to(have)
     assert len(rows.programs) >= 30
     assert sum(s.refused is not None for s in rows.sets) >= 12
     assert sum(s.refused is None for s in rows.sets) >= 3
 
 
 def test_each_flag_has_a_pair(shipped: Rows) -> None:
-    flags = {flag for p in shipped.programs for flag in p.needs} | NEWEST
-    assert shipped.uncovered(flags) == []
+    flags = {flag for p in shipped.programs for flag in p.needs if flag.startswith("KFA_")} | FLAGS
+    assert len(flags) == 10
+    for have in (NEWEST, OLDEST):
+        assert shipped.known_to(have | flags).uncovered(flags) == []
+        assert shipped.known_to(have).uncovered(FLAGS) == []
     assert shipped.uncovered({"KFA_NEW", *flags}) == ["KFA_NEW"]
 
 
@@ -80,9 +97,12 @@ def test_a_pair_differs_only_in_its_argument(shipped: Rows) -> None:
 
 
 def test_a_kernel_without_flags_gets_no_program_that_needs_them(shipped: Rows) -> None:
-    rows = shipped.known_to(())
+    rows = shipped.known_to(BEFORE)
     assert not any(p.needs for p in rows.programs)
     assert rows.sets == ()
+    older = shipped.known_to(OLDEST - FLAGS)
+    assert any(p.needs == {"KF_RELEASE=referenced"} for p in older.programs)
+    assert not any(flag.startswith("KFA_") for p in older.programs for flag in p.needs)
     assert any("kfa_legacy_rcu" in p.body for p in rows.programs)
 
 
@@ -96,6 +116,8 @@ def test_a_kernel_without_flags_gets_no_program_that_needs_them(shipped: Rows) -
         ('body = "f(ARG);"\narg = { accept = "a" }\nmessage = "m"', "needs accept and reject"),
         ('body = "x;"\nverdict = "accept"\nkind = "other"', r"no \[kind.other\]"),
         ('body = "x;"\nverdict = "accept"\nflags = "KFA_RCU"', r"unknown \['flags'\]; known: .*flag"),
+        ('body = "x;"\nverdict = "accept"\nneeds = ["v6.12"]', r"needs is \['v6.12'\]; it must be a list of KF_"),
+        ('body = "x;"\nverdict = "accept"\nlacks = "KF_RCU"', "lacks is 'KF_RCU'"),
         ('body = "x;"\nverdict = "reject"\nmessage = "("', "no regular expression"),
         ('body = "x;"\nverdict = "accept"\nbase = { verdict = "reject" }', "base needs a verdict"),
         ('body = "x;"\nverdict = "accept"\n[[program]]\nname = "one"\nbody = "x;"\nverdict = "accept"', "two rows"),
@@ -257,9 +279,7 @@ def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_check_says_of_a_kernel_that_does_not_come_to_the_end(tmp_path: Path, text: str, message: str) -> None:
-    series = load("boot").series
-    assert series is not None
-    module = sys.modules[series.__module__]
+    module = check_module()
     (tmp_path / "init").write_bytes(b"")
     (tmp_path / "kfa_test.ko").write_bytes(b"")
     image = images.Image(
@@ -402,6 +422,62 @@ def test_one_wrong_word_is_one_finding(shipped: Rows, old: str, new: str, wrong:
     assert found[0].status is Status.FAIL
     assert re.match(wrong, found[0].message)
     assert "    FAIL: " in judge.table(lines)
+
+
+def test_a_program_that_says_nothing(shipped: Rows) -> None:
+    said, rows = good(shipped)
+    text = (LOGS / "boot-good.txt").read_text()
+    without = serial.parse(text.replace("patchbot: PROG release1_accept.o release1_accept: accept 0\n", ""))
+    (found,) = judge.findings(judge.judge_programs(rows.programs, without, said, []))
+    assert found.message == "program release1_accept: the loader said nothing of it"
+    names = [p.name for p in rows.programs]
+    (found,) = judge.findings(judge.judge_programs(rows.programs, said, without, names))
+    assert found.message == "program release1_accept: before the series: the loader said nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("task_release_reject: reject -22", "task_release_reject: accept 0", "before the series the verifier says acc"),
+        ("task_release_accept: accept 0", "task_release_accept: reject -22", "before the series the verifier says rej"),
+        ("task_release_reject: reject -22", "task_release_reject: reject -13", r"verifier says reject \(-13\)"),
+        ("bpf_task_release expects", "bpf_task_release wants", r"verifier says \['.* wants .*now \['.* expects"),
+    ],
+)
+def test_one_wrong_word_before_the_series_is_one_finding(shipped: Rows, old: str, new: str, wrong: str) -> None:
+    said, rows = good(shipped)
+    text = (LOGS / "boot-good.txt").read_text()
+    assert old in text
+    before = serial.parse(text.replace(old, new))
+    (found,) = judge.findings(judge.judge_programs(rows.programs, said, before, [p.name for p in rows.programs]))
+    assert found.status is Status.FAIL
+    assert re.search(wrong, found.message)
+
+
+@pytest.mark.parametrize(
+    "splat",
+    [
+        "WARNING: CPU: 0 PID: 1 at kernel/bpf/verifier.c:12176 check_kfunc_call+0x1/0x2",
+        "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+        "Oops: Oops: 0000 [#1] SMP",
+        "verifier bug: more than one arg with ref_obj_id(1)",
+    ],
+)
+def test_a_complaint_in_a_good_log_is_a_finding(splat: str) -> None:
+    text = (LOGS / "boot-good.txt").read_text()
+    said = serial.parse(text)
+    at = text.index("patchbot: PROG release1_accept.o")
+    (found,) = judge.judge_splats(serial.parse(f"{text[:at]}[    1.5] {splat}\n{text[at:]}"), said)
+    assert found.status is Status.FAIL
+    assert splat in found.message
+
+
+def test_a_good_log_that_breaks_off() -> None:
+    text = (LOGS / "boot-good.txt").read_text()
+    torn = text[: text.rindex("patchbot: END")]
+    assert serial.stopped(serial.parse(text), text, False, 60) == ""
+    assert serial.stopped(serial.parse(torn), torn, False, 60) == "the machine stopped before the loader's end"
+    assert "the kernel hangs" in serial.stopped(serial.parse(torn), torn, True, 60)
 
 
 def test_lines_with_time_stamps() -> None:
@@ -557,6 +633,108 @@ def test_the_selftests_that_a_series_touches(tmp_path: Path) -> None:
     assert found.modules["test_kmods/Makefile"] == repo.read(repo.resolve("HEAD"), f"{folder}/Makefile")
     assert "test_kmods/bpf_testmod.c" in found.modules
     assert not any(name.endswith(".gitignore") for name in found.modules)
+
+
+# --- what a kernel has
+
+
+def test_what_a_kernel_does_not_get_is_told(shipped: Rows) -> None:
+    left = shipped.left_out(OLDEST)
+    assert len(left) + len(shipped.known_to(OLDEST).programs) + len(shipped.known_to(OLDEST).sets) == len(
+        shipped.programs
+    ) + len(shipped.sets)
+    assert LeftOut("set", "implicit", "it lacks KF_IMPLICIT_ARGS") in left
+    assert LeftOut("program", "legacy_none_accept", "it has KF_TRUSTED_ARGS") in left
+    lines = judge.skipped(left)
+    assert list(judge.findings(lines)) == []
+    assert "    SKIP: the kernel did not get it: it lacks KF_IMPLICIT_ARGS\n" in judge.table(lines)
+    document = judge.document(lines, {})["lines"]
+    assert isinstance(document, list)
+    assert {row["status"] for row in document} == {"SKIP"}
+    assert re.search(
+        r"^left out, as it lacks KF_IMPLICIT_ARGS: 5 \(program .*, set implicit\)$", judge.group_left_out(left), re.M
+    )
+
+
+def test_features_come_from_the_tree() -> None:
+    flags = read_flags(b"#define KF_RELEASE (1 << 1)\n#define KF_RCU (1 << 7)\n#define KFA_RCU (1 << 1)\n", b"")
+    assert features.features(flags, Rule("referenced")) == {"KF_RELEASE", "KF_RCU", "KFA_RCU", "KF_RELEASE=referenced"}
+
+
+@pytest.mark.skipif(not shutil.which(programs.CLANG), reason=f"{programs.CLANG} is not installed")
+def test_a_program_that_calls_what_a_kernel_lacks(tmp_path: Path) -> None:
+    source = tmp_path / "a.c"
+    source.write_text(
+        "void kept(void); void gone(void); void kfa_own(void); void f(void) { kept(); gone(); kfa_own(); }"
+    )
+    run([programs.CLANG, "-target", "bpf", "-O2", "-c", source, "-o", tmp_path / "a.o"])
+    assert features.called(tmp_path / "a.o") == {"kept", "gone", "kfa_own"}
+    own = "__bpf_kfunc void kfa_own(void)"
+    assert features.absent([tmp_path / "a.o"], {"kept"}, own) == {"a": ["gone"]}
+    assert features.absent([tmp_path / "a.o"], {"kept", "gone"}, own) == {}
+    (tmp_path / "a.o").write_bytes(b"no object")
+    with pytest.raises(ToolError, match=r"a\.o cannot be read"):
+        features.called(tmp_path / "a.o")
+
+
+def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path) -> None:
+    repo = tinytree.build(tmp_path / "linux")
+    scratch = Scratch.at(tmp_path / "scratch", repo)
+    tree = repo.tree_of("HEAD")
+    names = ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert", "bpf_nothing", "bpf_kfree"]
+    assert features.rows_in_source(scratch, tree, names) == ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
+    assert features.rows_in_source(scratch, tree, []) == []
+
+
+@pytest.mark.skipif(not shutil.which(programs.CLANG), reason=f"{programs.CLANG} is not installed")
+def test_a_kfunc_that_the_series_lost_fails(tmp_path: Path, shipped: Rows) -> None:
+    module = check_module()
+    objects = []
+    for name, kfunc in (("task_leak", "bpf_task_acquire"), ("put_file_accept", "bpf_put_file"), ("rcu1_accept", "x")):
+        objects.append(tmp_path / f"{name}.o")
+        (tmp_path / "a.c").write_text(f"void {kfunc}(void); void f(void) {{ {kfunc}(); }}")
+        run([programs.CLANG, "-target", "bpf", "-O2", "-c", tmp_path / "a.c", "-o", objects[-1]])
+    flags = SimpleNamespace(argument={"KFA_RCU": 1, "KFA_RELEASE": 2})
+    kernels = {
+        "tip": module.Kernel("tip", "", flags, shipped.known_to(NEWEST)),
+        "base": module.Kernel("base", "", flags, shipped.known_to(NEWEST - FLAGS)),
+    }
+    got = module.without_absent(kernels, objects, {"tip": frozenset(), "base": frozenset({"bpf_task_acquire"})})
+    assert [(row.name, row.kfuncs) for row in got["tip"].left_out] == [
+        ("rcu1_accept", ("x",)),
+        ("put_file_accept", ("bpf_put_file",)),
+    ]
+    assert "task_leak" in {p.name for p in got["tip"].rows.programs}
+    assert [row.name for row in got["base"].left_out] == ["put_file_accept"]
+
+
+def test_a_kernel_that_gets_too_little_fails(tmp_path: Path, shipped: Rows) -> None:
+    module = check_module()
+    said, rows = good(shipped)
+    flags = SimpleNamespace(argument={"KFA_RCU": 1, "KFA_RELEASE": 2})
+    left = (LeftOut("program", "a", "it has no kfunc bpf_x", ("bpf_x",)),)
+    tip = module.Booted(
+        module.Kernel("tip", "", flags, rows, left),
+        module.Contents({"vmlinux": "53 sets"}, (), frozenset()),
+        said,
+        5,
+        "",
+    )
+    base = module.Booted(
+        module.Kernel("base", "", flags, Rows((), ())),
+        module.Contents({"vmlinux": "53 sets"}, (), frozenset()),
+        said,
+        5,
+        "",
+    )
+    outcome = module.judge(tip, base, [], 9, ["bpf_x"], tmp_path / "the.log")
+    messages = [(f.status, f.message) for f in outcome.findings]
+    assert (Status.WARN, "this configuration leaves out bpf_x, so no program tries it") in messages
+    assert (Status.FAIL, "only 6 programs and 19 sets to refuse; at least 30 and 12") in messages
+    assert outcome.status is Status.FAIL
+    assert "19 to refuse), 1 left out; 53 sets" in outcome.reason
+    log = (tmp_path / "the.log").read_text()
+    assert "left out, as it has no kfunc bpf_x: 1 (program a)" in log
 
 
 # --- linked files

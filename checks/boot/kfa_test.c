@@ -14,6 +14,13 @@
 #include <linux/refcount.h>
 #include <linux/sched.h>
 
+/* Where pointers need not be trusted, a kfunc asks for it */
+#ifdef KF_TRUSTED_ARGS
+#define TRUSTED	KF_TRUSTED_ARGS
+#else
+#define TRUSTED	0
+#endif
+
 struct kfa_obj {
 	refcount_t refs;
 	int value;
@@ -80,6 +87,10 @@ __bpf_kfunc void kfa_legacy_release(struct kfa_obj *p, struct kfa_obj *q)
 {
 }
 
+__bpf_kfunc void kfa_legacy_release_task(struct task_struct *p, struct task_struct *q)
+{
+}
+
 __bpf_kfunc void kfa_legacy_rcu(struct task_struct *p, struct task_struct *q)
 {
 }
@@ -88,7 +99,15 @@ __bpf_kfunc void kfa_legacy_none(struct task_struct *p)
 {
 }
 
+__bpf_kfunc void kfa_legacy_trusted(struct task_struct *p)
+{
+}
+
 __bpf_kfunc void kfa_release0(struct kfa_obj *p, struct kfa_obj *q)
+{
+}
+
+__bpf_kfunc void kfa_release0_task(struct task_struct *p, struct task_struct *q)
 {
 }
 
@@ -126,6 +145,10 @@ __bpf_kfunc void kfa_release_task(struct task_struct *q, struct task_struct *p)
 {
 }
 
+__bpf_kfunc void kfa_release_tasks(struct task_struct *q, struct task_struct *p)
+{
+}
+
 __bpf_kfunc void kfa_rcu0(struct task_struct *p, struct task_struct *q)
 {
 }
@@ -138,9 +161,11 @@ __bpf_kfunc void kfa_release_rcu(struct task_struct *p, struct kfa_obj *q)
 {
 }
 
+#ifdef KF_IMPLICIT_ARGS
 __bpf_kfunc void kfa_rcu_implicit(struct task_struct *p, struct task_struct *q, struct bpf_prog_aux *aux)
 {
 }
+#endif
 
 __bpf_kfunc_end_defs();
 #endif
@@ -212,10 +237,13 @@ BTF_ID_FLAGS(func, kfa_put, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_put_other, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_put_big, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_legacy_release, KF_RELEASE)
+BTF_ID_FLAGS(func, kfa_legacy_release_task, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_legacy_rcu, KF_RCU)
 BTF_ID_FLAGS(func, kfa_legacy_none)
+BTF_ID_FLAGS(func, kfa_legacy_trusted, TRUSTED)
 #ifdef KFA_RELEASE
 BTF_ID_FLAGS(func, kfa_release0, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, kfa_release0_task, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_rcu_all, 0, KFA_RCU, KFA_RCU)
 BTF_ID_FLAGS(func, kfa_release1, 0, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_release_last, 0, 0, 0, 0, 0, KFA_RELEASE)
@@ -223,20 +251,24 @@ BTF_ID_FLAGS(func, kfa_release_beside, 0, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_release_exchange, KF_ACQUIRE | KF_RET_NULL, KFA_RCU, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_release_dynptr, 0, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_release_task, 0, KFA_RCU, KFA_RELEASE)
+BTF_ID_FLAGS(func, kfa_release_tasks, 0, 0, KFA_RELEASE)
 BTF_ID_FLAGS(func, kfa_rcu0, 0, KFA_RCU)
-BTF_ID_FLAGS(func, kfa_rcu1, 0, 0, KFA_RCU)
+BTF_ID_FLAGS(func, kfa_rcu1, TRUSTED, 0, KFA_RCU)
 BTF_ID_FLAGS(func, kfa_release_rcu, 0, KFA_RCU, KFA_RELEASE)
+#ifdef KF_IMPLICIT_ARGS
 BTF_ID_FLAGS(func, kfa_rcu_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
+#endif
 #else
 /* What the programs of both kernels call has the flag of the whole kfunc */
 BTF_ID_FLAGS(func, kfa_release0, KF_RELEASE)
+BTF_ID_FLAGS(func, kfa_release0_task, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_rcu_all, KF_RCU)
 #endif
 #ifdef KFA_NULLABLE
-BTF_ID_FLAGS(func, kfa_nullable, 0, 0, KFA_NULLABLE)
-BTF_ID_FLAGS(func, kfa_nullable_suffix)
+BTF_ID_FLAGS(func, kfa_nullable, TRUSTED, 0, KFA_NULLABLE)
+BTF_ID_FLAGS(func, kfa_nullable_suffix, TRUSTED)
 BTF_ID_FLAGS(func, kfa_rcu_nullable, 0, KFA_RCU, KFA_RCU | KFA_NULLABLE)
-BTF_ID_FLAGS(func, kfa_uninit, 0, 0, KFA_UNINIT)
+BTF_ID_FLAGS(func, kfa_uninit, TRUSTED, 0, KFA_UNINIT)
 BTF_ID_FLAGS(func, kfa_uninit_dynptr, 0, 0, KFA_UNINIT)
 BTF_ID_FLAGS(func, kfa_str, 0, 0, KFA_STR)
 BTF_ID_FLAGS(func, kfa_const, 0, 0, KFA_CONST)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from ..model import Finding, Status
-from .rows import Expected, Program, Rows
+from .rows import Expected, LeftOut, Program, Rows
 from .serial import Registered, Said, Verdict
 
 
@@ -19,7 +19,7 @@ from .serial import Registered, Said, Verdict
 class Line:
     """One row of the table: what was expected and what both kernels said; "" where a kernel was not asked.
 
-    `wrong` says what is wrong, "" for nothing, and `status` how bad that is.
+    `wrong` says what is wrong, "" for nothing, and `status` how bad that is; SKIP is a row that the kernel did not get.
     """
 
     kind: str
@@ -61,6 +61,22 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
             )
         )
     return lines
+
+
+def skipped(rows: Iterable[LeftOut]) -> list[Line]:
+    """Return a line for each row that the kernel with the series did not get."""
+    return [
+        Line(row.kind, row.name, "", "", "", "", "", f"the kernel did not get it: {row.why}", Status.SKIP.value)
+        for row in rows
+    ]
+
+
+def group_left_out(rows: Iterable[LeftOut]) -> str:
+    """Return the rows that the kernel did not get as text: a line for each reason, with the number of rows."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row.why, []).append(f"{row.kind} {row.name}")
+    return "".join(f"left out, as {why}: {len(found)} ({', '.join(found)})\n" for why, found in sorted(names.items()))
 
 
 def key(program: Program) -> str:
@@ -186,7 +202,7 @@ def numberless(splat: str) -> str:
 def findings(lines: Iterable[Line]) -> Iterator[Finding]:
     """Yield a finding for each line that is wrong."""
     for line in lines:
-        if line.wrong:
+        if line.wrong and line.status != Status.SKIP.value:
             yield Finding(Status(line.status), f"{line.kind} {line.name}: {line.wrong}", None, None, line.kind)
 
 

@@ -38,6 +38,7 @@ class Linked:
     pairs: int
     records: int
     problems: tuple[str, ...]
+    kfuncs: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Return the counts for a report."""
@@ -91,7 +92,13 @@ def check_linked(path: Path, functions: Functions, args_flag: int | None) -> Lin
     names = {number: f"{number} {name}" for number, name in functions.names.items()}
     ids = read_file(path, args_flag, names)
     problems = (*ids.problems, *wrong_order(ids), *foreign(ids))
-    return Linked(len(ids.sets), sum(len(s.pairs) for s in ids.sets), sum(len(s.records) for s in ids.sets), problems)
+    return Linked(
+        len(ids.sets),
+        sum(len(s.pairs) for s in ids.sets),
+        sum(len(s.records) for s in ids.sets),
+        problems,
+        frozenset(p.kfunc.partition(" ")[2] for s in ids.sets for p in s.pairs),
+    )
 
 
 def wrong_order(ids: BtfIds) -> Iterator[str]:

@@ -15,11 +15,14 @@ from typing import Any
 
 from ..errors import UserError
 
-PROGRAM_KEYS = frozenset(("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "base"))
-SET_KEYS = frozenset(("name", "kfuncs", "rows", "hook", "refused", "needs"))
+PROGRAM_KEYS = frozenset(
+    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "base")
+)
+SET_KEYS = frozenset(("name", "kfuncs", "rows", "hook", "refused", "needs", "lacks"))
 HOOKS = ("tracing", "syscall", "tc", "xdp", "fmodret")
 VERDICTS = ("accept", "reject")
-FLAG = re.compile(r"\bKFA_\w+")
+FLAG = re.compile(r"\bKFA?_[A-Z_0-9]+\b")
+FEATURE = re.compile(r"KFA?_[A-Z_0-9]+|KF_RELEASE=(?:first|referenced)")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Program:
     base: Expected | None
     flag: str
     needs: frozenset[str]
+    lacks: frozenset[str]
     line: int
 
 
@@ -58,6 +62,17 @@ class SetRow:
     hook: str
     refused: str | None
     needs: frozenset[str]
+    lacks: frozenset[str]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A program or set that a kernel does not get, why ("it lacks ..."), and the kfuncs that it has not."""
+
+    kind: str
+    name: str
+    why: str
+    kfuncs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +82,18 @@ class Rows:
     programs: tuple[Program, ...]
     sets: tuple[SetRow, ...]
 
-    def known_to(self, flags: Collection[str]) -> Rows:
-        """Return the rows that a kernel with these KFA_ flags can have."""
-        have = frozenset(flags)
-        return Rows(tuple(p for p in self.programs if p.needs <= have), tuple(s for s in self.sets if s.needs <= have))
+    def known_to(self, features: Collection[str]) -> Rows:
+        """Return the rows that a kernel with these features (see features.py) can have."""
+        return Rows(
+            tuple(p for p in self.programs if not unfit(p, features)),
+            tuple(s for s in self.sets if not unfit(s, features)),
+        )
+
+    def left_out(self, features: Collection[str]) -> list[LeftOut]:
+        """Return the rows that such a kernel cannot have."""
+        found = [LeftOut("program", p.name, unfit(p, features)) for p in self.programs]
+        found += [LeftOut("set", s.name, unfit(s, features)) for s in self.sets]
+        return [row for row in found if row.why]
 
     def uncovered(self, flags: Iterable[str]) -> list[str]:
         """Return the flags that no pair of an accepted and a rejected program covers."""
@@ -82,6 +105,16 @@ class Rows:
             for flag in sorted(flags)
             if not any({(row, v) for v in VERDICTS} <= pairs.get(flag, set()) for row, _ in pairs.get(flag, ()))
         ]
+
+
+def unfit(row: Program | SetRow, features: Collection[str]) -> str:
+    """Return why a kernel with these features cannot have a row, "" if it can."""
+    have = frozenset(features)
+    if missing := sorted(row.needs - have):
+        return f"it lacks {', '.join(missing)}"
+    if extra := sorted(row.lacks & have):
+        return f"it has {', '.join(extra)}"
+    return ""
 
 
 def read_rows(path: Path) -> Rows:
@@ -152,7 +185,8 @@ def read_program(
                 expected=Expected(verdict, message if verdict == "reject" else ""),
                 base=read_base(row.get("base"), place, name),
                 flag=row.get("flag", "") if pair else "",
-                needs=frozenset(row.get("needs", ())),
+                needs=wanted(row, "needs", place, name),
+                lacks=wanted(row, "lacks", place, name),
                 line=int(place.rpartition(":")[2] or 0),
             )
         )
@@ -179,8 +213,22 @@ def read_set(row: Mapping[str, Any], where: Mapping[str, str]) -> SetRow:
         raise UserError(f"{place}: set {name} has no rows")
     kfuncs = tuple(k.strip() for k in row.get("kfuncs", "").split(";") if k.strip())
     refused = pattern(place, name, row["refused"]) if "refused" in row else None
-    needs = frozenset(row.get("needs", ())) | frozenset(FLAG.findall(row["rows"])) or frozenset({"KFA_RCU"})
-    return SetRow(name, kfuncs, row["rows"], hook, refused, needs)
+    needs = wanted(row, "needs", place, name) | frozenset(FLAG.findall(row["rows"]))
+    if not any(flag.startswith("KFA_") for flag in needs):
+        # What is registered shows nothing on a kernel without flags of arguments.
+        needs |= {"KFA_RCU"}
+    return SetRow(name, kfuncs, row["rows"], hook, refused, needs, wanted(row, "lacks", place, name))
+
+
+def wanted(row: Mapping[str, Any], key: str, place: str, name: str) -> frozenset[str]:
+    """Return the features that a row needs or must not meet."""
+    found = row.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(f, str) and FEATURE.fullmatch(f) for f in found):
+        raise UserError(
+            f"{place}: {name}: {key} is {found!r}; it must be a list of KF_ or KFA_ flags, KF_RELEASE=first or"
+            " KF_RELEASE=referenced"
+        )
+    return frozenset(found)
 
 
 def named(table: str, row: Mapping[str, Any], keys: Collection[str], where: Mapping[str, str]) -> tuple[str, str]:

@@ -24,11 +24,11 @@ PANIC = re.compile(r"Kernel panic - not syncing.*|Attempted to kill init.*")
 NEVER_STARTED = re.compile(r"VFS: Unable to mount root fs|No working init found|Failed to execute /init")
 #: Lines of the verifier's log that tell how it got there: instructions, registers, the report that repeats the message.
 TRACE = re.compile(
-    r"^(?:\d+: |; |func#\d|func '\w+' arg\d|Live regs|processed \d|from \d+ to|mark_precise|R\d+=|arg#\d+ |"
-    r"(?:Reason|At|Causal path|Suggestion):|\s|$)"
+    r"^(?:\d+: |; |func#\d|func '\w+' arg\d|Live regs|processed \d|from \d+ to|mark_precise|R\d+=|"
+    r"arg#\d+ reference type\('UNKNOWN |(?:Reason|At|Causal path|Suggestion):|\s|$)"
 )
-#: Numbers of BTF types and instructions differ between two kernels that say the same.
-NUMBER = re.compile(r"(?<=btf_id )\d+|(?<=#)\d+")
+#: Numbers of BTF types and functions differ between two kernels that say the same; those of arguments do not.
+NUMBER = re.compile(r"(?<=btf_id )\d+|(?<=#)(?<!arg#)(?<!args#)\d+")
 
 
 @dataclass(frozen=True)
