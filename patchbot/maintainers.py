@@ -86,14 +86,14 @@ def sections(text: bytes) -> tuple[Section, ...]:
 
 
 @cache
-def compiled(pattern: str) -> tuple[str, re.Pattern[str] | None]:
+def divided(pattern: str) -> tuple[str, str | None]:
     """Return an F: pattern as the literal text it starts with and, if there is more, get_maintainer's regex."""
     literal = re.match(r"[^*?\\\[\](){}+^$|]*", pattern)
     start = literal[0] if literal else ""
     if start == pattern:
         return start, None
     text = pattern.replace(".", r"\.").replace("**", "\0").replace("*", ".*").replace("?", ".")
-    return start, regex(text.replace("\0", "(?:.*)"), 0)
+    return start, text.replace("\0", "(?:.*)")
 
 
 @cache
@@ -107,13 +107,13 @@ def regex(text: str, flags: int) -> re.Pattern[str]:
 
 def fits(pattern: str, path: str) -> bool:
     """Say whether an F: or X: pattern takes `path`."""
-    start, rest = compiled(pattern)
+    start, rest = divided(pattern)
     if not path.startswith(start):
         return False
     # A folder without its slash: get_maintainer looks at the disk, a path below it proves it.
     if rest is None and (start.endswith("/") or path.startswith(start + "/")):
         return True
-    if rest is not None and not rest.match(path):
+    if rest is not None and not regex(rest, 0).match(path):
         return False
     return pattern.endswith("/") or "**" in pattern or path.count("/") == pattern.count("/")
 
@@ -149,7 +149,7 @@ def ranked(entries: tuple[Section, ...], path: str) -> tuple[tuple[Fit, Section]
 @lru_cache(maxsize=4)
 def beginnings(entries: tuple[Section, ...]) -> tuple[tuple[Section, tuple[str, ...]], ...]:
     """Return each section with the literal texts that its F: patterns start with: most sections fall out by these."""
-    return tuple((section, tuple(compiled(pattern)[0] for pattern in section.files)) for section in entries)
+    return tuple((section, tuple(divided(pattern)[0] for pattern in section.files)) for section in entries)
 
 
 def matching(entries: tuple[Section, ...], path: str) -> list[Section]:

@@ -135,9 +135,7 @@ def start(
 
 
 @contextlib.contextmanager
-def piped(
-    argv: Sequence[str | Path], *, feed: bool = False, stdin: IO[bytes] | None = None
-) -> Iterator[IO[bytes]]:
+def piped(argv: Sequence[str | Path], *, feed: bool = False, stdin: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
     """Give the caller a program's stdout, with `feed` its stdin, for more data than memory should hold.
 
     `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read away. Raises MissingTool, or ToolError when the program fails,

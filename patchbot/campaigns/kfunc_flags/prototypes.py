@@ -16,6 +16,10 @@ from ...tree import Tree
 
 TOOLS = "tools/"
 
+_CALLED = re.compile(rb"\b(\w+)\s*\(")
+_MARKED = re.compile(rb"\b__bpf_kfunc\b")
+_INLINE = re.compile(rb"\binline\b|\b__always_inline\b")
+
 
 @dataclass(frozen=True)
 class Prototype:
@@ -79,15 +83,20 @@ def definitions(path: str, text: bytes) -> Mapping[str, tuple[Prototype, ...]]:
     out: dict[str, tuple[Prototype, ...]] = {}
     for function in functions(source):
         head = source.text[function.span.start : function.body.start]
-        at = re.search(rb"\b" + function.name.encode() + rb"\s*\(", head)
-        line = source.line(function.span.start + (at.start() if at else 0))
-        marked = re.search(rb"\b__bpf_kfunc\b", head) is not None
-        inline = re.search(rb"\binline\b|\b__always_inline\b", head) is not None
+        line = source.line(function.span.start + named_at(head, function.name.encode()))
+        marked = _MARKED.search(head) is not None
+        inline = _INLINE.search(head) is not None
         made = Prototype(
             function.name, path, line, function.returns, function.params, function.conditions, marked, inline
         )
         out[function.name] = (*out.get(function.name, ()), made)
     return out
+
+
+def named_at(head: bytes, name: bytes) -> int:
+    """Return where a function's name stands in its head; 0 where it is not before a bracket."""
+    # Not a pattern of the name: Python takes 0.1 ms to compile one, and a tree has 3,500 functions.
+    return next((m.start() for m in _CALLED.finditer(head) if m[1] == name), 0)
 
 
 def choices(pool: Mapping[str, Sequence[Prototype]], kfunc: str, file: str) -> list[Prototype]:
