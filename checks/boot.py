@@ -118,8 +118,10 @@ def key_series(subject: Subject) -> str:
     compiler, config = compiler_of(build_options(options)), wanted_options(build_options(options))
     trees = (tree_of(subject, subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
+    folder = Path(str(package.__file__)).parent
     own = [
-        *sorted(Path(str(package.__file__)).parent.glob("*.py")),
+        *sorted(folder.glob("*.py")),
+        *(folder.parent / name for name in ("btfids.py", "btfproto.py", "effective.py")),
         *sorted(bundled("checks/boot").iterdir()),
         *extra(options),
     ]

@@ -273,6 +273,10 @@ def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
         ("", r"tip: .*no console driver.*serial log .*the.tip.serial.txt"),
         ("Linux\n", r"(?s)tip: the kernel hangs: 2 s passed before the loader's end; .*its end:\nLinux"),
         (
+            "Kernel panic - not syncing: THE END\n",
+            r"tip: the kernel panicked: Kernel panic - not syncing: THE END; serial log .*its end:\nKernel panic",
+        ),
+        (
             "kfa_test: why\npatchbot: MODULE kfa_test.ko: -8\npatchbot: END 1\n",
             r"tip: the loader cannot insert kfa_test.ko; serial log .*\n.*why",
         ),
