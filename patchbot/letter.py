@@ -5,10 +5,12 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .mail import Mail
+from .mail import Mail, Outbox
+from .profile import Profile
 
 SUBJECT = re.compile(r"\[((?:RFC )?PATCH(?: [^\]\s]+)*?)(?: (\d+)/(\d+))?\] (.*)")
 TRAILER = re.compile(r"([A-Z][A-Za-z-]+): (.+)")
@@ -61,3 +63,21 @@ class Letter:
         last = "\n".join(self.log).rsplit("\n\n", 1)[-1].split("\n")
         rows = [TRAILER.fullmatch(line) for line in last]
         return [(row[1], row[2]) for row in rows if row] if all(rows) else []
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules look at."""
+
+    outbox: Outbox
+    profile: Profile
+    letters: tuple[Letter, ...]
+
+    @property
+    def patches(self) -> tuple[Letter, ...]:
+        """The mails that hold a patch."""
+        return tuple(letter for letter in self.letters if not letter.is_cover)
+
+
+#: What a rule's function yields: the mail it is about (None: the series) and what is wrong with it.
+Remarks = Iterator[tuple[Letter | None, str]]

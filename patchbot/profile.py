@@ -19,8 +19,8 @@ ASSISTANTS = "Documentation/process/coding-assistants.rst"
 class Profile:
     """What a tree says: its documents, the form of Assisted-by, whose profiles apply.
 
-    `public` is a remote branch that has the base, `release` a tag at it. `strangers` are lines of MAINTAINERS, with
-    their section, that get a mail only because a path looks like theirs.
+    `public` is a remote branch that has the base, `release` a kernel's tag at it and `tag` another one. `strangers`
+    are lines of MAINTAINERS, with their section, that get a mail only because a path looks like theirs.
     """
 
     target: str
@@ -31,6 +31,7 @@ class Profile:
     public: str = ""
     release: str = ""
     strangers: Mapping[str, str] = field(default_factory=dict)
+    tag: str = ""
 
     @property
     def families(self) -> set[Family]:
@@ -63,6 +64,7 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
     refs = repo.text("for-each-ref", "--contains", base, "--format=%(refname:short)", "refs/remotes").splitlines()
     tags = repo.text("for-each-ref", "--points-at", base, "--format=%(refname:short)", "refs/tags").splitlines()
     own = [ref for ref in refs if target and ref.split("/", 1)[0] == target]
+    released = [tag for tag in tags if re.fullmatch(r"v\d+(\.\d+)+(-rc\d+)?", tag)]
     return Profile(
         target,
         lists_of(entries, target),
@@ -70,6 +72,7 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
         form[1].strip() if form else "",
         profiles_of(entries, paths),
         (own or sorted(refs) or [""])[0],
-        next((tag for tag in tags if re.match(r"v\d", tag)), ""),
+        released[0] if released else "",
         {line: s.name for s in odd for line in (*s.maintainers, *s.reviewers, *s.lists)},
+        next((tag for tag in tags if tag not in released), ""),
     )

@@ -1,20 +1,21 @@
 """What the target tree's own documents ask of a series, checked on the mails as they would be sent.
 
 One row a rule: an id, what breaking it means, the document and a phrase of it, and a function that yields what is
-wrong. The phrase is looked up in the target tree, so a finding names the line that a reviewer would point to; where a
-tree lacks the document, the rule does not hold there. What only a person can know is an open box that is shown and
-never ticked.
+wrong; those that read nothing but one mail are in wording.py. The phrase is looked up in the target tree, so a finding
+names the line that a reviewer would point to; where a tree lacks the document, the rule does not hold there. What only
+a person can know is an open box that is shown and never ticked.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from . import wording
 from .git import Repo
-from .letter import SUBJECT, Letter
+from .letter import Case, Letter, Remarks
 from .mail import Outbox
 from .model import Finding, Status
 from .profile import ASSISTANTS, Family, Profile, read_profile
@@ -31,27 +32,6 @@ BPF = "Documentation/bpf/bpf_devel_QA.rst"
 
 #: More people than this on one mail, and a list or a provider may take it for spam.
 MANY = 60
-
-PLACEHOLDER = re.compile(r"\*\*\* .* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
-DAMAGE = re.compile(r"#|diff -|---|>?From |(?i:change-id:)")
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the rules look at."""
-
-    outbox: Outbox
-    profile: Profile
-    letters: tuple[Letter, ...]
-
-    @property
-    def patches(self) -> tuple[Letter, ...]:
-        """The mails that hold a patch."""
-        return tuple(letter for letter in self.letters if not letter.is_cover)
-
-
-#: What a rule's function yields: the mail it is about (None: the series) and what is wrong with it.
-Remarks = Iterator[tuple[Letter | None, str]]
 
 
 @dataclass(frozen=True)
@@ -134,7 +114,8 @@ def base_public(case: Case) -> Remarks:
 def base_point(case: Case) -> Remarks:
     """B3."""
     if not case.profile.release and not case.profile.public:
-        yield None, f"is base commit {case.outbox.base[:12]} a release or the target's tree? no tag names it"
+        known = f"its tag {case.profile.tag} is not a kernel's, as v7.3" if case.profile.tag else "no tag names it"
+        yield None, f"is base commit {case.outbox.base[:12]} a release or the target's tree? {known}"
 
 
 def base_target(case: Case) -> Remarks:
@@ -166,129 +147,6 @@ def has_cover(case: Case) -> Remarks:
     """B15."""
     if len(case.patches) > 1 and case.outbox.cover is None:
         yield None, "more than one patch and no cover letter"
-
-
-def subject_form(case: Case) -> Remarks:
-    """S1."""
-    total = len(case.patches)
-    for number, letter in enumerate(case.letters, 1 if case.outbox.cover is None else 0):
-        expected = f"{number:0{len(str(total))}}/{total}" if total > 1 else None
-        match = SUBJECT.fullmatch(letter.subject)
-        got = f"{match[2]}/{match[3]}" if match and match[2] else None
-        if match is None or got != expected:
-            yield letter, f"{letter.subject!r} does not start with [PATCH {expected or ''}".rstrip() + "]"
-
-
-def subject_target(case: Case) -> Remarks:
-    """S2."""
-    for letter in case.letters:
-        match = SUBJECT.fullmatch(letter.subject)
-        if (
-            not match
-            or case.profile.target not in match[1].split()[1:]
-            or match[1] != match[1].replace("Patch", "PATCH")
-        ):
-            yield letter, f"the brackets of {letter.subject!r} do not name the tree {case.profile.target}"
-
-
-def summary_long(case: Case) -> Remarks:
-    """S3: more than 75 columns."""
-    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.letters if len(x.summary) > 75)
-
-
-def summary_longish(case: Case) -> Remarks:
-    """S3: more than 70 columns."""
-    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.patches if 70 < len(x.summary) <= 75)
-
-
-def summary_same(case: Case) -> Remarks:
-    """S3: one summary twice."""
-    count = Counter(letter.summary for letter in case.letters)
-    yield from ((None, f"{n} mails have the summary {text!r}") for text, n in count.items() if n > 1)
-
-
-def summary_prefix(case: Case) -> Remarks:
-    """S4."""
-    for letter in case.patches:
-        if not re.match(r"[A-Za-z][\w/,.+ -]*: \S", letter.summary):
-            yield letter, f"{letter.summary!r} does not start with its subsystem and a colon"
-
-
-def summary_tool(case: Case) -> Remarks:
-    """S5."""
-    for letter in case.patches:
-        if re.search(r"\b(checkpatch|sparse|smatch)(\.pl)?\b", letter.summary, re.I):
-            yield letter, "the summary names a checking tool, not the problem"
-
-
-def placeholders(case: Case) -> Remarks:
-    """S6."""
-    for letter in case.letters:
-        for line in (letter.subject, *letter.log):
-            if PLACEHOLDER.search(line):
-                yield letter, f"a placeholder was left: {line.strip()}"
-
-
-def plain_text(case: Case) -> Remarks:
-    """S9."""
-    for letter in case.letters:
-        if letter.headers.is_multipart() or letter.headers.get_content_type() != "text/plain":
-            yield letter, f"{letter.headers.get_content_type()}, not plain text"
-        elif (letter.headers.get_content_charset() or "us-ascii") not in ("us-ascii", "utf-8"):
-            yield letter, f"its character set is {letter.headers.get_content_charset()}, not UTF-8"
-        if letter.headers.get_param("format") == "flowed":
-            yield letter, "format=flowed"
-        if b"-----BEGIN PGP" in letter.mail.data:
-            yield letter, "the body is signed with PGP"
-
-
-def latin_bytes(case: Case) -> Remarks:
-    """S9: bytes that no UTF-8 mail can hold."""
-    for letter in case.letters:
-        try:
-            letter.mail.data.decode()
-        except UnicodeDecodeError as error:
-            line = letter.mail.data.count(b"\n", 0, error.start) + 1
-            yield letter, f"line {line} is not UTF-8, because the file is not; a relay may damage it"
-
-
-def empty_log(case: Case) -> Remarks:
-    """C1."""
-    for letter in case.letters:
-        tags = {f"{name}: {value}" for name, value in letter.trailers}
-        if not [line for line in letter.log if line.strip() and line not in tags]:
-            yield letter, "the changelog is empty"
-
-
-def log_style(case: Case) -> Remarks:
-    """C1: style."""
-    for letter in case.patches:
-        for phrase in re.findall(r"\b(?:this patch|this commit)\b", " ".join(letter.log), re.I)[:1]:
-            yield letter, f"{phrase!r}: say what the change does in imperative mood"
-
-
-def log_lines(case: Case) -> Remarks:
-    """C3."""
-    for letter in case.patches:
-        for line in letter.log:
-            # Exempt: tags, links, quotations of logs and code, which are indented.
-            if len(line) > 75 and not re.match(r"\s|>|[A-Z][A-Za-z-]+: |\[\d+\]|\S*://", line) and " " in line:
-                yield letter, f"{len(line)} columns: {line}"
-
-
-def log_damage(case: Case) -> Remarks:
-    """C8."""
-    for letter in case.letters:
-        for line in letter.log:
-            if DAMAGE.match(line):
-                yield letter, f"this line ends the changelog or gets lost: {line}"
-
-
-def diffstat(case: Case) -> Remarks:
-    """C10."""
-    for letter in case.patches:
-        if not re.search(r"^ \d+ files? changed", letter.comments, re.M):
-            yield letter, "no diffstat below ---"
 
 
 def signed(case: Case) -> Remarks:
@@ -391,25 +249,25 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "B16", BOX, POSTING, "complete changelog information", always("do the changelogs say all that the cover says?")
     ),
-    Rule("S1", FAIL, SUBMITTING, "[PATCH 001/123] subsystem: summary phrase", subject_form),
-    Rule("S2", FAIL, BPF, "--subject-prefix='PATCH bpf-next'", subject_target, "bpf"),
-    Rule("S2", FAIL, NETDEV, "designate your patch to a tree", subject_target, "net"),
-    Rule("S3", FAIL, SUBMITTING, "must be no more than 70-75 characters", summary_long),
-    Rule("S3", WARN, SUBMITTING, "must be no more than 70-75 characters", summary_longish),
-    Rule("S3", FAIL, SUBMITTING, "Do not use the same ``summary phrase``", summary_same),
-    Rule("S4", WARN, SUBMITTING, "should identify which area or subsystem", summary_prefix),
-    Rule("S5", WARN, SUBMITTING, "what the patch changes, as well as why", summary_tool),
-    Rule("S6", FAIL, SUBMITTING, "should concisely describe the patch", placeholders),
-    Rule("S9", FAIL, SUBMITTING, "No MIME, no links, no compression, no attachments", plain_text),
-    Rule("S9", WARN, CLIENTS, "ASCII or UTF-8", latin_bytes),
-    Rule("C1", FAIL, SUBMITTING, "Describe your problem", empty_log),
-    Rule("C1", WARN, SUBMITTING, "imperative mood", log_style),
+    Rule("S1", FAIL, SUBMITTING, "[PATCH 001/123] subsystem: summary phrase", wording.subject_form),
+    Rule("S2", FAIL, BPF, "--subject-prefix='PATCH bpf-next'", wording.subject_target, "bpf"),
+    Rule("S2", FAIL, NETDEV, "designate your patch to a tree", wording.subject_target, "net"),
+    Rule("S3", FAIL, SUBMITTING, "must be no more than 70-75 characters", wording.summary_long),
+    Rule("S3", WARN, SUBMITTING, "must be no more than 70-75 characters", wording.summary_longish),
+    Rule("S3", FAIL, SUBMITTING, "Do not use the same ``summary phrase``", wording.summary_same),
+    Rule("S4", WARN, SUBMITTING, "should identify which area or subsystem", wording.summary_prefix),
+    Rule("S5", WARN, SUBMITTING, "what the patch changes, as well as why", wording.summary_tool),
+    Rule("S6", FAIL, SUBMITTING, "should concisely describe the patch", wording.placeholders),
+    Rule("S9", FAIL, SUBMITTING, "No MIME, no links, no compression, no attachments", wording.plain_text),
+    Rule("S9", WARN, CLIENTS, "ASCII or UTF-8", wording.latin_bytes),
+    Rule("C1", FAIL, SUBMITTING, "Describe your problem", wording.empty_log),
+    Rule("C1", WARN, SUBMITTING, "imperative mood", wording.log_style),
     Rule(
         "C2", BOX, SUBMITTING, "self-contained", always("can each changelog be read without the thread and the others?")
     ),
-    Rule("C3", WARN, SUBMITTING, "line wrapped at 75 columns", log_lines),
-    Rule("C8", FAIL, SUBMITTING, "A marker line containing simply ``---``", log_damage),
-    Rule("C10", FAIL, SUBMITTING, "after the ``---`` marker is for a ``diffstat``", diffstat),
+    Rule("C3", WARN, SUBMITTING, "line wrapped at 75 columns", wording.log_lines),
+    Rule("C8", FAIL, SUBMITTING, "A marker line containing simply ``---``", wording.log_damage),
+    Rule("C10", FAIL, SUBMITTING, "after the ``---`` marker is for a ``diffstat``", wording.diffstat),
     Rule("T2", BOX, SUBMITTING, "Developer's Certificate of Origin", signed),
     Rule("T8", BOX, ASSISTANTS, "Contributions should include an Assisted-by tag", assisted),
     Rule("T9", FAIL, GENERATED, "What tools were used?", disclosed),

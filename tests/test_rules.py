@@ -152,6 +152,11 @@ def test_each_rule_can_be_broken(rule: str, status: str, edit: Callable[[tuple[M
 def test_what_nobody_can_see_from_here_is_a_box() -> None:
     unknown = replace(PROFILE, public="", release="", profiles=("Documentation/riscv/patch-acceptance.rst",))
     assert broken(GOOD, unknown) - ALWAYS == {("B2", "SKIP"), ("B3", "SKIP"), ("B6", "SKIP"), ("P", "SKIP")}
+    (box,) = [f for f in review(Outbox(BASE, POSTING, GOOD), unknown) if f.type == "B3"]
+    assert "no tag names it" in box.message
+    packaged = replace(unknown, tag="debian/7.3.4-1_bpo13+1")
+    (box,) = [f for f in review(Outbox(BASE, POSTING, GOOD), packaged) if f.type == "B3"]
+    assert "its tag debian/7.3.4-1_bpo13+1 is not a kernel's, as v7.3" in box.message
     final = replace(POSTING, rfc=False)
     assert ("B11", "SKIP") in broken(GOOD, PROFILE, final)
     net = replace(PROFILE, target="net-next", lists=("netdev@vger.kernel.org",), public="net-next/main")
@@ -200,6 +205,10 @@ def test_where_a_base_is_public(tmp_path: Path) -> None:
     repo = Repo.open(tmp_path)
     seen = profile_of(repo, base, "bpf-next", ["a/b.c"])
     assert (seen.public, seen.release, seen.lists) == ("", "", ("bpf@vger.kernel.org",))
+    run(["git", "update-ref", "refs/tags/debian/7.3.4-1", base], cwd=tmp_path)
+    run(["git", "update-ref", "refs/tags/v2-of-mine", base], cwd=tmp_path)
+    seen = profile_of(repo, base, "bpf-next", ["a/b.c"])
+    assert (seen.release, seen.tag) == ("", "debian/7.3.4-1")
     for ref in ("refs/remotes/origin/main", "refs/remotes/bpf-next/master", "refs/tags/v7.3"):
         run(["git", "update-ref", ref, base], cwd=tmp_path)
     seen = profile_of(repo, base, "bpf-next", ["a/b.c"])
