@@ -39,14 +39,20 @@ class Waiver:
 
 @dataclass(frozen=True)
 class CampaignConfig:
-    """One [campaigns.<name>] table; `options` holds the keys that only the campaign knows."""
+    """One [campaigns.<name>] table.
+
+    `url` is where the campaign's source is, `rfc` None means that version 1 is an RFC, and `tag_threshold` is how many
+    percent of a patch's diff may change before a tag of it is dropped.
+    """
 
     name: str
     target: str = ""
     with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    url: str = ""
+    rfc: bool | None = None
+    tag_threshold: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,15 +155,23 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
 def campaign(where: str, name: str, data: Mapping[str, Any]) -> CampaignConfig:
     """Return one [campaigns.<name>] table."""
     key = f"campaigns.{name}"
+    known(where, key, data, ("target", "with", "without", "decisions", "url", "rfc", "tag_threshold"))
     decisions = table(where, f"{key}.decisions", data.get("decisions", {}))
-    own = ("target", "with", "without", "decisions")
+    rfc = data.get("rfc")
+    if not (rfc is None or isinstance(rfc, bool)):
+        raise ConfigError(f"{where}: {key}.rfc must be true or false, not {rfc!r}")
+    threshold = data.get("tag_threshold", 0)
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 100:
+        raise ConfigError(f"{where}: {key}.tag_threshold must be percent, a number from 0 to 100, not {threshold!r}")
     return CampaignConfig(
         name,
         text(where, f"{key}.target", data.get("target")) or "",
         strings(where, f"{key}.with", data.get("with", [])),
         strings(where, f"{key}.without", data.get("without", [])),
         {k: table(where, f"{key}.decisions.{k}", v) for k, v in decisions.items()},
-        {k: v for k, v in data.items() if k not in own},
+        text(where, f"{key}.url", data.get("url")) or "",
+        rfc,
+        float(threshold),
     )
 
 

@@ -155,8 +155,8 @@ def ambiguous(pairs: Sequence[tuple[str, str]], named: Mapping[str, str], subjec
     shown = "".join(f"\n  {sha[:12]} ({named[sha]}) may be {id_} ({subjects[id_]})" for sha, id_ in sorted(pairs))
     return UserError(
         f"it is not clear which generated patch these commits are:{shown}\n"
-        f"say it with --match COMMIT=PATCH, as --match {pairs[0][0][:12]}={pairs[0][1]}, or --match"
-        f" {pairs[0][0][:12]}= for a commit of your own"
+        "say it to edits, freeze or regenerate with --match COMMIT=PATCH, as"
+        f" --match {pairs[0][0][:12]}={pairs[0][1]}, or --match {pairs[0][0][:12]}= for a commit of your own"
     )
 
 

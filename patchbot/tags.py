@@ -41,6 +41,14 @@ class Decided:
     dropped: tuple[Dropped, ...]
 
 
+def percentage(text: str) -> float:
+    """Return how much of a diff may change before its tags are dropped; raise ValueError for no percentage."""
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise ValueError(text)
+    return value
+
+
 def without_tags(message: str, known: Sequence[Given]) -> tuple[str, list[str]]:
     """Return a message without the tags `known`, judgements and notes on dropped tags; and the tags taken out."""
     text, rows, below = take_apart(message)

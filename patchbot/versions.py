@@ -121,10 +121,12 @@ def freeze(
     number: int,
     message_id: str,
     report: Mapping[str, Any] | None,
+    chosen: Mapping[str, str] | None = None,
 ) -> str:
     """Make the branch as it is now version `number`, and the draft's record the same; return the version's record.
 
-    What a person committed on the branch becomes part of the record. Raises UserError where that is not clear.
+    What a person committed on the branch becomes part of the record. Raises UserError where that is not clear from the
+    commits and from `chosen` ({commit: stable id, "" for none}), which is what a person said.
     """
     campaign = str(draft.document["campaign"])
     tip = repo.ref(branch(campaign)) or draft.tip
@@ -135,8 +137,8 @@ def freeze(
     kept = repo.read(draft.record, READS)
     if kept is not None:
         files[READS] = kept
-    seen = recognise(repo, draft, tip)
-    if tip != draft.tip:
+    seen = recognise(repo, draft, tip, chosen)
+    if tip != draft.tip or chosen:
         commits = repo.commits(draft.base, tip)
         rows = seen.known(repo, draft, commits)
         document["generated"] = list(draft.generated)

@@ -88,6 +88,16 @@ def test_the_mails_reproduce_the_branch(tiny, work, tmp_path):
     subprocess.run(["git", "clone", "-q", work, tmp_path / "clone"], check=True)
     subprocess.run(["git", "am", "-q", *patches], cwd=tmp_path / "clone", check=True)
     last = next(p for p in made["patches"] if p["id"] == made["series"][0]["patches"][-1])
+    (tmp_path / "plain.toml").write_text('[campaigns.kfunc_flags]\nrfc = false\nurl = "https://example.org/x"\n')
+    wanted = (("RFC PATCH", ["--rfc"]), ("PATCH", []))
+    for number, (word, argv) in enumerate(wanted):
+        argv = [*argv, "-o", str(tmp_path / f"out{number}"), "--config", str(tmp_path / "plain.toml"), "--json"]
+        said = json.loads(patchbot("mail", *argv, cwd=work).stdout)
+        cover = Path(said["series"][0]["cover"]).read_text()
+        assert f"Subject: [{word} bpf-next 0" in cover
+        assert "https://example.org/x" in cover
+    plain = json.loads(patchbot("mail", "--no-rfc", "-o", str(tmp_path / "out"), "--json", cwd=work).stdout)
+    assert "Subject: [PATCH bpf-next" in Path(plain["series"][0]["files"][1]).read_text()
     tree = subprocess.run(
         ["git", "rev-parse", "HEAD^{tree}"], cwd=tmp_path / "clone", check=True, capture_output=True, text=True
     )

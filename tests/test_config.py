@@ -40,6 +40,10 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
         ("[kernel\n", "patchbot.toml: "),
         ('[author]\nname = "x"\n', "needs both name and email"),
         ('[campaigns.x]\nwith = "suffixes"\n', "must be a list of strings"),
+        ('[campaigns.x]\ntagret = "y"\n', r"\[campaigns.x\] unknown key 'tagret'; did you mean target\?"),
+        ('[campaigns.x]\nrfc = "no"\n', "campaigns.x.rfc must be true or false, not 'no'"),
+        ("[campaigns.x]\ntag_threshold = 101\n", "tag_threshold must be percent, a number from 0 to 100, not 101"),
+        ("[campaigns.x]\ntag_threshold = nan\n", "tag_threshold must be percent"),
         ('[[checks.waivers]]\ncheck = "checkpatch"\n', "lacks type, step, path, max, reason"),
         (
             '[[checks.waivers]]\ncheck="c"\ntype="t"\nstep="s"\npath="p"\nmax=0\nreason="r"\n',

@@ -220,6 +220,18 @@ def test_tags_by_hand_are_kept_on_the_same_patch_and_dropped_on_another(world: W
     assert world.refs() == again
 
 
+def test_how_much_may_change_below_a_tag_is_configured(world: World):
+    _, (header, two, one) = drafted(world)
+    tag = "Reviewed-by: R Person <r@example.org>"
+    world.rework(f"pick|{header}", f"reword|{one}|{world.message(one)}\n\n{tag}", f"pick|{two}")
+    config = world.path.parent / "p.toml"
+    config.write_text(config.read_text().replace("[campaigns.sample]\n", "[campaigns.sample]\ntag_threshold = 90\n"))
+    base = world.base(ADDED)
+    assert world.json("regenerate", "sample", "--onto", base)["dropped_trailers"] == []
+    base = world.base({"a/one.c": b"OLD x;\nkeep\nOLD y;\nOLD z;\nOLD zz;\n"})
+    assert len(world.json("regenerate", "sample", "--onto", base, "--keep-tags", "0")["dropped_trailers"]) == 1
+
+
 def test_tags_from_mails_are_kept_or_dropped_like_those_by_hand(world: World, tmp_path):
     drafted(world)
     world.run("freeze", "sample", "--message-id", "0@example.org")

@@ -105,6 +105,14 @@ def test_a_changed_patch_takes_a_tag_only_as_far_as_allowed(drafted, cli):
     assert caught.value.code == 2
 
 
+def test_how_far_is_allowed_may_stand_in_the_configuration(drafted, cli):
+    with (drafted.git_dir / "patchbot.toml").open("a") as file:
+        file.write("tag_threshold = 25\n")
+    line = [f"Reviewed-by: {RAE}"]
+    assert [row["line"] for row in trailers(cli, drafted, "versions", "--threshold", "0")[1]["ignored"]] == line
+    assert trailers(cli, drafted, "versions")[1]["ignored"] == []
+
+
 def test_a_branch_that_is_checked_out_is_not_moved(drafted, cli):
     subprocess.run(["git", "switch", "-q", "patchbot/sample"], cwd=drafted.git_dir.parent, check=True)
     refs = drafted.refs("refs")

@@ -76,6 +76,17 @@ def test_freezing_takes_in_what_a_person_committed(world: World):
     assert world.subjects()[-2:] == ["sample: By hand", "mine: One more"]
 
 
+def test_freeze_is_told_which_patch_a_commit_is(world: World):
+    ids = [p["id"] for p in world.json("generate", "sample", "--base", world.base())["patches"]]
+    world.git("switch", "-q", BRANCH)
+    world.git("commit", "-q", "--amend", "-m", "mine: A patch of my own\n\nA reason.\n")
+    assert "is one of" in world.run("freeze", "sample", "--match", "HEAD=nothing", code=2)
+    world.run("freeze", "sample", "--match", "HEAD=")
+    record = json.loads(world.show(V1, "series.json"))
+    assert [e["subject"] for e in record["extra"]] == ["mine: A patch of my own"]
+    assert [p["id"] for p in record["patches"]] == ids[:-1]
+
+
 def test_the_facts_of_a_new_version_are_those_of_the_two_bases(world: World, tmp_path):
     world.run("generate", "sample", "--base", world.base())
     assert changes_since(world.repo, Scratch.at(tmp_path / "s.git", world.repo), "sample") is None

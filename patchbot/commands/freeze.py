@@ -8,6 +8,7 @@ from contextlib import closing
 
 from ..draft import branch, identity, read_draft, version_of
 from ..errors import UserError
+from ..matching import parse_choices
 from ..regenerate import workshop
 from ..results import Store
 from ..session import Session
@@ -18,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
     parser.add_argument("--message-id", metavar="ID", help="the message-id of the cover letter, for links from vN+1")
+    parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
 
 
 def execute(session: Session) -> int:
@@ -32,13 +34,14 @@ def execute(session: Session) -> int:
     number = version_of(repo, name, tip)
     there = {v.number: v for v in versions(repo, name)}.get(number)
     given = message_id(session.args.message_id)
+    chosen = parse_choices(session.args.match, repo.resolve, [p["id"] for p in draft.generated])
     known = there.message_id if there else ""
     frozen = there is None or (given and given != known)
     if frozen:
         with closing(Store.at(session.work / "results.sqlite")) as store:
             report = store.recall(f"report {name} {tip}")
         with workshop(session.work, repo) as scratch:
-            freeze(repo, scratch, author, draft, number, given or known, report)
+            freeze(repo, scratch, author, draft, number, given or known, report, chosen)
     ref = version_ref(name, number)
     document = {
         "campaign": name,

@@ -29,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
     parser.add_argument("-o", dest="output", metavar="DIR", help="where to write (default: out/v<N>)")
     parser.add_argument(
-        "--rfc", action="store_true", default=None, help="RFC in the subjects (version 1 has it anyway)"
+        "--rfc",
+        action=argparse.BooleanOptionalAction,
+        help="RFC in the subjects, or not (default: `rfc` in patchbot.toml, else version 1 has it)",
     )
     parser.add_argument("--signoff", action="store_true", help="add your Signed-off-by; without this nobody's is added")
     parser.add_argument("--date", metavar="D", help="the date of the mails")
@@ -66,7 +68,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         target,
         identity(session.repo, session.config.author),
         version=version_of(session.repo, config.name, series.tip),
-        rfc=session.args.rfc,
+        rfc=config.rfc if session.args.rfc is None else session.args.rfc,
         signoff=session.args.signoff,
         date=parse_date(session.args.date) if session.args.date else None,
         template=session.campaign.cover,
@@ -93,7 +95,6 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
     for row in report.get("results", []):
         seen.setdefault(row["check"], Counter())[row["status"]] += 1
     steps = tuple(record.get("steps", []))
-    url = str(session.campaign_config.options.get("url", ""))
     return {
         **session.campaign.prose(Context(tree, tree, session.campaign_config, steps)),
         "title": session.campaign.title,
@@ -105,11 +106,7 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
         "kept": record.get("kept", []),
         "since": changes_since(session.repo, session.scratch, record["campaign"]),
         "results": [(check, dict(counts)) for check, counts in seen.items()],
-        "tool": {
-            "name": "patchbot",
-            "version": __version__,
-            "url": url,
-        },
+        "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
     }
 

@@ -25,6 +25,7 @@ from ..rangediff import Pair, compare, harmless, render, side
 from ..recognise import recognise
 from ..regenerate import Carried, Result, put, since, site_changes, workshop
 from ..session import Session, clean
+from ..tags import percentage
 from ..versions import named, previous
 from .generate import describe, remarks
 from .generate import show as show_series
@@ -41,10 +42,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
     parser.add_argument(
         "--keep-tags",
-        type=float,
-        default=0.0,
+        type=percentage,
         metavar="PERCENT",
-        help="keep Reviewed-by and the like of a patch of which so much changed (default: 0)",
+        help="keep Reviewed-by and the like of a patch of which at most so much changed (default: tag_threshold in"
+        " patchbot.toml, else 0)",
     )
 
 
@@ -103,7 +104,8 @@ def what_is_asked(session: Session, draft: Draft, pending: Pending | None) -> tu
     onto = session.repo.resolve(args.onto)
     ids = [p["id"] for p in draft.generated]
     chosen = parse_choices(args.match, session.repo.resolve, ids)
-    return Asked(onto, tip, draft.record, args.discard_edits, chosen, args.keep_tags), {}
+    threshold = session.config.campaign(name).tag_threshold if args.keep_tags is None else args.keep_tags
+    return Asked(onto, tip, draft.record, args.discard_edits, chosen, threshold), {}
 
 
 def regenerate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..regenerate import workshop
 from ..replies import Attached, Choices, Drafted, Gathered, gather
 from ..retag import put_tags, read_branch, read_drafted
 from ..session import Session
+from ..tags import percentage
 from ..threads import read_thread
 
 
@@ -25,21 +25,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=percentage,
-        default=0.0,
         metavar="PERCENT",
-        help="take a tag for an earlier version of a patch if at most so much of its diff changed since (default: 0)",
+        help="take a tag for an earlier version of a patch if at most so much of its diff changed since (default:"
+        " tag_threshold in patchbot.toml, else 0)",
     )
     parser.add_argument(
         "--sloppy", action="store_true", help="take tags in another name than the sender's, and Reported-by"
     )
-
-
-def percentage(text: str) -> float:
-    """Return a number from 0 to 100."""
-    value = float(text)
-    if not math.isfinite(value) or not 0 <= value <= 100:
-        raise ValueError(text)
-    return value
 
 
 def execute(session: Session) -> int:
@@ -53,7 +45,9 @@ def execute(session: Session) -> int:
     marked = read_branch(repo, draft)
     target = str(draft.document.get("target") or session.campaign_config.target)
     drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)
-    found = gather(thread, drafted, Choices(session.args.sloppy, session.args.threshold))
+    given = session.args.threshold
+    threshold = session.campaign_config.tag_threshold if given is None else given
+    found = gather(thread, drafted, Choices(session.args.sloppy, threshold))
     tip = marked.tip
     if found.attached:
         author = identity(repo, session.config.author)
