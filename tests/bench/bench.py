@@ -1,7 +1,9 @@
-"""Measure patchbot on a real kernel: wall seconds and the peak memory of each command, cold and again.
+"""Measure patchbot on real kernels: seconds, wall and CPU, and the peak memory of each command, cold and again.
 
-`python tests/bench/bench.py [--repo REPO --rev REV] [--build]` prints a table; --json prints the numbers only. Without
---repo it takes the newest kernel of patchbot's cache (`make kernels`). Everything is written to a throw-away folder.
+`python tests/bench/bench.py [--repo REPO --rev REV --old REV] [--build]` prints a table; --json prints numbers only.
+Without --repo it takes the two newest kernels of patchbot's cache (`make kernels`). The series moves from the older one
+to the newer one, of which nothing was searched before, and then to a base where only other files differ. Everything is
+written to a throw-away folder.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from patchbot.git import Repo
+from patchbot.git import NewCommit, Repo, Scratch
 from patchbot.kernels import imported
+from patchbot.model import Identity
 from patchbot.paths import cache_dir
 from patchbot.run import run
 
@@ -30,6 +33,14 @@ COMMANDS = {
     "check applies,checkpatch": ["check", "--only", "applies,checkpatch", "--json"],
     "check again": ["check", "--only", "applies,checkpatch", "--json"],
 }
+#: In another repository and cache: {0} is the older kernel, {1} the newer one, {2} the newer one and a commit.
+MOVES = {
+    "generate on the old base": ["generate", "--base", "{0}", "--json"],
+    "freeze": ["freeze", "--json"],
+    "regenerate": ["regenerate", "--onto", "{1}", "--json"],
+    "diff": ["diff", "--json"],
+    "regenerate, same sites": ["regenerate", "--onto", "{2}", "--json"],
+}
 BUILD = {
     "check build": ["check", "--only", "build", "--json"],
     "check build again": ["check", "--only", "build", "--json"],
@@ -38,11 +49,12 @@ BUILD = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One command: what it is called, how it ended, wall seconds, the largest process of it in MiB."""
+    """One command: what it is called, how it ended, seconds (wall and CPU), the largest process of it in MiB."""
 
     name: str
     code: int
     seconds: float
+    cpu: float
     mib: float
 
 
@@ -52,7 +64,8 @@ def measure(name: str, argv: list[str], env: dict[str, str], log: Path) -> Measu
     with open(log, "ab") as out:
         child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         _, status, used = os.wait4(child.pid, 0)
-    return Measured(name, os.waitstatus_to_exitcode(status), time.monotonic() - started, used.ru_maxrss / 1024)
+    wall, cpu = time.monotonic() - started, used.ru_utime + used.ru_stime
+    return Measured(name, os.waitstatus_to_exitcode(status), wall, cpu, used.ru_maxrss / 1024)
 
 
 def borrow(repo: Path, rev: str, place: Path) -> Path:
@@ -64,39 +77,71 @@ def borrow(repo: Path, rev: str, place: Path) -> Path:
     return place
 
 
+def move_on(repo: Path, commit: str, place: Path) -> str:
+    """Commit a change of a file that no series looks at upon `commit`; return the commit."""
+    own = Repo.open(repo)
+    scratch = Scratch.at(place, own)
+    files = {"CREDITS": (own.read(commit, "CREDITS") or b"") + b"N: Some Body\n"}
+    new = NewCommit(
+        "", "credits: Add somebody\n", Identity("Some Body", "s@example.org"), "1767225700 +0000", files, {}
+    )
+    (made,) = scratch.write(commit, [new])
+    own.publish(scratch, [("refs/heads/moved", made.sha, None)])
+    return made.sha
+
+
+def chosen(args: argparse.Namespace) -> None:
+    """Put the kernels of the cache where no repository was named."""
+    if args.repo is None:
+        there = imported(cache_dir())
+        if not there:
+            raise SystemExit("there is no kernel in the cache: make kernels, or --repo REPO --rev REV")
+        args.repo, args.rev = there[0].repo, there[0].commit
+        args.old = there[1].commit if len(there) > 1 else None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repo", type=Path)
     parser.add_argument("--rev", default="HEAD")
+    parser.add_argument("--old", help="an older kernel, from which the series moves to REV")
     parser.add_argument("--build", action="store_true", help="compile too, which takes many minutes")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    if args.repo is None:
-        there = imported(cache_dir())
-        if not there:
-            parser.error("there is no kernel in the cache: make kernels, or --repo REPO --rev REV")
-        args.repo, args.rev = there[0].repo, there[0].commit
+    chosen(args)
     with tempfile.TemporaryDirectory(prefix="patchbot-bench-", dir=os.environ.get("TMPDIR")) as name:
         place = Path(name)
-        kernel = borrow(args.repo, args.rev, place / "linux.git")
         (place / "gitconfig").write_text("[user]\n\tname = A Developer\n\temail = developer@example.org\n")
-        env = {
-            **os.environ,
-            "XDG_CACHE_HOME": str(place / "cache"),
-            "GIT_CONFIG_GLOBAL": str(place / "gitconfig"),
-            "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(Path("~/.cache/ccache").expanduser())),
-        }
+        kernel = borrow(args.repo, args.rev, place / "linux.git")
+        plans = [(kernel, place / "cache", {**COMMANDS, **(BUILD if args.build else {})})]
+        if args.old:
+            second = borrow(args.repo, args.rev, place / "moves.git")
+            new = Repo.open(second).resolve("HEAD")
+            revs = (Repo.open(args.repo).resolve(args.old), new, move_on(second, new, place / "scratch.git"))
+            moves = {what: [word.format(*revs) for word in argv] for what, argv in MOVES.items()}
+            plans.append((second, place / "moves-cache", moves))
         rows = []
-        for what, argv in {**COMMANDS, **(BUILD if args.build else {})}.items():
-            rows.append(measure(what, [*PATCHBOT, *argv, "--kernel", str(kernel)], env, place / "log"))
-            if not args.json:
-                row = rows[-1]
-                print(f"{row.name:26} {row.seconds:8.2f} s {row.mib:7.0f} MiB   exit {row.code}", flush=True)
+        for repo, cache, commands in plans:
+            env = {
+                **os.environ,
+                "XDG_CACHE_HOME": str(cache),
+                "GIT_CONFIG_GLOBAL": str(place / "gitconfig"),
+                "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(Path("~/.cache/ccache").expanduser())),
+            }
+            for what, argv in commands.items():
+                rows.append(measure(what, [*PATCHBOT, *argv, "--kernel", str(repo)], env, place / "log"))
+                if not args.json:
+                    print(table_row(rows[-1]), flush=True)
         if args.json:
             print(json.dumps([asdict(row) for row in rows], indent=1))
         elif any(row.code not in (0, 1) for row in rows):
             print((place / "log").read_text(errors="replace")[-3000:], file=sys.stderr)
     return int(any(row.code not in (0, 1) for row in rows))
+
+
+def table_row(row: Measured) -> str:
+    """Return a line of the table."""
+    return f"{row.name:26} {row.seconds:8.2f} s {row.cpu:8.2f} s CPU {row.mib:7.0f} MiB   exit {row.code}"
 
 
 if __name__ == "__main__":
