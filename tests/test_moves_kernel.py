@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,10 @@ class Moved:
         self.repo.publish(self.scratch, [(f"refs/heads/up-{made.sha[:12]}", made.sha, None)])
         return made.sha
 
+    def git(self, *argv: str) -> str:
+        """Return what git says on stdout, however it ends."""
+        return self.repo.git(*argv, check=False).stdout.decode().strip()
+
     def tip(self) -> str | None:
         return self.repo.ref(BRANCH)
 
@@ -104,31 +110,48 @@ def sites(rows: list[dict]) -> list[str]:
     return sorted(row["site"] for row in rows)
 
 
-def test_from_release_to_release_the_sites_are_the_difference_of_the_inventories(kernel73, tmp_path, capsys):
-    kernels = [k for k in real_kernels() if k.repo.git_dir == kernel73.repo.git_dir][:2]
+def named(entries: list[dict]) -> dict[str, str]:
+    """Return {site: fate} of the rows that `scan --json` prints: a site is the kfunc's row in a set of that name."""
+    count: Counter[str] = Counter()
+    found = {}
+    for entry in entries:
+        name = f"{entry['kfunc']}@{entry['set']}"
+        count[name] += 1
+        found[name + (f"#{count[name]}" if count[name] > 1 else "")] = entry["fate"]
+    return found
+
+
+def test_from_release_to_release_and_back_sites_are_the_difference_of_the_inventories(kernel73, tmp_path, capsys):
+    """The releases are commits without a common ancestor; each step freezes a version."""
+    kernels = [k for k in reversed(real_kernels()) if k.repo.git_dir == kernel73.repo.git_dir]
     if len(kernels) < 2:
         pytest.skip("one kernel only")
-    new, old = kernels
-    made = Moved(new, tmp_path, capsys)
-
-    def scanned(commit: str) -> set[tuple[str, str]]:
-        entries = made.json("scan", "--base", commit)["entries"]
-        return {(e["kfunc"], e["set"]) for e in entries}
-
-    made.json("generate", "--base", old.commit)
-    made.json("freeze", "--message-id", "1@example.org")
-    document = made.json("regenerate", "--onto", new.commit)
-    pairs = {
-        kind: {tuple(s.split("#")[0].split("@")) for s in sites(document[f"{kind}_sites"])} for kind in ("new", "gone")
-    }
-    assert pairs["new"] == scanned(new.commit) - scanned(old.commit)
-    assert pairs["gone"] == scanned(old.commit) - scanned(new.commit)
-    assert document["from"] == {"version": 1, "base": old.commit}
-    ids = {p["id"] for p in json.loads(made.repo.read("refs/patchbot/kfunc_flags/v1", "series.json"))["patches"]}
-    assert ids - set(document["gone"]) <= {p["id"] for p in document["patches"]}
-    direct = made.tip()
-    made.json("generate", "--base", new.commit)
-    assert made.tip() == direct
+    made = Moved(kernels[0], tmp_path, capsys)
+    known = {k.commit: named(made.json("scan", "--base", k.commit)["entries"]) for k in kernels}
+    direct = {}
+    for kernel in kernels:
+        direct[kernel.commit] = made.json("generate", "--base", kernel.commit)["tip"]
+    patches = made.json("generate", "--base", kernels[0].commit)["patches"]
+    for number, (old, new) in enumerate(pairwise([*kernels, *reversed(kernels[:-1])]), 1):
+        made.json("freeze", "--message-id", f"{number}@example.org")
+        assert made.git("merge-base", old.commit, new.commit) == ""
+        document = made.json("regenerate", "--onto", new.commit)
+        assert document["from"] == {"version": number, "base": old.commit}
+        before, after = known[old.commit], known[new.commit]
+        assert sites(document["new_sites"]) == sorted(set(after) - set(before))
+        assert sites(document["gone_sites"]) == sorted(set(before) - set(after))
+        changed = {row["site"]: (row["was"], row["fate"]) for row in document["changed_sites"]}
+        assert changed == {s: (before[s], after[s]) for s in set(before) & set(after) if before[s] != after[s]}
+        was, now = ({p["id"] for p in rows} for rows in (patches, document["patches"]))
+        assert sorted(document["gone"]) == sorted(was - now)
+        assert sorted(states(document)["new"]) == sorted(now - was)
+        # A step that both have is the same patch, whatever became of the lines around it.
+        assert {"btf_ids", "btf", "verifier", "docs", "selftests"} <= was & now
+        assert made.tip() == document["tip"] == direct[new.commit]
+        assert set(made.repo.refs("refs/patchbot/kfunc_flags/")) == {
+            f"refs/patchbot/kfunc_flags/{name}" for name in ("draft", *(f"v{n}" for n in range(1, number + 1)))
+        }
+        patches = document["patches"]
 
 
 def test_a_base_that_moved_elsewhere_gives_the_same_patches(moved: Moved):
