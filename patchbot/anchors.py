@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .c import Source, Span, find_text, line_span, nearest, parse
+from .c import Source, Span, find_text, line_span, nearest, parse, unfit
+from .elsewhere import elsewhere
 from .errors import UserError
 from .model import Edit
 from .selectors import (
@@ -36,6 +37,7 @@ from .selectors import (
     statement,
     tokens_like,
     whole,
+    with_body,
     with_comment,
 )
 from .tree import Tree
@@ -43,8 +45,9 @@ from .tree import Tree
 __all__ = [
     "Alternative", "Anchor", "AnchorError", "Outcome", "Report", "Scope", "Selector", "Text", "comment", "contains",
     "contains_comment", "either", "first_of", "in_enum", "in_file", "in_function", "in_initialiser", "in_prototype",
-    "in_struct", "insert_after", "insert_before", "inside", "judged", "last_of", "macro_definition", "macro_in",
-    "member", "one_of", "replace", "require", "resolve", "statement", "tokens_like", "whole", "with_comment",
+    "in_struct", "insert_after", "insert_before", "inside", "insist_fit", "judged", "last_of", "lost",
+    "macro_definition", "macro_in", "member", "one_of", "replace", "require", "resolve", "statement", "tokens_like",
+    "whole", "with_body", "with_comment",
 ]  # fmt: skip
 
 #: From this likeness on, what an optional anchor looks for is taken to have drifted, not to be absent.
@@ -74,7 +77,8 @@ class Alternative:
 
     `label` says what is found, never a version. `find` finds nothing if the text has another shape. `within` gives the
     named thing (function, struct) that `find` looks in: if it exists and `find` finds nothing, the text drifted.
-    `pattern` is what is looked for, as C with metavariables, for messages.
+    `edit` may raise AnchorError, which says what about the place it does not know: the text drifted as well.
+    `pattern` is what is looked for, as C with metavariables, for messages, and so is `name`, that of the named thing.
     """
 
     label: str
@@ -83,19 +87,22 @@ class Alternative:
     done: Callable[[Source], bool]
     within: Callable[[Source], Sequence[Span]] | None = None
     pattern: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Anchor:
     """A named place in one file (`path`: the candidates, the first that exists and has it) and its alternatives.
 
-    A tree may lack an anchor that is `optional`, which then is the reason that the report gives.
+    A tree may lack an anchor that is `optional`, which then is the reason that the report gives. An anchor that is
+    `lost` is missing for that reason, whatever is in the tree: something else that it depends on is not known.
     """
 
     name: str
     path: str | tuple[str, ...]
     alternatives: tuple[Alternative, ...]
     optional: str = ""
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,8 @@ _SEVERITY = (Outcome.AMBIGUOUS, Outcome.DRIFTED, Outcome.MISSING)
 def _resolve(tree: Tree, anchor: Anchor) -> tuple[list[Edit], Report]:
     """Return the edits and the report of one anchor: of the first file that has it, or nearly has it."""
     paths = (anchor.path,) if isinstance(anchor.path, str) else anchor.path
+    if anchor.lost:
+        return [], Report(anchor.name, paths[0], None, Outcome.MISSING, "", anchor.lost, False)
     failures: list[Report] = []
     for path in paths:
         text = tree.get(path)
@@ -176,7 +185,10 @@ def _resolve(tree: Tree, anchor: Anchor) -> tuple[list[Edit], Report]:
             return edits, report
         failures.append(report)
     if failures:
-        return [], min(failures, key=lambda r: _SEVERITY.index(r.outcome))
+        worst = min(failures, key=lambda r: _SEVERITY.index(r.outcome))
+        names = dict.fromkeys(x.name for x in anchor.alternatives if x.name)
+        found = elsewhere(tree, paths, list(names)) if worst.outcome is Outcome.MISSING and worst.is_problem else ""
+        return [], dataclasses.replace(worst, message=worst.message + found)
     absent = anchor.optional or f"this tree has no {' and no '.join(paths)}"
     return [], Report(anchor.name, " or ".join(paths), None, Outcome.MISSING, "", absent, bool(anchor.optional))
 
@@ -194,7 +206,12 @@ def _resolve_in(source: Source, anchor: Anchor) -> tuple[list[Edit], Report]:
             return [], report(Outcome.ALREADY, alternative.label, f"the text has it already ({alternative.label})")
         spans = list(dict.fromkeys(alternative.find(source)))
         if len(spans) == 1:
-            made = [dataclasses.replace(e, site=e.site or anchor.name) for e in alternative.edit(source, spans[0])]
+            try:
+                edits = alternative.edit(source, spans[0])
+            except AnchorError as error:
+                message = f"{alternative.label}: {error}"
+                return [], report(Outcome.DRIFTED, alternative.label, message, spans[0].start)
+            made = [dataclasses.replace(e, site=e.site or anchor.name) for e in edits]
             return made, report(Outcome.APPLIED, alternative.label, "", spans[0].start)
         if spans and ambiguous is None:
             lines = ", ".join(str(source.line(s.start)) for s in spans)
@@ -257,6 +274,7 @@ def insert_before(
     """
 
     def edit(source: Source, span: Span) -> list[Edit]:
+        insist_fit(source, span, before=True)
         at = line_span(source, span).start
         return [Edit(source.path, at, at, _lines(source, span, text))]
 
@@ -277,6 +295,7 @@ def insert_after(
     """Anchor whole lines of `text` after the line on which what `what` selects in `scope` ends; `done` as before."""
 
     def edit(source: Source, span: Span) -> list[Edit]:
+        insist_fit(source, span, after=True)
         at = line_span(source, span).end
         separator = b"" if source.text[:at].endswith(b"\n") else b"\n"
         return [Edit(source.path, at, at, separator + _lines(source, span, text))]
@@ -302,7 +321,10 @@ def replace(
     """
 
     def edit(source: Source, span: Span) -> list[Edit]:
-        return [Edit(source.path, span.start, span.end, _new(source, span, text))]
+        new = _new(source, span, text)
+        if new.count(b";") > 1:
+            insist_fit(source, span)
+        return [Edit(source.path, span.start, span.end, new)]
 
     def replaced(source: Source) -> bool:
         if callable(text):
@@ -315,11 +337,23 @@ def replace(
     return _anchor(path, name, scope, what, text, edit, done or replaced, optional, label)
 
 
+def lost(path: str, name: str, why: str) -> Anchor:
+    """Return an anchor that is missing, because something that its edit depends on is not known."""
+    return Anchor(name, path, (), lost=why)
+
+
 def either(name: str, *anchors: Anchor) -> Anchor:
     """Join anchors to one whose alternatives are theirs, in order, each tried in all of their files."""
     paths = dict.fromkeys(p for a in anchors for p in ((a.path,) if isinstance(a.path, str) else a.path))
     optional = next((a.optional for a in anchors if a.optional), "")
     return Anchor(name, tuple(paths), tuple(x for a in anchors for x in a.alternatives), optional)
+
+
+def insist_fit(source: Source, span: Span, *, before: bool = False, after: bool = False) -> None:
+    """Raise AnchorError where a statement is no place for lines before or after it."""
+    why = unfit(source, span, before=before, after=after)
+    if why:
+        raise AnchorError(why)
 
 
 def _anchor(
@@ -347,7 +381,8 @@ def _anchor(
         return any(find_text(source, _encode(text), None if outside else span) for span in spans)
 
     label = label or f"{what.label} in {scope.label}"
-    return Anchor(name, path, (Alternative(label, find, edit, done or inserted, scope.spans, what.pattern),), optional)
+    alternative = Alternative(label, find, edit, done or inserted, scope.spans, what.pattern, scope.name)
+    return Anchor(name, path, (alternative,), optional)
 
 
 def _encode(text: str | bytes) -> bytes:
@@ -358,7 +393,9 @@ def _encode(text: str | bytes) -> bytes:
 def _new(source: Source, span: Span, text: Text) -> bytes:
     """Return the new text for a place, with the line ends of the file."""
     new = text(source, span) if callable(text) else _encode(text)
-    return new.replace(b"\n", b"\r\n") if b"\r\n" in source.at(line_span(source, span)) else new
+    if b"\r\n" not in source.at(line_span(source, span)):
+        return new
+    return new.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _lines(source: Source, span: Span, text: Text) -> bytes:

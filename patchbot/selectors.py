@@ -14,10 +14,11 @@ from .c import Source, Span
 
 @dataclass(frozen=True)
 class Scope:
-    """A named thing that a file may define: `spans` finds its definitions."""
+    """A named thing that a file may define: `spans` finds its definitions, `name` is its name, if it has one."""
 
     label: str
     spans: Callable[[Source], Sequence[Span]]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def in_file() -> Scope:
 def in_function(name: str, params: Sequence[str] | None = None) -> Scope:
     """Take the definition of a function; with `params`, the types of its parameters, only that one."""
     label = f"{name}()" if params is None else f"{name}({', '.join(params)})"
-    return Scope(label, lambda source: [f.span for f in c.function(source, name, params)])
+    return Scope(label, lambda source: [f.span for f in c.function(source, name, params)], name)
 
 
 def in_prototype(name: str, params: Sequence[str] | None = None) -> Scope:
@@ -48,12 +49,12 @@ def in_prototype(name: str, params: Sequence[str] | None = None) -> Scope:
         found = [f for f in c.prototypes(source) if f.name == name]
         return [f.span for f in found if wanted is None or [p.type for p in f.params] == wanted]
 
-    return Scope(f"the prototype of {name}()", spans)
+    return Scope(f"the prototype of {name}()", spans, name)
 
 
 def in_struct(name: str) -> Scope:
     """Take the definition of a struct or union."""
-    return Scope(f"struct {name}", lambda source: [s.span for s in c.struct(source, name)])
+    return Scope(f"struct {name}", lambda source: [s.span for s in c.struct(source, name)], name)
 
 
 def in_enum(name: str) -> Scope:
@@ -76,7 +77,7 @@ def macro_in(name: str, condition: str | None = None) -> Scope:
         return [m.span for m in found if (condition in m.conditions if condition else not m.conditions)]
 
     under = f" under {condition}" if condition else ""
-    return Scope(f"#define {name}{under}", spans)
+    return Scope(f"#define {name}{under}", spans, name)
 
 
 def one_of(*scopes: Scope) -> Scope:
@@ -91,6 +92,20 @@ def one_of(*scopes: Scope) -> Scope:
 def whole() -> Selector:
     """Select the scope itself."""
     return Selector("it", lambda source, span: [span])
+
+
+def with_body(body: str) -> Selector:
+    """Select the scope, a function, if the tokens between its braces are those of `body` and nothing else.
+
+    A function that does more must not be replaced: what it does besides would be lost.
+    """
+    wanted = [t.text for t in c.tokens(body.encode())]
+
+    def find(source: Source, span: Span) -> list[Span]:
+        bodies = [f.body for f in c.functions(source) if f.span == span]
+        return [span for b in bodies if [t.text for t in c.tokens(source.text, b.start + 1, b.end - 1)] == wanted]
+
+    return Selector(f"the body `{body}` and nothing else", find, body)
 
 
 def statement(pattern: str) -> Selector:

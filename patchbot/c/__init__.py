@@ -1,5 +1,6 @@
 """Find things in C by name and shape: tokens, brackets and a syntax tree over the bytes of the kernel."""
 
+from .blocks import unfit
 from .conditions import conditions_at
 from .declarations import Param
 from .query import (
@@ -69,4 +70,5 @@ __all__ = [
     "struct",
     "structs",
     "tokens",
+    "unfit",
 ]

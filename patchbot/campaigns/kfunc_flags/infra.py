@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ... import render
-from ...anchors import Alternative, Anchor, AnchorError, Report, Selector, macro_in, require, resolve
-from ...c import Source, Span, Token, calls, find, function, macro, macros, parse, structs, tokens
+from ...anchors import Alternative, Anchor, AnchorError, Report, Selector, lost, macro_in, require, resolve
+from ...c import Source, Span, Token, calls, find, function, macro, macros, parse, structs
 from ...campaign import Change, Context
 from ...edits import apply_edits
 from ...errors import UserError
@@ -61,7 +61,9 @@ def insist_gone(context: Context, change: Change, path: str, names: Sequence[str
 
 def words_like(source: Source, word: str, within: Span) -> list[Token]:
     """Return the tokens in a span that are `word`."""
-    return [t for t in tokens(source.text, within.start, within.end) if t.text == word.encode()]
+    lexed, text = source.lexed, word.encode()
+    found = (Token(*lexed.spans[number], text) for number in lexed.index.get(text, ()))
+    return [t for t in found if within.start <= t.start and t.end <= within.end]
 
 
 def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
@@ -175,6 +177,14 @@ def releases_first(tree: Tree) -> bool:
 def released(tree: Tree) -> str:
     """Return in words which argument KF_RELEASE is about."""
     return "the first argument" if releases_first(tree) else "the referenced argument"
+
+
+def told_release(tree: Tree) -> tuple[str, list[Anchor]]:
+    """Return `released` for a text, and an anchor that is lost where the tree does not show it."""
+    try:
+        return released(tree), []
+    except UserError as error:
+        return "the first argument", [lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
 
 
 def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from ...anchors import (
     replace,
     statement,
     whole,
+    with_body,
     with_comment,
 )
 from ...c import Source, Span, find, function
@@ -64,7 +65,7 @@ def anchors_acquire(context: Context) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_acquire()",
             in_function("is_kfunc_acquire"),
-            whole(),
+            with_body("return meta->kfunc_flags & KF_ACQUIRE;"),
             fragment("acquire-verifier.c.j2", meta=meta).rstrip(b"\n"),
             contains("bool is_kfunc_arg_acquire("),
         ),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ...anchors import (
     Anchor,
+    AnchorError,
     Scope,
     Selector,
     contains,
@@ -25,9 +26,9 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Source, Span, struct
+from ...c import Source, Span, conditions_at, struct
 from ...campaign import Change, Context
-from .infra import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, released, single_flags
+from .infra import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, single_flags, told_release
 
 #: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
 LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
@@ -41,17 +42,19 @@ def btf(context: Context) -> Change:
 def anchors_btf(context: Context) -> list[Anchor]:
     """Return the anchors of the step btf."""
     tree = context.tree
+    release, unknown = told_release(tree)
     register = in_function("__register_btf_kfunc_id_set")
     populate = in_function("btf_populate_kfunc_set")
     free = in_function("btf_free_kfunc_set_tab")
     tab = in_struct("btf_kfunc_set_tab")
     return [
+        *unknown,
         insert_after(
             BTF_H,
             "the last flag of kfuncs",
             in_file(),
             last_of(single_flags("KF_")),
-            fragment("btf-flags.h.j2", release=released(tree)),
+            lambda source, span: flags_of_arguments(source, span, release),
             contains("#define KFA_RELEASE"),
         ),
         behind_one_of(
@@ -125,6 +128,14 @@ def anchors_btf(context: Context) -> list[Anchor]:
             contains("btf_check_kfunc_args(btf, hook, kset->set)", register),
         ),
     ]
+
+
+def flags_of_arguments(source: Source, span: Span, release: str) -> bytes:
+    """Return the definitions of the flags; raise AnchorError where not every kernel would have them."""
+    under = conditions_at(source, span.start)
+    if under:
+        raise AnchorError(f"it stands under #if {' and '.join(under)}, where flags of arguments cannot stand")
+    return fragment("btf-flags.h.j2", release=release)
 
 
 def lookups(make: Callable[[str, Sequence[str]], Scope]) -> tuple[Scope, ...]:

@@ -14,7 +14,7 @@ from ...anchors import Alternative, Anchor
 from ...c import Source, Span
 from ...campaign import Change, Context
 from ...model import Edit
-from .infra import KFUNCS_RST, carry_out, fragment, implicit_arguments, released
+from .infra import KFUNCS_RST, carry_out, fragment, implicit_arguments, told_release
 
 #: A title with the number that this file gives it, and the line below it.
 TITLE = re.compile(rb"^(?P<number>\d+(?:\.\d+)*)\.? +(?P<title>\S.*)\n(?P<line>[=~^-]{4,})\n", re.MULTILINE)
@@ -44,15 +44,17 @@ def docs(context: Context) -> Change:
 
 def anchors_docs(context: Context) -> list[Anchor]:
     """Return the anchors of the step docs."""
+    release, unknown = told_release(context.tree)
     return [
+        *unknown,
         new_section(
             FLAGS_CHAPTER,
             "Flags of the arguments",
             "docs-flags.rst.j2",
             LABEL,
-            release=released(context.tree),
+            release=release,
             implicit=implicit_arguments(context.tree),
-        )
+        ),
     ]
 
 

@@ -6,8 +6,11 @@ of the header, which in some kernels lacks the macros; then there is nothing to 
 
 from __future__ import annotations
 
+import re
+
 from ...anchors import (
     Anchor,
+    AnchorError,
     Outcome,
     Report,
     contains,
@@ -20,7 +23,7 @@ from ...anchors import (
     tokens_like,
     whole,
 )
-from ...c import Source, Span, macro
+from ...c import Source, Span, find, macro, macros
 from ...campaign import Change, Context
 from ...tree import Tree
 from .infra import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
@@ -74,7 +77,7 @@ def anchors_of(path: str) -> list[Anchor]:
             "BTF_SET8_KFUNCS",
             macro_in("BTF_SET8_KFUNCS"),
             whole(),
-            fragment("btf_ids-set-flag.h.j2"),
+            set_flag,
             contains("#define BTF_SET8_KFUNC_ARGS"),
         ),
         insert_after(
@@ -128,10 +131,38 @@ def anchors_of(path: str) -> list[Anchor]:
     ]
 
 
+def set_flag(source: Source, span: Span) -> bytes:
+    """Return the definition of the new flag of sets; raise AnchorError if another one has its bit."""
+    new = fragment("btf_ids-set-flag.h.j2")
+    (bit,) = re.findall(rb"<<\s*(\d+)", new)
+    taken = [m.name for m in macros(source) if m.name.startswith("BTF_SET8_") and is_bit(m.value, int(bit))]
+    if taken:
+        raise AnchorError(f"{' and '.join(taken)} has bit {bit.decode()} of the flags of a set, which is needed")
+    return new
+
+
+def is_bit(value: bytes, bit: int) -> bool:
+    """Say whether the value of a macro is one bit."""
+    text = re.sub(rb"/\*.*?\*/|//.*|[\s()UuLl]", b"", value, flags=re.DOTALL)
+    return text in (b"1<<%d" % bit, b"BIT%d" % bit, b"%d" % (1 << bit), b"0x%x" % (1 << bit))
+
+
 def extended_id_flags(source: Source, span: Span) -> bytes:
-    """Return BTF_ID_FLAGS() with the record of the arguments appended, and the macros that make the record."""
+    """Return BTF_ID_FLAGS() with the record of the arguments appended, and the macros that make the record.
+
+    Raises AnchorError if the macro has other parameters or another body: more arguments would be lost silently.
+    """
+    found = find(source, "__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)", span)
+    (defined,) = (m for m in macros(source) if m.span == span)
+    if len(found) != 1 or defined.params != ("prefix", "name", "..."):
+        raise AnchorError(
+            "expected `#define BTF_ID_FLAGS(prefix, name, ...) __BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)`, "
+            f"found `{' '.join(source.at(span).decode('utf-8', 'replace').split())}`"
+        )
     return (
-        source.at(span).rstrip()
-        + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)\n"
+        source.text[span.start : found[0].end]
+        + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)"
+        + source.text[found[0].end : span.end].rstrip()
+        + b"\n"
         + fragment("btf_ids-arg-flags.h.j2", most=MOST_ARGUMENTS)
     )

@@ -18,16 +18,21 @@ from ...anchors import (
     in_struct,
     insert_after,
     insert_before,
+    insist_fit,
+    lost,
     member,
     replace,
     statement,
     whole,
+    with_body,
     with_comment,
 )
-from ...c import Function, Source, Span, calls, find, function, functions, struct, tokens
+from ...c import Function, Source, Span, calls, find, function, functions, parse, struct, tokens
+from ...c.tokens import is_word
 from ...campaign import Change, Context
+from ...errors import UserError
 from ...model import Edit
-from . import infra_referenced
+from . import infra_readers, infra_referenced
 from .infra import (
     VERIFIER_C,
     calls_with_meta,
@@ -35,7 +40,6 @@ from .infra import (
     fragment,
     insist_gone,
     meta_struct,
-    need_source,
     releases_first,
     replace_calls,
     source_of,
@@ -53,8 +57,8 @@ def release_dynptr(context: Context) -> Change:
 def anchors_release_dynptr(context: Context) -> list[Anchor]:
     """Return the anchors of the step dynptr."""
     source = source_of(context.tree, VERIFIER_C)
-    lacks = source is not None and not function(source, "release_reg")
     caller = in_function("check_kfunc_call")
+    lacks = source is not None and releases_references(source)
     return [
         replace(
             VERIFIER_C,
@@ -63,36 +67,53 @@ def anchors_release_dynptr(context: Context) -> list[Anchor]:
             statement("err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);"),
             fragment("dynptr-release.c.j2").rstrip(b"\n"),
             contains("meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg)", caller),
-            optional="kfuncs can't release a dynptr here: there is no release_reg()" if lacks else "",
+            optional="kfuncs can't release a dynptr here: check_kfunc_call() only releases references" if lacks else "",
         )
     ]
 
 
+def releases_references(source: Source) -> bool:
+    """Say whether check_kfunc_call() releases a reference, whatever the argument is."""
+    release = "release_reference(env, regs[meta.release_regno].ref_obj_id)"
+    return any(find(source, release, f.body) for f in function(source, "check_kfunc_call"))
+
+
 def verifier(context: Context) -> Change:
     """Support KFA_RELEASE and KFA_RCU."""
-    change = carry_out(context, anchors_verifier(context))
+    change = carry_out(context, anchors_verifier(context), lacking=infra_readers.unknown(context))
     gone = ("is_kfunc_release", "is_kfunc_rcu") if releases_first(context.tree) else ()
     return insist_gone(context, change, VERIFIER_C, gone)
 
 
 def anchors_verifier(context: Context) -> list[Anchor]:
     """Return the anchors of the step verifier."""
-    source = need_source(context.tree, VERIFIER_C)
-    meta, path = meta_struct(context.tree)
+    source = source_of(context.tree, VERIFIER_C) or parse(VERIFIER_C, b"")
+    owner, meta = anchors_meta(context)
+    try:
+        first, unknown = releases_first(context.tree), []
+    except UserError as error:
+        first = not infra_referenced.matching_strictly(source)
+        unknown = [lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
     return [
-        insert_after(
-            path,
-            f"struct {meta}: kfunc_flags",
-            in_struct(meta),
-            member("kfunc_flags"),
-            "\tconst u32 *kfunc_arg_flags;\n",
-            contains("const u32 *kfunc_arg_flags;", in_struct(meta)),
-        ),
+        *owner,
         *(anchors_fetch() if struct(source, "bpf_kfunc_meta") else []),
         *[filling_anchor(name) for name in filling_functions(source)],
         arg_flags_anchor(meta),
-        *(anchors_first(meta) if releases_first(context.tree) else infra_referenced.anchors(meta)),
+        *unknown,
+        *(anchors_first(meta) if first else infra_referenced.anchors(meta)),
     ]
+
+
+def anchors_meta(context: Context) -> tuple[list[Anchor], str]:
+    """Return the anchor in the struct that holds the flags of a called kfunc, and the name of that struct."""
+    try:
+        meta, path = meta_struct(context.tree)
+    except UserError as error:
+        return [lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
+    scope = in_struct(meta)
+    text = "\tconst u32 *kfunc_arg_flags;\n"
+    done = contains("const u32 *kfunc_arg_flags;", scope)
+    return [insert_after(path, f"struct {meta}: kfunc_flags", scope, member("kfunc_flags"), text, done)], meta
 
 
 def anchors_fetch() -> list[Anchor]:
@@ -137,6 +158,8 @@ def fillings(source: Source, filler: Function) -> list[Filling]:
     for at in range(2, len(words) - 2):
         if texts[at : at + 2] != [b"kfunc_flags", b"="] or texts[at - 1] not in (b".", b"->"):
             continue
+        if not is_word(texts[at - 2]) or b";" not in texts[at:]:
+            continue  # a member of an initialiser, which has no statement
         end = texts.index(b";", at)
         value = argument_flags(source, filler, texts[at + 2 : end])
         if value:
@@ -179,6 +202,7 @@ def filling_anchor(name: str) -> Anchor:
         return [filling.span for f in function(source, name) for filling in fillings(source, f)]
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
+        insist_fit(source, span)
         twin = next(m.twin for f in function(source, name) for m in fillings(source, f) if m.span == span)
         return [Edit(source.path, span.end, span.end, b"\n\t" + twin)]
 
@@ -222,7 +246,7 @@ def anchors_first(meta: str) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_release()",
             in_function("is_kfunc_release"),
-            whole(),
+            with_body("return meta->kfunc_flags & KF_RELEASE;"),
             fragment("verifier-release-regno.c.j2", meta=meta).rstrip(b"\n"),
             contains("int kfunc_release_regno("),
         ),
@@ -230,7 +254,7 @@ def anchors_first(meta: str) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_rcu()",
             in_function("is_kfunc_rcu"),
-            whole(),
+            with_body("return meta->kfunc_flags & KF_RCU;"),
             fragment("verifier-arg-rcu.c.j2", meta=meta).rstrip(b"\n"),
             contains("bool is_kfunc_arg_rcu("),
         ),
