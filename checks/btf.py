@@ -4,6 +4,8 @@ Every object that holds a set is compiled with BTF, its .BTF_ids is read, and th
 the arguments that they reach by the compiled prototype and by what this kernel's verifier does. A patch may write a
 flag in another way, but not lose a row, change what holds for an argument, miss one of several sets of a kfunc, or
 touch other bytes; and the rows must be those of the inventory. No compiler sees any of this: flags are assembler input.
+A row that x86 cannot have (`#ifdef CONFIG_S390`) is compiled and judged for an architecture that can, if the compiler
+for that is installed; rows that nothing compiles are listed, each with the reason.
 
 The configuration is that of the check `build`. Options: wrong_on_purpose, the files (of test modules) whose sets are
 wrong so that the kernel refuses them; only changes of these are judged.
@@ -13,29 +15,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import patchbot
-from patchbot.bench import Bench, Unit
-from patchbot.benches import (
-    compiler_of,
-    flags_of,
-    open_bench,
-    read_of,
-    shelf_of,
-    units_of,
-    wanted_options,
-)
+from patchbot.arches import X86
+from patchbot.benches import compiler_of, make_lines, open_bench, wanted_options
 from patchbot.check import Item, Outcome, Subject
 from patchbot.config import known
-from patchbot.effective import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
+from patchbot.effective import BPF_TYPES, VERIFIER
 from patchbot.errors import PatchbotError, UserError
 from patchbot.model import Finding, Status
-from patchbot.readings import Reading, read_object
-from patchbot.setdiff import Places, State, agree, compare, group, inspect, layout, mismatches, uncovered
+from patchbot.needs import cross_versions
+from patchbot.setdiff import State, agree, compare, group, inspect, layout, mismatches
+from patchbot.snapshots import Sides, Snapshot, View, build_options, look, rule_of
 
 NEEDS = {
     "bc": "bc",
@@ -50,22 +46,19 @@ NEEDS = {
 EXCLUSIVE = True
 
 #: The modules that decide what is found; a change of one of them makes the stored results worthless.
-READERS = ("bench", "benches", "btfids", "btfproto", "effective", "kbuild", "readings", "setdiff")
-ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The sets at one commit: what they mean, where their rows are, the object of each file, what did not compile."""
-
-    state: State
-    places: Places
-    objects: Mapping[str, str]
-    broken: Mapping[str, str] = field(default_factory=dict)
-    compiled: int = 0
-
-
-_snapshots: dict[tuple[str, str], Snapshot] = {}
+READERS = (
+    "arches",
+    "bench",
+    "benches",
+    "btfids",
+    "btfproto",
+    "effective",
+    "kbuild",
+    "needs",
+    "readings",
+    "setdiff",
+    "snapshots",
+)
 
 
 def key(subject: Subject, item: Item) -> str:
@@ -85,7 +78,7 @@ def common_key(subject: Subject) -> str:
     readers = hashlib.sha256(b"\0".join((folder / f"{name}.py").read_bytes() for name in READERS)).hexdigest()
     options = build_options(subject)
     parts = [compiler_of(options).versions, wanted_options(options), subject.decisions, subject.campaign]
-    parts.append(wrong_on_purpose(subject))
+    parts += [wrong_on_purpose(subject), cross_versions(options)]
     base = subject.scratch.git("rev-parse", f"{subject.base}^{{tree}}").stdout.decode().strip()
     return f"{base} {readers}\n{json.dumps(parts, sort_keys=True)}"
 
@@ -94,57 +87,77 @@ def check(subject: Subject, item: Item) -> Outcome:
     """Compare the sets before and after a patch, and look at what it leaves."""
     log = subject.log("btf", item)
     log.write_text(f"btf of {item.commit} and of its parent {item.parent}\n")
-    before = snapshot(subject, item.parent, item.parent_tree, log)
-    after = snapshot(subject, item.commit, item.tree, log)
-    old, new = common(before, after)
-    findings = [*judge(before, after, subject), *judge_rule(subject, item)]
-    # What the parent has as well is not this patch's fault; the first patch answers for what the base has.
-    inherited = set() if item.parent == subject.base else set(faults(before, subject))
-    findings += [f for f in faults(after, subject, old) if f not in inherited]
-    rewritten = rewrites(old, new)
+    view = look(subject, (item.parent, item.parent_tree), (item.commit, item.tree), log)
+    findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view), *judge_rule(subject, item)]
+    first = item.parent == subject.base
+    findings += everywhere(view, lambda sides: new_faults(sides, subject, first=first))
+    rewritten = rewrites(view.main)
     note(log, rewritten, findings)
-    compared = f"{len(new.rows)} rows in {len(new.readings)} objects"
-    reason = f"{compared} mean the same, {len(rewritten)} of them written anew"
+    rows = sum(len(sides.states[1].rows) for sides in view.sides)
+    reason = f"{counted(view)} mean the same, {len(rewritten)} of them written anew"
     if findings:
-        reason = f"{compared} compared, {len(findings)} findings"
-    if not after.places.entries:
+        reason = f"{counted(view)} compared, {len(findings)} findings"
+    if not view.main.after.places.entries:
         reason += "; not compared with an inventory, there is none"
-    return Outcome.of(findings, examined=len(new.rows), reason=reason, log=log, reproduce=reproduce(item))
+    return Outcome.of(findings, examined=rows, reason=reason, log=log, reproduce=reproduce(subject, item, view))
 
 
-def judge(before: Snapshot, after: Snapshot, subject: Subject) -> list[Finding]:
+def judge(sides: Sides, subject: Subject) -> list[Finding]:
     """Return what a patch changed that it may not."""
-    old, new = common(before, after)
-    findings = [Finding(Status.FAIL, f"{o} does not compile: {why}", type="BUILD") for o, why in after.broken.items()]
-    return [*findings, *compare(old, new, after.places, subject.decisions), *unseen(before, after)]
+    # What cannot be compiled for another architecture at all is a reason for rows that are listed.
+    known = sides.before.broken if sides.arch != X86 else {}
+    broken = {o: why for o, why in sides.after.broken.items() if o not in known}
+    findings = [Finding(Status.FAIL, f"{o} does not compile: {why}", type="BUILD") for o, why in broken.items()]
+    return [*findings, *compare(*sides.states, sides.after.places, subject.decisions)]
+
+
+def everywhere(view: View, rule: Callable[[Sides], Sequence[Finding]]) -> list[Finding]:
+    """Return what a rule finds for x86, and what it finds for other architectures only, with their names."""
+    found: list[Finding] = []
+    for sides in view.sides:
+        new = [f for f in rule(sides) if f not in found]
+        found += (
+            new if sides.arch == X86 else [replace(f, message=f"{f.message} (ARCH={sides.arch.make})") for f in new]
+        )
+    return found
 
 
 def check_series(subject: Subject) -> Outcome:
     """Compare the sets of the base with those of the last patch, and list the rows that no object shows."""
     log = subject.log("btf", None)
-    log.write_text(f"btf of {subject.base}..{subject.items[-1].commit}\n")
-    first = snapshot(subject, subject.base, subject.items[0].parent_tree, log)
-    last = snapshot(subject, subject.items[-1].commit, subject.items[-1].tree, log)
-    old, new = common(first, last)
-    findings = judge(first, last, subject)
-    missing = [(entry, why_not(entry, why, last)) for entry, why in uncovered(last.state, last.places, last.objects)]
+    last = subject.items[-1]
+    log.write_text(f"btf of {subject.base}..{last.commit}\n")
+    view = look(subject, (subject.base, subject.items[0].parent_tree), (last.commit, last.tree), log)
+    findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view)]
+    missing = view.missing()
     listed = [
         Finding(
             Status.SKIP, f"{e['kfunc']}() in {e['set']} is not compiled: {why}", e["file"], int(e["line"]), "UNCOVERED"
         )
         for e, why in missing
     ]
-    rewritten = rewrites(old, new)
+    rewritten = rewrites(view.main)
     note(log, rewritten, [*findings, *listed])
     reason = (
-        f"{len(subject.items)} patches: {len(new.rows)} rows ({new.arguments} arguments) in "
-        f"{len(new.readings)} objects compared with the base, {len(rewritten)} written anew, "
+        f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} written anew, "
         f"{len(findings)} differences; "
         f"{len(listed)} rows are not compiled{': ' if listed else ''}{reasons(missing)}"
     )
     # Rows that are listed with a reason don't make the comparison of all others any worse.
-    status = Outcome.of(findings, examined=len(new.rows)).status
-    return Outcome(status, (*findings, *listed), reason, len(new.rows), log)
+    examined = len(view.main.states[1].rows)
+    return Outcome(Outcome.of(findings, examined=examined).status, (*findings, *listed), reason, examined, log)
+
+
+def counted(view: View) -> str:
+    """Return how many rows were compared in how many objects, and the rows that only another architecture has."""
+    new = view.main.states[1]
+    text = f"{len(new.rows)} rows ({new.arguments} arguments) in {len(new.readings)} objects"
+    for sides in view.sides[1:]:
+        own, other = {(r.set, r.kfunc) for r in new.rows}, sides.states[1]
+        only = sorted({f"{r.kfunc}()" for r in other.rows if (r.set, r.kfunc) not in own})
+        text += f", and {len(other.rows)} in {len(other.readings)} for {sides.arch.folder}"
+        text += f" ({', '.join(only)} only there)" if only else ""
+    return text
 
 
 def note(log: Path, rewritten: Sequence[str], findings: Sequence[Finding]) -> None:
@@ -154,64 +167,10 @@ def note(log: Path, rewritten: Sequence[str], findings: Sequence[Finding]) -> No
         file.writelines(f"{f.type}: {f.file}:{f.line}: {f.message}\n" for f in findings)
 
 
-def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
-    """Return the sets at a commit, compiled as far as that is not known."""
-    where = (str(subject.work), commit)
-    if where not in _snapshots:
-        bench = open_bench(subject, build_options(subject))
-        entries = subject.rows(commit)
-        sources = sorted({*subject.witnesses(commit), *(e["file"] for e in entries), *definitions(entries)})
-        files = bench.files(tree)
-        units: dict[str, Unit] = {}
-        for source in sources:
-            found = units_of(bench, tree, source, log) if source.endswith(".c") and source in files else []
-            if found:
-                units[source] = found[0]
-        flags = flags_of(bench, tree)
-        readings, broken, compiled = read_all(subject, bench, tree, sorted(set(units.values())), flags, log)
-        objects = {source: unit.obj for source, unit in units.items() if unit.obj in readings}
-        state = State(flags, rule_of(bench, subject.items[0].parent_tree), readings)
-        for old in list(_snapshots)[:-3]:
-            del _snapshots[old]
-        _snapshots[where] = Snapshot(state, Places(entries), objects, broken, compiled)
-    return _snapshots[where]
-
-
-def definitions(entries: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the files that define the kfuncs whose flags are about arguments: their objects have the prototypes."""
-    return {
-        str(e["prototype"]["file"])
-        for e in entries
-        if e.get("prototype") and (e["arg_flags"] or ABOUT_ARGUMENTS & set(e["flags"]))
-    }
-
-
-def read_all(
-    subject: Subject, bench: Bench, tree: str, units: Sequence[Unit], flags: Flags, log: Path
-) -> tuple[dict[str, Reading], dict[str, str], int]:
-    """Return the readings of objects at a tree, why others do not compile, and how many had to be compiled."""
-    files = bench.files(tree)
-    shelf = shelf_of(bench, subject.work, bench.config(tree, log).digest)
-    readings = {unit.obj: shelf.find(unit.obj, files) for unit in units}
-    missing = [unit for unit in units if readings[unit.obj] is None]
-    broken = {}
-    if missing:
-        subject.progress(f"btf: compiling {len(missing)} objects")
-        for result, path in bench.fetch(tree, missing, log):
-            name = result.unit.obj
-            if result.built:
-                # Bench.watch put it on the shelf; without that, or if it could not, this says why.
-                readings[name] = shelf.find(name, files) or read_object(name, path, flags.trailer)
-            else:
-                first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)
-                broken[name] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"
-    return {name: r for name, r in readings.items() if r is not None}, broken, len(missing)
-
-
-def common(before: Snapshot, after: Snapshot) -> tuple[State, State]:
-    """Return both states without the objects that did not compile in one of them."""
-    broken = {*before.broken, *after.broken}
-    return before.state.without(broken), after.state.without(broken)
+def new_faults(sides: Sides, subject: Subject, *, first: bool) -> list[Finding]:
+    """Return what is wrong after a patch; the first patch answers for what the base has, no other for its parent."""
+    inherited = set() if first else set(faults(sides.before, subject))
+    return [f for f in faults(sides.after, subject, sides.states[0]) if f not in inherited]
 
 
 def faults(snapshot_: Snapshot, subject: Subject, before: State | None = None) -> list[Finding]:
@@ -233,17 +192,17 @@ def wrong_on_purpose(subject: Subject) -> Sequence[str]:
     return paths
 
 
-def unseen(before: Snapshot, after: Snapshot) -> list[Finding]:
+def unseen(view: View) -> list[Finding]:
     """Return the rows that a patch changes and that no object shows."""
-    was = {text_of(e) for e in before.places.entries}
+    was = {text_of(e) for e in view.main.before.places.entries}
     return [
-        after.places.finding(
+        view.main.after.places.finding(
             "UNCOVERED",
-            f"{e['set']}: the row of {e['kfunc']}() changes, and nothing compiles it: {why_not(e, why, after)}",
+            f"{e['set']}: the row of {e['kfunc']}() changes, and nothing compiles it: {why}",
             str(e["set"]),
             str(e["kfunc"]),
         )
-        for e, why in uncovered(after.state, after.places, after.objects)
+        for e, why in view.missing()
         if text_of(e) not in was
     ]
 
@@ -254,18 +213,6 @@ def text_of(entry: Mapping[str, Any]) -> str:
     return json.dumps([entry.get(name) for name in names], sort_keys=True)
 
 
-def why_not(entry: Mapping[str, Any], why: str, snapshot_: Snapshot) -> str:
-    """Return why no object shows a row."""
-    file = str(entry["file"])
-    if why:
-        return why
-    if file.startswith("tools/"):
-        return "no module of the kernel: user space"
-    if snapshot_.broken:
-        return f"{file} does not compile, or is in no object of this configuration"
-    return f"{file} is in no object of this configuration"
-
-
 def reasons(missing: Sequence[tuple[Mapping[str, Any], str]]) -> str:
     """Return the reasons for rows that are not compiled, with their numbers."""
     count: dict[str, int] = {}
@@ -274,8 +221,9 @@ def reasons(missing: Sequence[tuple[Mapping[str, Any], str]]) -> str:
     return "; ".join(f"{number} {why}" for why, number in sorted(count.items()))
 
 
-def rewrites(old: State, new: State) -> list[str]:
+def rewrites(sides: Sides) -> list[str]:
     """Return a line for each row that is written in another way, with what it means."""
+    old, new = sides.states
     before = group(old.rows)
     lines = []
     for row in new.rows:
@@ -304,16 +252,20 @@ def judge_rule(subject: Subject, item: Item) -> list[Finding]:
     return [Finding(Status.FAIL, text, VERIFIER, None, "RULE")]
 
 
-def rule_of(bench: Bench, tree: str) -> Rule:
-    """Return what the verifier of a tree does."""
-    return read_rule(read_of(bench, tree, VERIFIER), read_of(bench, tree, BPF_TYPES))
-
-
-def build_options(subject: Subject) -> Mapping[str, Any]:
-    """Return [checks.build] of patchbot.toml, which says how objects are compiled."""
-    return subject.tables.get("build", {})
-
-
-def reproduce(item: Item) -> str:
-    """Return what shows the bytes by hand."""
-    return f"compile the objects at {item.parent[:12]} and {item.commit[:12]}; readelf -x .BTF_ids and -s of both"
+def reproduce(subject: Subject, item: Item, view: View) -> str:
+    """Return one shell line that shows the bytes of what a patch touches, before and after it."""
+    steps = []
+    for sides in view.sides:
+        units = sides.after.units
+        chosen = sorted({unit for source, unit in units.items() if source in item.files} or set(units.values()))
+        if not chosen:
+            continue
+        bench = open_bench(subject, build_options(subject), sides.arch)
+        steps += make_lines(bench, chosen)
+        places = [unit.obj if unit.module else f"out-{sides.arch.folder}/{unit.obj}" for unit in chosen]
+        steps.append(f"readelf -W -s -x .BTF_ids {' '.join(map(shlex.quote, places))}")
+    make = " && ".join(steps)
+    return (
+        f"for c in {item.parent[:12]} {item.commit[:12]}; do git worktree add --detach ../btf-$c $c && "
+        f"(cd ../btf-$c && {make}); done"
+    )

@@ -3,26 +3,28 @@
 The objects of the .c files that a patch touches, and after a change of a header every object that holds a kfunc set,
 are compiled at the patch and at its parent with W=1; what the parent does not say is a finding. The configuration is
 checks/bpf.config. An undefined symbol in .BTF_ids (a misspelt flag that stands alone) fails, because a compiler never
-sees it. What this configuration does not compile is SKIP, never PASS.
+sees it. What this configuration does not compile is SKIP, never PASS. A file with a row that x86 cannot have, or below
+arch/ of another architecture, is compiled for that too if the compiler is installed.
 
-Options: config (a fragment, or a list of them, instead of bpf.config), cc, cross_compile, ccache, jobs.
+Options: config (a fragment, or a list of them, instead of bpf.config), cc, cross_compile, ccache, jobs, and arch: the
+architectures to compile for besides x86 where there is need (default: all whose compiler is installed).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import patchbot
 from patchbot.bench import Bench, Compiled, Unit
-from patchbot.benches import APART, compiler_of, open_bench, units_of, wanted_options
+from patchbot.benches import APART, compiler_of, make_lines, open_bench, units_of, wanted_options
 from patchbot.check import Item, Outcome, Subject
-from patchbot.kbuild import ARCH
+from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
+from patchbot.needs import cross_versions, needs
 
 NEEDS = {
     "bc": "bc",
@@ -37,7 +39,7 @@ NEEDS = {
 EXCLUSIVE = True
 
 #: The modules that decide what is found; a change of one of them makes the stored results worthless.
-READERS = ("bench", "benches", "kbuild", "unresolved", "warnings")
+READERS = ("arches", "bench", "benches", "kbuild", "needs", "unresolved", "warnings")
 COMPILED = (".c", ".S")
 HEADERS = (".h",)
 #: Files that a compiler or make reads, but whose effect one object does not show.
@@ -45,12 +47,12 @@ UNSEEN = ("Makefile", "Kbuild", "Kconfig")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to compile for one patch."""
+class Built:
+    """What the compiler of one bench said of the objects before and after a patch."""
 
-    code: tuple[str, ...]
-    before: frozenset[Unit]
-    after: frozenset[Unit]
+    bench: Bench
+    before: Mapping[Unit, Compiled]
+    after: Mapping[Unit, Compiled]
 
 
 def key(subject: Subject, item: Item) -> str:
@@ -58,7 +60,7 @@ def key(subject: Subject, item: Item) -> str:
     compiler = compiler_of(subject.options)
     folder = Path(patchbot.__file__).parent
     reader = hashlib.sha256(b"\0".join((folder / f"{name}.py").read_bytes() for name in READERS)).hexdigest()
-    options = json.dumps(wanted_options(subject.options), sort_keys=True)
+    options = json.dumps([wanted_options(subject.options), cross_versions(subject.options)], sort_keys=True)
     first = item.parent == subject.base
     return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions} {reader}\n{options}"
 
@@ -71,42 +73,85 @@ def check(subject: Subject, item: Item) -> Outcome:
         return Outcome(Status.SKIP, reason="there is nothing to compile in it")
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     bench = open_bench(subject, subject.options)
-    plan = choose(bench, subject, item, code, log)
-    before = bench.compile(item.parent_tree, plan.before, log)
-    after = bench.compile(item.tree, plan.after, log)
-    findings = [*judge_config(bench, subject, item, log), *judge(before, after)]
+    sources = choose(subject, item, code)
+    main = compile_all(bench, item, sources, code, log)
+    others, lacking = compile_elsewhere(subject, item, sources, log)
+    findings = [*judge_config(bench, subject, item, log), *judge(main.before, main.after)]
+    for built in others:
+        arch = built.bench.kbuild.compiler.arch.make
+        new = [f for f in judge(built.before, built.after) if f not in findings]
+        findings += [replace(f, message=f"{f.message} (ARCH={arch})") for f in new]
+    after = [result for built in (main, *others) for result in built.after.values()]
     named = {f.file for f in findings}
     unseen = [p for p in code if p not in named and not is_examined(bench, item, p, after)]
-    unexamined = {path: why_not(bench, item, path) for path in unseen}
-    stuck = [u.obj for u, r in after.items() if not r.built and u in before and not before[u].built]
+    unexamined = {path: lacking.get(path) or why_not(bench, item, path) for path in unseen}
+    stuck = find_stuck(main)
     with open(log, "a", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(f"\nobjects: {' '.join(sorted(u.obj for u in after))}\n")
+        file.write(f"\nobjects: {' '.join(sorted(r.unit.obj for r in after))}\n")
         file.writelines(f"new: {f.file}:{f.line}: {f.message} [{f.type}]\n" for f in findings)
-    parts = [f"compiled {names(u.obj for u, r in after.items() if r.built)}"] if after else []
+    parts = [f"compiled {names(u.obj for u, r in main.after.items() if r.built)}"] if after else []
+    for built in others:
+        arch = built.bench.kbuild.compiler.arch.folder
+        parts.append(f"for {arch} {names(u.obj for u, r in built.after.items() if r.built)}")
+        if broken := find_stuck(built):
+            parts.append(f"for {arch} these compile neither before nor after it: {names(broken)}")
     parts += [f"not compiled here: {names(f'{p} ({why})' for p, why in unexamined.items())}"] if unexamined else []
+    parts += [f"not compiled of {p}: what x86 cannot have ({w})" for p, w in lacking.items() if p not in unexamined]
     parts += [f"does not compile at the parent either: {names(stuck)}"] if stuck else []
     parts += note_unknown(bench, subject, item, log)
     status = Status.worst([Status.SKIP if unexamined or stuck else Status.PASS, *(f.status for f in findings)])
-    return Outcome(status, tuple(findings), "; ".join(parts), len(after), log, reproduce(bench, item, after))
+    return Outcome(status, tuple(findings), "; ".join(parts), len(after), log, reproduce(item, [main, *others]))
 
 
-def choose(bench: Bench, subject: Subject, item: Item, code: Sequence[str], log: Path) -> Plan:
-    """Return the objects to compile: those of touched sources, and the witnesses of touched headers."""
-    files = bench.files(item.tree)
-    old_files = bench.files(item.parent_tree)
+def choose(subject: Subject, item: Item, code: Sequence[str]) -> set[str]:
+    """Return the sources to compile: those that are touched, and the witnesses of touched headers."""
     sources = {p for p in code if p.endswith(COMPILED)}
     headers = [p for p in code if p.endswith(HEADERS)]
     if headers:
         # A header below tools/ has nothing to say to the kernel.
         kernel = any(not p.startswith("tools/") for p in headers)
         sources |= {p for p in subject.witnesses(item.commit) if kernel or p.startswith("tools/")}
+    return sources
+
+
+def compile_all(bench: Bench, item: Item, sources: Iterable[str], code: Sequence[str], log: Path) -> Built:
+    """Compile the objects of sources, and those of the build's own programs that touched files are a part of."""
+    files = bench.files(item.tree)
+    old_files = bench.files(item.parent_tree)
     after = {u for s in sorted(sources) if s in files for u in units_of(bench, item.tree, s, log)}
     before = {u for s in sorted(sources) if s in old_files for u in units_of(bench, item.parent_tree, s, log)}
     if any(p.startswith("tools/") for p in code):
         tools = set(bench.tool_units(item.parent_tree, code, log))
         before |= tools
         after |= {*bench.tool_units(item.tree, code, log), *(u for u in tools if u.source in files)}
-    return Plan(tuple(code), frozenset(before), frozenset(after))
+    return Built(bench, bench.compile(item.parent_tree, before, log), bench.compile(item.tree, after, log))
+
+
+def compile_elsewhere(
+    subject: Subject, item: Item, sources: Iterable[str], log: Path
+) -> tuple[list[Built], dict[str, str]]:
+    """Compile those sources for other architectures that x86 cannot have the whole of; return why others are not."""
+    entries = [e for e in subject.rows(item.commit) if e["file"] in sources]
+    entries += [{"file": path} for path in sorted(sources) if path.startswith("arch/")]
+    found = []
+    lacking = {}
+    for need in needs(subject, subject.options, entries):
+        if need.lacking:
+            lacking.update(dict.fromkeys(sorted(need.files), need.lacking))
+            continue
+        try:
+            bench = open_bench(subject, subject.options, need.arch)
+            found.append(compile_all(bench, item, need.files, (), log))
+        except ToolError as error:
+            # A compiler that is too old for this kernel, say; what the patch does is seen for x86.
+            lacking.update(dict.fromkeys(sorted(need.files), f"for {need.arch.folder}: {error}".splitlines()[0]))
+    return found, lacking
+
+
+def find_stuck(built: Built) -> list[str]:
+    """Return the objects that compile neither before nor after a patch."""
+    before = built.before
+    return [u.obj for u, r in built.after.items() if not r.built and u in before and not before[u].built]
 
 
 def judge(before: Mapping[Unit, Compiled], after: Mapping[Unit, Compiled]) -> list[Finding]:
@@ -143,11 +188,11 @@ def note_unknown(bench: Bench, subject: Subject, item: Item, log: Path) -> list[
     return [f"this kernel has no {names(f'CONFIG_{s}' for s in config.unknown)}"]
 
 
-def is_examined(bench: Bench, item: Item, path: str, after: Mapping[Unit, Compiled]) -> bool:
+def is_examined(bench: Bench, item: Item, path: str, after: Sequence[Compiled]) -> bool:
     """Say whether some object shows the effect of the patch on a file."""
     if path not in bench.files(item.tree):
         return bool(after)
-    return any(path in r.files or (path == r.unit.source and not r.built) for r in after.values())
+    return any(path in r.files or (path == r.unit.source and not r.built) for r in after)
 
 
 def why_not(bench: Bench, item: Item, path: str) -> str:
@@ -172,17 +217,8 @@ def names(items: Iterable[str]) -> str:
     return (", ".join(rows[:6]) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")) or "nothing"
 
 
-def reproduce(bench: Bench, item: Item, after: Mapping[Unit, Compiled]) -> str:
+def reproduce(item: Item, built: Sequence[Built]) -> str:
     """Return one shell line that compiles the same objects."""
     short = item.commit[:12]
-    fragment = shlex.quote(str(bench.kbuild.out / ".patchbot-fragment"))
-    variables = [f"ARCH={ARCH}", *([f"CROSS_COMPILE={c}"] if (c := bench.kbuild.compiler.cross) else [])]
-    make = f"make {' '.join(variables)}"
-    kernel = [u.obj for u in sorted(after) if not u.module and not u.tool]
     steps = [f"git worktree add --detach ../build-{short} {short}", f"cd ../build-{short}"]
-    steps += [f"{make} KCONFIG_ALLCONFIG={fragment} allnoconfig"]
-    steps += [f"{make} -j$(nproc) -k W=1 {' '.join(map(shlex.quote, kernel)) or 'prepare'}"]
-    for unit in sorted(u for u in after if u.module):
-        goal = unit.obj.removeprefix(f"{unit.module}/")
-        steps.append(f"{make} W=1 M={shlex.quote(unit.module)} {shlex.quote(goal)}")
-    return " && ".join(steps)
+    return " && ".join([*steps, *(line for one in built for line in make_lines(one.bench, sorted(one.after)))])

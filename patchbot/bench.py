@@ -14,6 +14,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,8 +31,8 @@ SCHEMA = """
 create table if not exists made_of (object text, files text, used integer, primary key (object, files));
 create table if not exists known (key text primary key, value text not null);
 """
-#: What decides, besides the sources, how an object is compiled.
-RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/x86/Makefile[^/]*)")
+#: What decides, besides the sources, how an object is compiled; the group is the folder of an architecture.
+RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/(\w+)/Makefile[^/]*)")
 
 
 @dataclass(frozen=True, order=True)
@@ -90,9 +91,29 @@ class Bench:
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
         self._ready = ""
+        self._beside: list[Bench] = []
+
+    def beside(self, compiler: Compiler) -> Bench:
+        """Return the bench for another architecture: in the same work tree, with its own output folder and results."""
+        for other in self._beside:
+            if other.kbuild.compiler == compiler:
+                return other
+        folder = self.kbuild.out.with_name(compiler.arch.folder)
+        folder.mkdir(exist_ok=True)
+        other = copy(self)
+        other.options = {**self.options, **dict(compiler.arch.options)}
+        other.kbuild = replace(self.kbuild, out=folder / "out", compiler=compiler)
+        other.kbuild.recover()
+        other._known = open_store(folder / "compiled.sqlite")
+        other._ready = ""
+        other._beside = []
+        self._beside.append(other)
+        return other
 
     def close(self) -> None:
         """Let another process have the bench."""
+        for other in self._beside:
+            other._known.close()
         self._known.close()
         self._lock.close()
 
@@ -147,7 +168,7 @@ class Bench:
     def is_member(self, tree: str, source: str, log: Path) -> bool:
         """Say whether the configuration of `tree` makes an object of `source`."""
         files = self.files(tree)
-        rules = {p: files[p] for p in build_rules(files, source)}
+        rules = {p: files[p] for p in self.rules(tree, source)}
         key = "member " + digest([source, self.config(tree, log).digest, rules])
         known = self._get(key)
         if known is None:
@@ -210,17 +231,17 @@ class Bench:
             for result in self._make(tree, missing, log):
                 results[result.unit] = result
                 if result.built:
-                    self._remember(result, config, files)
+                    self._remember(tree, result, config)
         return results
 
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
         """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""
-        config, files = self.config(tree, log).digest, self.files(tree)
+        config = self.config(tree, log).digest
         self.enter(tree, log)
         results = self._make(tree, units, log)
         for result in results:
             if result.built:
-                self._remember(result, config, files)
+                self._remember(tree, result, config)
         return [(result, self._path(result.unit)) for result in results]
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
@@ -327,9 +348,10 @@ class Bench:
                 return Compiled(unit, True, frozenset(findings), frozenset(known["files"]))
         return None
 
-    def _remember(self, result: Compiled, config: str, files: Mapping[str, str]) -> None:
+    def _remember(self, tree: str, result: Compiled, config: str) -> None:
         """Keep a result."""
-        made_of = sorted({*result.files, *build_rules(files, result.unit.source)})
+        files = self.files(tree)
+        made_of = sorted({*result.files, *self.rules(tree, result.unit.source)})
         rows = [(f.status.value, f.message, f.file, f.line, f.type) for f in sorted(result.findings, key=str)]
         value = {"findings": rows, "files": sorted(result.files)}
         obj = result.unit.obj
@@ -350,6 +372,10 @@ class Bench:
         """Return the key of a unit made of these files as they are in a tree."""
         read = [(path, files.get(path, "")) for path in made_of]
         return "object " + digest([unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
+
+    def rules(self, tree: str, source: str) -> list[str]:
+        """Return the files of a tree that say how `source` is compiled here."""
+        return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
 
     def _get(self, key: str) -> Any:
         """Return what is stored under a key, None if nothing is."""
@@ -382,11 +408,12 @@ def object_of(source: str) -> str:
     return str(PurePosixPath(source).with_suffix(".o"))
 
 
-def build_rules(files: Mapping[str, str], source: str) -> list[str]:
-    """Return the files of a tree that say how `source` is compiled."""
+def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
+    """Return the files of a tree that say how `source` is compiled for the architecture in the folder `arch`."""
     folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]
     chain = [f"{folder}/{name}" for folder in folders for name in ("Makefile", "Kbuild")] + ["Kbuild"]
-    scripts = [p for p in files if p.count("/") < 3 and RULES.fullmatch(p)]
+    found = ((p, RULES.fullmatch(p)) for p in files if p.count("/") < 3)
+    scripts = [p for p, match in found if match and match[1] in (None, arch)]
     return sorted({p for p in chain if p in files} | set(scripts))
 
 

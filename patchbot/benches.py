@@ -1,19 +1,21 @@
 """Open the one bench of a repository for every check that compiles, as [checks.build] of patchbot.toml says.
 
 Two checks that compile the same objects must share the work tree, the output folder and the configuration, or each
-would undo what the other one built.
+would undo what the other one built. What x86 cannot have is compiled beside it for an architecture that can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from . import btfids, btfproto, readings
-from .bench import Bench, Compiled, Unit, build_rules, object_of
+from .arches import X86, Arch
+from .bench import Bench, Compiled, Unit, object_of
 from .bundle import bundled
 from .check import Subject
 from .config import known
@@ -23,7 +25,7 @@ from .kbuild import Compiler, find_compiler, read_options
 from .readings import Shelf, read_object
 from .run import run
 
-OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs")
+OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch")
 #: Nothing below these folders is a part of the kernel.
 APART = ("tools/", "samples/", "scripts/", "usr/", "Documentation/")
 
@@ -42,8 +44,19 @@ def units_of(bench: Bench, tree: str, source: str, log: Path, depth: int = 3) ->
     return [unit for units in found for unit in units]
 
 
-def open_bench(subject: Subject, options: Mapping[str, Any]) -> Bench:
+def open_bench(subject: Subject, options: Mapping[str, Any], arch: Arch = X86) -> Bench:
     """Return the bench of this repository, the same for every check and every patch of a run."""
+    main = open_main(subject, options)
+    if arch == X86:
+        return main
+    other = main.beside(cross_compiler(options, arch))
+    other.progress = subject.progress
+    keep_readings(other, subject.work)
+    return other
+
+
+def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
+    """Return the bench that compiles for x86."""
     folder = subject.work / "build"
     compiler, wanted = compiler_of(options), wanted_options(options)
     old = _open.get(folder)
@@ -61,7 +74,8 @@ def open_bench(subject: Subject, options: Mapping[str, Any]) -> Bench:
 
 def shelf_of(bench: Bench, work: Path, config: str) -> Shelf:
     """Return where the readings of objects are kept that are compiled with one configuration."""
-    return Shelf(work / "btf", f"{config} {bench.kbuild.compiler.versions} {readers()}")
+    compiler = bench.kbuild.compiler
+    return Shelf(work / "btf" / compiler.arch.folder, f"{config} {compiler.versions} {readers()}")
 
 
 @cache
@@ -85,7 +99,7 @@ def keep_readings(bench: Bench, work: Path) -> None:
             config = bench.config(tree, bench.kbuild.out / "config.log").digest
         except PatchbotError:
             return
-        made_of = {*result.files, *build_rules(files, result.unit.source)}
+        made_of = {*result.files, *bench.rules(tree, result.unit.source)}
         shelf_of(bench, work, config).put(reading, made_of, files)
 
     bench.watch = read
@@ -117,10 +131,15 @@ def compiler_of(options: Mapping[str, Any]) -> Compiler:
     return find_once(options.get("cc"), options.get("cross_compile", ""), options.get("ccache"))
 
 
+def cross_compiler(options: Mapping[str, Any], arch: Arch) -> Compiler:
+    """Return the compiler for another architecture; raise MissingTool that names its package."""
+    return find_once(None, arch.cross, options.get("ccache"), arch)
+
+
 @cache
-def find_once(cc: str | None, cross: str, ccache: bool | None) -> Compiler:
+def find_once(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86) -> Compiler:
     """Ask the tools for their versions once a run."""
-    return find_compiler(cc, cross, ccache)
+    return find_compiler(cc, cross, ccache, arch)
 
 
 def wanted_options(options: Mapping[str, Any]) -> dict[str, str]:
@@ -137,3 +156,17 @@ def wanted_options(options: Mapping[str, Any]) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"[checks.build] config: {path} cannot be read: {error}") from error
     return merged
+
+
+def make_lines(bench: Bench, units: Sequence[Unit]) -> list[str]:
+    """Return the shell commands that configure a kernel and compile objects as a bench does, in an output folder."""
+    compiler = bench.kbuild.compiler
+    make = f"make O=out-{compiler.arch.folder} {' '.join(compiler.variables())}"
+    fragment = shlex.quote(str(bench.kbuild.out / ".patchbot-fragment"))
+    kernel = [u.obj for u in sorted(units) if not u.module and not u.tool]
+    lines = [f"{make} KCONFIG_ALLCONFIG={fragment} allnoconfig"]
+    lines += [f"{make} -j$(nproc) -k W=1 {' '.join(map(shlex.quote, kernel)) or 'prepare'}"]
+    for unit in sorted(u for u in units if u.module):
+        goal = unit.obj.removeprefix(f"{unit.module}/")
+        lines.append(f"{make} W=1 M={shlex.quote(unit.module)} {shlex.quote(goal)}")
+    return lines

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from .arches import ARCHES, X86
 from .check import Check
 from .errors import ToolError
 from .kbuild import HOST_HEADERS, has_header
@@ -29,6 +30,7 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
     "ccache": ("ccache", "builds that repeat"),
     "git-send-email": ("git-email", "sending the mails"),
     "b4": ("b4", "mail --b4"),
+    **{f"{a.cross}gcc": (a.package, f"build, btf: what only {a.folder} has") for a in ARCHES.values() if a != X86},
 }
 
 

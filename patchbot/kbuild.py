@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from .arches import X86, Arch
 from .errors import MissingTool, ToolError, UserError
 from .run import Completed, run, which
 
-ARCH = "x86_64"
 #: Headers that the kernel's host programs need, with the Debian package that has them.
 HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
 #: Variables that would change what is built behind our back.
@@ -33,11 +33,16 @@ patchbot-list:
 
 @dataclass(frozen=True)
 class Compiler:
-    """What CC= is, the prefix of the binutils, and everything about the tools that can change a result."""
+    """What CC= is, the prefix of the binutils, everything about the tools that can change a result, and for what."""
 
     cc: str
     cross: str
     versions: str
+    arch: Arch = X86
+
+    def variables(self) -> list[str]:
+        """Return make's variables that say for which machine, and with which binutils."""
+        return [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,7 @@ class Kbuild:
 
     def variables(self) -> list[str]:
         """Return make's variables that every call has."""
-        cross = [f"CROSS_COMPILE={self.compiler.cross}"] if self.compiler.cross else []
-        return [f"ARCH={ARCH}", f"O={self.out}", f"CC={self.compiler.cc}", *cross, "V=0"]
+        return [*self.compiler.variables(), f"O={self.out}", f"CC={self.compiler.cc}", "V=0"]
 
     def make(self, goals: Sequence[str], log: Path, *, timeout: float = 3600) -> str:
         """Run make, whether it succeeds or not, and return what it said; everything is in `log` too."""
@@ -82,19 +86,19 @@ class Kbuild:
         marker.unlink(missing_ok=True)
 
 
-def find_compiler(cc: str | None, cross: str, ccache: bool | None) -> Compiler:
+def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86) -> Compiler:
     """Return the compiler to use; `ccache` None means "if it is installed".
 
-    Raises MissingTool if it is not there or makes no x86_64 code, or if a header of the host programs is missing.
+    Raises MissingTool if it is not there or makes no code for `arch`, or if a header of the host programs is missing.
     """
     name = cc or f"{cross}gcc"
     words = shlex.split(name)
-    which(words[0], "gcc")
+    which(words[0], arch.package if cross == arch.cross else "gcc")
     machine = run([*words, "-dumpmachine"]).stdout.decode().strip()
-    if not machine.startswith(ARCH) and "clang" not in name:
+    if not machine.startswith(arch.machine) and "clang" not in name:
         raise MissingTool(
-            f"{name} makes code for {machine}, and the check `build` compiles for {ARCH}; install"
-            f" gcc-x86-64-linux-gnu and set [checks.build] cross_compile = 'x86_64-linux-gnu-'"
+            f"{name} makes code for {machine}, and the check `build` compiles for {arch.make}; install"
+            f" {arch.package} and set [checks.build] cross_compile = '{arch.cross}'"
         )
     # pahole decides whether there is BTF at all, and the assembler reads the flags.
     tools = [[*words, "--version"], [f"{cross}as", "--version"], ["pahole", "--version"]]
@@ -105,7 +109,7 @@ def find_compiler(cc: str | None, cross: str, ccache: bool | None) -> Compiler:
     if ccache or (ccache is None and shutil.which("ccache")):
         which("ccache", "ccache")
         name = f"ccache {name}"
-    return Compiler(name, cross, "; ".join(versions))
+    return Compiler(name, cross, "; ".join(versions), arch)
 
 
 def has_header(name: str) -> bool:
@@ -190,7 +194,8 @@ def list_members(kbuild: Kbuild, folder: str) -> Members:
     source = str(kbuild.source)
     argv = ["make", "-rR", "-s", "--no-print-directory", "-f", f"{source}/scripts/Makefile.build", "-f", str(extra)]
     argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
-    argv += [f"ARCH={ARCH}", "SRCARCH=x86", "BITS=64", f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
+    argv += [*kbuild.compiler.variables(), f"SRCARCH={kbuild.compiler.arch.folder}", "BITS=64"]
+    argv += [f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
     done: Completed = run(argv, cwd=kbuild.out, check=False, timeout=60)
     if done.returncode:
         if any((kbuild.source / folder / name).exists() for name in ("Kbuild", "Makefile")):
@@ -210,12 +215,15 @@ def is_member(kbuild: Kbuild, obj: str) -> bool:
     """
     folder = "."
     parts = PurePosixPath(obj).parts
+    folders: set[str] = set()
     for depth in range(len(parts)):
         members = list_members(kbuild, folder)
         if obj in members.objects:
             return True
+        # Some folders are listed further up: arch/ itself has no Makefile.
+        folders |= members.folders
         folder = "/".join(parts[: depth + 1])
-        if not any(f == folder or f.startswith(f"{folder}/") for f in members.folders):
+        if not any(f == folder or f.startswith(f"{folder}/") for f in folders):
             return False
     return False
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,16 +41,20 @@ class Row:
 
 @dataclass(frozen=True)
 class State:
-    """All objects that matter at one commit: those with sets, and those that define their kfuncs."""
+    """All objects that matter at one commit: those with sets, and those that define their kfuncs.
+
+    `others` are prototypes that none of these objects has.
+    """
 
     flags: Flags
     rule: Rule
     readings: Mapping[str, Reading]
+    others: Mapping[str, tuple[Param, ...]] = field(default_factory=dict)
 
     @cached_property
     def prototypes(self) -> dict[str, tuple[Param, ...]]:
         """Prototypes by function."""
-        found: dict[str, tuple[Param, ...]] = {}
+        found = dict(self.others)
         for name in sorted(self.readings, reverse=True):
             found.update(self.readings[name].prototypes)
         return found
@@ -86,7 +90,7 @@ class State:
 
     def without(self, objects: Collection[str]) -> State:
         """Return this state without some objects."""
-        return State(self.flags, self.rule, {n: r for n, r in self.readings.items() if n not in objects})
+        return replace(self, readings={n: r for n, r in self.readings.items() if n not in objects})
 
     @cached_property
     def sets(self) -> dict[tuple[str, str], IdSet]:

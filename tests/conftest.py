@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 from tinytree import build
 
+from patchbot.arches import ARCHES, X86
+from patchbot.benches import find_once
 from patchbot.git import Repo
 from patchbot.paths import cache_dir
 from patchbot.run import run
@@ -156,3 +158,19 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 def tiny(tmp_path: Path) -> Repo:
     """The tiny kernel of tests/linux, committed to a repository of this test's own; the commit is HEAD."""
     return build(tmp_path / "linux")
+
+
+@pytest.fixture
+def no_cross_compiler(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give a test all programs of this machine but compilers for other architectures."""
+    folder = tmp_path_factory.mktemp("bin")
+    hidden = {f"{arch.cross}gcc" for arch in ARCHES.values() if arch != X86}
+    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in place.iterdir() if place.is_dir() else ():
+            link = folder / program.name
+            if program.name not in hidden and not link.is_symlink():
+                link.symlink_to(program.absolute())
+    monkeypatch.setenv("PATH", str(folder))
+    find_once.cache_clear()
+    yield
+    find_once.cache_clear()

@@ -30,10 +30,10 @@ HEADER = r"""
 """
 
 
-def compile_sets(folder: Path, text: str, *options: str) -> Path:
-    """Compile C that uses the macros above; return the object file."""
+def compile_sets(folder: Path, text: str, *options: str, cross: str = "") -> Path:
+    """Compile C that uses the macros above, with the compiler of a prefix; return the object file."""
     source = folder / "sets.c"
     source.write_text(HEADER + text)
     target = folder / "sets.o"
-    run(["gcc", "-c", *options, "-o", target, source])
+    run([f"{cross}gcc", "-c", *options, "-o", target, source])
     return target

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from idsets import compile_sets
+from toolchain import needs_s390
 
 from patchbot.btfids import IdSet, Pair, Record, kfunc_of, read, read_file
 from patchbot.errors import ToolError
 
 ARGS = 2
+BIG_ENDIAN = "s390x-linux-gnu-"
 
 TWO_SETS = """
 KFUNCS(one)
@@ -31,9 +33,11 @@ KFUNCS_END(empty)
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-m32",)])
-def test_sets_pairs_trailers_and_records_are_read(tmp_path: Path, options: tuple[str, ...]) -> None:
-    found = read_file(compile_sets(tmp_path, TWO_SETS, *options), ARGS)
+@pytest.mark.parametrize(
+    ("cross", "options"), [("", ()), ("", ("-m32",)), pytest.param(BIG_ENDIAN, (), marks=needs_s390)]
+)
+def test_sets_pairs_trailers_and_records_are_read(tmp_path: Path, cross: str, options: tuple[str, ...]) -> None:
+    found = read_file(compile_sets(tmp_path, TWO_SETS, *options, cross=cross), ARGS)
     assert found.problems == ()
     assert found.undefined == ()
     assert found.sets == (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from subjects import make_subject
 from tinytree import build
+from toolchain import needs_s390
 
 from patchbot import check
 from patchbot.bundle import bundled
@@ -18,8 +19,10 @@ from patchbot.config import CampaignConfig, load
 from patchbot.errors import UserError
 from patchbot.git import Repo
 from patchbot.model import Status
+from patchbot.run import run
 from patchbot.series import generate
 from patchbot.session import load_campaign
+from patchbot.snapshots import _snapshots, snapshot
 from patchbot.tree import Tree
 
 Commits = Sequence[tuple[str, Mapping[str, bytes]]]
@@ -107,7 +110,6 @@ def test_the_generated_series_means_the_same(bench: Bench) -> None:
     whole: Outcome = bench.module.check_series(subject)
     assert whole.status is Status.PASS
     assert "0 differences" in whole.reason
-    assert "under #if CONFIG_S390" in whole.reason
     assert types(whole) == {"UNCOVERED"}
     assert {f.status for f in whole.findings} == {Status.SKIP}
     assert whole.log is not None
@@ -217,13 +219,114 @@ def test_mutants_of_the_series_are_found(bench: Bench, name: str) -> None:
         assert kind in types(outcome), texts(outcome)
 
 
-def test_a_changed_row_that_nothing_compiles_fails(bench: Bench) -> None:
+def changed_row(bench: Bench, right: bytes, wrong: bytes) -> Subject:
+    """Return a patch that changes the helpers' code."""
     text = bench.repo.read("HEAD", HELPERS) or b""
-    assert b"bpf_lowcore)" in text
-    subject = bench.subject([("change", {HELPERS: text.replace(b"bpf_lowcore)", b"bpf_lowcore, KF_SLEEPABLE)")})])
+    assert right in text
+    return bench.subject([("change", {HELPERS: text.replace(right, wrong)})])
+
+
+@pytest.mark.usefixtures("no_cross_compiler")
+def test_a_row_of_another_architecture_is_listed_with_the_package(bench: Bench) -> None:
+    subject = bench.subject(bench.patches[:1])
+    whole: Outcome = bench.module.check_series(subject)
+    (finding,) = (f for f in whole.findings if "bpf_lowcore()" in f.message)
+    assert finding.status is Status.SKIP
+    assert "under #if CONFIG_S390, s390x-linux-gnu-gcc is not installed" in finding.message
+    assert "gcc-s390x-linux-gnu" in finding.message
+    assert finding.message.partition("compiled: ")[2] in whole.reason
+
+
+@pytest.mark.usefixtures("no_cross_compiler")
+def test_a_changed_row_that_nothing_compiles_fails(bench: Bench) -> None:
+    subject = changed_row(bench, b"bpf_lowcore)", b"bpf_lowcore, KF_SLEEPABLE)")
     outcome = bench.check(subject, subject.items[0])
     assert types(outcome) == {"UNCOVERED"}
     assert "nothing compiles it: under #if CONFIG_S390" in texts(outcome)
+
+
+@needs_s390
+def test_a_row_of_another_architecture_is_compared(bench: Bench) -> None:
+    subject = bench.subject(bench.patches)
+    whole: Outcome = bench.module.check_series(subject)
+    assert "for s390 (bpf_lowcore() only there)" in whole.reason
+    assert "0 differences" in whole.reason
+    assert "S390" not in whole.reason
+    for item in subject.items:
+        outcome = bench.check(subject, item)
+        assert (outcome.status, texts(outcome)) == (Status.PASS, ""), item.subject
+        assert "bpf_lowcore()" in outcome.reason
+
+
+ROW_OF_S390 = b"BTF_ID_FLAGS(func, bpf_lowcore)\n"
+
+
+@needs_s390
+@pytest.mark.parametrize(
+    ("right", "wrong", "kind"),
+    [
+        (b"bpf_lowcore)", b"bpf_lowcore, KF_SLEEPABLE)", "EFFECT"),
+        (b"bpf_lowcore)", b"bpf_lowcore, KF_RELAESE)", "UNDEFINED"),
+        (b"bpf_lowcore)", b"bpf_low_core)", "LOST"),
+        (ROW_OF_S390, b"", "LOST"),
+        (ROW_OF_S390, ROW_OF_S390 * 2, "TWICE"),
+        (b"*bpf_lowcore(struct cgroup *cgrp)\n{", b"*bpf_lowcore(struct cgroup *cgrp)\n{{", "BUILD"),
+    ],
+)
+def test_mutants_of_a_row_of_another_architecture_are_found(
+    bench: Bench, right: bytes, wrong: bytes, kind: str
+) -> None:
+    subject = changed_row(bench, right, wrong)
+    outcome = bench.check(subject, subject.items[0])
+    assert outcome.status is Status.FAIL
+    assert kind in types(outcome), texts(outcome)
+    assert all(f.message.endswith("(ARCH=s390)") for f in outcome.findings if f.type != "UNCOVERED"), texts(outcome)
+
+
+@needs_s390
+def test_a_fault_that_every_architecture_shows_is_told_once(bench: Bench) -> None:
+    outcome = bench.mutated(
+        {HELPERS: (b"bpf_task_acquire, KF_ACQUIRE | KF_RET_NULL, K", b"bpf_task_acquire, KF_ACQUIRE, K")}
+    )
+    assert [f.type for f in outcome.findings] == ["EFFECT"]
+    assert "ARCH=" not in texts(outcome)
+
+
+@needs_s390
+def test_an_object_that_never_compiles_for_another_architecture_is_no_fault(bench: Bench) -> None:
+    text = bench.repo.read("HEAD", HELPERS) or b""
+    broken = text.replace(b"#ifdef CONFIG_S390\n__bpf", b"#ifdef CONFIG_S390\nint x = y;\n__bpf", 1)
+    subject = bench.subject([("broken", {HELPERS: broken}), ("more", {HELPERS: b"\n" + broken})])
+    outcome = bench.check(subject, subject.items[1])
+    assert (outcome.status, texts(outcome)) == (Status.PASS, "")
+    second = replace(subject, base=subject.items[0].commit, items=subject.items[1:])
+    whole: Outcome = bench.module.check_series(second)
+    assert "under #if CONFIG_S390, nor is it in an object for s390, kernel/bpf/helpers.o: " in whole.reason
+
+
+@needs_s390
+def test_the_reproducing_line_shows_the_bytes_of_both_architectures(bench: Bench, tmp_path: Path) -> None:
+    subject = changed_row(bench, b"bpf_lowcore)", b"bpf_lowcore, KF_SLEEPABLE)")
+    (item,) = subject.items
+    line = bench.check(subject, item).reproduce
+    assert f"for c in {item.parent[:12]} {item.commit[:12]}; do git worktree add --detach ../btf-$c $c && " in line
+    for commit in (item.parent, item.commit):
+        run(
+            [
+                "git",
+                f"--git-dir={subject.scratch.path}",
+                "worktree",
+                "add",
+                "--detach",
+                tmp_path / f"btf-{commit[:12]}",
+                commit,
+            ]
+        )
+    (tmp_path / "here").mkdir()
+    done = run(["bash", "-c", line.replace("git worktree add --detach ../btf-$c $c && ", "")], cwd=tmp_path / "here")
+    said = done.stdout.decode()
+    assert said.count("__BTF_ID__func__bpf_lowcore__") == 2, "once before and once after, and never for x86"
+    assert said.count("Hex dump of section '.BTF_ids'") == 4
 
 
 def test_what_the_check_build_compiles_is_not_compiled_again(bench: Bench, tmp_path: Path) -> None:
@@ -235,8 +338,8 @@ def test_what_the_check_build_compiles_is_not_compiled_again(bench: Bench, tmp_p
     outcome = build_check.patch(replace(subject, options={}), item)
     assert outcome.examined > 5
     log = subject.log("btf", item)
-    before = bench.module.snapshot(subject, item.parent, item.parent_tree, log)
-    after = bench.module.snapshot(subject, item.commit, item.tree, log)
+    before = snapshot(subject, item.parent, item.parent_tree, log)
+    after = snapshot(subject, item.commit, item.tree, log)
     # Only what defines a kfunc and holds no set, and the test module, which no witness is.
     assert (before.compiled, after.compiled) == (2, 2)
     assert len(after.state.readings) > 10
@@ -258,9 +361,9 @@ def test_the_inventory_is_part_of_it(bench: Bench) -> None:
         return [row for row in subject.rows(commit) if row["kfunc"] != "bpf_cpumask_first"]
 
     fewer = replace(subject, rows=without_one, work=subject.work)
-    bench.module._snapshots.clear()
+    _snapshots.clear()
     outcome = bench.check(fewer, fewer.items[0])
-    bench.module._snapshots.clear()
+    _snapshots.clear()
     assert types(outcome) == {"INVENTORY"}
     assert "a row of bpf_cpumask_first() that the inventory lacks" in texts(outcome)
 
@@ -282,6 +385,8 @@ def test_the_key_says_what_is_read(bench: Bench) -> None:
     assert bench.module.key(replace(subject, options={}), subject.items[0]) != one
     assert bench.module.key(subject, replace(subject.items[0], commit="0" * 40)) == one
     assert len({one, other, bench.module.key_series(subject)}) == 3
+    none = {**subject.tables, "build": {"arch": []}}
+    assert bench.module.key(replace(subject, tables=none), subject.items[0]) != one
     for options in ({"wrong_on_purpose": "x"}, {"unknown": 1}):
         with pytest.raises(UserError, match=r"checks\.btf"):
             bench.module.key(replace(subject, options=options), subject.items[0])

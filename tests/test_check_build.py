@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import RealKernel
 from subjects import make_subject
+from toolchain import needs_s390
 
 from patchbot.check import Outcome, Subject, load
 from patchbot.git import Repo
@@ -236,6 +237,74 @@ def test_the_reproducing_line_compiles_the_same_objects(tiny: Repo, tmp_path: Pa
     done = subprocess.run(["bash", "-c", line], cwd=source, capture_output=True, text=True, timeout=120)
     assert "unused variable" in done.stderr + done.stdout, outcome.reproduce
     assert outcome.reproduce.startswith("git worktree add --detach")
+
+
+HELPERS = "kernel/bpf/helpers.c"
+S390_ROW = {"file": HELPERS, "kfunc": "bpf_lowcore", "set": "generic_btf_ids", "conditions": ["CONFIG_S390"]}
+IN_S390 = b"#ifdef CONFIG_S390\n__bpf_kfunc struct cgroup *bpf_lowcore(struct cgroup *cgrp)\n{\n"
+
+
+def with_rows(subject: Subject) -> Subject:
+    """Return a series whose inventory has a row that x86 lacks."""
+    return replace(subject, rows=lambda commit: [S390_ROW])
+
+
+@needs_s390
+def test_a_file_with_a_row_that_x86_lacks_is_compiled_for_what_has_it(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    warns = edited(tiny, HELPERS, IN_S390, IN_S390 + b"\tint unused;\n\n")
+    fails = edited(tiny, HELPERS, IN_S390, IN_S390 + b"\tint x = y;\n\n")
+    everywhere = {HELPERS: fails[HELPERS] + b"\nint nonsense = ;\n"}
+    fine = {HELPERS: text(tiny, HELPERS)}
+    changes = [warns, fails, everywhere, fine]
+    first, second, third, fourth = run_all(with_rows(subject_of(tiny, tmp_path, wanted, changes)))
+    assert [(f.file, f.type) for f in first.findings] == [(HELPERS, "-Wunused-variable")]
+    assert first.status is Status.FAIL
+    assert first.findings[0].message.endswith("(ARCH=s390)")
+    assert first.reason.startswith("compiled kernel/bpf/helpers.o; for s390 kernel/bpf/helpers.o")
+    assert first.examined == 2
+    assert "make O=out-s390 ARCH=s390 CROSS_COMPILE=s390x-linux-gnu- -j$(nproc) -k W=1 kernel/bpf/helpers.o" in (
+        first.reproduce
+    )
+    assert "'y' undeclared" in " ".join(f.message for f in second.findings)
+    assert second.status is Status.FAIL
+    assert [("ARCH=" in f.message) for f in third.findings] == [False], "what every compiler says is told once"
+    assert fourth.status is Status.PASS
+
+
+@needs_s390
+def test_a_file_of_another_architecture_is_compiled_for_it(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    kbuild = {"Kbuild": text(tiny, "Kbuild") + b"obj-$(CONFIG_S390) += arch/s390/\n"}
+    path = "arch/s390/bpf.c"
+    add = {**kbuild, "arch/s390/Makefile": b"obj-y += bpf.o\n", path: b"int in_s390;\n"}
+    bad = {path: b"int in_s390;\nint unfinished = ;\n"}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [add, bad]))
+    assert "for s390 arch/s390/bpf.o" in first.reason
+    assert [(f.status, f.file) for f in second.findings] == [(Status.FAIL, path)]
+
+
+@pytest.mark.usefixtures("no_cross_compiler")
+def test_what_no_compiler_here_sees_is_named_with_its_package(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    code = {HELPERS: text(tiny, HELPERS) + b"\n/* end */\n"}
+    arch = {"arch/s390/bpf.c": b"int in_s390;\n"}
+    first, second = run_all(with_rows(subject_of(tiny, tmp_path, wanted, [code, arch])))
+    assert first.status is Status.PASS, "x86 has the rest of the file"
+    assert "not compiled of kernel/bpf/helpers.c: what x86 cannot have (s390x-linux-gnu-gcc is not" in first.reason
+    assert "gcc-s390x-linux-gnu" in first.reason
+    assert second.status is Status.SKIP
+    assert "arch/s390/bpf.c (s390x-linux-gnu-gcc is not installed" in second.reason
+
+
+@needs_s390
+def test_a_compiler_that_goes_away_counts(
+    tiny: Repo, tmp_path: Path, wanted: Path, request: pytest.FixtureRequest
+) -> None:
+    check = load("build")
+    subject = subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n"}])
+    with_it = check.patch_key(subject, subject.items[0])
+    assert with_it is not None
+    assert "s390x-linux-gnu-gcc" in with_it
+    request.getfixturevalue("no_cross_compiler")
+    assert check.patch_key(subject, subject.items[0]) != with_it
 
 
 def test_a_kill_in_the_middle_leaves_nothing_wrong(tiny: Repo, tmp_path: Path, wanted: Path) -> None:

@@ -87,3 +87,13 @@ def test_the_document_says_what_to_install(tmp_path: Path) -> None:
         "required": True,
         "used_by": ["one"],
     }
+
+
+@pytest.mark.usefixtures("no_cross_compiler")
+def test_a_compiler_for_another_architecture_is_named_and_not_required() -> None:
+    tools = examine([], [])
+    cross = by_name(tools)["s390x-linux-gnu-gcc"]
+    assert (cross.package, cross.found, cross.required) == ("gcc-s390x-linux-gnu", False, False)
+    assert cross.used_by == ("build, btf: what only s390 has",)
+    assert "gcc-s390x-linux-gnu" in missing(tools, optional=True)
+    assert "gcc-s390x-linux-gnu" not in missing(tools)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RealKernel
+from toolchain import needs_s390
 
 from patchbot.btfproto import Param, parse, read_prototypes
 from patchbot.effective import (
@@ -64,6 +65,13 @@ def prototypes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Para
     (folder / "k.c").write_text(C)
     run(["gcc", "-g", "-gdwarf-4", "-O2", "-c", "-o", folder / "k.o", folder / "k.c"])
     return dict(read_prototypes(folder / "k.o"))
+
+
+@needs_s390
+def test_prototypes_are_read_in_any_byte_order(prototypes: dict[str, tuple[Param, ...]], tmp_path: Path) -> None:
+    (tmp_path / "k.c").write_text(C)
+    run(["s390x-linux-gnu-gcc", "-g", "-gdwarf-4", "-O2", "-c", "-o", tmp_path / "k.o", tmp_path / "k.c"])
+    assert read_prototypes(tmp_path / "k.o") == prototypes
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from subjects import make_subject
+from toolchain import needs_s390
 
+from patchbot.arches import ARCHES
 from patchbot.bench import open_store
 from patchbot.bundle import bundled
 from patchbot.errors import MissingTool, ToolError, UserError
@@ -102,6 +105,24 @@ def test_kbuild_says_what_belongs_to_the_configuration(kbuild: Kbuild, tmp_path:
 
 
 @needs_make
+@pytest.mark.parametrize("arch", ["x86", "s390"])
+def test_what_is_built_depends_on_the_architecture(kbuild: Kbuild, tmp_path: Path, arch: str) -> None:
+    for folder in ("x86", "s390"):
+        (kbuild.source / f"arch/{folder}/Kbuild").write_text("obj-y += kernel/\n")
+        (kbuild.source / f"arch/{folder}/kernel").mkdir()
+        (kbuild.source / f"arch/{folder}/kernel/Makefile").write_text("obj-y += bpf.o\n")
+    with open(kbuild.source / "Kbuild", "a") as top:
+        top.write("obj-y += arch/$(SRCARCH)/\n")
+    own = replace(kbuild, compiler=Compiler("gcc", "", "", ARCHES[arch]))
+    configure(own, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
+    assert (f"CONFIG_{arch.upper()}=y\n") in (own.out / ".config").read_text()
+    assert {a: is_member(own, f"arch/{a}/kernel/bpf.o") for a in ("x86", "s390")} == {
+        a: a == arch for a in ("x86", "s390")
+    }
+    assert not is_member(own, f"arch/{arch}/kernel/nope.o")
+
+
+@needs_make
 def test_the_same_configuration_changes_no_time_stamp(kbuild: Kbuild, tmp_path: Path) -> None:
     wanted = {"BPF_SYSCALL": "y"}
     configure(kbuild, wanted, {"BPF_SYSCALL"}, tmp_path / "log")
@@ -135,6 +156,15 @@ def test_what_a_killed_build_wrote_is_removed(kbuild: Kbuild) -> None:
     new.write_bytes(b"whole")
     kbuild.recover()
     assert new.exists(), "without the mark nothing was killed"
+
+
+@needs_s390
+def test_a_cross_compiler_is_found_with_its_versions() -> None:
+    found = find_compiler(None, "s390x-linux-gnu-", False, ARCHES["s390"])
+    assert found.variables() == ["ARCH=s390", "CROSS_COMPILE=s390x-linux-gnu-"]
+    assert found.versions != find_compiler(None, "", False).versions
+    with pytest.raises(MissingTool, match=r"s390x-linux-gnu-gcc makes code for s390x.*compiles for x86_64"):
+        find_compiler(None, "s390x-linux-gnu-", False)
 
 
 def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:

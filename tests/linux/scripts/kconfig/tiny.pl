@@ -1,6 +1,6 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: GPL-2.0-only
-# What is needed of Kconfig: config, bool, default, depends on, select; the *config targets; auto.conf and autoconf.h.
+# What is needed of Kconfig: config, bool, def_bool, default, depends on, select, source; the *config targets; auto.conf and autoconf.h.
 use strict;
 use warnings;
 
@@ -30,7 +30,13 @@ if ($what eq 'header' || $what eq 'auto') {
 	exit 0;
 }
 
-for (slurp('Kconfig')) {
+sub lines {
+	my ($path) = @_;
+	my $arch = $ENV{SRCARCH} // 'x86';
+	return map { /^source "(.*)"/ ? lines($1 =~ s/\$\(SRCARCH\)/$arch/r) : $_ } slurp($path);
+}
+
+for (lines('Kconfig')) {
 	if (/^config (\w+)/) {
 		$name = $1;
 		push @order, $name;
@@ -38,6 +44,7 @@ for (slurp('Kconfig')) {
 	}
 	next unless defined $name;
 	$symbols{$name}{default} = $1 if /^\s+default (\S+)/;
+	$symbols{$name}{always} = $1 if /^\s+def_bool (\S+)/;
 	push @{$symbols{$name}{depends}}, split(/\s*&&\s*/, $1) if /^\s+depends on (.*\S)/;
 	push @{$symbols{$name}{select}}, $1 if /^\s+select (\w+)/;
 }
@@ -48,7 +55,7 @@ my %wanted = $what =~ /^(all|def|tiny)/ ? () : settings(slurp($file));
 my %value;
 for (@order) {
 	my $default = $none ? 'n' : $what =~ /^all(yes|mod)/ ? 'y' : $symbols{$_}{default};
-	$value{$_} = $wanted{$_} // $default;
+	$value{$_} = $symbols{$_}{always} // $wanted{$_} // $default;
 }
 # What lacks a dependency is dropped and what is selected is set, until nothing changes any more.
 for (0 .. @order) {

@@ -1,0 +1,137 @@
+"""Tell which architecture can have code that x86 cannot, and what compiles for it.
+
+A row under `#ifdef CONFIG_S390` is in no object that is compiled for x86. Which symbols belong to which architecture
+is read from the Kconfig files of the tree; only what compiles for an architecture is a list, and it is here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Arch:
+    """An architecture: its folder below arch/, make's ARCH=, the prefix of its tools and Debian's package of them.
+
+    `options` is what its configuration needs besides what all have.
+    """
+
+    folder: str
+    make: str
+    cross: str
+    package: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def machine(self) -> str:
+        """What `gcc -dumpmachine` starts with."""
+        return self.cross.partition("-")[0]
+
+
+X86 = Arch("x86", "x86_64", "x86_64-linux-gnu-", "gcc-x86-64-linux-gnu")
+#: By folder, with x86 those whose programs can call kfuncs; of two that would do, the first that is installed is taken.
+ARCHES: Mapping[str, Arch] = {
+    arch.folder: arch
+    for arch in (
+        X86,
+        Arch("arm64", "arm64", "aarch64-linux-gnu-", "gcc-aarch64-linux-gnu"),
+        Arch("s390", "s390", "s390x-linux-gnu-", "gcc-s390x-linux-gnu"),
+        Arch("riscv", "riscv", "riscv64-linux-gnu-", "gcc-riscv64-linux-gnu"),
+        Arch(
+            "powerpc",
+            "powerpc",
+            "powerpc64le-linux-gnu-",
+            "gcc-powerpc64le-linux-gnu",
+            (("CPU_LITTLE_ENDIAN", "y"), ("PPC64", "y")),
+        ),
+        Arch("loongarch", "loongarch", "loongarch64-linux-gnu-", "gcc-loongarch64-linux-gnu"),
+    )
+}
+
+_CONFIG = re.compile(r"[ \t]*(?:menu)?config[ \t]+(\w+)[ \t]*")
+_SYMBOL = re.compile(r"\bCONFIG_(\w+)")
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Where Kconfig symbols are defined: the folders below arch/, "" for any other place.
+
+    `always` names the folders in which a symbol is on whatever is configured.
+    """
+
+    folders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    always: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def can_be(self, symbol: str, folder: str) -> tuple[bool, bool]:
+        """Say whether a symbol can be on in an architecture, and whether it can be off; both if nothing is known."""
+        places = self.folders.get(symbol)
+        on = not places or "" in places or folder in places
+        return on, folder not in self.always.get(symbol, ())
+
+    def allow(self, condition: str, folder: str) -> bool:
+        """Say whether the condition of an #if can be true in an architecture; one that is not understood can."""
+        text = re.sub(r"!(?!=)", " not ", condition.replace("&&", " and ").replace("||", " or "))
+        try:
+            tree = ast.parse(f"({text})", mode="eval")
+            return self._truth(tree.body, folder)[0]
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return True
+
+    def _truth(self, node: ast.expr, folder: str) -> tuple[bool, bool]:
+        """Return whether an expression can be true and whether it can be false."""
+        match node:
+            case ast.BoolOp(op=op, values=values):
+                on, off = zip(*(self._truth(value, folder) for value in values), strict=True)
+                return (all(on), any(off)) if isinstance(op, ast.And) else (any(on), all(off))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                on_, off_ = self._truth(operand, folder)
+                return off_, on_
+            case ast.Call(func=ast.Name(), args=[argument]):  # defined(X), IS_ENABLED(X)
+                return self._truth(argument, folder)
+            case ast.Name(id=name) if name.startswith("CONFIG_"):
+                return self.can_be(name.removeprefix("CONFIG_"), folder)
+        return True, True
+
+
+def read_symbols(rows: Iterable[tuple[str, str]]) -> Symbols:
+    """Return the symbols that lines of Kconfig files define, given as (path, line) with the two lines that follow each.
+
+    Lines of one file that are not adjacent must be apart by a row of another path ("" will do).
+    """
+    folders: dict[str, set[str]] = {}
+    always: dict[str, set[str]] = {}
+    rows = list(rows)
+    for number, (path, line) in enumerate(rows):
+        match = _CONFIG.fullmatch(line)
+        if not match:
+            continue
+        parts = PurePosixPath(path).parts
+        folder = parts[1] if len(parts) > 2 and parts[0] == "arch" else ""
+        folders.setdefault(match[1], set()).add(folder)
+        after = [text.split() for where, text in rows[number + 1 : number + 3] if where == path]
+        if after[:1] == [["def_bool", "y"]] and not any(words[:1] == ["depends"] for words in after[1:]):
+            always.setdefault(match[1], set()).add(folder)
+    return Symbols({s: frozenset(f) for s, f in folders.items()}, {s: frozenset(f) for s, f in always.items()})
+
+
+def named_symbols(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the Kconfig symbols in the conditions of entries of the inventory."""
+    return frozenset(s for e in entries for c in e.get("conditions", ()) for s in _SYMBOL.findall(str(c)))
+
+
+def homes(file: str, conditions: Sequence[str], symbols: Symbols, known: Collection[str] = ARCHES) -> list[str]:
+    """Return the folders of the architectures that can have what stands in a file under conditions.
+
+    Those that are only named by the path or by symbols, and not `known`, come last.
+    """
+    parts = PurePosixPath(file).parts
+    if parts[0] == "arch":
+        return [parts[1]]
+    named = {f for c in conditions for s in _SYMBOL.findall(c) for f in symbols.folders.get(s, ()) if f}
+    folders = [*known, *sorted(named - set(known))]
+    return [folder for folder in folders if all(symbols.allow(c, folder) for c in conditions)]

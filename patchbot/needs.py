@@ -1,0 +1,95 @@
+"""Find what must be compiled for another architecture than x86, and whether this machine can.
+
+Every row of a kfunc set is to be seen by some compiler; a row that none sees is listed with what would help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbols
+from .benches import cross_compiler
+from .check import Subject
+from .errors import MissingTool, UserError
+from .git import Scratch
+
+
+@dataclass(frozen=True)
+class Need:
+    """Entries of the inventory that x86 cannot have and an architecture can; `lacking` says why it is not compiled."""
+
+    arch: Arch
+    entries: tuple[Mapping[str, Any], ...]
+    lacking: str = ""
+
+    @property
+    def files(self) -> set[str]:
+        """The files that hold the entries."""
+        return {str(entry["file"]) for entry in self.entries}
+
+
+def cross_versions(options: Mapping[str, Any]) -> list[str]:
+    """Return the versions of the tools for other architectures that this machine has: what decides what is compiled."""
+    found = []
+    for arch in others(options):
+        try:
+            found.append(f"{arch.folder}: {cross_compiler(options, arch).versions}")
+        except MissingTool:
+            found.append(f"{arch.folder}: missing")
+    return found
+
+
+def others(options: Mapping[str, Any]) -> list[Arch]:
+    """Return the architectures that may be compiled for besides x86: [checks.build] arch, else all known ones."""
+    names = options.get("arch")
+    if names is None:
+        return [arch for arch in ARCHES.values() if arch != X86]
+    if not isinstance(names, list) or not set(names) <= set(ARCHES):
+        raise UserError(f"[checks.build] arch must be a list of {', '.join(ARCHES)}, not {names!r}")
+    return [arch for arch in ARCHES.values() if arch.folder in names and arch != X86]
+
+
+def needs(subject: Subject, options: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> list[Need]:
+    """Return which of some entries of the inventory x86 cannot have, by the architecture to compile them for.
+
+    Of several architectures that can, one whose compiler is there is taken.
+    """
+    entries = [e for e in entries if str(e["file"]).endswith((".c", ".S"))]
+    tree = subject.items[0].parent_tree
+    symbols = find_symbols(subject.scratch, tree, named_symbols(entries))
+    wanted: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        folders = homes(str(entry["file"]), entry.get("conditions", ()), symbols)
+        if folders and X86.folder not in folders:
+            here = [folder for folder in folders if not lacks(options, folder)]
+            wanted.setdefault((here or folders)[0], []).append(entry)
+    rows = sorted(wanted.items())
+    return [Need(ARCHES.get(f) or Arch(f, f, "", ""), tuple(found), lacks(options, f)) for f, found in rows]
+
+
+def lacks(options: Mapping[str, Any], folder: str) -> str:
+    """Return why nothing is compiled for an architecture, "" if that is possible."""
+    if folder not in ARCHES:
+        return f"patchbot knows no compiler for arch/{folder}"
+    if ARCHES[folder] not in others(options):
+        return f"{folder} is not in [checks.build] arch"
+    try:
+        cross_compiler(options, ARCHES[folder])
+    except MissingTool as error:
+        return str(error).replace("; ", ", ")
+    return ""
+
+
+@lru_cache(maxsize=16)
+def find_symbols(scratch: Scratch, tree: str, names: frozenset[str]) -> Symbols:
+    """Return where the Kconfig files of a tree define some symbols; looked for once a run."""
+    if not names:
+        return Symbols()
+    form = rf"^[[:space:]]*(menu)?config[[:space:]]+({'|'.join(sorted(names))})[[:space:]]*$"
+    said = scratch.git("grep", "-z", "-A2", "-E", form, tree, "--", ":(glob)**/Kconfig*", check=False).stdout
+    # Path and line are apart by NUL; a line `--` stands between places.
+    rows = (line.partition("\0") for line in said.decode("utf-8", "replace").splitlines())
+    return read_symbols((path.removeprefix(f"{tree}:") if apart else "", text) for path, apart, text in rows)
