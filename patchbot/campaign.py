@@ -66,6 +66,11 @@ class Step:
     follows: str = ""
     anchors: Callable[[Context], Sequence[Anchor]] | None = None
 
+    def __str__(self) -> str:
+        """Return `name: doc`, with how an optional step is switched on."""
+        switch = f" (with {self.follows})" if self.follows else " (optional)" if self.optional else ""
+        return f"{self.name}{switch}: {self.doc}"
+
 
 @dataclass(frozen=True)
 class Audit:

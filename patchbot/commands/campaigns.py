@@ -16,14 +16,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session) -> int:
     """Run the command."""
     rows: list[dict[str, Any]] = []
+    texts: dict[str, list[str]] = {}
     for name in campaign_names():
         config = session.config.campaigns.get(name, CampaignConfig(name))
         made = load_campaign(config)
-        steps = [{"name": s.name, "doc": s.doc, "optional": s.optional} for s in made.steps]
+        steps = [{"name": s.name, "doc": s.doc, "optional": s.optional, "follows": s.follows} for s in made.steps]
+        texts[name] = [str(s) for s in made.steps]
         rows.append({"name": name, "doc": made.doc, "configured": name in session.config.campaigns, "steps": steps})
     if not session.emit({"campaigns": rows}):
         for row in rows:
             session.show(f"{row['name']}: {row['doc']}")
-            for step in row["steps"] if session.args.verbose else []:
-                session.show(f"    {step['name']}{' (optional)' if step['optional'] else ''}: {step['doc']}")
+            for text in texts[row["name"]] if session.args.verbose else []:
+                session.show(f"    {text}")
     return 0

@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..produce import Made, produce
 from ..progress import shown, tick
 from ..regenerate import Result, carried, put, workshop
-from ..series import posted
+from ..series import active_steps, posted
 from ..session import Session, clean
 
 
@@ -35,6 +35,8 @@ def execute(session: Session) -> int:
     author = identity(session.repo, session.config.author)
     name = session.campaign_config.name
     result: Result | None = None
+    if session.args.verbose:
+        say_steps(session)
     with shown(session.err):
         tree = session.tree()
         if not session.args.dry_run:
@@ -57,6 +59,13 @@ def execute(session: Session) -> int:
         remarks(session, result)
         show(session, document, result is not None and result.changed)
     return 0
+
+
+def say_steps(session: Session) -> None:
+    """Say what each step does, and which are off."""
+    on = active_steps(session.campaign, session.campaign_config)
+    for step in session.campaign.steps:
+        session.say(f"{'step' if step in on else 'off'}: {step}")
 
 
 def check_base(session: Session, base: str) -> None:

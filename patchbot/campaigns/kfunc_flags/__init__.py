@@ -25,6 +25,7 @@ from . import (
     inventory,
     rows,
     selftests,
+    selftests_optional,
 )
 
 STEPS = (
@@ -69,7 +70,7 @@ STEPS = (
     ),
     Step(
         "suffixes",
-        "flags equal to the suffixes of argument names",
+        "flags equal to the suffixes of argument names, e.g. KFA_NULLABLE to __nullable",
         infra_suffixes.suffixes,
         "suffixes.txt.j2",
         words=infra.words,
@@ -111,6 +112,36 @@ STEPS = (
         "selftests.txt.j2",
         words=selftests.words,
         anchors=selftests.anchors_selftests,
+    ),
+    Step(
+        "suffixes-selftests",
+        "test kfuncs, programs and refused sets for the flags of the step suffixes",
+        selftests_optional.suffixes,
+        "selftests-suffixes.txt.j2",
+        words=selftests.words,
+        optional=True,
+        follows="suffixes",
+        anchors=selftests_optional.anchors_suffixes,
+    ),
+    Step(
+        "acquire-selftests",
+        "test kfuncs, programs and refused sets for KFA_ACQUIRE",
+        selftests_optional.acquire,
+        "selftests-acquire.txt.j2",
+        words=selftests.words,
+        optional=True,
+        follows="acquire",
+        anchors=selftests_optional.anchors_acquire,
+    ),
+    Step(
+        "decl-tags-selftests",
+        "test which arguments of the test kfuncs have decl tags",
+        selftests_optional.decl_tags,
+        "selftests-decl-tags.txt.j2",
+        words=selftests.words,
+        optional=True,
+        follows="decl-tags",
+        anchors=selftests_optional.anchors_decl_tags,
     ),
     Step(
         "rcu",

@@ -2,13 +2,14 @@
 
 The programs come in pairs of which one is accepted and the other, which differs in one argument, is not. What the
 verifier says, where the test modules are and how they are listed is read from the tree. Much of this step is whole
-files, for which the rule of anchors holds too: a file that is there already must be the one that is wanted.
+files, for which the rule of anchors holds too: a file that is there already must have all lines of the wanted one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from ...anchors import (
@@ -45,6 +46,7 @@ SHARED_FOLDER = "test_kmods"
 FOLDERS = (SHARED_FOLDER, TESTMOD)
 SET = "bpf_testmod_common_kfunc_ids"
 INVALID = "bpf_test_kfa_invalid"
+PROGRAMS, TESTS = (f"{SELFTESTS}/{name}/kfunc_arg_flags.c" for name in ("progs", "prog_tests"))
 TAB, COLUMNS = 8, 80
 
 #: What the verifier says, by the format that stands in its source: of a released argument without a reference,
@@ -76,16 +78,25 @@ def selftests(context: Context) -> Change:
     """Test the flags of arguments."""
     folder = testmod_folder(context.tree)
     if folder is None:
-        looked = " and no ".join(f"{SELFTESTS}/{name}/{KFUNCS_H}" for name in FOLDERS)
-        return Change((), remarks=(f"the flags are not tested: this tree has no {looked}",))
+        return Change((), remarks=(no_folder(),))
     edits, reports = resolve(context.tree, anchors_selftests(context))
     for path, text in new_files(context.tree, folder).items():
         created, report = new_file(context.tree, path, text)
         edits += created
         reports.append(report)
     require(reports)
-    remarks = () if shared(folder) else (f"sets that are refused are not tested: {SELFTESTS} has no {SHARED_FOLDER}",)
-    return Change(tuple(edits), tuple(reports), remarks)
+    return Change(tuple(edits), tuple(reports), () if shared(folder) else (no_module(),))
+
+
+def no_folder() -> str:
+    """Return why nothing is tested in a tree without a test module."""
+    looked = " and no ".join(f"{SELFTESTS}/{name}/{KFUNCS_H}" for name in FOLDERS)
+    return f"the flags are not tested: this tree has no {looked}"
+
+
+def no_module() -> str:
+    """Return why nothing tests that sets are refused where each test module has its own rules."""
+    return f"sets that are refused are not tested: {SELFTESTS} has no {SHARED_FOLDER}"
 
 
 def anchors_selftests(context: Context) -> list[Anchor]:
@@ -155,12 +166,12 @@ def new_files(tree: Tree, folder: str) -> dict[str, bytes]:
     """Return {path: text} of the files that this step adds."""
     facts = words_of(tree, folder)
     made = {
-        "progs/kfunc_arg_flags.c": fragment("selftests-programs.c.j2", **facts),
-        "prog_tests/kfunc_arg_flags.c": fragment("selftests-tests.c.j2", **facts),
+        PROGRAMS: fragment("selftests-programs.c.j2", **facts),
+        TESTS: fragment("selftests-tests.c.j2", **facts),
     }
     if shared(folder):
-        made[f"{folder}/{INVALID}.c"] = fragment("selftests-invalid.c.j2", **facts)
-    return {f"{SELFTESTS}/{name}": text for name, text in made.items()}
+        made[f"{SELFTESTS}/{folder}/{INVALID}.c"] = fragment("selftests-invalid.c.j2", **facts)
+    return made
 
 
 def new_file(tree: Tree, path: str, text: bytes) -> tuple[list[Edit], Report]:
@@ -170,11 +181,13 @@ def new_file(tree: Tree, path: str, text: bytes) -> tuple[list[Edit], Report]:
     if there is None:
         edit = Edit(path, 0, 0, text, site=path, create=True)
         return [edit], Report(name, path, None, Outcome.APPLIED, name, "", False)
-    if there == text:
+    old, new = (lines.split(b"\n") for lines in (text, there))
+    rest = iter(new)
+    if all(line in rest for line in old):
         return [], Report(name, path, None, Outcome.ALREADY, name, "this tree has it already", False)
-    pairs = zip(there.split(b"\n"), text.split(b"\n"), strict=False)
-    line = next((at for at, (old, new) in enumerate(pairs, 1) if old != new), None)
-    message = "the file is there, with another text than the one that this step adds"
+    changes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    line = next((first + 1 for what, _, _, first, _ in changes if what in ("replace", "delete")), None)
+    message = "the file is there, without some of the text that this step adds"
     return [], Report(name, path, line, Outcome.DRIFTED, name, message, False)
 
 

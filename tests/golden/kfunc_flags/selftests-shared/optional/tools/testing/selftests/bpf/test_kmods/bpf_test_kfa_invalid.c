@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sets of kfuncs whose flags of arguments are wrong. Loading this module fails
+ * unless each of them is refused, and the same kfuncs with proper flags are not.
+ */
+#include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
+#include <linux/init.h>
+#include <linux/module.h>
+
+#define KFA_UNKNOWN	0x80000000
+
+__bpf_kfunc_start_defs();
+
+__bpf_kfunc void bpf_test_kfa_scalar(u64 num)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_unknown(struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_missing(struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_twice(struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_releases(struct task_struct *a, struct task_struct *b)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_stack(u64 a, u64 b, u64 c, u64 d, u64 e, struct task_struct *f)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_kf_release(struct task_struct *a, struct task_struct *b)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_kf_rcu(struct task_struct *a, struct task_struct *b)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_implicit(struct task_struct *task, struct bpf_prog_aux *aux)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_other(struct task_struct *a, struct task_struct *b)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_nullable(u64 num, struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_uninit(u64 num, struct bpf_dynptr *ptr)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_str(u64 num, const char *str)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_const(const char *str, u64 num)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_sz(void *mem, u32 size, u32 num)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_const_sz(u32 num, void *mem, u32 size)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_ign(u64 num, struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_acquires_nothing(struct task_struct *task)
+{
+}
+
+__bpf_kfunc struct task_struct *bpf_test_kfa_acquires(struct task_struct *a, struct task_struct *b)
+{
+	return a;
+}
+
+__bpf_kfunc struct bpf_prog *bpf_test_kfa_acquires_prog(struct task_struct *task,
+							struct bpf_prog *prog)
+{
+	return prog;
+}
+
+__bpf_kfunc struct task_struct *bpf_test_kfa_kf_acquire(struct task_struct *task)
+{
+	return task;
+}
+
+__bpf_kfunc_end_defs();
+
+BTF_KFUNCS_START(bpf_test_kfa_scalar_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_scalar, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_scalar_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_unknown_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_unknown, 0, KFA_RCU | KFA_UNKNOWN)
+BTF_KFUNCS_END(bpf_test_kfa_unknown_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_missing_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_missing, 0, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_missing_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_twice_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_twice, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_twice, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_twice_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_releases_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_releases, 0, KFA_RELEASE, KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_releases_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_stack_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_stack_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_kf_release_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_release, KF_RELEASE, KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_kf_release_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_kf_release_second_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_kf_release_second_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_kf_rcu_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_kf_rcu_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_implicit_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_implicit_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_nullable_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_nullable, 0, KFA_NULLABLE)
+BTF_KFUNCS_END(bpf_test_kfa_nullable_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_uninit_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_uninit, 0, KFA_UNINIT)
+BTF_KFUNCS_END(bpf_test_kfa_uninit_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_str_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_str, 0, KFA_STR)
+BTF_KFUNCS_END(bpf_test_kfa_str_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_const_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_const, 0, KFA_CONST)
+BTF_KFUNCS_END(bpf_test_kfa_const_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_const_release_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_const, 0, 0, KFA_CONST | KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_const_release_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_sz_pointer_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_sz, 0, KFA_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_sz_pointer_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_sz_num_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_sz, 0, 0, 0, KFA_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_sz_num_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_sz_both_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_sz, 0, 0, KFA_SZ | KFA_CONST_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_sz_both_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_const_sz_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_const_sz, 0, KFA_CONST_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_const_sz_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_ign_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_ign, 0, 0, KFA_IGN | KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_ign_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_acquires_nothing_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires_nothing, 0, KFA_ACQUIRE)
+BTF_KFUNCS_END(bpf_test_kfa_acquires_nothing_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_acquires_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires, 0, KFA_ACQUIRE, KFA_ACQUIRE)
+BTF_KFUNCS_END(bpf_test_kfa_acquires_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_acquire_release_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires, 0, KFA_ACQUIRE | KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_acquire_release_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_acquires_prog_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires_prog, 0, KFA_ACQUIRE)
+BTF_KFUNCS_END(bpf_test_kfa_acquires_prog_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_kf_acquire_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_acquire, KF_ACQUIRE, KFA_ACQUIRE)
+BTF_KFUNCS_END(bpf_test_kfa_kf_acquire_ids)
+
+/* The same kfuncs with flags that are all right */
+BTF_KFUNCS_START(bpf_test_kfa_valid_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_scalar)
+BTF_ID_FLAGS(func, bpf_test_kfa_unknown, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_missing, 0, KFA_RCU, 0)
+BTF_ID_FLAGS(func, bpf_test_kfa_twice, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_releases, 0, KFA_RCU, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_other, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_nullable, 0, 0, KFA_NULLABLE)
+BTF_ID_FLAGS(func, bpf_test_kfa_uninit, 0, 0, KFA_UNINIT)
+BTF_ID_FLAGS(func, bpf_test_kfa_str, 0, 0, KFA_STR | KFA_NULLABLE)
+BTF_ID_FLAGS(func, bpf_test_kfa_const, 0, KFA_STR, KFA_CONST)
+BTF_ID_FLAGS(func, bpf_test_kfa_sz, 0, 0, KFA_SZ, KFA_CONST)
+BTF_ID_FLAGS(func, bpf_test_kfa_const_sz, 0, 0, KFA_NULLABLE, KFA_CONST_SZ)
+BTF_ID_FLAGS(func, bpf_test_kfa_ign, 0, KFA_IGN, KFA_IGN)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires_nothing, 0, KFA_RCU)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires, 0, KFA_ACQUIRE, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_test_kfa_acquires_prog, 0, 0, KFA_ACQUIRE)
+BTF_ID_FLAGS(func, bpf_test_kfa_kf_acquire, KF_ACQUIRE, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_valid_ids)
+
+/* The flags of the arguments of a kfunc do not depend on the set */
+BTF_KFUNCS_START(bpf_test_kfa_none_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_other)
+BTF_KFUNCS_END(bpf_test_kfa_none_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_other_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_other, 0, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_other_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_more_ids)
+BTF_ID_FLAGS(func, bpf_test_kfa_other, 0, KFA_RCU, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_more_ids)
+
+struct kfa_test {
+	const char *name;
+	struct btf_id_set8 *set;
+};
+
+static const struct kfa_test malformed[] = {
+	{ "flag of a scalar", &bpf_test_kfa_scalar_ids },
+	{ "unknown flag", &bpf_test_kfa_unknown_ids },
+	{ "flag of a missing argument", &bpf_test_kfa_missing_ids },
+	{ "kfunc that is in the set twice", &bpf_test_kfa_twice_ids },
+	{ "two released arguments", &bpf_test_kfa_releases_ids },
+	{ "released argument on the stack", &bpf_test_kfa_stack_ids },
+	{ "KFA_RELEASE and KF_RELEASE", &bpf_test_kfa_kf_release_ids },
+	{ "KFA_RELEASE and KF_RELEASE of another argument", &bpf_test_kfa_kf_release_second_ids },
+	{ "KFA_RCU and KF_RCU", &bpf_test_kfa_kf_rcu_ids },
+	{ "flag of an implicit argument", &bpf_test_kfa_implicit_ids },
+	{ "KFA_NULLABLE of a scalar", &bpf_test_kfa_nullable_ids },
+	{ "KFA_UNINIT of a scalar", &bpf_test_kfa_uninit_ids },
+	{ "KFA_STR of a scalar", &bpf_test_kfa_str_ids },
+	{ "KFA_CONST of a pointer", &bpf_test_kfa_const_ids },
+	{ "KFA_CONST and KFA_RELEASE", &bpf_test_kfa_const_release_ids },
+	{ "KFA_SZ of a pointer", &bpf_test_kfa_sz_pointer_ids },
+	{ "KFA_SZ after a scalar", &bpf_test_kfa_sz_num_ids },
+	{ "KFA_SZ and KFA_CONST_SZ", &bpf_test_kfa_sz_both_ids },
+	{ "KFA_CONST_SZ of the first argument", &bpf_test_kfa_const_sz_ids },
+	{ "KFA_IGN and KFA_RCU", &bpf_test_kfa_ign_ids },
+	{ "KFA_ACQUIRE without an object that is returned", &bpf_test_kfa_acquires_nothing_ids },
+	{ "two acquired arguments", &bpf_test_kfa_acquires_ids },
+	{ "KFA_ACQUIRE and KFA_RELEASE", &bpf_test_kfa_acquire_release_ids },
+	{ "KFA_ACQUIRE of another type than the returned one", &bpf_test_kfa_acquires_prog_ids },
+	{ "KFA_ACQUIRE and KF_ACQUIRE", &bpf_test_kfa_kf_acquire_ids },
+};
+
+static const struct kfa_test inconsistent[] = {
+	{ "no flag after a flag", &bpf_test_kfa_none_ids },
+	{ "flag of another argument", &bpf_test_kfa_other_ids },
+	{ "flag of one more argument", &bpf_test_kfa_more_ids },
+};
+
+static int kfa_register(enum bpf_prog_type type, struct btf_id_set8 *set)
+{
+	struct btf_kfunc_id_set kset = {
+		.owner = THIS_MODULE,
+		.set = set,
+	};
+
+	return register_btf_kfunc_id_set(type, &kset);
+}
+
+static int kfa_refuse(const struct kfa_test *tests, int cnt)
+{
+	int i, err;
+
+	for (i = 0; i < cnt; i++) {
+		err = kfa_register(BPF_PROG_TYPE_SYSCALL, tests[i].set);
+		if (err != -EINVAL) {
+			pr_err("%s: got %d instead of %d\n", tests[i].name, err, -EINVAL);
+			return -EBADMSG;
+		}
+	}
+
+	return 0;
+}
+
+static int __init bpf_test_kfa_invalid_init(void)
+{
+	const struct btf_kfunc_id_set fmodret = {
+		.owner = THIS_MODULE,
+		.set = &bpf_test_kfa_valid_ids,
+	};
+	int err;
+
+	err = kfa_refuse(malformed, ARRAY_SIZE(malformed));
+	if (err)
+		return err;
+
+	err = kfa_register(BPF_PROG_TYPE_SYSCALL, &bpf_test_kfa_valid_ids);
+	err = err ?: kfa_register(BPF_PROG_TYPE_TRACING, &bpf_test_kfa_valid_ids);
+	if (err) {
+		pr_err("valid flags: got %d\n", err);
+		return err;
+	}
+
+	err = kfa_refuse(inconsistent, ARRAY_SIZE(inconsistent));
+	if (err)
+		return err;
+
+	/* Programs do not call functions whose return value they modify */
+	err = register_btf_fmodret_id_set(&fmodret);
+	if (err != -EINVAL) {
+		pr_err("fmodret: got %d instead of %d\n", err, -EINVAL);
+		return -EBADMSG;
+	}
+
+	return 0;
+}
+
+static void __exit bpf_test_kfa_invalid_exit(void)
+{
+}
+
+module_init(bpf_test_kfa_invalid_init);
+module_exit(bpf_test_kfa_invalid_exit);
+
+MODULE_DESCRIPTION("BPF selftest for flags of kfunc arguments that are refused");
+MODULE_LICENSE("GPL");
