@@ -58,6 +58,7 @@ READERS = (
     "readings",
     "setdiff",
     "snapshots",
+    "units",
 )
 
 

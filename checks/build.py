@@ -19,12 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import patchbot
-from patchbot.bench import Bench, Compiled, Unit
+from patchbot.bench import Bench
 from patchbot.benches import APART, compiler_of, make_lines, open_bench, units_of, wanted_options
 from patchbot.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
 from patchbot.needs import cross_versions, needs
+from patchbot.units import Compiled, Unit
 
 NEEDS = {
     "bc": "bc",
@@ -39,7 +40,7 @@ NEEDS = {
 EXCLUSIVE = True
 
 #: The modules that decide what is found; a change of one of them makes the stored results worthless.
-READERS = ("arches", "bench", "benches", "kbuild", "needs", "unresolved", "warnings")
+READERS = ("arches", "bench", "benches", "kbuild", "needs", "units", "unresolved", "warnings")
 COMPILED = (".c", ".S")
 HEADERS = (".h",)
 #: Files that a compiler or make reads, but whose effect one object does not show.

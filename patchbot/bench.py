@@ -15,7 +15,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +23,7 @@ from .errors import ToolError
 from .git import Scratch
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies
 from .model import Finding, Status
+from .units import Compiled, Unit, build_rules, object_of, place
 from .unresolved import undefined_in_btf_ids
 from .warnings import Said, parse
 from .worktree import WorkTree
@@ -31,35 +32,6 @@ SCHEMA = """
 create table if not exists made_of (object text, files text, used integer, primary key (object, files));
 create table if not exists known (key text primary key, value text not null);
 """
-#: What decides, besides the sources, how an object is compiled; the group is the folder of an architecture.
-RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/(\w+)/Makefile[^/]*)")
-
-
-@dataclass(frozen=True, order=True)
-class Unit:
-    """One object: the file it is made from, where it lies, and the folder if it is a part of an external module.
-
-    `obj` is relative to the output folder; a host program's object is built by make's goal `prepare`.
-    """
-
-    source: str
-    obj: str
-    module: str = ""
-
-    @property
-    def tool(self) -> bool:
-        """Say whether this is a part of a program that the build itself runs."""
-        return self.obj.startswith("tools/") and not self.module
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """What the compiler said of a unit, and the files of the tree that it was made of; no files if it failed."""
-
-    unit: Unit
-    built: bool
-    findings: frozenset[Finding]
-    files: frozenset[str] = frozenset()
 
 
 class Bench:
@@ -152,7 +124,7 @@ class Bench:
             stamp.unlink(missing_ok=True)
             kconfigs = [self.worktree.path / path for path in self._kconfigs(tree)]
             texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
-            self.progress("build: configuring the kernel")
+            self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
             result = configure(self.kbuild, self.options, defined_symbols(texts), log)
             self._put(f"config {key}", result.__dict__)
             stamp.write_text(key)
@@ -248,7 +220,7 @@ class Bench:
         """Compile `units` for sure and return what was said."""
         for unit in units:
             self._path(unit).unlink(missing_ok=True)
-        self.progress(f"build: compiling {len(units)} objects")
+        self.progress(f"build: compiling {len(units)} objects for {self.kbuild.compiler.arch.folder}")
         kernel = [u.obj for u in units if not u.tool and not u.module]
         said = self._run(["W=1", *kernel] if kernel else ["W=1", "prepare"], log)
         for module in sorted({u.module for u in units if u.module}):
@@ -401,27 +373,6 @@ def open_store(path: Path) -> sqlite3.Connection:
                 raise ToolError(f"{path} cannot be used: {error}") from error
             path.unlink(missing_ok=True)
     raise AssertionError
-
-
-def object_of(source: str) -> str:
-    """Return the object that kbuild makes of a source file."""
-    return str(PurePosixPath(source).with_suffix(".o"))
-
-
-def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
-    """Return the files of a tree that say how `source` is compiled for the architecture in the folder `arch`."""
-    folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]
-    chain = [f"{folder}/{name}" for folder in folders for name in ("Makefile", "Kbuild")] + ["Kbuild"]
-    found = ((p, RULES.fullmatch(p)) for p in files if p.count("/") < 3)
-    scripts = [p for p, match in found if match and match[1] in (None, arch)]
-    return sorted({p for p in chain if p in files} | set(scripts))
-
-
-def place(finding: Finding, unit: Unit, files: Mapping[str, str]) -> Finding:
-    """Return a finding with a file that the tree has: host programs are compiled from their own folder."""
-    if finding.file is None or (finding.file not in files and unit.source.endswith(f"/{finding.file}")):
-        return replace(finding, file=unit.source)
-    return finding
 
 
 def read_configured(known: Mapping[str, Any]) -> Configured:

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import btfids, btfproto, readings
 from .arches import X86, Arch
-from .bench import Bench, Compiled, Unit, object_of
+from .bench import Bench
 from .bundle import bundled
 from .check import Subject
 from .config import known
@@ -24,6 +24,7 @@ from .errors import PatchbotError, UserError
 from .kbuild import Compiler, find_compiler, read_options
 from .readings import Shelf, read_object
 from .run import run
+from .units import Compiled, Unit, object_of
 
 OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch")
 #: Nothing below these folders is a part of the kernel.

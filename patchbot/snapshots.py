@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .arches import X86, Arch
-from .bench import Bench, Unit
+from .bench import Bench
 from .benches import flags_of, open_bench, read_of, shelf_of, units_of
 from .check import Subject
 from .effective import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
@@ -20,6 +20,7 @@ from .errors import ToolError
 from .needs import Need, needs
 from .readings import Reading, read_object
 from .setdiff import Places, State, uncovered
+from .units import Unit
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
 

@@ -1,0 +1,61 @@
+"""Name what is compiled: one object, what became of it, and the files that decide about it besides its sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from .model import Finding
+
+#: What decides, besides the sources, how an object is compiled; the group is the folder of an architecture.
+RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/(\w+)/Makefile[^/]*)")
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One object: the file it is made from, where it lies, and the folder if it is a part of an external module.
+
+    `obj` is relative to the output folder; a host program's object is built by make's goal `prepare`.
+    """
+
+    source: str
+    obj: str
+    module: str = ""
+
+    @property
+    def tool(self) -> bool:
+        """Say whether this is a part of a program that the build itself runs."""
+        return self.obj.startswith("tools/") and not self.module
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the compiler said of a unit, and the files of the tree that it was made of; no files if it failed."""
+
+    unit: Unit
+    built: bool
+    findings: frozenset[Finding]
+    files: frozenset[str] = frozenset()
+
+
+def object_of(source: str) -> str:
+    """Return the object that kbuild makes of a source file."""
+    return str(PurePosixPath(source).with_suffix(".o"))
+
+
+def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
+    """Return the files of a tree that say how `source` is compiled for the architecture in the folder `arch`."""
+    folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]
+    chain = [f"{folder}/{name}" for folder in folders for name in ("Makefile", "Kbuild")] + ["Kbuild"]
+    found = ((p, RULES.fullmatch(p)) for p in files if p.count("/") < 3)
+    scripts = [p for p, match in found if match and match[1] in (None, arch)]
+    return sorted({p for p in chain if p in files} | set(scripts))
+
+
+def place(finding: Finding, unit: Unit, files: Mapping[str, str]) -> Finding:
+    """Return a finding with a file that the tree has: host programs are compiled from their own folder."""
+    if finding.file is None or (finding.file not in files and unit.source.endswith(f"/{finding.file}")):
+        return replace(finding, file=unit.source)
+    return finding
