@@ -186,7 +186,10 @@ def linked(case: Case) -> Remarks:
     """T9: the input itself, or where it is."""
     words = " ".join(case.letters[0].log)
     if not any("lore.kernel.org" not in url for url in re.findall(r"https?://\S+", words)):
-        yield case.letters[0], "the letter has no link to the tool's source: set url in the campaign's table"
+        yield (
+            case.letters[0],
+            "the letter has no link to the tool's source: set url in the campaign's table of patchbot.toml",
+        )
 
 
 def duplicates(case: Case) -> Remarks:

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,16 @@ def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Pat
             session.show(f"    {subject}")
     for text in box.rejected:
         session.show(f"not an address, left out: {text}")
-    for finding in findings:
+    for finding, files in grouped(findings):
         mark = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "  -")
-        session.show(f"{mark} {finding.type} {f'{finding.file}: ' if finding.file else ''}{finding.message}")
+        where = f"{files[0]} and {len(files) - 1} more: " if len(files) > 1 else f"{files[0]}: " if files else ""
+        session.show(f"{mark} {finding.type} {where}{finding.message}")
     session.show(f"\nread them, then send them yourself:\n    {box.send_line(folder)}")
+
+
+def grouped(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
+    """Return each finding once, with the mails that it is about."""
+    files: dict[Finding, list[str]] = {}
+    for finding in findings:
+        files.setdefault(replace(finding, file=None), []).extend([finding.file] if finding.file else [])
+    return list(files.items())
