@@ -1,7 +1,7 @@
-"""Say everything that is wrong with a new base at once, and who changed it there.
+"""Say everything that is wrong with a base at once, and who changed it there.
 
-Generating stops at rows that need a decision before it looks for anchors. Whoever must mend a campaign for a new base
-wants to know both: each step is tried then, and an anchor that it lacks is named in the same message.
+Generating stops at what is not understood, at rows that need a decision, and at the first steps whose anchors are not
+there. Whoever must mend a campaign for a new base wants to know all of it: when it fails, all of it is tried again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .anchors import AnchorError
-from .campaign import Campaign, Context
+from .anchors import resolve
+from .campaign import Campaign, Context, Step
 from .config import CampaignConfig
-from .errors import PatchbotError, RefusedSites, UserError
+from .errors import ConfigError, PatchbotError, RefusedSites, UserError
 from .git import Repo
-from .model import Commit
-from .series import active_steps
+from .model import Commit, Edit
+from .series import active_steps, refusal
 from .tree import Tree
 from .written import read_commit
 
@@ -26,36 +26,84 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def explained(tree: Tree, campaign: Campaign, config: CampaignConfig, old: str) -> Iterator[None]:
-    """Add to a failure to generate what else is wrong and which commit of the new base last changed each place."""
+def complete(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Iterator[None]:
+    """Add to a failure to make a series all else that keeps `tree` from having one."""
     try:
         yield
+    except ConfigError:
+        raise
     except (UserError, RefusedSites) as error:
-        lines = str(error).split("\n")
-        if isinstance(error, RefusedSites):
-            for text in failing(tree, campaign, config):
-                lines += text.split("\n")
-        text = "\n".join(annotated(tree.repo, tree.commit, old, lines))
+        kind, text = everything(tree, campaign, config)
+        if not text or text == str(error):
+            raise
+        raise kind(text) from error
+
+
+@contextmanager
+def explained(tree: Tree, campaign: Campaign, config: CampaignConfig, old: str) -> Iterator[None]:
+    """Do as `complete` does, and say which commit of the new base last changed each place."""
+    try:
+        with complete(tree, campaign, config):
+            yield
+    except (UserError, RefusedSites) as error:
+        text = "\n".join(annotated(tree.repo, tree.commit, old, str(error).split("\n")))
         kind: type[PatchbotError] = RefusedSites if isinstance(error, RefusedSites) else UserError
         raise kind(f"{text}\nthe last version is as it was") from error
 
 
+def everything(tree: Tree, campaign: Campaign, config: CampaignConfig) -> tuple[type[PatchbotError], str]:
+    """Return all that keeps a tree from having a series, "" for nothing, and the kind of error that it is."""
+    found: list[str] = []
+    kind: type[PatchbotError] = UserError
+    try:
+        refused = campaign.audit(tree, config).refused
+    except UserError as error:
+        found.append(f"nothing was written, because this tree has what is not understood:\n{indented(str(error))}")
+    else:
+        if refused:
+            kind = RefusedSites
+            found.append(str(refusal(refused)))
+    failures = failing(tree, campaign, config)
+    if failures and not found:
+        found.append("nothing was written, because this tree lacks what the series needs:")
+    return kind, "\n".join([*found, *failures])
+
+
+def indented(text: str) -> str:
+    """Return a text, each line two blanks further in."""
+    return "\n".join(f"  {line}" for line in text.split("\n"))
+
+
 def failing(tree: Tree, campaign: Campaign, config: CampaignConfig) -> list[str]:
-    """Return what each step says that lacks an anchor; the inventory's refusal kept generate from trying them."""
+    """Return what each step says that the tree is not fit for.
+
+    As in a survey, a step meets what the steps before it could do; what failed there may fail here as a consequence.
+    """
     found = []
     steps = active_steps(campaign, config)
     names = tuple(s.name for s in steps)
     current = tree
     for step in steps:
+        if step.by_owner:
+            continue  # its sites are in the audit
+        context = Context(current, tree, config, names)
         try:
-            change = step.codemod(Context(current, tree, config, names))
-        except AnchorError as error:
+            edits: Sequence[Edit] = step.codemod(context).edits
+        except UserError as error:
             found.append(f"{step.name}: {error}")
-        except PatchbotError:
-            continue  # a consequence of what is named already
-        else:
-            current = current.edit(change.edits)
+            edits = possible(step, context)
+        current = current.edit(edits)
     return found
+
+
+def possible(step: Step, context: Context) -> Sequence[Edit]:
+    """Return the edits of those anchors of a step that fit, none if even this cannot be said."""
+    try:
+        edits, _ = resolve(context.tree, step.anchors(context) if step.anchors is not None else ())
+        context.tree.edit(edits)
+    except PatchbotError:
+        return ()
+    return edits
 
 
 def annotated(repo: Repo, new: str, old: str, lines: Sequence[str]) -> list[str]:

@@ -51,11 +51,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     tick("scan", 0, 0)
     audit = campaign.audit(tree, config)
     if audit.refused:
-        count = len(audit.refused)
-        sites = "\n".join(f"  {line}" for line in audit.refused)
-        raise RefusedSites(
-            f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}"
-        )
+        raise refusal(audit.refused)
     steps = active_steps(campaign, config)
     names = tuple(s.name for s in steps)
     current, patches, remarks = tree, [], []
@@ -79,6 +75,13 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     verify(ordered, tree, current)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.document.get("counts", {}))})
     return Generated(series, audit, tuple(remarks), current)
+
+
+def refusal(refused: Sequence[str]) -> RefusedSites:
+    """Return the error that names the sites that need a decision."""
+    count = len(refused)
+    sites = "\n".join(f"  {line}" for line in refused)
+    return RefusedSites(f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}")
 
 
 def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence[Edit]) -> list[Patch]:

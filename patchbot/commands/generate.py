@@ -14,6 +14,7 @@ from rich.text import Text
 from ..compose import Conflicts
 from ..draft import branch, identity, read_draft, refuse_unsafe, version_of
 from ..errors import UserError
+from ..problems import complete
 from ..produce import Made, produce
 from ..progress import shown, tick
 from ..regenerate import Result, carried, put, workshop
@@ -42,7 +43,8 @@ def execute(session: Session) -> int:
         if not session.args.dry_run:
             check_base(session, tree.commit)
         draft = read_draft(session.repo, name)
-        made = produce(tree, session.campaign, session.campaign_config, draft)
+        with complete(tree, session.campaign, session.campaign_config):
+            made = produce(tree, session.campaign, session.campaign_config, draft)
         for text in made.notes:
             session.say(f"note: {text}")
         if made.series.patches:
