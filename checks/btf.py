@@ -98,6 +98,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     reason = f"{counted(view)} mean the same, {len(rewritten)} of them written anew"
     if findings:
         reason = f"{counted(view)} compared, {len(findings)} findings"
+    reason += abroad(view)
     if not view.main.after.places.entries:
         reason += "; not compared with an inventory, there is none"
     return Outcome.of(findings, examined=rows, reason=reason, log=log, reproduce=reproduce(subject, item, view))
@@ -141,7 +142,7 @@ def check_series(subject: Subject) -> Outcome:
     note(log, rewritten, [*findings, *listed])
     reason = (
         f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} written anew, "
-        f"{len(findings)} differences; "
+        f"{len(findings)} differences{abroad(view)}; "
         f"{len(listed)} rows are not compiled{': ' if listed else ''}{reasons(missing)}"
     )
     # Rows that are listed with a reason don't make the comparison of all others any worse.
@@ -150,14 +151,20 @@ def check_series(subject: Subject) -> Outcome:
 
 
 def counted(view: View) -> str:
-    """Return how many rows were compared in how many objects, and the rows that only another architecture has."""
+    """Return how many rows were compared in how many objects."""
     new = view.main.states[1]
-    text = f"{len(new.rows)} rows ({new.arguments} arguments) in {len(new.readings)} objects"
+    return f"{len(new.rows)} rows ({new.arguments} arguments) in {len(new.readings)} objects"
+
+
+def abroad(view: View) -> str:
+    """Return how many rows were compared for other architectures, with those that x86 lacks."""
+    text = ""
+    own = {(r.set, r.kfunc) for r in view.main.states[1].rows}
     for sides in view.sides[1:]:
-        own, other = {(r.set, r.kfunc) for r in new.rows}, sides.states[1]
+        other = sides.states[1]
         only = sorted({f"{r.kfunc}()" for r in other.rows if (r.set, r.kfunc) not in own})
-        text += f", and {len(other.rows)} in {len(other.readings)} for {sides.arch.folder}"
-        text += f" ({', '.join(only)} only there)" if only else ""
+        text += f"; compared for {sides.arch.folder}: {len(other.rows)} rows in {len(other.readings)} objects"
+        text += f", only there {', '.join(only)}" if only else ""
     return text
 
 
