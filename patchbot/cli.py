@@ -97,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     no_color = True if args.no_color else None
-    out = Console(no_color=no_color, highlight=False)
-    err = Console(stderr=True, no_color=no_color, quiet=args.quiet, highlight=False)
+    out = Console(no_color=no_color, highlight=False, emoji=False)
+    err = Console(stderr=True, no_color=no_color, quiet=args.quiet, highlight=False, emoji=False)
     try:
         return int(COMMANDS[args.command].execute(Session(args, out, err)))
     except KeyboardInterrupt:

@@ -165,6 +165,12 @@ def dressed(composed: Composed, decided: Decided) -> tuple[NewCommit, ...]:
     return tuple(out)
 
 
+def extra_rows(result: Result) -> list[dict[str, str]]:
+    """Return the commits by hand as series.json has them."""
+    ids = {p["id"] for p in result.patches}
+    return [{"commit": c.sha, "key": c.id, "subject": c.subject} for c in result.commits if c.id not in ids]
+
+
 def document_of(repo: Repo, scratch: Scratch, patch: Patch, commit: Commit, same: bool) -> dict[str, Any]:
     """Return a patch of series.json as it is on the branch."""
     document = patch_document(patch, commit)

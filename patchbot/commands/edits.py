@@ -52,7 +52,9 @@ def execute(session: Session) -> int:
 
 
 def diff_of(made: Handmade, row: dict[str, Any]) -> str:
-    """Return an edit as a diff from what is generated to what the person made of it."""
+    """Return an edit as a diff from what is generated to what the person made of it, an order as a list."""
+    if row["kind"] == "order":
+        return "".join(f"{number:3} {key}\n" for number, key in enumerate(made.sequence, 1))
     if row["kind"] == "extra":
         return files_diff(next(e for e in made.extras if e.key == row["patch"]))
     edit = made.patches.get(row["patch"] or "")

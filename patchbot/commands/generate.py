@@ -17,7 +17,8 @@ from ..errors import UserError
 from ..problems import complete
 from ..produce import Made, produce
 from ..progress import shown, tick
-from ..regenerate import Result, carried, put, workshop
+from ..regenerate import Result, carried, extra_rows, put, workshop
+from ..render import plural
 from ..series import active_steps, posted
 from ..session import Session, clean
 
@@ -95,6 +96,7 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
             for target, rows in posted(order, config.target, session.campaign.most)
         ],
         "patches": [p | {"sites": len(p["sites"])} for p in map(dict, documents)],
+        "extra": extra_rows(result) if result else [],
         "counts": dict(stat),
         "remarks": list(made.facts.get("remarks", [])),
         "kept_edits": result.composed.handmade.rows() if result else [],
@@ -118,12 +120,15 @@ def edit_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         "message": "reworded",
         "code": "code changed by hand",
         "author": "another author",
-        "extra": "commit by hand",
+        "extra": "a commit by hand",
+        "dropped": "dropped by hand",
+        "order": "in another order than the generated one",
     }
-    return [
-        " ".join(filter(None, (words.get(r["kind"], r["kind"]), r["patch"], f"({r['what']})" if r["what"] else "")))
-        for r in rows
-    ]
+    lines = []
+    for row in rows:
+        about = f" ({row['what']})" if row["what"] and row["kind"] != "order" else ""
+        lines.append(f"{row['patch'] or 'the patches'}: {words[row['kind']]}{about}")
+    return lines
 
 
 def show(session: Session, document: dict[str, Any], changed: bool) -> None:
@@ -142,10 +147,13 @@ def show(session: Session, document: dict[str, Any], changed: bool) -> None:
             cells = (str(number), patch["commit"][:12], clean(patch["subject"]))
             table.add_row(*(Text(c) for c in cells), str(patch["sites"]), str(len(patch["files"])))
     session.out.print(table)
+    for row in document["extra"]:
+        session.show(f"by hand: {row['commit'][:12]}  {row['subject']}")
     stat = document["counts"]
+    by_hand = f" and {len(document['extra'])} by hand" if document["extra"] else ""
     session.show(
-        f"{stat['patches']} patches, {stat['files']} files, {stat['insertions']} insertions(+),"
-        f" {stat['deletions']} deletions(-) in {document['seconds']} s"
+        f"{plural(len(rows), 'patch', 'patches')}{by_hand}, {plural(stat['files'], 'file')},"
+        f" {stat['insertions']} insertions(+), {stat['deletions']} deletions(-) in {document['seconds']} s"
     )
     if getattr(session.args, "dry_run", False):
         session.show("dry run: no ref was moved")

@@ -23,7 +23,7 @@ from ..produce import produce
 from ..progress import shown, tick
 from ..rangediff import Pair, compare, harmless, render, side
 from ..recognise import recognise
-from ..regenerate import Carried, Result, put, since, site_changes, workshop
+from ..regenerate import Carried, Result, extra_rows, put, since, site_changes, workshop
 from ..session import Session, clean
 from ..tags import percentage
 from ..versions import named, previous
@@ -157,12 +157,6 @@ def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
     return Carried(seen.handmade, seen.tags, tagged, since(draft), asked.threshold)
 
 
-def extra_rows(result: Result) -> list[dict[str, str]]:
-    """Return the commits by hand as series.json has them."""
-    ids = {p["id"] for p in result.patches}
-    return [{"commit": c.sha, "key": c.id, "subject": c.subject} for c in result.commits if c.id not in ids]
-
-
 def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:
     """Store the conflict for --continue and return what to say."""
     kept = conflicts.keep(session.work, name, asked, error.found, done)
@@ -188,7 +182,8 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
     styles = {"changed": "yellow", "new": "green", "gone": "red"}
     for pair in pairs:
         if pair.state != "same":
-            what = f" ({', '.join(pair.what)})" if pair.what else ""
+            gone = ("dropped by hand",) if pair.key in result.composed.handmade.dropped else ()
+            what = f" ({', '.join(pair.what + gone)})" if pair.what + gone else ""
             session.out.print(Text(f"  {pair.state:8}{clean(pair.subject)}{what}", styles[pair.state]), soft_wrap=True)
     for kind in ("new", "gone", "changed"):
         for row in document[f"{kind}_sites"]:

@@ -14,6 +14,7 @@ from ..produce import maker, recorded_maker
 from ..progress import shown
 from ..recognise import recognise
 from ..regenerate import site_changes
+from ..render import plural
 from ..results import Store
 from ..session import Session
 from ..versions import versions
@@ -85,10 +86,13 @@ def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
 
 
 def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
-    """Return how far the configured base moved since the draft, and which sites are new or gone there."""
+    """Return how far the configured base moved since the draft, and which sites are new or gone there.
+
+    `converted` says that nothing is left to change there: it is the series itself, or has taken it in.
+    """
     repo, base = session.repo, session.base
     rev = session.args.base or session.config.kernel_base or "HEAD"
-    found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base}
+    found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base, "converted": False}
     if base == draft.base:
         return found | {"related": True, "commits": 0, "files": 0, **site_changes({}, {})}
     related = repo.git("merge-base", draft.base, base, check=False).returncode == 0
@@ -96,13 +100,15 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     found["commits"] = int(repo.text("rev-list", "--count", f"{draft.base}..{base}")) if related else None
     found["files"] = len(repo.changed_paths(draft.base, base))
     sites = session.campaign.audit(session.tree(base), session.campaign_config).sites
+    if not any(fate in ("change", "refuse") for fate, _ in sites.values()):
+        return found | {"converted": True, **site_changes({}, {})}
     return found | site_changes(draft.document.get("sites", {}), sites)
 
 
 def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[str, Any]) -> list[str]:
     """Return what does not fit together any more, and the command that mends it."""
     found = []
-    if upstream["moved"]:
+    if upstream["moved"] and not upstream["converted"]:
         found.append(f"the base is not {upstream['rev']}: patchbot regenerate {name} --onto {upstream['rev']}")
     if tip != draft.tip:
         found.append(f"commits by hand are not stored yet: patchbot regenerate {name} --onto {draft.base[:12]}")
@@ -123,14 +129,14 @@ def show(session: Session, document: dict[str, Any]) -> None:
         posted = f", posted as {row['message_id']}" if row["message_id"] else ""
         worst = f", checks {row['worst']}" if row["worst"] else ""
         place = f"{row['tip'][:12]} on {row['kernel']['describe']}"
-        session.show(f"v{row['version']}: {place}, {row['patches']} patches{worst}{posted}")
+        session.show(f"v{row['version']}: {place}, {plural(row['patches'], 'patch', 'patches')}{worst}{posted}")
     draft, upstream = document["draft"], document["upstream"]
     if draft is None:
         return
     place = f"{draft['tip'][:12]} on {draft['kernel']['describe']}"
     session.show(
-        f"draft (v{draft['version']}): {place}, {draft['patches']} patches,"
-        f" {len(draft['edits'])} edits by hand, {draft['trailers']} tags"
+        f"draft (v{draft['version']}): {place}, {plural(draft['patches'], 'patch', 'patches')},"
+        f" {plural(len(draft['edits']), 'edit')} by hand, {plural(draft['trailers'], 'tag')}"
     )
     for line in edit_lines(draft["edits"]):
         session.show(f"    {line}")
@@ -141,11 +147,18 @@ def show(session: Session, document: dict[str, Any]) -> None:
     if not upstream["moved"]:
         session.show(f"{upstream['rev']} is the draft's base")
     else:
-        far = f"{upstream['commits']} commits further" if upstream["related"] else "another history"
-        session.show(f"{upstream['rev']} is {upstream['commit'][:12]}: {far}, {upstream['files']} files differ")
+        far = f"{plural(upstream['commits'], 'commit')} further" if upstream["related"] else "another history"
+        files = f"{plural(upstream['files'], 'file')} {'differs' if upstream['files'] == 1 else 'differ'}"
+        session.show(f"{upstream['rev']} is {upstream['commit'][:12]}: {far}, {files}")
+    if upstream["converted"]:
+        session.show(
+            f"nothing is left to change in {upstream['rev']}: it holds the series already;"
+            " what the series is for is named by kernel.base in patchbot.toml, or by --base REV"
+        )
     for kind in ("new", "gone", "changed"):
         for row in upstream[f"{kind}_sites"]:
             place = row["file"] + (f":{row['line']}" if row["line"] else "")
-            session.show(f"    {kind} site: {place}: {row['site']}: {row['fate']}")
+            was = f" (was {row['was']})" if "was" in row else ""
+            session.show(f"    {kind} site: {place}: {row['site']}: {row['fate']}{was}")
     for line in document["stale"]:
         session.show(f"stale: {line}")

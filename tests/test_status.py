@@ -1,0 +1,100 @@
+"""status: versions, where the draft is, what is by hand, how far upstream moved, and what to do about it."""
+
+import pytest
+from versioned import BRANCH, World, open_world
+
+MOVED = {"a/one.c": b"OLD x;\nkeep\nOLD new;\n", "b/two.c": None}
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, capsys):
+    yield from open_world(tmp_path, monkeypatch, capsys)
+
+
+def test_without_a_series_it_says_how_to_make_one(world: World):
+    world.base()
+    assert "make one: patchbot generate sample" in world.run("status", "sample", code=2)
+
+
+def test_versions_and_draft_in_words(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    world.run("freeze", "sample", "--message-id", "<1@example.org>")
+    tip = world.ref(BRANCH)
+    said = world.run("status", "sample").splitlines()
+    assert said == [
+        f"v1: {tip[:12]} on {base[:12]}, 3 patches, posted as 1@example.org",
+        f"draft (v1): {tip[:12]} on {base[:12]}, 3 patches, 0 edits by hand, 0 tags",
+        "HEAD is the draft's base",
+        "stale: the branch as it is was not checked: patchbot check sample",
+    ]
+
+
+def test_how_far_upstream_moved_and_which_sites_are_new_and_gone_there(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    related = world.base({"a/one.c": b"OLD x;\nkeep\nOLD new;\n"}, related=True)
+    said = world.run("status", "sample", "--base", related).splitlines()
+    assert f"{related} is {related[:12]}: 1 commit further, 1 file differs" in said
+    assert "    new site: a/one.c: a/one.c:n: change" in said
+    assert "    gone site: a/one.c: a/one.c:y: change" in said
+    assert f"stale: the base is not {related}: patchbot regenerate sample --onto {related}" in said
+    other = world.base(MOVED)
+    said = world.run("status", "sample", "--base", other)
+    assert f"{other[:12]}: another history, 2 files differ" in said
+    assert "    gone site: b/two.c: b/two.c:z: change" in said
+    asks = world.base({"a/one.c": b"ASK x;\nkeep\nOLD y;\n"})
+    said = world.run("status", "sample", "--base", asks)
+    assert "    changed site: a/one.c: a/one.c:x: refuse (was change)" in said
+
+
+def test_the_own_branch_is_no_upstream(world: World):
+    """HEAD is the guess where no upstream is configured, and a person works on the branch."""
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    world.git("switch", "-q", BRANCH)
+    said = world.run("status", "sample")
+    assert "nothing is left to change in HEAD: it holds the series already" in said
+    assert "kernel.base" in said
+    assert "--onto" not in said
+    assert "site:" not in said
+    world.git("commit", "-q", "--allow-empty", "-m", "sample: A note")
+    said = world.run("status", "sample").splitlines()
+    assert any(line.startswith("    +") and line.endswith(": a commit by hand (sample: A note)") for line in said)
+    assert f"stale: commits by hand are not stored yet: patchbot regenerate sample --onto {base[:12]}" in said
+    document = world.json("status", "sample")
+    assert document["upstream"]["converted"]
+    assert not document["draft"]["stored"]
+
+
+def test_edits_are_named_in_words(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    header, _, one = world.git("rev-list", "--reverse", f"{base}..{BRANCH}").splitlines()
+    world.rework(f"pick|{one}", f"reword|{header}|sample: By hand\n\nBody.", "add|mine: Add|x.txt|x\n")
+    said = world.run("status", "sample")
+    key = world.ref(BRANCH)[:12]
+    for line in (
+        "header: reworded (subject 'sample: By hand')",
+        f"+{key}: a commit by hand (mine: Add)",
+        "words/b/two.c: dropped by hand",
+        "the patches: in another order than the generated one",
+    ):
+        assert f"    {line}\n" in said
+    shown = world.run("edits", "sample").splitlines()
+    assert shown[-3:] == ["    1 words/a/one.c", "    2 header", f"    3 +{key}"]
+    said = world.run("regenerate", "sample", "--onto", world.base(MOVED))
+    assert f"by hand: {world.ref(BRANCH)[:12]}  mine: Add" in said
+    assert "2 patches and 1 by hand, 3 files" in said
+
+
+def test_a_conflict_that_waits_is_named(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    header, two, one = world.git("rev-list", "--reverse", f"{base}..{BRANCH}").splitlines()
+    world.rework(f"edit|{header}|inc.h|ADDED|ADDED 1", f"pick|{two}", f"pick|{one}")
+    new = world.base({"inc.h": b"#define NEWER\n"})
+    said = world.run("regenerate", "sample", "--onto", new, code=2)
+    assert "patchbot regenerate sample --continue" in said
+    assert "    waits for you: " in world.run("status", "sample")
+    assert world.json("status", "sample")["draft"]["conflict"]
