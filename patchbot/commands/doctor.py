@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from .. import doctor
@@ -22,7 +22,9 @@ def execute(session: Session) -> int:
     tools = doctor.examine([load(name, config.path) for name in available(config.path)], config.run)
     if session.emit(doctor.document(tools)):
         return 0
-    table = Table("tool", "version", "used by", "Debian package", box=None, pad_edge=False)
+    # A name that is cut cannot be installed.
+    program, package = (Column(head, no_wrap=True) for head in ("tool", "Debian package"))
+    table = Table(program, "version", "used by", package, box=None, pad_edge=False)
     for tool in tools:
         lacks = Text("missing", "bold red") if tool.required else Text("missing, optional", "yellow")
         found = Text(clean(tool.version or "found")) if tool.found else lacks
