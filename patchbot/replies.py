@@ -31,6 +31,7 @@ CONDITION = re.compile(
     r"|\b(?:with|after|when)\b.*\b(?:fix|address|chang|correct|resolv|updat|remov|add|done)",
     re.I,
 )
+ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?", re.I)
 MOST_LINE = 300
 
 
@@ -217,6 +218,8 @@ def read_tag(text: str, before: str, sloppy: bool) -> Tag | str:
         return "its text cannot be decoded"
     if odd:
         return f"it holds the character U+{ord(odd):04X}"
+    if ENCODED.search(text):
+        return "it holds an encoded word, which only a header may, and which hides what it says"
     match = VALUE.fullmatch(value)
     address = match["address"].strip() if match else value
     if not ADDRESS.fullmatch(address) or (match and address != match["address"]):

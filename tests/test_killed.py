@@ -44,7 +44,8 @@ def made(world: World) -> tuple[str, dict]:
 
 def test_a_killed_regeneration_leaves_the_old_draft_or_the_new_one(world: World):
     seed = int(os.environ.get("PATCHBOT_TEST_SEED") or random.SystemRandom().randrange(10**6))
-    print(f"seed {seed}; repeat with PATCHBOT_TEST_SEED={seed}")
+    with world.capsys.disabled():
+        print(f"\nseed {seed}; repeat with PATCHBOT_TEST_SEED={seed}")
     base = world.base()
     world.run("generate", "sample", "--base", base)
     world.git("switch", "-q", BRANCH)

@@ -322,3 +322,11 @@ def test_the_own_words_end_at_a_signature_and_at_foreign_text():
     for mark in ("-- ", "--", "diff --git a/x b/x", "--- >8 ---", "-----Original Message-----"):
         assert list(find_tags([mark, tag])) == []
     assert [line for line, _ in find_tags([f"> {tag}", f" | {tag}", f"I said {tag}", tag])] == [tag]
+
+
+def test_a_name_that_is_encoded_as_in_a_header_is_not_taken():
+    """Whoever decodes it later, say a mail program in Cc:, would find line ends and other fields in it."""
+    tag = "Tested-by: =?utf-8?q?M=0ASigned-off-by=3A_x?= <m@example.com>"
+    assert [str(found) for _, found in find_tags([tag])] == [
+        "it holds an encoded word, which only a header may, and which hides what it says"
+    ]
