@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -105,3 +106,20 @@ def test_every_patch_of_the_newest_compiles_and_means_the_same(kernel73: RealKer
     assert code == 0
     assert time.monotonic() - started < 60
     assert all(row["cached"] for row in again["results"] if row["status"] == "PASS")
+
+
+@pytest.mark.kernel
+def test_the_newest_boots_and_its_verifier_says_what_is_expected(
+    kernel73: RealKernel, borrow: Borrow, cli: Cli
+) -> None:
+    repo = borrow(kernel73)
+    cli(repo, "generate")
+    code, report = cli(repo, "check", "--only", "boot")
+    (row,) = report["results"]
+    assert (code, row["status"], row["reason"]) == (0, "PASS", row["reason"])
+    said = json.loads(Path(row["log"]).with_suffix(".json").read_text())
+    assert {line["status"] for line in said["lines"]} <= {"PASS", "SKIP"}
+    lines = [line for line in said["lines"] if line["status"] == "PASS"]
+    assert sum(line["kind"] == "program" for line in lines) >= 30
+    assert sum(line["kind"] == "set" and line["expected"] == "refuse" for line in lines) >= 12
+    assert any(line["kind"] == "selftest" for line in lines)
