@@ -29,7 +29,6 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
     "dpkg-deb": ("dpkg", "demo"),
     "ccache": ("ccache", "builds that repeat"),
     "git-send-email": ("git-email", "sending the mails"),
-    "b4": ("b4", "mail --b4"),
     **{f"{a.cross}gcc": (a.package, f"code of {a.folder}") for a in ARCHES.values() if a != X86},
 }
 
