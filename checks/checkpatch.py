@@ -24,6 +24,7 @@ from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
 from patchbot.model import Finding, Status
 from patchbot.run import run, which
+from patchbot.wording import BETTER, MOST, PLACEHOLDER
 
 NEEDS = {"perl": "perl", "git": "git"}
 
@@ -241,23 +242,15 @@ def judge_message(subject: str, body: str) -> list[Finding]:
     def say(status: Status, type_: str, message: str) -> None:
         found.append(Finding(status, message, None, None, type_))
 
-    if len(subject) > 75:
-        say(
-            Status.FAIL,
-            "SUBJECT_LONG",
-            f"the subject has {len(subject)} characters, at most 75 are allowed: {subject!r}",
-        )
-    elif len(subject) > 70:
-        say(
-            Status.WARN,
-            "SUBJECT_LONG",
-            f"the subject has {len(subject)} characters, better are at most 70: {subject!r}",
-        )
+    if len(subject) > MOST:
+        say(Status.FAIL, "SUBJECT_LONG", f"the subject has {len(subject)} characters, {MOST} are allowed: {subject!r}")
+    elif len(subject) > BETTER:
+        say(Status.WARN, "SUBJECT_LONG", f"the subject has {len(subject)} characters, {BETTER} are better: {subject!r}")
     if not re.match(r'(?:Revert "|\w[\w.,+*/{}()-]*(?: [\w.,+*/{}()-]+){0,3}: \S)', subject):
         say(Status.FAIL, "SUBJECT_PREFIX", f"the subject does not start with `subsystem: `: {subject!r}")
     if subject.endswith("."):
         say(Status.WARN, "SUBJECT_PERIOD", f"the subject ends in a period: {subject!r}")
-    for word in re.findall(r"SUBJECT HERE|BLURB HERE|EDITME", f"{subject}\n{body}"):
+    for word in PLACEHOLDER.findall(f"{subject}\n{body}"):
         say(Status.FAIL, "PLACEHOLDER", f"a placeholder was never filled in: {word}")
     if all(re.match(r"(?:[A-Z][\w-]*-by|Fixes|Link|Closes|Cc): ", line) for line in body.splitlines() if line.strip()):
         say(Status.FAIL, "CHANGELOG_EMPTY", "the changelog is empty; it must say why the change is made")

@@ -10,6 +10,9 @@ from collections import Counter
 
 from .letter import SUBJECT, Case, Remarks
 
+#: Columns that the summary of a patch may have, and should have.
+MOST, BETTER = 75, 70
+
 PLACEHOLDER = re.compile(r"\*\*\* .* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
 DAMAGE = re.compile(r"#|diff -|---|>?From |(?i:change-id:)")
 
@@ -38,13 +41,13 @@ def subject_target(case: Case) -> Remarks:
 
 
 def summary_long(case: Case) -> Remarks:
-    """S3: more than 75 columns."""
-    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.letters if len(x.summary) > 75)
+    """S3: more columns than allowed."""
+    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.letters if len(x.summary) > MOST)
 
 
 def summary_longish(case: Case) -> Remarks:
-    """S3: more than 70 columns."""
-    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.patches if 70 < len(x.summary) <= 75)
+    """S3: more columns than it should have."""
+    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.patches if BETTER < len(x.summary) <= MOST)
 
 
 def summary_same(case: Case) -> Remarks:
