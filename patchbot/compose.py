@@ -193,16 +193,22 @@ def put_back(
 
     for path in sorted({*steps, *edits}):
         ours = below.get(path)
+        edited, solved = edits.get(path), False
         if path in steps:
             before, after = steps[path]
             merged = merge(before, ours, after, MOVE)
-            # The person solved this one before; their file is relative to the generated one then.
-            ours = after if merged.conflict and path in edits else settle(path, (before, ours, after), merged)
+            solved = merged.conflict
+            if not solved:
+                ours = merged.entry
+            else:
+                # What a person made of a conflict is relative to the generated file.
+                edited = edited or FileEdit(path, after, settle(path, (before, ours, after), merged))
+                ours = after
         files[path] = ours
-        if path in edits:
-            edit_sides = (edits[path].before, ours, edits[path].after)
+        if edited:
+            edit_sides = (edited.before, ours, edited.after)
             files[path] = settle(path, edit_sides, merge(*edit_sides, EDIT))
-            if files[path] != ours:
+            if solved or files[path] != ours:
                 restated.append(FileEdit(path, ours, files[path]))
     message = patch.message
     if edit.message:

@@ -129,7 +129,8 @@ def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[FileEdi
     for path in paths:
         merged = merge(old[path], below[path], new[path], SIDES)
         expected = new[path] if merged.conflict else merged.entry
-        if expected != there[path]:
+        # A conflict was solved by hand, even if what came out is the generated file.
+        if merged.conflict or expected != there[path]:
             found.append(FileEdit(path, expected, there[path]))
     return tuple(found)
 

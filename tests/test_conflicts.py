@@ -150,3 +150,25 @@ def test_no_path_leads_out_of_the_folder_of_conflicts(path, tmp_path):
     name = place(Conflict("../k", "s", path, b"", "d"))
     assert (tmp_path / name).resolve().is_relative_to(tmp_path)
     assert ".." not in name.split("/")
+
+
+def test_a_conflict_with_a_commit_below_is_solved_once_and_for_all(world: World):
+    old = world.base({"a/one.c": b"OLD x;\none\ntwo\nthree\n"})
+    world.run("generate", "sample", "--base", old)
+    header, two, one = world.git("rev-list", "--reverse", f"{old}..{BRANCH}").splitlines()
+    world.git("switch", "-q", "--detach", old)
+    (world.path / "a/one.c").write_text("OLD x;\none\ntwo\nmine\n")
+    world.git("commit", "-q", "-am", "mine: First")
+    world.rework(f"pick|{world.ref('HEAD')}", *(f"pick|{c}" for c in (header, two, one)))
+    new = world.base({"a/one.c": b"OLD x;\none\nOLD n;\nthree\n"})
+    world.run("regenerate", "sample", "--onto", new, code=2)
+    for text in ("OLD x;\none\nOLD n;\nmine\n", "NEW x;\none\nNEW n;\nmine\n"):
+        (file,) = world.json("status", "sample", "--base", new)["draft"]["conflict"]
+        Path(file).write_text(text)
+        world.run("regenerate", "sample", "--continue", code=2 if text.startswith("OLD") else 0)
+    assert world.show(BRANCH, "a/one.c") == "NEW x;\none\nNEW n;\nmine"
+    world.run(
+        "regenerate", "sample", "--onto", world.base({"a/one.c": b"OLD x;\none\nOLD n;\nthree\n", "d.c": b"OLD d;\n"})
+    )
+    assert world.show(BRANCH, "a/one.c") == "NEW x;\none\nNEW n;\nmine"
+    assert world.show(BRANCH, "d.c") == "NEW d;"

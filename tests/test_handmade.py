@@ -258,14 +258,14 @@ def test_tags_from_mails_are_kept_or_dropped_like_those_by_hand(world: World, tm
 
 
 def test_two_commits_that_may_be_one_patch_are_shown_and_can_be_chosen(world: World):
-    text = b"".join(b"OLD %c;\n" % c for c in range(97, 117))
+    text = b"top\nmiddle\n" + b"".join(b"OLD %c;\n" % c for c in range(97, 117))
     base = world.base({"a/one.c": text})
     world.run("generate", "sample", "--base", base)
     header, two, one = world.git("rev-list", "--reverse", f"{base}..{BRANCH}").splitlines()
     world.rework(f"pick|{header}", f"pick|{two}")
     world.git("switch", "-q", BRANCH)
     lines = world.show(one, "a/one.c").split("\n")
-    for part in (lines[:10] + text.decode().split("\n")[10:20], lines[:20]):
+    for part in (lines[:12] + text.decode().split("\n")[12:22], lines[:22]):
         (world.path / "a/one.c").write_text("\n".join(part) + "\n")
         world.git("commit", "-q", "-am", "half")
     world.git("switch", "-q", "--detach", base)
@@ -273,8 +273,18 @@ def test_two_commits_that_may_be_one_patch_are_shown_and_can_be_chosen(world: Wo
     assert said.count("(half) may be words/a/one.c") == 2
     assert "--match" in said
     second = world.ref(BRANCH)
-    shown = world.json("edits", "sample", "--match", f"{second}=words/a/one.c")["edits"]
-    assert "extra" in [k for k, _ in kinds(shown)]
+    chosen = ("--match", f"{second}=words/a/one.c")
+    shown = world.json("edits", "sample", *chosen)["edits"]
+    extra = ("extra", f"+{world.ref(f'{BRANCH}^')[:12]}")
+    assert kinds(shown) == [("code", "words/a/one.c"), extra, ("message", "words/a/one.c")]
+    # The other half lies below it, and both halves are next to each other: a conflict that the person solved already.
+    assert "a/one.c: as generated, by hand on what is below it" in world.run("edits", "sample", *chosen)
+    moved = world.base({"a/one.c": b"above\n" + text})
+    world.run("regenerate", "sample", "--onto", moved, *chosen)
+    for onto in (moved, world.base({"a/one.c": b"above\n" + text, "d/four.c": b"OLD f;\n"}), moved):
+        world.run("regenerate", "sample", "--onto", onto)
+        assert world.show(f"{BRANCH}^", "a/one.c").count("NEW") == 10
+        assert world.show(BRANCH, "a/one.c") == "above\n" + "\n".join(lines[:22])
 
 
 def test_a_branch_that_was_rebased_elsewhere_says_so(world: World):

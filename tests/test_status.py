@@ -96,5 +96,8 @@ def test_a_conflict_that_waits_is_named(world: World):
     new = world.base({"inc.h": b"#define NEWER\n"})
     said = world.run("regenerate", "sample", "--onto", new, code=2)
     assert "patchbot regenerate sample --continue" in said
-    assert "    waits for you: " in world.run("status", "sample")
+    said = world.run("status", "sample", "--base", new)
+    assert "\na regeneration waits for you: edit these, then: patchbot regenerate sample --continue;" in said
+    assert "\n    waits for you: /" in said
+    assert "--onto" not in said
     assert world.json("status", "sample")["draft"]["conflict"]

@@ -74,6 +74,8 @@ def file_diff(file: FileEdit) -> str:
     modes = ""
     if file.before and file.after and file.before.mode != file.after.mode:
         modes = f"mode {file.before.mode} -> {file.after.mode} {file.path}\n"
+    if file.before == file.after:
+        return f"{file.path}: as generated, by hand on what is below it\n"
     return modes + lines_diff(old, new, text(file.before), text(file.after))
 
 

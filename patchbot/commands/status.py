@@ -108,9 +108,10 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
 def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[str, Any]) -> list[str]:
     """Return what does not fit together any more, and the command that mends it."""
     found = []
-    if upstream["moved"] and not upstream["converted"]:
+    waits = conflicts.read_pending(session.work, name) is not None
+    if upstream["moved"] and not upstream["converted"] and not waits:
         found.append(f"the base is not {upstream['rev']}: patchbot regenerate {name} --onto {upstream['rev']}")
-    if tip != draft.tip:
+    if tip != draft.tip and not waits:
         found.append(f"commits by hand are not stored yet: patchbot regenerate {name} --onto {draft.base[:12]}")
     if draft.document.get("patchbot") != __version__:
         found.append(f"the draft is of patchbot {draft.document.get('patchbot')}, this is {__version__}")
@@ -134,14 +135,21 @@ def show(session: Session, document: dict[str, Any]) -> None:
     if draft is None:
         return
     place = f"{draft['tip'][:12]} on {draft['kernel']['describe']}"
+    edits = "not clear what is by hand" if draft["unclear"] else f"{plural(len(draft['edits']), 'edit')} by hand"
     session.show(
         f"draft (v{draft['version']}): {place}, {plural(draft['patches'], 'patch', 'patches')},"
-        f" {plural(len(draft['edits']), 'edit')} by hand, {plural(draft['trailers'], 'tag')}"
+        f" {edits}, {plural(draft['trailers'], 'tag')}"
     )
     for line in edit_lines(draft["edits"]):
         session.show(f"    {line}")
     if draft["unclear"]:
         session.show(draft["unclear"])
+    if draft["conflict"]:
+        name = document["campaign"]
+        session.show(
+            f"a regeneration waits for you: edit these, then: patchbot regenerate {name} --continue;"
+            " or let it go: --abort"
+        )
     for file in draft["conflict"]:
         session.show(f"    waits for you: {file}")
     if not upstream["moved"]:
