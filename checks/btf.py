@@ -92,7 +92,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view), *judge_rule(subject, item)]
     first = item.parent == subject.base
     findings += everywhere(view, lambda sides: new_faults(sides, subject, first=first))
-    rewritten = rewrites(view.main)
+    rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, findings)
     rows = sum(len(sides.states[1].rows) for sides in view.sides)
     reason = f"{counted(view)} mean the same, {len(rewritten)} of them written anew"
@@ -138,7 +138,7 @@ def check_series(subject: Subject) -> Outcome:
         )
         for e, why in missing
     ]
-    rewritten = rewrites(view.main)
+    rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, [*findings, *listed])
     reason = (
         f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} written anew, "

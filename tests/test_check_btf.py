@@ -284,6 +284,24 @@ def test_mutants_of_a_row_of_another_architecture_are_found(
 
 
 @needs_s390
+def test_a_row_of_another_architecture_that_is_written_anew_counts(bench: Bench) -> None:
+    header = {path: data for _, files in bench.patches for path, data in files.items() if path in (HEADER, FLAGS)}
+    old = (bench.repo.read("HEAD", HELPERS) or b"").replace(b"bpf_lowcore)", b"bpf_lowcore, KF_RCU)")
+    new = old.replace(b"bpf_lowcore, KF_RCU)", b"bpf_lowcore, 0, KFA_RCU)")
+    wrong = old.replace(b"bpf_lowcore, KF_RCU)", b"bpf_lowcore, 0, KFA_RELEASE)")
+    subject = bench.subject(
+        [("header", {**header, HELPERS: old}), ("new", {HELPERS: new}), ("wrong", {HELPERS: wrong})]
+    )
+    _, good, bad = (bench.check(subject, item) for item in subject.items)
+    assert (good.status, texts(good)) == (Status.PASS, "")
+    assert "1 of them written anew" in good.reason
+    assert good.log is not None
+    line = "generic_btf_ids: bpf_lowcore(): ('KF_RCU',) () is now () (('KFA_RCU',),): rcu of argument 0"
+    assert line in good.log.read_text()
+    assert "EFFECT" in types(bad)
+
+
+@needs_s390
 def test_a_fault_that_every_architecture_shows_is_told_once(bench: Bench) -> None:
     outcome = bench.mutated(
         {HELPERS: (b"bpf_task_acquire, KF_ACQUIRE | KF_RET_NULL, K", b"bpf_task_acquire, KF_ACQUIRE, K")}
