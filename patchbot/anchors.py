@@ -230,7 +230,7 @@ def _unfound(source: Source, anchor: Anchor) -> Report:
             likeness = near.likeness if near else 0.0
             drifted = scope is not None and (not anchor.optional or likeness >= DRIFTED_LIKENESS)
             line = near.line if near else source.line(scope.start) if scope else None
-            message = f"no {alternative.label}"
+            message = f"not found: {alternative.label}"
             if alternative.within and scope is None:
                 message += ", nor what it would stand in"
             if near:
