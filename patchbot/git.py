@@ -8,6 +8,7 @@ then handed over, and one ref transaction makes it visible. `kill -9` at any mom
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,7 +125,7 @@ class Repo:
         try:
             _, kind, _, data = self._handle.git.get_object_data(f"{commit}:{path}")
         except ValueError:
-            if self.ls(commit, path):
+            if self._lists(commit, path):
                 raise UserError(
                     f"{path} of {commit[:12]} is not in this clone (a partial clone?), and patchbot fetches nothing;"
                     f" fetch it with: git -C {self.git_dir} cat-file blob {commit[:12]}:{path} >/dev/null"
@@ -133,6 +134,15 @@ class Repo:
         if isinstance(kind, bytes):
             kind = kind.decode()
         return bytes(data) if kind == "blob" else None
+
+    def _lists(self, commit: str, path: str) -> bool:
+        """Say whether a tree of `commit` names `path`; asked of the reader that runs already, not of a new process."""
+        folder, _, name = path.rpartition("/")
+        try:
+            _, _, _, data = self._handle.git.get_object_data(f"{commit}:{folder}")
+        except ValueError:
+            return self._lists(commit, folder) if folder else bool(self.ls(commit, path))
+        return re.search(rb"[0-7]{5,6} " + re.escape(os.fsencode(name)) + rb"\0", bytes(data)) is not None
 
     def raw(self, name: str) -> bytes:
         """Return an object as git keeps it; of a commit: header lines, a blank line, the message.

@@ -172,6 +172,17 @@ def test_a_shallow_clone_is_read_and_its_missing_history_is_explained(repo, tmp_
     assert made[0].tree
 
 
+@pytest.mark.parametrize("lost", ["dir/ü b.c", "dir", ""])
+def test_an_object_that_is_lost_is_no_file_that_is_missing(repo, lost):
+    """Where a tree names a file, its bytes must be there; a clone that lacks them must not look like another kernel."""
+    head = repo.resolve("HEAD")
+    assert [repo.read(head, path) for path in ("no.c", "dir/no.c", "no/no.c", "a.c/no.c", "dir")] == [None] * 5
+    oid = repo.text("rev-parse", f"{head}:{lost}")
+    (repo.git_dir / f"objects/{oid[:2]}/{oid[2:]}").unlink()
+    with pytest.raises(UserError if lost else ToolError):
+        Repo.open(repo.git_dir.parent).read(head, "dir/ü b.c")
+
+
 def test_a_partial_clone_is_refused_clearly_and_fetches_nothing(repo, tmp_path):
     work = repo.git_dir.parent
     sh(work, "git", "config", "uploadpack.allowFilter", "true")

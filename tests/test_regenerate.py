@@ -133,7 +133,8 @@ def test_diff_shows_what_changed_by_stable_id(world: World):
     old, new = world.base(), world.base(MOVED)
     world.run("generate", "sample", "--base", old)
     world.run("freeze", "sample")
-    world.run("regenerate", "sample", "--onto", new)
+    said = world.run("regenerate", "sample", "--onto", new)
+    assert f"since v1 on {old[:12]}: 1 same, 1 changed, 1 new, 1 gone\n" in said
     said = world.run("diff", "sample")
     assert re.search(r"^ +1: \w{12} = +1: \w{12} sample: Add a header line$", said, re.M)
     assert re.search(r"^ +3: \w{12} ! +3: \w{12} sample: Convert a/one\.c$", said, re.M)
@@ -152,6 +153,6 @@ def test_without_a_version_the_range_diff_is_shown_on_request(world: World):
     world.run("generate", "sample", "--base", old)
     said = world.run("regenerate", "sample", "--onto", new, "-v")
     assert "++NEW new;" in said
-    assert "since v1 on" in said
+    assert f"since the last draft on {old[:12]}: 1 same, 1 changed, 1 new, 1 gone\n" in said
     assert "patchbot diff" not in said
     assert "\x1b" not in said

@@ -26,7 +26,7 @@ from ..recognise import recognise
 from ..regenerate import Carried, Result, extra_rows, put, since, site_changes, workshop
 from ..session import Session, clean
 from ..tags import percentage
-from ..versions import named, previous
+from ..versions import previous, version_ref
 from .generate import describe, remarks
 from .generate import show as show_series
 
@@ -115,8 +115,8 @@ def regenerate(
     repo, name = session.repo, str(draft.document["campaign"])
     author = identity(repo, session.config.author)
     before = previous(repo, name, "")
-    old = named(repo, name, before.name) if before else side("draft", draft.document, draft.trailers)
     known = before.draft if before else draft
+    old = side(before.name if before else "draft", known.document, known.trailers)
     given = gathered(session, draft, asked)
     tree = session.tree(asked.onto)
     with explained(tree, session.campaign, session.campaign_config, draft.base):
@@ -176,9 +176,9 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
     show_series(session, dict(document), result.changed)
     where = document["from"]
     count = {s: sum(p.state == s for p in pairs) for s in ("same", "changed", "new", "gone")}
-    session.show(
-        f"since v{where['version']} on {where['base'][:12]}: " + ", ".join(f"{n} {state}" for state, n in count.items())
-    )
+    frozen = session.repo.ref(version_ref(document["campaign"], where["version"]))
+    last = f"v{where['version']}" if frozen else "the last draft"
+    session.show(f"since {last} on {where['base'][:12]}: " + ", ".join(f"{n} {state}" for state, n in count.items()))
     styles = {"changed": "yellow", "new": "green", "gone": "red"}
     for pair in pairs:
         if pair.state != "same":
@@ -196,5 +196,5 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
         color = session.out.is_terminal and not session.out.no_color
         sys.stdout.write(harmless(render(session.scratch, pairs, color=color)))
     elif count["changed"] + count["new"] + count["gone"]:
-        frozen = previous(session.repo, document["campaign"], document["tip"])
-        session.show("see it with: patchbot diff" if frozen else "with -v, their range-diff is shown here")
+        earlier = previous(session.repo, document["campaign"], document["tip"])
+        session.show("see it with: patchbot diff" if earlier else "with -v, their range-diff is shown here")
