@@ -316,8 +316,7 @@ def test_a_series_of_25_patches_is_quick(kernel73: Any, tmp_path: Path) -> None:
     assert sum(r.seconds for r in results) / 2 < 30
 
 
-def judge_series(kernel: Any, borrow: Any, cli: Any, *steps: str) -> None:
-    repo = borrow(kernel)
+def judge_series(repo: Repo, cli: Any, *steps: str) -> None:
     code, said = cli(repo, "generate", *(("--with", ",".join(steps)) if steps else ()))
     assert code == 0, said
     code, report = cli(repo, "check", "--only", "applies,checkpatch")
@@ -327,7 +326,7 @@ def judge_series(kernel: Any, borrow: Any, cli: Any, *steps: str) -> None:
 
 @pytest.mark.kernel
 def test_the_series_is_clean_but_for_what_is_waived(kernel: Any, borrow: Any, cli: Any) -> None:
-    judge_series(kernel, borrow, cli)
+    judge_series(borrow(kernel), cli)
 
 
 @pytest.mark.kernel
@@ -335,7 +334,8 @@ def test_the_series_is_clean_but_for_what_is_waived(kernel: Any, borrow: Any, cl
 def test_the_optional_steps_are_clean_as_well(kernel: Any, borrow: Any, cli: Any) -> None:
     # Each alone: what one waives must not hide what another one needs.
     tool = kernel.repo.read(kernel.commit, "tools/bpf/resolve_btfids/main.c") or b""
+    repo = borrow(kernel)
     steps = ["suffixes", "acquire"] + (["decl-tags"] if b"btf2btf(" in tool else [])
     for step in steps:
-        judge_series(kernel, borrow, cli, step)
-    judge_series(kernel, borrow, cli, *steps)
+        judge_series(repo, cli, step)
+    judge_series(repo, cli, *steps)
