@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ... import render
-from ...anchors import Alternative, Anchor, AnchorError, Report, Selector, lost, macro_in, require, resolve
+from ...anchors import Alternative, Anchor, AnchorError, Outcome, Report, Selector, lost, macro_in, require, resolve
+from ...bundle import bundled
 from ...c import Source, Span, Token, calls, find, function, macro, macros, parse, structs
 from ...campaign import Change, Context
 from ...edits import apply_edits
 from ...errors import UserError
 from ...model import Edit
+from ...names import unknown_names
 from ...tree import Tree
 
 BTF_H = "include/linux/btf.h"
@@ -41,8 +44,36 @@ def carry_out(
     `lacking` is what else the tree must have and has not.
     """
     edits, reports = resolve(context.tree, anchors)
-    require([*lacking, *reports])
+    require([*lacking, *reports, *unknown(context, edits)])
     return Change(tuple(edits), tuple(reports), tuple(remarks))
+
+
+def unknown(context: Context, edits: Sequence[Edit]) -> list[Report]:
+    """Return a report for each edit of the kernel that uses a name which this tree has not.
+
+    What the series adds is known, though an anchor that is missing keeps it from being added.
+    """
+    found = []
+    for edit, names in unknown_names(
+        context.tree, [e for e in edits if not e.path.startswith("tools/testing/")]
+    ).items():
+        lacks = [name for name in names if name not in defined_by_templates()]
+        if lacks:
+            source = need_source(context.tree, edit.path)
+            message = f"what is put there uses {', '.join(lacks)}, which is not known there"
+            line = source.line(edit.start)
+            found.append(Report(edit.site, edit.path, line, Outcome.DRIFTED, "", message, False))
+    return found
+
+
+@cache
+def defined_by_templates() -> frozenset[str]:
+    """Return what the C of this campaign defines: functions, macros, structs and members."""
+    files = sorted((bundled("templates") / "kfunc_flags").glob("*.[ch].j2"))
+    texts = [re.sub(r"\{[{%].*?[%}]\}", "x", p.read_text()) for p in files]
+    wanted = r"^#define (\w+)|^(?:static )?[\w *]*?\b(\w+)\([^;{}]*\)\n\{|^(?:static |const )*struct (\w+) \{"
+    found = (name for text in texts for row in re.findall(wanted, text, re.MULTILINE) for name in row if name)
+    return frozenset((*found, "kfunc_arg_flags", "arg_flags"))
 
 
 def insist_gone(context: Context, change: Change, path: str, names: Sequence[str]) -> Change:

@@ -1,0 +1,131 @@
+"""Say which names new C uses that nothing around it has.
+
+An edit can go where it belongs and still not compile: upstream renames a helper, a label or a variable that the new
+text uses. Tokens tell that without a compiler, as far as names go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .c import Function, Source, functions, macros, parse, prototypes, structs
+from .c.declarations import KEYWORDS
+from .c.items import Kind
+from .c.tokens import is_word, lex
+from .edits import apply_edits
+from .model import Edit
+from .tree import Tree
+
+#: Words before a name that is used, not declared.
+_USING = frozenset((b"return", b"goto", b"else", b"case", b"sizeof", b"do"))
+_TAGS = (b"struct", b"union", b"enum")
+_TYPES = frozenset(b"bool u8 u16 u32 u64 s8 s16 s32 s64 __u32 __u64 size_t ssize_t true false NULL".split())
+
+
+@dataclass(frozen=True)
+class Use:
+    """A name in the new text of an edit; `local` says that only the function around it can have it."""
+
+    name: bytes
+    local: bool
+
+
+def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
+    """Return the names that each edit of an existing .c file of `tree` uses and nothing has.
+
+    A name is known if the function around the edit has it, or, unless it can only be a variable or a label there, if
+    the file, a file that was edited before, or a header below include/ has it.
+    """
+    after = apply_edits(edits, tree.get)
+    made = set(_defined(parse(path, text) for path, text in {**tree.overlay, **after}.items()))
+    declared: dict[str, set[bytes]] = {}
+    for edit in edits:
+        declared.setdefault(edit.path, set()).update(_declared(lex(edit.new).texts))
+    found: dict[Edit, set[bytes]] = {}
+    far: dict[Edit, set[bytes]] = {}
+    for edit in edits:
+        text = tree.get(edit.path)
+        if text is None or not edit.path.endswith(".c"):
+            continue
+        source = parse(edit.path, text)
+        if any(c.start < edit.start < c.end for c in source.lexed.comments):
+            continue
+        around = _function_around(source, edit)
+        near = _words(source, around) if around else frozenset()
+        for use in uses(edit.new, inside=around is not None):
+            if use.name in near or use.name in made or use.name in declared[edit.path]:
+                continue
+            if use.local:
+                if use.name not in _file_scope(source):
+                    found.setdefault(edit, set()).add(use.name)
+            elif use.name not in source.lexed.index:
+                far.setdefault(edit, set()).add(use.name)
+    missing = {n for n in set().union(*far.values()) if not tree.grep([n.decode()], ["include"], word=True)}
+    for edit, names in far.items():
+        if names & missing:
+            found.setdefault(edit, set()).update(names & missing)
+    return {edit: sorted(n.decode() for n in names) for edit, names in found.items()}
+
+
+def uses(text: bytes, *, inside: bool) -> Iterator[Use]:
+    """Yield the names that a text uses and does not declare; `inside` of a function, variables are local."""
+    lexed = lex(text)
+    words = lexed.texts
+    skipped = {n for d in lexed.directives for n in range(d.first, d.last)}
+    declared = set(_declared(words))
+    for at, word in enumerate(words):
+        if not is_word(word) or word in KEYWORDS or word in _TYPES or at in skipped or word in declared:
+            continue
+        before = words[at - 1] if at else b""
+        called = words[at + 1 : at + 2] == [b"("]
+        plain = not called and before not in (b".", b"->", *_TAGS) and not word.isupper() and not word.endswith(b"_t")
+        yield Use(word, inside and plain)
+
+
+def _declared(words: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the names that a text declares: those behind a type, at once or in a list."""
+    depth = 0
+    for at, word in enumerate(words):
+        depth += (word in (b"(", b"[")) - (word in (b")", b"]"))
+        if at == 0 or not is_word(word) or word in KEYWORDS:
+            continue
+        before = words[at - 1]
+        typed = before in (b"*", b"}") or (is_word(before) and before not in _USING and before not in _TAGS)
+        if before == b"*" and at > 1 and not is_word(words[at - 2]) and words[at - 2] not in (b"*", b","):
+            continue  # `= *x`, `(*x`
+        if typed or (before == b"," and depth == 0):
+            yield word
+        if before in _TAGS and words[at + 1 : at + 2] == [b"{"]:
+            yield word
+
+
+def _defined(sources: Iterable[Source]) -> Iterator[bytes]:
+    """Yield the functions, macros, structs and members that files have."""
+    for source in sources:
+        if source.path.endswith((".c", ".h")):
+            yield from (f.name.encode() for f in (*functions(source), *prototypes(source)))
+            yield from (m.name.encode() for m in macros(source))
+            for struct in structs(source):
+                yield struct.name.encode()
+                yield from (m.name.encode() for m in struct.members)
+
+
+def _function_around(source: Source, edit: Edit) -> Function | None:
+    """Return the function in whose body an edit is."""
+    return next((f for f in functions(source) if f.body.start < edit.start and edit.end < f.body.end), None)
+
+
+def _words(source: Source, function: Function) -> frozenset[bytes]:
+    """Return the tokens of a function."""
+    lexed = source.lexed
+    first, last = lexed.token_range(function.span.start, function.span.end)
+    return frozenset(lexed.texts[first:last])
+
+
+@lru_cache(maxsize=8)
+def _file_scope(source: Source) -> frozenset[bytes]:
+    """Return the tokens outside of all functions and brackets: variables of the file and the like."""
+    texts = source.lexed.texts
+    return frozenset(texts[n] for i in source.items if i.kind is not Kind.MACRO for n in i.outline)
