@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .check import Check, Item, Outcome, Subject, available, load
 from .config import ChecksConfig
+from .config import known as refuse_unknown
 from .errors import MissingTool, PatchbotError, UserError
 from .model import Result, Status
 from .results import Store, result_key
@@ -50,7 +51,9 @@ def run_checks(
     failure is SKIP.
     """
     checks = choose(config, only)
-    refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, available(config.path))
+    there = available(config.path)
+    refuse_unknown("patchbot.toml", "checks", config.options, sorted(there))
+    refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, there)
     wanted = [i for number, i in enumerate(subject.items, 1) if only_patches is None or number in only_patches]
     results: dict[tuple[str, str | None], Result] = {}
 

@@ -331,6 +331,12 @@ def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, stor
     assert by(results, None).status is Status.FAIL, "optional is no bound"
 
 
+def test_options_of_a_check_that_is_not_there_are_refused(subject: Subject, store: Store, checks: Path) -> None:
+    (checks / "one.py").write_text(FINDS)
+    with pytest.raises(ConfigError, match=r"\[checks\] unknown key 'on'; did you mean one\?"):
+        run_checks(subject, replace(config(checks, "one"), options={"on": {"strict": True}}), store)
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
