@@ -16,6 +16,7 @@ from .elsewhere import elsewhere
 from .errors import UserError
 from .model import Edit
 from .selectors import (
+    WHOLE,
     Scope,
     Selector,
     comment,
@@ -227,11 +228,13 @@ def _unfound(source: Source, anchor: Anchor) -> Report:
         scopes: list[Span | None] = list(alternative.within(source)) if alternative.within else []
         for scope in scopes or [None]:
             near = nearest(source, alternative.pattern, scope) if alternative.pattern else None
+            if near and alternative.within and scope is None and near.likeness < DRIFTED_LIKENESS:
+                near = None  # anywhere in the file, only what is much alike tells something
             likeness = near.likeness if near else 0.0
             drifted = scope is not None and (not anchor.optional or likeness >= DRIFTED_LIKENESS)
             line = near.line if near else source.line(scope.start) if scope else None
             message = f"not found: {alternative.label}"
-            if alternative.within and scope is None:
+            if alternative.within and scope is None and alternative.pattern:
                 message += ", nor what it would stand in"
             if near:
                 message += f"; nearest:\n{_difference(alternative.pattern, near.excerpt)}"
@@ -380,7 +383,7 @@ def _anchor(
         outside = any(span in found for found, span in places)
         return any(find_text(source, _encode(text), None if outside else span) for span in spans)
 
-    label = label or f"{what.label} in {scope.label}"
+    label = label or (scope.label if what is WHOLE else f"{what.label} in {scope.label}")
     alternative = Alternative(label, find, edit, done or inserted, scope.spans, what.pattern, scope.name)
     return Anchor(name, path, (alternative,), optional)
 

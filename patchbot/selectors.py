@@ -30,6 +30,9 @@ class Selector:
     pattern: str = ""
 
 
+WHOLE = Selector("it", lambda source, span: [span])
+
+
 def in_file() -> Scope:
     """Take the whole file."""
     return Scope("the file", lambda source: [Span(0, len(source.text))])
@@ -91,7 +94,7 @@ def one_of(*scopes: Scope) -> Scope:
 
 def whole() -> Selector:
     """Select the scope itself."""
-    return Selector("it", lambda source, span: [span])
+    return WHOLE
 
 
 def with_body(body: str) -> Selector:

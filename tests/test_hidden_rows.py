@@ -111,3 +111,15 @@ def test_a_typedef_that_may_be_a_pointer_can_be_decided(tmp_path: Path) -> None:
     kfunc = "__bpf_kfunc void both(struct task_struct *p, task_ref_t q)\n{\n}\n"
     decisions = {"both": {"rcu": [0], "reason": "the other one is a number"}}
     assert refused(tmp_path, kfunc + one_set("BTF_ID_FLAGS(func, both, KF_RCU)\n"), decisions) == ()
+
+
+def test_a_flag_in_a_set_that_holds_no_kfuncs_is_refused(tmp_path: Path) -> None:
+    rows = "BTF_SET8_START(ids)\nBTF_ID_FLAGS(func, put, KF_RELEASE)\nBTF_ID_FLAGS(func, look)\nBTF_SET8_END(ids)\n"
+    (line,) = refused(tmp_path, KFUNCS + rows)
+    assert line.endswith("put@ids: KF_RELEASE in a BTF_SET8_START; expected BTF_KFUNCS_START")
+
+
+def test_a_tree_whose_sets_cannot_say_that_they_hold_kfuncs_is_named(tmp_path: Path) -> None:
+    files = {"net/a.c": "BTF_SET8_START(ids)\nBTF_ID_FLAGS(func, put)\nBTF_SET8_END(ids)\n"}
+    with pytest.raises(SetError, match=r"include/linux/btf_ids\.h: no BTF_KFUNCS_START\(\)"):
+        audit(make(tmp_path, files, header=b"#define BTF_SET8_START(name)\n"), CampaignConfig("kfunc_flags"))

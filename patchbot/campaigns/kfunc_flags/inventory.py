@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...c import macros, parse
+from ...c.query import Macro
 from ...campaign import Audit
 from ...config import CampaignConfig
 from ...errors import UserError
@@ -30,6 +31,7 @@ from .prototypes import TOOLS, Missing, Prototype, find_prototypes
 from .sets import KfuncSet, Row, SetError, candidates, read_sets
 
 FLAGS_HEADER = "include/linux/btf.h"
+SETS_HEADER = "include/linux/btf_ids.h"
 
 _MODULE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<linux/module\.h>|^MODULE_LICENSE\b", re.MULTILINE)
 
@@ -87,6 +89,8 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     by_file = {path: found for path, found in by_file.items() if found.sets}
     singles = single_flags(tree)
     user_space = {path for path in by_file if path.startswith(TOOLS) and not _MODULE.search(tree.read(path))}
+    if by_file and not macros_of(tree, SETS_HEADER, "BTF_KFUNCS_START"):
+        problems.append(f"{SETS_HEADER}: no BTF_KFUNCS_START(): no set of this tree can say that it holds kfuncs")
     kernel = [row for path, found in by_file.items() if path not in user_space for row in found.rows]
     needed = {row.kfunc for row in kernel if set(in_question(config)) & set(row.flags)}
     prototypes = find_prototypes(tree, [(row.kfunc, row.file) for row in kernel], files, needed)
@@ -102,7 +106,9 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
             plan = plan_row(
                 row, owners[row.set], path in user_space, prototype, classes, verifier, decisions.get(row.kfunc), config
             )
-            if not plan_is_fixed(row, owners[row.set], path in user_space):
+            if mislaid(row, owners[row.set], decisions.get(row.kfunc), config) and path not in user_space:
+                plan = refuse(f"{' and '.join(row.flags)} in a {owners[row.set].kind}; expected BTF_KFUNCS_START")
+            elif not plan_is_fixed(row, owners[row.set], path in user_space):
                 plan = doubted(plan, row, prototype, classes, decisions.get(row.kfunc), singles)
             names[f"{row.kfunc}@{row.set}"] += 1
             number = names[f"{row.kfunc}@{row.set}"]
@@ -127,9 +133,19 @@ def refused_lines(entries: Iterable[Entry]) -> list[str]:
 
 def single_flags(tree: Tree) -> frozenset[str]:
     """Return the flags of kfuncs that this tree defines, without those that are made of others."""
-    header = tree.get(FLAGS_HEADER)
-    found = macros(parse(FLAGS_HEADER, header)) if header is not None else ()
-    return frozenset(m.name for m in found if m.name.startswith("KF_") and b"KF_" not in m.value)
+    return frozenset(m.name for m in macros_of(tree, FLAGS_HEADER, "KF_") if b"KF_" not in m.value)
+
+
+def macros_of(tree: Tree, path: str, prefix: str) -> list[Macro]:
+    """Return the macros of a header whose names begin with `prefix`."""
+    text = tree.get(path)
+    return [m for m in macros(parse(path, text)) if m.name.startswith(prefix)] if text is not None else []
+
+
+def mislaid(row: Row, owner: KfuncSet, decision: Decision | None, config: CampaignConfig) -> bool:
+    """Say whether a row has a flag to convert, but its set cannot hold kfuncs, and nobody decided that this is fine."""
+    kept = decision is not None and decision.keep
+    return not owner.kfunc and not kept and not set(in_question(config)).isdisjoint(row.flags)
 
 
 def plan_is_fixed(row: Row, owner: KfuncSet, user_space: bool) -> bool:
