@@ -138,8 +138,9 @@ def start(
 def piped(argv: Sequence[str | Path], *, feed: bool = False, stdin: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
     """Give the caller a program's stdout, with `feed` its stdin, for more data than memory should hold.
 
-    `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read away. Raises MissingTool, or ToolError when the program fails,
-    also in place of what its failure made the caller raise. On any other exception its process group is killed.
+    `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read away. Raises
+    MissingTool, or ToolError when the program fails, also in place of what its failure made the caller raise. On any
+    other exception its process group is killed.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()

@@ -70,8 +70,8 @@ def test_a_derived_answer_is_that_of_a_search(repo, tmp_path, word, pathspecs):
         plain = [repo.grep(c, NEEDLES, pathspecs, word=word) for c in (old, new)]
         assert plain[0] != plain[1]
         assert cache.grep(repo, old, NEEDLES, pathspecs, word=word) == plain[0]
-        asked = []
-        searching, repo.grep = repo.grep, lambda *args, **options: asked.append(args)
+        asked: list[object] = []
+        searching, repo.grep = repo.grep, lambda *args, into=asked, **options: into.append(args)
         assert cache.grep(repo, new, NEEDLES, pathspecs, word=word) == plain[1]
         repo.grep = searching
         assert asked == []
