@@ -1,4 +1,7 @@
-"""A mail taken apart as its readers do it: header, changelog, what is below `---`, tags."""
+"""A mail taken apart as its readers do it: header, changelog, what is below `---`, tags; and a series of them.
+
+A rule is a function of such a series, a Case, that yields remarks; rules.py and wording.py hold the rules.
+"""
 
 from __future__ import annotations
 
