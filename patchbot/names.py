@@ -40,9 +40,11 @@ def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
     """
     after = apply_edits(edits, tree.get)
     made = set(_defined(parse(path, text) for path, text in {**tree.overlay, **after}.items()))
-    declared: dict[str, set[bytes]] = {}
+    declared: dict[tuple[str, Function | None], set[bytes]] = {}
     for edit in edits:
-        declared.setdefault(edit.path, set()).update(_declared(lex(edit.new).texts))
+        text = tree.get(edit.path) if edit.path.endswith(".c") else None
+        owner = _function_around(parse(edit.path, text), edit) if text is not None else None
+        declared.setdefault((edit.path, owner), set()).update(_declared(lex(edit.new).texts))
     found: dict[Edit, set[bytes]] = {}
     far: dict[Edit, set[bytes]] = {}
     for edit in edits:
@@ -54,8 +56,11 @@ def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
             continue
         around = _function_around(source, edit)
         near = _words(source, around) if around else frozenset()
+        known = declared[edit.path, around] | declared.get((edit.path, None), set())
         for use in uses(edit.new, inside=around is not None):
-            if use.name in near or use.name in made or use.name in declared[edit.path]:
+            if use.name in near or use.name in declared[edit.path, around]:
+                continue
+            if not use.local and (use.name in made or use.name in known):
                 continue
             if use.local:
                 if use.name not in _file_scope(source):
@@ -113,15 +118,16 @@ def _defined(sources: Iterable[Source]) -> Iterator[bytes]:
 
 
 def _function_around(source: Source, edit: Edit) -> Function | None:
-    """Return the function in whose body an edit is."""
-    return next((f for f in functions(source) if f.body.start < edit.start and edit.end < f.body.end), None)
+    """Return the function in which, not around which, an edit is."""
+    return next((f for f in functions(source) if f.span.start < edit.start and edit.end < f.body.end), None)
 
 
 def _words(source: Source, function: Function) -> frozenset[bytes]:
-    """Return the tokens of a function."""
+    """Return the words of a function that are no tags and no members."""
     lexed = source.lexed
     first, last = lexed.token_range(function.span.start, function.span.end)
-    return frozenset(lexed.texts[first:last])
+    texts = lexed.texts
+    return frozenset(texts[n] for n in range(first, last) if n == first or texts[n - 1] not in (*_TAGS, b".", b"->"))
 
 
 @lru_cache(maxsize=8)

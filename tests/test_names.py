@@ -50,6 +50,8 @@ def tree(tmp_path_factory):
         ("helper(t, ret);", ["ret"]),
         ("ret = helper(t);\n\tif (ret)\n\t\tgoto end;", ["end", "ret"]),
         ("struct other o; n = o.size;", ["other"]),
+        ("helper(thing);", ["thing"]),
+        ("helper(size);", ["size"]),
     ],
 )
 def test_names_in_a_function(tree, new, names):
@@ -78,3 +80,10 @@ def test_other_files_are_not_looked_at(tree):
     path = Path("Documentation/x.rst")
     edit = Edit(str(path), 0, 0, b"nothing known here")
     assert unknown_names(tree.overlaid({str(path): b"text\n"}), [edit]) == {}
+
+
+def test_a_variable_of_another_function_is_not_known(tree):
+    text = FILE + "int g(void)\n{\n\tTHERE;\n}\n"
+    at, there = text.index("HERE;"), text.index("THERE;")
+    edits = [Edit("kernel/a.c", at, at + 5, b"int own = n;"), Edit("kernel/a.c", there, there + 6, b"return own;")]
+    assert unknown_names(tree.overlaid({"kernel/a.c": text.encode()}), edits) == {edits[1]: ["own"]}
