@@ -68,6 +68,14 @@ def diffs(git: Git, commits: Sequence[str]) -> dict[str, Diff]:
     return found
 
 
+def lost(git: Git, commits: Sequence[str]) -> set[str]:
+    """Return those commits whose change cannot be seen, because they or what is below them are not in this clone."""
+    asked = "".join(f"{sha}\n{sha}^^{{tree}}\n" for sha in commits).encode()
+    rows = git("cat-file", "--batch-check", stdin=asked).stdout.splitlines()
+    missing = [row.endswith(b" missing") for row in rows]
+    return {sha for number, sha in enumerate(commits) if any(missing[2 * number : 2 * number + 2])}
+
+
 def normalised(text: bytes) -> list[bytes]:
     """Return a diff's lines without what moves with its place: blob ids, line numbers, the function in @@ lines."""
     lines = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .git import Scratch
-from .matching import diffs
+from .matching import diffs, lost
 from .tags import without_tags
 from .trailers import Trailers
 
@@ -31,7 +31,8 @@ class Side:
 class Pair:
     """A patch of two versions; `state` is same, changed, new or gone, `what` says what changed.
 
-    `numbers` are its places in the two, from 1; 0 where it is not.
+    `numbers` are its places in the two, from 1; 0 where it is not. Where this clone lacks the older commit or what is
+    below it, `what` is unknown and `old` None.
     """
 
     key: str
@@ -59,7 +60,8 @@ def compare(scratch: Scratch, old: Side, new: Side) -> list[Pair]:
     """
     twins = paired(old, new)
     before_at = {key: n for n, key in enumerate(old.commits, 1)}
-    every = [sha for version in (old, new) for sha in version.commits.values()]
+    gone_for_good = lost(scratch.git, list(old.commits.values()))
+    every = [sha for version in (old, new) for sha in version.commits.values() if sha not in gone_for_good]
     texts = diffs(scratch.git, list(dict.fromkeys(every)))
     messages = messages_of(scratch, every)
     pairs = []
@@ -69,6 +71,10 @@ def compare(scratch: Scratch, old: Side, new: Side) -> list[Pair]:
             pairs.append(Pair(key, "new", (), None, sha, new.subjects[key], (0, number)))
             continue
         was = old.commits[before]
+        if was in gone_for_good:
+            at = (before_at[before], number)
+            pairs.append(Pair(key, "changed", ("unknown",), None, sha, new.subjects[key], at))
+            continue
         what = []
         texts_of = [
             without_tags(messages[was], old.trailers.get(before, ()))[0],

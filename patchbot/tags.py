@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .git import Repo, Scratch
+from .matching import lost
 from .model import Commit
 from .trailers import (
     Given,
@@ -70,12 +71,13 @@ def decide(
     kept: dict[str, tuple[Given, ...]] = {}
     dropped: list[Dropped] = []
     commits = {c.id: c for c in new}
+    unseen = lost(repo.git, list(old.values()))
     for id_, given in sorted(tags.items()):
         if id_ not in commits:
             dropped += [Dropped(id_, g.trailer, "the patch is gone") for g in given]
             continue
         lines = diff_of(scratch, commits[id_].parent, commits[id_].sha)
-        before = diff_of(repo, f"{old[id_]}^", old[id_]) if id_ in old else None
+        before = diff_of(repo, f"{old[id_]}^", old[id_]) if id_ in old and old[id_] not in unseen else None
         rows = []
         for tag in given:
             ours = tag.patch_id in (diff_id(before or ()), "") and before is not None

@@ -129,6 +129,37 @@ def test_a_record_that_cannot_be_read_is_named(world: World):
         read_draft(world.repo, "sample")
 
 
+def test_a_clone_without_the_old_base_has_all_that_is_needed(world: World):
+    """The record says what the old series was; what cannot be compared is called unknown and is no failure."""
+    old, new = world.base(), world.base(MOVED)
+    tag = "Reviewed-by: R Person <r@example.org>"
+    world.run("generate", "sample", "--base", old)
+    header, two, one = world.git("rev-list", "--reverse", f"{old}..{BRANCH}").splitlines()
+    world.rework(*(f"reword|{c}|{world.message(c)}\n\n{tag}" for c in (header, one)), f"pick|{two}")
+    world.run("freeze", "sample")
+    full, world.path = world.path, world.path.parent / "shallow"
+    world.path.mkdir()
+    world.git("init", "-q")
+    kept = (f"refs/heads/{BRANCH}", "refs/patchbot/sample/v1", "refs/patchbot/sample/draft")
+    world.git("fetch", "-q", "--depth=2", f"file://{full}", *(f"{ref}:{ref}" for ref in kept))
+    world.git("fetch", "-q", "--depth=1", f"file://{full}", new)
+    assert world.git("cat-file", "-t", old, check=False) == ""
+    said = world.run("status", "sample", "--base", new)
+    assert f": not known how far, for the draft's base {old[:12]} is not in this clone" in said
+    assert "    new site: d/four.c: d/four.c:f: change" in said
+    made = world.json("regenerate", "sample", "--onto", new)
+    assert [(p["id"], p["state"], p["changed"]) for p in made["patches"]] == [
+        ("header", "changed", ["unknown"]),
+        ("words/d/four.c", "new", []),
+        ("words/a/one.c", "changed", ["unknown"]),
+    ]
+    assert made["gone"] == ["words/b/two.c"]
+    assert [s["site"] for s in made["gone_sites"]] == ["b/two.c:z"]
+    assert [(d["patch"], d["trailer"]) for d in made["dropped_trailers"]] == [("words/a/one.c", tag)]
+    assert world.message(f"{BRANCH}~2").endswith(tag)
+    assert "sample: Add a header line" in world.run("diff", "sample")
+
+
 def test_diff_shows_what_changed_by_stable_id(world: World):
     old, new = world.base(), world.base(MOVED)
     world.run("generate", "sample", "--base", old)

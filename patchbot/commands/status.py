@@ -95,10 +95,11 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base, "converted": False}
     if base == draft.base:
         return found | {"related": True, "commits": 0, "files": 0, **site_changes({}, {})}
-    related = repo.git("merge-base", draft.base, base, check=False).returncode == 0
+    here = repo.git("cat-file", "-e", f"{draft.base}^{{tree}}", check=False).returncode == 0
+    related = here and repo.git("merge-base", draft.base, base, check=False).returncode == 0
     found["related"] = related
     found["commits"] = int(repo.text("rev-list", "--count", f"{draft.base}..{base}")) if related else None
-    found["files"] = len(repo.changed_paths(draft.base, base))
+    found["files"] = len(repo.changed_paths(draft.base, base)) if here else None
     sites = session.campaign.audit(session.tree(base), session.campaign_config).sites
     if not any(fate in ("change", "refuse") for fate, _ in sites.values()):
         return found | {"converted": True, **site_changes({}, {})}
@@ -156,7 +157,12 @@ def show(session: Session, document: dict[str, Any]) -> None:
         session.show(f"{upstream['rev']} is the draft's base")
     else:
         far = f"{plural(upstream['commits'], 'commit')} further" if upstream["related"] else "another history"
-        files = f"{plural(upstream['files'], 'file')} {'differs' if upstream['files'] == 1 else 'differ'}"
+        files = plural(upstream["files"] or 0, "file differs", "files differ")
+        if upstream["files"] is None:
+            far, files = (
+                "not known how far",
+                f"for the draft's base {draft['kernel']['base'][:12]} is not in this clone",
+            )
         session.show(f"{upstream['rev']} is {upstream['commit'][:12]}: {far}, {files}")
     if upstream["converted"]:
         session.show(
