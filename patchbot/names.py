@@ -134,4 +134,5 @@ def _words(source: Source, function: Function) -> frozenset[bytes]:
 def _file_scope(source: Source) -> frozenset[bytes]:
     """Return the tokens outside of all functions and brackets: variables of the file and the like."""
     texts = source.lexed.texts
-    return frozenset(texts[n] for i in source.items if i.kind is not Kind.MACRO for n in i.outline)
+    numbers = (n for i in source.items if i.kind is not Kind.MACRO for n in i.outline)
+    return frozenset(texts[n] for n in numbers if texts[n - 1] not in _TAGS)
