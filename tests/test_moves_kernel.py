@@ -65,6 +65,10 @@ class Moved:
         """Return what git says on stdout, however it ends."""
         return self.repo.git(*argv, check=False).stdout.decode().strip()
 
+    def series(self) -> dict:
+        """Return series.json of the draft."""
+        return json.loads(self.repo.read("refs/patchbot/kfunc_flags/draft", "series.json"))
+
     def tip(self) -> str | None:
         return self.repo.ref(BRANCH)
 
@@ -276,3 +280,54 @@ def test_a_patch_that_was_merged_upstream_is_gone(moved: Moved):
     document = moved.json("regenerate", "--onto", onto)
     assert document["gone"] == ["dynptr"]
     assert states(document)["new"] == []
+
+
+def add_section(text: bytes) -> bytes:
+    """Add a last section to the chapter before `Registering the kfuncs`, numbered as it has to be."""
+    chapter = re.search(rb"^(\d+)\.(\d+) Registering the kfuncs$", text, re.M)
+    before = b"%d.%d." % (int(chapter[1]), int(chapter[2]) - 1)
+    number = max(int(n) for n in re.findall(rb"^" + re.escape(before) + rb"(\d+) ", text, re.M)) + 1
+    heading = b"%b%d One more flag" % (before, number)
+    added = heading + b"\n" + b"-" * len(heading) + b"\n\nText.\n\n"
+    return text[: chapter.start()] + added + text[chapter.start() :]
+
+
+def test_tags_for_three_patches_and_the_cover_survive_where_the_patch_is_the_same(moved: Moved, tmp_path):
+    posted = next(row for row in moved.json("generate", "--base", moved.base)["series"])
+    total, names = len(posted["patches"]), posted["patches"]
+    subjects = {p["id"]: p["subject"] for p in moved.series()["patches"]}
+    moved.json("freeze", "--message-id", "0@example.org")
+    docs, verifier, last = names.index("docs"), names.index("verifier"), total - 1
+    mails = []
+    for number in (-1, docs, verifier, last):
+        title = posted["cover"]["subject"] if number < 0 else subjects[names[number]]
+        mails.append(
+            "From r@example.org Thu Jan  1 00:00:00 2026\n"
+            f"From: R Person <r@example.org>\nMessage-ID: <{number + 1}r@example.org>\n"
+            f"Subject: Re: [PATCH {posted['target']} {number + 1:02}/{total}] {title}\n"
+            f"In-Reply-To: <{number + 1}@example.org>\n\n> {title}\n\n"
+            f"{'Acked-by' if number < 0 else 'Reviewed-by'}: R Person <r@example.org>\n\n"
+        )
+    (tmp_path / "t.mbox").write_text("".join(mails))
+    found = moved.json("trailers", "--mbox", str(tmp_path / "t.mbox"))
+    assert found["ignored"] == []
+    assert len(found["attached"]) == total + 3
+    # The section that the series adds has another number after this one, and the verifier's lines move.
+    onto = moved.upstream(
+        {
+            "Documentation/bpf/kfuncs.rst": add_section,
+            "kernel/bpf/verifier.c": lambda text: text.replace(b"\n#include", b"\n/* up */\n#include", 1),
+        }
+    )
+    document = moved.json("regenerate", "--onto", onto)
+    changed = {p["id"] for p in document["patches"] if "code" in p["changed"]}
+    assert changed == {"docs"}
+    tag, ack = ("Reviewed-by: R Person <r@example.org>", "Acked-by: R Person <r@example.org>")
+    assert sorted((d["patch"], d["trailer"]) for d in document["dropped_trailers"]) == [("docs", ack), ("docs", tag)]
+    for commit in moved.repo.commits(onto, moved.tip())[:total]:
+        message = moved.repo.raw(commit.sha).partition(b"\n\n")[2].decode()
+        name = next(p["id"] for p in document["patches"] if p["commit"] == commit.sha)
+        above, _, below = message.partition("\n---\n")
+        assert (ack in above) == (name != "docs")
+        assert (tag in above) == (name in (names[verifier], names[last]))
+        assert below.count("Dropped: ") == (2 if name == "docs" else 0)
