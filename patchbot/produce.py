@@ -21,7 +21,7 @@ from .campaign import Campaign
 from .config import CampaignConfig
 from .draft import Draft
 from .git import Repo
-from .grepcache import GrepCache
+from .grepcache import GrepCache, holds
 from .model import KernelInfo, Patch, Series
 from .series import Generated, active_steps, generate
 from .tree import Tree
@@ -231,9 +231,9 @@ def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
         for f in folders
     ):
         return False
-    present = [f":(literal){path}" for path, change in status.items() if change != "D"]
     needles = sorted({needle for text in known["searches"] for needle in json.loads(text)[0]})
-    if not present or not needles or not repo.grep(tree.commit, needles, present):
+    present = sorted({oid for oid in repo.changed_blobs(base, tree.commit).values() if oid})
+    if not needles or not any(holds(text, needles, word=False) for _, text in repo.blobs(present)):
         return True
     return all(
         tree.grep(names, specs, word=word) == answer
