@@ -22,6 +22,7 @@ from .selectors import (
     comment,
     contains,
     contains_comment,
+    exactly,
     first_of,
     in_enum,
     in_file,
@@ -38,17 +39,16 @@ from .selectors import (
     statement,
     tokens_like,
     whole,
-    with_body,
     with_comment,
 )
 from .tree import Tree
 
 __all__ = [
     "Alternative", "Anchor", "AnchorError", "Outcome", "Report", "Scope", "Selector", "Text", "comment", "contains",
-    "contains_comment", "either", "first_of", "in_enum", "in_file", "in_function", "in_initialiser", "in_prototype",
-    "in_struct", "insert_after", "insert_before", "inside", "insist_fit", "judged", "last_of", "lost",
+    "contains_comment", "either", "exactly", "first_of", "in_enum", "in_file", "in_function", "in_initialiser",
+    "in_prototype", "in_struct", "insert_after", "insert_before", "inside", "insist_fit", "judged", "last_of", "lost",
     "macro_definition", "macro_in", "member", "one_of", "replace", "require", "resolve", "statement", "tokens_like",
-    "whole", "with_body", "with_comment",
+    "whole", "with_comment",
 ]  # fmt: skip
 
 #: From this likeness on, what an optional anchor looks for is taken to have drifted, not to be absent.

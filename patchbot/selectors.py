@@ -97,18 +97,25 @@ def whole() -> Selector:
     return WHOLE
 
 
-def with_body(body: str) -> Selector:
-    """Select the scope, a function, if the tokens between its braces are those of `body` and nothing else.
+def exactly(head: str, body: str) -> Selector:
+    """Select the scope, a function, if its tokens are those of `head` and `body` and no others.
 
-    A function that does more must not be replaced: what it does besides would be lost.
+    A function that does more, or for others than this file, must not be replaced: that would be lost. `const` and
+    `inline` do not matter in the head.
     """
-    wanted = [t.text for t in c.tokens(body.encode())]
+    loose = (b"const", b"inline", b"__always_inline")
+    wanted = [[t.text for t in c.tokens(text.encode())] for text in (head, body)]
 
     def find(source: Source, span: Span) -> list[Span]:
-        bodies = [f.body for f in c.functions(source) if f.span == span]
-        return [span for b in bodies if [t.text for t in c.tokens(source.text, b.start + 1, b.end - 1)] == wanted]
+        found = []
+        for f in c.functions(source):
+            if f.span == span:
+                front = [t.text for t in c.tokens(source.text, f.head.start, f.head.end) if t.text not in loose]
+                inner = [t.text for t in c.tokens(source.text, f.body.start + 1, f.body.end - 1)]
+                found += [span] if [front, inner] == wanted else []
+        return found
 
-    return Selector(f"the body `{body}` and nothing else", find, body)
+    return Selector(f"`{head} {{ {body} }}`, just so,", find, f"{head} {{ {body} }}")
 
 
 def statement(pattern: str) -> Selector:

@@ -42,7 +42,7 @@ TRAILING_WORD = re.compile(
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter: its text, its name ("" if it has none) and its type, e.g. `struct task_struct *`."""
+    """A parameter: its text, its name ("" if it has none) and its type (`struct task_struct *`) without attributes."""
 
     text: bytes
     name: str
@@ -153,13 +153,27 @@ def params(lexed: Lexed, head: Head) -> tuple[Param, ...]:
 def param(lexed: Lexed, first: int, last: int) -> Param:
     """Return the parameter that the tokens numbered [first, last) declare."""
     name = declared_name(lexed, first, last)
-    words = [i for i in range(first, last) if i != name]
+    words = [i for i in undecorated(lexed, first, last) if i != name]
     span = lexed.span(first, last)
     return Param(
         lexed.text[span.start : span.end],
         decode(lexed.texts[name]) if name is not None else "",
         spell([lexed.texts[i] for i in words]),
     )
+
+
+def undecorated(lexed: Lexed, first: int, last: int) -> list[int]:
+    """Return the numbers of the tokens in [first, last) that are no attributes."""
+    texts, partner = lexed.texts, lexed.brackets.partner
+    kept = []
+    at = first
+    while at < last:
+        if ATTRIBUTE.match(texts[at]) and at + 1 < last and texts[at + 1] == b"(":
+            at = max(partner.get(at + 1, at + 1), at + 1)
+        elif not (TRAILING_WORD.match(texts[at]) and last - first > 1):
+            kept.append(at)
+        at += 1
+    return kept
 
 
 def declared_name(lexed: Lexed, first: int, last: int) -> int | None:

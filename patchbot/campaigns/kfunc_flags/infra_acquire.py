@@ -11,6 +11,7 @@ from ...anchors import (
     Alternative,
     Anchor,
     contains,
+    exactly,
     in_file,
     in_function,
     insert_after,
@@ -19,7 +20,6 @@ from ...anchors import (
     replace,
     statement,
     whole,
-    with_body,
     with_comment,
 )
 from ...c import Source, Span, find, function
@@ -65,7 +65,7 @@ def anchors_acquire(context: Context) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_acquire()",
             in_function("is_kfunc_acquire"),
-            with_body("return meta->kfunc_flags & KF_ACQUIRE;"),
+            exactly(f"static bool is_kfunc_acquire(struct {meta} *meta)", "return meta->kfunc_flags & KF_ACQUIRE;"),
             fragment("acquire-verifier.c.j2", meta=meta).rstrip(b"\n"),
             contains("bool is_kfunc_arg_acquire("),
         ),

@@ -6,7 +6,7 @@ trusted if the kfunc asks for it. A kfunc that releases something asks for it, w
 
 from __future__ import annotations
 
-from ...anchors import Alternative, Anchor, contains, in_function, replace, tokens_like, with_body
+from ...anchors import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
 from ...c import Source, Span, function
 from .infra import VERIFIER_C, calls_with_meta, fragment, replace_calls
 
@@ -21,7 +21,7 @@ def anchors(meta: str) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_release()",
             in_function("is_kfunc_release"),
-            with_body("return meta->kfunc_flags & KF_RELEASE;"),
+            exactly(f"static bool is_kfunc_release(struct {meta} *meta)", "return meta->kfunc_flags & KF_RELEASE;"),
             fragment("verifier-referenced-release.c.j2", meta=meta).rstrip(b"\n"),
             contains("bool is_kfunc_arg_release("),
         ),
@@ -29,7 +29,7 @@ def anchors(meta: str) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_rcu()",
             in_function("is_kfunc_rcu"),
-            with_body("return meta->kfunc_flags & KF_RCU;"),
+            exactly(f"static bool is_kfunc_rcu(struct {meta} *meta)", "return meta->kfunc_flags & KF_RCU;"),
             fragment("verifier-referenced-rcu.c.j2", meta=meta).rstrip(b"\n"),
             contains("bool is_kfunc_arg_rcu("),
         ),

@@ -14,6 +14,7 @@ from ...anchors import (
     Anchor,
     contains,
     either,
+    exactly,
     in_function,
     in_struct,
     insert_after,
@@ -24,7 +25,6 @@ from ...anchors import (
     replace,
     statement,
     whole,
-    with_body,
     with_comment,
 )
 from ...c import Function, Source, Span, calls, find, function, functions, parse, struct, tokens
@@ -246,7 +246,7 @@ def anchors_first(meta: str) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_release()",
             in_function("is_kfunc_release"),
-            with_body("return meta->kfunc_flags & KF_RELEASE;"),
+            exactly(f"static bool is_kfunc_release(struct {meta} *meta)", "return meta->kfunc_flags & KF_RELEASE;"),
             fragment("verifier-release-regno.c.j2", meta=meta).rstrip(b"\n"),
             contains("int kfunc_release_regno("),
         ),
@@ -254,7 +254,7 @@ def anchors_first(meta: str) -> list[Anchor]:
             VERIFIER_C,
             "is_kfunc_rcu()",
             in_function("is_kfunc_rcu"),
-            with_body("return meta->kfunc_flags & KF_RCU;"),
+            exactly(f"static bool is_kfunc_rcu(struct {meta} *meta)", "return meta->kfunc_flags & KF_RCU;"),
             fragment("verifier-arg-rcu.c.j2", meta=meta).rstrip(b"\n"),
             contains("bool is_kfunc_arg_rcu("),
         ),
