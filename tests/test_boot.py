@@ -608,9 +608,12 @@ def test_a_set_is_refused_for_the_right_reason(got: serial.Registered | None, re
 
 def test_selftests_say_themselves_what_they_expect() -> None:
     tags = ("comment:0:test_expect_failure", "comment:1:test_expect_msg=R{{[0-9]}} must (be) a rcu pointer")
+    older = ("comment:test_expect_failure", "comment:test_expect_msg=12=R{{[0-9]}} must (be) a rcu pointer")
     said = serial.Said(
         {
             "selftest_a.o good": serial.Verdict("reject", -22, ("R1 must (be) a rcu pointer",), tags),
+            "selftest_a.o old": serial.Verdict("reject", -22, ("R1 must (be) a rcu pointer",), older),
+            "selftest_a.o older": serial.Verdict("reject", -22, ("12=R1 is something else",), older),
             "selftest_a.o other": serial.Verdict("reject", -22, ("R1 is something else",), tags),
             "selftest_a.o runs": serial.Verdict("accept", 0, (), tags),
             "selftest_a.o well": serial.Verdict("accept", 0, (), ("comment:2:test_expect_success",)),
@@ -619,8 +622,9 @@ def test_selftests_say_themselves_what_they_expect() -> None:
         }
     )
     lines = {line.name: line.wrong for line in judge.judge_tags(said, ["selftest_a.o"])}
-    assert sorted(lines) == [f"selftest_a.o {n}" for n in ("good", "other", "runs", "well")]
-    assert lines["selftest_a.o good"] == lines["selftest_a.o well"] == ""
+    assert sorted(lines) == [f"selftest_a.o {n}" for n in ("good", "old", "older", "other", "runs", "well")]
+    assert "does not say" in lines["selftest_a.o older"]
+    assert lines["selftest_a.o good"] == lines["selftest_a.o old"] == lines["selftest_a.o well"] == ""
     assert "does not say" in lines["selftest_a.o other"]
     assert "must reject it" in lines["selftest_a.o runs"]
 

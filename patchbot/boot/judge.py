@@ -14,6 +14,9 @@ from ..model import Finding, Status
 from .rows import Expected, LeftOut, Program, Rows
 from .serial import Registered, Said, Verdict
 
+#: A number keeps two equal messages apart; older selftests have it before the message.
+TAG_MESSAGE = re.compile(r"comment:(?:\d+:test_expect_msg=|test_expect_msg=\d+=)(.*)", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -169,7 +172,7 @@ def judge_tags(said: Said, objects: Iterable[str]) -> list[Line]:
         if "test_auxiliary" in tags or not {"test_expect_failure", "test_expect_success"} & set(tags):
             continue
         want = "reject" if "test_expect_failure" in tags else "accept"
-        messages = [tag.partition("=")[2] for tag in tags if tag.startswith("test_expect_msg=")]
+        messages = [match[1] for tag in verdict.tags if (match := TAG_MESSAGE.fullmatch(tag))]
         wrong = mismatch(verdict, Expected(want))
         log = "\n".join(verdict.log)
         missing = [m for m in messages if not re.search(tag_pattern(m), log)]
