@@ -172,7 +172,7 @@ class Repo:
         self, commit: str, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False
     ) -> list[str]:
         """Return the text files of `commit` that hold any of the fixed strings `needles`, sorted."""
-        argv = ["-c", "core.quotePath=false", "grep", "-z", "-l", "-I", "-F", "--full-name"]
+        argv = ["-c", "core.quotePath=false", "grep", "-z", "-l", "-a", "-F", "--full-name"]
         argv += ["-w"] if word else []
         for needle in needles:
             argv += ["-e", needle]

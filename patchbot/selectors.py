@@ -104,16 +104,11 @@ def exactly(head: str, body: str) -> Selector:
     `inline` do not matter in the head.
     """
     loose = (b"const", b"inline", b"__always_inline")
-    wanted = [[t.text for t in c.tokens(text.encode())] for text in (head, body)]
+    wanted = [t.text for t in c.tokens(f"{head} {{ {body} }}".encode())]
 
     def find(source: Source, span: Span) -> list[Span]:
-        found = []
-        for f in c.functions(source):
-            if f.span == span:
-                front = [t.text for t in c.tokens(source.text, f.head.start, f.head.end) if t.text not in loose]
-                inner = [t.text for t in c.tokens(source.text, f.body.start + 1, f.body.end - 1)]
-                found += [span] if [front, inner] == wanted else []
-        return found
+        found = [t.text for t in c.tokens(source.text, span.start, span.end) if t.text not in loose]
+        return [span] if found == wanted else []
 
     return Selector(f"`{head} {{ {body} }}`, just so,", find, f"{head} {{ {body} }}")
 
