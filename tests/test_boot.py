@@ -366,10 +366,10 @@ def test_a_hang() -> None:
     assert serial.tail(text, 6).startswith("Run /init as init process")
 
 
-def good(shipped: Rows) -> tuple[serial.Said, Rows]:
+def good(shipped: Rows, name: str = "boot-good.txt", have: frozenset[str] = NEWEST) -> tuple[serial.Said, Rows]:
     """Return what a real kernel of a whole series said, shortened, and the rows that it is about."""
-    said = serial.parse((LOGS / "boot-good.txt").read_text())
-    rows = shipped.known_to(NEWEST)
+    said = serial.parse((LOGS / name).read_text())
+    rows = shipped.known_to(have)
     return said, Rows(tuple(p for p in rows.programs if judge.key(p) in said.programs), rows.sets)
 
 
@@ -426,6 +426,43 @@ def test_one_wrong_word_is_one_finding(shipped: Rows, old: str, new: str, wrong:
     assert found[0].status is Status.FAIL
     assert re.match(wrong, found[0].message)
     assert "    FAIL: " in judge.table(lines)
+
+
+def test_a_good_boot_of_a_kernel_with_other_words(shipped: Rows) -> None:
+    said, rows = good(shipped, "boot-good-6.12.txt", OLDEST)
+    assert (said.end, said.splats) == (141, ())
+    before = serial.Said(
+        {**said.programs, "release0_task_not_whichever.o release0_task_not_whichever": verdict("accept")}
+    )
+    names = [p.name for p in rows.programs if not p.needs & FLAGS]
+    lines = judge.judge_programs(rows.programs, said, before, names) + judge.judge_sets(rows, said)
+    assert len(names) == 2
+    assert len(lines) == 10 + len(rows.sets)
+    assert list(judge.findings(lines)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("release_tasks_reject: reject -22", "release_tasks_reject: accept 0", "release_tasks_reject: .*must reject"),
+        ("kfa_release_tasks expects", "kfa_release_task expects", "release_tasks_reject: rejected, but not with"),
+        (
+            "rcu0_neighbour_untrusted_accept: accept 0",
+            "rcu0_neighbour_untrusted_accept: reject -22",
+            "rcu0_neighbour_untrusted_accept: .*must accept",
+        ),
+        ("NULL pointer passed to trusted arg1", "NULL pointer passed to trusted arg0", "untrusted_reject: .*not with"),
+        (": arg#0 pointer type STRUCT", ": arg#1 pointer type STRUCT", "task_release_twice: .*not with"),
+        ("SET both_rcus: -22", "SET both_rcus: 0", "set both_rcus: the kernel must refuse it"),
+    ],
+)
+def test_one_wrong_word_of_such_a_kernel_is_one_finding(shipped: Rows, old: str, new: str, wrong: str) -> None:
+    text = (LOGS / "boot-good-6.12.txt").read_text()
+    assert old in text
+    said = serial.parse(text.replace(old, new))
+    _, rows = good(shipped, "boot-good-6.12.txt", OLDEST)
+    (found,) = judge.findings(judge.judge_programs(rows.programs, said, said, []) + judge.judge_sets(rows, said))
+    assert re.search(wrong, found.message)
 
 
 def test_a_program_that_says_nothing(shipped: Rows) -> None:
