@@ -7,9 +7,11 @@ tree with the same question serves: what git diff-tree says is different is sear
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -77,16 +79,25 @@ class GrepCache:
             if len(changed) > MOST_CHANGED:
                 continue
             found = set(json.loads(paths)) - set(changed)
-            named = {oid for oid in changed.values() if oid}
-            holding = {oid for oid, text in repo.blobs(sorted(named)) if holds(text, needles, word=word)}
+            holding = search(repo, [oid for oid in changed.values() if oid], needles, word=word)
             found |= {path for path, oid in changed.items() if oid in holding}
             return sorted(found)
         return None
 
 
+def search(repo: Repo, oids: Sequence[str], needles: Sequence[str], *, word: bool) -> set[str]:
+    """Return those blobs that hold any of `needles`; they are unpacked on all processors."""
+    count = min(os.cpu_count() or 1, 4)
+    size = len(oids) // count + 1
+
+    def look(part: Sequence[str]) -> set[str]:
+        return {oid for oid, text in repo.blobs(part) if holds(text, needles, word=word)}
+
+    with ThreadPoolExecutor(count) as pool:
+        return set().union(*pool.map(look, (oids[at : at + size] for at in range(0, len(oids), size))))
+
+
 def holds(text: bytes, needles: Sequence[str], *, word: bool) -> bool:
-    """Say whether `git grep -I -F`, with `word` `-w`, finds any of `needles` in a file."""
-    if b"\0" in text[:8000]:
-        return False
+    """Say whether `git grep -a -F`, with `word` `-w`, finds any of `needles` in a file."""
     found = [needle for needle in (n.encode() for n in needles) if needle in text]
     return any(not word or re.search(rb"(?<!\w)" + re.escape(needle) + rb"(?!\w)", text) for needle in found)
