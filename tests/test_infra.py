@@ -391,3 +391,71 @@ def test_registration_checks_what_an_object_file_holds(trees, tmp_path):
     assert [line for line in printed if line] == [
         c.strip() for c in REGISTRATION.replace("\n", "|").split("|") if c.strip()
     ]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "static bool more(struct M *meta)\n{\n\treturn is_kfunc_rcu(meta);\n}\n",
+        "static bool is_kfunc_rcu(struct M *meta);\n",
+    ],
+)
+def test_another_use_of_a_predicate_of_the_whole_kfunc_is_an_error(trees, use):
+    seen = next(context for name, context, _ in stages(trees["referenced"]) if name == "verifier")
+    text = seen.tree.read(infra.VERIFIER_C) + use.replace("M", infra.meta_struct(seen.tree)[0]).encode()
+    tree = seen.tree.overlaid({infra.VERIFIER_C: text})
+    with pytest.raises(AnchorError, match=r"verifier\.c:\d+: is_kfunc_rcu\(\) is still used"):
+        infra_verifier.verifier(context(tree, trees["referenced"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"return meta->kfunc_flags & KF_RCU;", b"return meta->kfunc_flags & KF_RCU || meta->func_id;"),
+        (b"static bool is_kfunc_rcu(", b"bool is_kfunc_rcu("),
+    ],
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_predicate_that_is_not_just_so_is_not_replaced(trees, shape, old, new):
+    text = trees[shape].read(infra.VERIFIER_C)
+    assert old in text
+    tree = trees[shape].overlaid({infra.VERIFIER_C: text.replace(old, new)})
+    with pytest.raises(AnchorError, match=r"is_kfunc_rcu\(\): drifted"):
+        infra_verifier.verifier(context(tree, trees[shape]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"##__VA_ARGS__, 0)\n", b"##__VA_ARGS__, 0) // flags\n", ""),
+        (b"##__VA_ARGS__, 0)\n", b"##__VA_ARGS__, 0) /* flags\n * of kfuncs */\n", ""),
+        (
+            b"(prefix, name, ...) \\\n\t__BTF_ID_FLAGS(prefix",
+            b"(kind, name, ...) \\\n\t__BTF_ID_FLAGS(kind",
+            "expected `#def",
+        ),
+        (
+            b"#define BTF_SET8_KFUNCS\t\t(1 << 0)\n",
+            b"#define BTF_SET8_KFUNCS\t\t(1 << 0)\n#define BTF_SET8_X BIT(1)\n",
+            "bit 1",
+        ),
+        (b"\n", b"\r\n", ""),
+    ],
+)
+def test_the_macro_of_a_row_is_edited_or_refused(trees, old, new, said):
+    text = trees["first"].read(infra.BTF_IDS_H)
+    assert old in text
+    tree = trees["first"].overlaid({infra.BTF_IDS_H: text.replace(old, new, -1 if new == b"\r\n" else 1)})
+    seen = context(tree, trees["first"])
+    if said:
+        with pytest.raises(AnchorError, match=re.escape(said)):
+            infra_ids.btf_ids(seen)
+        return
+    made = tree.edit(infra_ids.btf_ids(seen).edits).read(infra.BTF_IDS_H)
+    (macro,) = [
+        m
+        for m in macros(parse("x.h", made))
+        if m.name == "BTF_ID_FLAGS" and m.conditions and "!" not in m.conditions[0]
+    ]
+    assert b"__BTF_ID_ARG_FLAGS" in b" ".join(t.text for t in tokens(macro.value))
+    assert made.count(b"\r\n") in (0, made.count(b"\n"))

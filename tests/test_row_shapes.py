@@ -69,7 +69,12 @@ def test_a_row_may_look_like_this(tmp_path, rows):
 def test_a_file_may_hold_any_bytes(tmp_path):
     text = one_set(PUT + LOOK)
     for number, odd in enumerate(
-        (text.replace("\n", "\r\n"), "/* caf\xe9 \0 */\n" + text, text.rstrip("\n"), "void g(void)\n{\n" + text + "}\n")
+        (
+            text.replace("\n", "\r\n"),
+            "/* caf\xe9 \0 */\n" + text,
+            text.rstrip("\n"),
+            KFUNCS + "void g(void)\n{\n" + one_set(PUT + LOOK, "") + "}\n",
+        )
     ):
         assert scan(tmp_path / str(number), {"net/a.c": odd.encode("latin-1")}) == (BOTH, ""), number
 

@@ -76,14 +76,18 @@ def defined_by_templates() -> frozenset[str]:
     return frozenset((*found, "kfunc_arg_flags", "arg_flags"))
 
 
-def insist_gone(context: Context, change: Change, path: str, names: Sequence[str]) -> Change:
-    """Return `change`; raise AnchorError if a name is left in a file after it, with every place."""
+def insist_gone(context: Context, change: Change, path: str, names: Mapping[str, Sequence[str]]) -> Change:
+    """Return `change`; raise AnchorError if a name is left in a file after it, with every place.
+
+    `names` gives for each name the C, as patterns, in which it may be left.
+    """
     text = apply_edits([e for e in change.edits if e.path == path], context.tree.get).get(path)
     source = parse(path, context.tree.read(path) if text is None else text)
     left = [
         f"{source.where(token.start)}: {name}() is still used, and this step knows no replacement here"
-        for name in names
+        for name, fine in names.items()
         for token in words_like(source, name, Span(0, len(source.text)))
+        if not any(token.start in span for pattern in fine for span in find(source, pattern))
     ]
     if left:
         raise AnchorError("\n".join(left))

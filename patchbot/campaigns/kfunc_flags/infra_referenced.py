@@ -12,6 +12,15 @@ from .infra import VERIFIER_C, calls_with_meta, fragment, replace_calls
 
 ARGS = "check_kfunc_args"
 STRICT = "process_kf_arg_ptr_to_btf_id"
+#: Where the predicates may go on to be about all arguments of a kfunc; elsewhere they must be about one.
+KNOWN = {
+    "is_kfunc_release": (
+        "static bool is_kfunc_release(const struct",
+        "KF_TRUSTED_ARGS) || is_kfunc_release(meta);",
+        "is_kfunc_release(meta) && !meta->release_regno",
+    ),
+    "is_kfunc_rcu": ("static bool is_kfunc_rcu(const struct", "is_kfunc_trusted_args(meta) || is_kfunc_rcu(meta)"),
+}
 
 
 def anchors(meta: str) -> list[Anchor]:

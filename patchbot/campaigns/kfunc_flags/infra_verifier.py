@@ -81,7 +81,7 @@ def releases_references(source: Source) -> bool:
 def verifier(context: Context) -> Change:
     """Support KFA_RELEASE and KFA_RCU."""
     change = carry_out(context, anchors_verifier(context), lacking=infra_readers.unknown(context))
-    gone = ("is_kfunc_release", "is_kfunc_rcu") if releases_first(context.tree) else ()
+    gone = {"is_kfunc_release": (), "is_kfunc_rcu": ()} if releases_first(context.tree) else infra_referenced.KNOWN
     return insist_gone(context, change, VERIFIER_C, gone)
 
 
