@@ -54,7 +54,8 @@ def test_the_own_branch_is_no_upstream(world: World):
     world.run("generate", "sample", "--base", base)
     world.git("switch", "-q", BRANCH)
     said = world.run("status", "sample")
-    assert "nothing is left to change in HEAD: it holds the series already" in said
+    tip = world.ref(BRANCH)[:12]
+    assert f"HEAD is {tip}, and nothing is left to change there: it holds the series already" in said
     assert "kernel.base" in said
     assert "--onto" not in said
     assert "site:" not in said

@@ -117,7 +117,10 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
     if draft.document.get("patchbot") != __version__:
         found.append(f"the draft is of patchbot {draft.document.get('patchbot')}, this is {__version__}")
     elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign_config)):
-        found.append("the configuration or patchbot itself changed since the draft was made: generate it again")
+        found.append(
+            "the configuration or patchbot itself changed since the draft was made:"
+            f" patchbot regenerate {name} --onto {draft.base[:12]}"
+        )
     with closing(Store.at(session.work / "results.sqlite")) as store:
         checked = store.recall(f"report {name} {tip}")
     if checked is None:
@@ -153,22 +156,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
         )
     for file in draft["conflict"]:
         session.show(f"    waits for you: {file}")
-    if not upstream["moved"]:
-        session.show(f"{upstream['rev']} is the draft's base")
-    else:
-        far = f"{plural(upstream['commits'], 'commit')} further" if upstream["related"] else "another history"
-        files = plural(upstream["files"] or 0, "file differs", "files differ")
-        if upstream["files"] is None:
-            far, files = (
-                "not known how far",
-                f"for the draft's base {draft['kernel']['base'][:12]} is not in this clone",
-            )
-        session.show(f"{upstream['rev']} is {upstream['commit'][:12]}: {far}, {files}")
-    if upstream["converted"]:
-        session.show(
-            f"nothing is left to change in {upstream['rev']}: it holds the series already;"
-            " what the series is for is named by kernel.base in patchbot.toml, or by --base REV"
-        )
+    session.show(distance(upstream, draft["kernel"]["base"]))
     for kind in ("new", "gone", "changed"):
         for row in upstream[f"{kind}_sites"]:
             place = row["file"] + (f":{row['line']}" if row["line"] else "")
@@ -176,3 +164,20 @@ def show(session: Session, document: dict[str, Any]) -> None:
             session.show(f"    {kind} site: {place}: {row['site']}: {row['fate']}{was}")
     for line in document["stale"]:
         session.show(f"stale: {line}")
+
+
+def distance(upstream: dict[str, Any], base: str) -> str:
+    """Return in words how far upstream is from the draft's base."""
+    rev = upstream["rev"]
+    if not upstream["moved"]:
+        return f"{rev} is the draft's base"
+    where = f"{rev} is {upstream['commit'][:12]}"
+    if upstream["converted"]:
+        return (
+            f"{where}, and nothing is left to change there: it holds the series already;"
+            " what the series is for is named by kernel.base in patchbot.toml, or by --base REV"
+        )
+    if upstream["files"] is None:
+        return f"{where}: not known how far, for the draft's base {base[:12]} is not in this clone"
+    far = f"{plural(upstream['commits'], 'commit')} further" if upstream["related"] else "another history"
+    return f"{where}: {far}, {plural(upstream['files'], 'file differs', 'files differ')}"
