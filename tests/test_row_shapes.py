@@ -146,3 +146,17 @@ def test_a_prototype_that_does_not_tell_is_refused(tmp_path, kfunc):
     said = scan(tmp_path, {"net/a.c": one_set("BTF_ID_FLAGS(func, f, KF_RCU)\n", kfunc)})[1]
     assert "f@ids: " in said
     assert "decide by name" in said
+
+
+@pytest.mark.parametrize(
+    "body", ["BTF_ID_FLAGS(func, x, KF_RCU", "BTF_ID_FLAGS", "BTF_ID_FLAGS(func, x) BTF_ID_FLAGS(func, x)"]
+)
+def test_a_macro_that_makes_no_row_is_named(tmp_path, body):
+    text = one_set(f"#define ROW(x) {body}\nROW(look)\n#undef ROW\n")
+    assert "net/a.c:" in scan(tmp_path, {"net/a.c": text})[1]
+
+
+def test_a_list_that_is_not_complete_is_named(tmp_path):
+    rows = "#define ROW(x) BTF_ID_FLAGS(func, x, KF_RCU)\nLIST\n#undef ROW\n"
+    files = {"net/a.c": '#include "list.h"\n' + one_set(rows), "net/list.h": "#define LIST ROW(look\n"}
+    assert "net/a.c:10: LIST of net/list.h holds a use of a macro that is not complete" in scan(tmp_path, files)[1]

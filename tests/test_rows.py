@@ -217,3 +217,24 @@ def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.Tem
         rows_in = [line for line in text.split(b"\n") if b"KFA_R" in line]
         assert path == rows.HEADER or rows_in
         assert all(len(line.expandtabs(8)) <= 100 for line in rows_in)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("KF_A | // it, b) is\n\tKF_RCU", "KF_A /* it, b) is */, KFA_RCU, KFA_RCU"),
+        ("KF_RCU | // one\n\tKF_A", "/* one */ KF_A, KFA_RCU, KFA_RCU"),
+        ("KF_A // */ odd\n\t| KF_RCU | KF_B", "KF_A /* * / odd */ | KF_B, KFA_RCU, KFA_RCU"),
+        ("KF_A | \\\n\tKF_RCU", "KF_A, KFA_RCU, KFA_RCU"),
+        ("KF_RCU \\\n\t| KF_A", "KF_A, KFA_RCU, KFA_RCU"),
+        ("KF_A | /* http://x */ KF_RCU", "KF_A /* http://x */, KFA_RCU, KFA_RCU"),
+        ("KF_RCU // last\n", "0, KFA_RCU, KFA_RCU // last\n"),
+    ],
+)
+def test_comments_and_continued_lines_in_flags(tmp_path: Path, before: str, after: str) -> None:
+    assert row(tmp_path, f"BTF_ID_FLAGS(func, f, {before})") == f"BTF_ID_FLAGS(func, f, {after})"
+
+
+def test_a_long_line_is_not_broken_in_a_comment(tmp_path: Path) -> None:
+    text = f"BTF_ID_FLAGS(func, // {'a, ' * 40}\n\tf, KF_RCU)"
+    assert row(tmp_path, text) == text.replace("KF_RCU", "0, KFA_RCU, KFA_RCU")

@@ -6,6 +6,7 @@ kfunc, because the kernel and resolve_btfids refuse a kfunc whose flags differ b
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,9 @@ HEADER = "include/linux/btf_ids.h"
 ARGUMENT_MACRO = b"__BTF_ID_ARG_FLAGS"
 MAX_COLUMNS = 100
 TAB = 8
+
+_CONTINUED = re.compile(rb"\\\r?\n[ \t]*")
+_COMMENT = re.compile(rb"/\*.*?\*/|//([^\n]*)", re.DOTALL)
 
 
 def convert_rcu(context: Context) -> Change:
@@ -135,11 +139,22 @@ def without_flag(text: bytes, span: Span, flag: str) -> bytes:
 
 
 def remark(text: bytes, one: Token, two: Token, after: bool = False) -> bytes:
-    """Return the comment between two tokens, with a blank that keeps it apart from what stays; b"" if there is none."""
-    between = text[one.end : two.start].strip()
+    """Return the comment between two tokens, with a blank that keeps it apart from what stays; b"" if there is none.
+
+    What follows comes on the same line, so a comment that ends with its line becomes one that does not.
+    """
+    between = _CONTINUED.sub(b" ", text[one.end : two.start]).strip()
+    between = _COMMENT.sub(within_line, between)
     if not between:
         return b""
     return between + b" " if after else b" " + between
+
+
+def within_line(comment: re.Match[bytes]) -> bytes:
+    """Return a comment that does not end with its line."""
+    if comment[1] is None:
+        return comment[0]
+    return b"/* " + comment[1].replace(b"*/", b"* /").strip() + b" */"
 
 
 def wrap(text: bytes, span: Span, new: bytes) -> bytes:
@@ -154,7 +169,7 @@ def wrap(text: bytes, span: Span, new: bytes) -> bytes:
         line = lines.pop(0)
         start = 0 if out else column
         room = MAX_COLUMNS - (1 if semicolon and not lines else 0)
-        if width(line, start) > room:
+        if width(line, start) > room and b"//" not in line:
             cuts = [
                 i + 1
                 for i in range(len(line) - 1)

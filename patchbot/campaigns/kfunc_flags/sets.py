@@ -297,7 +297,12 @@ class _Reader:
                     token.start,
                     f"{via} of {header} holds {spelled(inner[position])!r}; expected {known}(...)",
                 )
-            groups, position = groups_at(inner, position + 1)
+            try:
+                groups, position = groups_at(inner, position + 1)
+            except ValueError:
+                raise self.error(
+                    token.start, f"{via} of {header} holds a use of a macro that is not complete"
+                ) from None
             self.expand(token, token.end, name, macro, groups, via)
         return at + 1
 
@@ -312,7 +317,11 @@ class _Reader:
         given = dict(zip(macro.params, values, strict=True))
         text = b" ".join(t.text for word in macro.body for t in given.get(word.text, [word]))
         inner = tokens(text)
-        groups, after = groups_at(inner, 1)
+        try:
+            groups, after = groups_at(inner, 1)
+        except ValueError:
+            made = text.decode("utf-8", "replace")
+            raise self.error(token.start, f"{via} makes no complete row: {made}") from None
         if after != len(inner):
             raise self.error(token.start, f"{via} makes more than one row: {text.decode('utf-8', 'replace')}")
         kfunc, flags, arg_flags = self.fields(token.start, inner[0].text, groups)
