@@ -147,13 +147,13 @@ def judged(reports: Sequence[Report]) -> list[Report]:
 
     That is so if other anchors of the patch were applied: then only a part of it is in the tree.
     """
-    needed = [r for r in reports if not r.optional]
-    if not any(r.outcome is Outcome.APPLIED for r in needed):
+    lacking = [r.anchor for r in reports if not r.optional and r.outcome is Outcome.APPLIED]
+    if not lacking:
         return list(reports)
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    part = f"only a part of this patch is in this tree, not that of {', '.join(lacking[:3])}{more}"
     return [
-        dataclasses.replace(
-            r, outcome=Outcome.DRIFTED, message=f"only a part of this patch is in this tree: {r.message}"
-        )
+        dataclasses.replace(r, outcome=Outcome.DRIFTED, message=f"{part}: {r.message}")
         if r.outcome is Outcome.ALREADY and not r.optional
         else r
         for r in reports
