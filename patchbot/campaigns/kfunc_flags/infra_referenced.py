@@ -55,6 +55,7 @@ def anchors(meta: str) -> list[Anchor]:
                     contains("is_kfunc_arg_release(meta, argno)", in_function(STRICT)),
                     in_function(STRICT).spans,
                     "is_kfunc_release(meta) && reg->ref_obj_id",
+                    STRICT,
                 ),
             ),
         ),

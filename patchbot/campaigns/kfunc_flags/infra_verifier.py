@@ -217,6 +217,7 @@ def filling_anchor(name: str) -> Anchor:
                 contains("kfunc_arg_flags =", in_function(name)),
                 in_function(name).spans,
                 "meta->kfunc_flags = *kfunc.flags;",
+                name,
             ),
         ),
     )
@@ -277,6 +278,7 @@ def anchors_first(meta: str) -> list[Anchor]:
                     contains("bool release = reg_from_argno(argno) == meta->release_regno;", in_function(STRICT)),
                     in_function(STRICT).spans,
                     "is_kfunc_release(meta) && reg_is_referenced(env, reg)",
+                    STRICT,
                 ),
             ),
         ),
@@ -291,6 +293,7 @@ def anchors_first(meta: str) -> list[Anchor]:
                     contains("is_kfunc_arg_rcu(meta, i)", check),
                     check.spans,
                     "is_kfunc_rcu(meta)",
+                    check.name,
                 ),
             ),
         ),
