@@ -64,6 +64,8 @@ def everything(tree: Tree, campaign: Campaign, config: CampaignConfig) -> tuple[
             kind = RefusedSites
             found.append(str(refusal(refused)))
     failures = failing(tree, campaign, config)
+    if failures:
+        kind = UserError  # decisions about the sites would not be enough
     if failures and not found:
         found.append("nothing was written, because this tree lacks what the series needs:")
     return kind, "\n".join([*found, *failures])

@@ -204,8 +204,11 @@ def test_an_old_kernel_is_listed_by_scan_and_generate_names_what_it_lacks(tmp_pa
             text = file.read_bytes().replace(b"BTF_KFUNCS_START", b"BTF_SET8_START")
             changes[str(file.relative_to(TINY))] = text.replace(b"BTF_KFUNCS_END", b"BTF_SET8_END")
     repo = build(tmp_path / "old", changes)
-    document = json.loads(patchbot("scan", "--json", cwd=repo.git_dir.parent).stdout)
+    scanned = patchbot("scan", "--json", cwd=repo.git_dir.parent, code=1)
+    assert "BTF_KFUNCS_START" in scanned.stderr
+    document = json.loads(scanned.stdout)
     assert document["counts"]["sets"] > 5
+    assert document["counts"]["refuse"] > 5
     assert {s["kind"] for s in document["sets"]} == {"BTF_SET8_START"}
     done = patchbot("generate", cwd=repo.git_dir.parent, code=2)
     for lacking in ("BTF_KFUNCS_START", "linux/args.h"):

@@ -89,8 +89,6 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     by_file = {path: found for path, found in by_file.items() if found.sets}
     singles = single_flags(tree)
     user_space = {path for path in by_file if path.startswith(TOOLS) and not _MODULE.search(tree.read(path))}
-    if by_file and not macros_of(tree, SETS_HEADER, "BTF_KFUNCS_START"):
-        problems.append(f"{SETS_HEADER}: no BTF_KFUNCS_START(): no set of this tree can say that it holds kfuncs")
     kernel = [row for path, found in by_file.items() if path not in user_space for row in found.rows]
     needed = {row.kfunc for row in kernel if set(in_question(config)) & set(row.flags)}
     prototypes = find_prototypes(tree, [(row.kfunc, row.file) for row in kernel], files, needed)
@@ -119,6 +117,8 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     warnings = tuple(
         f"patchbot.toml decides about {k}(), which is in no kfunc set of this tree" for k in sorted(lacking)
     )
+    if by_file and not macros_of(tree, SETS_HEADER, "BTF_KFUNCS_START"):
+        warnings += (f"{SETS_HEADER}: no BTF_KFUNCS_START(): no set of this tree can say that it holds kfuncs",)
     sets = tuple(s for path in sorted(by_file) for s in by_file[path].sets)
     entries = agreed(entries)
     if problems:
