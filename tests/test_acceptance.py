@@ -109,7 +109,6 @@ def test_every_patch_of_the_newest_compiles_and_means_the_same(kernel73: RealKer
 
 
 @pytest.mark.kernel
-@pytest.mark.slow
 def test_the_newest_boots_and_its_verifier_says_what_is_expected(
     kernel73: RealKernel, borrow: Borrow, cli: Cli
 ) -> None:
