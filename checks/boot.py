@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 from patchbot import boot as package
 from patchbot.benches import OPTIONS as BUILD_OPTIONS
 from patchbot.benches import compiler_of, wanted_options
-from patchbot.boot.features import absent, features, rows_in_source, rule_of
+from patchbot.boot.features import rows_in_source
 from patchbot.boot.images import BuildFailure, Image, Images, kernel_key, libbpf_key
 from patchbot.boot.initramfs import pack
 from patchbot.boot.judge import (
@@ -40,17 +40,26 @@ from patchbot.boot.judge import (
     skipped,
     table,
 )
-from patchbot.boot.linked import check_linked, kernel_functions, module_functions
+from patchbot.boot.kernels import (
+    NO_IMPLICIT,
+    Kernel,
+    describe,
+    judge_implicit,
+    without_absent,
+    without_unmade,
+)
+from patchbot.boot.linked import Functions, Linked, check_linked, kernel_functions, module_functions
 from patchbot.boot.programs import build_loader, compile_programs, sets_header
 from patchbot.boot.qemu import boot, shell_line
-from patchbot.boot.rows import LeftOut, Rows, read_rows
-from patchbot.boot.selftests import Selftests, find_selftests
+from patchbot.boot.rows import Rows, read_rows
+from patchbot.boot.selftests import find_selftests
 from patchbot.boot.serial import Said, parse, stopped, tail
 from patchbot.bundle import bundled
 from patchbot.check import Outcome, Subject
 from patchbot.config import known
-from patchbot.effective import BTF_H, BTF_IDS_H, Flags, read_flags
+from patchbot.effective import IMPLICIT_ARGS, Flags
 from patchbot.errors import ToolError, UserError
+from patchbot.git import Scratch
 from patchbot.model import Finding, Status
 
 NEEDS = {
@@ -79,28 +88,25 @@ LEAST_REFUSED = 12
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it gets or not."""
+class Built:
+    """A kernel and its modules, the functions in its BTF, and what its kfunc sets hold."""
 
-    what: str
-    tree: str
-    flags: Flags
-    rows: Rows
-    left_out: tuple[LeftOut, ...] = ()
+    image: Image
+    functions: Functions
+    linked: Linked
 
-    @property
-    def arguments(self) -> frozenset[str]:
-        """The flags of arguments, without the names of masks."""
-        return single(self.flags)
+    def module(self, name: str, flags: Flags) -> Linked:
+        """Return what the kfunc sets of a module hold."""
+        path = self.image.modules[name]
+        return check_linked(path, module_functions(path, self.functions), flags)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What was found in a kernel's files: counts by file, what is wrong, the names of the kernel's own kfuncs."""
+    """What was found in a kernel's files: counts by file, and what is wrong."""
 
     counts: Mapping[str, str]
     problems: tuple[str, ...]
-    kfuncs: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,6 @@ class Booted:
     kernel: Kernel
     contents: Contents
     said: Said
-    seconds: float
     reproduce: str
 
 
@@ -142,18 +147,22 @@ def check_series(subject: Subject) -> Outcome:
     build = build_options(options)
     rows = all_rows(options)
     trees = {"base": tree_of(subject, subject.base), "tip": subject.items[-1].tree}
-    kernels = {what: describe(subject, what, tree, rows) for what, tree in trees.items()}
+    kernels = {what: describe(subject.scratch, what, tree, rows) for what, tree in trees.items()}
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
-    images = Images(folder, subject.scratch, compiler_of(build), wanted_options(build), jobs, subject.progress)
+    compiler = compiler_of(build)
+    images = Images(folder, subject.scratch, compiler, wanted_options(build), jobs, subject.progress)
     started = time.monotonic()
     try:
         selftests = find_selftests(subject.scratch, trees["tip"], [path for i in subject.items for path in i.files])
-        built = {what: link(images, kernel, selftests, log) for what, kernel in kernels.items()}
+        built = {"base": link(images, kernels["base"], {}, log)}
+        if hopeless := bool(built["base"].linked.unmade):
+            kernels = {what: kernel.without(IMPLICIT_ARGS, NO_IMPLICIT) for what, kernel in kernels.items()}
+        built["tip"] = link(images, kernels["tip"], selftests.modules, log)
         libbpf = images.libbpf(trees["tip"], log)
         subject.progress("boot: compiling programs")
         objects = compile_programs(kernels["tip"].rows.programs, header(), libbpf, folder / "programs", jobs)
-        tests = selftests.compile(images, libbpf, built["tip"].vmlinux, folder / "selftests", log)
+        tests = selftests.compile(images, libbpf, built["tip"].image.vmlinux, folder / "selftests", log)
         build_loader(bundled("checks/boot/loader.c"), libbpf, folder / "init")
     except BuildFailure as error:
         # A base that does not build says nothing about the series.
@@ -163,62 +172,44 @@ def check_series(subject: Subject) -> Outcome:
         return Outcome.of([finding], examined=1, log=log, reason=str(error).split("\n")[0])
     finally:
         images.close()
-    linked = time.monotonic() - started
-    contents = {what: look(kernels[what], built[what]) for what in built}
-    kernels = without_absent(kernels, objects, {what: found.kfuncs for what, found in contents.items()})
-    wanted = {what: {p.name for p in kernel.rows.programs} for what, kernel in kernels.items()}
-    loads = {what: [o for o in objects if o.stem in names] for what, names in wanted.items()}
-    loads["tip"] += tests
-    booted = {}
-    for what in ("base", "tip"):
-        image = inserted(built[what], selftests)
-        said, seconds, line = run(subject, kernels[what], image, loads[what], folder, log, timeout_of(options))
-        booted[what] = Booted(kernels[what], contents[what], said, seconds, line)
-    unlinked = rows_in_source(subject.scratch, trees["tip"], {k for row in kernels["tip"].left_out for k in row.kfuncs})
-    return judge(booted["tip"], booted["base"], [t.name for t in tests], linked, unlinked, log)
-
-
-def without_absent(
-    kernels: Mapping[str, Kernel], objects: Sequence[Path], kfuncs: Mapping[str, frozenset[str]]
-) -> dict[str, Kernel]:
-    """Return the kernels without the programs that call what they lack.
-
-    A kfunc that only the kernel before the series has is lost, so its programs stay, and fail.
-    """
+    seconds = {"build": time.monotonic() - started}
     own = bundled(f"checks/boot/{MODULE}.c").read_text(encoding="utf-8")
-    missing = {what: absent(objects, names, own) for what, names in kfuncs.items()}
-    missing["tip"] = {
-        name: found
-        for name, found in missing["tip"].items()
-        if name in missing["base"] or name not in {p.name for p in kernels["base"].rows.programs}
-    }
-    made = {}
+    kernels = without_absent(kernels, objects, {what: one.linked.kfuncs for what, one in built.items()}, own)
+    touched = selftests.inserted
+    if hopeless:
+        tip = built["tip"]
+        modules = {name: tip.module(name, kernels["tip"].flags) for name in touched & tip.image.modules.keys()}
+        tests, touched, left = without_unmade(tests, modules)
+        kernels["tip"] = replace(kernels["tip"], left_out=(*kernels["tip"].left_out, *left))
+    booted = {}
     for what, kernel in kernels.items():
-        programs = tuple(p for p in kernel.rows.programs if p.name not in missing[what])
-        left = [
-            LeftOut("program", p.name, f"it has no kfunc {', '.join(names)}", tuple(names))
-            for p in kernel.rows.programs
-            if (names := missing[what].get(p.name))
-        ]
-        made[what] = replace(kernel, rows=replace(kernel.rows, programs=programs), left_out=(*kernel.left_out, *left))
-    return made
+        names = {p.name for p in kernel.rows.programs}
+        loads = [o for o in objects if o.stem in names] + (tests if what == "tip" else [])
+        image = inserted(built[what].image, touched)
+        said, seconds[what], line = run(subject, kernel, image, loads, folder, log, timeout_of(options))
+        booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
+    notes = judge_implicit({what: one.linked.unmade for what, one in built.items()}, compiler.versions.split("; ")[-1])
+    notes += judge_config(subject.scratch, kernels["tip"])
+    return judge(booted["tip"], booted["base"], [t.name for t in tests], seconds, notes, log)
 
 
-def link(images: Images, kernel: Kernel, selftests: Selftests, log: Path) -> Image:
-    """Return the image of a kernel with its test modules."""
+def link(images: Images, kernel: Kernel, more: Mapping[str, bytes], log: Path) -> Built:
+    """Return a kernel linked, with its test modules: ours, and those of the files `more`."""
+    image = images.get(kernel.tree, log, kernel.what)
+    functions = kernel_functions(image.vmlinux)
+    linked = check_linked(image.vmlinux, functions, kernel.flags)
     source = bundled("checks/boot")
     files = {f"own/{name}": (source / name).read_bytes() for name in ("Makefile", f"{MODULE}.c")}
     if kernel.rows.sets:
         files[f"own/{SETS}.c"] = (source / f"{SETS}.c").read_bytes()
         files[f"own/{SETS}.h"] = sets_header(kernel.rows.sets).encode()
-    if kernel.what == "tip":
-        files |= selftests.modules
-    return images.get(kernel.tree, files, log, kernel.what)
+    files.update(more)
+    return Built(images.with_modules(image, kernel.tree, files, log, kernel.what), functions, linked)
 
 
-def inserted(image: Image, selftests: Selftests) -> Image:
-    """Return an image with those of its modules that are inserted when it boots."""
-    names = {MODULE, SETS} | selftests.inserted
+def inserted(image: Image, touched: frozenset[str]) -> Image:
+    """Return an image with those of its modules that are inserted when it boots: ours, and those of the series."""
+    names = {MODULE, SETS} | touched
     return replace(image, modules={name: path for name, path in image.modules.items() if name in names})
 
 
@@ -254,27 +245,22 @@ def run(
     return said, machine.seconds, reproduce
 
 
-def look(kernel: Kernel, image: Image) -> Contents:
+def look(kernel: Kernel, built: Built) -> Contents:
     """Return what the kfunc sets in the linked kernel and our module hold, by file, and what is wrong with them."""
-    functions = kernel_functions(image.vmlinux)
-    counts, problems, kfuncs = {}, [], {}
+    counts, problems = {}, []
     # kfa_sets is wrong on purpose.
-    for path in (image.vmlinux, image.modules[MODULE]):
-        own = functions if path == image.vmlinux else module_functions(path, functions)
-        linked = check_linked(path, own, kernel.flags.trailer)
-        counts[path.name], kfuncs[path] = str(linked), linked.kfuncs
-        problems += [f"{path.name}: {problem}" for problem in linked.problems]
+    for name, linked in (("vmlinux", built.linked), (f"{MODULE}.ko", built.module(MODULE, kernel.flags))):
+        counts[name] = str(linked)
+        problems += [f"{name}: {problem}" for problem in linked.problems]
         if not linked.sets:
-            problems.append(f"{path.name} holds no kfunc set")
+            problems.append(f"{name} holds no kfunc set")
         if kernel.arguments and not linked.records:
-            problems.append(
-                f"{path.name} holds no flags of arguments, though the kernel has {', '.join(kernel.arguments)}"
-            )
-    return Contents(counts, tuple(problems), kfuncs[image.vmlinux])
+            problems.append(f"{name} holds no flags of arguments, though the kernel has {', '.join(kernel.arguments)}")
+    return Contents(counts, tuple(problems))
 
 
 def judge(
-    tip: Booted, base: Booted, tests: Sequence[str], linked: float, unlinked: Sequence[str], log: Path
+    tip: Booted, base: Booted, tests: Sequence[str], seconds: Mapping[str, float], notes: Iterable[Finding], log: Path
 ) -> Outcome:
     """Return the outcome, and leave the table of all verdicts in the log and, as JSON, beside it."""
     rows = tip.kernel.rows
@@ -283,11 +269,7 @@ def judge(
     lines += judge_tags(tip.said, tests)
     found = [Finding(Status.FAIL, f"{problem}", None, None, "linked") for problem in tip.contents.problems]
     found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.contents.problems]
-    found += findings(lines)
-    found += [
-        Finding(Status.WARN, f"this configuration leaves out {name}, so no program tries it", None, None, "config")
-        for name in unlinked
-    ]
+    found += [*findings(lines), *notes]
     found += judge_splats(tip.said, base.said)
     found += [
         Finding(
@@ -308,16 +290,16 @@ def judge(
     if tip.kernel.arguments and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
         text = f"only {programs} programs and {refused} sets to refuse; at least {LEAST_PROGRAMS} and {LEAST_REFUSED}"
         found.append(Finding(Status.FAIL, text, None, None, "cover"))
-    seconds = tip.seconds + base.seconds
+    boots = seconds["tip"] + seconds["base"]
     left = tip.kernel.left_out
     reason = (
         f"{programs} programs ({both} on both kernels), {len(sets)} sets ({refused} to refuse), {len(left)} left out;"
-        f" {tip.contents.counts['vmlinux']}; boot {seconds:.0f} s, build {linked:.0f} s"
+        f" {tip.contents.counts['vmlinux']}; boot {boots:.0f} s, build {seconds['build']:.0f} s"
     )
     lines += skipped(left)
     facts = {
         "linked": {"tip": dict(tip.contents.counts), "base": dict(base.contents.counts)},
-        "seconds": {"boot": seconds, "build": linked},
+        "seconds": {"boot": boots, "build": seconds["build"]},
     }
     log.with_suffix(".json").write_text(json.dumps(document(lines, facts), indent=1) + "\n")
     with open(log, "a", encoding="utf-8") as file:
@@ -325,17 +307,13 @@ def judge(
     return Outcome.of(found, examined=programs + len(sets), reason=reason, log=log, reproduce=tip.reproduce)
 
 
-def describe(subject: Subject, what: str, tree: str, rows: Rows) -> Kernel:
-    """Return a kernel with the flags that its headers define and the rows that it can have."""
-    texts = [subject.scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (BTF_H, BTF_IDS_H)]
-    flags = read_flags(texts[0], texts[1])
-    have = features(flags, rule_of(subject.scratch, tree))
-    return Kernel(what, tree, flags, rows.known_to(have), tuple(rows.left_out(have)))
-
-
-def single(flags: Flags) -> frozenset[str]:
-    """Return the names of the flags of arguments that are one flag, not a mask."""
-    return frozenset(name for name in flags.argument if not name.endswith("_FLAGS"))
+def judge_config(scratch: Scratch, kernel: Kernel) -> list[Finding]:
+    """Return the kfuncs that a kernel lacks only since its configuration leaves them out."""
+    names = rows_in_source(scratch, kernel.tree, {kfunc for row in kernel.left_out for kfunc in row.kfuncs})
+    return [
+        Finding(Status.WARN, f"this configuration leaves out {name}, so no program tries it", None, None, "config")
+        for name in names
+    ]
 
 
 def all_rows(options: Mapping[str, Any]) -> Rows:

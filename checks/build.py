@@ -6,8 +6,9 @@ checks/bpf.config. An undefined symbol in .BTF_ids (a misspelt flag that stands 
 sees it. What this configuration does not compile is SKIP, never PASS. A file with a row that x86 cannot have, or below
 arch/ of another architecture, is compiled for that too if the compiler is installed.
 
-Options: config (a fragment, or a list of them, instead of bpf.config), cc, cross_compile, ccache, jobs, and arch: the
-architectures to compile for besides x86 where there is need (default: all whose compiler is installed).
+Options: config (a fragment, or a list of them, instead of bpf.config), cc, cross_compile, ccache, jobs, pahole (the
+program to use instead of the installed one), and arch: the architectures to compile for besides x86 where there is need
+(default: all whose compiler is installed).
 """
 
 from __future__ import annotations

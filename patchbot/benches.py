@@ -16,6 +16,7 @@ from typing import Any
 from . import btfids, btfproto, readings
 from .arches import X86, Arch
 from .bench import Bench
+from .btfproto import PAHOLE
 from .bundle import bundled
 from .check import Subject
 from .config import known
@@ -26,7 +27,7 @@ from .readings import Shelf, read_object
 from .run import run
 from .units import Compiled, Unit, object_of
 
-OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch")
+OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch", "pahole")
 #: Nothing below these folders is a part of the kernel.
 APART = ("tools/", "samples/", "scripts/", "usr/", "Documentation/")
 
@@ -96,7 +97,7 @@ def keep_readings(bench: Bench, work: Path) -> None:
             return
         try:
             files = bench.files(tree)
-            reading = read_object(result.unit.obj, path, flags_of(bench, tree).trailer)
+            reading = read_object(result.unit.obj, path, flags_of(bench, tree).trailer, bench.kbuild.compiler.pahole)
             config = bench.config(tree, bench.kbuild.out / "config.log").digest
         except PatchbotError:
             return
@@ -126,21 +127,29 @@ def flags_of(bench: Bench, tree: str) -> Flags:
 def compiler_of(options: Mapping[str, Any]) -> Compiler:
     """Return the compiler that [checks.build] names."""
     known("patchbot.toml", "checks.build", options, OPTIONS)
-    for name, kind in {"cc": str, "cross_compile": str, "ccache": bool, "jobs": int}.items():
+    for name, kind in {"cc": str, "cross_compile": str, "ccache": bool, "jobs": int, "pahole": str}.items():
         if name in options and not isinstance(options[name], kind):
             raise UserError(f"[checks.build] {name} must be a {kind.__name__}, not {options[name]!r}")
-    return find_once(options.get("cc"), options.get("cross_compile", ""), options.get("ccache"))
+    return find_once(
+        options.get("cc"), options.get("cross_compile", ""), options.get("ccache"), X86, pahole_of(options)
+    )
 
 
 def cross_compiler(options: Mapping[str, Any], arch: Arch) -> Compiler:
     """Return the compiler for another architecture; raise MissingTool that names its package."""
-    return find_once(None, arch.cross, options.get("ccache"), arch)
+    return find_once(None, arch.cross, options.get("ccache"), arch, pahole_of(options))
+
+
+def pahole_of(options: Mapping[str, Any]) -> str:
+    """Return the pahole that [checks.build] names; a path is absolute, as make goes elsewhere."""
+    name = options.get("pahole", PAHOLE)
+    return str(Path(name).expanduser().absolute()) if "/" in name else str(name)
 
 
 @cache
-def find_once(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86) -> Compiler:
+def find_once(cc: str | None, cross: str, ccache: bool | None, arch: Arch, pahole: str) -> Compiler:
     """Ask the tools for their versions once a run."""
-    return find_compiler(cc, cross, ccache, arch)
+    return find_compiler(cc, cross, ccache, arch, pahole)
 
 
 def wanted_options(options: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from .errors import ToolError
 from .run import run, which
 
 MAGIC = 0xEB9F
+PAHOLE = "pahole"
 (INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC) = range(
     1, 16
 )
@@ -156,15 +157,14 @@ def text(strings: bytes, offset: int) -> str:
     return strings[offset : strings.index(b"\0", offset)].decode("utf-8", "replace") if offset < len(strings) else ""
 
 
-def read_prototypes(path: Path) -> Mapping[str, tuple[Param, ...]]:
+def read_prototypes(path: Path, pahole: str = PAHOLE) -> Mapping[str, tuple[Param, ...]]:
     """Return the parameters of each function that an object file defines, by name.
 
     The object must have debug information; one without is a ToolError.
     """
-    pahole = which("pahole", "pahole")
     with tempfile.TemporaryDirectory(prefix="patchbot-btf-") as folder:
         blob = Path(folder) / "btf"
-        done = run([pahole, f"--btf_encode_detached={blob}", path], check=False)
+        done = run([which(pahole, PAHOLE), f"--btf_encode_detached={blob}", path], check=False)
         if done.returncode or not blob.exists():
             raise ToolError(f"pahole makes no BTF of {path}: {done.explain()}")
         return parse(blob.read_bytes()).prototypes()

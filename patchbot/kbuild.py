@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .arches import X86, Arch
+from .btfproto import PAHOLE
 from .errors import MissingTool, ToolError, UserError
 from .run import Completed, run, which
 
@@ -39,10 +40,12 @@ class Compiler:
     cross: str
     versions: str
     arch: Arch = X86
+    pahole: str = PAHOLE
 
     def variables(self) -> list[str]:
-        """Return make's variables that say for which machine, and with which binutils."""
-        return [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
+        """Return make's variables that say for which machine, and with which binutils and pahole."""
+        found = [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
+        return [*found, *([f"PAHOLE={self.pahole}"] if self.pahole != PAHOLE else [])]
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Kbuild:
         marker.unlink(missing_ok=True)
 
 
-def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86) -> Compiler:
+def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86, pahole: str = PAHOLE) -> Compiler:
     """Return the compiler to use; `ccache` None means "if it is installed".
 
     Raises MissingTool if it is not there or makes no code for `arch`, or if a header of the host programs is missing.
@@ -101,7 +104,7 @@ def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = 
             f" {arch.package} and set [checks.build] cross_compile = '{arch.cross}'"
         )
     # pahole decides whether there is BTF at all, and the assembler reads the flags.
-    tools = [[*words, "--version"], [f"{cross}as", "--version"], ["pahole", "--version"]]
+    tools = [[*words, "--version"], [f"{cross}as", "--version"], [which(pahole, PAHOLE), "--version"]]
     versions = [run(argv).stdout.decode("utf-8", "replace").split("\n")[0] for argv in tools]
     lacking = [f"{h} (Debian: {package})" for h, package in HOST_HEADERS.items() if not has_header(h)]
     if lacking:
@@ -109,7 +112,7 @@ def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = 
     if ccache or (ccache is None and shutil.which("ccache")):
         which("ccache", "ccache")
         name = f"ccache {name}"
-    return Compiler(name, cross, "; ".join(versions), arch)
+    return Compiler(name, cross, "; ".join(versions), arch, pahole)
 
 
 def has_header(name: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .btfids import BtfIds, IdSet, Pair, Record, read_file
-from .btfproto import Param, read_prototypes
+from .btfproto import PAHOLE, Param, read_prototypes
 
 #: How many lists of dependencies are kept of an object: its headers change little within a series.
 REMEMBERED = 8
@@ -29,9 +29,9 @@ class Reading:
     prototypes: Mapping[str, tuple[Param, ...]]
 
 
-def read_object(name: str, path: Path, args_flag: int | None) -> Reading:
+def read_object(name: str, path: Path, args_flag: int | None, pahole: str = PAHOLE) -> Reading:
     """Return what an object file says; see btfids.read for `args_flag`."""
-    return Reading(name, read_file(path, args_flag), read_prototypes(path))
+    return Reading(name, read_file(path, args_flag), read_prototypes(path, pahole))
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,8 @@ def read_all(
             name = result.unit.obj
             if result.built:
                 # Bench.watch put it on the shelf; without that, or if it could not, this says why.
-                readings[name] = shelf.find(name, files) or read_object(name, path, flags.trailer)
+                found = shelf.find(name, files)
+                readings[name] = found or read_object(name, path, flags.trailer, bench.kbuild.compiler.pahole)
             else:
                 first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)
                 broken[name] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"

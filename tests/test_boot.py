@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,14 +18,15 @@ from conftest import REAL_CACHE
 
 from patchbot.boot import features, images, judge, linked, programs, qemu, selftests, serial
 from patchbot.boot.initramfs import pack
+from patchbot.boot.kernels import Kernel, describe
 from patchbot.boot.rows import Expected, LeftOut, Rows, read_rows
 from patchbot.btfids import BtfIds, IdSet, Pair
 from patchbot.bundle import bundled
 from patchbot.check import load
-from patchbot.effective import Rule, read_flags
+from patchbot.effective import Flags, Rule, read_flags
 from patchbot.errors import ToolError, UserError
 from patchbot.git import Scratch
-from patchbot.model import Status
+from patchbot.model import Finding, Status
 from patchbot.run import run
 
 LOGS = Path(__file__).parent / "logs"
@@ -290,9 +292,7 @@ def test_what_the_check_says_of_a_kernel_that_does_not_come_to_the_end(tmp_path:
     module = check_module()
     (tmp_path / "init").write_bytes(b"")
     (tmp_path / "kfa_test.ko").write_bytes(b"")
-    image = images.Image(
-        "", tiny_kernel(tmp_path, text, "END" in text), tmp_path, {MODULE: tmp_path / "kfa_test.ko"}, False
-    )
+    image = images.Image(tiny_kernel(tmp_path, text, "END" in text), tmp_path, {MODULE: tmp_path / "kfa_test.ko"})
     subject = SimpleNamespace(progress=lambda _: None)
     kernel = SimpleNamespace(what="tip")
     with pytest.raises(ToolError, match=message):
@@ -726,59 +726,34 @@ def test_a_program_that_calls_what_a_kernel_lacks(tmp_path: Path) -> None:
         features.called(tmp_path / "a.o")
 
 
-def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path) -> None:
+def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path, shipped: Rows) -> None:
     repo = tinytree.build(tmp_path / "linux")
     scratch = Scratch.at(tmp_path / "scratch", repo)
     tree = repo.tree_of("HEAD")
     names = ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert", "bpf_nothing", "bpf_kfree"]
     assert features.rows_in_source(scratch, tree, names) == ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
     assert features.rows_in_source(scratch, tree, []) == []
-
-
-@pytest.mark.skipif(not shutil.which(programs.CLANG), reason=f"{programs.CLANG} is not installed")
-def test_a_kfunc_that_the_series_lost_fails(tmp_path: Path, shipped: Rows) -> None:
-    module = check_module()
-    objects = []
-    for name, kfunc in (("task_leak", "bpf_task_acquire"), ("put_file_accept", "bpf_put_file"), ("rcu1_accept", "x")):
-        objects.append(tmp_path / f"{name}.o")
-        (tmp_path / "a.c").write_text(f"void {kfunc}(void); void f(void) {{ {kfunc}(); }}")
-        run([programs.CLANG, "-target", "bpf", "-O2", "-c", tmp_path / "a.c", "-o", objects[-1]])
-    flags = SimpleNamespace(argument={"KFA_RCU": 1, "KFA_RELEASE": 2})
-    kernels = {
-        "tip": module.Kernel("tip", "", flags, shipped.known_to(NEWEST)),
-        "base": module.Kernel("base", "", flags, shipped.known_to(NEWEST - FLAGS)),
-    }
-    got = module.without_absent(kernels, objects, {"tip": frozenset(), "base": frozenset({"bpf_task_acquire"})})
-    assert [(row.name, row.kfuncs) for row in got["tip"].left_out] == [
-        ("rcu1_accept", ("x",)),
-        ("put_file_accept", ("bpf_put_file",)),
+    kernel = describe(scratch, "tip", tree, shipped)
+    left = (LeftOut("program", "p", "", ("bpf_qdisc_skb_drop",)), LeftOut("program", "q", "", ("bpf_nothing",)))
+    assert [(f.status, f.message) for f in check_module().judge_config(scratch, replace(kernel, left_out=left))] == [
+        (Status.WARN, "this configuration leaves out bpf_qdisc_skb_drop, so no program tries it")
     ]
-    assert "task_leak" in {p.name for p in got["tip"].rows.programs}
-    assert [row.name for row in got["base"].left_out] == ["put_file_accept"]
 
 
 def test_a_kernel_that_gets_too_little_fails(tmp_path: Path, shipped: Rows) -> None:
     module = check_module()
     said, rows = good(shipped)
-    flags = SimpleNamespace(argument={"KFA_RCU": 1, "KFA_RELEASE": 2})
+    flags = Flags({}, {"KFA_RCU": 1, "KFA_RELEASE": 2}, {})
     left = (LeftOut("program", "a", "it has no kfunc bpf_x", ("bpf_x",)),)
-    tip = module.Booted(
-        module.Kernel("tip", "", flags, rows, left),
-        module.Contents({"vmlinux": "53 sets"}, (), frozenset()),
-        said,
-        5,
-        "",
-    )
-    base = module.Booted(
-        module.Kernel("base", "", flags, Rows((), ())),
-        module.Contents({"vmlinux": "53 sets"}, (), frozenset()),
-        said,
-        5,
-        "",
-    )
-    outcome = module.judge(tip, base, [], 9, ["bpf_x"], tmp_path / "the.log")
+    contents = module.Contents({"vmlinux": "53 sets"}, ())
+    tip = module.Booted(Kernel("tip", "", flags, FLAGS, rows, left), contents, said, "")
+    base = module.Booted(Kernel("base", "", flags, FLAGS, Rows((), ())), contents, said, "")
+    seconds = {"build": 9, "base": 5, "tip": 5}
+    note = Finding(Status.WARN, "one of the notes", None, None, "config")
+    outcome = module.judge(tip, base, [], seconds, [note], tmp_path / "the.log")
     messages = [(f.status, f.message) for f in outcome.findings]
-    assert (Status.WARN, "this configuration leaves out bpf_x, so no program tries it") in messages
+    assert (Status.WARN, "one of the notes") in messages
+    assert outcome.reason.endswith("boot 10 s, build 9 s")
     assert (Status.FAIL, "only 6 programs and 19 sets to refuse; at least 30 and 12") in messages
     assert outcome.status is Status.FAIL
     assert "19 to refuse), 1 left out; 53 sets" in outcome.reason

@@ -13,6 +13,7 @@ from toolchain import needs_s390
 
 from patchbot.arches import ARCHES
 from patchbot.bench import open_store
+from patchbot.benches import compiler_of
 from patchbot.bundle import bundled
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git import Repo
@@ -165,6 +166,22 @@ def test_a_cross_compiler_is_found_with_its_versions() -> None:
     assert found.versions != find_compiler(None, "", False).versions
     with pytest.raises(MissingTool, match=r"s390x-linux-gnu-gcc makes code for s390x.*compiles for x86_64"):
         find_compiler(None, "s390x-linux-gnu-", False)
+
+
+@needs_make
+@pytest.mark.skipif(not shutil.which("pahole"), reason="pahole is needed")
+def test_a_pahole_of_its_own(tmp_path: Path) -> None:
+    newer = tmp_path / "pahole"
+    newer.write_text("#!/bin/sh\necho v1.99\n")
+    newer.chmod(0o755)
+    found = compiler_of({"pahole": str(newer), "ccache": False})
+    assert f"PAHOLE={newer}" in found.variables()
+    assert found.versions.endswith("; v1.99"), "what it made is not taken for the work of another"
+    assert not any(v.startswith("PAHOLE") for v in find_compiler(None, "", False).variables())
+    with pytest.raises(MissingTool, match=r"no/such/pahole is not installed"):
+        compiler_of({"pahole": "no/such/pahole"})
+    with pytest.raises(UserError, match=r"pahole must be a str, not 1"):
+        compiler_of({"pahole": 1})
 
 
 def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:

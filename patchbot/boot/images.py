@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ToolError
@@ -56,11 +56,9 @@ class BuildFailure(ToolError):
 class Image:
     """A kernel to boot: its image, the linked ELF file without debug information, and its modules by name."""
 
-    key: str
     kernel: Path
     vmlinux: Path
-    modules: Mapping[str, Path]
-    built: bool
+    modules: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Images:
@@ -93,23 +91,24 @@ class Images:
         """Let another process have the folder."""
         self._lock.close()
 
-    def get(self, tree: str, modules: Mapping[str, bytes], log: Path, what: str) -> Image:
-        """Return the kernel of a tree with modules made of the files `modules`; raise BuildFailure if it has none."""
+    def get(self, tree: str, log: Path, what: str) -> Image:
+        """Return the kernel of a tree without modules; raise BuildFailure if it cannot be linked."""
         key = kernel_key(self.scratch, tree, self.kbuild.compiler, self.options)
         place = self.folder / "images" / key[:16]
-        own = place / f"modules-{digest({name: text.decode('latin-1') for name, text in modules.items()})[:16]}"
-        built = False
         if not (place / "done").exists():
             self._build(tree, key, log, what)
             self._keep(place)
-            built = True
+        (place / "done").touch()
+        return Image(place / "bzImage", place / "vmlinux")
+
+    def with_modules(self, image: Image, tree: str, files: Mapping[str, bytes], log: Path, what: str) -> Image:
+        """Return the kernel of a tree with modules made of `files`; raise BuildFailure if they cannot be built."""
+        place = image.kernel.parent
+        own = place / f"modules-{digest({name: text.decode('latin-1') for name, text in files.items()})[:16]}"
         if not (own / "done").exists():
             self.worktree.move(tree)
-            self._build_modules(place / "devel", own, modules, log, what)
-            built = True
-        (place / "done").touch()
-        found = {path.stem: path for path in sorted(own.glob("*.ko"))}
-        return Image(key, place / "bzImage", place / "vmlinux", found, built)
+            self._build_modules(place / "devel", own, files, log, what)
+        return replace(image, modules={path.stem: path for path in sorted(own.glob("*.ko"))})
 
     def libbpf(self, tree: str, log: Path) -> Path:
         """Return the folder with libbpf.a and include/bpf/ of a tree."""

@@ -1,7 +1,8 @@
 """Check the kfunc sets of a linked kernel or module: what resolve_btfids and the linker made of them.
 
 An object file has zeros for ids and an order of its own; only after the link can a set be searched, and only then is
-it known that the records of arguments are where the set says.
+it known that the records of arguments are where the set says. The same goes for KF_IMPLICIT_ARGS: resolve_btfids makes
+the functions that programs and the verifier look for, and some kernels' wants tags that only a newer pahole writes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from ..btfids import BtfIds, IdSet, read_file
+from ..btfids import BtfIds, IdSet, Pair, read_file
 from ..btfproto import EXTRA, FUNC, parse, text
+from ..effective import IMPLICIT_ARGS, Flags
 from ..errors import ToolError
+
+#: What a kfunc with KF_IMPLICIT_ARGS is called with all of its arguments.
+IMPL = "_impl"
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,17 @@ class Functions:
 
 @dataclass(frozen=True)
 class Linked:
-    """What was looked at in one file, and each problem as a sentence."""
+    """What was looked at in one file, and each problem as a sentence.
+
+    `kfuncs` are those of its sets, `unmade` those of them that hide arguments but lack the function that has all.
+    """
 
     sets: int
     pairs: int
     records: int
     problems: tuple[str, ...]
     kfuncs: frozenset[str] = frozenset()
+    unmade: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Return the counts for a report."""
@@ -87,18 +96,27 @@ def module_functions(module: Path, kernel: Functions) -> Functions:
     return Functions(names, number, kernel.strings + str_len)
 
 
-def check_linked(path: Path, functions: Functions, args_flag: int | None) -> Linked:
+def check_linked(path: Path, functions: Functions, flags: Flags) -> Linked:
     """Check the kfunc sets of a linked file: ids resolved, entries sorted, records found through the trailers."""
     names = {number: f"{number} {name}" for number, name in functions.names.items()}
-    ids = read_file(path, args_flag, names)
+    ids = read_file(path, flags.trailer, names)
     problems = (*ids.problems, *wrong_order(ids), *foreign(ids))
+    implicit = flags.kfunc.get(IMPLICIT_ARGS, 0)
+    have = frozenset(functions.names.values())
+    hiding = {name_of(p) for s in ids.sets for p in s.pairs if p.flags & implicit}
     return Linked(
         len(ids.sets),
         sum(len(s.pairs) for s in ids.sets),
         sum(len(s.records) for s in ids.sets),
         problems,
-        frozenset(p.kfunc.partition(" ")[2] for s in ids.sets for p in s.pairs),
+        frozenset(name_of(p) for s in ids.sets for p in s.pairs),
+        frozenset(kfunc for kfunc in hiding if f"{kfunc}{IMPL}" not in have),
     )
+
+
+def name_of(pair: Pair) -> str:
+    """Return the kfunc of an entry, which is `<id> <name>`."""
+    return pair.kfunc.partition(" ")[2]
 
 
 def wrong_order(ids: BtfIds) -> Iterator[str]:
