@@ -40,7 +40,7 @@ Acquire::Retries "3";
 
 @dataclass(frozen=True)
 class Package:
-    """A linux-source package: its name, Debian version and download size in bytes."""
+    """A package, of a kernel's source mostly: its name, Debian version and download size in bytes."""
 
     name: str
     version: str
@@ -84,13 +84,18 @@ class Apt:
         self.conf = self.folder / "apt.conf"
         self.conf.write_text(CONF.format(folder=self.folder))
 
-    def packages(self, say: Say) -> list[Package]:
-        """Return the linux-source packages of every suite that can be reached, newest first; asks the mirror."""
+    def update(self, say: Say) -> list[str]:
+        """Ask the mirror what every suite that can be reached has, and return what apt complained about."""
         done = run(["apt-get", "-c", self.conf, "update"], check=False, timeout=900)
         told = done.stderr.decode("utf-8", "replace").splitlines()
         for line in told:
             if line.startswith(("E:", "W: GPG")) and not any(absent in line for absent in ABSENT):
                 say(line)
+        return told
+
+    def packages(self, say: Say) -> list[Package]:
+        """Return the linux-source packages of every suite that can be reached, newest first; asks the mirror."""
+        told = self.update(say)
         names = self.ask("pkgnames", "linux-source-").split()
         wanted = sorted(n for n in names if re.fullmatch(r"linux-source-\d+\.\d+", n))
         rows = self.ask("show", "--all-versions", *wanted) if wanted else ""

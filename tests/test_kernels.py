@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import lzma
 import shutil
@@ -12,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import debarchive
 import pytest
 
 from patchbot import kernels
@@ -48,18 +47,7 @@ def source_tar(files: Mapping[str, bytes | str], top: str = "linux-source-7.99")
 def source_deb(folder: Path, version: str, archive: bytes) -> Path:
     """Build a linux-source package."""
     name = "linux-source-" + ".".join(version.split("~")[0].split("-")[0].split(".")[:2])
-    root = folder / "root"
-    (root / "DEBIAN").mkdir(parents=True)
-    (root / "usr/src").mkdir(parents=True)
-    (root / f"usr/src/{name}.tar.xz").write_bytes(archive)
-    (root / "DEBIAN/control").write_text(
-        f"Package: {name}\nVersion: {version}\nArchitecture: all\n"
-        "Maintainer: A Kernel Team <kernel@example.org>\nDescription: a tiny kernel\n"
-    )
-    deb = folder / f"{name}_{version}_all.deb"
-    run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", root, deb])
-    shutil.rmtree(root)
-    return deb
+    return debarchive.build(folder, name, version, {f"usr/src/{name}.tar.xz": archive})
 
 
 def kernel_files(version: str) -> dict[str, bytes | str]:
@@ -81,37 +69,11 @@ def archive(tmp_path: Path) -> tuple[Path, Publish]:
     """An archive on the disk: its apt configuration, and a function that fills a suite with kernels."""
     root = tmp_path / "archive"
     etc = tmp_path / "etc"
-    (etc / "sources.list.d").mkdir(parents=True)
-    (etc / "sources.list.d/debian.sources").write_text(
-        f"# the mirror\nTypes: deb\nURIs: file:{root}\nSuites: trixie trixie-updates\n"
-        "Components: main contrib\nTrusted: yes\n"
-    )
-    arch = run(["dpkg", "--print-architecture"]).stdout.decode().strip()
+    debarchive.configure(etc, root)
 
     def publish(suite: str, versions: list[str]) -> None:
-        packages = b""
-        for version in versions:
-            made = source_deb(tmp_path / "build", version, source_tar(kernel_files(version)))
-            (root / "pool").mkdir(parents=True, exist_ok=True)
-            deb = shutil.move(made, root / "pool")
-            fields = run(["dpkg-deb", "--field", deb]).stdout
-            data = Path(deb).read_bytes()
-            packages += (
-                fields
-                + (
-                    f"Filename: pool/{made.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n\n"
-                ).encode()
-            )
-        folder = root / "dists" / suite
-        (folder / f"main/binary-{arch}").mkdir(parents=True)
-        sums = ""
-        for name, data in (("Packages", packages), ("Packages.gz", gzip.compress(packages, mtime=0))):
-            (folder / f"main/binary-{arch}/{name}").write_bytes(data)
-            sums += f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-{arch}/{name}\n"
-        (folder / "Release").write_text(
-            f"Suite: {suite}\nCodename: {suite}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nArchitectures: {arch}\n"
-            f"Components: main\nSHA256:\n{sums}"
-        )
+        debs = [source_deb(tmp_path / "build", v, source_tar(kernel_files(v))) for v in versions]
+        debarchive.publish(root, suite, debs)
 
     return etc, publish
 

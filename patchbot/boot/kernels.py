@@ -64,7 +64,8 @@ def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str) -> list[Fi
     if old := sorted(unmade["base"]):
         text = (
             f"{NO_IMPLICIT} ({old[0]}{IMPL} and {len(old) - 1} more), so nothing that needs them was tried; this"
-            f" kernel wants pahole 1.26 or newer, and this is {pahole}: name a newer one in [checks.build] pahole"
+            f" kernel wants pahole 1.26 or newer, and this is {pahole}: name a newer one in [checks.build] pahole,"
+            " `make pahole` gets one"
         )
         found.append(Finding(Status.WARN, text, None, None, "implicit"))
     return found
