@@ -1,11 +1,12 @@
 """The kernel before and after the series boots in QEMU, and its verifier accepts and rejects programs as expected.
 
 Both kernels are linked and their kfunc sets looked up as the kernel will (ids resolved, entries sorted, records of
-arguments found). Then each boots into a loader that registers kfunc sets, right and wrong ones, and loads programs.
-checks/boot/programs.toml says what must become of each and with which message; a verdict without its message does not
-count, and where a program means something before the series, both kernels must say the same. Each flag needs two
-programs that differ only in its argument. The selftests that the series adds are loaded, too. What a kernel does not
-get, since it lacks a flag or a kfunc, is counted and listed with the reason.
+arguments found; where resolve_btfids makes decl tags of them, on the right parameters). Then each boots into a loader
+that registers kfunc sets, right and wrong ones, and loads programs. checks/boot/programs.toml says what must become of
+each and with which message; a verdict without its message does not count, and where a program means something before
+the series, both kernels must say the same. Each flag needs two programs that differ only in its argument. The selftests
+that the series adds are loaded, too. What a kernel does not get, since it lacks a flag or a kfunc, is counted and
+listed with the reason.
 
 The first run takes as long as linking two kernels (15 minutes on two processors, less with ccache); while the images
 are known, a run takes half a minute. Options: timeout (seconds for one boot), programs (more files like
@@ -57,7 +58,7 @@ from patchbot.boot.serial import Said, parse, stopped, tail
 from patchbot.bundle import bundled
 from patchbot.check import Outcome, Subject
 from patchbot.config import known
-from patchbot.effective import IMPLICIT_ARGS, Flags
+from patchbot.effective import IMPLICIT_ARGS
 from patchbot.errors import ToolError, UserError
 from patchbot.git import Scratch
 from patchbot.model import Finding, Status
@@ -95,10 +96,10 @@ class Built:
     functions: Functions
     linked: Linked
 
-    def module(self, name: str, flags: Flags) -> Linked:
-        """Return what the kfunc sets of a module hold."""
+    def module(self, name: str, kernel: Kernel) -> Linked:
+        """Return what the kfunc sets of a module of the kernel hold."""
         path = self.image.modules[name]
-        return check_linked(path, module_functions(path, self.functions), flags)
+        return check_linked(path, module_functions(path, self.functions), kernel.flags, tagged=kernel.tagged)
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def check_series(subject: Subject) -> Outcome:
     touched = selftests.inserted
     if hopeless:
         tip = built["tip"]
-        modules = {name: tip.module(name, kernels["tip"].flags) for name in touched & tip.image.modules.keys()}
+        modules = {name: tip.module(name, kernels["tip"]) for name in touched & tip.image.modules.keys()}
         tests, touched, left = without_unmade(tests, modules)
         kernels["tip"] = replace(kernels["tip"], left_out=(*kernels["tip"].left_out, *left))
     booted = {}
@@ -197,7 +198,7 @@ def link(images: Images, kernel: Kernel, more: Mapping[str, bytes], log: Path) -
     """Return a kernel linked, with its test modules: ours, and those of the files `more`."""
     image = images.get(kernel.tree, log, kernel.what)
     functions = kernel_functions(image.vmlinux)
-    linked = check_linked(image.vmlinux, functions, kernel.flags)
+    linked = check_linked(image.vmlinux, functions, kernel.flags, tagged=kernel.tagged)
     source = bundled("checks/boot")
     files = {f"own/{name}": (source / name).read_bytes() for name in ("Makefile", f"{MODULE}.c")}
     if kernel.rows.sets:
@@ -249,7 +250,7 @@ def look(kernel: Kernel, built: Built) -> Contents:
     """Return what the kfunc sets in the linked kernel and our module hold, by file, and what is wrong with them."""
     counts, problems = {}, []
     # kfa_sets is wrong on purpose.
-    for name, linked in (("vmlinux", built.linked), (f"{MODULE}.ko", built.module(MODULE, kernel.flags))):
+    for name, linked in (("vmlinux", built.linked), (f"{MODULE}.ko", built.module(MODULE, kernel))):
         counts[name] = str(linked)
         problems += [f"{name}: {problem}" for problem in linked.problems]
         if not linked.sets:

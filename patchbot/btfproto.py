@@ -40,12 +40,16 @@ MODIFIERS = frozenset({TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG})
 
 @dataclass(frozen=True)
 class BtfType:
-    """A type: `size_or_type` is the id that it refers to or its size; `members` are (name, type) of a FUNC_PROTO."""
+    """A type: `size_or_type` is the id that it refers to or its size; `members` are (name, type) of a FUNC_PROTO.
+
+    `component` is the parameter or member that a DECL_TAG is about, -1 if it is about all of what it refers to.
+    """
 
     kind: int
     name: str
     size_or_type: int
     members: tuple[tuple[str, int], ...] = ()
+    component: int = -1
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ def parse(blob: bytes) -> Btf:
             if kind == FUNC_PROTO:
                 words = struct.unpack_from(f"{order}{2 * vlen}I", blob, at)
                 members = tuple((text(strings, words[i]), words[i + 1]) for i in range(0, 2 * vlen, 2))
-            types.append(BtfType(kind, text(strings, name), size_or_type, members))
+            component = struct.unpack_from(f"{order}i", blob, at)[0] if kind == DECL_TAG else -1
+            types.append(BtfType(kind, text(strings, name), size_or_type, members, component))
             at += fixed + each * vlen
     except struct.error as error:
         raise ToolError(f"BTF ends too early: {error}") from error

@@ -14,15 +14,19 @@ from ..effective import BTF_H, BTF_IDS_H, IMPLICIT_ARGS, Flags, read_flags
 from ..git import Scratch
 from ..model import Finding, Status
 from .features import absent, called, features, rule_of
-from .linked import IMPL, Linked
+from .linked import IMPL, TAG, Linked
 from .rows import LeftOut, Rows
 
+RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 NO_IMPLICIT = f"its BTF lacks the functions that {IMPLICIT_ARGS} needs"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it gets or not."""
+    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it gets or not.
+
+    `tagged` says whether its resolve_btfids makes decl tags of the flags of arguments.
+    """
 
     what: str
     tree: str
@@ -30,6 +34,7 @@ class Kernel:
     features: frozenset[str]
     rows: Rows
     left_out: tuple[LeftOut, ...] = ()
+    tagged: bool = False
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -48,7 +53,8 @@ def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
     texts = [scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (BTF_H, BTF_IDS_H)]
     flags = read_flags(texts[0], texts[1])
     have = features(flags, rule_of(scratch, tree))
-    return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)))
+    tool = scratch.git("cat-file", "blob", f"{tree}:{RESOLVE_BTFIDS}", check=False).stdout
+    return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)
 
 
 def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str) -> list[Finding]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,21 +18,27 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from ..btfids import BtfIds, IdSet, Pair, read_file
-from ..btfproto import EXTRA, FUNC, parse, text
-from ..effective import IMPLICIT_ARGS, Flags
+from ..btfproto import DECL_TAG, EXTRA, FUNC, parse, text
+from ..effective import ARGUMENT_PREFIX, IMPLICIT_ARGS, Flags
 from ..errors import ToolError
 
 #: What a kfunc with KF_IMPLICIT_ARGS is called with all of its arguments.
 IMPL = "_impl"
+#: Decl tags that stand for flags of arguments: `arg:release` for KFA_RELEASE.
+TAG = "arg:"
 
 
 @dataclass(frozen=True)
 class Functions:
-    """The functions of a BTF by id, and where the ids and strings of a module's BTF go on."""
+    """The functions of a BTF by id, and where the ids and strings of a module's BTF go on.
+
+    `tags` are the decl tags of their parameters: (number of the parameter, tag).
+    """
 
     names: Mapping[int, str]
     types: int
     strings: int
+    tags: Mapping[int, frozenset[tuple[int, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Linked:
     """What was looked at in one file, and each problem as a sentence.
 
     `kfuncs` are those of its sets, `unmade` those of them that hide arguments but lack the function that has all.
+    `tags` is the number of decl tags that were compared with flags of arguments, None where the kernel makes none.
     """
 
     sets: int
@@ -48,10 +55,12 @@ class Linked:
     problems: tuple[str, ...]
     kfuncs: frozenset[str] = frozenset()
     unmade: frozenset[str] = frozenset()
+    tags: int | None = None
 
     def __str__(self) -> str:
         """Return the counts for a report."""
-        return f"{self.sets} sets, {self.pairs} entries, {self.records} records of arguments"
+        tags = "" if self.tags is None else f", {self.tags} decl tags of arguments"
+        return f"{self.sets} sets, {self.pairs} entries, {self.records} records of arguments{tags}"
 
 
 def section(path: Path, name: str) -> bytes:
@@ -69,7 +78,8 @@ def kernel_functions(vmlinux: Path) -> Functions:
     """Return the functions in a kernel's BTF."""
     blob = section(vmlinux, ".BTF")
     btf = parse(blob)
-    return Functions(btf.names(), len(btf.types), struct.unpack_from("<I", blob, 20)[0])
+    tags = ((t.size_or_type, t.component, t.name) for t in btf.types if t.kind == DECL_TAG)
+    return Functions(btf.names(), len(btf.types), struct.unpack_from("<I", blob, 20)[0], by_function(tags))
 
 
 def module_functions(module: Path, kernel: Functions) -> Functions:
@@ -84,23 +94,39 @@ def module_functions(module: Path, kernel: Functions) -> Functions:
     header, type_off, type_len, str_off, str_len = struct.unpack_from("<IIIII", blob, 4)
     strings = blob[header + str_off : header + str_off + str_len]
     names = dict(kernel.names)
+    tags = []
     number, at, end = kernel.types, header + type_off, header + type_off + type_len
     while at < end:
-        name, info, _ = struct.unpack_from("<III", blob, at)
+        name, info, target = struct.unpack_from("<III", blob, at)
         kind, members = info >> 24 & 0x1F, info & 0xFFFF
         if kind == FUNC:
             names[number] = text(strings, name - kernel.strings)
+        elif kind == DECL_TAG:
+            component = struct.unpack_from("<i", blob, at + 12)[0]
+            tags.append((target, component, text(strings, name - kernel.strings)))
         fixed, each = EXTRA.get(kind, (0, 0))
         at += 12 + fixed + each * members
         number += 1
-    return Functions(names, number, kernel.strings + str_len)
+    return Functions(names, number, kernel.strings + str_len, {**kernel.tags, **by_function(tags)})
 
 
-def check_linked(path: Path, functions: Functions, flags: Flags) -> Linked:
-    """Check the kfunc sets of a linked file: ids resolved, entries sorted, records found through the trailers."""
+def by_function(tags: Iterable[tuple[int, int, str]]) -> dict[int, frozenset[tuple[int, str]]]:
+    """Return those decl tags (what for, component, tag) that are about parameters, by function."""
+    found: dict[int, frozenset[tuple[int, str]]] = {}
+    for target, component, tag in tags:
+        if component >= 0 and tag.startswith(TAG):
+            found[target] = found.get(target, frozenset()) | {(component, tag)}
+    return found
+
+
+def check_linked(path: Path, functions: Functions, flags: Flags, *, tagged: bool = False) -> Linked:
+    """Check the kfunc sets of a linked file: ids resolved, entries sorted, records found through the trailers.
+
+    With `tagged` its BTF must have a decl tag for each flag of an argument, and no other.
+    """
     names = {number: f"{number} {name}" for number, name in functions.names.items()}
     ids = read_file(path, flags.trailer, names)
-    problems = (*ids.problems, *wrong_order(ids), *foreign(ids))
+    problems = (*ids.problems, *wrong_order(ids), *foreign(ids), *(wrong_tags(ids, functions, flags) if tagged else ()))
     implicit = flags.kfunc.get(IMPLICIT_ARGS, 0)
     have = frozenset(functions.names.values())
     hiding = {name_of(p) for s in ids.sets for p in s.pairs if p.flags & implicit}
@@ -111,6 +137,7 @@ def check_linked(path: Path, functions: Functions, flags: Flags) -> Linked:
         problems,
         frozenset(name_of(p) for s in ids.sets for p in s.pairs),
         frozenset(kfunc for kfunc in hiding if f"{kfunc}{IMPL}" not in have),
+        sum(len(functions.tags.get(n, ())) for n in numbers(ids)) if tagged else None,
     )
 
 
@@ -134,6 +161,33 @@ def foreign(ids: BtfIds) -> Iterator[str]:
     for one in ids.sets:
         for name in outside(one):
             yield f"the set {one.name} has flags of the arguments of {name}, which is not in it"
+
+
+def wrong_tags(ids: BtfIds, functions: Functions, flags: Flags) -> Iterator[str]:
+    """Yield the kfuncs whose decl tags are not what the flags of their arguments say."""
+    single = {name: bit for name, bit in flags.argument.items() if not name.endswith("_FLAGS")}
+    wanted = {
+        number(record.kfunc): frozenset(
+            (argument, f"{TAG}{name.removeprefix(ARGUMENT_PREFIX).lower()}")
+            for argument, value in enumerate(record.flags)
+            for name, bit in single.items()
+            if value & bit
+        )
+        for one in ids.sets
+        for record in one.records
+    }
+    for func in numbers(ids):
+        want, have = wanted.get(func, frozenset()), functions.tags.get(func, frozenset())
+        name = functions.names.get(func, str(func))
+        for argument, tag in sorted(want - have):
+            yield f"the BTF lacks the decl tag {tag} of argument {argument} of {name}"
+        for argument, tag in sorted(have - want):
+            yield f"the BTF has a decl tag {tag} of argument {argument} of {name}, which has no such flag"
+
+
+def numbers(ids: BtfIds) -> list[int]:
+    """Return the BTF ids of the kfuncs of all sets, each once."""
+    return sorted({number(pair.kfunc) for one in ids.sets for pair in one.pairs})
 
 
 def outside(one: IdSet) -> list[str]:
