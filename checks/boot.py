@@ -38,6 +38,7 @@ from patchbot.boot.judge import (
     judge_sets,
     judge_splats,
     judge_tags,
+    right,
     skipped,
     table,
 )
@@ -270,7 +271,7 @@ def judge(
     lines += judge_tags(tip.said, tests)
     found = [Finding(Status.FAIL, f"{problem}", None, None, "linked") for problem in tip.contents.problems]
     found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.contents.problems]
-    found += [*findings(lines), *notes]
+    found += [*findings(lines), *right(lines), *notes]
     found += judge_splats(tip.said, base.said)
     found += [
         Finding(

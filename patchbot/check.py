@@ -89,7 +89,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check says: `examined` counts what it looked at, and 0 is never PASS; SKIP always has a reason."""
+    """What a check says: `examined` counts what it looked at, and 0 is never PASS; SKIP always has a reason.
+
+    A finding that is PASS tells what was right; it is shown by -v and on the page only.
+    """
 
     status: Status
     findings: tuple[Finding, ...] = ()

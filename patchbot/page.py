@@ -13,6 +13,7 @@ import jinja2
 from . import __version__
 from .bundle import bundled
 from .errors import PatchbotError
+from .model import Status
 
 
 def page(
@@ -23,7 +24,7 @@ def page(
     `report` is the recorded document of `check --json`, {} if there is none; `patches` have id, commit, subject, files,
     owners and target; `diffs` is each commit's patch text.
     """
-    results = list(report.get("results", []))
+    results = [{**r, "findings": sorted(r["findings"], key=gravity)} for r in report.get("results", [])]
     checks = list(dict.fromkeys(r["check"] for r in results))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(bundled("templates")),
@@ -48,6 +49,11 @@ def page(
         )
     except jinja2.TemplateError as error:
         raise PatchbotError(f"templates/report/page.html.j2: {error}") from error
+
+
+def gravity(finding: Mapping[str, Any]) -> int:
+    """Return where a finding stands in the list of a result: the worst first."""
+    return -Status(finding["status"]).rank
 
 
 def row(

@@ -82,7 +82,7 @@ def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[s
 def show(console: Console, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
     """Print the report: the table, then what is behind each status that is not a plain PASS.
 
-    `limit` is how many findings of one result are shown, 0 for all of them.
+    `limit` is how many findings of one result are shown, 0 for all of them, those that are right too.
     """
     console.print(matrix(items, results, console.width))
     numbers = {item.id: number for number, item in enumerate(items, 1)}
@@ -130,14 +130,15 @@ def details(result: Result, numbers: Mapping[str, int], limit: int) -> Text:
     text.append(f": {plain(reason[0])}\n" if reason[0] else "\n")
     for line in reason[1:]:
         text.append(f"    {plain(line)}\n")
-    shown = result.findings[:limit] if limit else result.findings
+    wrong = [f for f in result.findings if f.status is not Status.PASS]
+    shown = wrong[:limit] if limit else result.findings
     for finding in shown:
         text.append("  ")
         text.append(place(finding), style="bold")
         text.append(f"{finding.status.value}", style=STYLES[finding.status])
         text.append(f" {plain(finding.message)}{f' [{plain(finding.type)}]' if finding.type else ''}\n")
-    if len(shown) < len(result.findings):
-        text.append(f"  and {len(result.findings) - len(shown)} more (-v shows all)\n", style="dim")
+    if limit and len(shown) < len(wrong):
+        text.append(f"  and {len(wrong) - len(shown)} more (-v shows all)\n", style="dim")
     if result.status.rank >= Status.FAIL.rank:
         if result.log:
             text.append(f"  log: {plain(result.log)}\n")

@@ -58,7 +58,8 @@ def apply_waivers(
 def matches(waiver: Waiver, result: Result, finding: Finding, steps: Mapping[str, str]) -> bool:
     """Say whether a waiver is about a finding; the path may be a pattern, `*` includes the commit message."""
     return (
-        waiver.check == result.check
+        finding.status is not Status.PASS
+        and waiver.check == result.check
         and waiver.type == finding.type
         and waiver.step == (steps.get(result.patch, "") if result.patch else SERIES)
         and (waiver.path == finding.file or fnmatchcase(finding.file or "", waiver.path))

@@ -386,6 +386,13 @@ def test_a_good_boot(shipped: Rows) -> None:
     lines += judge.judge_sets(rows, said)
     assert len(lines) == 6 + len(rows.sets)
     assert list(judge.findings(lines)) == []
+    shown = list(judge.right(lines))
+    assert len(shown) == len(lines)
+    assert {f.status for f in shown} == {Status.PASS}
+    assert any(
+        re.match(r"program rcu0_neighbour_reject: reject \(-22\), before the series reject .*: R2 must be", f.message)
+        for f in shown
+    )
     text = judge.table(lines)
     assert re.search(r"program +rcu0_neighbour_reject +KFA_RCU +reject +reject \(-22\).*R2 must be referenced", text)
     assert re.search(r"set +release_on_stack .* refuse \(-22\) .* invalid flags 0x1 of argument 5", text)

@@ -311,6 +311,14 @@ def test_a_waiver_takes_its_own_findings_only(subject: Subject, store: Store, ch
     assert len(by(results, "p1").findings) == 2
 
 
+def test_what_is_right_needs_no_waiver(subject: Subject, store: Store, checks: Path) -> None:
+    right = "Finding(Status.PASS, 'it fits', 'a/b.c', 8, 'LONG_LINE')"
+    (checks / "one.py").write_text(FINDS.replace("[bad, odd]", f"[bad, {right}]"))
+    result = by(run_checks(subject, replace(config(checks, "one"), waivers=(waive(),)), store), "p1")
+    assert (result.status, result.reason) == (Status.PASS, "waived: 1 x LONG_LINE (it is a table)")
+    assert [f.status for f in result.findings] == [Status.WARN, Status.PASS]
+
+
 def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, store: Store, checks: Path) -> None:
     (checks / "one.py").write_text(FINDS)
     unused = replace(config(checks, "one"), waivers=(waive(type="NEVER"),))

@@ -31,6 +31,16 @@ def test_text_from_anywhere_is_escaped():
     assert 'details id="p1" open' in text
 
 
+def test_what_is_wrong_with_the_series_comes_before_what_is_right():
+    right = {**FINDING, "status": "PASS", "message": "program rcu_accept: accept"}
+    wrong = {**FINDING, "status": "WARN", "message": "this pahole is old"}
+    series = {**RESULT, "check": "boot", "patch": None, "commit": None, "status": "WARN", "findings": [right, wrong]}
+    report = {"campaign": "c", "base": "b" * 40, "tip": "t" * 40, "results": [series], "counts": {"WARN": 1}}
+    text = page(report, [PATCH], "linux", {})
+    assert "<b>boot</b>: 2 findings" in text
+    assert text.index("this pahole is old") < text.index("program rcu_accept: accept") < text.index("<h2>Patches")
+
+
 def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():
     rows = coloured(b"subject\n\n+ not added\ndiff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n")
     kinds = {line: kind for kind, line in rows}

@@ -37,6 +37,17 @@ def shown(limit: int = 5, colour: bool = False) -> str:
     return out.getvalue()
 
 
+def test_what_is_right_is_shown_only_if_all_is_asked_for():
+    good = Finding(Status.PASS, "program a: accept", None, None, "program")
+    result = Result("boot", None, None, Status.WARN, "2 programs", (good, BAD, good))
+    for limit, times in ((1, 0), (5, 0), (0, 2)):
+        out = io.StringIO()
+        show(Console(file=out, width=120, no_color=True), ITEMS, [result], limit)
+        assert out.getvalue().count("program a: accept") == times
+        assert out.getvalue().count("bad [red]") == 1
+        assert "more (-v" not in out.getvalue()
+
+
 def rows(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 

@@ -209,6 +209,15 @@ def findings(lines: Iterable[Line]) -> Iterator[Finding]:
             yield Finding(Status(line.status), f"{line.kind} {line.name}: {line.wrong}", None, None, line.kind)
 
 
+def right(lines: Iterable[Line]) -> Iterator[Finding]:
+    """Yield what the kernels said as expected, as findings that are PASS."""
+    for line in lines:
+        if not line.wrong:
+            said = line.tip + (f", before the series {line.base}" if line.base else "")
+            text = f"{line.kind} {line.name}: {said}{f': {line.message}' if line.message else ''}"
+            yield Finding(Status.PASS, text, None, None, line.kind)
+
+
 def table(lines: Sequence[Line]) -> str:
     """Return the lines as text, one each, columns aligned."""
     head = Line("kind", "name", "flag", "expected", "tip", "base", "message", "")
