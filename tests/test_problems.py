@@ -51,6 +51,16 @@ def test_anchors_of_all_steps(tiny, said):
     assert "if without braces" in text
 
 
+def test_an_anchor_that_is_gone_takes_no_other_along(tiny, said):
+    spoil(tiny, VERIFIER, b"return meta->kfunc_flags & KF_RELEASE;", b"return !!(meta->kfunc_flags & KF_RELEASE);")
+    code, text = said()
+    assert code == 2
+    assert re.search(r"verifier\.c:\d+: is_kfunc_release\(\): drifted", text)
+    assert text.count("do not fit") + text.count("does not fit") == 1, "the other steps can be done"
+    spoil(tiny, VERIFIER, b"meta->release_regno = BPF_REG_1;", b"meta->release_regno = BPF_REG_2;")
+    assert re.search(r"verifier\.c: what KF_RELEASE is about: missing: nothing sets meta->release_regno to", said()[1])
+
+
 def test_refused_rows_and_anchors(tiny, said):
     spoil_anchors(tiny)
     spoil(tiny, CPUMASK, b"bpf_cpumask_release, KF_RELEASE)", b"bpf_cpumask_release, KF_RELEASE | KF_MINE)")
