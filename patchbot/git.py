@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import select
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -122,38 +123,51 @@ class Repo:
         """
         if "\n" in path:
             return None
-        try:
-            _, kind, _, data = self._handle.git.get_object_data(f"{commit}:{path}")
-        except ValueError:
-            if self._lists(commit, path):
-                raise UserError(
-                    f"{path} of {commit[:12]} is not in this clone (a partial clone?), and patchbot fetches nothing;"
-                    f" fetch it with: git -C {self.git_dir} cat-file blob {commit[:12]}:{path} >/dev/null"
-                ) from None
-            return None
-        if isinstance(kind, bytes):
-            kind = kind.decode()
-        return bytes(data) if kind == "blob" else None
+        found = self._object(f"{commit}:{path}")
+        if found is None and self._lists(commit, path):
+            raise UserError(
+                f"{path} of {commit[:12]} is not in this clone (a partial clone?), and patchbot fetches nothing;"
+                f" fetch it with: git -C {self.git_dir} cat-file blob {commit[:12]}:{path} >/dev/null"
+            )
+        return found[1] if found and found[0] == "blob" else None
+
+    def _object(self, name: str) -> tuple[str, bytes] | None:
+        """Return the type and content of an object, None if it is not there.
+
+        Whatever ended git's reader (a signal, or an object that a partial clone lacks), the next object gets a new one.
+        """
+        for _ in range(2):
+            try:
+                _, kind, size, data = self._handle.git.get_object_data(name)
+                if len(data) == size:
+                    return kind.decode() if isinstance(kind, bytes) else kind, bytes(data)
+            except ValueError:
+                reader = self._handle.git.cat_file_all
+                # A reader that ended can be read, and gives nothing; one that waits for the next name cannot.
+                if reader is None or not select.select([reader.stdout], [], [], 0)[0]:
+                    return None
+            except BrokenPipeError:
+                pass
+            self._handle.git.clear_cache()
+        return None
 
     def _lists(self, commit: str, path: str) -> bool:
         """Say whether a tree of `commit` names `path`; asked of the reader that runs already, not of a new process."""
         folder, _, name = path.rpartition("/")
-        try:
-            _, _, _, data = self._handle.git.get_object_data(f"{commit}:{folder}")
-        except ValueError:
+        found = self._object(f"{commit}:{folder}")
+        if found is None:
             return self._lists(commit, folder) if folder else bool(self.ls(commit, path))
-        return re.search(rb"[0-7]{5,6} " + re.escape(os.fsencode(name)) + rb"\0", bytes(data)) is not None
+        return re.search(rb"[0-7]{5,6} " + re.escape(os.fsencode(name)) + rb"\0", found[1]) is not None
 
     def raw(self, name: str) -> bytes:
         """Return an object as git keeps it; of a commit: header lines, a blank line, the message.
 
         Raises UserError where it is not there (a partial clone): nothing is fetched.
         """
-        try:
-            _, _, _, data = self._handle.git.get_object_data(name)
-        except ValueError:
-            raise absent(name, self.git_dir) from None
-        return bytes(data)
+        found = self._object(name)
+        if found is None:
+            raise absent(name, self.git_dir)
+        return found[1]
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return {path: (mode, object id)} of the files of `commit` below `paths`, all of them if none is given."""
