@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from .draft import plain_commits
 from .errors import UserError
-from .git import NewCommit, Repo
+from .fastimport import NewCommit
+from .git import Repo
 from .handmade import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .merge import REGULAR, Entry, Labels, Merged, merge, merge_text
 from .model import Identity, Patch, Series

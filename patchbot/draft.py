@@ -16,7 +16,8 @@ from typing import Any
 
 from . import __version__
 from .errors import UserError
-from .git import NewCommit, Record, Repo, Scratch
+from .fastimport import NewCommit, Record
+from .git import Repo, Scratch
 from .handmade import Handmade, read_handmade
 from .model import Commit, Identity, Patch, Series
 from .trailers import Trailers, read_trailers

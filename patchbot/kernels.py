@@ -21,7 +21,8 @@ from typing import IO
 
 from .debian import Apt, Package, Say, choose
 from .errors import ToolError, UserError
-from .git import Repo, Scratch, clean, quote
+from .fastimport import clean, quote
+from .git import Repo, Scratch
 from .model import Identity
 from .run import piped, run
 from .tree import kernel_version

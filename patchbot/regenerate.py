@@ -26,7 +26,8 @@ from .draft import (
     write_record,
 )
 from .errors import UserError
-from .git import NewCommit, Repo, Scratch
+from .fastimport import NewCommit
+from .git import Repo, Scratch
 from .handmade import Handmade, edits_files
 from .model import Commit, Identity, Patch
 from .produce import FILE as READS

@@ -12,7 +12,8 @@ from typing import Any
 
 from .draft import Draft, branch, publish, write_record
 from .errors import ToolError, UserError
-from .git import NewCommit, Repo, Scratch
+from .fastimport import NewCommit
+from .git import Repo, Scratch
 from .handmade import edits_files
 from .model import Commit, Identity
 from .produce import FILE as READS

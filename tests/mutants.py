@@ -27,7 +27,7 @@ from patchbot.campaigns.kfunc_flags.sets import KfuncSet, Row, read_sets
 from patchbot.check import Item, Subject
 from patchbot.draft import identity
 from patchbot.errors import UserError
-from patchbot.git import NewCommit
+from patchbot.fastimport import NewCommit
 from patchbot.model import Identity, Result, Status
 from patchbot.results import Store
 from patchbot.runner import run_checks

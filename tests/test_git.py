@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from patchbot.errors import ToolError, UserError
-from patchbot.git import NewCommit, Record, Repo, Scratch, quote
+from patchbot.fastimport import NewCommit, Record, quote
+from patchbot.git import Repo, Scratch
 from patchbot.model import Identity
 
 ME = Identity("A U Thor", "author@example.org")

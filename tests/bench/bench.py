@@ -18,7 +18,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from patchbot.git import NewCommit, Repo, Scratch
+from patchbot.fastimport import NewCommit
+from patchbot.git import Repo, Scratch
 from patchbot.kernels import imported
 from patchbot.model import Identity
 from patchbot.paths import cache_dir

@@ -1,0 +1,95 @@
+"""Write what `git fast-import` reads: new commits, and the record of a draft.
+
+Names, paths and messages come from anywhere. Paths are quoted, messages and files are counted bytes, and what would end
+a person's field is taken out of it: nothing can break out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .model import Identity
+
+
+@dataclass(frozen=True)
+class NewCommit:
+    """A commit to write: message, author, date (`<seconds> <+hhmm>`) and {path: bytes} to put on its parent.
+
+    `deleted` names files to take away. A commit of another person has that person as `author`, with `author_date`, and
+    who carries it as `committer`.
+    """
+
+    id: str
+    message: str
+    author: Identity
+    date: str
+    files: Mapping[str, bytes]
+    modes: Mapping[str, str]
+    deleted: tuple[str, ...] = ()
+    committer: Identity | None = None
+    author_date: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What patchbot remembers of a draft: files in the tree of a commit whose parent is the series' tip.
+
+    `also` are further commits that it keeps alive.
+    """
+
+    message: str
+    author: Identity
+    date: str
+    files: Mapping[str, bytes]
+    also: tuple[str, ...] = ()
+
+
+def fast_import_stream(base: str, commits: Sequence[NewCommit], record: Record | None) -> Iterable[bytes]:
+    """Yield fast-import's input. Paths are quoted, messages and files are counted bytes: nothing can break out."""
+    yield b"feature done\n"
+    parent = base
+    for mark, commit in enumerate(commits, 1):
+        yield header("refs/scratch/series", mark, commit, parent)
+        for path in sorted(commit.files):
+            mode = commit.modes.get(path, "100644")
+            yield f"M {mode} inline {quote(path)}\n".encode("utf-8", "surrogateescape")
+            yield b"data %d\n%b\n" % (len(commit.files[path]), commit.files[path])
+        for path in sorted(commit.deleted):
+            yield f"D {quote(path)}\n".encode("utf-8", "surrogateescape")
+        parent = f":{mark}"
+    if record is not None:
+        yield header("refs/scratch/record", len(commits) + 1, record, parent)
+        yield from (f"merge {sha}\n".encode() for sha in record.also)
+        yield b"deleteall\n"
+        for path in sorted(record.files):
+            yield f"M 100644 inline {quote(path)}\n".encode("utf-8", "surrogateescape")
+            yield b"data %d\n%b\n" % (len(record.files[path]), record.files[path])
+    yield b"done\n"
+
+
+def header(ref: str, mark: int, commit: NewCommit | Record, parent: str) -> bytes:
+    """Return the head of one commit command."""
+    author, committer, written = commit.author, commit.author, commit.date
+    if isinstance(commit, NewCommit):
+        committer, written = commit.committer or commit.author, commit.author_date or commit.date
+    text = commit.message.encode("utf-8", "surrogateescape")
+    head = f"commit {ref}\nmark :{mark}\nauthor {person(author)} {written}\n"
+    head += f"committer {person(committer)} {commit.date}\n"
+    return head.encode("utf-8", "surrogateescape") + b"data %d\n%b\n" % (len(text), text) + f"from {parent}\n".encode()
+
+
+def person(who: Identity) -> str:
+    """Return a person as a commit names them."""
+    return f"{clean(who.name)} <{clean(who.email)}>"
+
+
+def clean(text: str) -> str:
+    """Return a name or address without what would end its field."""
+    return re.sub(r"[<>\n\r\0]", "", text).strip()
+
+
+def quote(path: str) -> str:
+    """Return a path as fast-import's C-style quoted string."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
