@@ -23,7 +23,8 @@ from pathlib import Path
 from rich.console import Console
 
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.sets import KfuncSet, Row, read_sets
+from patchbot.campaigns.kfunc_flags.kfunc_set import KfuncSet, Row
+from patchbot.campaigns.kfunc_flags.sets import read_sets
 from patchbot.check import Item, Subject
 from patchbot.draft import identity
 from patchbot.errors import UserError

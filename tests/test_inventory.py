@@ -8,7 +8,7 @@ import pytest
 from kfunctree import FIRST, REFERENCED, make
 
 from patchbot.campaigns.kfunc_flags.inventory import audit, components, inventory, witnesses
-from patchbot.campaigns.kfunc_flags.sets import SetError
+from patchbot.campaigns.kfunc_flags.kfunc_set import SetError
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import ConfigError, UserError
 from patchbot.grepcache import GrepCache

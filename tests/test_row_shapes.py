@@ -8,7 +8,7 @@ import pytest
 from kfunctree import make
 
 from patchbot.campaigns.kfunc_flags.inventory import audit
-from patchbot.campaigns.kfunc_flags.sets import SetError
+from patchbot.campaigns.kfunc_flags.kfunc_set import SetError
 from patchbot.config import CampaignConfig
 
 T = "struct task_struct"

@@ -15,6 +15,7 @@ from ...config import CampaignConfig
 from ...errors import UserError
 from ...tree import Tree
 from .classify import Verifier, classify, is_scalar, read_verifier
+from .kfunc_set import KfuncSet, Row, SetError
 from .plan import (
     DECIDE,
     SELFTESTS,
@@ -28,7 +29,7 @@ from .plan import (
     refuse,
 )
 from .prototypes import TOOLS, Missing, Prototype, find_prototypes
-from .sets import KfuncSet, Row, SetError, candidates, read_sets
+from .sets import candidates, read_sets
 
 FLAGS_HEADER = "include/linux/btf.h"
 SETS_HEADER = "include/linux/btf_ids.h"

@@ -13,8 +13,8 @@ from typing import Any
 from ...config import CampaignConfig
 from ...errors import ConfigError
 from .classify import NOT_POINTERS, OBJECT, Verifier, pointed_struct, struct_of
+from .kfunc_set import KfuncSet, Row
 from .prototypes import Missing, Prototype
-from .sets import KfuncSet, Row
 
 RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
 #: The flag of an argument that says what the flag of the kfunc says of all, of the first or of what is returned.

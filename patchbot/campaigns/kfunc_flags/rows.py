@@ -17,9 +17,9 @@ from ...errors import UserError
 from ...model import Edit
 from .classify import read_verifier
 from .inventory import Entry, Inventory, components, inventory
+from .kfunc_set import Row
 from .plan import ACQUIRE, ARGUMENT_FLAG, OPTIONAL, RCU, RELEASE, merged, numbered, read_decisions
 from .prefixes import subject
-from .sets import Row
 
 HEADER = "include/linux/btf_ids.h"
 ARGUMENT_MACRO = b"__BTF_ID_ARG_FLAGS"
