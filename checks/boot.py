@@ -45,6 +45,7 @@ from patchbot.boot.judge import (
 from patchbot.boot.kernels import (
     NO_IMPLICIT,
     Kernel,
+    asked_pahole,
     describe,
     judge_implicit,
     without_absent,
@@ -190,7 +191,8 @@ def check_series(subject: Subject) -> Outcome:
         image = inserted(built[what].image, touched)
         said, seconds[what], line = run(subject, kernel, image, loads, folder, log, timeout_of(options))
         booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
-    notes = judge_implicit({what: one.linked.unmade for what, one in built.items()}, compiler.versions.split("; ")[-1])
+    unmade = {what: one.linked.unmade for what, one in built.items()}
+    notes = judge_implicit(unmade, compiler.versions.split("; ")[-1], asked_pahole(subject.scratch, trees["base"]))
     notes += judge_config(subject.scratch, kernels["tip"])
     return judge(booted["tip"], booted["base"], [t.name for t in tests], seconds, notes, log)
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tinytree
 
 from patchbot.boot import kernels, programs
 from patchbot.boot.kernels import NO_IMPLICIT, Kernel
@@ -13,6 +14,7 @@ from patchbot.boot.linked import Functions, Linked, check_linked
 from patchbot.boot.rows import LeftOut, Rows, read_rows
 from patchbot.bundle import bundled
 from patchbot.effective import IMPLICIT_ARGS, Flags
+from patchbot.git import Scratch
 from patchbot.model import Status
 from patchbot.run import run
 
@@ -80,19 +82,35 @@ def test_a_kfunc_that_hides_arguments_needs_a_function_that_has_all(
 
 
 def test_a_function_that_the_series_loses_is_a_fault() -> None:
-    found = kernels.judge_implicit({"base": frozenset(), "tip": frozenset({"bpf_wq_set_callback"})}, "v1.24")
+    found = kernels.judge_implicit({"base": frozenset(), "tip": frozenset({"bpf_wq_set_callback"})}, "v1.24", "")
     assert [(f.status, f.message) for f in found] == [
         (Status.FAIL, "the series loses the function bpf_wq_set_callback_impl of bpf_wq_set_callback")
     ]
-    assert kernels.judge_implicit({"base": frozenset(), "tip": frozenset()}, "v1.24") == []
+    assert kernels.judge_implicit({"base": frozenset(), "tip": frozenset()}, "v1.24", "1.26") == []
 
 
 def test_functions_that_were_never_made_are_told_with_the_tool_to_blame() -> None:
-    found = kernels.judge_implicit({"base": frozenset({"a", "b"}), "tip": frozenset({"a", "b"})}, "v1.24")
+    found = kernels.judge_implicit({"base": frozenset({"a", "b"}), "tip": frozenset({"a", "b"})}, "v1.24", "1.26")
     assert [f.status for f in found] == [Status.WARN]
     assert "(a_impl and 1 more)" in found[0].message
-    assert "wants pahole 1.26 or newer, and this is v1.24" in found[0].message
+    assert "Documentation/process/changes.rst asks for pahole 1.26, and this is v1.24" in found[0].message
     assert "[checks.build] pahole" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("bash  4.2  bash --version\npahole                 1.26             pahole --version\n", "1.26"),
+        ("pahole\n------\n\nFrom Linux 5.2 on, BTF needs pahole v1.16 or later.\n", ""),
+        (None, ""),
+    ],
+)
+def test_a_kernel_says_which_pahole_it_wants(tmp_path: Path, text: str | None, asked: str) -> None:
+    repo = tinytree.build(tmp_path / "linux")
+    if text is not None:
+        tinytree.commit(repo.git_dir.parent, "say it", {kernels.CHANGES: text.encode()})
+    scratch = Scratch.at(tmp_path / "scratch", repo)
+    assert kernels.asked_pahole(scratch, repo.tree_of("HEAD")) == asked
 
 
 def test_rows_that_need_a_function_that_was_never_made_are_left_out_with_the_reason(shipped: Rows) -> None:

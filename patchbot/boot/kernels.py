@@ -6,6 +6,7 @@ configuration left and whether resolve_btfids did what KF_IMPLICIT_ARGS needs, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from .features import absent, called, features, rule_of
 from .linked import IMPL, TAG, Linked
 from .rows import LeftOut, Rows
 
+CHANGES = "Documentation/process/changes.rst"
 RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 NO_IMPLICIT = f"its BTF lacks the functions that {IMPLICIT_ARGS} needs"
 
@@ -57,11 +59,18 @@ def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
     return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)
 
 
-def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str) -> list[Finding]:
+def asked_pahole(scratch: Scratch, tree: str) -> str:
+    """Return the least version of pahole that a kernel's own document asks for, "" if it names none."""
+    text = scratch.git("cat-file", "blob", f"{tree}:{CHANGES}", check=False).stdout.decode("utf-8", "replace")
+    found = re.search(r"^pahole\s+(\d[\w.]*)\s", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str, asked: str) -> list[Finding]:
     """Return what is wrong with kfuncs that hide arguments; `unmade` has those of base and tip without function.
 
     A function that the series loses is a fault. Without it before, the tools are too old: Linux 7.0 to 7.2 make it
-    of tags that pahole writes from 1.26 on (Documentation/process/changes.rst).
+    of tags that only a newer pahole writes, of the version that they ask for (`asked`).
     """
     found = [
         Finding(Status.FAIL, f"the series loses the function {kfunc}{IMPL} of {kfunc}", None, None, "implicit")
@@ -69,9 +78,9 @@ def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str) -> list[Fi
     ]
     if old := sorted(unmade["base"]):
         text = (
-            f"{NO_IMPLICIT} ({old[0]}{IMPL} and {len(old) - 1} more), so nothing that needs them was tried; this"
-            f" kernel wants pahole 1.26 or newer, and this is {pahole}: name a newer one in [checks.build] pahole,"
-            " `make pahole` gets one"
+            f"{NO_IMPLICIT} ({old[0]}{IMPL} and {len(old) - 1} more), so nothing that needs them was tried; "
+            f"{CHANGES} asks for pahole {asked or 'of no version'}, and this is {pahole}: name a newer one in"
+            " [checks.build] pahole, `make pahole` gets one"
         )
         found.append(Finding(Status.WARN, text, None, None, "implicit"))
     return found
