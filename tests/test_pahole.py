@@ -17,10 +17,10 @@ needs = pytest.mark.skipif(
     not shutil.which("apt-get") or platform.machine() != "x86_64", reason="needs apt-get (Debian) on x86_64"
 )
 MADISON = """\
-    pahole |     1.99-1 | http://deb.debian.org/debian sid/main amd64 Packages
-    pahole |   1.24-4.1 | http://deb.debian.org/debian bookworm/main amd64 Packages
-    pahole |     1.30-1 | http://deb.debian.org/debian trixie/main amd64 Packages
-   dwarves |     1.26-1 | http://deb.debian.org/debian trixie/main Sources
+    pahole |     1.99-1 | http://mirror.example.org/debian sid/main amd64 Packages
+    pahole |   1.24-4.1 | http://mirror.example.org/debian bookworm/main amd64 Packages
+    pahole |     1.30-1 | http://mirror.example.org/debian trixie/main amd64 Packages
+   dwarves |     1.26-1 | http://mirror.example.org/debian trixie/main Sources
 """
 
 
