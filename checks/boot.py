@@ -258,8 +258,8 @@ def look(kernel: Kernel, built: Built) -> Contents:
         problems += [f"{name}: {problem}" for problem in linked.problems]
         if not linked.sets:
             problems.append(f"{name} holds no kfunc set")
-        if kernel.arguments and not linked.records:
-            problems.append(f"{name} holds no flags of arguments, though the kernel has {', '.join(kernel.arguments)}")
+        if (single := kernel.flags.single) and not linked.records:
+            problems.append(f"{name} holds no flags of arguments, though the kernel has {', '.join(single)}")
     return Contents(counts, tuple(problems))
 
 
@@ -279,7 +279,7 @@ def judge(
         Finding(
             Status.FAIL, f"no accepted and rejected program differ only in an argument with {flag}", None, None, "cover"
         )
-        for flag in rows.uncovered(tip.kernel.arguments)
+        for flag in rows.uncovered(tip.kernel.flags.single)
     ]
     for name, module in tip.said.modules.items():
         if module.errno:
@@ -291,7 +291,7 @@ def judge(
     both = sum(bool(line.base) for line in lines)
     sets = [line for line in lines if line.kind == "set"]
     refused = sum(line.expected == "refuse" for line in sets)
-    if tip.kernel.arguments and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
+    if tip.kernel.flags.single and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
         text = f"only {programs} programs and {refused} sets to refuse; at least {LEAST_PROGRAMS} and {LEAST_REFUSED}"
         found.append(Finding(Status.FAIL, text, None, None, "cover"))
     boots = seconds["tip"] + seconds["base"]

@@ -63,6 +63,11 @@ class Flags:
     set: Mapping[str, int]
 
     @property
+    def single(self) -> Mapping[str, int]:
+        """The flags of arguments that are one flag, not a mask."""
+        return {name: bit for name, bit in self.argument.items() if not name.endswith("_FLAGS")}
+
+    @property
     def trailer(self) -> int | None:
         """The flag of a set that says that a trailer follows it; None where the header knows none."""
         return self.set.get("BTF_SET8_KFUNC_ARGS")

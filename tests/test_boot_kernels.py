@@ -123,7 +123,7 @@ def test_rows_that_need_a_function_that_was_never_made_are_left_out_with_the_rea
         *("rcu_implicit_neighbour_accept", "rcu_implicit_neighbour_reject", "implicit"),
     }
     assert len(kernel.rows.programs) - len(got.rows.programs) == 4
-    assert got.rows.uncovered(got.arguments) == []
+    assert got.rows.uncovered(got.flags.single) == []
 
 
 @needs_clang

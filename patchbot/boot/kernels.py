@@ -38,11 +38,6 @@ class Kernel:
     left_out: tuple[LeftOut, ...] = ()
     tagged: bool = False
 
-    @property
-    def arguments(self) -> frozenset[str]:
-        """The flags of arguments that are one flag, not a mask."""
-        return frozenset(name for name in self.flags.argument if not name.endswith("_FLAGS"))
-
     def without(self, feature: str, why: str) -> Kernel:
         """Return the kernel without the rows that need a feature, which only its headers have."""
         have = self.features - {feature}

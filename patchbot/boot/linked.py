@@ -165,12 +165,11 @@ def foreign(ids: BtfIds) -> Iterator[str]:
 
 def wrong_tags(ids: BtfIds, functions: Functions, flags: Flags) -> Iterator[str]:
     """Yield the kfuncs whose decl tags are not what the flags of their arguments say."""
-    single = {name: bit for name, bit in flags.argument.items() if not name.endswith("_FLAGS")}
     wanted = {
         number(record.kfunc): frozenset(
             (argument, f"{TAG}{name.removeprefix(ARGUMENT_PREFIX).lower()}")
             for argument, value in enumerate(record.flags)
-            for name, bit in single.items()
+            for name, bit in flags.single.items()
             if value & bit
         )
         for one in ids.sets
