@@ -124,8 +124,7 @@ class Repo:
                     return kind.decode() if isinstance(kind, bytes) else kind, bytes(data)
             except ValueError:
                 reader = self._handle.git.cat_file_all
-                # A reader that ended can be read, and gives nothing; one that waits for the next name cannot.
-                if reader is None or not select.select([reader.stdout], [], [], 0)[0]:
+                if reader is None or not ended(reader.stdout):
                     return None
             except BrokenPipeError:
                 pass
@@ -280,6 +279,13 @@ class Repo:
                 file = pack.with_suffix(suffix)
                 if file.exists():
                     file.replace(to / file.name)
+
+
+def ended(stream: IO[bytes]) -> bool:
+    """Say whether the other end of a pipe, of which everything was read, is closed."""
+    poll = select.poll()  # select() cannot have a thousand files
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def absent(name: str, where: Path) -> UserError:

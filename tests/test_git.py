@@ -1,6 +1,7 @@
 """The door to git: reading, writing beside the user's repository, and handing over in one transaction."""
 
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -197,6 +198,21 @@ def test_a_reader_that_was_killed_is_started_again(repo):
         assert repo.read(head, "no such file") is None
         assert repo.raw(head).startswith(b"tree ")
         assert repo._handle.git.cat_file_all is not reader
+
+
+def test_a_reader_among_more_than_a_thousand_open_files(repo):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    files = []
+    try:
+        files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        fresh = Repo.open(repo.git_dir)
+        assert fresh.read(fresh.resolve("HEAD"), "no such file") is None
+        assert fresh._handle.git.cat_file_all.stdout.fileno() > 1024
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_partial_clone_is_refused_clearly_and_fetches_nothing(repo, tmp_path):
