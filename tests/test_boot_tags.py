@@ -11,6 +11,7 @@ import tinytree
 from patchbot.boot import kernels, linked, programs
 from patchbot.boot.linked import Functions, check_linked, kernel_functions, module_functions
 from patchbot.boot.rows import Rows
+from patchbot.bundle import bundled
 from patchbot.effective import Flags
 from patchbot.git import Scratch
 from patchbot.run import run
@@ -98,6 +99,11 @@ def test_a_kernel_makes_tags_if_its_tool_says_so(tmp_path: Path, line: str, tagg
     tree = run(["git", "-C", tmp_path / "linux", "write-tree"]).stdout.decode().strip()
     scratch = Scratch.at(tmp_path / "scratch", repo)
     assert kernels.describe(scratch, "tip", tree, Rows((), ())).tagged is tagged
+
+
+def test_the_campaign_writes_the_tags_that_are_looked_for() -> None:
+    table = (bundled("templates") / "kfunc_flags/decl_tags-table.c.j2").read_text()
+    assert f'"{linked.TAG}{{{{ flag.tag }}}}"' in table, "else boot takes the kernel for one that makes no tags"
 
 
 def test_only_tags_of_parameters_count() -> None:
