@@ -17,20 +17,13 @@ from patchbot.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.git import Scratch
 from patchbot.model import Finding, Status
-from patchbot.run import GIT_SAFE, Completed
+from patchbot.run import Completed
 
 NEEDS = {"git": "git"}
 WAIVABLE = False
 
-#: The user's configuration (signing, three-way, white space, line ends) must not decide whether a mail applies.
-ENV = {
-    **GIT_SAFE,
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_COMMITTER_NAME": "patchbot",
-    "GIT_COMMITTER_EMAIL": "patchbot@localhost",
-}
+#: git am makes commits; its scratch repository knows no person.
+ENV = {"GIT_COMMITTER_NAME": "patchbot", "GIT_COMMITTER_EMAIL": "patchbot@localhost"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +48,7 @@ def check_each(subject: Subject) -> Sequence[Outcome]:
     log = subject.log("applies", None)
     with tempfile.TemporaryDirectory(dir=subject.work, prefix="am-") as name:
         folder = Path(name)
-        scratch = Scratch.at(folder / "git", subject.repo)
-        with open(folder / "git/objects/info/alternates", "a") as alternates:
-            alternates.write(f"{(subject.scratch.path / 'objects').resolve()}\n")
+        scratch = Scratch.at(folder / "git", subject.repo, subject.scratch.objects)
         done = apply_mails(subject, scratch, folder)
         log.write_bytes(done.stdout + done.stderr)
         commits = read_commits(scratch, f"{subject.base}..HEAD")
@@ -90,13 +81,14 @@ def apply_mails(subject: Subject, scratch: Scratch, folder: Path) -> Completed:
     listing = scratch.git("ls-files", "-z", env=env).stdout
     scratch.git("update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
     # git am itself writes out a file that it needs and that is not there, so no file has to be named here.
-    argv = ["-c", "core.autocrlf=false", "-c", "core.attributesFile=/dev/null", "-c", "advice.mergeConflict=false"]
-    return scratch.git(*argv, "am", "--no-3way", *map(str, mails), check=False, env=env, cwd=tree)
+    return scratch.git(
+        "-c", "advice.mergeConflict=false", "am", "--no-3way", *map(str, mails), check=False, env=env, cwd=tree
+    )
 
 
 def read_commits(scratch: Scratch, *revisions: str) -> list[Applied]:
     """Return tree and message of commits, oldest first."""
-    rows = scratch.git("log", "--reverse", "-z", "--format=%T%n%B", *revisions, "--", env=ENV).stdout
+    rows = scratch.git("log", "--reverse", "-z", "--format=%T%n%B", *revisions, "--").stdout
     found = []
     for row in rows.decode("utf-8", "surrogateescape").split("\0"):
         if row:

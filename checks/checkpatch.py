@@ -128,10 +128,7 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
         argv = [perl, SCRIPT, *inputs.options]
         # HOME: ~/.checkpatch.conf would make the result depend on who asks. GIT_DIR: commit ids are looked up.
         env = {"HOME": name, "CHECKPATCH_CONFIG_DIR": "", "PERL5LIB": "", "PERL5OPT": ""}
-        git = {"GIT_DIR": str(subject.scratch.path)}
-        if subject.repo.shallow:
-            git["GIT_SHALLOW_FILE"] = str(subject.repo.common_dir / "shallow")
-        done = run([*argv, "-"], cwd=place, env=env | git, stdin=mail, check=False)
+        done = run([*argv, "-"], cwd=place, env=subject.scratch.env | env, stdin=mail, check=False)
         log.write_bytes(done.stdout + done.stderr)
         if b"Can't locate" in done.stderr:
             raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")

@@ -22,9 +22,9 @@ from .check import Subject
 from .config import known
 from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
 from .errors import PatchbotError, UserError
+from .git import Scratch
 from .kbuild import Compiler, find_compiler, read_options
 from .readings import Shelf, read_object
-from .run import run
 from .units import Compiled, Unit, object_of
 
 OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch", "pahole")
@@ -108,15 +108,15 @@ def keep_readings(bench: Bench, work: Path) -> None:
 
 
 @lru_cache(maxsize=64)
-def blob(git_dir: Path, oid: str) -> bytes:
+def blob(scratch: Scratch, oid: str) -> bytes:
     """Return an object of a scratch repository, read once."""
-    return run(["git", f"--git-dir={git_dir}", "cat-file", "blob", oid]).stdout
+    return scratch.git("cat-file", "blob", oid).stdout
 
 
 def read_of(bench: Bench, tree: str, path: str) -> bytes:
     """Return a file of a tree, nothing if there is none."""
     files = bench.files(tree)
-    return blob(bench.scratch.path, files[path]) if path in files else b""
+    return blob(bench.scratch, files[path]) if path in files else b""
 
 
 def flags_of(bench: Bench, tree: str) -> Flags:

@@ -19,6 +19,7 @@ from .errors import UserError
 from .fastimport import NewCommit, Record
 from .git import Repo, Scratch
 from .handmade import Handmade, read_handmade
+from .held import held
 from .model import Commit, Identity, Patch, Series
 from .trailers import Trailers, read_trailers
 
@@ -247,11 +248,9 @@ def refuse_in_the_way(repo: Repo, campaign: str) -> None:
             "a branch named patchbot is in the way of patchbot/...; rename it: git branch -m patchbot <other name>"
         )
     ref = branch(campaign)
-    places = repo.checked_out(ref) if repo.ref(ref) else []
-    if places:
+    if why := held(repo, ref):
         raise UserError(
-            f"{ref.removeprefix('refs/heads/')} is checked out in {places[0]}, and patchbot moves no branch under a"
-            f" work tree; free it with: git -C {places[0]} switch --detach"
+            f"{ref.removeprefix('refs/heads/')} {why[0]} (patchbot moves no branch that git itself would not move)"
         )
 
 

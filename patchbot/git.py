@@ -1,8 +1,9 @@
 """The one door to git: reading the user's repository, and adding a series to it without touching anything else.
 
-Reading goes through one persistent `cat-file --batch` (GitPython). Writing never happens in the user's repository
-until the whole series exists: fast-import fills a scratch repository that borrows the user's objects, its pack is
-then handed over, and one ref transaction makes it visible. `kill -9` at any moment leaves the old series or the new.
+Objects are read through a folder of patchbot's own (see plumbing.py), names and refs in the person's repository.
+Nothing is written there until the whole series exists: fast-import fills a scratch repository that borrows the user's
+objects, its pack is then handed over, and one ref transaction makes it visible. `kill -9` at any moment leaves the
+old series or the new.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import select
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,58 +18,80 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-import git as gitpython
-
 from .errors import ToolError, UserError
 from .fastimport import NewCommit, Record, fast_import_stream
 from .model import Commit
-from .run import GIT_SAFE, Completed, piped, run, which
-
-ZERO = "0" * 40
+from .paths import cache_dir
+from .plumbing import PLAIN, SEALED, SETTINGS, Batch, alternates, make_bare
+from .run import Completed, piped, run, which
 
 
 class Repo:
     """A kernel repository of a person, bare or not: read everything, write only through `publish`."""
 
-    def __init__(self, handle: gitpython.Repo) -> None:
-        self._handle = handle
-        self.git_dir = Path(handle.git_dir)
-        self.common_dir = Path(handle.common_dir)
+    def __init__(self, git_dir: Path, common_dir: Path, form: str) -> None:
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.form = form
 
     @classmethod
     def open(cls, path: Path) -> Repo:
-        """Open the repository at or above `path`; raise UserError if there is none."""
+        """Open the repository at or above `path`; raise UserError if there is none, or git refuses to use it."""
         which("git", "git")
         where = path.expanduser()
-        if not where.exists():
-            raise UserError(f"{path}: no such directory; --kernel or kernel.path must name a git repository")
-        try:
-            handle = gitpython.Repo(where, search_parent_directories=True)
-        except (gitpython.InvalidGitRepositoryError, gitpython.NoSuchPathError) as error:
-            raise UserError(f"{path} is not a git repository; --kernel or kernel.path must name one") from error
-        # GIT_DIR, because GitPython looks for core.bare in one file only and runs git beside such a bare repository.
-        handle.git.update_environment(GIT_DIR=str(handle.git_dir), **GIT_SAFE)
-        repo = cls(handle)
-        done = repo.git("rev-parse", "--git-dir", check=False)
-        if done.returncode:
-            raise UserError(f"git cannot use {path}: {done.stderr.decode('utf-8', 'replace').strip()}")
-        return repo
+        if not where.is_dir():
+            what = "not a folder" if where.exists() else "no such directory"
+            raise UserError(f"{path}: {what}; --kernel or kernel.path must name a git repository")
+
+        def ask(question: str) -> str:
+            # Found by git itself, which looks at the owner; --git-dir would switch that off.
+            done = run(["git", "rev-parse", "--path-format=absolute", question], cwd=where, env=PLAIN, check=False)
+            if done.returncode:
+                said = done.stderr.decode("utf-8", "surrogateescape").strip()
+                if "not a git repository" in said:
+                    raise UserError(f"{path} is not a git repository; --kernel or kernel.path must name one")
+                raise UserError(f"git cannot use {path}: {said}")
+            return os.fsdecode(done.stdout.removesuffix(b"\n"))
+
+        return cls(Path(ask("--git-dir")), Path(ask("--git-common-dir")), ask("--show-object-format"))
 
     @classmethod
     def create(cls, path: Path) -> Repo:
         """Open patchbot's own bare repository at `path`, make it if it is not there."""
-        if not (path / "HEAD").exists():
-            path.mkdir(parents=True, exist_ok=True)
-            run(["git", "init", "-q", "--bare", "--template=", path])
-        return cls.open(path)
+        return cls.open(make_bare(path, "sha1"))
 
     def git(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
-        """Run one git command on this repository."""
-        return run(["git", f"--git-dir={self.git_dir}", *argv], stdin=stdin, check=check, timeout=timeout)
+        """Run one git command in the person's repository: what is about names, refs and configuration."""
+        command = ["git", f"--git-dir={self.git_dir}", *SETTINGS, *argv]
+        return run(command, env=PLAIN, stdin=stdin, check=check, timeout=timeout)
 
     def text(self, *argv: str) -> str:
-        """Return what a git command prints, stripped."""
+        """Return what a git command in the person's repository prints, stripped."""
         return self.git(*argv).stdout.decode("utf-8", "replace").strip()
+
+    def look(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
+        """Run one git command that reads objects by their ids; nothing but the objects decides what it says."""
+        return run(["git", f"--git-dir={self._eye}", *argv], env=self._sight, stdin=stdin, check=check, timeout=timeout)
+
+    @cached_property
+    def _eye(self) -> Path:
+        """The folder of patchbot's own through which objects are read."""
+        return make_bare(cache_dir() / f"reader-{self.form}.git", self.form)
+
+    @cached_property
+    def sealed(self) -> dict[str, str]:
+        """The environment of what reads objects of this repository from a folder of patchbot's own."""
+        return {**SEALED, **({"GIT_SHALLOW_FILE": str(self.common_dir / "shallow")} if self.shallow else {})}
+
+    @cached_property
+    def _sight(self) -> dict[str, str]:
+        """The environment of what reads no other objects than those of this repository."""
+        return {**self.sealed, "GIT_OBJECT_DIRECTORY": str(self.objects)}
+
+    @cached_property
+    def _batch(self) -> Batch:
+        """The reader of single objects."""
+        return Batch(self._eye, self._sight)
 
     @cached_property
     def objects(self) -> Path:
@@ -82,7 +104,7 @@ class Repo:
         where = self.common_dir.resolve()
         name = where.parent.name if where.name == ".git" else where.stem
         safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")
-        return f"{safe or 'kernel'}-{hashlib.sha256(str(where).encode()).hexdigest()[:10]}"
+        return f"{safe or 'kernel'}-{hashlib.sha256(os.fsencode(where)).hexdigest()[:10]}"
 
     @cached_property
     def shallow(self) -> bool:
@@ -102,9 +124,12 @@ class Repo:
 
         Raises UserError where the object should be there and is not (a partial clone): nothing is fetched.
         """
-        if "\n" in path:
-            return None
-        found = self._object(f"{commit}:{path}")
+        name = f"{commit}:{path}"
+        if "\n" in path:  # which ends a question to git's reader
+            if path not in (there := self.ls(commit, path)):
+                return None
+            name = there[path][1]
+        found = self._object(name)
         if found is None and self._lists(commit, path):
             raise UserError(
                 f"{path} of {commit[:12]} is not in this clone (a partial clone?), and patchbot fetches nothing;"
@@ -113,23 +138,9 @@ class Repo:
         return found[1] if found and found[0] == "blob" else None
 
     def _object(self, name: str) -> tuple[str, bytes] | None:
-        """Return the type and content of an object, None if it is not there.
-
-        Whatever ended git's reader (a signal, or an object that a partial clone lacks), the next object gets a new one.
-        """
-        for _ in range(2):
-            try:
-                _, kind, size, data = self._handle.git.get_object_data(name)
-                if len(data) == size:
-                    return kind.decode() if isinstance(kind, bytes) else kind, bytes(data)
-            except ValueError:
-                reader = self._handle.git.cat_file_all
-                if reader is None or not ended(reader.stdout):
-                    return None
-            except BrokenPipeError:
-                pass
-            self._handle.git.clear_cache()
-        return None
+        """Return the type and content of an object, None if it is not there."""
+        found = self._batch.read(name)
+        return (found[0], found[2]) if found else None
 
     def _lists(self, commit: str, path: str) -> bool:
         """Say whether a tree of `commit` names `path`; asked of the reader that runs already, not of a new process."""
@@ -155,7 +166,7 @@ class Repo:
         if paths:
             argv += ["--", *paths]
         found = {}
-        for row in self.git(*argv).stdout.split(b"\0"):
+        for row in self.look(*argv).stdout.split(b"\0"):
             if row:
                 meta, path = row.split(b"\t", 1)
                 mode, _, oid = meta.decode().split(" ")
@@ -170,20 +181,22 @@ class Repo:
         argv += ["-w"] if word else []
         for needle in needles:
             argv += ["-e", needle]
-        done = self.git(*argv, commit, "--", *(pathspecs or [":/"]), check=False)
-        if done.returncode not in (0, 1) or (done.returncode == 1 and done.stderr):
+        done = self.look(*argv, commit, "--", *(pathspecs or [":/"]), check=False)
+        if lost := re.search(rb"unable to read (?:tree )?\(?([0-9a-f]{40,64})", done.stderr):
+            raise absent(lost[1].decode(), self.git_dir)
+        if done.returncode not in (0, 1) or done.stderr:
             raise ToolError(done.explain())
         names = [n.decode("utf-8", "surrogateescape") for n in done.stdout.split(b"\0") if n]
         return sorted(n.removeprefix(f"{commit}:") for n in names)
 
     def changed_paths(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> list[str]:
         """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""
-        done = self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--", *pathspecs)
+        done = self.look("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, "--", *pathspecs)
         return sorted(n.decode("utf-8", "surrogateescape") for n in done.stdout.split(b"\0") if n)
 
     def changed_blobs(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> dict[str, str | None]:
         """Return {path: object id in `new`} of the files that differ; None for what is no regular file there."""
-        done = self.git("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, "--", *pathspecs)
+        done = self.look("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, "--", *pathspecs)
         fields = done.stdout.decode("utf-8", "surrogateescape").split("\0")
         found: dict[str, str | None] = {}
         for meta, path in zip(fields[::2], fields[1::2], strict=False):
@@ -196,8 +209,8 @@ class Repo:
         with tempfile.TemporaryFile() as asked:
             asked.writelines(f"{oid}\n".encode() for oid in oids)
             asked.seek(0)
-            argv = ["git", f"--git-dir={self.git_dir}", "cat-file", "--batch", "--buffer"]
-            with piped(argv, stdin=asked) as pipe:
+            argv = ["git", f"--git-dir={self._eye}", "cat-file", "--batch", "--buffer"]
+            with piped(argv, env=self._sight, stdin=asked) as pipe:
                 while head := pipe.readline():
                     oid, kind, *size = head.decode().split()
                     if kind == "missing":
@@ -207,7 +220,7 @@ class Repo:
 
     def tree_of(self, commit: str) -> str:
         """Return the id of a commit's tree."""
-        return self.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+        return self.look("rev-parse", "--verify", f"{commit}^{{tree}}").stdout.decode().strip()
 
     def describe(self, commit: str) -> str:
         """Return git describe's name of a commit, its short id where no tag reaches it."""
@@ -236,19 +249,9 @@ class Repo:
         """Return what a ref points to, None if it does not exist."""
         return self.refs(name).get(name)
 
-    def checked_out(self, ref: str) -> list[str]:
-        """Return the work trees in which `ref` is checked out."""
-        places, where = [], ""
-        for line in self.text("worktree", "list", "--porcelain").splitlines():
-            if line.startswith("worktree "):
-                where = line.removeprefix("worktree ")
-            elif line == f"branch {ref}":
-                places.append(where)
-        return places
-
     def commits(self, base: str, tip: str) -> list[Commit]:
         """Return the commits of base..tip, oldest first; `id` is empty."""
-        rows = self.git(
+        rows = self.look(
             "log", "-z", "--reverse", "--topo-order", "--format=%H%x01%P%x01%T%x01%s", f"{base}..{tip}", "--"
         )
         found = []
@@ -263,9 +266,10 @@ class Repo:
         for pack in sorted((scratch.path / "objects/pack").glob("*.pack")):
             self.git("index-pack", "--stdin", stdin=pack.read_bytes())
         lines = ["start"]
-        lines += [f"update {ref} {new} {old or ZERO}" for ref, new, old in updates]
+        # Without no-deref a symbolic ref would be followed, and another branch moved.
+        lines += [f"option no-deref\nupdate {ref} {new} {old or '0' * len(new)}" for ref, new, old in updates]
         lines += ["prepare", "commit", ""]
-        argv = ["-c", "core.hooksPath=/dev/null", "update-ref", "-m", "patchbot", "--stdin"]
+        argv = ["update-ref", "-m", "patchbot", "--stdin"]
         done = self.git(*argv, stdin="\n".join(lines).encode(), check=False)
         if done.returncode:
             raise ToolError(f"no ref was moved: {done.stderr.decode('utf-8', 'replace').strip()}")
@@ -281,37 +285,35 @@ class Repo:
                     file.replace(to / file.name)
 
 
-def ended(stream: IO[bytes]) -> bool:
-    """Say whether the other end of a pipe, of which everything was read, is closed."""
-    poll = select.poll()  # select() cannot have a thousand files
-    poll.register(stream, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def absent(name: str, where: Path) -> UserError:
     """Return the error for an object that a clone lacks."""
     return UserError(f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing")
 
 
 class Scratch:
-    """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not yet published."""
+    """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not yet published.
 
-    def __init__(self, path: Path, source: Repo) -> None:
+    `more` are further object folders. Its configuration is patchbot's own, whoever runs it.
+    """
+
+    def __init__(self, path: Path, source: Repo, *more: Path) -> None:
         self.path = path
         self.source = source
+        self.env = {
+            **source.sealed,
+            "GIT_DIR": str(path),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates(source.objects, *more),
+        }
 
     @classmethod
-    def at(cls, path: Path, source: Repo) -> Scratch:
+    def at(cls, path: Path, source: Repo, *more: Path) -> Scratch:
         """Open the scratch repository at `path`, make it if it is not there."""
-        scratch = cls(path, source)
-        if not (path / "HEAD").exists():
-            path.mkdir(parents=True, exist_ok=True)
-            form = source.text("rev-parse", "--show-object-format")
-            run(["git", "init", "-q", "--bare", "--template=", f"--object-format={form}", path])
-        alternates = path / "objects/info/alternates"
-        alternates.parent.mkdir(parents=True, exist_ok=True)
-        alternates.write_text(f"{source.objects.resolve()}\n")
-        return scratch
+        return cls(make_bare(path, source.form), source, *more)
+
+    @property
+    def objects(self) -> Path:
+        """Where its own objects are."""
+        return self.path / "objects"
 
     def git(
         self,
@@ -323,14 +325,14 @@ class Scratch:
         timeout: float = 600,
     ) -> Completed:
         """Run one git command on this repository, with hooks and the user's aliases out of play."""
-        base = ["git", f"--git-dir={self.path}", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
-        return run([*base, *argv], stdin=stdin, check=check, env=env, cwd=cwd, timeout=timeout)
+        command = ["git", *SETTINGS, *argv]
+        return run(command, stdin=stdin, check=check, env={**self.env, **(env or {})}, cwd=cwd, timeout=timeout)
 
     def importing(self) -> AbstractContextManager[IO[bytes]]:
         """Give the stdin of a fast-import that makes one pack without deltas, for trees too big for memory."""
         options = ["-c", "fastimport.unpackLimit=1", "-c", "core.compression=1", "-c", "pack.compression=1"]
-        argv = ["git", f"--git-dir={self.path}", *options, "fast-import", "--quiet", "--done", "--depth=0"]
-        return piped([*argv, "--date-format=raw"], feed=True)
+        argv = ["git", *options, "fast-import", "--quiet", "--done", "--depth=0", "--date-format=raw"]
+        return piped(argv, env=self.env, feed=True)
 
     def write(self, base: str, commits: Sequence[NewCommit], record: Record | None = None) -> list[Commit]:
         """Write `commits` one on the other upon `base` with one fast-import; `record` rides on the last one.

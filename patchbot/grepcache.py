@@ -73,7 +73,7 @@ class GrepCache:
             (question,),
         )
         for other, paths in rows.fetchall():
-            if repo.git("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
+            if repo.look("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
                 continue
             changed = repo.changed_blobs(other, tree, pathspecs)
             if len(changed) > MOST_CHANGED:

@@ -22,8 +22,6 @@ from .run import Completed, run, which
 
 #: Headers that the kernel's host programs need, with the Debian package that has them.
 HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
-#: Variables that would change what is built behind our back.
-UNSET = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "KCFLAGS", "KAFLAGS", "KCPPFLAGS", "HOSTCFLAGS", "LOCALVERSION")
 LIST_MEMBERS = """\
 .PHONY: patchbot-list
 patchbot-list:
@@ -68,8 +66,7 @@ class Kbuild:
         marker = self.out / ".patchbot-building"
         marker.touch()
         before = log.stat().st_size if log.exists() else 0
-        env = {name: "" for name in UNSET if name in os.environ}
-        run([*argv, *self.variables(), *goals], env=env, log=log, check=False, timeout=timeout)
+        run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout)
         marker.unlink()
         with open(log, "rb") as file:
             file.seek(before)

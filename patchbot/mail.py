@@ -25,9 +25,6 @@ from .model import Commit, Identity
 from .outbox import write_folder
 from .recipients import Recipient, Recipients
 
-#: The bytes of a mail must not depend on the person's configuration; what is left as a default is said here.
-SEALED = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
-CONFIG = ("-c", "core.attributesFile=/dev/null", "-c", "core.quotePath=true", "-c", "i18n.logOutputEncoding=UTF-8")
 STAT = (
     *("--no-color", "--no-ext-diff", "--no-textconv", "-M", "--diff-algorithm=myers", "--indent-heuristic"),
     *("--stat=70", "--summary"),
@@ -153,7 +150,7 @@ def format_patches(
             *options,
             f"{base}..{joined(scratch, base, commits)}",
         ]
-        scratch.git(*CONFIG, *argv, env={**SEALED, **env})
+        scratch.git(*argv, env=env)
         rows = [(path.name, path.read_bytes()) for path in sorted(Path(folder).iterdir())]
     if len(rows) != len(commits):
         raise ToolError(
@@ -265,10 +262,8 @@ def cover_mail(
     tip = commits[-1].sha
     subject, _, body = text.partition("\n\n")
     number = f"[{posting.prefix} {'0' * len(str(len(commits)))}/{len(commits)}]"
-    stat = scratch.git(*CONFIG, "diff", *STAT, base, tip, env=SEALED).stdout
-    rows = scratch.git(
-        *CONFIG, "log", "-z", "--reverse", "--format=%H%x01%an%x01%s%x01%ad", "--date=raw", f"{base}..{tip}", env=SEALED
-    )
+    stat = scratch.git("diff", *STAT, base, tip).stdout
+    rows = scratch.git("log", "-z", "--reverse", "--format=%H%x01%an%x01%s%x01%ad", "--date=raw", f"{base}..{tip}")
     known = {commit.sha for commit in commits}
     every = [row.split("\x01", 1) for row in rows.stdout.decode("utf-8", "replace").split("\0") if row]
     logged = [rest.split("\x01") for sha, rest in every if sha in known]

@@ -56,7 +56,7 @@ class WatchedRepo(Repo):
     """A repository that notes what is read of it, and reads a file once, not seven times."""
 
     def __init__(self, repo: Repo, reads: Reads) -> None:
-        super().__init__(repo._handle)
+        super().__init__(repo.git_dir, repo.common_dir, repo.form)
         self.reads = reads
         self.kept: dict[tuple[str, str], bytes | None] = {}
 
@@ -214,7 +214,7 @@ def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
     repo = tree.repo
     if base == tree.commit:
         return True
-    if repo.git("cat-file", "-e", f"{base}^{{tree}}", check=False).returncode:
+    if repo.look("cat-file", "-e", f"{base}^{{tree}}", check=False).returncode:
         return False
     found = {path for answer in known["searches"].values() for path in answer}
     here = sorted(found | set(known["files"]))
@@ -243,5 +243,5 @@ def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
 
 def name_status(repo: Repo, old: str, new: str) -> dict[str, str]:
     """Return {path: A, D, M or T} of what differs between two commits."""
-    rows = repo.git("diff-tree", "-r", "-z", "--name-status", "--no-renames", old, new).stdout.split(b"\0")
+    rows = repo.look("diff-tree", "-r", "-z", "--name-status", "--no-renames", old, new).stdout.split(b"\0")
     return {p.decode("utf-8", "surrogateescape"): s.decode() for s, p in zip(rows[::2], rows[1::2], strict=False)}

@@ -168,7 +168,7 @@ def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
     """Write what the script reads to `place`, with empty stand-ins for what it only wants to see."""
     text = repo.read(base, "MAINTAINERS") or b""
     named = {pattern.rstrip("/") for s in sections(text) for pattern in (*s.files, *s.excluded) if pattern[-1:] != "/"}
-    rows = repo.git("ls-tree", "-r", "-d", "-z", "--full-tree", "--name-only", base).stdout.split(b"\0")
+    rows = repo.look("ls-tree", "-r", "-d", "-z", "--full-tree", "--name-only", base).stdout.split(b"\0")
     # An F: line may name a folder without its slash; the script looks whether it is one.
     folders = named & {row.decode("utf-8", "surrogateescape") for row in rows if row}
     for name in (*LANDMARK_FOLDERS, *sorted(folders)):

@@ -1,7 +1,8 @@
-"""The only place that starts programs (git's persistent reader excepted, which GitPython owns).
+"""The only place that starts programs, and the one that makes the environment they get.
 
 Argument lists, never a shell string; a process group of its own, so that a timeout or Ctrl-C takes a whole
-`make -j` down; the environment is stripped of GIT_* variables that would redirect git to another repository.
+`make -j` down. A child gets the variables that are listed here and no others: what a person exports for their own
+builds and repositories (KCONFIG_CONFIG, LLVM, GIT_DIR, PYTHONPATH) must not decide what patchbot makes, or where.
 """
 
 from __future__ import annotations
@@ -20,9 +21,23 @@ from typing import IO
 
 from .errors import MissingTool, ToolError
 
-#: Nothing is fetched behind the user's back (a partial clone would), no lock is taken for a mere look.
-GIT_SAFE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-KEPT_GIT_VARIABLES = {"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_EDITOR"}
+#: What a child gets of patchbot's own environment: who and where the person is, where programs, their libraries and
+#: configuration files are, ccache's folders, and how Debian's archive is reached.
+LET_THROUGH = (
+    *("HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "LIBRARY_PATH"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"),
+    *("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
+    *("CCACHE_DIR", "CCACHE_CONFIGPATH", "CCACHE_MAXSIZE", "CCACHE_TEMPDIR", "CCACHE_DISABLE"),
+    *("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "APT_CONFIG"),
+)
+#: Messages that can be read by a program; nothing is fetched behind the user's back (a partial clone would).
+SAID = {
+    "LC_ALL": "C.UTF-8",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -49,17 +64,20 @@ class Completed:
 
 
 def clean_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for a child: no stray GIT_DIR and the like, C messages, `extra` on top."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in KEPT_GIT_VARIABLES}
-    env.update(GIT_SAFE)
-    env["LC_ALL"] = "C.UTF-8"
-    env.update(extra or {})
-    return env
+    """Return the environment for a child: what is let through, what is always said, `extra` on top."""
+    env = {name: os.environ[name] for name in LET_THROUGH if name in os.environ}
+    return {**env, "PATH": search_path(), **SAID, **(extra or {})}
+
+
+def search_path() -> str:
+    """Return PATH without folders that are relative: a program is never looked for in a tree that one stands in."""
+    path = os.environ.get("PATH", os.defpath)
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if os.path.isabs(folder))
 
 
 def which(tool: str, package: str | None = None) -> str:
     """Return the path of `tool`; raise MissingTool that names the package to install."""
-    path = shutil.which(tool)
+    path = shutil.which(tool, path=search_path())
     if path is None:
         hint = f"; Debian has it in the package {package}" if package else ""
         raise MissingTool(f"{tool} is not installed{hint}")
@@ -110,10 +128,11 @@ def start(
     env: Mapping[str, str] | None,
     feed: bool | IO[bytes],
     out: IO[bytes] | None,
+    errors: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own; `out` takes both its outputs where given.
 
-    `feed` says whether its stdin is a pipe, or is the file that it reads.
+    `feed` says whether its stdin is a pipe, or is the file that it reads; `errors` where else its stderr goes.
     """
     stdin: int | IO[bytes] = feed if not isinstance(feed, bool) else subprocess.PIPE if feed else subprocess.DEVNULL
     try:
@@ -123,7 +142,7 @@ def start(
             env=clean_env(env),
             stdin=stdin,
             stdout=out or subprocess.PIPE,
-            stderr=subprocess.STDOUT if out else subprocess.PIPE,
+            stderr=subprocess.STDOUT if out else errors,
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -135,17 +154,23 @@ def start(
 
 
 @contextlib.contextmanager
-def piped(argv: Sequence[str | Path], *, feed: bool = False, stdin: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
+def piped(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    feed: bool = False,
+    stdin: IO[bytes] | None = None,
+) -> Iterator[IO[bytes]]:
     """Give the caller a program's stdout, with `feed` its stdin, for more data than memory should hold.
 
-    `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read away. Raises
-    MissingTool, or ToolError when the program fails, also in place of what its failure made the caller raise. On any
-    other exception its process group is killed.
+    `env` is as in `run`, `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read
+    away. Raises MissingTool, or ToolError when the program fails, also in place of what its failure made the caller
+    raise. On any other exception its process group is killed.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        child = start(args, None, None, stdin or feed, said if feed else None)
+        child = start(args, None, env, stdin or feed, said if feed else None)
         pipe = child.stdin if feed else child.stdout
         assert pipe is not None
         try:

@@ -118,7 +118,7 @@ class Session:
 
     def tree(self, commit: str | None = None) -> Tree:
         """Return a revision as the engine reads it; raise UserError if it is not a kernel."""
-        tree = Tree(self.repo, commit or self.base, {}, GrepCache(cache_dir() / "grep.sqlite"))
+        tree = Tree(self.repo, commit or self.base, {}, GrepCache(self.work / "grep.sqlite"))
         tree.kernel()
         return tree
 

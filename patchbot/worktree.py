@@ -12,18 +12,6 @@ from pathlib import Path
 
 from .git import Scratch
 
-#: The user's settings must not decide how a file is written, and a helper daemon must not watch our folder.
-SETTINGS = {
-    "core.autocrlf": "false",
-    "core.eol": "lf",
-    "core.symlinks": "true",
-    "core.attributesFile": "/dev/null",
-    "core.fsmonitor": "false",
-    "core.untrackedCache": "false",
-    "core.sparseCheckout": "false",
-    "checkout.workers": "0",
-}
-
 
 @dataclass(frozen=True)
 class WorkTree:
@@ -69,10 +57,5 @@ class WorkTree:
 
     def _git(self, *argv: str) -> None:
         """Run git on this work tree and its own index."""
-        env = {
-            "GIT_WORK_TREE": str(self.path),
-            "GIT_INDEX_FILE": str(self._beside("index")),
-            "GIT_ATTR_NOSYSTEM": "1",
-        }
-        settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
-        self.scratch.git(*settings, *argv, env=env, cwd=self.path, timeout=1800)
+        env = {"GIT_WORK_TREE": str(self.path), "GIT_INDEX_FILE": str(self._beside("index"))}
+        self.scratch.git("-c", "checkout.workers=0", *argv, env=env, cwd=self.path, timeout=1800)

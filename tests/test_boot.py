@@ -681,7 +681,7 @@ def test_the_selftests_that_a_series_touches(tmp_path: Path) -> None:
     repo = tinytree.build(tmp_path / "linux")
     folder = f"{selftests.ROOT}/test_kmods"
     scratch = Scratch.at(tmp_path / "scratch", repo)
-    tree = repo.tree_of("HEAD")
+    tree = repo.tree_of(repo.resolve("HEAD"))
     assert selftests.find_selftests(scratch, tree, ["kernel/bpf/btf.c"]).modules == {}
     found = selftests.find_selftests(scratch, tree, [f"{folder}/bpf_testmod.c", f"{selftests.ROOT}/progs/gone.c"])
     assert found.inserted == {"bpf_testmod"}
@@ -736,7 +736,7 @@ def test_a_program_that_calls_what_a_kernel_lacks(tmp_path: Path) -> None:
 def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path, shipped: Rows) -> None:
     repo = tinytree.build(tmp_path / "linux")
     scratch = Scratch.at(tmp_path / "scratch", repo)
-    tree = repo.tree_of("HEAD")
+    tree = repo.tree_of(repo.resolve("HEAD"))
     names = ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert", "bpf_nothing", "bpf_kfree"]
     assert features.rows_in_source(scratch, tree, names) == ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
     assert features.rows_in_source(scratch, tree, []) == []

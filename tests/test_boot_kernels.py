@@ -110,7 +110,7 @@ def test_a_kernel_says_which_pahole_it_wants(tmp_path: Path, text: str | None, a
     if text is not None:
         tinytree.commit(repo.git_dir.parent, "say it", {kernels.CHANGES: text.encode()})
     scratch = Scratch.at(tmp_path / "scratch", repo)
-    assert kernels.asked_pahole(scratch, repo.tree_of("HEAD")) == asked
+    assert kernels.asked_pahole(scratch, repo.tree_of(repo.resolve("HEAD"))) == asked
 
 
 def test_rows_that_need_a_function_that_was_never_made_are_left_out_with_the_reason(shipped: Rows) -> None:

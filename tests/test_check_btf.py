@@ -52,6 +52,7 @@ class Bench:
     def subject(self, commits: Commits) -> Subject:
         made = make_subject(self.repo, "HEAD", commits, self.where, options=DEFAULTS.checks.options["btf"])
         campaign = load_campaign(self.config)
+        (made.scratch.objects / "info/alternates").write_text(f"{self.repo.objects}\n")
         repo = Repo.open(made.scratch.path)
 
         def rows(commit: str) -> Sequence[Mapping[str, Any]]:
@@ -221,7 +222,7 @@ def test_mutants_of_the_series_are_found(bench: Bench, name: str) -> None:
 
 def changed_row(bench: Bench, right: bytes, wrong: bytes) -> Subject:
     """Return a patch that changes the helpers' code."""
-    text = bench.repo.read("HEAD", HELPERS) or b""
+    text = bench.repo.read(bench.repo.resolve("HEAD"), HELPERS) or b""
     assert right in text
     return bench.subject([("change", {HELPERS: text.replace(right, wrong)})])
 
@@ -286,7 +287,9 @@ def test_mutants_of_a_row_of_another_architecture_are_found(
 @needs_s390
 def test_a_row_of_another_architecture_that_is_written_anew_counts(bench: Bench) -> None:
     header = {path: data for _, files in bench.patches for path, data in files.items() if path in (HEADER, FLAGS)}
-    old = (bench.repo.read("HEAD", HELPERS) or b"").replace(b"bpf_lowcore)", b"bpf_lowcore, KF_RCU)")
+    old = (bench.repo.read(bench.repo.resolve("HEAD"), HELPERS) or b"").replace(
+        b"bpf_lowcore)", b"bpf_lowcore, KF_RCU)"
+    )
     new = old.replace(b"bpf_lowcore, KF_RCU)", b"bpf_lowcore, 0, KFA_RCU)")
     wrong = old.replace(b"bpf_lowcore, KF_RCU)", b"bpf_lowcore, 0, KFA_RELEASE)")
     subject = bench.subject(
@@ -312,7 +315,7 @@ def test_a_fault_that_every_architecture_shows_is_told_once(bench: Bench) -> Non
 
 @needs_s390
 def test_an_object_that_never_compiles_for_another_architecture_is_no_fault(bench: Bench) -> None:
-    text = bench.repo.read("HEAD", HELPERS) or b""
+    text = bench.repo.read(bench.repo.resolve("HEAD"), HELPERS) or b""
     broken = text.replace(b"#ifdef CONFIG_S390\n__bpf", b"#ifdef CONFIG_S390\nint x = y;\n__bpf", 1)
     subject = bench.subject([("broken", {HELPERS: broken}), ("more", {HELPERS: b"\n" + broken})])
     outcome = bench.check(subject, subject.items[1])
@@ -364,7 +367,7 @@ def test_what_the_check_build_compiles_is_not_compiled_again(bench: Bench, tmp_p
 
 
 def test_rows_that_only_move_are_the_same(bench: Bench) -> None:
-    text = bench.repo.read("HEAD", CPUMASK) or b""
+    text = bench.repo.read(bench.repo.resolve("HEAD"), CPUMASK) or b""
     row = b"BTF_ID_FLAGS(func, bpf_cpumask_first, KF_RCU)\n"
     moved = text.replace(row, b"").replace(b"BTF_KFUNCS_END(cpumask", row + b"BTF_KFUNCS_END(cpumask")
     subject = bench.subject([("move", {CPUMASK: b"\n\n" + moved})])
@@ -387,7 +390,7 @@ def test_the_inventory_is_part_of_it(bench: Bench) -> None:
 
 
 def test_the_first_patch_answers_for_the_base(bench: Bench) -> None:
-    text = bench.repo.read("HEAD", CPUMASK) or b""
+    text = bench.repo.read(bench.repo.resolve("HEAD"), CPUMASK) or b""
     row = b"BTF_ID_FLAGS(func, bpf_cpumask_first, KF_RCU)\n"
     twice = {CPUMASK: text.replace(row, row * 2)}
     subject = bench.subject([("broken", twice), ("more", {"Documentation/x.rst": b"x\n"})])
@@ -411,7 +414,7 @@ def test_the_key_says_what_is_read(bench: Bench) -> None:
 
 
 def test_a_decision_of_the_configuration_counts(bench: Bench) -> None:
-    text = bench.repo.read("HEAD", CPUMASK) or b""
+    text = bench.repo.read(bench.repo.resolve("HEAD"), CPUMASK) or b""
     narrower = text.replace(b"bpf_cpumask_first_and, KF_RCU", b"bpf_cpumask_first_and, 0, KFA_RCU")
     infrastructure: dict[str, bytes] = {}
     for _, files in bench.patches:

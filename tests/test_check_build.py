@@ -52,7 +52,7 @@ def run_all(subject: Subject) -> list[Outcome]:
 
 
 def text(tiny: Repo, path: str) -> bytes:
-    data = tiny.read("HEAD", path)
+    data = tiny.read(tiny.resolve("HEAD"), path)
     assert data is not None
     return data
 

@@ -10,6 +10,7 @@ import pytest
 from patchbot.errors import ToolError, UserError
 from patchbot.fastimport import NewCommit, Record, quote
 from patchbot.git import Repo, Scratch
+from patchbot.held import held
 from patchbot.model import Identity
 
 ME = Identity("A U Thor", "author@example.org")
@@ -147,7 +148,9 @@ def test_the_record_holds_only_its_own_files(repo, tmp_path):
 
 def test_a_linked_work_tree_is_seen_as_a_place_where_a_branch_is_checked_out(repo, tmp_path):
     sh(repo.git_dir.parent, "git", "worktree", "add", "-q", "-b", "patchbot/x", str(tmp_path / "linked"))
-    assert repo.checked_out("refs/heads/patchbot/x") == [str(tmp_path / "linked")]
+    assert held(repo, "refs/heads/patchbot/x") == [
+        f"is checked out in {tmp_path / 'linked'}; free it with: git -C {tmp_path / 'linked'} switch --detach"
+    ]
     linked = Repo.open(tmp_path / "linked")
     assert linked.key == repo.key
     assert linked.resolve("HEAD") == repo.resolve("HEAD")
@@ -190,14 +193,14 @@ def test_a_reader_that_was_killed_is_started_again(repo):
     text = repo.read(head, "a.c")
     assert text
     for wait in (True, False):  # until it is gone, and while it is going
-        reader = repo._handle.git.cat_file_all
-        reader.proc.kill()
+        reader = repo._batch.process
+        reader.kill()
         if wait:
-            reader.proc.wait()
+            reader.wait()
         assert repo.read(head, "a.c") == text
         assert repo.read(head, "no such file") is None
         assert repo.raw(head).startswith(b"tree ")
-        assert repo._handle.git.cat_file_all is not reader
+        assert repo._batch.process is not reader
 
 
 def test_a_reader_among_more_than_a_thousand_open_files(repo):
@@ -208,7 +211,7 @@ def test_a_reader_among_more_than_a_thousand_open_files(repo):
         files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
         fresh = Repo.open(repo.git_dir)
         assert fresh.read(fresh.resolve("HEAD"), "no such file") is None
-        assert fresh._handle.git.cat_file_all.stdout.fileno() > 1024
+        assert fresh._batch.process.stdout.fileno() > 1024
     finally:
         for file in files:
             os.close(file)
@@ -224,6 +227,6 @@ def test_a_partial_clone_is_refused_clearly_and_fetches_nothing(repo, tmp_path):
     for _ in range(20):  # git's reader ends itself, sooner or later than it is asked for more
         with pytest.raises(UserError, match="partial clone"):
             partial.read(partial.resolve("HEAD"), "a.c")
-    with pytest.raises(ToolError):
+    with pytest.raises(UserError, match="partial clone"):
         partial.grep(partial.resolve("HEAD"), ["needle"])
     assert sorted((partial.git_dir / "objects").rglob("*")) == before

@@ -28,7 +28,7 @@ def drafted(world: World) -> tuple[str, list[str]]:
 def subject_mails(world: World) -> list[str]:
     """Return the file names of the mails that format-patch makes of the commits that change anything."""
     base = world.record()["base"]
-    commits = [c for c in world.repo.commits(base, BRANCH) if "cover" not in c.subject]
+    commits = [c for c in world.repo.commits(base, world.repo.resolve(BRANCH)) if "cover" not in c.subject]
     scratch = Scratch.at(world.path.parent / "mails.git", world.repo)
     return [name for name, _ in format_patches(scratch, base, commits, ("--numbered",), {})]
 
@@ -176,7 +176,7 @@ def test_odd_files_and_bytes_that_are_no_utf8_are_carried(world: World):
     world.git("add", "-A")
     (world.path.parent / "message").write_bytes(b"mine: Gr\xfc\xdfe\n\nBody \xff.\n")
     world.git("commit", "-q", "-F", str(world.path.parent / "message"))
-    raw = world.repo.raw(BRANCH).partition(b"\n\n")[2]
+    raw = world.repo.raw(world.repo.resolve(BRANCH)).partition(b"\n\n")[2]
     world.git("switch", "-q", "--detach")
     world.run("edits", "sample")
     world.run("regenerate", "sample", "--onto", world.base(MOVED))
@@ -185,8 +185,8 @@ def test_odd_files_and_bytes_that_are_no_utf8_are_carried(world: World):
     assert (kept["run.sh"], kept["link"]) == ("100755", "120000")
     assert '"odd \\"näme\\""' in kept
     assert "c" not in kept
-    assert world.repo.read(BRANCH, "run.sh") == b"#!/bin/sh\n# \xfc\n"
-    assert world.repo.raw(BRANCH).partition(b"\n\n")[2] == raw
+    assert world.repo.read(world.repo.resolve(BRANCH), "run.sh") == b"#!/bin/sh\n# \xfc\n"
+    assert world.repo.raw(world.repo.resolve(BRANCH)).partition(b"\n\n")[2] == raw
     world.run("freeze", "sample")
     world.run("diff", "sample", "v1", "draft")
 

@@ -49,7 +49,7 @@ class Drafted:
         commit(where / "linux", "net: Three\n\nBody of three.\n", {"a.c": text.replace(b"line 3\n", b"Line three\n")})
         self.repo = Repo.open(where / "linux")
         self.scratch = Scratch.at(where / "scratch.git", self.repo)
-        self.commits = self.repo.commits(self.base, "HEAD")
+        self.commits = self.repo.commits(self.base, self.repo.resolve("HEAD"))
         self.path = where / "linux"
 
 
@@ -148,7 +148,7 @@ def test_numbers_are_padded(tmp_path: Path) -> None:
     draft = Drafted(tmp_path)
     for number in range(8):
         commit(draft.path, f"bpf: Number {number}\n\nBody.\n", {"n.c": f"{number}\n".encode()})
-    draft.commits = draft.repo.commits(draft.base, "HEAD")
+    draft.commits = draft.repo.commits(draft.base, draft.repo.resolve("HEAD"))
     made = make(draft)
     assert parsed(made.mails[0].data)["subject"].startswith("[RFC PATCH bpf-next 00/11] ")
     assert parsed(made.mails[4].data)["subject"] == "[RFC PATCH bpf-next 04/11] bpf: Number 0"
@@ -287,7 +287,7 @@ def test_merges_are_refused(draft: Drafted) -> None:
     run(["git", "checkout", "-q", "-b", "side", draft.base], cwd=draft.path)
     commit(draft.path, "side\n\nBody.\n", {"side.c": b"x\n"})
     run(["git", "merge", "-q", "--no-edit", "master"], cwd=draft.path)
-    draft.commits = draft.repo.commits(draft.base, "side")
+    draft.commits = draft.repo.commits(draft.base, draft.repo.resolve("side"))
     with pytest.raises(ToolError, match="a line without merges"):
         make(draft)
 

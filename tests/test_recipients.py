@@ -108,15 +108,15 @@ def test_runs_the_trees_own_script_once(repo: Repo, tmp_path: Path) -> None:
 
 def test_a_broken_answer_on_disk_is_asked_again(repo: Repo, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    answer = recipients(repo, "HEAD", [patch("lib/a.c")], cache)
+    answer = recipients(repo, repo.resolve("HEAD"), [patch("lib/a.c")], cache)
     (kept,) = cache.rglob("*.json")
     kept.write_text('{"everyone": [{"email": ')
-    assert recipients(repo, "HEAD", [patch("lib/a.c")], cache) == answer
+    assert recipients(repo, repo.resolve("HEAD"), [patch("lib/a.c")], cache) == answer
 
 
 def test_failures_say_what_is_missing(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolError, match=r"get_maintainer\.pl of this tree failed"):
-        recipients(repo, "HEAD", [patch("lib/broken.c")], tmp_path / "cache")
+        recipients(repo, repo.resolve("HEAD"), [patch("lib/broken.c")], tmp_path / "cache")
     where = tmp_path / "linux"
     run(["git", "rm", "-q", SCRIPT], cwd=where)
     bare = commit(where, "without the script")
@@ -127,7 +127,7 @@ def test_failures_say_what_is_missing(repo: Repo, tmp_path: Path, monkeypatch: p
     (git / "git").symlink_to(run(["which", "git"]).stdout.decode().strip())
     monkeypatch.setenv("PATH", str(git))
     with pytest.raises(MissingTool, match="package perl"):
-        recipients(repo, "HEAD~1", [patch("lib/a.c")], tmp_path / "cache")
+        recipients(repo, repo.resolve("HEAD~1"), [patch("lib/a.c")], tmp_path / "cache")
 
 
 @pytest.mark.kernel

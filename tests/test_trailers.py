@@ -114,8 +114,9 @@ def test_a_tag_is_taken_off_the_list_of_the_dropped():
 def test_a_store_is_read_back_from_a_commit(tmp_path):
     given = {"words/a": (Given("Reviewed-by: Jürgen <r@s.t>", "1@x", 1, "abc", "Jürgen <r@s.t>"),)}
     repo = tree(tmp_path, {"trailers.json": format_trailers(given), "c/three.c": b"x"}.items()).repo
-    assert read_trailers(repo, "HEAD") == given
-    assert read_trailers(tree(tmp_path / "none").repo, "HEAD") == {}
+    assert read_trailers(repo, repo.resolve("HEAD")) == given
+    none = tree(tmp_path / "none")
+    assert read_trailers(none.repo, none.commit) == {}
     broken = tree(tmp_path / "broken", {"trailers.json": b'{"p": [{"trailer": 1}]}'}.items())
     with pytest.raises(UserError, match=r"trailers\.json of .* is not what patchbot wrote"):
         read_trailers(broken.repo, broken.commit)
@@ -129,7 +130,7 @@ def commit_of(tmp_path, name: str, before: bytes, after: bytes):
     mail = subprocess.run(
         ["git", "format-patch", "--stdout", "-1"], cwd=work / "linux", check=True, capture_output=True
     )
-    return diff_of(repo, "HEAD^", "HEAD"), mail.stdout
+    return diff_of(repo, repo.resolve("HEAD^"), repo.resolve("HEAD")), mail.stdout
 
 
 TEXT = b"".join(b"line %d\n" % n for n in range(40))

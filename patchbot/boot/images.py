@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import ToolError
 from ..git import Scratch
-from ..kbuild import UNSET, Compiler, Kbuild, configure, defined_symbols
+from ..kbuild import Compiler, Kbuild, configure, defined_symbols
 from ..run import run
 from ..worktree import WorkTree
 
@@ -127,7 +127,7 @@ class Images:
                 f"OUTPUT={place}/",
             ]
             goals = [f"DESTDIR={place}", "prefix=", "V=0", "install_headers", f"{place}/libbpf.a"]
-            done = run([*argv, *goals], env=dict.fromkeys(UNSET, ""), log=log, check=False, timeout=900)
+            done = run([*argv, *goals], log=log, check=False, timeout=900)
             if done.returncode:
                 raise BuildFailure("tools", f"libbpf of the kernel's tools/ cannot be built; see {log}")
             (place / "done").touch()

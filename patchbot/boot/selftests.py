@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import ToolError
 from ..git import Scratch
-from ..kbuild import UNSET
 from ..run import run, which
 from .images import BuildFailure, Images, digest, entries
 from .programs import CLANG
@@ -119,7 +118,7 @@ def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
         f"-j{images.kbuild.jobs}",
         f"OUTPUT={place}/",
     ]
-    done = run([*argv, "V=0", "bootstrap"], env=dict.fromkeys(UNSET, ""), log=log, check=False, timeout=900)
+    done = run([*argv, "V=0", "bootstrap"], log=log, check=False, timeout=900)
     tool = place / "bootstrap/bpftool"
     if done.returncode or not tool.exists():
         raise ToolError(f"bpftool of the kernel's tools/ cannot be built; see {log}")

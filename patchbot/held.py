@@ -1,0 +1,67 @@
+"""Who has a branch: git itself refuses to move one under a work tree, a rebase or a bisection, and so does patchbot.
+
+`git worktree list` names the branch of each HEAD only; a rebase that stopped has its branch in a file of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from .git import Repo
+from .plumbing import PLAIN
+from .run import run
+
+
+def held(repo: Repo, ref: str) -> list[str]:
+    """Return why a branch must not move, a clause each: work trees and what is going on in them have it."""
+    found = []
+    target = repo.git("symbolic-ref", "-q", ref, check=False).stdout.decode("utf-8", "surrogateescape").strip()
+    if target:
+        found.append(f"is a symbolic ref to {target}; delete it with: git symbolic-ref -d {ref}")
+    for git_dir, place in work_trees(repo):
+        done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
+        if done.stdout.strip() == os.fsencode(ref):
+            found.append(f"is checked out in {place}; free it with: git -C {quoted(place)} switch --detach")
+        for state, names in busy(git_dir).items():
+            if ref in names:
+                end = "bisect reset" if state == "bisect" else f"{state} --continue` or `git {state} --abort"
+                found.append(f"is held by a {state} in progress in {place}; end that first: `git {end}`")
+    return found
+
+
+def work_trees(repo: Repo) -> Iterator[tuple[Path, Path]]:
+    """Yield the git folder and the place of each work tree, which may be gone."""
+    main = repo.common_dir
+    bare = run(["git", f"--git-dir={main}", "rev-parse", "--is-bare-repository"], env=PLAIN, check=False)
+    if bare.stdout.strip() != b"true":
+        yield main, main.parent if main.name == ".git" else main
+    for folder in sorted((main / "worktrees").glob("*")):
+        try:
+            yield folder, Path(os.fsdecode((folder / "gitdir").read_bytes().rstrip(b"\n"))).parent
+        except OSError:
+            yield folder, folder
+
+
+def busy(git_dir: Path) -> dict[str, set[str]]:
+    """Return {rebase, bisect: the branches that it will move or go back to} of what is going on in a work tree."""
+    rebase: set[str] = set()
+    for name in ("rebase-merge/head-name", "rebase-apply/head-name", "rebase-merge/update-refs"):
+        rebase |= set(lines_of(git_dir / name))
+    bisect = {f"refs/heads/{name}" for name in lines_of(git_dir / "BISECT_START")}
+    return {"rebase": rebase, "bisect": bisect}
+
+
+def lines_of(file: Path) -> list[str]:
+    """Return the lines of a file of git's, none if it is not there."""
+    try:
+        return [line.strip() for line in os.fsdecode(file.read_bytes()).splitlines()]
+    except OSError:
+        return []
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))

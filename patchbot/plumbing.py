@@ -1,0 +1,149 @@
+"""How git is run, so that objects alone decide what it says.
+
+A repository can redirect its reader (replace refs, grafts, attributes), start programs (fsmonitor, hooks, signature and
+diff programs), and a person's configuration changes what git prints (colours, signatures, line ends). So objects are
+read from bare folders of patchbot's own, whose configuration is ours and which only borrow the repository's objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from .errors import UserError
+from .run import start
+
+#: For every git process, also in the person's repository: nothing is replaced, no lock is taken for a mere look.
+PLAIN = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null/none"}
+#: For what reads objects only: no configuration but that of patchbot's own folder.
+SEALED = {**PLAIN, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+#: What the configuration of a person's repository could start or print, said otherwise; and no clean-up on the way.
+SETTINGS = tuple(
+    part
+    for setting in (
+        "core.hooksPath=/dev/null",
+        "core.fsmonitor=false",
+        "core.attributesFile=/dev/null",
+        "log.showSignature=false",
+        "color.ui=false",
+        "gc.auto=0",
+        "maintenance.auto=false",
+    )
+    for part in ("-c", setting)
+)
+#: Files of a tree are written with the bytes that they have there, whatever its .gitattributes say.
+ATTRIBUTES = "* -text -ident !eol !filter !working-tree-encoding\n"
+
+
+def make_bare(path: Path, form: str) -> Path:
+    """Return a bare repository of patchbot's own at `path` for objects of a format (sha1, sha256), made if need be.
+
+    Raises UserError where it cannot be made.
+    """
+    if (path / "HEAD").exists():
+        return path
+    version, extension = (0, "") if form == "sha1" else (1, f"[extensions]\n\tobjectFormat = {form}\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be written: {error.strerror} (XDG_CACHE_HOME moves it)") from error
+    try:
+        for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
+            (making / folder).mkdir(parents=True)
+        (making / "config").write_text(f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}")
+        (making / "info/attributes").write_text(ATTRIBUTES)
+        (making / "HEAD").write_text("ref: refs/heads/none\n")
+        os.rename(making, path)
+    except OSError:
+        if not (path / "HEAD").exists():  # else another patchbot was faster
+            raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return path
+
+
+def alternates(*folders: Path) -> str:
+    """Return object folders as GIT_ALTERNATE_OBJECT_DIRECTORIES wants them, whatever their names hold."""
+    return ":".join('"' + str(f).replace("\\", "\\\\").replace('"', '\\"') + '"' for f in folders)
+
+
+class Batch:
+    """A `git cat-file --batch` that goes on running; whatever ends it, the next question starts another one."""
+
+    def __init__(self, git_dir: Path, env: Mapping[str, str]) -> None:
+        self.git_dir = git_dir
+        self.env = env
+        self.process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def read(self, name: str) -> tuple[str, str, bytes] | None:
+        """Return the type, id and bytes of an object, None if it is not there; `name` holds no line break.
+
+        Raises UserError where the repository has the object but not its right content.
+        """
+        with self._lock:
+            for _ in range(2):
+                try:
+                    return self._ask(name)
+                except (BrokenPipeError, EOFError):
+                    self.close()
+        raise UserError(f"git cannot read {name}: the object is damaged; `git fsck` says more")
+
+    def _ask(self, name: str) -> tuple[str, str, bytes] | None:
+        """Ask the running process; raise EOFError where it ends instead of an answer."""
+        if self.process is None:
+            argv = ("git", f"--git-dir={self.git_dir}", "cat-file", "--batch")
+            self.process = start(argv, None, self.env, True, None, errors=subprocess.DEVNULL)
+            self._end = weakref.finalize(self, end, self.process)
+        asked, answer = self.process.stdin, self.process.stdout
+        assert asked is not None
+        assert answer is not None
+        asked.write(os.fsencode(name) + b"\n")
+        asked.flush()
+        head = answer.readline()
+        if not head:
+            raise EOFError
+        fields = head.rsplit(b" ", 2)
+        if head.endswith((b" missing\n", b" ambiguous\n")) or len(fields) != 3:
+            return None
+        oid, kind, size = fields[0].decode(), fields[1].decode(), int(fields[2])
+        data = exactly(answer, size + 1)[:-1]
+        made = hashlib.new("sha1" if len(oid) == 40 else "sha256", b"%b %d\0" % (fields[1], size) + data)
+        if made.hexdigest() != oid:
+            raise UserError(f"{name}: the content of object {oid} is not what its id says; `git fsck` says more")
+        return kind, oid, data
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process = None
+            self._end()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a reader and reap it."""
+    if process.poll() is None:
+        process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    process.wait()
+
+
+def exactly(pipe: IO[bytes], size: int) -> bytes:
+    """Read `size` bytes; raise EOFError where the pipe ends before."""
+    data = pipe.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
