@@ -25,6 +25,12 @@ from .paths import cache_dir
 from .plumbing import PLAIN, SEALED, SETTINGS, Batch, alternates, make_bare
 from .run import Completed, piped, run, which
 
+#: What git says of an object that is there but is not what its name says.
+DAMAGED = re.compile(
+    rb"^fatal: ((?:loose|packed) object .*is corrupt.*|.*hash mismatch.*|.*(?:malformed|too-short|corrupt) tree.*)",
+    re.M,
+)
+
 
 class Repo:
     """A kernel repository of a person, bare or not: read everything, write only through `publish`."""
@@ -71,7 +77,14 @@ class Repo:
 
     def look(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
         """Run one git command that reads objects by their ids; nothing but the objects decides what it says."""
-        return run(["git", f"--git-dir={self._eye}", *argv], env=self._sight, stdin=stdin, check=check, timeout=timeout)
+        command = ["git", f"--git-dir={self._eye}", *argv]
+        done = run(command, env=self._sight, stdin=stdin, check=False, timeout=timeout)
+        if done.returncode and (broken := DAMAGED.search(done.stderr)):
+            said = broken[1].decode("utf-8", "replace")
+            raise UserError(f"{self.git_dir}: git cannot read an object: {said}; `git fsck` says more")
+        if check and done.returncode:
+            raise ToolError(done.explain())
+        return done
 
     @cached_property
     def _eye(self) -> Path:

@@ -138,10 +138,21 @@ def test_the_environment_cannot_change_the_build(
 ) -> None:
     monkeypatch.setenv("KCFLAGS", "-DNOT=OURS -Wsomething")
     monkeypatch.setenv("MAKEFLAGS", "-n")
+    mine = tmp_path / "mine"
+    mine.write_text("CONFIG_MINE=y\n")
+    for name, value in {
+        "KCONFIG_CONFIG": str(mine),
+        "LLVM": "1",
+        "ARCH": "none",
+        "KBUILD_EXTMOD": "x",
+        "CC": "no",
+    }.items():
+        monkeypatch.setenv(name, value)
     configure(kbuild, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
     kbuild.make(["W=1", "kernel/bpf/cpumask.o"], tmp_path / "log")
     assert (kbuild.out / "kernel/bpf/cpumask.o").exists()
     assert "NOT=OURS" not in (kbuild.out / "kernel/bpf/.cpumask.o.cmd").read_text()
+    assert (mine.read_text(), list(tmp_path.glob("mine.*"))) == ("CONFIG_MINE=y\n", [])
 
 
 def test_what_a_killed_build_wrote_is_removed(kbuild: Kbuild) -> None:
