@@ -120,6 +120,7 @@ def compose(
         when = f"{date[0] + len(out) + 1} {date[1]}"
         if key in extras:
             extra = extras[key]
+            insist_message(key, extra.message)
             files = carried(extra, stack.files, done)
             changed = stack.put({f.path: f.after for f in files})
             if extra.files and not changed:
@@ -220,9 +221,14 @@ def put_back(
         message = (entry.data if entry else b"").decode("utf-8", "surrogateescape")
     if problems:
         raise Conflicts(problems)
-    if not message.strip():
-        raise UserError(f"{patch.id}: its message is empty; a commit needs one")
+    insist_message(patch.id, message)
     return files, message, restated
+
+
+def insist_message(key: str, message: str) -> None:
+    """Raise UserError for a commit without a message."""
+    if not message.strip():
+        raise UserError(f"{key}: its message is empty; a commit needs one")
 
 
 def carried(extra: Extra, below: Mapping[str, Entry | None], done: Resolutions) -> list[FileEdit]:

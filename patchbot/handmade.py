@@ -14,7 +14,7 @@ from typing import Any
 from .errors import UserError
 from .git import Repo
 from .merge import Entry
-from .model import Identity
+from .model import Identity, headline
 
 FILE = "edits.json"
 FOLDER = "edits"
@@ -66,7 +66,7 @@ class Extra:
     @property
     def subject(self) -> str:
         """Return the first line of the message."""
-        return self.message.split("\n", 1)[0]
+        return headline(self.message)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Handmade:
         for id_, edit in sorted(self.patches.items()):
             for kind in edit.kinds:
                 what = {
-                    "message": f"subject {edit.message.edited.splitlines()[0]!r}" if edit.message else "",
+                    "message": f"subject {headline(edit.message.edited)!r}" if edit.message else "",
                     "code": ", ".join(f.path for f in edit.files),
                     "author": str(edit.author),
                 }[kind]

@@ -34,7 +34,7 @@ FORMAT = ("--no-attach", "--no-thread", "--no-notes", "--no-to", "--no-cc", "--n
 OUTPUT = ("--zero-commit", "--always", "--encode-email-headers", "--suffix=.patch", "--filename-max-length=64")
 
 COVER = "0000-cover-letter.patch"
-FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]+\.patch")
+FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]*\.patch")  # a subject without such letters leaves nothing
 TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 
 
@@ -210,6 +210,9 @@ def make_mails(
     """
     if re.search(r"[<>\x00-\x1f\x7f]", f"{posting.sender.name}{posting.sender.email}"):
         raise UserError(f"a line break or bracket in the sender {str(posting.sender)!r} would end the mail's header")
+    for commit in commits:
+        if wrong := render.unfit(f"    {commit.subject}"):
+            raise UserError(f"{commit.sha[:12]}: {wrong} in its subject {commit.subject!r}; reword it on the branch")
     posted, waiting = choose(commits, targets, posting.target, posting.most)
     if not posted:
         raise UserError(f"there is no patch for {posting.target or 'this tree'} at the start of the branch")

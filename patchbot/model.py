@@ -77,7 +77,7 @@ class Patch:
     @property
     def subject(self) -> str:
         """Return the first line of the message."""
-        return self.message.split("\n", 1)[0]
+        return headline(self.message)
 
 
 @dataclass(frozen=True)
@@ -138,3 +138,8 @@ class Result:
     seconds: float = 0.0
     log: str | None = None
     reproduce: str = ""
+
+
+def headline(message: str) -> str:
+    """Return the first line of a message that is not blank, "" if there is none."""
+    return next((line for line in message.split("\n") if line.strip()), "")

@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 
 from .bundle import bundled
-from .errors import PatchbotError
+from .errors import PatchbotError, UserError
 
 #: A line that a wrapped paragraph never swallows: indented, a list item, a table row, a quotation, a URL.
 VERBATIM = re.compile(r"[\s|+>*-]|(?:[\w-]+: )?\w+://|\[\d+\] ")
@@ -77,24 +77,29 @@ def message(campaign: str, name: str, /, **words: Any) -> str:
 
 
 def checked_message(where: str, text: str) -> str:
-    """Return a message with blank lines squeezed; raise PatchbotError for what a changelog must not be.
+    """Return a message with blank lines squeezed; raise UserError for what a changelog must not be.
 
     That is: without subject or body or the blank line between, with trailing white space or control
     characters, or with a line that would damage the mail.
     """
     lines = re.sub(r"\n{3,}", "\n\n", text.strip("\n")).split("\n")
     if not lines[0].strip():
-        raise PatchbotError(f"{where}: the subject is empty")
+        raise UserError(f"{where}: the subject is empty")
     if len(lines) < 3 or lines[1]:
-        raise PatchbotError(f"{where}: a blank line and a body must follow the subject {lines[0]!r}")
+        raise UserError(f"{where}: a blank line and a body must follow the subject {lines[0]!r}")
     for line in lines:
-        if line != line.rstrip():
-            raise PatchbotError(f"{where}: trailing white space in {line!r}")
-        if DAMAGING.match(line):
-            raise PatchbotError(f"{where}: this line would damage the mail: {line!r}")
-        if CONTROL.search(line):
-            raise PatchbotError(f"{where}: control character in {line!r}")
+        if wrong := unfit(line):
+            raise UserError(f"{where}: {wrong}: {line!r}")
     return "\n".join(lines) + "\n"
+
+
+def unfit(line: str) -> str:
+    """Return why a line cannot be in a changelog or a cover letter, "" if it can."""
+    if line != line.rstrip():
+        return "trailing white space"
+    if DAMAGING.match(line):
+        return "this line would damage the mail"
+    return "control character" if CONTROL.search(line) else ""
 
 
 def wrap(text: str, width: int = 75, indent: str = "") -> str:

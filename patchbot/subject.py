@@ -70,6 +70,9 @@ def ranged(session: Session, base: str, tip: str, draft: Draft | None) -> Range:
     changing = without_empty(session, base, commits)
     if not changing:
         raise UserError(f"{base[:12]}..{tip[:12]} changes no file")
+    for commit in changing:
+        if not commit.subject.strip():
+            raise UserError(f"{commit.sha[:12]}: its message is empty; a commit needs one")
     return Range(base, tip, tuple(changing), tuple(known_rows(session, draft, tip, changing)), draft)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .errors import UserError
 from .git import Repo
 from .merge import Entry
-from .model import Identity
+from .model import Identity, headline
 
 #: More commits than this between a base and a branch are not a series but a branch that was rebased.
 MOST_COMMITS = 1000
@@ -31,7 +31,7 @@ class Written:
     @property
     def subject(self) -> str:
         """Return the first line of the message."""
-        return self.message.split("\n", 1)[0]
+        return headline(self.message)
 
 
 def read_commit(repo: Repo, sha: str) -> Written:

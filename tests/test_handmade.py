@@ -306,3 +306,32 @@ def test_the_record_is_enough_to_carry_edits(world: World):
     world.git("gc", "-q", "--prune=now")
     world.run("regenerate", "sample", "--onto", world.base(MOVED))
     assert "#define ADDED 1" in world.show(BRANCH, "inc.h")
+
+
+@pytest.mark.parametrize("message", ["", "\n \n\n"])
+def test_a_commit_without_a_message_is_shown_and_stops_what_needs_one(world: World, tmp_path, message):
+    base, _ = drafted(world)
+    world.run("freeze", "sample")
+    world.git("switch", "-q", BRANCH)
+    world.git("commit", "-q", "--amend", "--allow-empty-message", "--cleanup=verbatim", "-m", message)
+    world.git("switch", "-q", "--detach", base)
+    tip = world.ref(BRANCH)[:12]
+    assert "reworded (subject '')" in world.run("status", "sample")
+    assert "reworded (subject '')" in world.run("edits", "sample")
+    assert world.run("diff", "sample").count("!") == 1
+    for argv in (["check", "sample"], ["mail", "sample"], ["report", "sample", "--html", str(tmp_path / "p.html")]):
+        assert f"{tip}: its message is empty; a commit needs one" in world.run(*argv, code=2)
+    assert "its message is empty" in world.run("regenerate", "sample", "--onto", base, code=2)
+    assert "patchbot did not make" in world.run("generate", "sample", "--base", base, code=2)
+
+
+def test_a_commit_by_hand_without_a_message_is_not_carried(world: World):
+    base, _ = drafted(world)
+    world.rework(f"pick|{BRANCH}")
+    (world.path / "by.hand").write_text("x\n")
+    world.git("switch", "-q", BRANCH)
+    world.git("add", "by.hand")
+    world.git("commit", "-q", "--allow-empty-message", "-m", "")
+    world.git("switch", "-q", "--detach", base)
+    assert "a commit by hand" in world.run("status", "sample")
+    assert "its message is empty" in world.run("regenerate", "sample", "--onto", base, code=2)

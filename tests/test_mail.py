@@ -367,3 +367,22 @@ def test_send_email_reaches_everybody_in_the_files(draft: Drafted, tmp_path: Pat
     assert text.count("RCPT TO:<bpf@example.org>") == 4
     assert text.count("In-Reply-To: ") == 3
     assert len({line for line in text.splitlines() if line.startswith("In-Reply-To: ")}) == 1, "replies to the cover"
+
+
+@pytest.mark.usefixtures("templates")
+@pytest.mark.parametrize(
+    ("subject", "wrong"),
+    [("bpf: \x1b[31mred", "control character"), ("bpf: \x9b", "control character"), ("bpf: x\u00a0", "trailing white space")],
+)
+def test_a_subject_that_no_mail_can_have_is_named_with_its_commit(draft: Drafted, subject: str, wrong: str) -> None:
+    commit(draft.path, f"{subject}\n\nBody.\n", {"d.c": b"d\n"})
+    draft.commits = draft.repo.commits(draft.base, draft.repo.resolve("HEAD"))
+    with pytest.raises(UserError, match=f"{draft.commits[-1].sha[:12]}: {wrong} in its subject"):
+        make(draft)
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_subject_without_a_letter_for_a_files_name_is_mailed(draft: Drafted) -> None:
+    commit(draft.path, "修复\n\nBody.\n", {"d.c": b"d\n"})
+    draft.commits = draft.repo.commits(draft.base, draft.repo.resolve("HEAD"))
+    assert make(draft).mails[-1].file == "0004-.patch"
