@@ -6,15 +6,16 @@ This is the only place that prints errors and exits. A command appears here only
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
-
-from rich.console import Console
+from typing import NoReturn
 
 from . import __version__
 from .commands import (
@@ -36,7 +37,9 @@ from .commands import (
     trailers,
 )
 from .errors import PatchbotError
-from .session import Session, clean
+from .paths import cache_dir
+from .session import Session
+from .terminal import Terminal, complain, let_go, prepare, visible, write
 
 COMMANDS: dict[str, ModuleType] = {
     "init": init,
@@ -58,9 +61,24 @@ COMMANDS: dict[str, ModuleType] = {
 }
 
 
-def common() -> argparse.ArgumentParser:
+#: What the system says of a place that a person named, or can mend; everything else is patchbot's or the machine's.
+MENDABLE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints, which quote arguments, are fit for a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message and exit."""
+        super().error(visible(message))
+
+
+def common() -> Parser:
     """Return the options that every command takes."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = Parser(add_help=False)
     group = parser.add_argument_group("common")
     group.add_argument("-C", metavar="DIR", help="run as if started in DIR")
     group.add_argument("--config", metavar="FILE", help="instead of ./patchbot.toml or the repository's patchbot.toml")
@@ -74,9 +92,9 @@ def common() -> argparse.ArgumentParser:
     return parser
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the whole parser."""
-    parser = argparse.ArgumentParser(prog="patchbot", description="Generate, check and mail a kernel patch series.")
+    parser = Parser(prog="patchbot", description="Generate, check and mail a kernel patch series.")
     parser.add_argument("--version", action="version", version=f"patchbot {__version__}")
     shared = common()
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -91,16 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run patchbot and return its exit code: 0 done, 1 failed or refused, 2 the user's to fix, 3 error, 130 Ctrl-C."""
     # The tokens of a kernel's files are a million objects without a cycle; to look for one takes 0.5 s of 3.5.
     gc.set_threshold(200_000)
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if not args.command:
-        parser.print_help()
-        return 0
-    no_color = True if args.no_color else None
-    out = Console(no_color=no_color, highlight=False, emoji=False)
-    err = Console(stderr=True, no_color=no_color, quiet=args.quiet, highlight=False, emoji=False)
     try:
-        return int(COMMANDS[args.command].execute(Session(args, out, err)))
+        prepare()
+        try:
+            return execute(argv)
+        finally:
+            write()
     except KeyboardInterrupt:
         complain("interrupted; nothing half done was kept")
         return 130
@@ -108,18 +122,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(str(error))
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 3
     except OSError as error:
-        complain(f"{error.filename or 'the system'}: {error.strerror or error}")
-        return 3
+        complain(refused(error))
+        return 2 if error.filename and error.errno in MENDABLE else 3
     except Exception:
         return crash()
+    finally:
+        let_go()
 
 
-def complain(text: str) -> None:
-    """Print an error message to stderr."""
-    sys.stderr.write(f"patchbot: {clean(text)}\n")
+def execute(argv: Sequence[str] | None) -> int:
+    """Run the command that the arguments name."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help()
+        return 0
+    no_color = True if args.no_color else None
+    session = Session(args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet))
+    return int(COMMANDS[args.command].execute(session))
+
+
+def refused(error: OSError) -> str:
+    """Return what the system did not let patchbot do, and for the cache where it could be instead."""
+    if not error.filename:
+        return f"the system: {error.strerror or error}"
+    where = Path(os.fsdecode(error.filename))
+    hint = ""
+    if where.is_relative_to(cache_dir()):
+        hint = "; patchbot keeps there what it can make again, and XDG_CACHE_HOME names another place for it"
+    return f"{where}: {error.strerror or error}{hint}"
 
 
 def crash() -> int:

@@ -14,6 +14,7 @@ from . import __version__
 from .bundle import bundled
 from .errors import PatchbotError
 from .model import Status
+from .terminal import visible
 
 
 def page(
@@ -30,6 +31,7 @@ def page(
         loader=jinja2.FileSystemLoader(bundled("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -49,6 +51,11 @@ def page(
         )
     except jinja2.TemplateError as error:
         raise PatchbotError(f"templates/report/page.html.j2: {error}") from error
+
+
+def shown(value: Any) -> Any:
+    """Return what an expression of the template puts out, with all text visible."""
+    return visible(value) if type(value) is str else value
 
 
 def gravity(finding: Mapping[str, Any]) -> int:
@@ -82,5 +89,5 @@ def coloured(diff: bytes) -> list[tuple[str, str]]:
         if line.startswith("@@"):
             body = True
         kind = {"+": "a", "-": "d", "@": "h"}.get(line[:1], "") if body else "h" if diff else ""
-        lines.append((kind, "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)))
+        lines.append((kind, line))
     return lines

@@ -17,6 +17,7 @@ from pathlib import Path
 from .debian import Apt, Package, Say, compare
 from .errors import PatchbotError, ToolError
 from .run import run
+from .terminal import complain, write
 
 LEAST = (1, 26)
 LOADER = "usr/lib64/ld-linux-x86-64.so.2"
@@ -80,14 +81,14 @@ def fetch(folder: Path, say: Say, etc: Path = Path("/etc/apt")) -> Path:
 def main() -> int:
     """Get it into the folder that is the only argument."""
     if len(sys.argv) != 2:
-        print("usage: python -m patchbot.pahole FOLDER", file=sys.stderr)
+        complain("python -m patchbot.pahole FOLDER", "usage")
         return 2
     try:
-        program = fetch(Path(sys.argv[1]), lambda text: print(f"pahole: {text}", file=sys.stderr))
+        program = fetch(Path(sys.argv[1]), lambda text: complain(text, "pahole"))
     except PatchbotError as error:
-        print(f"pahole: {error}", file=sys.stderr)
+        complain(str(error), "pahole")
         return error.exit_code
-    print(f'[checks.build]\npahole = "{program}"')
+    write(f'[checks.build]\npahole = "{program}"\n')
     return 0
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from .terminal import Terminal, one_line
 
 Sink = Callable[[str, int, int], None]
 _sink: ContextVar[Sink | None] = ContextVar("progress", default=None)
@@ -25,7 +26,7 @@ def tick(what: str, done: int = 0, total: int = 0) -> None:
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[None]:
+def shown(console: Terminal) -> Iterator[None]:
     """Show what is ticked inside as a bar on `console` if that is a terminal."""
     if not console.is_terminal or console.quiet:
         yield
@@ -42,8 +43,8 @@ def shown(console: Console) -> Iterator[None]:
         def sink(what: str, done: int, total: int) -> None:
             kind = what.split(":", 1)[0]
             if kind not in tasks:
-                tasks[kind] = progress.add_task(what, total=None)
-            progress.update(tasks[kind], description=what[:70], completed=done, total=total or None)
+                tasks[kind] = progress.add_task(one_line(what)[:70], total=None)
+            progress.update(tasks[kind], description=one_line(what)[:70], completed=done, total=total or None)
 
         token = _sink.set(sink)
         try:

@@ -6,8 +6,7 @@ also works between histories that have nothing in common.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,31 +113,22 @@ def messages_of(scratch: Scratch, commits: Sequence[str]) -> dict[str, str]:
     return {sha: message for sha, _, message in rows}
 
 
-def render(scratch: Scratch, pairs: Sequence[Pair], *, color: bool) -> str:
-    """Return the comparison as git range-diff prints it."""
-    out = []
+def render(scratch: Scratch, pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
+    """Yield the lines of the comparison as git range-diff prints it, each with the mark that gives it its colour."""
     for pair in pairs:
         numbers = [f"{n or '-':>3}" for n in pair.numbers]
         head = f"{numbers[0]}: {(pair.old or '-' * 12)[:12]} "
         tail = f" {numbers[1]}: {(pair.new or '-' * 12)[:12]} {pair.subject}"
         mark = {"same": "=", "changed": "!", "new": ">", "gone": "<"}[pair.state]
-        paint = {"=": "33", "!": "33", ">": "32", "<": "31"}[mark]
-        line = head + mark + tail
-        out.append(f"\x1b[{paint}m{line}\x1b[m" if color else line)
+        yield head + mark + tail, mark
         if pair.state == "changed" and pair.old and pair.new:
-            out.append(body(scratch, pair.old, pair.new, color=color).rstrip("\n"))
-    return "\n".join(part for part in out if part) + "\n"
+            for line in body(scratch, pair.old, pair.new).rstrip("\n").split("\n"):
+                yield line, line[4:6].strip()[:1]
 
 
-def body(scratch: Scratch, old: str, new: str, *, color: bool) -> str:
+def body(scratch: Scratch, old: str, new: str) -> str:
     """Return what git range-diff says of one pair, without its header line."""
-    paint = f"--color={'always' if color else 'never'}"
-    options = (paint, "--creation-factor=1000", "--no-ext-diff", "--no-textconv", "--no-notes")
+    options = ("--no-color", "--creation-factor=1000", "--no-ext-diff", "--no-textconv", "--no-notes")
     done = scratch.git("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}")
     lines = done.stdout.decode("utf-8", "replace").split("\n")
     return "\n".join(lines[1:])
-
-
-def harmless(text: str) -> str:
-    """Return text without control characters that are not colours."""
-    return re.sub(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\ud800-\udfff]", "?", text)

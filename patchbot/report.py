@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .check import Item
 from .model import Finding, Result, Status
 from .results import finding_to
+from .terminal import Terminal, cell, one_line
 
 STYLES = {
     Status.PASS: "green",
@@ -79,7 +79,7 @@ def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[s
     return new | {"results": rows, "counts": {s.value: counts[s.value] for s in Status}, "worst": worst_of}
 
 
-def show(console: Console, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
+def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
     """Print the report: the table, then what is behind each status that is not a plain PASS.
 
     `limit` is how many findings of one result are shown, 0 for all of them, those that are right too.
@@ -100,17 +100,17 @@ def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -
     others = 9 + sum(max(len(check), 5) + 3 for check in checks)
     table.add_column("patch", overflow="ellipsis", no_wrap=True, width=max(20, min(72, width - others)))
     for check in checks:
-        table.add_column(Text(plain(check)), no_wrap=True, min_width=len(check))
+        table.add_column(cell(check), no_wrap=True, min_width=len(check))
     rows: list[tuple[str, str, str | None]] = [(str(n), item.subject, item.id) for n, item in enumerate(items, 1)]
     if any(r.patch is None for r in results):
         rows.append(("", "(the series)", None))
     for number, subject, patch in rows:
-        cells = [cell([r for r in results if r.check == check and r.patch == patch]) for check in checks]
-        table.add_row(number, Text(plain(subject)), *cells)
+        cells = [judged([r for r in results if r.check == check and r.patch == patch]) for check in checks]
+        table.add_row(number, cell(subject), *cells)
     return table
 
 
-def cell(results: Sequence[Result]) -> Text:
+def judged(results: Sequence[Result]) -> Text:
     """Return a status in its colour, with `=` behind it where it was known before."""
     if not results:
         return Text(".", style="dim")
@@ -122,28 +122,28 @@ def cell(results: Sequence[Result]) -> Text:
 def details(result: Result, numbers: Mapping[str, int], limit: int) -> Text:
     """Return the lines about one result: its reason, its findings with file and line, its log, how to repeat it."""
     number = numbers.get(result.patch or "")
-    where = f"patch {number}" if number else plain(result.patch or "the series")
+    where = f"patch {number}" if number else one_line(result.patch or "the series")
     text = Text()
     text.append(result.status.value, style=STYLES[result.status])
-    text.append(f" {plain(result.check)}, {where}")
+    text.append(f" {one_line(result.check)}, {where}")
     reason = result.reason.splitlines() or [""]
-    text.append(f": {plain(reason[0])}\n" if reason[0] else "\n")
+    text.append(f": {one_line(reason[0])}\n" if reason[0] else "\n")
     for line in reason[1:]:
-        text.append(f"    {plain(line)}\n")
+        text.append(f"    {one_line(line)}\n")
     wrong = [f for f in result.findings if f.status is not Status.PASS]
     shown = wrong[:limit] if limit else result.findings
     for finding in shown:
         text.append("  ")
         text.append(place(finding), style="bold")
         text.append(f"{finding.status.value}", style=STYLES[finding.status])
-        text.append(f" {plain(finding.message)}{f' [{plain(finding.type)}]' if finding.type else ''}\n")
+        text.append(f" {one_line(finding.message)}{f' [{one_line(finding.type)}]' if finding.type else ''}\n")
     if limit and len(shown) < len(wrong):
         text.append(f"  and {len(wrong) - len(shown)} more (-v shows all)\n", style="dim")
     if result.status.rank >= Status.FAIL.rank:
         if result.log:
-            text.append(f"  log: {plain(result.log)}\n")
+            text.append(f"  log: {one_line(result.log)}\n")
         if result.reproduce:
-            text.append(f"  repeat with: {plain(result.reproduce)}\n")
+            text.append(f"  repeat with: {one_line(result.reproduce)}\n")
     return text
 
 
@@ -151,7 +151,7 @@ def place(finding: Finding) -> str:
     """Return `file:line: `, as much of it as is known."""
     if finding.file is None:
         return ""
-    return plain(finding.file) + (f":{finding.line}" if finding.line is not None else "") + ": "
+    return one_line(finding.file) + (f":{finding.line}" if finding.line is not None else "") + ": "
 
 
 def summary(results: Sequence[Result]) -> Text:
@@ -165,11 +165,6 @@ def summary(results: Sequence[Result]) -> Text:
             text.append(", ")
     text.append(f"{known} of {len(results)} known before")
     return text
-
-
-def plain(text: str) -> str:
-    """Return a text of unknown origin as one line without control characters, which are spelt out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\t", " "))
 
 
 def encodable(text: str) -> str:

@@ -8,17 +8,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import pkgutil
-import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from . import campaigns
 from .bundle import bundled
@@ -29,6 +24,7 @@ from .git import Repo, Scratch
 from .grepcache import GrepCache
 from .paths import cache_dir
 from .series import switched
+from .terminal import Terminal, write
 from .tree import Tree
 
 
@@ -52,16 +48,20 @@ class Session:
     """One invocation: parsed arguments, and what they lead to. `err` is for progress and logs, `out` for results."""
 
     args: argparse.Namespace
-    out: Console
-    err: Console
+    out: Terminal
+    err: Terminal
 
     @cached_property
     def cwd(self) -> Path:
         """The folder that relative paths are relative to."""
+        try:
+            here = Path.cwd()
+        except FileNotFoundError:
+            raise UserError("the current folder was deleted; go to one that exists") from None
         where = Path(getattr(self.args, "C", None) or ".").expanduser()
         if not where.is_dir():
             raise UserError(f"-C {where}: no such directory")
-        return where.resolve()
+        return (here / where).resolve()
 
     @cached_property
     def config(self) -> Config:
@@ -123,25 +123,20 @@ class Session:
         return tree
 
     def say(self, text: str) -> None:
-        """Print a line for a person to stderr; text from the tree is not markup."""
+        """Print a line for a person to stderr."""
         if not getattr(self.args, "quiet", False):
-            self.err.print(clean(text), markup=False, highlight=False, soft_wrap=True)
+            self.err.say(text)
 
     def show(self, text: str) -> None:
         """Print a line of the result to stdout."""
-        self.out.print(clean(text), markup=False, highlight=False, soft_wrap=True)
+        self.out.say(text)
 
     def emit(self, document: Mapping[str, Any]) -> bool:
         """With --json print `document` and return True."""
         if not getattr(self.args, "json", False):
             return False
-        sys.stdout.write(json.dumps({"schema": 1, **document}, indent=1, default=str) + os.linesep)
+        write(json.dumps({"schema": 1, **document}, indent=1, default=str) + "\n")
         return True
-
-
-def clean(text: str) -> str:
-    """Return text without the control characters that could drive a terminal, and without what is no UTF-8."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff]", "?", text)
 
 
 def commas(value: str | None) -> tuple[str, ...]:

@@ -372,7 +372,11 @@ def test_send_email_reaches_everybody_in_the_files(draft: Drafted, tmp_path: Pat
 @pytest.mark.usefixtures("templates")
 @pytest.mark.parametrize(
     ("subject", "wrong"),
-    [("bpf: \x1b[31mred", "control character"), ("bpf: \x9b", "control character"), ("bpf: x\u00a0", "trailing white space")],
+    [
+        ("bpf: \x1b[31mred", "control character"),
+        ("bpf: \x9b", "control character"),
+        ("bpf: x\u00a0", "trailing white space"),
+    ],
 )
 def test_a_subject_that_no_mail_can_have_is_named_with_its_commit(draft: Drafted, subject: str, wrong: str) -> None:
     commit(draft.path, f"{subject}\n\nBody.\n", {"d.c": b"d\n"})

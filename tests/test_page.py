@@ -6,7 +6,7 @@ from test_cli import patchbot, work  # noqa: F401
 
 from patchbot.page import coloured, page
 
-EVIL = "<script>alert(1)</script>&\x1b[31m"
+EVIL = "<script>alert(1)</script>&\x1b[31m\u202e"
 PATCH = {"id": "a", "commit": "c" * 40, "subject": EVIL, "files": [EVIL], "owners": [EVIL], "target": EVIL}
 FINDING = {"status": "FAIL", "message": EVIL, "file": EVIL, "line": 3, "type": EVIL}
 RESULT = {
@@ -28,6 +28,8 @@ def test_text_from_anywhere_is_escaped():
     text = page(report, [PATCH], EVIL, {"c" * 40: f"diff --git a/x b/x\n@@ -1 +1 @@\n+{EVIL}\n".encode()})
     assert "<script" not in text
     assert text.count("&lt;script&gt;") > 8
+    assert text.count("\\x1b[31m\\u202e") == text.count("&lt;script&gt;")
+    assert not set(text) & {"\x1b", "\u202e"}
     assert 'details id="p1" open' in text
 
 

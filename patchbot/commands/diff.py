@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 
 from ..draft import branch, read_draft
 from ..errors import UserError
 from ..progress import shown
-from ..rangediff import Side, body, compare, harmless, render, side
+from ..rangediff import Side, body, compare, render, side
 from ..recognise import recognise
 from ..session import Session
 from ..versions import named, previous
@@ -30,7 +29,6 @@ def execute(session: Session) -> int:
     old, new = sides(session, name, words)
     with shown(session.err):
         pairs = compare(session.scratch, old, new)
-    color = session.out.is_terminal and not session.out.no_color
     if getattr(session.args, "json", False):
         rows = [
             {
@@ -40,15 +38,13 @@ def execute(session: Session) -> int:
                 "old": p.old,
                 "new": p.new,
                 "subject": p.subject,
-                "range_diff": body(session.scratch, p.old, p.new, color=False)
-                if p.state == "changed" and p.old and p.new
-                else "",
+                "range_diff": body(session.scratch, p.old, p.new) if p.state == "changed" and p.old and p.new else "",
             }
             for p in pairs
         ]
         session.emit({"campaign": name, "from": old.name, "to": new.name, "patches": rows})
         return 0
-    sys.stdout.write(harmless(render(session.scratch, pairs, color=color)))
+    session.out.diff(render(session.scratch, pairs))
     return 0
 
 

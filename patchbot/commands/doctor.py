@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 from rich.table import Column, Table
-from rich.text import Text
 
 from .. import doctor
 from ..check import available, load
-from ..session import Session, clean
+from ..session import Session
+from ..terminal import cell
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def execute(session: Session) -> int:
     program, package = (Column(head, no_wrap=True) for head in ("tool", "Debian package"))
     table = Table(program, "version", "used by", package, box=None, pad_edge=False)
     for tool in tools:
-        lacks = Text("missing", "bold red") if tool.required else Text("missing, optional", "yellow")
-        found = Text(clean(tool.version or "found")) if tool.found else lacks
-        table.add_row(Text(clean(tool.name)), found, ", ".join(tool.used_by), Text(clean(tool.package)))
+        lacks = cell("missing", "bold red") if tool.required else cell("missing, optional", "yellow")
+        found = cell(tool.version or "found") if tool.found else lacks
+        table.add_row(cell(tool.name), found, cell(", ".join(tool.used_by)), cell(tool.package))
     session.out.print(table)
     command = doctor.install_command(tools)
     session.show(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")

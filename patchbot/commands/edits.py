@@ -6,18 +6,15 @@ import argparse
 import difflib
 from typing import Any
 
-from rich.text import Text
-
 from ..draft import branch, read_draft
 from ..errors import UserError
 from ..handmade import Extra, FileEdit, Handmade, PatchEdit
 from ..matching import parse_choices
 from ..merge import Entry
 from ..recognise import recognise
-from ..session import Session, clean
+from ..session import Session
+from ..terminal import cell
 from .generate import edit_lines
-
-STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +40,8 @@ def execute(session: Session) -> int:
         return 0
     for row in rows:
         (line,) = edit_lines([row])
-        session.out.print(Text(clean(line), "bold"), soft_wrap=True)
-        for text in row["diff"].splitlines():
-            session.out.print(Text("  " + clean(text), STYLES.get(text[:1], "")), soft_wrap=True)
+        session.out.print(cell(line, "bold"), soft_wrap=True)
+        session.out.diff(("  " + text, text[:1]) for text in row["diff"].removesuffix("\n").split("\n") if row["diff"])
     if not rows:
         session.show(f"nothing on {branch(name)} was changed by hand")
     return 0

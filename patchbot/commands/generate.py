@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from ..compose import Conflicts
 from ..draft import branch, identity, read_draft, refuse_unsafe, version_of
@@ -20,7 +19,8 @@ from ..progress import shown, tick
 from ..regenerate import Result, carried, extra_rows, put, workshop
 from ..render import plural
 from ..series import active_steps, posted
-from ..session import Session, clean
+from ..session import Session
+from ..terminal import cell
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,12 +140,12 @@ def show(session: Session, document: dict[str, Any], changed: bool) -> None:
     table = Table("#", "commit", "subject", "sites", "files", box=None, pad_edge=False)
     number = 0
     for series in document["series"]:
-        table.add_row("", "", Text(f"[{clean(series['target'])}]", "bold"), "", "")
+        table.add_row("", "", cell(f"[{series['target']}]", "bold"), "", "")
         for key in series["patches"]:
             number += 1
             patch = rows[key]
-            cells = (str(number), patch["commit"][:12], clean(patch["subject"]))
-            table.add_row(*(Text(c) for c in cells), str(patch["sites"]), str(len(patch["files"])))
+            cells = (str(number), patch["commit"][:12], patch["subject"], str(patch["sites"]), str(len(patch["files"])))
+            table.add_row(*map(cell, cells))
     session.out.print(table)
     for row in document["extra"]:
         session.show(f"by hand: {row['commit'][:12]}  {row['subject']}")

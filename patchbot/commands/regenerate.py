@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
-
-from rich.text import Text
 
 from .. import conflicts
 from ..compose import Conflicts, Resolutions
@@ -21,11 +18,12 @@ from ..matching import parse_choices
 from ..problems import explained
 from ..produce import produce
 from ..progress import shown, tick
-from ..rangediff import Pair, compare, harmless, render, side
+from ..rangediff import Pair, compare, render, side
 from ..recognise import recognise
 from ..regenerate import Carried, Result, extra_rows, put, since, site_changes, workshop
-from ..session import Session, clean
+from ..session import Session
 from ..tags import percentage
+from ..terminal import cell
 from ..versions import previous, version_ref
 from .generate import describe, remarks
 from .generate import show as show_series
@@ -184,7 +182,7 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
         if pair.state != "same":
             gone = ("dropped by hand",) if pair.key in result.composed.handmade.dropped else ()
             what = f" ({', '.join(pair.what + gone)})" if pair.what + gone else ""
-            session.out.print(Text(f"  {pair.state:8}{clean(pair.subject)}{what}", styles[pair.state]), soft_wrap=True)
+            session.out.print(cell(f"  {pair.state:8}{pair.subject}{what}", styles[pair.state]), soft_wrap=True)
     for kind in ("new", "gone", "changed"):
         for row in document[f"{kind}_sites"]:
             place = row["file"] + (f":{row['line']}" if row["line"] else "")
@@ -193,8 +191,7 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
     for row in document["dropped_trailers"]:
         session.show(f"  dropped: {row['trailer']} of {row['patch']}: {row['reason']}")
     if session.args.verbose:
-        color = session.out.is_terminal and not session.out.no_color
-        sys.stdout.write(harmless(render(session.scratch, pairs, color=color)))
+        session.out.diff(render(session.scratch, pairs))
     elif count["changed"] + count["new"] + count["gone"]:
         earlier = previous(session.repo, document["campaign"], document["tip"])
         session.show("see it with: patchbot diff" if earlier else "with -v, their range-diff is shown here")

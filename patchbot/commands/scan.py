@@ -6,11 +6,11 @@ import argparse
 from dataclasses import asdict
 
 from rich.table import Table
-from rich.text import Text
 
 from ..progress import shown
-from ..session import Session, clean
+from ..session import Session
 from ..survey import Tried, document, survey
+from ..terminal import cell
 
 STYLES = {"change": "green", "keep": "dim", "refuse": "bold red"}
 OUTCOMES = {"applied": "green", "already": "dim", "missing": "bold red", "ambiguous": "bold red", "drifted": "bold red"}
@@ -58,8 +58,7 @@ def show(session: Session, document: object) -> None:
             "|".join(entry["flags"]),
             flags,
         )
-        fate = Text(entry["fate"], STYLES[entry["fate"]])
-        table.add_row(*(Text(clean(c)) for c in cells), fate, Text(clean(entry["reason"])))
+        table.add_row(*map(cell, cells), cell(entry["fate"], STYLES[entry["fate"]]), cell(entry["reason"]))
     session.out.print(table)
     for reason, number in sorted(kept.items(), key=lambda item: -item[1]):
         session.show(f"{number:5} kept: {reason}")
@@ -91,10 +90,10 @@ def show_anchors(session: Session, found: list[Tried]) -> None:
         message = "" if outcome in ("applied", "already") else report.message.split("\n")[0]
         cells = (tried.step, report.anchor, place)
         table.add_row(
-            *(Text(clean(c)) for c in cells),
-            Text(outcome, OUTCOMES.get(outcome, "dim")),
-            Text(clean(which + report.alternative)),
-            Text(clean(message)),
+            *map(cell, cells),
+            cell(outcome, OUTCOMES.get(outcome, "dim")),
+            cell(which + report.alternative),
+            cell(message),
         )
     session.out.print(table)
     for tried in found:

@@ -1,0 +1,147 @@
+"""The one door to a terminal: what a person reads cannot be steered, hidden or reordered by what it is about.
+
+Subjects, names, paths, mails and what git and compilers say come from anywhere. All of it passes `visible` here, in
+whatever is printed, and is never markup: the only escape sequences that go out are rich's own. A test sees to it that
+no other module writes to stdout or stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from .errors import ToolError, UserError
+
+#: Letters and marks that show nothing (Default_Ignorable_Code_Point, a blank Braille cell); str.isprintable() has them.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+#: The colour of a line of a diff, by its mark; of a range-diff's header, by what became of the patch.
+MARKS = {"+": "green", "-": "red", "@": "cyan", ">": "green", "<": "red", "=": "yellow", "!": "yellow"}
+
+
+def visible(text: str) -> str:
+    """Return text with all that is not seen as it is spelt out, as `\\x1b` or `\\u202e`, but for tabs and line ends.
+
+    That is controls, what changes the direction of text, what takes no room, and bytes that were no UTF-8.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or seen(c) else spelt(c) for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return `visible` text in which line ends are spelt out too, and tabs are blanks."""
+    return visible(text.replace("\t", " ")).replace("\n", "\\n")
+
+
+def seen(char: str) -> bool:
+    """Say whether a character shows as itself."""
+    return char.isprintable() and not UNSEEN.match(char)
+
+
+def spelt(char: str) -> str:
+    """Return a character as an escape, a byte that was no UTF-8 as that byte."""
+    byte = ord(char) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode()
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return one line of text from anywhere for a table or a line, in one style."""
+    return Text(one_line(text), style)
+
+
+class Terminal(Console):
+    """A console on which no text is markup, and nothing but rich's own sequences is a control."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, markup=False, highlight=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is to be printed, with all text `visible`, whoever made it."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; raise ToolError where stdout takes no more. What stderr does not take is lost."""
+        try:
+            super().print(*objects, **options)
+        except BrokenPipeError:
+            if not self.stderr:
+                raise
+        except OSError as error:
+            if not self.stderr:
+                raise full(error) from error
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that rich has caught here, for the command line to say how it ends."""
+        raise BrokenPipeError
+
+    def say(self, text: str) -> None:
+        """Print text as it is, however long its lines are."""
+        self.print(Text(visible(text)), soft_wrap=True)
+
+    def diff(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Print (line, mark) rows, each in the colour of its mark."""
+        for line, mark in rows:
+            self.print(Text(visible(line), MARKS.get(mark, "")), soft_wrap=True)
+
+
+def prepare() -> None:
+    """Make stdout and stderr take any text; raise UserError where stdout is closed.
+
+    What their encoding lacks (a Latin-1 locale, a CI runner's ASCII) is spelt out. A closed one would be the next
+    file that is opened.
+    """
+    lacking = sys.stdout is None
+    while (low := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(low)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if lacking:
+        raise UserError("stdout is closed, and the result would be lost; send it to /dev/null if you do not want it")
+
+
+def write(text: str = "") -> None:
+    """Print a whole document to stdout, and what is still in memory; raise ToolError where it takes no more."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise full(error) from error
+
+
+def full(error: OSError) -> ToolError:
+    """Return the error for a stdout that takes no more."""
+    return ToolError(f"cannot write the result to stdout: {error.strerror or error}")
+
+
+def complain(text: str, who: str = "patchbot") -> None:
+    """Print a message about what went wrong to stderr, if there is one."""
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:
+            sys.stderr.write(f"{who}: {visible(text)}\n")
+
+
+def let_go() -> None:
+    """Drop what stdout and stderr do not take, so that Python does not try again at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
