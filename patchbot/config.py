@@ -8,6 +8,7 @@ silently ignored is worse than none.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from .model import Identity
 
 #: What a waiver is about; one with the same in a person's file stands for the shipped one.
 WAIVED = ("check", "type", "step", "path")
+#: How tomllib names a place.
+AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,31 @@ def load(file: Path | None, defaults: Path) -> Config:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return a TOML file's content."""
+    """Return a TOML file's content; raise ConfigError that names the line where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ConfigError(f"{path}:1: this is UTF-16; save it as UTF-8") from error
+        raise ConfigError(
+            f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: tables or lists in one another are too deep") from error
+    except ValueError as error:  # tomllib's own, and Python's for a number of 5000 digits
+        at = AT_LINE.search(str(error))
+        said = AT_LINE.sub("", str(error))
+        if "\r" in text.replace("\r\n", ""):
+            said += "; a line ends with a carriage return alone, TOML wants \\n or \\r\\n"
+        elif "\0" in text:
+            said += "; the file holds NUL, as UTF-16 does; save it as UTF-8"
+        place = f":{at[1] or len(data.splitlines())}" if at else ""
+        raise ConfigError(f"{path}{place}: {said}") from error
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,6 +213,8 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
             raise ConfigError(
                 f"{where}: {key} lacks {', '.join(missing)}; a waiver without a bound and a reason is a blind spot"
             )
+        for name in (*WAIVED, "reason"):
+            text(where, f"{key}.{name}", row[name])
         if not isinstance(row["max"], int) or row["max"] < 1:
             raise ConfigError(f"{where}: {key}.max must be a number from 1, not {row['max']!r}")
         optional = row.get("optional", False)
@@ -224,6 +247,8 @@ def text(where: str, key: str, value: Any) -> str | None:
     """Return a value that must be a string if it is there."""
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"{where}: {key} must be a string, not {value!r}")
+    if value and "\0" in value:
+        raise ConfigError(f"{where}: {key} holds a NUL, which no name and no path can have")
     return value
 
 
@@ -231,7 +256,7 @@ def strings(where: str, key: str, value: Any) -> tuple[str, ...]:
     """Return a value that must be a list of strings."""
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         raise ConfigError(f"{where}: {key} must be a list of strings, not {value!r}")
-    return tuple(value)
+    return tuple(text(where, key, v) or "" for v in value)
 
 
 def listed(names: Iterable[str]) -> str:

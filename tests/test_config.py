@@ -37,7 +37,7 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
         ('[kernle]\npath = "x"\n', r"unknown key 'kernle'; did you mean kernel\?"),
         ('[kernel]\npaht = "x"\n', r"\[kernel\] unknown key 'paht'.*known: path, base"),
         ("[kernel]\npath = 1\n", "kernel.path must be a string"),
-        ("[kernel\n", "patchbot.toml: "),
+        ("[kernel\n", "patchbot.toml:1: "),
         ('[author]\nname = "x"\n', "needs both name and email"),
         ('[campaigns.x]\nwith = "suffixes"\n', "must be a list of strings"),
         ('[campaigns.x]\ntagret = "y"\n', r"\[campaigns.x\] unknown key 'tagret'; did you mean target\?"),
@@ -59,6 +59,41 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
 def test_bad_files_are_named_with_what_would_be_right(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
         load(written(tmp_path, text), bundled("patchbot.toml"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("[kernel]\nbase = 'HEAD'\n".encode("utf-16"), r"patchbot.toml:1: this is UTF-16; save it as UTF-8"),
+        ("[kernel]\nbase = 'HEAD'\n".encode("utf-16-le"), r"patchbot.toml:1: .*NUL, as UTF-16 does"),
+        (b"# fine\n[kernel]\nbase = 'J\xfcrgen'\n", r"patchbot.toml:3: byte 0xfc is not UTF-8"),
+        (b"[kernel]\rbase = 'HEAD'\r", r"patchbot.toml:1: .*a line ends with a carriage return alone"),
+        (b"[kernel]\nbase = 'HE\0AD'\n", r"patchbot.toml:2: .*NUL"),
+        (b'[kernel]\nbase = "HE\\u0000AD"\n', r"patchbot.toml: kernel.base holds a NUL"),
+        (b'[kernel]\npath = "a\\u0000"\n', r"patchbot.toml: kernel.path holds a NUL"),
+        (b'[checks]\nrun = ["a\\u0000"]\n', r"patchbot.toml: checks.run holds a NUL"),
+        (b"\n\n[kernel\n", r"patchbot.toml:3: "),
+        (b"[kernel]\nbase = 'a'\nbase = 'b'\n", r"patchbot.toml:3: Cannot overwrite a value"),
+        (b"[kernel]\nbase = ", r"patchbot.toml:2: "),
+        (b"x = " + b"[" * 5000, r"patchbot.toml: .* too deep"),
+        (b"x = " + b"9" * 5000, r"patchbot.toml: "),
+        (b'[[checks.waivers]]\ncheck="c"\ntype=1\nstep="s"\npath="p"\nmax=1\nreason="r"\n', "type must be a string"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_named_with_its_line(tmp_path, data, message):
+    file = tmp_path / "patchbot.toml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=message):
+        load(file, bundled("patchbot.toml"))
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xef\xbb\xbf[kernel]\nbase = 'HEAD'\n", b"[kernel]\r\nbase = 'HEAD'\r\n", b"\xef\xbb\xbf"]
+)
+def test_what_an_editor_adds_does_not_matter(tmp_path, data):
+    file = tmp_path / "patchbot.toml"
+    file.write_bytes(data)
+    assert load(file, bundled("patchbot.toml")).kernel_base in ("HEAD", None)
 
 
 def test_own_waivers_come_on_top_of_the_shipped_ones(tmp_path):
