@@ -154,7 +154,8 @@ def find_once(cc: str | None, cross: str, ccache: bool | None, arch: Arch, pahol
 
 def wanted_options(options: Mapping[str, Any]) -> dict[str, str]:
     """Return the options of the configuration fragments, the later ones over the earlier ones."""
-    given = options.get("config", "bpf.config")
+    # Not by its name alone: a tree that one stands in may have a file of that name.
+    given = options.get("config", str(bundled("checks") / "bpf.config"))
     merged: dict[str, str] = {}
     for name in [given] if isinstance(given, str) else given:
         path = Path(name).expanduser()

@@ -165,7 +165,8 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
     sys.modules[module_name] = module
     try:
         source = file.read_bytes()
-        spec.loader.exec_module(module)
+        # Not exec_module(): it would run byte code that lies beside the file, and write some there.
+        exec(compile(source, file, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise PatchbotError(f"the check {file} cannot be loaded: {type(error).__name__}: {error}") from error

@@ -35,6 +35,7 @@ from .commands import (
     scan,
     status,
     trailers,
+    trust,
 )
 from .errors import PatchbotError
 from .paths import cache_dir
@@ -56,6 +57,7 @@ COMMANDS: dict[str, ModuleType] = {
     "report": report,
     "trailers": trailers,
     "status": status,
+    "trust": trust,
     "campaigns": campaigns,
     "checks": checks,
 }

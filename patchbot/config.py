@@ -18,6 +18,19 @@ from typing import Any
 from .errors import ConfigError
 from .model import Identity
 
+#: What counts in a file that nobody trusts, `*` is any name: what the output shows, and nothing that names a program, a
+#: folder, another repository or a person. A new key is not among them until somebody has thought about it.
+HARMLESS = (
+    "kernel.base",
+    *(
+        f"campaigns.*.{key}"
+        for key in ("target", "with", "without", "conversions", "decisions", "owners", "recipients")
+    ),
+    *(f"campaigns.*.{key}" for key in ("most_files", "url", "rfc", "tag_threshold")),
+    *("checks.run", "checks.waivers", "checks.btf.wrong_on_purpose", "checks.boot.timeout"),
+    *(f"checks.{name}.{key}" for name in ("build", "boot") for key in ("ccache", "jobs", "arch")),
+    *("checks.checkpatch.strict", "checks.checkpatch.max_line_length"),
+)
 #: What a waiver is about; one with the same in a person's file stands for the shipped one.
 WAIVED = ("check", "type", "step", "path")
 #: How tomllib names a place.
@@ -70,7 +83,10 @@ class ChecksConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All of patchbot.toml; `file` is the user's file, None if only the defaults hold."""
+    """All of patchbot.toml; `file` is the user's file, None if only the defaults hold.
+
+    `ignored` names the keys of it that do not count, since nobody trusts it.
+    """
 
     file: Path | None
     kernel_path: Path | None
@@ -78,6 +94,7 @@ class Config:
     author: Identity | None
     campaigns: Mapping[str, CampaignConfig]
     checks: ChecksConfig
+    ignored: tuple[str, ...] = ()
 
     def campaign(self, name: str | None) -> CampaignConfig:
         """Return a campaign's table; without a name the only one there is."""
@@ -90,15 +107,48 @@ class Config:
         return self.campaigns[name]
 
 
-def load(file: Path | None, defaults: Path) -> Config:
-    """Read the defaults and, if there is one, the user's file over them; raise ConfigError with file and key."""
+def load(file: Path | None, defaults: Path, own: dict[str, Any] | None = None, *, trusted: bool = True) -> Config:
+    """Read the defaults and, if there is one, the user's file over them; raise ConfigError with file and key.
+
+    `own` is the content of the file, if it was read. Of a file that is not trusted only what is harmless counts.
+    """
     merged = read_toml(defaults)
-    if file is not None:
-        shipped = merged.get("checks", {}).get("waivers", [])
-        merged = merge(merged, read_toml(file))
-        if isinstance(merged.get("checks"), dict):
-            merged["checks"]["waivers"] = add_shipped(merged["checks"].get("waivers", []), shipped)
-    return build(merged, file, (file or defaults).parent)
+    if file is None:
+        return build(merged, None, defaults.parent)
+    own = read_toml(file) if own is None else own
+    config = build(over(merged, own), file, file.parent)
+    if trusted:
+        return config
+    kept, rest = sift(own)
+    return replace(build(over(merged, kept), file, file.parent), ignored=tuple(rest))
+
+
+def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults with a person's file over them; its waivers come on top of theirs."""
+    merged = merge(shipped, own)
+    if isinstance(merged.get("checks"), dict):
+        rows = shipped.get("checks", {}).get("waivers", [])
+        merged["checks"]["waivers"] = add_shipped(merged["checks"].get("waivers", []), rows)
+    return merged
+
+
+def sift(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is harmless of a file, as tables, and {key: value} of all else."""
+    kept: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, value in data.items():
+        key = (*above, name)
+        patterns = [
+            p for p in (h.split(".") for h in HARMLESS) if all(a in ("*", b) for a, b in zip(p, key, strict=False))
+        ]
+        if any(len(p) == len(key) for p in patterns):
+            kept[name] = value
+        elif isinstance(value, Mapping) and (patterns or not value):
+            kept[name], deeper = sift(value, key)
+            rest |= deeper
+        else:
+            rest[".".join(key)] = value
+    return kept, rest
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +19,15 @@ from typing import Any
 from . import campaigns
 from .bundle import bundled
 from .campaign import Campaign
-from .config import CampaignConfig, Config, listed, load
+from .config import CampaignConfig, Config, listed, load, read_toml
 from .errors import ConfigError, UserError
 from .git import Repo, Scratch
 from .grepcache import GrepCache
 from .paths import cache_dir
 from .series import switched
-from .terminal import Terminal, write
+from .terminal import Terminal, complain, write
 from .tree import Tree
+from .trust import judge
 
 
 def campaign_names() -> list[str]:
@@ -65,20 +67,40 @@ class Session:
 
     @cached_property
     def config(self) -> Config:
-        """patchbot.toml: --config, ./patchbot.toml, the kernel repository's, else the defaults alone."""
-        given = getattr(self.args, "config", None)
+        """patchbot.toml: --config, ./patchbot.toml, the kernel repository's, else the defaults alone.
+
+        The file is named, and what does not count of one that was merely found.
+        """
         defaults = bundled("patchbot.toml")
-        if given:
-            return load(self.cwd / Path(given).expanduser(), defaults)
+        if given := getattr(self.args, "config", None):
+            file = self.cwd / Path(given).expanduser()
+            config = load(file, defaults)
+            self.say(f"configuration: {file}")
+            return config
+        found = self.found_config
+        if found is None:
+            return load(None, defaults)
+        own = read_toml(found)
+        standing = judge(found, own)
+        # The folder that relative paths mean is that of the file itself: a link to a trusted one cannot move it.
+        config = load(found.resolve(), defaults, own, trusted=standing.trusted)
+        self.say(f"configuration: {found}" + ("" if standing.trusted else f" (not trusted: {standing.why})"))
+        for key in config.ignored:
+            complain(f"{found}: {key} is ignored until `patchbot trust {shlex.quote(str(found))}`")
+        return config
+
+    @cached_property
+    def found_config(self) -> Path | None:
+        """The patchbot.toml of the current folder, else that of the kernel repository."""
         if (self.cwd / "patchbot.toml").is_file():
-            return load(self.cwd / "patchbot.toml", defaults)
+            return self.cwd / "patchbot.toml"
         kernel = getattr(self.args, "kernel", None)
         where = self.cwd / Path(kernel).expanduser() if kernel else self.cwd
         try:
             own = Repo.open(where).common_dir / "patchbot.toml"
         except UserError:
-            return load(None, defaults)
-        return load(own if own.is_file() else None, defaults)
+            return None
+        return own if own.is_file() else None
 
     @cached_property
     def repo(self) -> Repo:
@@ -135,7 +157,9 @@ class Session:
         """With --json print `document` and return True."""
         if not getattr(self.args, "json", False):
             return False
-        write(json.dumps({"schema": 1, **document}, indent=1, default=str) + "\n")
+        # cached_property keeps what was read here: a command that reads no patchbot.toml names none.
+        used = {"config": self.config.file} if "config" in self.__dict__ else {}
+        write(json.dumps({"schema": 1, **used, **document}, indent=1, default=str) + "\n")
         return True
 
 

@@ -1,0 +1,63 @@
+"""Let a patchbot.toml that lies inside a repository name programs, checks and campaigns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .. import trust
+from ..bundle import bundled
+from ..config import load, read_toml, sift
+from ..errors import UserError
+from ..session import Session
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the patchbot.toml")
+    parser.add_argument("--list", action="store_true", dest="all", help="print the files that are trusted")
+    parser.add_argument("--revoke", action="store_true", help="trust FILE no longer")
+
+
+def execute(session: Session) -> int:
+    """Run the command."""
+    given = session.args.file
+    if session.args.all or not given:
+        if given or not session.args.all:
+            raise UserError("name one patchbot.toml, or ask for --list")
+        return show_all(session)
+    file = (session.cwd / Path(given).expanduser()).resolve()
+    if session.args.revoke:
+        trust.remember(file, None)
+        if not session.emit({"file": str(file), "trusted": False}):
+            session.show(f"{file} is not trusted")
+        return 0
+    data = read_toml(file)
+    load(file, bundled("patchbot.toml"), data)
+    foreign = trust.is_foreign(file)
+    if foreign == trust.WRITABLE:
+        raise UserError(f"{file}: {foreign}, so it is not trusted; first: chmod o-w {file}")
+    if foreign:
+        session.say(f"{file}: {foreign}, who can change it; patchbot notices that and asks again")
+    names, files = sift(data)[1], trust.code(file, data)
+    trust.remember(file, trust.digest(file, data))
+    if not session.emit({"file": str(file), "trusted": True, "names": names, "files": files}):
+        for key, value in names.items():
+            session.show(f"{key} = {json.dumps(value, ensure_ascii=False, default=str)}")
+        for path in files:
+            session.show(f"code: {path}")
+        what = "it and this code do" if files else "it does"
+        session.show(f"{file} is trusted as long as {what} not change")
+    return 0
+
+
+def show_all(session: Session) -> int:
+    """Print the files that are trusted."""
+    known, problem = trust.read_store()
+    if problem:
+        raise UserError(problem)
+    if not session.emit({"files": list(known)}):
+        for name in known:
+            session.show(name)
+    return 0
