@@ -1,4 +1,4 @@
-"""From a thread to tags: which lines of an answer are tags, whose they are, and which patch of the draft they are for.
+"""From a thread to tags: whose they are, which patch of the draft they are for, and what their giver took back.
 
 Whatever is not certain is not attached but named with its reason, so that a person can look: a tag in somebody else's
 name, one for a patch that is another by now, a mail without a message-id to prove it.
@@ -7,52 +7,26 @@ name, one for a patch that is another by now, a mail without a message-id to pro
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .threads import ADDRESS, Answer, Message, Thread, Title
+from .progress import tick
+from .said import Said, Tag, read_said
+from .scope import pick
+from .threads import Answer, Message, Thread, Title
 from .trailers import Given, Verdict, diff_id, identify, measure, survives
-
-#: What people give to a patch. Sign-offs are no opinion, and a report is about the bug, so it comes with a Closes:.
-TAKEN = ("Reviewed-by", "Acked-by", "Tested-by", "Suggested-by")
-ASKED = ("Reported-by",)
-OTHER = re.compile(r"(?:[A-Za-z][A-Za-z-]*-by|Cc|Fixes|Closes|Link):", re.I)
-TAG = re.compile(r"[ \t]*([A-Za-z][A-Za-z-]*)[ \t]*:[ \t]*(.*)")
-VALUE = re.compile(r"(?:(?P<name>[^<>]*[^<>\s])[ \t]+)?<(?P<address>[^<>]*)>(?:[ \t]+(?:#.*|\([^()]*\)|\[[^][]*\]))?")
-QUOTE = re.compile(r"[ \t]*[>|]")
-SIGNATURE = re.compile(r"--[ \t]*")
-FOREIGN = re.compile(
-    r"diff --git |-{2,}[ \t]*(?:8<|>8|✂)|(?:8<|>8)[ \t]*-{2,}|_{20,}[ \t]*$"
-    r"|-{2,} ?(?:Original|Forwarded|Weitergeleitete|Ursprüngliche) (?:[Mm]essage|Nachricht)|Begin forwarded message:"
-)
-CONDITION = re.compile(
-    r"\b(?:if|once|provided|assuming|modulo|unless|except|nits?|other than|apart from)\b"
-    r"|\b(?:with|after|when)\b.*\b(?:fix|address|chang|correct|resolv|updat|remov|add|done)",
-    re.I,
-)
-ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?", re.I)
-MOST_LINE = 300
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A tag as it stands in a mail; `note` is what a person should know of it."""
-
-    line: str
-    address: str
-    note: str = ""
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """A tag, or a mail, that was not taken, and why."""
+    """A tag, or a mail, that was not taken, and why; `objection` where its sender does not want the patch at all."""
 
     message_id: str
     sender: str
     line: str
     reason: str
     where: str = ""
+    objection: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +36,26 @@ class Attached:
     patch: str
     given: Given
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A patch of the draft that a mail answers: its number, the version, and whether it is the same patch."""
+
+    number: int | None
+    patch: DraftPatch
+    version: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Back:
+    """A mail that takes tags back or objects, and the patches that it answers: none where that is not clear."""
+
+    message: Message
+    line: str
+    answer: Answer
+    patches: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -113,132 +107,116 @@ class Doubt(Exception):
 
 def gather(thread: Thread, drafted: Drafted, choices: Choices) -> Gathered:
     """Return the tags that the answers in a thread give to patches of the draft, each person's once a patch."""
-    attached: dict[tuple[str, tuple[str, str]], Attached] = {}
     ignored = [Ignored(u.message_id, "", "", u.reason, u.where) for u in thread.unread]
-    for message in thread.messages:
-        if message.opens:
-            continue
+    attached: list[tuple[Message, Attached]] = []
+    backs: list[Back] = []
+    answers = [message for message in thread.messages if not message.opens]
+    seen: dict[tuple[Title, str, str], tuple[list[Found], str]] = {}
+    for number, message in enumerate(answers, 1):
+        tick("answers", number, len(answers))
         sender = str(message.sender or "")
+
+        def ignore(line: str, reason: str, objection: bool = False, message: Message = message) -> None:
+            sender = str(message.sender or "")
+            ignored.append(Ignored(message.id, sender, line, reason, message.where, objection))
+
         if message.note:
-            ignored.append(Ignored(message.id, sender, "", message.note, message.where))
-        doubt = ""
-        answered: list[tuple[DraftPatch, int, Verdict]] | None = None
-        for line, found in find_tags(message.lines, choices.sloppy):
-            try:
-                if isinstance(found, str):
-                    raise Doubt(found)
-                check_giver(message, found, choices)
-            except Doubt as why:
-                ignored.append(Ignored(message.id, sender, line, str(why), message.where))
+            ignore("", message.note)
+        said = read_said(message.texts, message.sender, choices.sloppy)
+        if not (said.tags or said.retracted or said.objection):
+            continue
+        answer = thread.answer(message)
+        name_objections(said, ignore)
+        key = (answer.title, answer.opener.where if answer.opener else "", answer.problem)
+        if key not in seen:
+            seen[key] = look_up(thread, answer, drafted, choices)
+        answered, doubt = seen[key]
+        if (said.retracted or said.objection) and message.sender:
+            back = Back(message, said.objection or said.retracted, answer, frozenset(row.patch.id for row in answered))
+            if answered or answer.problem or fold(answer.title.summary) == fold(drafted.title):
+                backs.append(back)
+        for line, tag in said.tags:
+            reason = tag if isinstance(tag, str) else check_giver(message, tag, choices)
+            if not isinstance(tag, str):
+                reason = reason or said.withheld(choices.sloppy) or tag.doubt
+            if isinstance(tag, str) or reason:
+                ignore(line, reason, line == said.objection)
                 continue
-            if answered is None:
-                answered, doubt = look_up(thread, message, drafted, choices)
             if doubt:
-                ignored.append(Ignored(message.id, sender, line, doubt, message.where))
-            for patch, version, verdict in answered:
-                if not verdict.kept:
-                    reason = f"not for {patch.subject!r} as it is now: {verdict.reason}"
-                    ignored.append(Ignored(message.id, sender, line, reason, message.where))
+                ignore(line, doubt)
+            title = answer.title
+            wanted, why = pick(tag.scope, title.number, title.total or 0, title.number == 0) if answered else (None, "")
+            if why:
+                ignore(line, why)
+            for found in answered:
+                if wanted is not None and found.number not in wanted:
                     continue
-                given = Given(found.line, message.id, version, diff_id(patch.diff), sender)
-                note = "; ".join(filter(None, (found.note, verdict.reason)))
-                attached.setdefault((patch.id, identify(found.line)), Attached(patch.id, given, note))
+                if not found.verdict.kept:
+                    ignore(line, f"not for {found.patch.subject!r} as it is now: {found.verdict.reason}")
+                    continue
+                given = Given(tag.line, message.id, found.version, diff_id(found.patch.diff), sender)
+                limited = f"perhaps on a condition: {said.condition[:80]}" if said.condition and not tag.note else ""
+                note = "; ".join(filter(None, (tag.note, limited, found.verdict.reason)))
+                attached.append((message, Attached(found.patch.id, given, note)))
+    rows: dict[tuple[str, tuple[str, str]], Attached] = {}
+    for message, row in attached:
+        reasons = [why for back in backs if (why := takes_back(back, message, row))]
+        if not reasons:
+            rows.setdefault((row.patch, identify(row.given.trailer)), row)
+        else:
+            ignored.append(Ignored(message.id, row.given.sender, row.given.trailer, reasons[0], message.where))
     order = {patch.id: number for number, patch in enumerate(drafted.patches)}
-    rows = sorted(attached.values(), key=lambda row: order[row.patch])
-    return Gathered(tuple(rows), tuple(dict.fromkeys(ignored)))
+    kept = sorted(rows.values(), key=lambda row: order[row.patch])
+    return Gathered(tuple(kept), tuple(dict.fromkeys(ignored)))
 
 
-def look_up(
-    thread: Thread, message: Message, drafted: Drafted, choices: Choices
-) -> tuple[list[tuple[DraftPatch, int, Verdict]], str]:
+def name_objections(said: Said, ignore: Callable[[str, str, bool], None]) -> None:
+    """Name what a mail says against a patch, once: a line that is in the form of a tag is named as one too."""
+    named = {line for line, _ in said.tags}
+    if said.objection and said.objection not in named:
+        ignore(said.objection, "an objection; settle it with its sender before this is posted again", True)
+    if said.retracted and said.retracted not in named:
+        ignore(said.retracted, "its sender takes back what he gave before, or so it seems", True)
+
+
+def takes_back(back: Back, message: Message, row: Attached) -> str:
+    """Return how a mail takes back a tag: of the same person, for this patch, and not given anew after it; else ""."""
+    if back.patches and row.patch not in back.patches:
+        return ""
+    old, new = back.message.sender, message.sender
+    if old is None or new is None or back.message is message:
+        return ""
+    same = old.email.lower() == new.email.lower() or (old.name and old.name.lower() == new.name.lower())
+    newer = bool(back.patches) and row.given.version > back.answer.title.version
+    if not same or newer or message.follows(back.message):
+        return ""
+    return f"taken back in <{back.message.id or back.message.where}>, or so it seems: {back.line[:80]}"
+
+
+def look_up(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> tuple[list[Found], str]:
     """Return what `patches_answered` yields, and why that is not all."""
-    found: list[tuple[DraftPatch, int, Verdict]] = []
+    found: list[Found] = []
     try:
-        for row in patches_answered(thread, message, drafted, choices):
+        for row in patches_answered(thread, answer, drafted, choices):
             found.append(row)
     except Doubt as doubt:
         return found, str(doubt)
     return found, ""
 
 
-def check_giver(message: Message, tag: Tag, choices: Choices) -> None:
-    """Raise Doubt unless the mail proves who gave the tag."""
+def check_giver(message: Message, tag: Tag, choices: Choices) -> str:
+    """Return why the mail does not prove who gave the tag, "" if it does."""
     if not message.id:
-        raise Doubt("the mail has no usable Message-ID, so there is no proof")
+        return "the mail has no usable Message-ID, so there is no proof"
     if message.sender is None:
-        raise Doubt("the mail's From is not one address")
+        return "the mail's From is not one address"
     if tag.address.lower() != message.sender.email.lower() and not choices.sloppy:
-        raise Doubt(f"given by {message.sender.email} for {tag.address}; --sloppy takes it")
+        return f"given by {message.sender.email} for {tag.address}; --sloppy takes it"
+    return ""
 
 
-def find_tags(lines: Sequence[str], sloppy: bool = False) -> Iterator[tuple[str, Tag | str]]:
-    """Yield (line, tag or why it is none) for what looks like a tag in a mail's own words.
-
-    Quoted text, signatures, forwarded mails and diffs are not the sender's words. With `sloppy`, Reported-by counts.
-    """
-    before = ""
-    rows = list(own_lines(lines))
-    for number, line in enumerate(rows):
-        match = TAG.fullmatch(line)
-        if match is None or not OTHER.match(line.strip()):
-            before = line.strip() or before
-            continue
-        following = rows[number + 1] if number + 1 < len(rows) else ""
-        tag = line.strip()
-        if "<" not in tag and re.fullmatch(r"[ \t]*<[^<>\s]+@[^<>\s]+>.*", following):
-            tag = f"{tag} {following.strip()}"
-        yield tag[:MOST_LINE], read_tag(tag, before, sloppy)
-        before = ""
-
-
-def own_lines(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the lines that the sender wrote as text."""
-    for line in lines:
-        if SIGNATURE.fullmatch(line) or FOREIGN.match(line):
-            return
-        if not QUOTE.match(line):
-            yield line
-
-
-def read_tag(text: str, before: str, sloppy: bool) -> Tag | str:
-    """Return a tag as it stands, or why it is none that can be taken."""
-    name, _, value = text.partition(":")
-    name, value = name.strip(), value.strip()
-    known = {n.lower(): n for n in (*TAKEN, *ASKED)}.get(name.lower())
-    if known is None:
-        return f"{name} is not taken from mails; if it belongs into the patch, put it there"
-    if known in ASKED and not sloppy:
-        return f"{name} is about the bug and goes with Closes: the report; --sloppy takes it"
-    if len(text) > MOST_LINE:
-        return f"longer than {MOST_LINE} characters"
-    odd = next(
-        (c for c in text if c == "\ufffd" or unicodedata.category(c)[0] == "C" or (c != " " and c.isspace())), ""
-    )
-    if odd == "\ufffd":
-        return "its text cannot be decoded"
-    if odd:
-        return f"it holds the character U+{ord(odd):04X}"
-    if ENCODED.search(text):
-        return "it holds an encoded word, which only a header may, and which hides what it says"
-    match = VALUE.fullmatch(value)
-    address = match["address"].strip() if match else value
-    if not ADDRESS.fullmatch(address) or (match and address != match["address"]):
-        return "no address that could be one; `Name <user@host>` would be"
-    notes = []
-    if name != known:
-        notes.append(f"the kernel spells it {known}")
-    if match is None or not match["name"]:
-        notes.append("without a name")
-    if CONDITION.search(before):
-        notes.append(f"perhaps on a condition: {before[:80]}")
-    return Tag(text, address, "; ".join(notes))
-
-
-def patches_answered(
-    thread: Thread, message: Message, drafted: Drafted, choices: Choices
-) -> Iterator[tuple[DraftPatch, int, Verdict]]:
-    """Yield (patch of the draft, version answered, whether it is the same patch); raise Doubt if there is none."""
-    answer = thread.answer(message)
+def patches_answered(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> Iterator[Found]:
+    """Yield the patches of the draft that a mail answers; raise Doubt if there is none."""
     if answer.problem:
         raise Doubt(answer.problem)
     title = answer.title
@@ -246,12 +224,10 @@ def patches_answered(
         yield from patches_of_cover(thread, answer, drafted, choices)
         return
     patch = find_patch(title, drafted)
-    yield patch, title.version, compare(answer, patch, drafted, choices)
+    yield Found(title.number, patch, title.version, compare(answer, patch, drafted, choices))
 
 
-def patches_of_cover(
-    thread: Thread, answer: Answer, drafted: Drafted, choices: Choices
-) -> Iterator[tuple[DraftPatch, int, Verdict]]:
+def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> Iterator[Found]:
     """Yield all patches that were posted with a cover; Doubt unless it is the cover of this series."""
     title = answer.title
     mails = thread.posted_with(answer.opener) if answer.opener else {}
@@ -283,7 +259,7 @@ def patches_of_cover(
             patch = draft.get(order[number - 1])
         if patch is not None:
             reply = Answer(title, mails.get(number))
-            yield patch, title.version, compare(reply, patch, drafted, choices)
+            yield Found(number, patch, title.version, compare(reply, patch, drafted, choices))
     if gone:
         raise Doubt(f"not for {', '.join(repr(t.summary) for t in gone[:5])}: the draft has no such patch")
 

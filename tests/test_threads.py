@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from patchbot.errors import UserError
+from patchbot.mailparts import decode, unflow
 from patchbot.model import Identity
-from patchbot.replies import Choices, Drafted, DraftPatch, Gathered, find_tags, gather
-from patchbot.threads import Thread, decode, read_sender, read_thread, read_title, unflow
+from patchbot.replies import Choices, Drafted, DraftPatch, Gathered, gather
+from patchbot.said import Tag, read_said
+from patchbot.threads import Thread, read_sender, read_thread, read_title
 from patchbot.trailers import diff_id, diff_lines
 
 MAILS = Path(__file__).parent / "mails"
@@ -32,7 +34,6 @@ FLORA = "Flora Flowed <flora@a-rather-long-host-name.example.com>"
 ATTACHED: dict[str, dict[str, list[str]]] = {
     "plain": {
         "header": [f"Acked-by: {RAE}", f"Tested-by: {TED} # qemu, arm64", f"Reviewed-by: {TED}"],
-        "words/b/two.c": [f"Reviewed-by: {TED}"],
     },
     "base64": {"header": ["Reviewed-by: Jürgen Groß <juergen@example.com>"]},
     "quoted-printable": {"words/b/two.c": ["Acked-by: Björn Töpel <bjorn@example.com>"]},
@@ -70,26 +71,39 @@ ATTACHED: dict[str, dict[str, list[str]]] = {
 }
 #: {file: (message-id, start of the line, what the reason says)}
 IGNORED: dict[str, list[tuple[str, str, str]]] = {
+    "plain": [
+        ("r1@example.com", "Suggested-by", "below '--'"),
+        ("r3@example.net", "Reviewed-by", "perhaps on a condition: With the comma fixed:; --sloppy takes it"),
+    ],
+    "quoted-printable": [("qp@example.com", "Tested-by", "below '--'")],
+    "flowed": [("fl@example.com", "Tested-by", "below '--'")],
+    "outlook": [
+        ("o1@example.com", "Tested-by", "below '-----Original Message-----'"),
+        ("o2@example.net", "Acked-by", "below '---8<---'"),
+    ],
     "cover-alone": [
         ("ca2@example.net", "Acked-by", "not that of this series"),
         ("ca3@example.net", "Tested-by", "for 9 patches"),
     ],
     "versions": [("vr1@example.com", "Reviewed-by", "not for 'sample: Convert b/two.c' as it is now")],
     "parts": [("html@example.net", "", "HTML only")],
-    "charsets": [("l5@example.com", "Reviewed-by", "cannot be decoded")],
+    "charsets": [
+        ("l5@example.com", "Reviewed-by", "cannot be decoded"),
+        ("l6@example.com", "+AFI-eviewed-by", "'+' stands before it"),
+    ],
     "forms": [
         ("f1@example.com", "Reviewed-by", "given by rae@example.com for rae@corp.example"),
         ("f1@example.com", "Signed-off-by", "not taken from mails"),
         ("f1@example.com", "Reported-by", "about the bug"),
         ("f1@example.com", "Reviewed-and-tested-by", "not taken from mails"),
-        ("f1@example.com", "Nacked-by", "not taken from mails"),
         ("f1@example.com", "Cc", "not taken from mails"),
         ("f1@example.com", "Fixes", "not taken from mails"),
         ("f2@example.net", "Reviewed-by", "no address"),
         ("f2@example.net", "Tested-by", "no address"),
         ("f2@example.net", "Acked-by", "no address"),
-        ("f2@example.net", "Suggested-by", "no address"),
+        ("f2@example.net", "Suggested-by", "more than one address"),
         ("f2@example.net", "Reviewed-by:", "no address"),
+        ("f5@example.com", "Nacked-by", "not taken from mails; it is an objection"),
         ("f4@example.com", "Acked-by: Boss", "given by rae@example.com for boss@example.com"),
     ],
     "gaps": [
@@ -111,6 +125,7 @@ IGNORED: dict[str, list[tuple[str, str, str]]] = {
         ("h7@example.com", "Tested-by", "neither its thread nor its subject"),
         ("h8@example.com", "Reviewed-by", "longer than"),
         ("", "Reviewed-by", "no usable Message-ID"),
+        ("h10@example.com", "", "says that it is base64 and is not"),
         ("h12@example.com", "Reviewed-by", "as it is now"),
         ("", "Acked-by", "no usable Message-ID"),
     ],
@@ -207,8 +222,9 @@ def test_the_proof_is_kept_with_the_tag():
     assert row.given.patch_id == diff_id(HEADER)
 
 
-def test_a_condition_is_pointed_out():
-    notes = {a.given.message_id: a.note for a in gather(read("plain"), DRAFTED, Choices()).attached}
+def test_a_tag_on_a_condition_is_taken_only_if_a_person_says_so():
+    found = gather(read("plain"), DRAFTED, Choices(sloppy=True))
+    notes = {a.given.message_id: a.note for a in found.attached}
     assert notes == {
         "r1@example.com": "",
         "r2@example.net": "",
@@ -245,7 +261,7 @@ def test_a_maildir_a_gzipped_mbox_and_a_single_mail_are_read(tmp_path):
     [
         ("missing", None, "no such file"),
         ("empty", b"\n", "is empty"),
-        ("text", b"some notes\nof mine\n", "is no mbox"),
+        ("text", b"some notes\nof mine\n", "is not an mbox"),
         ("cut.gz", gzip.compress(b"From x\n" * 999, mtime=0)[:-9], "not a whole gzip file"),
     ],
 )
@@ -255,7 +271,7 @@ def test_what_is_no_mailbox_is_refused(tmp_path, name, data, text):
         path.write_bytes(data)
     with pytest.raises(UserError, match=text):
         read_thread(path)
-    with pytest.raises(UserError, match="is no maildir"):
+    with pytest.raises(UserError, match="is not a maildir"):
         read_thread(tmp_path)
 
 
@@ -317,16 +333,24 @@ def test_flowed_paragraphs_are_joined_and_stuffing_is_taken_off():
     assert list(unflow(lines, False)) == wanted
 
 
-def test_the_own_words_end_at_a_signature_and_at_foreign_text():
-    tag = "Acked-by: A <a@b.c>"
+def tags_in(*lines: str) -> list[tuple[str, Tag | str]]:
+    return list(read_said(["\n".join(lines)], Identity("A B", "a@b.c")).tags)
+
+
+def test_a_tag_below_a_signature_or_foreign_text_is_named_if_it_is_in_the_senders_name():
+    tag = "Acked-by: A B <a@b.c>"
     for mark in ("-- ", "--", "diff --git a/x b/x", "--- >8 ---", "-----Original Message-----"):
-        assert list(find_tags([mark, tag])) == []
-    assert [line for line, _ in find_tags([f"> {tag}", f" | {tag}", f"I said {tag}", tag])] == [tag]
+        ((line, reason),) = tags_in(mark, tag, "Reviewed-by: Else <e@b.c>")
+        assert line == tag
+        assert reason == f"it stands below {mark.strip()!r}, where text need not be the sender's own"
+    said = tags_in(f"> {tag}", f" | {tag}", f"I said {tag}", tag)
+    assert said[0] == (f"I said {tag}", "'I said' stands before it; a tag begins its line")
+    assert said[1] == (tag, Tag(tag, "a@b.c"))
 
 
 def test_a_name_that_is_encoded_as_in_a_header_is_not_taken():
     """Whoever decodes it later, say a mail program in Cc:, would find line ends and other fields in it."""
     tag = "Tested-by: =?utf-8?q?M=0ASigned-off-by=3A_x?= <m@example.com>"
-    assert [str(found) for _, found in find_tags([tag])] == [
+    assert [str(found) for _, found in tags_in(tag)] == [
         "it holds an encoded word, which only a header may, and which hides what it says"
     ]

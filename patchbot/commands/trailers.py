@@ -8,6 +8,7 @@ from typing import Any
 
 from ..draft import identity, read_draft
 from ..errors import UserError
+from ..progress import shown
 from ..regenerate import workshop
 from ..replies import Attached, Choices, Drafted, Gathered, gather
 from ..retag import put_tags, read_branch, read_drafted
@@ -30,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         " tag_threshold in patchbot.toml, else 0)",
     )
     parser.add_argument(
-        "--sloppy", action="store_true", help="take tags in another name than the sender's, and Reported-by"
+        "--sloppy",
+        action="store_true",
+        help="take tags in another name than the sender's, on a condition, and Reported-by",
     )
 
 
@@ -41,13 +44,15 @@ def execute(session: Session) -> int:
     draft = read_draft(repo, name)
     if draft is None:
         raise UserError(f"there is no draft of {name} in {repo.git_dir}; make one with: patchbot generate {name}")
-    thread = read_thread(session.cwd / Path(session.args.mbox).expanduser())
+    with shown(session.err):
+        thread = read_thread(session.cwd / Path(session.args.mbox).expanduser())
     marked = read_branch(repo, draft)
     target = str(draft.document.get("target") or session.campaign_config.target)
     drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)
     given = session.args.threshold
     threshold = session.campaign_config.tag_threshold if given is None else given
-    found = gather(thread, drafted, Choices(session.args.sloppy, threshold))
+    with shown(session.err):
+        found = gather(thread, drafted, Choices(session.args.sloppy, threshold))
     tip = marked.tip
     if found.attached:
         author = identity(repo, session.config.author)
@@ -64,7 +69,14 @@ def describe(name: str, found: Gathered, tip: str) -> dict[str, Any]:
         "campaign": name,
         "attached": [attachment(row) for row in found.attached],
         "ignored": [
-            {"message_id": i.message_id, "from": i.sender, "line": i.line, "reason": i.reason, "where": i.where}
+            {
+                "message_id": i.message_id,
+                "from": i.sender,
+                "line": i.line,
+                "reason": i.reason,
+                "where": i.where,
+                "objection": i.objection,
+            }
             for i in found.ignored
         ],
         "tip": tip,
@@ -96,9 +108,10 @@ def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed:
         session.show(f"    {row.given.trailer}  <{row.given.message_id}>{f'  ({row.note})' if row.note else ''}")
     if not found.attached:
         session.show("no tag for this draft was found")
-    for ignored in found.ignored:
+    for ignored in sorted(found.ignored, key=lambda row: not row.objection):
         where = f"<{ignored.message_id}>" if ignored.message_id else ignored.where
-        session.show(f"not taken: {where}: {ignored.line + ': ' if ignored.line else ''}{ignored.reason}")
+        head = f"OBJECTION by {ignored.sender}" if ignored.objection else "not taken"
+        session.show(f"{head}: {where}: {ignored.line + ': ' if ignored.line else ''}{ignored.reason}")
     if changed:
         session.show(f"patchbot/{session.campaign_config.name} is now {tip[:12]}")
     elif found.attached:

@@ -1,0 +1,118 @@
+"""Words that limit a tag or take it back, as far as a pattern can know them.
+
+Each pattern errs on the side of doubt: a tag that it holds back wrongly is named and costs a person a look, one that it
+lets through wrongly stands in the kernel. The text is a line or two, never longer than mailparts.MOST_LINE each.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .quoting import plain
+
+DONE = (
+    r"(?:fix|address|chang|correct|resolv|updat|remov|add|done|renam|reword|rephras|adjust|handl|sort|clean|dropp|split"
+    r"|squash|clarif|repost|resen|respin|rebas|test|merg|applied|land|include)"
+)
+TAGS = (
+    r"(?:tags?|trailers?|(?:review|ack|test|suggest)(?:ed)?[ -]?by(?:'?s)?|[rat]-?bs?|acks?|acked|reviews?|approval"
+    r"|endorsement|lgtm)\b"
+)
+WHOSE = (
+    r"(?: (?:my|the|this|that|those|these|it|all|any|of|our|previous|earlier|prior|old|above|below|last|own|former"
+    r"|premature|first|v\d{1,4}|\W{1,3})){0,5} ?"
+)
+
+
+def patterns(*parts: str) -> re.Pattern[str]:
+    """Return one pattern for any of the parts."""
+    return re.compile("|".join(parts), re.I)
+
+
+#: Right above or below a tag any of this may be a condition.
+NEARBY = patterns(
+    r"\b(?:if|once(?! again| more)|provided|providing|assuming|modulo|unless|except|nits?|typos?|other than)\b",
+    r"\b(?:apart from|aside from|as long as|conditional(?:ly)?|subject to|pending|until|untested|tentative(?:ly)?)\b",
+    rf"\b(?:with|after|when)\b[^.]{{0,80}}\b{DONE}",
+)
+#: This is one wherever it stands in the mail.
+ANYWHERE = patterns(
+    rf"\b(?:if|once|when|after|provided|assuming|with)\b[^.?]{{0,60}}\b{DONE}[a-z]{{0,4}}\b[^.?]{{0,80}}"
+    rf"\b(?:{TAGS}|add|have|take|keep|carry|ok|fine|good|happy|ready)",
+    rf"\b(?:{TAGS}|add|have|take|keep|carry|ok|fine|good|happy|ready)\b[^.?]{{0,60}}"
+    rf"\b(?:if|once|after|provided|assuming|with|as long as|unless|until)\b[^.?]{{0,60}}\b{DONE}",
+    r"\b(?:conditional|provided that|assuming that|on condition|as long as you|modulo)\b",
+    r"\b(?:my|the|this) (?:tag|trailer|ack|r-?b|[a-z]{1,12}-by)\b[^.]{0,40}"
+    r"\b(?:if|once|unless|until|assuming|provided|only|when|after)\b",
+    r"\bplease (?:first )?(?:fix|address|change|correct|resolve|do not apply|don't apply|wait|hold off)\b",
+    rf"\b(?:needs?|have|has|must|should) (?:to )?be {DONE}",
+    r"\bneeds? (?:fixing|changing|work|a respin|another version|a v\d)",
+)
+#: A person takes back what he gave.
+BACK = patterns(
+    r"\b(?:drop|ignor|revok|retract|withdr[ae]w|rescind|remov|cancel|disregard|discard|forget|strip|scratch|delet|undo"
+    rf"|invalidat|void)(?:e|es|ed|n|al|ing|ping|ped)?(?: about)?{WHOSE}{TAGS}",
+    r"\b(?:do not|don't|never|not to|stop|cannot|can't|won't|not|no longer)(?: [a-z]{1,12})? (?:add|carry|apply|use"
+    rf"|take|keep|pick|include|count|consider|give|offer|treat|put|want)(?:ing)?(?: up)?{WHOSE}{TAGS}",
+    rf"\b(?:tak(?:e|ing|en)|took) back{WHOSE}(?:{TAGS}|what|everything)",
+    r"\b(?:tak(?:e|ing|en)|took) (?:it|this|that|them|these|those|all of (?:it|that|them)) ?back\b",
+    rf"\b(?:tak(?:e|ing|en)|took){WHOSE}{TAGS} ?back\b",
+    rf"\b{TAGS}[^.]{{0,30}}\b(?:no longer|not any ?more|doesn't|does not|don't|do not|isn't|is not|was (?:a|wrong"
+    r"|premature|only|for v)|(?:is|are) (?:void|withdrawn|revoked|retracted|gone|off|invalid))",
+    r"\b(?:I|must|have to|need to|want to|would like to|hereby)\b[^.]{0,20}"
+    r"\b(?:revok|retract|rescind|withdraw|un-?ack|un-?review)",
+    r"^\W{0,9}(?:revok|retract|rescind|withdraw)[a-z]{0,5}\b",
+    r"\bun-?(?:ack|review)|\bnot[- ](?:yet )?(?:acked|reviewed|tested)\b|\bnot an? (?:ack|review|tag)",
+    r"\b(?:changed my mind|second thoughts?|placeholder)\b",
+    rf"\b(?:sent|gave|given|was|{TAGS})\b[^.]{{0,20}}\b(?:by mistake|in error|too early|too soon|prematurely)\b",
+    r"\bwithout my (?:tag|ack|[a-z]{1,12}-by)\b",
+)
+#: A person takes back an objection.
+RELENTED = patterns(
+    r"\b(?:withdraw|tak(?:e|ing) back|drop|dropping|retract|revoke|lift|remove|ignore|rescind|forget|no longer|scratch"
+    r"|not an?)(?:ing)?(?: (?:a|an|my|the|that|this|earlier|previous)){0,3} (?:nac?k(?:ed-by)?|objections?)\b",
+    r"\b(?:tak(?:e|ing)) (?:my |the )nac?k back\b",
+    r"\bno (?:nac?ks?|objections?)\b",
+)
+BEFORE_NAK = (
+    r"(?:so|sorry|still|big|hard|strong|firm|clear|that's|this is|it's|i|i'm|i am|i have to|must|a|an|explicit|from me"
+    r"|hence|therefore|then|again|and|but|for now|also|please|consider this|as|is|my|here|me|we|to|say|patch|series"
+    r"|\d{1,4}(?:/\d{1,4})?)"
+)
+OBJECTION = patterns(
+    rf"^\W{{0,9}}(?:{BEFORE_NAK}[\s,:]{{1,3}}){{0,6}}nac?k(?:ed|ing)?\b(?!-by)",
+    r"\bNAC?K\b(?=\W{0,9}$|[.!,;:]|\s+(?:from|for|on|to|this|that|here|as|because|until|unless|by|v\d)\b)",
+    r"\b(?:I|we) (?:have to |must |will |hereby |strongly |still )?(?:nac?k|object|reject|oppose)\b",
+    r"\b(?:a|an|my|explicit|strong|hard) nac?k\b"
+    r"(?=\W{0,9}$|[.!,;:]|\s(?:from|for now|on|to this|as|because|until|unless)\b)",
+)
+OBJECTION_TAG = re.compile(
+    r"\W*(?:n(?:ac?|ack?)k?(?:ed|ing)?|rejected|objected(?:-to)?|objection|disliked|opposed"
+    r"|(?:not|un|non|de)-?(?:acked|reviewed|tested)|(?:withdrawn|revoked|retracted)(?:-[a-z]+)?)-by[ \t]*:",
+    re.I,
+)
+
+
+def folded(text: str) -> str:
+    """Return text as the patterns have it."""
+    return " ".join(plain(text).replace("’", "'").replace("`", "").replace('"', "").split())
+
+
+def condition(text: str) -> bool:
+    """Say whether a text next to a tag may put a condition on it."""
+    return NEARBY.search(folded(text)) is not None
+
+
+def far_condition(text: str) -> bool:
+    """Say whether a text puts a condition on a tag elsewhere in the mail."""
+    return ANYWHERE.search(folded(text)) is not None
+
+
+def taken_back(text: str) -> bool:
+    """Say whether a text takes a tag back."""
+    return BACK.search(RELENTED.sub("", folded(text))) is not None
+
+
+def objection(text: str) -> bool:
+    """Say whether a line says that its writer does not want a patch."""
+    return OBJECTION_TAG.match(text) is not None or OBJECTION.search(RELENTED.sub("", folded(text))) is not None

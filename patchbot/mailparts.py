@@ -1,0 +1,189 @@
+"""One mail taken apart without trust: its header fields and its plain texts.
+
+Anybody can post to a list, so a mail may be cut off, in another charset than it says, or made to keep its reader busy
+for hours. The email package is quadratic in the length of a field and in the depth of parts, so both have a limit, and
+so has every line that a pattern is ever matched with.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from email.errors import InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect
+from email.message import Message
+from email.parser import BytesFeedParser
+from email.policy import Policy, compat32
+
+MOST_PARTS = 100
+MOST_NESTED = 20
+MOST_FIELDS = 2000
+MOST_FIELD = 16_000
+MOST_MIME_FIELD = 2000
+#: No line of a text is longer: every pattern that is matched with what a person wrote relies on it.
+MOST_LINE = 1000
+
+MIME = re.compile(rb"(?:\A|[\r\n])content-type:\s*(?:multipart|message)/", re.I)
+BAD_BASE64 = (InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
+#: Text encodings that mails have. Python knows more, some of them slow or made to hide text.
+CHARSETS = re.compile(
+    r"ascii|utf-8|utf-16(-[bl]e)?|iso8859-\d+|cp\d+|koi8-[rut]|mac-roman|gb2312|gbk|gb18030|hz|big5(hkscs)?|tis-620"
+    r"|euc_(jp|kr|jis_2004)|shift_jis|iso2022_(jp|kr)(_\w+)?|johab"
+)
+WESTERN = ("ascii", "iso8859-1", "iso8859-15", "cp1252")
+
+
+class Unreadable(ValueError):
+    """A mail is not read; the message is the reason."""
+
+
+class Part(Message):
+    """A mail or a part of one whose header is not longer than anybody needs."""
+
+    def set_raw(self, name: str, value: str) -> None:
+        """Take a field of the header from the parser."""
+        if name.lower().startswith("content-") and len(value) > MOST_MIME_FIELD:
+            raise Unreadable(f"its {name[:40]} is longer than {MOST_MIME_FIELD} characters")
+        if len(self) >= MOST_FIELDS:
+            raise Unreadable(f"its header has more than {MOST_FIELDS} fields")
+        super().set_raw(name, value[:MOST_FIELD])
+
+
+@dataclass(frozen=True)
+class Text:
+    """The plain texts of a mail, the bytes that they were, and what a person should know of what is not in them."""
+
+    texts: tuple[str, ...]
+    payload: bytes
+    note: str
+
+
+def parse(data: bytes) -> Part:
+    """Return a mail's parts; raise Unreadable for one that has too much of anything."""
+    if len(MIME.findall(data)) > MOST_NESTED:
+        raise Unreadable("its parts are nested too deeply")
+    count = 0
+
+    def make(policy: Policy = compat32) -> Part:
+        nonlocal count
+        count += 1
+        if count > MOST_PARTS:
+            raise Unreadable(f"it has more than {MOST_PARTS} parts")
+        return Part(policy)
+
+    parser = BytesFeedParser(make)
+    parser.feed(data)
+    return parser.close()
+
+
+def read_fields(mail: Part) -> dict[str, list[str]]:
+    """Return the fields of a mail's header by lower-case name, each on one line."""
+    fields: dict[str, list[str]] = {}
+    for name, value in mail.raw_items():
+        fields.setdefault(name.lower(), []).append(unfold(str(value)))
+    return fields
+
+
+def unfold(value: str) -> str:
+    """Return a header field on one line, its bytes as UTF-8, cut where no honest field is that long."""
+    raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return re.sub(r"[\r\n]+[ \t]*", " ", raw)[:MOST_FIELD].strip()
+
+
+def read_text(mail: Part) -> Text:
+    """Return what a mail says in plain text, in attachments too, but not what a mail inside it says."""
+    texts: list[str] = []
+    payloads: list[bytes] = []
+    kinds: list[str] = []
+    broken = False
+    parts: list[tuple[Message, int]] = [(mail, 0)]
+    while parts:
+        part, depth = parts.pop()
+        kind = part.get_content_type()
+        inner = part.get_payload() if part.is_multipart() else None  # else it decodes with any codec that is named
+        if kind.startswith("message/"):
+            kinds.append(kind)
+        elif isinstance(inner, list) and depth < MOST_NESTED:
+            parts += [(p, depth + 1) for p in reversed(inner) if isinstance(p, Message)]
+        elif kind == "text/plain":
+            payload = part.get_payload(decode=True)
+            payload = payload if isinstance(payload, bytes) else b""
+            broken = broken or any(isinstance(defect, BAD_BASE64) for defect in part.defects)
+            payloads.append(payload)
+            texts.append("\n".join(text_lines(part, payload)))
+        elif part.get_content_disposition() != "attachment":
+            kinds.append(kind)
+    note = "a text in it says that it is base64 and is not, so not all of it can be read" if broken else ""
+    if not any(text.strip() for text in texts) and not note:
+        note = missing_text(kinds, bool(texts))
+    return Text(tuple(texts), b"\n".join(payloads), note)
+
+
+def missing_text(kinds: Sequence[str], empty: bool) -> str:
+    """Return why a mail has no text, by what it has instead."""
+    if "text/html" in kinds:
+        return "it is HTML only, its plain text is empty" if empty else "it is HTML only"
+    if empty:
+        return f"its plain text is empty, beside {', '.join(sorted(set(kinds))[:3])}" if kinds else ""
+    return f"it has no plain text, only {', '.join(sorted(set(kinds))[:3]) or 'attachments'}"
+
+
+def text_lines(part: Message, payload: bytes) -> Iterator[str]:
+    """Yield the lines of a text part: decoded, none too long, and as its writer had them if it is format=flowed."""
+    text = decode(payload, parameter(part, "charset"))
+    lines: Iterator[str] = (line[:MOST_LINE] for line in text.replace("\r\n", "\n").split("\n"))
+    if parameter(part, "format").lower() == "flowed":
+        lines = (line[:MOST_LINE] for line in unflow(lines, parameter(part, "delsp").lower() == "yes"))
+    return lines
+
+
+def parameter(part: Message, name: str) -> str:
+    """Return a parameter of Content-Type, "" if it is missing or broken."""
+    try:
+        value = part.get_param(name, "")
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+def decode(data: bytes, charset: str | None) -> str:
+    """Return text; U+FFFD stands for what the charset does not explain.
+
+    Text that is valid UTF-8 and claims to be Latin-1 or ASCII is UTF-8: the chance is nil that it is not.
+    """
+    try:
+        name = codecs.lookup(charset or "ascii").name
+    except (LookupError, ValueError):
+        name = "ascii"
+    if not CHARSETS.fullmatch(name) or name in WESTERN:
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            name = name if name in WESTERN else "ascii"
+    try:
+        return data.decode(name)
+    except (UnicodeError, LookupError):
+        return data.decode("utf-8", "replace")
+
+
+def unflow(lines: Iterable[str], delete_space: bool) -> Iterator[str]:
+    """Yield paragraphs of format=flowed text (RFC 3676); a tag begins a line of its own even after a soft break."""
+    joined: list[str] = []
+    open_depth: int | None = None
+    for raw in lines:
+        depth = len(raw) - len(raw.lstrip(">"))
+        line = raw[depth:].removeprefix(" ") if depth or raw.startswith(" ") else raw
+        soft = line.endswith(" ") and line != "-- "
+        if open_depth is not None and (open_depth != depth or line == "-- " or re.match(r"[A-Za-z-]+-by:", line, re.I)):
+            yield "".join(joined)
+            joined, open_depth = [], None
+        if open_depth is None:
+            joined = [">" * depth + (" " if depth else "")]
+        joined.append(line[:-1] if soft and delete_space else line)
+        open_depth = depth if soft else None
+        if not soft:
+            yield "".join(joined)
+            joined = []
+    if open_depth is not None:
+        yield "".join(joined)

@@ -1,0 +1,316 @@
+"""What the sender of a mail gives, takes back and limits: tags, near-tags, scopes, conditions and objections.
+
+The kernel allows a tag only as it was given. So nothing is mended here: what a person would read as a tag and git would
+not is named with what keeps it from being one, and so is a tag whose scope or condition only a person can read.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from .doubts import OBJECTION_TAG, condition, far_condition, objection, taken_back
+from .model import Identity
+from .quoting import Line, plain, read_lines
+from .scope import PARTS, Scope, read_scope, unclear_scope
+from .threads import ADDRESS
+
+#: What people give to a patch. Sign-offs are no opinion, and a report is about the bug, so it comes with a Closes:.
+TAKEN = ("Reviewed-by", "Acked-by", "Tested-by", "Suggested-by")
+ASKED = ("Reported-by",)
+OTHER = re.compile(r"(?:[A-Za-z][A-Za-z-]*-by|Cc|Fixes|Closes|Link)[ \t]*:", re.I)
+TAG = re.compile(r"[ \t]*([A-Za-z][A-Za-z-]*)[ \t]*:[ \t]*(.*)")
+VALUE = re.compile(
+    r"(?:(?P<name>[^<>]*[^<>\s])[ \t]+)?<(?P<address>[^<>]*)>"
+    r"(?:[ \t]+(?:#(?P<hash>.*)|\((?P<round>[^()]*)\)|\[(?P<square>[^][]*)\]))?"
+)
+NEAR = re.compile(
+    r"(?:\b[a-z]{3,12}[-_ ]{1,3}(?:and|&)[-_ ]{1,3})?\b(?:review|ack|test|suggest|report)[a-z]{0,4}[-_ ]{0,3}by\b"
+    r"(?:[*_`'\"\s]{0,4}:|.*@)"
+    r"|^\W*(?:[RAT]-?[Bb]|RvB|Reviewed|Acked|Tested|Ack)\s*:.*@|^\W*[^\W\d_][\w-]{0,30}-by\s*:"
+    r"|^\W*(?:reviewed|acked|tested|suggested)-by\b",
+    re.I,
+)
+CONTINUED = re.compile(r"[ \t]*<[^<>\s@]+@[^<>\s@]+>.*")
+SIGNED_OFF = re.compile(r"[ \t]*Signed-off-by:", re.I)
+WITHDRAWN = re.compile(
+    r"\b(?:revoked|retracted|withdrawn|rescinded|cancell?ed|dropped|void|obsolete|invalid|not)\b", re.I
+)
+LEAD = re.compile(
+    r"\W{0,9}(?:(?:only|just|but) )?(?:for|on|regarding|as for|concerning) "
+    r"(?!me\b|what|the record|my part|your|now\b)\S.*:",
+    re.I,
+)
+MARKUP = re.compile(r"\A\W+")
+ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?", re.I)
+ANY = Scope()
+MOST_TAG = 300
+MOST_TAGS = 100
+MOST_CONTEXT = 12
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag as it goes into the commit; `note` is what a person should know of it.
+
+    `scope` says for which of the patches that the mail answers; with a `doubt` it is not taken.
+    """
+
+    line: str
+    address: str
+    note: str = ""
+    scope: Scope = ANY
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a mail says of patches: (line, tag or why it is none), and the line that takes back, objects or limits."""
+
+    tags: tuple[tuple[str, Tag | str], ...]
+    retracted: str = ""
+    objection: str = ""
+    condition: str = ""
+
+    def withheld(self, sloppy: bool) -> str:
+        """Return why no tag of this mail is taken, "" if they are."""
+        if self.objection:
+            return f"the same mail objects: {self.objection[:80]}"
+        if self.retracted:
+            return f"the same mail takes a tag back, or so it seems: {self.retracted[:80]}"
+        return (
+            f"perhaps on a condition: {self.condition[:80]}; --sloppy takes it" if self.condition and not sloppy else ""
+        )
+
+
+@dataclass(frozen=True)
+class Context:
+    """The sender's words around a group of tags: the paragraph right above, right below, and all in between."""
+
+    above: str
+    below: str
+    all: str
+
+
+def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool = False) -> Said:
+    """Return what the sender of a mail says of patches; with `sloppy`, Reported-by and conditions count."""
+    rows = read_lines(texts)
+    own = [row.text.strip() for row in rows if row.own and row.text.strip()]
+    words = [line for line in own if not OTHER.match(line) and not NEAR.search(plain(line))]
+    pairs = [f"{a} {b}" for a, b in pairwise(words)]
+    tags: list[tuple[str, Tag | str]] = []
+    for line, found in find_tags(rows, sender, sloppy):
+        if len(tags) == MOST_TAGS:
+            tags.append(("", f"more than {MOST_TAGS} lines look like tags; the others are not read"))
+            break
+        tags.append((line, found))
+    return Said(
+        tuple(tags),
+        next((line for line in (*words, *pairs) if taken_back(line)), "")[:MOST_TAG],
+        next((line for line in own if objection(line)), "")[:MOST_TAG],
+        next((line for line in (*words, *pairs) if far_condition(line)), "")[:MOST_TAG],
+    )
+
+
+def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> Iterator[tuple[str, Tag | str]]:
+    """Yield (line, tag or why it is none) for what a person would read as a tag."""
+    number = 0
+    while number < len(rows):
+        row = rows[number]
+        if row.quoted or not row.text:
+            number += 1
+            continue
+        if row.below:
+            if sender and is_tag(row.text) and names(row.text, sender):
+                yield cut(row.text), f"it stands below {row.below[:80]!r}, where text need not be the sender's own"
+            number += 1
+            continue
+        if not is_tag(row.text):
+            if reason := near(row.text):
+                yield cut(row.text), reason
+            number += 1
+            continue
+        last = number
+        group: list[str] = []
+        while last < len(rows) and rows[last].own and is_tag(rows[last].text):
+            text = rows[last].text.strip()
+            following = rows[last + 1].text if last + 1 < len(rows) and rows[last + 1].own else ""
+            if "<" not in text and CONTINUED.fullmatch(following):
+                text, last = f"{text} {following.strip()}", last + 1
+            group.append(text)
+            last += 1
+        context = read_context(rows, number, last)
+        quoted = next((text for text in group if SIGNED_OFF.match(text) and not (sender and names(text, sender))), "")
+        for text in group:
+            yield cut(text), limit(read_tag(text, sloppy), context, quoted if sender else "", sloppy)
+        number = last
+
+
+def is_tag(text: str) -> bool:
+    """Say whether a line is in the form of a tag, known or not."""
+    return OTHER.match(text.strip()) is not None and TAG.fullmatch(text) is not None
+
+
+def cut(text: str) -> str:
+    """Return a line as it is shown."""
+    return text.strip()[:MOST_TAG]
+
+
+def names(text: str, person: Identity) -> bool:
+    """Say whether a line names a person."""
+    folded = plain(text).lower()
+    return person.email.lower() in folded or (len(person.name) > 3 and person.name.lower() in folded)
+
+
+def near(text: str) -> str:
+    """Return why a line that a person would read as a tag is none, "" if nobody would."""
+    bare = plain(text)
+    match = NEAR.search(bare)
+    if match is None:
+        return ""
+    odd = next((c for c in text.strip(" \t") if plain(c) != c), "")
+    if odd:
+        return f"it holds {describe(odd)} where a tag has another character, so git would not know it"
+    start = bare[: match.start() + len(match[0]) - len(MARKUP.sub("", match[0]))].strip()
+    if start:
+        return f"{start[:40]!r} stands before it; a tag begins its line"
+    return "it is not written as git reads a tag, `Reviewed-by: Name <user@host>`"
+
+
+def describe(char: str) -> str:
+    """Return a character's number and name."""
+    return f"U+{ord(char):04X} ({unicodedata.name(char, 'no name').lower()})"
+
+
+def read_tag(text: str, sloppy: bool) -> Tag | str:
+    """Return a tag as it stands, or why it is none that can be taken."""
+    name, _, value = text.partition(":")
+    name, value = name.strip(), value.strip()
+    known = {n.lower(): n for n in (*TAKEN, *ASKED)}.get(name.lower())
+    if known is None and OBJECTION_TAG.match(text):
+        return f"{name} is not taken from mails; it is an objection to the patch"
+    if known is None:
+        return f"{name} is not taken from mails; if it belongs into the patch, put it there"
+    if known in ASKED and not sloppy:
+        return f"{name} is about the bug and goes with Closes: the report; --sloppy takes it"
+    if len(text) > MOST_TAG:
+        return f"longer than {MOST_TAG} characters"
+    odd = next(
+        (c for c in text if c == "\ufffd" or unicodedata.category(c)[0] == "C" or (c != " " and c.isspace())), ""
+    )
+    if odd == "\ufffd":
+        return "its text cannot be decoded"
+    if odd:
+        return f"it holds the character U+{ord(odd):04X}"
+    if ENCODED.search(text):
+        return "it holds an encoded word, which only a header may, and which hides what it says"
+    match = VALUE.fullmatch(value)
+    address = match["address"] if match else value
+    if not ADDRESS.fullmatch(address):
+        return explain(value)
+    notes = []
+    if name != known:
+        notes.append(f"the kernel spells it {known}")
+    if match is None or not match["name"]:
+        notes.append("without a name")
+    comment = next((c for c in match.group("hash", "round", "square") if c is not None), "").strip() if match else ""
+    if not comment:
+        return Tag(text, address, "; ".join(notes))
+    if not sloppy and condition(comment):
+        return Tag(text, address, doubt=f"perhaps on a condition: {comment[:80]}; --sloppy takes it")
+    if taken_back(comment) or objection(comment) or WITHDRAWN.search(comment):
+        return Tag(text, address, doubt=f"it is taken back, or so it seems: {comment[:80]}")
+    scope = read_scope(comment)
+    if scope is not None:
+        line = f"{text.partition(':')[0]}:{text.partition(':')[2].partition('>')[0]}>"
+        return Tag(line, address, "; ".join(notes), scope)
+    told = known == "Tested-by" and not PARTS.search(comment) and not unclear_scope(comment)  # on what it was tested
+    return Tag(text, address, "; ".join(notes), Scope(words="" if told else comment))
+
+
+def explain(value: str) -> str:
+    """Return what is wrong with the value of a tag in which an address cannot be read."""
+    if re.search(r"&[lg]t;", value, re.I):
+        return "it has `&lt;` and `&gt;`, as HTML does, in place of `<` and `>`"
+    if re.search(r"mailto:", value, re.I):
+        return "`mailto:` stands in its address"
+    found = re.findall(r"<[ \t]*([^<>]*?)[ \t]*>", value)
+    if sum(bool(ADDRESS.fullmatch(text)) for text in found) > 1:
+        return "it has more than one address"
+    behind = re.fullmatch(r"([^<>]*)<([^<>]*)>(.*)", value)
+    if behind and ADDRESS.fullmatch(behind[2].strip()):
+        if behind[2] != behind[2].strip():
+            return "there are blanks in the brackets around the address"
+        if behind[3].strip():
+            return f"{behind[3].strip()[:40]!r} stands behind the address; a remark begins with ` #`"
+        return "there is no blank before the `<` of the address"
+    if "<" not in value and ADDRESS.search(value):
+        return "its address is not in `<` and `>`"
+    return "no address that could be one; `Name <user@host>` would be"
+
+
+def read_context(rows: Sequence[Line], start: int, end: int) -> Context:
+    """Return the sender's words around the tags in rows `start` to `end`: above up to a tag, below up to the next."""
+    above: list[str] = []
+    for row in reversed(rows[max(0, start - 4 * MOST_CONTEXT) : start]):
+        if row.own and is_tag(row.text):
+            break
+        if row.own:
+            above.insert(0, row.text.strip())
+        if len(above) > MOST_CONTEXT:
+            break
+    last: list[str] = []
+    for row in reversed(rows[max(0, start - MOST_CONTEXT) : start]):
+        if not row.own or is_tag(row.text) or (last and not row.text.strip()):
+            break
+        if row.text.strip():
+            last.insert(0, row.text.strip())
+    below: list[str] = []
+    for row in rows[end : end + MOST_CONTEXT]:
+        if not row.own or (below and not row.text.strip()):
+            break
+        if is_tag(row.text):
+            below = below[:-1] if below and below[-1].endswith(":") else below
+            break
+        if row.text.strip():
+            below.append(row.text.strip())
+    return Context("\n".join(last), "\n".join(below), "\n".join(filter(None, above)))
+
+
+def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | str:
+    """Return a tag with the scope and the condition that the words around it put on it, or why only a person can."""
+    if isinstance(tag, str) or tag.doubt:
+        return tag
+    if quoted:
+        return replace(
+            tag, doubt=f"it stands next to {quoted[:80]!r}, among the tags of a patch that is quoted without marks"
+        )
+    words = (*context.above.split("\n"), *context.below.split("\n"), context.above, context.below)
+    limits = next((text for text in words if condition(text)), "").replace("\n", " ")[:80]
+    if limits and not sloppy:
+        return replace(tag, doubt=f"perhaps on a condition: {limits}; --sloppy takes it")
+    if limits:
+        tag = replace(tag, note="; ".join(filter(None, (tag.note, f"perhaps on a condition: {limits}"))))
+    scopes = {scope for text in beside(context) if (scope := read_scope(text, prose=True)) is not None}
+    scopes |= {tag.scope} if tag.scope.given else set()
+    if len(scopes) > 1:
+        return replace(tag, doubt="what is said of the patches that it is for does not agree")
+    if scopes:
+        return replace(tag, scope=replace(scopes.pop(), words=tag.scope.words))
+    unclear = unclear_scope(f"{context.all}\n{context.below}")
+    return replace(tag, scope=replace(tag.scope, unclear=unclear, lead=lead(context)))
+
+
+def beside(context: Context) -> list[str]:
+    """Return the texts next to a tag that may say which patches it is for: a line, or the whole paragraph."""
+    above, below = context.above.split("\n"), context.below.split("\n")
+    return [text for text in dict.fromkeys([above[-1], " ".join(above), below[0], " ".join(below)]) if text]
+
+
+def lead(context: Context) -> str:
+    """Return the line above a tag if it says in words what the tag is for."""
+    line = context.above.split("\n")[-1]
+    return line if LEAD.fullmatch(line) else ""

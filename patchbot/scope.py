@@ -1,0 +1,135 @@
+"""For which patches of a series a tag is, as far as a person's words say it so that nobody can read them otherwise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .quoting import plain
+
+NUMBER = r"#?\d{1,4}(?:/\d{1,4})?"
+LIST = rf"{NUMBER}(?:-{NUMBER})?(?:,{NUMBER}(?:-{NUMBER})?)*"
+NAMED = re.compile(
+    rf"(?:(?:only|just) )?(?P<for>(?:for|on|to|of|in) )?(?:only )?(?:the )?(?P<patch>patch(?:es)? |nos?\.? |numbers? )?"
+    rf"(?P<list>{LIST})(?: only| alone| (?:of|in) (?:this|the) (?:series|set|patchset))?"
+)
+WHOLE = re.compile(
+    r"(?:for |on |to )?(?:(?:the |this )?(?:whole |entire |full |complete )?(?:patch ?)?(?:series|set)"
+    r"|(?:the |this )?(?:whole |entire |full )(?:thing|lot|thread)"
+    r"|all(?: of)?(?: the| these| your)?(?: (?P<count>\d{1,4}))? patches"
+    r"|all(?: (?P<number>\d{1,4}))?(?: of them)?|every patch|each patch|both patches)"
+)
+ONE = re.compile(r"(?:(?:only|just) )?(?:for |on |to )?(?:this|this one|this patch|this patch only|only this patch)")
+UNCLEAR = re.compile(
+    r"\bpatch(?:es)?\s*(?:#|nos?\.?\s|numbers?\s)?\s*\d|(?<![\w/.-])\d{1,4}/\d{1,4}(?![\w/.])|(?<!\w)#\d"
+    r"|\b(?:first|second|third|fourth|fifth|last|latter|former|other|remaining|rest|previous|next|most|some|few|half"
+    r"|\d+(?:st|nd|rd|th))\b[^.]{0,30}\b(?:patch|patches|ones?|series|set)\b|\bthe (?:rest|others?)\b"
+    r"|\bonly\b|\bexcept\b|\b(?:all|everything|series|set) (?:but|besides|other than|without)\b"
+    r"|\b(?:parts?|bits|portions?|half|pieces?|side)\b"
+    r"|\b(?:the|these|those)\s+(?!patch|whole|entire|complete|full|latest|new|current|updated|above|following)[\w/.-]+"
+    r"\s+(?:[\w/.-]+\s+)?patch(?:es)?\b",
+    re.I,
+)
+#: Words that limit even a remark in a commit message to a part of the patch.
+PARTS = re.compile(r"\b(?:for|only|just|except|but|not|parts?|bits?|portions?|side|hunks?|files?|v\d+)\b|/", re.I)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """For which of the patches that a mail answers a tag is: all, these numbers, or what only a person can read.
+
+    `words` is a remark behind the tag, `unclear` a line that may limit it, `lead` one that says what it is for.
+    """
+
+    numbers: frozenset[int] = frozenset()
+    total: int = 0
+    whole: bool = False
+    one: bool = False
+    words: str = ""
+    unclear: str = ""
+    lead: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Say whether it was said and can be read."""
+        return bool(self.numbers) or self.whole or self.one
+
+
+def read_scope(text: str, prose: bool = False) -> Scope | None:
+    """Return the scope that is all that `text` says, None if it says anything else; `prose` is no remark on a tag."""
+    folded = " ".join(plain(text).lower().split()).strip(" .:;,*_()[]")
+    folded = re.sub(r"^(?:and|but) ", "", folded)
+    if ONE.fullmatch(folded):
+        return Scope(one=True)
+    if match := WHOLE.fullmatch(folded):
+        return Scope(whole=True, total=int(match["count"] or match["number"] or 0))
+    short = re.sub(r" ?(?:-|\.{2,3}|…|\b(?:to|through|thru|till|until)\b) ?", "-", folded)
+    short = re.sub(r"^-", "to ", short)
+    short = re.sub(r" ?(?:,|&|\+|\band\b|\bplus\b|\bas well as\b) ?", ",", short)
+    short = re.sub(r",{2,}", ",", short)
+    short = re.sub(r"(?:(?<=[,-])|(?<=#))(?:for |on )?(?:patch(?:es)? |#)", "", short)
+    short = re.sub(r"\bpatch(?:es)?#", "patch #", short)
+    match = NAMED.fullmatch(short)
+    if match is None or (
+        prose and not (match["for"] or match["patch"] or "/" in match["list"] or "#" in match["list"])
+    ):
+        return None
+    return read_list(match["list"].replace("#", ""))
+
+
+def read_list(text: str) -> Scope | None:
+    """Return the scope of a list like 1-3,7/12, None if it cannot be meant like that."""
+    numbers: set[int] = set()
+    totals: set[int] = set()
+    for item in text.split(","):
+        ends = []
+        for number in item.split("-"):
+            first, _, total = number.partition("/")
+            ends.append(int(first))
+            totals |= {int(total)} if total else set()
+        if ends[0] > ends[-1] or ends[0] < 1:
+            return None
+        numbers |= set(range(ends[0], ends[-1] + 1))
+    if len(totals) > 1:
+        return None
+    return Scope(frozenset(numbers), totals.pop() if totals else 0)
+
+
+def unclear_scope(text: str) -> str:
+    """Return the line of a person's words that may say that not all patches are meant, "" if there is none."""
+    return next((line for line in text.split("\n") if UNCLEAR.search(plain(line))), "")
+
+
+def pick(scope: Scope, number: int | None, total: int, cover: bool) -> tuple[frozenset[int] | None, str]:
+    """Return which of the patches answered are meant (None for all), and why it is not taken for these or for others.
+
+    `number` is the patch that the mail answers, of `total`; of a cover all are answered.
+    """
+    if scope.total and total and scope.total != total:
+        return frozenset(), f"it is for {scope.total} patches, and the series has {total}"
+    if cover:
+        if scope.one:
+            return frozenset(), "it is for one patch and answers the cover"
+        if scope.numbers:
+            gone = sorted(n for n in scope.numbers if n > total)
+            if gone:
+                return frozenset(), f"the series has no patch {', '.join(map(str, gone[:5]))}"
+            return scope.numbers, ""
+        doubt = scope.words or scope.unclear or scope.lead
+        return (frozenset(), f"it may be for some of the patches only: {doubt[:80]}") if doubt else (None, "")
+    if scope.numbers and number is None:
+        return frozenset(), "it names patches by number, and what it answers has none"
+    if scope.numbers and number not in scope.numbers:
+        return frozenset(), f"it is for {listing(scope.numbers)} and answers patch {number}"
+    if len(scope.numbers) > 1 or (scope.whole and total > 1):
+        which = listing(scope.numbers) if scope.numbers else "the whole series"
+        return None, f"it is for {which} and answers patch {number}: taken for that one alone"
+    doubt = scope.lead or (scope.words if PARTS.search(scope.words) else "")
+    return (frozenset(), f"it may be for a part of the patch only: {doubt[:80]}") if doubt else (None, "")
+
+
+def listing(numbers: frozenset[int]) -> str:
+    """Return numbers of patches as a person reads them."""
+    rows = sorted(numbers)
+    text = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+    return f"patch {text}" if len(rows) == 1 else f"patches {text}"
