@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from .edits import apply_edits
@@ -91,13 +92,15 @@ class Tree:
 
 
 def in_pathspecs(path: str, pathspecs: Sequence[str]) -> bool:
-    """Say whether a plain folder, file or `*.x` pathspec takes in `path`."""
-    if not pathspecs:
-        return True
-    return any(
-        path.endswith(spec[1:]) if spec.startswith("*.") else path == spec or path.startswith(spec.rstrip("/") + "/")
-        for spec in pathspecs
-    )
+    """Say whether `:/` or a plain folder, file or pattern takes in `path`, and none with `:(top,exclude)` does."""
+    left_out = [spec.removeprefix(":(top,exclude)") for spec in pathspecs if spec.startswith(":(top,exclude)")]
+    taken = [spec for spec in pathspecs if not spec.startswith(":(top,exclude)")]
+    return (not taken or any(covers(spec, path) for spec in taken)) and not any(covers(s, path) for s in left_out)
+
+
+def covers(spec: str, path: str) -> bool:
+    """Say whether a pathspec that is `:/`, a folder, a file or a pattern takes in `path`."""
+    return spec == ":/" or path == spec or path.startswith(spec.rstrip("/") + "/") or fnmatchcase(path, spec)
 
 
 @lru_cache(maxsize=16)

@@ -4,29 +4,55 @@ from __future__ import annotations
 
 import re
 
+from ...c import macro, parse
 from ...tree import Tree
+
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', re.MULTILINE)
+#: Also what a macro names, for `#include MACRO`.
+_NAMED = re.compile(rb'[<"]([^<>"\n]+)[>"]')
 
 
 def included_macro(tree: Tree, path: str, text: bytes, name: str) -> tuple[str, bytes]:
-    """Return (header, value) of an object-like macro that `path` or a header it includes defines, ("", b"") if none."""
+    """Return (header, value) of an object-like macro that `path` or a header it includes defines, ("", b"") if none.
+
+    Where it is defined in several ways, (header, b"") tells so.
+    """
     folder = path.rpartition("/")[0]
-    wanted = re.compile(
-        rb"^[ \t]*#[ \t]*define[ \t]+" + name.encode() + rb"(?![\w(])((?:\\\r?\n|[^\n])*)", re.MULTILINE
-    )
-    for header in (path, *headers(folder, text)):
+    found: list[tuple[str, bytes]] = []
+    for header in dict.fromkeys((path, *headers(folder, text))):
         body = text if header == path else tree.get(header)
-        match = wanted.search(body) if body is not None else None
-        if match:
-            return header, match[1]
-    return "", b""
+        if body is not None and re.search(rb"\b%b\b" % name.encode(), body):
+            found += [(header, m.value) for m in macro(parse(header, body), name) if m.params is None]
+    if len({b" ".join(value.split()) for _, value in found}) > 1:
+        return found[0][0], b""
+    return found[0] if found else ("", b"")
 
 
 def headers(folder: str, text: bytes) -> list[str]:
     """Return where the headers that `text` includes can be, in the order of the text."""
     out = []
-    for match in re.finditer(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', text, re.MULTILINE):
+    for match in _INCLUDE.finditer(text):
         name = match[2].decode("utf-8", "surrogateescape")
-        if match[1] == b'"':
-            out.append(f"{folder}/{name}" if folder else name)
-        out += [f"include/{name}", f"include/uapi/{name}"]
+        out += included_paths(f"{folder}/x", name)[match[1] == b"<" :]
     return out
+
+
+def included_paths(path: str, name: str) -> list[str]:
+    """Return where a file that `path` includes by `name` can be."""
+    return [joined(path.rpartition("/")[0], name), f"include/{name}", f"include/uapi/{name}"]
+
+
+def joined(folder: str, name: str) -> str:
+    """Return the path of a file that one in `folder` names, without `.` and `..`."""
+    parts: list[str] = []
+    for part in f"{folder}/{name}".split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def named(text: bytes) -> frozenset[str]:
+    """Return everything that `text` may include by name."""
+    return frozenset(m[1].decode("utf-8", "surrogateescape") for m in _NAMED.finditer(text))

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...c import macros, parse
-from ...c.query import Macro
+from ...c import parse
 from ...campaign import Audit
 from ...config import CampaignConfig
 from ...errors import UserError
 from ...tree import Tree
 from .classify import Verifier, classify, is_scalar, read_verifier
-from .kfunc_set import KfuncSet, Row, SetError
+from .files import SETS_HEADER, candidates, defining
+from .flags import Flags, macros_of, read_flags
+from .kfunc_set import FileSets, KfuncSet, Row, SetError
 from .plan import (
+    ARGUMENT_FLAG,
     DECIDE,
     SELFTESTS,
     Decision,
@@ -29,12 +31,14 @@ from .plan import (
     refuse,
 )
 from .prototypes import TOOLS, Missing, Prototype, find_prototypes
-from .sets import candidates, read_sets
+from .registrations import registered, unseen
+from .sets import read_sets
+from .shadows import foreign
 
-FLAGS_HEADER = "include/linux/btf.h"
-SETS_HEADER = "include/linux/btf_ids.h"
-
+#: Below tools/, what only the kernel has and what only user space has.
 _MODULE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<linux/module\.h>|^MODULE_LICENSE\b", re.MULTILINE)
+_KERNEL = re.compile(rb"<linux/(?:module|init)\.h>|\bMODULE_LICENSE\b|\b__bpf_kfunc\b|\bbtf_kfunc_id_set\b")
+_USER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(?:bpf/|std\w+\.h|string\.h|unistd\.h)|\bint main\(", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,20 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     files = candidates(tree)
     by_file = {path: read_sets(tree, path) for path in files}
     problems += [line for path in sorted(by_file) for line in by_file[path].problems]
+    problems += unseen({path: registered(path, tree.read(path)) for path in files}, by_file)
+    inside = [path for path in files if not path.endswith(".c") and not by_file[path].sets]
+    rows = [row for found in by_file.values() for row in found.rows]
+    problems += [line for path in inside for line in foreign(parse(path, tree.read(path)), rows)]
     by_file = {path: found for path, found in by_file.items() if found.sets}
-    singles = single_flags(tree)
-    user_space = {path for path in by_file if path.startswith(TOOLS) and not _MODULE.search(tree.read(path))}
+    flags = read_flags(tree)
+    user_space = {path for path in by_file if is_user_space(path, tree.read(path))}
     kernel = [row for path, found in by_file.items() if path not in user_space for row in found.rows]
     needed = {row.kfunc for row in kernel if set(in_question(config)) & set(row.flags)}
-    prototypes = find_prototypes(tree, [(row.kfunc, row.file) for row in kernel], files, needed)
+    prototypes = find_prototypes(tree, [(row.kfunc, row.file) for row in kernel], defining(tree, files), needed)
     entries: list[Entry] = []
     names: Counter[str] = Counter()
     for path in sorted(by_file):
-        owners = {s.name: s for s in by_file[path].sets}
+        owners = owners_in(by_file[path])
         for row in by_file[path].rows:
             prototype = prototypes.get((row.kfunc, path), Missing("user space: not looked for"))
             classes = (
@@ -107,8 +115,8 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
             )
             if mislaid(row, owners[row.set], decisions.get(row.kfunc), config) and path not in user_space:
                 plan = refuse(f"{' and '.join(row.flags)} in a {owners[row.set].kind}; expected BTF_KFUNCS_START")
-            elif not plan_is_fixed(row, owners[row.set], path in user_space):
-                plan = doubted(plan, row, prototype, classes, decisions.get(row.kfunc), singles)
+            elif path not in user_space and not path.startswith(SELFTESTS):
+                plan = doubted(plan, row, prototype, classes, decisions.get(row.kfunc), flags)
             names[f"{row.kfunc}@{row.set}"] += 1
             number = names[f"{row.kfunc}@{row.set}"]
             site = f"{row.kfunc}@{row.set}" + (f"#{number}" if number > 1 else "")
@@ -132,15 +140,19 @@ def refused_lines(entries: Iterable[Entry]) -> list[str]:
     return [f"{e.where}: {e.site}: {e.plan.reason}" for e in entries if e.plan.fate == "refuse"]
 
 
-def single_flags(tree: Tree) -> frozenset[str]:
-    """Return the flags of kfuncs that this tree defines, without those that are made of others."""
-    return frozenset(m.name for m in macros_of(tree, FLAGS_HEADER, "KF_") if b"KF_" not in m.value)
+def is_user_space(path: str, text: bytes) -> bool:
+    """Say whether a file is a program of user space, in which a set is only a test of the section's format.
+
+    Tests that are no modules are; elsewhere below tools/ a file that shows neither is taken for the kernel's.
+    """
+    if path.startswith(SELFTESTS):
+        return not _MODULE.search(text)
+    return path.startswith(TOOLS) and not _KERNEL.search(text) and _USER.search(text) is not None
 
 
-def macros_of(tree: Tree, path: str, prefix: str) -> list[Macro]:
-    """Return the macros of a header whose names begin with `prefix`."""
-    text = tree.get(path)
-    return [m for m in macros(parse(path, text)) if m.name.startswith(prefix)] if text is not None else []
+def owners_in(found: FileSets) -> dict[str, KfuncSet]:
+    """Return the sets of a file by name; of two with one name (under #if and #else), one that holds kfuncs."""
+    return {s.name: s for s in sorted(found.sets, key=lambda s: s.kfunc)}
 
 
 def mislaid(row: Row, owner: KfuncSet, decision: Decision | None, config: CampaignConfig) -> bool:
@@ -149,24 +161,19 @@ def mislaid(row: Row, owner: KfuncSet, decision: Decision | None, config: Campai
     return not owner.kfunc and not kept and not set(in_question(config)).isdisjoint(row.flags)
 
 
-def plan_is_fixed(row: Row, owner: KfuncSet, user_space: bool) -> bool:
-    """Say whether a row stays as it is whatever its flags and its prototype are."""
-    return user_space or not owner.kfunc or row.file.startswith(SELFTESTS)
-
-
 def doubted(
     plan: Plan,
     row: Row,
     prototype: Prototype | Missing,
     classes: Sequence[str],
     decision: Decision | None,
-    singles: frozenset[str],
+    flags: Flags,
 ) -> Plan:
     """Return `plan`, or a refusal where a flag or a type hides what the row says of its arguments."""
-    unknown = [flag for flag in row.flags if singles and flag not in singles]
-    if unknown and not (decision is not None and decision.keep):
-        names = " and ".join(unknown)
-        return refuse(f"{FLAGS_HEADER} defines no single flag {names}, so what the row says of arguments is not known")
+    doubts = [flags.doubt(flag, tuple(ARGUMENT_FLAG)) for flag in row.flags]
+    doubts += [flags.doubt(flag, (), "KFA_") for names in row.arg_flags for flag in names]
+    if any(doubts) and not (decision is not None and decision.keep):
+        return refuse("; ".join(dict.fromkeys(filter(None, doubts))))
     twice = sorted({flag for flag in plan.arguments if row.flags.count(flag) > 1})
     if twice:
         return refuse(f"{' and '.join(twice)} stands there twice; expected each flag once")
@@ -185,7 +192,7 @@ def agreed(entries: Sequence[Entry]) -> list[Entry]:
     """
     plans: dict[str, set[tuple[tuple[str, tuple[int, ...]], ...]]] = {}
     for entry in entries:
-        if entry.plan.fate != "refuse" and not entry.row.file.startswith(TOOLS):
+        if entry.plan.fate == "change" or (entry.plan.fate == "keep" and not entry.row.file.startswith(TOOLS)):
             plans.setdefault(entry.row.kfunc, set()).add(tuple(sorted(entry.plan.arguments.items())))
     out = []
     for entry in entries:

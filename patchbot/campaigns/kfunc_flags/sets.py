@@ -17,14 +17,11 @@ from ...c import Directive, Source, Span, Token, conditions_at, parse, tokens
 from ...tree import Tree
 from .includes import included_macro
 from .kfunc_set import FileSets, KfuncSet, Row, SetError
+from .shadows import WORDS, shadows
 
 STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
 ENDS = {end: start for start, end in STARTS.items()}
 ROWS = (b"BTF_ID_FLAGS", b"BTF_ID")
-#: One search of the tree serves all: the sets, rows outside of them, and the files that define kfuncs (`__bpf_kfunc`).
-NEEDLES = ("BTF_KFUNCS_START", "BTF_SET8_START", "BTF_ID_FLAGS", "__bpf_kfunc")
-#: What the preprocessor may read; documentation holds examples.
-PATHSPECS = ("*.c", "*.h", "*.inc", "*.def", "*.S")
 #: What makes sets out of sight of the reader; the header's own macros are built of it.
 INNER = b"__BTF_SET8_START"
 CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
@@ -41,15 +38,10 @@ class RowMacro:
     body: tuple[Token, ...]
 
 
-def candidates(tree: Tree) -> list[str]:
-    """Return the .c and .h files that hold a set or a marked kfunc, sorted."""
-    return tree.grep(NEEDLES, PATHSPECS)
-
-
 def read_sets(tree: Tree, path: str) -> FileSets:
     """Return the sets of a file of `tree` and what is not understood in it."""
     text = tree.read(path)
-    if not any(word in text for word in (*STARTS, ROWS[0])):
+    if b"BTF_" not in text:
         return FileSets((), ())
     found, problems = parse_sets(path, text, ())
     unresolved = [name for name in found if isinstance(name, str)]
@@ -81,7 +73,9 @@ def parse_sets(
             reader.problems.append(str(error))
             if lexed.texts[number] in STARTS:
                 after = reader.stop(number)
-    return tuple(reader.out), tuple(dict.fromkeys(reader.problems))
+    sets = [item for item in reader.out if isinstance(item, KfuncSet)]
+    rows = [item for item in reader.out if isinstance(item, Row)]
+    return tuple(reader.out), tuple(dict.fromkeys([*reader.problems, *shadows(source, sets, rows)]))
 
 
 class _Reader:
@@ -107,7 +101,7 @@ class _Reader:
         if directive is not None:
             first = directive.first + 2
             defined = self.source.lexed.texts[first] if directive.last > first else b""
-            if directive.keyword == b"define" and word in (*STARTS, *ENDS) and defined not in (*STARTS, *ENDS):
+            if directive.keyword == b"define" and word in (*STARTS, *ENDS, INNER) and defined not in WORDS:
                 raise self.error(
                     start, f"{word.decode()} inside a macro: its set cannot be followed; expected it at file scope"
                 )
@@ -191,6 +185,12 @@ class _Reader:
         words = found[at + 1 : after]
         keyword = words[0].text if words else b""
         if keyword == b"define" and len(words) > 1:
+            if words[1].text in local:
+                raise self.error(
+                    words[1].start,
+                    f"macro {words[1].text.decode()} is defined a second time inside a set, so its rows may be others "
+                    "under other conditions; expected #undef before it",
+                )
             local[words[1].text] = self.row_macro(words)
         elif keyword == b"undef" and len(words) > 1:
             local.pop(words[1].text, None)
@@ -234,6 +234,10 @@ class _Reader:
                 f"{via!r} in the set {name}: neither this file nor a header that it includes defines it; {EXPECTED}",
             )
         inner = [t for t in tokens(value) if t.text != b"\\"]
+        if not inner:
+            raise self.error(
+                token.start, f"{via} of {header} is empty or defined in several ways; expected one list of rows"
+            )
         position = 0
         while position < len(inner):
             macro = local.get(inner[position].text)
