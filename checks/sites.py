@@ -1,0 +1,65 @@
+"""The compiler's preprocessor sees the same rows in the kfunc sets of the base and of the tip as the inventory does.
+
+Each file that holds or includes a set goes through `gcc -E` with the sets' macros replaced by marks and every branch of
+each #if kept; what it expands to (file, set, kfunc, flags) must be what `patchbot scan` lists. A row that only one of
+them has is a site that would be lost, or one that is not there. It needs no configured kernel and takes seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import patchbot
+from patchbot.campaigns.kfunc_flags.expansion import compared
+from patchbot.check import Outcome, Subject
+from patchbot.config import known
+from patchbot.grepcache import GrepCache
+from patchbot.model import Finding, Status
+from patchbot.run import run
+from patchbot.tree import Tree
+
+NEEDS = {"gcc": "gcc"}
+WAIVABLE = False
+CAMPAIGN = "kfunc_flags"
+#: Most lines of differences that anybody reads; all of them are in the log.
+MOST = 200
+
+
+def key_series(subject: Subject) -> str:
+    """Return what is read: two trees, the preprocessor, and patchbot's own readers."""
+    known("patchbot.toml", "checks.sites", subject.options, ())
+    folder = Path(patchbot.__file__).parent
+    sources = [*sorted((folder / "campaigns" / CAMPAIGN).glob("*.py")), *sorted((folder / "c").glob("*.py"))]
+    readers = hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()
+    gcc = run(["gcc", "--version"]).stdout.split(b"\n")[0].decode("utf-8", "replace")
+    tip = subject.items[-1].tree if subject.items else ""
+    return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {readers} {gcc}"
+
+
+def check_series(subject: Subject) -> Outcome:
+    """Compare the rows of the base, and those of the last patch, with what the preprocessor sees there."""
+    if subject.campaign != CAMPAIGN:
+        return Outcome(Status.SKIP, reason=f"only the sites of the campaign {CAMPAIGN} are rows of kfunc sets")
+    log = subject.log("sites", None)
+    log.write_text("")
+    findings: list[Finding] = []
+    said, examined = [], 0
+    for what, commit in (("the base", subject.base), ("the tip", subject.items[-1].commit)):
+        tree = Tree(subject.repo, commit, {}, GrepCache(subject.work / "grep.sqlite"))
+        with tempfile.TemporaryDirectory(dir=subject.work, prefix="sites-") as name:
+            count, found = compared(tree, Path(name), subject.jobs)
+        examined += count
+        said.append(f"{count} rows in {what}")
+        with log.open("a") as out:
+            out.writelines(f"{what}: {file}:{line}: {message}\n" for message, file, line in found)
+        findings += [
+            Finding(Status.FAIL, f"{what}: {message}", file or None, line or None, "SITES")
+            for message, file, line in found
+        ]
+    if not examined and not findings:
+        return Outcome(Status.SKIP, reason="neither the base nor the tip has a row of a kfunc set", log=log)
+    reason = " and ".join(said)
+    reason += f" by the preprocessor, {len(findings)} differences" if findings else ", the same by the preprocessor"
+    return Outcome.of(findings[:MOST], examined=examined or 1, reason=reason, log=log)
