@@ -16,7 +16,7 @@ from typing import Any
 
 from . import __version__
 from .errors import UserError
-from .fastimport import NewCommit, Record
+from .fastimport import NewCommit, Record, without_crud
 from .git import Repo, Scratch
 from .handmade import Handmade, read_handmade
 from .held import held
@@ -130,16 +130,30 @@ def first_parent(repo: Repo, record: str) -> str:
 
 def identity(repo: Repo, configured: Identity | None) -> Identity:
     """Return who the author is: [author] of patchbot.toml, else git's user.name and user.email for this repository."""
-    if configured is not None:
-        return configured
-    name, email = repo.config("user.name"), repo.config("user.email")
-    if not name or not email:
-        lacking = " and ".join(k for k, v in (("user.name", name), ("user.email", email)) if not v)
-        raise UserError(
-            f"no author: git has no {lacking} for {repo.git_dir}; set it with git config, or put name and email into"
-            " [author] of patchbot.toml"
-        )
-    return Identity(name, email)
+    name, email = (configured.name, configured.email) if configured else (own(repo, "name"), own(repo, "email"))
+    who = Identity(without_crud(name), without_crud(email))
+    if who.name and who.email:
+        return who
+    place = "[author] of patchbot.toml" if configured else f"git for {repo.git_dir}"
+    lacking = " and ".join(f"user.{k}" for k, v in (("name", who.name), ("email", who.email)) if not v)
+    raise UserError(
+        f"no author: {place} has no {lacking} that can stand in a commit; set it with git config, or put name and email"
+        " into [author] of patchbot.toml"
+    )
+
+
+def own(repo: Repo, key: str) -> str:
+    """Return user.name or user.email of git, "" without; raise UserError where nobody can tell its encoding."""
+    data = (repo.config(f"user.{key}") or "").encode("utf-8", "surrogateescape")
+    for encoding in ("utf-8", repo.config("i18n.commitEncoding") or "utf-8"):
+        try:
+            return data.decode(encoding)
+        except (LookupError, ValueError):
+            continue
+    raise UserError(
+        f"user.{key} of git for {repo.git_dir} is not UTF-8; set it again with git config, or say in"
+        " i18n.commitEncoding what it is"
+    )
 
 
 def write_scratch(

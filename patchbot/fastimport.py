@@ -12,6 +12,12 @@ from dataclasses import dataclass
 
 from .model import Identity
 
+#: What git takes away around a name.
+CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
+#: Zones that fast-import takes; public histories hold others, as +051800.
+ZONE = re.compile(r"[+-](?:(?:0\d|1[0-3])[0-5]\d|1400)")
+LAST_SECOND = 253_402_214_399  # in the year 9999, after which Python knows none
+
 
 @dataclass(frozen=True)
 class NewCommit:
@@ -73,7 +79,7 @@ def header(ref: str, mark: int, commit: NewCommit | Record, parent: str) -> byte
     """Return the head of one commit command."""
     author, committer, written = commit.author, commit.author, commit.date
     if isinstance(commit, NewCommit):
-        committer, written = commit.committer or commit.author, commit.author_date or commit.date
+        committer, written = commit.committer or commit.author, usable_date(commit.author_date) or commit.date
     text = commit.message.encode("utf-8", "surrogateescape")
     head = f"commit {ref}\nmark :{mark}\nauthor {person(author)} {written}\n"
     head += f"committer {person(committer)} {commit.date}\n"
@@ -82,12 +88,20 @@ def header(ref: str, mark: int, commit: NewCommit | Record, parent: str) -> byte
 
 def person(who: Identity) -> str:
     """Return a person as a commit names them."""
-    return f"{clean(who.name)} <{clean(who.email)}>"
+    return f"{without_crud(who.name)} <{without_crud(who.email)}>"
 
 
-def clean(text: str) -> str:
-    """Return a name or address without what would end its field."""
-    return re.sub(r"[<>\n\r\0]", "", text).strip()
+def without_crud(text: str) -> str:
+    """Return a name or address as git puts it into a commit: without what would end its field, and CRUD around it."""
+    return re.sub(r"[<>\n\r\0]", "", text.strip(CRUD))
+
+
+def usable_date(text: str) -> str:
+    """Return `<seconds> <+hhmm>` as git writes and mails take it, "" where it is none; what is no zone is +0000."""
+    match = re.fullmatch(r"(\d{1,12}) ([+-]\d+)", text)
+    if not match or int(match[1]) > LAST_SECOND:
+        return ""
+    return f"{int(match[1])} {match[2] if ZONE.fullmatch(match[2]) else '+0000'}"
 
 
 def quote(path: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import ToolError, UserError
-from .fastimport import NewCommit, Record, fast_import_stream
+from .fastimport import NewCommit, Record, fast_import_stream, usable_date
 from .model import Commit
 from .paths import cache_dir
 from .plumbing import PLAIN, SEALED, SETTINGS, Batch, alternates, make_bare
@@ -240,18 +240,19 @@ class Repo:
         return self.text("describe", "--tags", "--always", "--abbrev=12", commit)
 
     def committer_date(self, commit: str) -> tuple[int, str]:
-        """Return a commit's committer date as (seconds since 1970, `+hhmm`)."""
+        """Return a commit's committer date as (seconds since 1970, `+hhmm`); raise UserError where it has none."""
         # Not git show: it compares all files of a commit without a parent, 0.5 s.
         head = self.raw(f"{commit}^{{commit}}").partition(b"\n\n")[0]
-        seconds, zone = (
-            head.rpartition(b"\ncommitter ")[2].split(b"\n")[0].decode("utf-8", "replace").rsplit(" ", 2)[1:]
-        )
+        said = head.rpartition(b"\ncommitter ")[2].split(b"\n")[0].rpartition(b"> ")[2].decode("ascii", "replace")
+        if not (date := usable_date(said)):
+            raise UserError(f"{commit[:12]} has no committer date that patchbot can use; choose another base")
+        seconds, zone = date.split(" ")
         return int(seconds), zone
 
     def config(self, key: str) -> str | None:
         """Return one value of git's configuration as it holds for this repository."""
         done = self.git("config", "--get", key, check=False)
-        return done.stdout.decode("utf-8", "replace").strip() or None if done.returncode == 0 else None
+        return done.stdout.decode("utf-8", "surrogateescape").strip() or None if done.returncode == 0 else None
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Return {full ref name: object id} below `prefix`."""

@@ -21,7 +21,7 @@ from typing import IO
 
 from .debian import Apt, Package, Say, choose
 from .errors import ToolError, UserError
-from .fastimport import clean, quote
+from .fastimport import quote, without_crud
 from .git import Repo, Scratch
 from .model import Identity
 from .run import piped, run
@@ -152,7 +152,7 @@ def import_package(deb: Path, package: Package, repo: Repo, scratch_dir: Path) -
                 f"Linux {version}\n\nImported from the Debian package {package},\n"
                 "which has Debian's patches on top of the release.\n"
             ).encode()
-            who = f"{clean(author.name)} <{clean(author.email)}> {date} +0000"
+            who = f"{without_crud(author.name)} <{without_crud(author.email)}> {date} +0000"
             out.write(f"commit refs/heads/import\ncommitter {who}\n".encode())
             out.write(b"data %d\n%b\n" % (len(text), text))
             for entry in sorted(entries):

@@ -20,6 +20,7 @@ from typing import Any
 
 from . import __version__, render
 from .errors import ToolError, UserError
+from .fastimport import usable_date
 from .git import Scratch
 from .model import Commit, Identity
 from .outbox import write_folder
@@ -209,7 +210,9 @@ def make_mails(
     which `patches`, `waiting` and `rfc` are added; `who_gets` answers for plain mails, as recipients.recipients() does.
     """
     if re.search(r"[<>\x00-\x1f\x7f]", f"{posting.sender.name}{posting.sender.email}"):
-        raise UserError(f"a line break or bracket in the sender {str(posting.sender)!r} would end the mail's header")
+        raise UserError(
+            f"a control character or bracket in the sender {str(posting.sender)!r} would end the mail's header"
+        )
     for commit in commits:
         if wrong := render.unfit(f"    {commit.subject}"):
             raise UserError(f"{commit.sha[:12]}: {wrong} in its subject {commit.subject!r}; reword it on the branch")
@@ -266,10 +269,11 @@ def cover_mail(
     subject, _, body = text.partition("\n\n")
     number = f"[{posting.prefix} {'0' * len(str(len(commits)))}/{len(commits)}]"
     stat = scratch.git("diff", *STAT, base, tip).stdout
-    rows = scratch.git("log", "-z", "--reverse", "--format=%H%x01%an%x01%s%x01%ad", "--date=raw", f"{base}..{tip}")
+    rows = scratch.git("log", "-z", "--reverse", "--format=%H%x00%an%x00%s%x00%ad", "--date=raw", f"{base}..{tip}")
     known = {commit.sha for commit in commits}
-    every = [row.split("\x01", 1) for row in rows.stdout.decode("utf-8", "replace").split("\0") if row]
-    logged = [rest.split("\x01") for sha, rest in every if sha in known]
+    fields = rows.stdout.decode("utf-8", "replace").split("\0")
+    every = zip(fields[::4], fields[1::4], fields[2::4], fields[3::4], strict=False)
+    logged = [rest for sha, *rest in every if sha in known]
     shortlog: dict[str, list[str]] = {}
     for author, line, _ in logged:
         shortlog.setdefault(author, []).append(line)
@@ -325,7 +329,7 @@ def unique(names: Any) -> list[str]:
 
 def date_of_git(raw: str) -> datetime:
     """Return git's raw date, `<seconds> <+hhmm>`."""
-    seconds, zone = raw.split(" ")
+    seconds, zone = usable_date(raw).split(" ")
     return datetime.fromtimestamp(int(seconds), datetime.strptime(zone, "%z").tzinfo)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import UserError
+from .fastimport import usable_date
 from .git import Repo
 from .merge import Entry
 from .model import Identity, headline
@@ -19,7 +20,7 @@ MOST_COMMITS = 1000
 
 @dataclass(frozen=True)
 class Written:
-    """A commit that is there: who wrote it when (`<seconds> <+hhmm>`), its whole message."""
+    """A commit that is there: who wrote it when (`<seconds> <+hhmm>`, "" if that is unknown), its whole message."""
 
     sha: str
     parent: str
@@ -43,14 +44,20 @@ def read_commit(repo: Repo, sha: str) -> Written:
     encoding = fields.get(b"encoding", b"utf-8").decode("ascii", "replace")
     if len(parents) > 1:
         raise UserError(f"{sha[:12]} is a merge, and a series is a line of commits; rebase the branch without it")
+    who, message = decoded(fields.get(b"author", b""), encoding), decoded(body, encoding)
+    name, _, rest = who.partition("<")
+    address, _, date = rest.partition(">")
+    author = Identity(name.removesuffix(" "), address)
+    tree = fields[b"tree"].decode()
+    return Written(sha, parents[0] if parents else "", tree, author, usable_date(date.strip()), message)
+
+
+def decoded(data: bytes, encoding: str) -> str:
+    """Return text of a commit; what its encoding cannot explain is kept as bytes."""
     try:
-        message = body.decode("utf-8" if encoding.lower() == "utf-8" else encoding, "surrogateescape")
-    except LookupError:
-        message = body.decode("utf-8", "surrogateescape")
-    who, seconds, zone = fields[b"author"].decode("utf-8", "surrogateescape").rsplit(" ", 2)
-    name, _, address = who.rpartition(" <")
-    author = Identity(name, address.removesuffix(">"))
-    return Written(sha, parents[0] if parents else "", fields[b"tree"].decode(), author, f"{seconds} {zone}", message)
+        return data.decode(encoding, "surrogateescape")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "surrogateescape")
 
 
 def read_line(repo: Repo, base: str, tip: str) -> list[Written]:

@@ -10,9 +10,11 @@ from test_series import CONFIG, templates, tree  # noqa: F401
 
 from patchbot.draft import branch, identity, numstat, publish, read_draft, write_scratch
 from patchbot.errors import UserError
+from patchbot.fastimport import NewCommit
 from patchbot.git import Repo, Scratch
 from patchbot.model import Identity
 from patchbot.series import generate
+from patchbot.written import read_commit
 
 
 def draft(repo_tree, folder: Path, extra=None):
@@ -111,3 +113,94 @@ def test_no_author_says_how_to_set_one(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"user\.name and user\.email.*\[author\]"):
         identity(Repo.open(base.repo.git_dir.parent), None)
     assert identity(base.repo, Identity("X", "x@y")) == Identity("X", "x@y")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Pat Author Jr.",
+        '"Pat" Author',
+        "Pat <Author>",
+        " ., Pat ;:",
+        "O'Pat'",
+        "Pat\\",
+        "J\u00fcrgen Gro\u00df",
+        "A: B",
+    ],
+)
+def test_the_author_is_who_git_would_name(tiny: Repo, name: str):
+    tiny.git("config", "user.name", name)
+    who = identity(tiny, None)
+    said = tiny.git("var", "GIT_AUTHOR_IDENT").stdout.decode()
+    assert who == identity(tiny, Identity(name, who.email))
+    assert who.name.rstrip(".") == said.partition(" <")[0].rstrip(".")  # newer git leaves a dot
+
+
+@pytest.mark.parametrize("name", ["...", "\t", "<>"])
+def test_a_name_of_which_nothing_is_left_is_none(tiny: Repo, name: str):
+    tiny.git("config", "user.name", name)
+    with pytest.raises(UserError, match=r"user\.name that can stand in a commit"):
+        identity(tiny, None)
+    with pytest.raises(UserError, match=r"\[author\] of patchbot.toml has no user\.name"):
+        identity(tiny, Identity(name, "a@example.org"))
+
+
+def test_a_name_in_another_encoding_is_read_by_what_git_says_it_is(tiny: Repo):
+    with open(tiny.git_dir / "config", "ab") as file:
+        file.write(b"[user]\n\tname = J\xfcrgen Gro\xdf\n")
+    for encoding in ("", "UTF-8", "nope", "hex"):
+        tiny.git("config", "i18n.commitEncoding", encoding)
+        with pytest.raises(UserError, match=r"user\.name of git for .* is not UTF-8"):
+            identity(tiny, None)
+    tiny.git("config", "i18n.commitEncoding", "ISO-8859-1")
+    assert identity(tiny, None).name == "J\u00fcrgen Gro\u00df"
+
+
+def altered(repo: Repo, old: bytes, new: bytes) -> str:
+    """Return HEAD with a part of its header replaced, as git would not write it."""
+    raw = repo.raw(repo.resolve("HEAD"))
+    assert old in raw
+    argv = ("hash-object", "-t", "commit", "-w", "--stdin", "--literally")
+    return repo.git(*argv, stdin=raw.replace(old, new)).stdout.decode().strip()
+
+
+@pytest.mark.parametrize("zone", ["+051800", "-7349423", "-2359", "+0560", "+1401"])
+def test_a_zone_that_is_none_is_taken_for_utc(tiny: Repo, zone: str):
+    at = altered(tiny, b" +0000\ncommitter", f" {zone}\ncommitter".encode())
+    assert read_commit(tiny, at).date == "1767225600 +0000"
+    at = altered(tiny, b" +0000\n\n", f" {zone}\n\n".encode())
+    assert tiny.committer_date(at) == (1767225600, "+0000")
+
+
+@pytest.mark.parametrize("date", [b"", b" +0000", b" 99999999999999 +0000", b" -5 +0000", b" soon"])
+def test_a_commit_without_a_date_is_named(tiny: Repo, date: bytes):
+    at = altered(tiny, b"> 1767225600 +0000\n\n", b">" + date + b"\n\n")
+    with pytest.raises(UserError, match=f"{at[:12]} has no committer date"):
+        tiny.committer_date(at)
+    assert read_commit(tiny, altered(tiny, b"> 1767225600 +0000\nc", b">" + date + b"\nc")).date == ""
+
+
+@pytest.mark.parametrize(
+    ("author", "name", "email"),
+    [
+        (b"Old Tz <o@e> 5 +0000", "Old Tz", "o@e"),
+        (b"Old Tz", "Old Tz", ""),
+        (b"<o@e> 5 +0000", "", "o@e"),
+        (b" <> 5 +0000", "", ""),
+        (b"J\xfcrgen <j@e> 5 +0000", "J\u00fcrgen", "j@e"),
+    ],
+)
+def test_odd_authors_are_read(tiny: Repo, author: bytes, name: str, email: str):
+    at = altered(
+        tiny,
+        b"A Maintainer <maintainer@example.org> 1767225600 +0000\ncommitter",
+        author + b"\nencoding ISO-8859-1\ncommitter",
+    )
+    assert read_commit(tiny, at).author == Identity(name, email)
+
+
+def test_a_series_on_a_commit_with_an_odd_zone_can_be_written(tmp_path: Path, tiny: Repo):
+    at = altered(tiny, b" +0000\n\n", b" +051800\n\n")
+    new = NewCommit("a", "x\n", Identity("A", "a@e"), "5 +0000", {"f": b"x"}, {}, author_date="5 -7349423")
+    (made,) = Scratch.at(tmp_path / "scratch.git", tiny).write(at, [new])
+    assert made.subject == "x"
