@@ -121,13 +121,14 @@ def explain(output: bytes, mail: bytes) -> list[Finding]:
     """Return what git am says about the mail that it stopped at; raise ToolError if that is not about the mail."""
     text = output.decode("utf-8", "replace")
     found = []
-    for file, line in re.findall(r"^error: patch failed: (.*):(\d+)$", text, re.M):
-        hunk = find_hunk(mail.decode("utf-8", "surrogateescape"), file, int(line))
+    heads = hunks(mail.decode("utf-8", "surrogateescape"))
+    for file, line in re.findall(r"^error: patch failed: (.*):(\d{1,9})$", text, re.M):
+        hunk = heads.get((file, int(line)), f"@@ -{line} @@")
         found.append(Finding(Status.FAIL, f"this hunk does not apply: {hunk}", file, int(line), "HUNK"))
     errors = re.findall(r"^(?:error|fatal): (?!patch failed)(.*)$", text, re.M)
     if not found:
         for error in errors:
-            where = re.search(r"corrupt patch at (?:.*:|line )(\d+)", error)
+            where = re.search(r"corrupt patch at (?:line |(?:(?!corrupt patch at ).)*:)(\d{1,9})", error)
             hint = f": {mail_line(mail, int(where[1]))}" if where else ""
             found.append(Finding(Status.FAIL, f"git am: {error}{hint}", None, None, "CORRUPT" if where else "AM"))
     if not found and "Patch is empty" in text:
@@ -137,15 +138,16 @@ def explain(output: bytes, mail: bytes) -> list[Finding]:
     return found
 
 
-def find_hunk(mail: str, file: str, line: int) -> str:
-    """Return the header of the hunk of `file` that starts at the old `line`."""
-    section = re.split(r"^diff --git ", mail, flags=re.M)
-    for part in section[1:]:
-        if part.split("\n", 1)[0].endswith(f" b/{file}"):
-            hunk = re.search(rf"^@@ -{line}[, ].*$", part, re.M)
-            if hunk:
-                return hunk[0]
-    return f"@@ -{line} @@"
+def hunks(mail: str) -> dict[tuple[str, int], str]:
+    """Return the headers of a mail's hunks by file and first old line."""
+    found: dict[tuple[str, int], str] = {}
+    file = ""
+    for line in mail.split("\n"):
+        if line.startswith("diff --git "):
+            file = line.rpartition(" b/")[2]
+        elif hunk := re.match(r"@@ -(\d{1,9})[, ]", line):
+            found.setdefault((file, int(hunk[1])), line)
+    return found
 
 
 def mail_line(mail: bytes, number: int) -> str:

@@ -34,8 +34,11 @@ MAINTAINER = "scripts/get_maintainer.pl"
 BINDINGS = "Documentation/devicetree/bindings"
 LEVELS = {"ERROR": Status.FAIL, "WARNING": Status.WARN, "CHECK": Status.WARN}
 
+#: No file of a tree has a longer path or lies deeper.
+LONGEST, DEEPEST = 4096, 32
+
 #: In the mail: words that make the script read more of the tree than the files of the patch.
-ASM_INCLUDE = re.compile(rb"^[+ ]\s*#\s*include\s*<asm/(.*)\.h>", re.M)
+ASM_INCLUDE = re.compile(rb"^[+ ][ \t]*#[ \t]*include[ \t]*<asm/([^>\n]*)\.h>", re.M)
 COMPATIBLE = re.compile(rb"^\+.*compatible\s*=\s*\"", re.M)
 CAMEL = re.compile(rb"^\+.*(?:[A-Z][a-z]|[a-z][A-Z])", re.M)
 
@@ -99,7 +102,7 @@ def absolute_paths(mail: bytes) -> list[str]:
     """Return the ends of the absolute paths in a changelog, which must not be files of the tree."""
     ends = []
     for path in re.findall(r"(?:^|\s)(/\S*)", changelog(mail)):
-        parts = re.sub(r"(?::\d+)+:?$", "", path).split("/")[1:]
+        parts = re.sub(r"(?::\d{1,9}){1,3}:?$", "", path[:LONGEST]).split("/")[1:][-DEEPEST:]
         ends += ["/".join(parts[at:]) for at in range(len(parts)) if all(parts[at:])]
     return [end for end in ends if ".." not in end.split("/")]
 

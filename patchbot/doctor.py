@@ -88,7 +88,7 @@ def version_of(name: str) -> str | None:
     except ToolError:
         return ""
     said = done.stdout or done.stderr
-    match = re.search(rb"\d+(\.\d+)+", said) or re.search(rb"\d+", said)
+    match = re.search(rb"(?<!\d)\d++(?:\.\d++)++", said) or re.search(rb"\d+", said)
     return match[0].decode() if match and done.returncode == 0 else ""
 
 

@@ -45,11 +45,12 @@ _DEFINE = re.compile(
     rb"^[ \t]*#[ \t]*define[ \t]+((?:KFA?|BTF_SET8)_\w+)[ \t]+((?:[^\n\\/]|\\\n|/(?![*/]))+)", re.MULTILINE
 )
 _NULL = re.compile(
-    rb"is_kfunc_\w*rcu\s*\([^()]*\)\s*\)?\s*&&\s*"
+    rb"\bis_kfunc_\w*rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*"
     rb"\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null"
 )
 _CONTEXT = re.compile(
-    rb"\bif\s*\(((?:[^;{}()]*special_kfunc_list\[KF_\w+\])+)\s*\)\s*(?:arg_type\s*=|return)\s*KF_ARG_PTR_TO_CTX\b"
+    rb"\bif\s*+\(((?>[^;{}()]*?special_kfunc_list\[KF_\w+\])[^;{}()]*+)\)\s*+(?:arg_type\s*+=|return)\s*+"
+    rb"KF_ARG_PTR_TO_CTX\b"
 )
 _TERM = re.compile(r"\(?\s*(?:(\d+)U?\s*<<\s*(\d+)|BIT\s*\(\s*(\d+)\s*\)|(0[xX][0-9a-fA-F]+|\d+)U?|(\w+))\s*\)?")
 
@@ -176,14 +177,15 @@ def read_rule(verifier: bytes, bpf_types: bytes) -> Rule:
 
 def without_comments(code: bytes) -> bytes:
     """Return C without its comments."""
-    return re.sub(rb"/\*.*?\*/|//[^\n]*", b" ", code, flags=re.DOTALL)
+    return re.sub(rb"/\*(?:.*?\*/|.*)|//[^\n]*", b" ", code, flags=re.DOTALL)
 
 
 def is_first(code: bytes) -> bool:
     """Say whether kfunc_release_regno() is what sets release_regno, and KF_RELEASE gives BPF_REG_1 there."""
-    body = re.search(rb"^[^\n;]*\bkfunc_release_regno\s*\([^)]*\)\s*\{(.*?)^\}", code, re.MULTILINE | re.DOTALL)
+    head = re.search(rb"^[^\n;]*\bkfunc_release_regno\s*+\([^()]*+\)\s*+\{", code, re.MULTILINE)
+    body, closed, _ = code[head.end() :].partition(b"\n}") if head else (b"", b"", b"")
     used = re.search(rb"\brelease_regno\s*=\s*kfunc_release_regno\s*\(", code)
-    return bool(body and used and re.search(rb"KF_RELEASE(?:\s*\)\s*return|\s*\?)\s*BPF_REG_1\b", body[1]))
+    return bool(closed and used and re.search(rb"KF_RELEASE\s*+(?:\)\s*+return|\?)\s*+BPF_REG_1\b", body))
 
 
 def classify(kfunc: str, params: Sequence[Param], flags: Iterable[str], rule: Rule) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from .mail import Mail, Outbox
 from .profile import Profile
 
 SUBJECT = re.compile(r"\[((?:RFC )?PATCH(?: [^\]\s]+)*?)(?: (\d+)/(\d+))?\] (.*)")
+#: Where the text of a cover letter and that of a patch end.
+SHORTLOG = re.compile(r"^[^\n]+ \(\d+\):\n  ", re.MULTILINE)
+BELOW = re.compile(r"^---\n", re.MULTILINE)
 TRAILER = re.compile(r"([A-Z][A-Za-z-]+): (.+)")
 
 
@@ -41,7 +44,7 @@ class Letter:
     @cached_property
     def log(self) -> list[str]:
         """The lines of the changelog, without an in-body From:; a cover letter's text up to its shortlog."""
-        text = re.split(r"^[^\n]+ \(\d+\):\n  " if self.is_cover else r"^---\n", self.body, maxsplit=1, flags=re.M)[0]
+        text = (SHORTLOG if self.is_cover else BELOW).split(self.body, maxsplit=1)[0]
         return re.sub(r"\AFrom: [^\n]*\n\n", "", text).rstrip().split("\n")
 
     @cached_property

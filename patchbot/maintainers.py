@@ -3,7 +3,8 @@
 Recipients of a mail come from that tree's own get_maintainer.pl (recipients.py), at half a second a patch. This
 module answers what a split needs hundreds of times: the sections of a path, and the tree that takes a change to it.
 The rules of matching are get_maintainer.pl's: a pattern is a prefix as deep as the path, `*` may cross a `/`, a
-trailing `/` takes all below, X: excludes, N: is a regex on the path, K: does not count for a file.
+trailing `/` takes all below, X: excludes, N: is a regex on the path, K: does not count for a file. Whoever wrote the
+file wrote the patterns: they are matched in linear time, and what cannot be matched like that is named (`unusable`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
-TAG = re.compile(r"([A-Z]):\s*(.*)")
-URL = re.compile(r"[a-z+]+://\S+")
+from .foreign import BadPattern, Pattern, extended, pattern
+
+TAG = re.compile(r"([A-Z]):(.*)")
+URL = re.compile(r"(?<![a-z+])[a-z+]++://\S+")
 
 #: Names that say nothing about whose tree it is: its folder does then.
 ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
@@ -85,53 +88,69 @@ def sections(text: bytes) -> tuple[Section, ...]:
     return tuple(found)
 
 
-@cache
-def divided(pattern: str) -> tuple[str, str | None]:
+@lru_cache(maxsize=1 << 16)
+def divided(glob: str) -> tuple[str, str | None]:
     """Return an F: pattern as the literal text it starts with and, if there is more, get_maintainer's regex."""
-    literal = re.match(r"[^*?\\\[\](){}+^$|]*", pattern)
+    literal = re.match(r"[^*?\\\[\](){}+^$|]*", glob)
     start = literal[0] if literal else ""
-    if start == pattern:
+    if start == glob:
         return start, None
-    text = pattern.replace(".", r"\.").replace("**", "\0").replace("*", ".*").replace("?", ".")
+    text = glob.replace(".", r"\.").replace("**", "\0").replace("*", ".*").replace("?", ".")
     return start, text.replace("\0", "(?:.*)")
 
 
-@cache
-def regex(text: str, flags: int) -> re.Pattern[str]:
-    """Compile a pattern of MAINTAINERS; what Python does not understand matches nothing."""
+def regex(text: str) -> Pattern:
+    """Return a pattern of MAINTAINERS; what cannot be used matches nothing."""
     try:
-        return re.compile(text, flags)
-    except re.error:
-        return re.compile(r"(?!)")
+        return pattern(text)
+    except BadPattern:
+        return pattern(r"[^\x00-\xff]")
 
 
-def fits(pattern: str, path: str) -> bool:
+@lru_cache(maxsize=8)
+def unusable(text: bytes) -> tuple[str, ...]:
+    """Return a line for each pattern of a MAINTAINERS file that cannot be matched, and why."""
+    found = []
+    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
+        tag = TAG.match(line)
+        if not tag or tag[1] not in "FXN":
+            continue
+        value = tag[2].strip()
+        form = extended(value) if tag[1] == "N" else divided(value)[1]
+        try:
+            pattern(form or "")
+        except BadPattern as error:
+            found.append(f"MAINTAINERS:{number}: {tag[1]}: {value[:80]} cannot be used, so it matches nothing: {error}")
+    return tuple(found)
+
+
+def fits(glob: str, path: str) -> bool:
     """Say whether an F: or X: pattern takes `path`."""
-    start, rest = divided(pattern)
+    start, rest = divided(glob)
     if not path.startswith(start):
         return False
     # A folder without its slash: get_maintainer looks at the disk, a path below it proves it.
     if rest is None and (start.endswith("/") or path.startswith(start + "/")):
         return True
-    if rest is not None and not regex(rest, 0).match(path):
+    if rest is not None and not regex(rest).begins(path):
         return False
-    return pattern.endswith("/") or "**" in pattern or path.count("/") == pattern.count("/")
+    return glob.endswith("/") or "**" in glob or path.count("/") == glob.count("/")
 
 
-def catches_all(pattern: str) -> bool:
+def catches_all(glob: str) -> bool:
     """Say whether an F: pattern is one like `*` or `*/` that names nothing."""
-    return not pattern.strip("*?/.")
+    return not glob.strip("*?/.")
 
 
 def fit(section: Section, path: str) -> Fit | None:
     """Return how well a section fits a path, None if it does not."""
-    taken = [pattern for pattern in section.files if fits(pattern, path)]
-    by_regex = not taken and any(regex(text, re.VERBOSE).search(path) for text in section.regexes)
-    if not (taken or by_regex) or any(fits(pattern, path) for pattern in section.excluded):
+    taken = [glob for glob in section.files if fits(glob, path)]
+    by_regex = not taken and any(regex(extended(text)).within(path) for text in section.regexes)
+    if not (taken or by_regex) or any(fits(glob, path) for glob in section.excluded):
         return None
     if by_regex:
         return Fit(1, 0, section.name)
-    named = [pattern for pattern in taken if not catches_all(pattern)]
+    named = [glob for glob in taken if not catches_all(glob)]
     if not named:
         return Fit(2, 0, section.name)
     depth, length = max((p.count("/") + (not p.endswith("/")), len(p)) for p in named)
@@ -149,7 +168,7 @@ def ranked(entries: tuple[Section, ...], path: str) -> tuple[tuple[Fit, Section]
 @lru_cache(maxsize=4)
 def beginnings(entries: tuple[Section, ...]) -> tuple[tuple[Section, tuple[str, ...]], ...]:
     """Return each section with the literal texts that its F: patterns start with: most sections fall out by these."""
-    return tuple((section, tuple(divided(pattern)[0] for pattern in section.files)) for section in entries)
+    return tuple((section, tuple(divided(glob)[0] for glob in section.files)) for section in entries)
 
 
 def matching(entries: tuple[Section, ...], path: str) -> list[Section]:

@@ -20,7 +20,7 @@ from .series import active_steps, refusal
 from .tree import Tree
 from .written import read_commit
 
-PLACE = re.compile(r"^\s*([^\s:]+/[^\s:]+|[A-Z][a-z]+file)(?::(\d+))?: ")
+PLACE = re.compile(r"^\s*((?=[^\s:]+?/[^\s:])[^\s:]++|[A-Z][a-z]+file)(?::(\d{1,9}))?: ")
 #: A blame of one line of a file with a long history takes seconds; more than this is not worth waiting for.
 PATIENCE = 20.0
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from . import __version__, maintainers
 from .bundle import PACKAGE, bundled
 from .campaign import Campaign
 from .config import CampaignConfig
@@ -116,8 +116,13 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
     watched = WatchedRepo(tree.repo, reads)
     index = WatchedCache(tree.cache, tree.repo, reads) if tree.cache else None
     made = generate(Tree(watched, tree.commit, tree.overlay, index), campaign, config)
-    notes = (*made.audit.warnings, *made.remarks)
+    notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
     return Made(made.series, facts(campaign, config, made), notes, reads_file(config, reads))
+
+
+def unusable(tree: Tree) -> tuple[str, ...]:
+    """Return what is to be said of patterns in the tree's MAINTAINERS."""
+    return maintainers.unusable(tree.get("MAINTAINERS") or b"")
 
 
 def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def reuse(tree: Tree, config: CampaignConfig, last: Draft) -> Made | None:
     names = ("target", "steps", "counts", "kept", "sites", "remarks", "warnings", "config")
     kept = {name: document[name] for name in names if name in document}
     series = Series(document["campaign"], kernel(tree, document), patches, {"counts": document.get("counts", {})})
-    notes = (*document.get("warnings", []), *document.get("remarks", []))
+    notes = (*document.get("warnings", []), *document.get("remarks", []), *unusable(tree))
     return Made(series, kept, notes, text, reused=True)
 
 

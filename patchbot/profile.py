@@ -59,7 +59,7 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
     entries = sections(repo.read(base, "MAINTAINERS") or b"")
     paths = tuple(paths)
     odd = {section for path in paths for section in strangers(entries, path)}
-    form = re.search(r"^\s+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
+    form = re.search(r"^[ \t]+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
     # Only what is there already: nothing is fetched to find out where a base is public.
     refs = repo.text("for-each-ref", "--contains", base, "--format=%(refname:short)", "refs/remotes").splitlines()
     tags = repo.text("for-each-ref", "--points-at", base, "--format=%(refname:short)", "refs/tags").splitlines()

@@ -34,8 +34,8 @@ READ = (SCRIPT, "MAINTAINERS", ".get_maintainer.conf", ".get_maintainer.ignore",
 LANDMARK_FILES = ("COPYING", "CREDITS", "Kbuild", "Makefile", "README")
 LANDMARK_FOLDERS = ("Documentation", "arch", "include", "drivers", "fs", "init", "ipc", "kernel", "lib", "scripts")
 
-WITH_NAME = re.compile(r"(?P<name>[^<>]*?)\s*<(?P<email>[^<>\s]+)>\s*(?:\((?P<role>.*)\))?")
-BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s]+@[^<>()\s]+)\s*(?:\((?P<role>.*)\))?")
+WITH_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]{1,320})>\s*(?:\((?P<role>.*)\))?")
+BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s@]{1,64}@[^<>()\s@]{1,255})\s*(?:\((?P<role>.*)\))?")
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 

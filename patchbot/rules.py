@@ -203,7 +203,7 @@ def duplicates(case: Case) -> Remarks:
 
 def address_of(line: str) -> str:
     """Return the address in `Name <address>`, for comparison."""
-    return re.sub(r".*<(.*)>", r"\1", line).lower()
+    return re.sub(r"\A.*<([^<>]*)>", r"\1", line).lower()
 
 
 def unusable(case: Case) -> Remarks:

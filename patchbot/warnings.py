@@ -56,7 +56,7 @@ FORMS = (
     (UNDEFINED, "ld"),
     (RESOLVE, "resolve_btfids"),
 )
-OPTION = re.compile(r"\s*\[(?:-Werror,)?-W(?:error=)?(?P<option>[\w+=-]+)(?:,-Werror)?\]$")
+OPTION = re.compile(r"\[(?:-Werror,)?-W(?:error=)?(?P<option>[\w+=-]+)(?:,-Werror)?\]$")
 QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'"})
 #: What differs from one build to the next although the fault is the same.
 NOISE = (
@@ -107,9 +107,7 @@ def unexplained(failed: Sequence[Said], found: Iterable[Said]) -> list[Said]:
     paths = errors | {said.target for said in failed}
     out = []
     for said in dict.fromkeys(failed):
-        file = re.search(r"\.\w+$", said.target)
-        folder = not file and any(p == said.target or p.startswith(f"{said.target}/") for p in paths - {said.target})
-        if said.target in errors or folder or (not file and paths - {said.target}):
+        if said.target in errors or (len(paths) > 1 and not re.search(r"\.\w+$", said.target)):
             continue
         out.append(said)
     return out
@@ -126,7 +124,7 @@ def read_line(line: str, roots: Sequence[str]) -> Finding | None:
     kind = (groups.get("kind") or "error").lower()
     option = OPTION.search(text)
     if option:
-        text, name = text[: option.start()], f"-W{option['option']}"
+        text, name = text[: option.start()].rstrip(), f"-W{option['option']}"
     elif text.startswith("objtool: "):
         text, name = text.removeprefix("objtool: "), "objtool"
     if text.endswith(NOT_NEWS) or (name == "resolve_btfids" and not groups.get("tool")):

@@ -13,7 +13,7 @@ from .letter import SUBJECT, Case, Remarks
 #: Columns that the summary of a patch may have, and should have.
 MOST, BETTER = 75, 70
 
-PLACEHOLDER = re.compile(r"\*\*\* .* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
+PLACEHOLDER = re.compile(r"\*\*\* [^*\n]* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
 DAMAGE = re.compile(r"#|diff -|---|>?From |(?i:change-id:)")
 
 

@@ -120,7 +120,7 @@ def test_a_kernel_without_flags_gets_no_program_that_needs_them(shipped: Rows) -
         ('body = "x;"\nverdict = "accept"\nflags = "KFA_RCU"', r"unknown \['flags'\]; known: .*flag"),
         ('body = "x;"\nverdict = "accept"\nneeds = ["v6.12"]', r"needs is \['v6.12'\]; it must be a list of KF_"),
         ('body = "x;"\nverdict = "accept"\nlacks = "KF_RCU"', "lacks is 'KF_RCU'"),
-        ('body = "x;"\nverdict = "reject"\nmessage = "("', "no regular expression"),
+        ('body = "x;"\nverdict = "reject"\nmessage = "("', "cannot be used as a regular expression"),
         ('body = "x;"\nverdict = "accept"\nbase = { verdict = "reject" }', "base needs a verdict"),
         ('body = "x;"\nverdict = "accept"\n[[program]]\nname = "one"\nbody = "x;"\nverdict = "accept"', "two rows"),
         ('body = "x;"\nverdict = "accept"\n[[set]]\nname = "s"\nhook = "rx"\nrows = "R"', "the hook is 'rx'"),

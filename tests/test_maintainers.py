@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from attacks import limited
 from conftest import RealKernel
+from tinytree import commit
 
 from patchbot import maintainers
+from patchbot.cli import main
+from patchbot.git import Repo
 from patchbot.maintainers import Section, matching, owners, sections, target_of
 
 GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"
@@ -176,3 +180,60 @@ def test_real_owners_and_targets(kernel73: RealKernel) -> None:
     }
     assert {path: target_of(entries, path) for path in expected} == expected
     assert maintainers.lists_of(entries, "bpf-next") == ("bpf@vger.kernel.org",)
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("N:\t(a+)+$", "a" * 4000 + "/x!"),
+        ("N:\t(a|aa|a?)*b", "a" * 4000),
+        ("N:\t(?:.*.*)*=", "x/" * 2000),
+        ("F:\ta" + "*a" * 60 + "b", "a" * 4000),
+        ("X:\t**x**x**x**x**x**x**x**y", "x" * 4000),
+        ("F:\t(a+)+$", "a" * 4000 + "!"),
+    ],
+)
+def test_a_pattern_with_nested_repetition_takes_no_time(line: str, path: str) -> None:
+    entries = sections(f"SLOW\nF:\tslow/\n{line}\n".encode())
+    with limited(5):
+        assert owners(entries, path) == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("asm / elf.h # a comment", "asm/elf.h", True),
+        ("[ x]y", "xy", True),
+        ("[ x]y", "y", False),
+        (r"a\ b", "a b", True),
+        (r"\bmxc[^\d]", "arch/mxc-1", True),
+        ("(?i)STM", "drivers/stm.c", True),
+        ("bcm[-_]nsp", "dts/bcm_nsp.dts", True),
+        ("caf\u00e9+", "caf\u00e9", True),
+        ("\udcff", "x\udcff.c", True),
+    ],
+)
+def test_a_regex_means_what_perl_makes_of_it(pattern: str, path: str, fits: bool) -> None:
+    entries = sections(f"ONE\nN:\t{pattern}\n".encode("utf-8", "surrogateescape"))
+    assert owners(entries, path) == (("ONE",) if fits else ())
+
+
+def test_a_pattern_that_cannot_be_used_is_named_with_its_line() -> None:
+    text = b"ONE\nM:\tA <a@example.org>\nN:\t(?!x)y\nF:\ta[/\nF:\tok*\nK:\t((\nX:\t+\nN:\tfine\n"
+    named = maintainers.unusable(text)
+    assert [line.split(" cannot")[0] for line in named] == [
+        "MAINTAINERS:3: N: (?!x)y",
+        "MAINTAINERS:4: F: a[/",
+        "MAINTAINERS:7: X: +",
+    ]
+    assert owners(sections(text), "a/fine.c") == ("ONE",)
+
+
+def test_generate_names_a_pattern_that_cannot_be_used(tiny: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    where = tiny.git_dir.parent
+    text = (where / "MAINTAINERS").read_bytes()
+    commit(where, "Odd patterns", {"MAINTAINERS": text + b"\nODD\nN:\t(?<=x)y\nN:\t(a+)+$\nF:\todd/\n"})
+    assert main(["generate", "--kernel", str(where)]) == 0
+    line = text.count(b"\n") + 3
+    said = capsys.readouterr().err
+    assert said.count(f"note: MAINTAINERS:{line}: N: (?<=x)y cannot be used, so it matches nothing") == 1

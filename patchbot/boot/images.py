@@ -205,7 +205,7 @@ class Images:
 
 def wanted_modules(makefile: str, folder: Path) -> list[str]:
     """Return the modules that a Makefile's `obj-m` names, of those whose source is there."""
-    names = re.findall(r"([\w-]+)\.o\b", " ".join(re.findall(r"^obj-m\s*[:+]?=(.*)$", makefile, re.M)))
+    names = re.findall(r"(?<![\w-])([\w-]++)\.o\b", " ".join(re.findall(r"^obj-m\s*[:+]?=(.*)$", makefile, re.M)))
     return [name for name in names if (folder / f"{name}.c").exists()]
 
 

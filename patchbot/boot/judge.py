@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from ..foreign import BadPattern, literal, pattern
 from ..model import Finding, Status
 from .rows import Expected, LeftOut, Program, Rows
 from .serial import Registered, Said, Verdict
@@ -98,7 +99,7 @@ def found(verdict: Verdict | None, message: str) -> str:
     """Return the line that a message was found in, else the first reason that the verifier gave."""
     if verdict is None or verdict.verdict == "accept":
         return ""
-    match = [line for line in verdict.reasons if message and re.search(message, line)]
+    match = [line for line in verdict.reasons if message and pattern(message).within(line)]
     return (match or list(verdict.reasons) or [""])[0].strip()
 
 
@@ -112,7 +113,7 @@ def mismatch(verdict: Verdict | None, expected: Expected) -> str:
     if verdict.verdict != expected.verdict:
         why = f": {said}" if verdict.verdict == "reject" else ""
         return f"the verifier must {expected.verdict} it, but says {spell(verdict)}{why}"
-    if expected.message and not any(re.search(expected.message, line) for line in verdict.reasons):
+    if expected.message and not any(map(pattern(expected.message).within, verdict.reasons)):
         return f"rejected, but not with /{expected.message}/; the verifier says: {said}"
     return ""
 
@@ -142,7 +143,9 @@ def judge_sets(rows: Rows, tip: Said) -> list[Line]:
         got = tip.sets.get(row.name)
         want = "register" if row.refused is None else "refuse"
         said = "" if got is None else "register" if got.errno == 0 else f"refuse ({got.errno})"
-        message = next((line for line in got.said if row.refused and re.search(row.refused, line)), "") if got else ""
+        message = (
+            next((line for line in got.said if row.refused and pattern(row.refused).within(line)), "") if got else ""
+        )
         lines.append(Line("set", row.name, "", want, said, "", message, wrong_set(got, row.refused)))
     return lines
 
@@ -156,7 +159,7 @@ def wrong_set(got: Registered | None, refused: str | None) -> str:
         return f"the kernel must take it, but refuses it ({got.errno}): {said}" if got.errno else ""
     if got.errno == 0:
         return "the kernel must refuse it, but takes it"
-    if refused and not any(re.search(refused, line) for line in got.said):
+    if refused and not any(map(pattern(refused).within, got.said)):
         return f"refused ({got.errno}), but not with /{refused}/; the kernel says: {said}"
     return ""
 
@@ -175,18 +178,22 @@ def judge_tags(said: Said, objects: Iterable[str]) -> list[Line]:
         messages = [match[1] for tag in verdict.tags if (match := TAG_MESSAGE.fullmatch(tag))]
         wrong = mismatch(verdict, Expected(want))
         log = "\n".join(verdict.log)
-        missing = [m for m in messages if not re.search(tag_pattern(m), log)]
+        first = ""
+        try:
+            missing = [m for m in messages if not pattern(tag_pattern(m)).within(log)]
+            first = tag_pattern(messages[0]) if messages else ""
+        except BadPattern as error:
+            missing, wrong = [], wrong or f"what it expects the verifier to say cannot be used as a pattern: {error}"
         if not wrong and missing:
             wrong = f"the verifier does not say {missing[0]!r}"
-        first = tag_pattern(messages[0]) if messages else ""
         lines.append(Line("selftest", name, "", want, spell(verdict), "", found(verdict, first), wrong))
     return lines
 
 
 def tag_pattern(message: str) -> str:
     """Return a message of a selftest as a regular expression: only what is in {{ }} is one there."""
-    parts = re.split(r"\{\{(.*?)\}\}", message)
-    return "".join(part if number % 2 else re.escape(part) for number, part in enumerate(parts))
+    parts = re.split(r"(?s)\{\{(.*?)(?:\}\}|\Z)", message)
+    return "".join(part if number % 2 else literal(part) for number, part in enumerate(parts))
 
 
 def judge_splats(tip: Said, base: Said) -> Iterator[Finding]:

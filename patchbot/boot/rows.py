@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import UserError
 
 PROGRAM_KEYS = frozenset(
@@ -245,7 +246,7 @@ def named(table: str, row: Mapping[str, Any], keys: Collection[str], where: Mapp
 def pattern(place: str, name: str, text: str) -> str:
     """Return a regular expression if it is one."""
     try:
-        re.compile(text)
-    except re.error as error:
-        raise UserError(f"{place}: {name}: {text!r} is no regular expression: {error}") from error
+        foreign.pattern(text)
+    except foreign.BadPattern as error:
+        raise UserError(f"{place}: {name}: {text!r} cannot be used as a regular expression: {error}") from error
     return text

@@ -19,7 +19,7 @@ SPLAT = re.compile(
     r"Kernel panic - not syncing|verifier bug|REG INVARIANTS VIOLATION|watchdog: BUG)\b.*"
 )
 #: The kernel refuses a set of its own: later on, wrong sets of test modules are refused on purpose.
-REFUSED = re.compile(r"kfunc .*(?:invalid|inconsistent|unexpected) flags.*")
+REFUSED = re.compile(r"kfunc .{0,600}(?:invalid|inconsistent|unexpected) flags.*")
 PANIC = re.compile(r"Kernel panic - not syncing.*|Attempted to kill init.*")
 NEVER_STARTED = re.compile(r"VFS: Unable to mount root fs|No working init found|Failed to execute /init")
 #: Lines of the verifier's log that tell how it got there: instructions, registers, the report that repeats the message.
@@ -115,7 +115,7 @@ def parse(text: str) -> Said:
 
 def number(text: str) -> int:
     """Return a number that a program printed; one that is torn is none, so it is not 0."""
-    return int(text) if re.fullmatch(r"-?\d+", text.strip()) else -1
+    return int(text) if re.fullmatch(r"-?\d{1,9}", text.strip()) else -1
 
 
 def unescape(text: str) -> str:

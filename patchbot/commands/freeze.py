@@ -64,7 +64,7 @@ def message_id(text: str | None) -> str:
     """Return a message-id without brackets or the address of an archive before it; raise UserError for no such."""
     if not text:
         return ""
-    match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/]+@[^\s<>/]+)>?/?", text.strip())
+    match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/@]+@[^\s<>/@]+)>?/?", text.strip())
     if not match:
         raise UserError(f"--message-id {text!r} is none; 20260131.1-v1-0-abc@example.org would be")
     return match[1]

@@ -77,7 +77,7 @@ def read_verifier(tree: Tree) -> Verifier:
             "the referenced register to release_regno"
         )
     null = re.search(
-        rb"is_kfunc_rcu\s*\([^()]*\)\s*\)?\s*&&\s*\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null",
+        rb"is_kfunc_rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null",
         text,
     )
     types = tree.get(BPF_TYPES) or b""
@@ -88,7 +88,8 @@ def read_verifier(tree: Tree) -> Verifier:
 def context_kfuncs(text: bytes) -> frozenset[str]:
     """Return the kfuncs that the verifier names where it says that a pointer is the context."""
     found = re.search(
-        rb"\bif\s*\(((?:[^;{}()]*special_kfunc_list\[KF_\w+\][^;{}()]*)+)\)\s*(?:arg_type\s*=|return)\s*KF_ARG_PTR_TO_CTX\b",
+        rb"\bif\s*+\(((?>[^;{}()]*?special_kfunc_list\[KF_\w+\])[^;{}()]*+)\)\s*+(?:arg_type\s*+=|return)\s*+"
+        rb"KF_ARG_PTR_TO_CTX\b",
         text,
     )
     return frozenset(name.decode() for name in re.findall(rb"\[KF_(\w+)\]", found[1])) if found else frozenset()
@@ -180,5 +181,5 @@ def struct_of(text: str) -> str | None:
 
 def pointed(param: Param) -> str:
     """Return the type without its last `*` or `[]` and without qualifiers."""
-    text = re.sub(r"\*\s*\Z|\[[^\]]*\]\s*\Z", "", _QUALIFIERS.sub(" ", param.type).strip())
+    text = re.sub(r"\*\s*\Z|\[[^\[\]]*+\]\s*\Z", "", _QUALIFIERS.sub(" ", param.type).strip())
     return " ".join(text.split())

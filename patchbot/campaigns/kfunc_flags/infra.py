@@ -30,6 +30,13 @@ VERIFIER_H = "include/linux/bpf_verifier.h"
 VERIFIER_C = "kernel/bpf/verifier.c"
 KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
 
+#: What C at file scope defines: macros, functions, structs.
+DEFINED = re.compile(
+    r"^#define (\w+)|^(?! )(?:static )?[\w *]*?\b(\w+)\((?:[^;{}\n]|\n[ \t])*\)\n\{"
+    r"|^(?:static |const )*struct (\w+) \{",
+    re.MULTILINE,
+)
+
 
 def fragment(name: str, /, **words: Any) -> bytes:
     """Return C or reStructuredText of this campaign's templates."""
@@ -70,9 +77,8 @@ def unknown(context: Context, edits: Sequence[Edit]) -> list[Report]:
 def defined_by_templates() -> frozenset[str]:
     """Return what the C of this campaign defines: functions, macros, structs and members."""
     files = sorted((bundled("templates") / "kfunc_flags").glob("*.[ch].j2"))
-    texts = [re.sub(r"\{[{%].*?[%}]\}", "x", p.read_text()) for p in files]
-    wanted = r"^#define (\w+)|^(?:static )?[\w *]*?\b(\w+)\([^;{}]*\)\n\{|^(?:static |const )*struct (\w+) \{"
-    found = (name for text in texts for row in re.findall(wanted, text, re.MULTILINE) for name in row if name)
+    texts = [re.sub(r"\{[{%](?:.*?[%}]\}|.*)", "x", p.read_text()) for p in files]
+    found = (name for text in texts for row in DEFINED.findall(text) for name in row if name)
     return frozenset((*found, "kfunc_arg_flags", "arg_flags"))
 
 

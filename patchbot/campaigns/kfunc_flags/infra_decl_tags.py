@@ -34,7 +34,7 @@ MAIN_C = "tools/bpf/resolve_btfids/main.c"
 TRANSFORM = "btf2btf"
 PREFIX = "KFA_"
 #: The line of the list in the first comment that says what is done for kfuncs.
-LISTED = re.compile(rb"^ \*   - emits a \"bpf_kfunc\" decl tag[^;]*;\n", re.MULTILINE)
+LISTED = re.compile(rb"^ \*   - emits a \"bpf_kfunc\" decl tag[^;]{0,1000};\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)

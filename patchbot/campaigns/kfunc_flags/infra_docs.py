@@ -17,9 +17,9 @@ from ...model import Edit
 from .infra import KFUNCS_RST, carry_out, fragment, implicit_arguments, told_release
 
 #: A title with the number that this file gives it, and the line below it.
-TITLE = re.compile(rb"^(?P<number>\d+(?:\.\d+)*)\.? +(?P<title>\S.*)\n(?P<line>[=~^-]{4,})\n", re.MULTILINE)
+TITLE = re.compile(rb"^(?P<number>\d{1,4}(?:\.\d{1,4})*)\.? +(?P<title>\S.*)\n(?P<line>[=~^-]{4,})\n", re.MULTILINE)
 #: Labels that belong to the title below them.
-LABELS = re.compile(rb"(?:^\.\. _[^\n]+:\n\n?)+\Z", re.MULTILINE)
+LABELS = re.compile(rb"(?:^\.\. _[^\n]+:\n\n?)++", re.MULTILINE)
 LABEL = b".. _BPF_kfunc_arg_flags:"
 #: A list item and the indented lines that continue it.
 RCU_ITEM = re.compile(rb"^\* ``KFA_RCU``:.*\n(?:  .*\n)*", re.MULTILINE)
@@ -105,11 +105,20 @@ def sections(text: bytes) -> list[Section]:
     """Return the numbered sections of a document in order; the text of one includes its subsections."""
     titles = [m for m in TITLE.finditer(text) if len(m["line"]) >= len(m["title"])]
     numbers = [tuple(int(n) for n in m["number"].split(b".")) for m in titles]
-    found = []
-    for at, (match, number) in enumerate(zip(titles, numbers, strict=True)):
-        after = (titles[i].start() for i in range(at + 1, len(titles)) if numbers[i][: len(number)] != number)
-        end = next(after, len(text))
-        labels = LABELS.search(text, match.end(), end)
-        title = match["title"].decode("utf-8", "replace").strip()
-        found.append(Section(number, title, Span(match.start(), labels.start() if labels else end)))
-    return found
+    starts = [*(m.start() for m in titles), len(text)]
+    ends = [unlabelled(text, m.end(), end) for m, end in zip(titles, starts[1:], strict=True)]
+    last = [len(titles)] * len(titles)
+    around: list[int] = []
+    for at, number in enumerate(numbers):
+        while around and number[: len(numbers[around[-1]])] != numbers[around[-1]]:
+            last[around.pop()] = at
+        around.append(at)
+    return [
+        Section(number, m["title"].decode("utf-8", "replace").strip(), Span(m.start(), ends[after - 1]))
+        for m, number, after in zip(titles, numbers, last, strict=True)
+    ]
+
+
+def unlabelled(text: bytes, start: int, end: int) -> int:
+    """Return where the text before a title ends: the labels right above the title belong to that."""
+    return next((m.start() for m in LABELS.finditer(text, start, end) if m.end() == end), end)

@@ -143,7 +143,7 @@ def set_flag(source: Source, span: Span) -> bytes:
 
 def is_bit(value: bytes, bit: int) -> bool:
     """Say whether the value of a macro is one bit."""
-    text = re.sub(rb"/\*.*?\*/|//.*|[\s()UuLl]", b"", value, flags=re.DOTALL)
+    text = re.sub(rb"/\*(?:.*?\*/|.*)|//.*|[\s()UuLl]", b"", value, flags=re.DOTALL)
     return text in (b"1<<%d" % bit, b"BIT%d" % bit, b"%d" % (1 << bit), b"0x%x" % (1 << bit))
 
 

@@ -27,7 +27,7 @@ MAX_COLUMNS = 100
 TAB = 8
 
 _CONTINUED = re.compile(rb"\\\r?\n[ \t]*")
-_COMMENT = re.compile(rb"/\*.*?\*/|//([^\n]*)", re.DOTALL)
+_COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//([^\n]*)", re.DOTALL)
 
 
 def convert_rcu(context: Context) -> Change:

@@ -46,6 +46,12 @@ SHARED_FOLDER = "test_kmods"
 FOLDERS = (SHARED_FOLDER, TESTMOD)
 SET = "bpf_testmod_common_kfunc_ids"
 INVALID = "bpf_test_kfa_invalid"
+
+#: A list of a Makefile, with its continuation lines, that names the test module.
+LISTED = re.compile(
+    rb"(?<!\\\n)^\w+[ \t]*:?=(?>(?:[^\\\n#]|\\\n)*?\b" + TESTMOD.encode() + rb"\.ko\b)(?:[^\\\n#]|\\\n)*+$",
+    re.MULTILINE,
+)
 PROGRAMS, TESTS = (f"{SELFTESTS}/{name}/kfunc_arg_flags.c" for name in ("progs", "prog_tests"))
 TAB, COLUMNS = 8, 80
 
@@ -140,14 +146,10 @@ def anchors_selftests(context: Context) -> list[Anchor]:
 
 def listed(path: str) -> Anchor:
     """Return the anchor of the list of test modules in a Makefile."""
-    value = rb"(?:[^\\\n#]|\\\n)*"
-    pattern = re.compile(
-        rb"^\w+[ \t]*:?=" + value + rb"\b" + TESTMOD.encode() + rb"\.ko\b" + value + rb"$", re.MULTILINE
-    )
     module = f"{INVALID}.ko".encode()
 
     def find(source: Source) -> Sequence[Span]:
-        return [Span(*match.span()) for match in pattern.finditer(source.text)]
+        return [Span(*match.span()) for match in LISTED.finditer(source.text)]
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
         line = source.at(span).rstrip().rpartition(b"\n")[2] + b" " + module

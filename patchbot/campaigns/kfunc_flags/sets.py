@@ -386,5 +386,5 @@ def groups_at(found: Sequence[Token], at: int) -> tuple[list[list[Token]], int]:
 
 def plain(condition: str) -> str:
     """Return `CONFIG_X` for `defined(CONFIG_X)`, `!CONFIG_X` for its opposite, any other condition as it is."""
-    match = re.fullmatch(r"(!?)\(?\s*defined\s*\(?\s*(\w+)\s*\)?\s*\)?", condition)
+    match = re.fullmatch(r"(!?)\(?\s*+defined\s*+(?:\(\s*+)?(\w++)\s*+(?:\)\s*+)?\)?", condition)
     return f"{match[1]}{match[2]}" if match else condition
