@@ -69,4 +69,7 @@ fi
 # Some rows of kfunc sets exist on s390 only; with its compiler each row is compiled by some build.
 command -v s390x-linux-gnu-gcc >/dev/null || install gcc-s390x-linux-gnu ||
 	say "patchbot works without, but lists the rows that only s390 has as not compiled"
+# Without it a kernel's own scripts run with the network and the home of whoever runs patchbot.
+command -v bwrap >/dev/null || install bubblewrap ||
+	say "patchbot works without, but runs a tree's scripts without a sandbox"
 say "ready: .venv/bin/patchbot"

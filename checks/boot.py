@@ -154,7 +154,7 @@ def check_series(subject: Subject) -> Outcome:
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
     compiler = compiler_of(build)
-    images = Images(folder, subject.scratch, compiler, wanted_options(build), jobs, subject.progress)
+    images = Images(folder, subject.scratch, compiler, wanted_options(build), jobs, subject.progress, subject.sandbox)
     started = time.monotonic()
     try:
         selftests = find_selftests(subject.scratch, trees["tip"], [path for i in subject.items for path in i.files])

@@ -24,6 +24,7 @@ from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
 from patchbot.model import Finding, Status
 from patchbot.run import run, which
+from patchbot.sandbox import borrowed
 from patchbot.wording import BETTER, MOST, PLACEHOLDER
 
 NEEDS = {"perl": "perl", "git": "git"}
@@ -131,7 +132,10 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
         argv = [perl, SCRIPT, *inputs.options]
         # HOME: ~/.checkpatch.conf would make the result depend on who asks. GIT_DIR: commit ids are looked up.
         env = {"HOME": name, "CHECKPATCH_CONFIG_DIR": "", "PERL5LIB": "", "PERL5OPT": ""}
-        done = run([*argv, "-"], cwd=place, env=subject.scratch.env | env, stdin=mail, check=False)
+        reads = [subject.work / "export", subject.scratch.path, subject.repo.common_dir / "shallow"]
+        reads += borrowed(subject.repo.objects)
+        inside = subject.sandbox.around(place, [place], reads, [perl, "git"])
+        done = run([*argv, "-"], cwd=place, env=subject.scratch.env | env, stdin=mail, check=False, inside=inside)
         log.write_bytes(done.stdout + done.stderr)
         if b"Can't locate" in done.stderr:
             raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
@@ -140,7 +144,10 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
         if include and any(f.type == "CAMELCASE" for f in findings):
             headers = partial(tree_files, subject.scratch, item.parent_tree, "include", ".h")
             root = keep(subject.work, [include, "include"], headers)
-            known_names = run([*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False)
+            inside = subject.sandbox.around(place, [place], [root], [perl])
+            known_names = run(
+                [*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False, inside=inside
+            )
             camel = {f for f in parse(known_names.stdout) if f.type == "CAMELCASE"}
             findings = [f for f in findings if f.type != "CAMELCASE" or f in camel]
     return findings

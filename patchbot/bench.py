@@ -21,8 +21,9 @@ from typing import Any
 
 from .errors import ToolError
 from .git import Scratch
-from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies
+from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .model import Finding, Status
+from .sandbox import NORMAL, Sandbox
 from .units import Compiled, Unit, build_rules, object_of, place
 from .unresolved import undefined_in_btf_ids
 from .warnings import Said, parse
@@ -45,6 +46,7 @@ class Bench:
         options: Mapping[str, str],
         jobs: int,
         progress: Callable[[str], None] = lambda _: None,
+        sandbox: Sandbox = NORMAL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held as long as the bench
@@ -56,7 +58,7 @@ class Bench:
         self.options = options
         self.progress = progress
         self.worktree = WorkTree.at(folder / "tree", scratch)
-        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs)
+        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
         self.kbuild.recover()
         self._known = open_store(folder / "compiled.sqlite")
         #: Called with (tree, result, path) of each object as long as it is there: what else is to be known of it.
@@ -127,7 +129,7 @@ class Bench:
             self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
             result = configure(self.kbuild, self.options, defined_symbols(texts), log)
             self._put(f"config {key}", result.__dict__)
-            stamp.write_text(key)
+            write_anew(stamp, key)
             self._ready = ""
             return result
         return read_configured(known)

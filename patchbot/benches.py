@@ -63,13 +63,13 @@ def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
     compiler, wanted = compiler_of(options), wanted_options(options)
     old = _open.get(folder)
     if old is not None:
-        same = old.kbuild.compiler == compiler and old.options == wanted
+        same = old.kbuild.compiler == compiler and old.options == wanted and old.kbuild.sandbox == subject.sandbox
         if same and old.scratch.path == subject.scratch.path and folder.exists():
             old.progress = subject.progress
             return old
         old.close()
     jobs = options.get("jobs", subject.jobs)
-    _open[folder] = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress)
+    _open[folder] = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress, subject.sandbox)
     keep_readings(_open[folder], subject.work)
     return _open[folder]
 

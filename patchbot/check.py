@@ -30,6 +30,7 @@ from .bundle import bundled
 from .errors import PatchbotError, UserError
 from .git import Repo, Scratch
 from .model import Finding, Status
+from .sandbox import NORMAL, Sandbox
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Subject:
     commit. `witnesses` names the files that show the effect of a commit, `rows` gives the entries of the campaign's
     audit in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
     patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by name of what they
-    are about.
+    are about. What a tree brings along runs in `sandbox`.
     """
 
     repo: Repo
@@ -71,6 +72,7 @@ class Subject:
     rows: Callable[[str], Sequence[Mapping[str, Any]]] = lambda _: ()
     decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sandbox: Sandbox = NORMAL
 
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""

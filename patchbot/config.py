@@ -18,6 +18,9 @@ from typing import Any
 from .errors import ConfigError
 from .model import Identity
 
+#: How the scripts of a tree run: in a sandbox if that works here, without one, or never without.
+AUTO, OFF, REQUIRED = MODES = ("auto", "off", "required")
+
 #: What counts in a file that nobody trusts, `*` is any name: what the output shows, and nothing that names a program, a
 #: folder, another repository or a person. A new key is not among them until somebody has thought about it.
 HARMLESS = (
@@ -95,6 +98,7 @@ class Config:
     campaigns: Mapping[str, CampaignConfig]
     checks: ChecksConfig
     ignored: tuple[str, ...] = ()
+    sandbox: str = AUTO
 
     def campaign(self, name: str | None) -> CampaignConfig:
         """Return a campaign's table; without a name the only one there is."""
@@ -143,9 +147,11 @@ def sift(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> tuple[dict[str
         ]
         if any(len(p) == len(key) for p in patterns):
             kept[name] = value
-        elif isinstance(value, Mapping) and (patterns or not value):
-            kept[name], deeper = sift(value, key)
+        elif isinstance(value, Mapping):
+            inner, deeper = sift(value, key)
             rest |= deeper
+            if inner or not value:
+                kept[name] = inner
         else:
             rest[".".join(key)] = value
     return kept, rest
@@ -199,7 +205,7 @@ def add_shipped(own: Any, shipped: list[dict[str, Any]]) -> Any:
 def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     """Return the Config of a parsed file; `folder` is what relative paths are relative to."""
     where = str(file or "patchbot.toml")
-    known(where, "", data, ("kernel", "author", "campaigns", "checks"))
+    known(where, "", data, ("kernel", "author", "campaigns", "run", "checks"))
     kernel = table(where, "kernel", data.get("kernel", {}))
     known(where, "kernel", kernel, ("path", "base"))
     author = table(where, "author", data.get("author", {}))
@@ -212,6 +218,13 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         name: campaign(where, name, table(where, f"campaigns.{name}", value))
         for name, value in table(where, "campaigns", data.get("campaigns", {})).items()
     }
+    run = table(where, "run", data.get("run", {}))
+    known(where, "run", run, ("sandbox",))
+    sandbox = run.get("sandbox", AUTO)
+    if sandbox not in MODES:
+        close = difflib.get_close_matches(str(sandbox), MODES, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}")
     path = text(where, "kernel.path", kernel.get("path"))
     return Config(
         file,
@@ -220,6 +233,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         Identity(author["name"], author["email"]) if author else None,
         campaigns,
         checks(where, folder, table(where, "checks", data.get("checks", {}))),
+        sandbox=sandbox,
     )
 
 

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 OPTIONAL: Mapping[str, tuple[str, str]] = {
     "apt-get": ("apt", "demo"),
     "dpkg-deb": ("dpkg", "demo"),
+    "bwrap": ("bubblewrap", "the sandbox of the tree's scripts"),
     "ccache": ("ccache", "builds that repeat"),
     "git-send-email": ("git-email", "sending the mails"),
     **{f"{a.cross}gcc": (a.package, f"code of {a.folder}") for a in ARCHES.values() if a != X86},

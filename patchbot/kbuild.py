@@ -19,6 +19,7 @@ from .arches import X86, Arch
 from .btfproto import PAHOLE
 from .errors import MissingTool, ToolError, UserError
 from .run import Completed, run, which
+from .sandbox import NORMAL, Sandbox
 
 #: Headers that the kernel's host programs need, with the Debian package that has them.
 HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
@@ -54,19 +55,28 @@ class Kbuild:
     out: Path
     compiler: Compiler
     jobs: int = 1
+    sandbox: Sandbox = NORMAL
+
+    def inside(self, cwd: Path, *writes: Path) -> list[str]:
+        """Return the sandbox for make: it writes here and to `writes`."""
+        compiler = self.compiler
+        binutils = [f"{compiler.cross}ld", f"{compiler.cross}gcc", "make"]
+        programs = [*shlex.split(compiler.cc), *binutils, compiler.pahole]
+        return self.sandbox.around(cwd, [self.source, self.out, self.out.with_name("modules"), *writes], (), programs)
 
     def variables(self) -> list[str]:
         """Return make's variables that every call has."""
         return [*self.compiler.variables(), f"O={self.out}", f"CC={self.compiler.cc}", "V=0"]
 
-    def make(self, goals: Sequence[str], log: Path, *, timeout: float = 3600) -> str:
+    def make(self, goals: Sequence[str], log: Path, *writes: Path, timeout: float = 3600) -> str:
         """Run make, whether it succeeds or not, and return what it said; everything is in `log` too."""
         argv = ["make", "-C", str(self.source), "-k", f"-j{self.jobs}", "--output-sync=target", "--no-print-directory"]
         # A compiler that is killed leaves half an object that looks fresh: `recover` finds what is newer than this.
         marker = self.out / ".patchbot-building"
-        marker.touch()
+        write_anew(marker, "")
         before = log.stat().st_size if log.exists() else 0
-        run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout)
+        inside = self.inside(self.source, *writes)
+        run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
         marker.unlink()
         with open(log, "rb") as file:
             file.seek(before)
@@ -84,6 +94,13 @@ class Kbuild:
                 if path.lstat().st_mtime_ns >= started:
                     path.unlink()
         marker.unlink(missing_ok=True)
+
+
+def write_anew(path: Path, text: str) -> None:
+    """Write a file in an output folder, where a Makefile may have put a link to a file of the person's in its place."""
+    path.unlink(missing_ok=True)
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(text)
 
 
 def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86, pahole: str = PAHOLE) -> Compiler:
@@ -155,7 +172,7 @@ def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str],
     """
     kbuild.out.mkdir(parents=True, exist_ok=True)
     fragment = kbuild.out / ".patchbot-fragment"
-    fragment.write_text(write_options(wanted))
+    write_anew(fragment, write_options(wanted))
     # `syncconfig` writes auto.conf, which tells what belongs to the configuration.
     for goals in ([f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"], ["syncconfig"]):
         said = kbuild.make(goals, log)
@@ -190,13 +207,13 @@ class Members:
 def list_members(kbuild: Kbuild, folder: str) -> Members:
     """Ask scripts/Makefile.build what the configuration builds in `folder` ("." is the top); nothing is built."""
     extra = kbuild.out / ".patchbot-list.mk"
-    extra.write_text(LIST_MEMBERS)
+    write_anew(extra, LIST_MEMBERS)
     source = str(kbuild.source)
     argv = ["make", "-rR", "-s", "--no-print-directory", "-f", f"{source}/scripts/Makefile.build", "-f", str(extra)]
     argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
     argv += [*kbuild.compiler.variables(), f"SRCARCH={kbuild.compiler.arch.folder}", "BITS=64"]
     argv += [f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
-    done: Completed = run(argv, cwd=kbuild.out, check=False, timeout=60)
+    done: Completed = run(argv, cwd=kbuild.out, check=False, timeout=60, inside=kbuild.inside(kbuild.out))
     if done.returncode:
         if any((kbuild.source / folder / name).exists() for name in ("Kbuild", "Makefile")):
             raise ToolError(f"kbuild does not say what it builds in {folder}: {done.explain()}")

@@ -25,6 +25,7 @@ from .errors import MissingTool, ToolError, UserError
 from .git import Repo
 from .maintainers import sections
 from .run import run, which
+from .sandbox import NORMAL, Sandbox
 
 SCRIPT = "scripts/get_maintainer.pl"
 OPTIONS = ("--no-git", "--no-git-fallback", "--roles", "--no-rolestats")
@@ -111,7 +112,9 @@ def recipient_of(line: str) -> Recipient | None:
     return Recipient(address.addr_spec, name, match["role"] or "")
 
 
-def recipients(repo: Repo, base: str, patches: Sequence[bytes], folder: Path, jobs: int = 2) -> list[Recipients]:
+def recipients(
+    repo: Repo, base: str, patches: Sequence[bytes], folder: Path, jobs: int = 2, sandbox: Sandbox = NORMAL
+) -> list[Recipients]:
     """Return who gets each of `patches` (mails of format-patch) by the MAINTAINERS of commit `base`.
 
     `folder` is patchbot's own; the export and the answers are kept in it. Raises UserError where the tree lacks
@@ -133,17 +136,18 @@ def recipients(repo: Repo, base: str, patches: Sequence[bytes], folder: Path, jo
         with tempfile.TemporaryDirectory(prefix="get_maintainer-", dir=made(folder)) as place:
             export(repo, base, list(blobs), Path(place))
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-                for text, output in zip(todo, pool.map(partial(ask, perl, Path(place)), todo), strict=True):
+                for text, output in zip(todo, pool.map(partial(ask, perl, Path(place), sandbox), todo), strict=True):
                     found[text] = parse(output)
                     save(kept[text], found[text])
     return [found[text] for text in texts]
 
 
-def ask(perl: str, place: Path, patch: bytes) -> str:
+def ask(perl: str, place: Path, sandbox: Sandbox, patch: bytes) -> str:
     """Run the script on one patch and return what it prints."""
     # HOME: it also reads ~/.get_maintainer.conf, which would make the answer depend on who asks.
     env = {"HOME": str(place), "PERL5LIB": "", "PERL5OPT": ""}
-    done = run([perl, SCRIPT, *OPTIONS], cwd=place, env=env, stdin=patch, timeout=120, check=False)
+    inside = sandbox.around(place, [place], programs=[perl])
+    done = run([perl, SCRIPT, *OPTIONS], cwd=place, env=env, stdin=patch, timeout=120, check=False, inside=inside)
     if b"Can't locate" in done.stderr:
         raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
     if done.returncode:

@@ -93,12 +93,14 @@ def run(
     timeout: float = 600,
     check: bool = True,
     log: Path | None = None,
+    inside: Sequence[str] = (),
 ) -> Completed:
     """Run a program to its end and return what it said.
 
     `env` is added to `clean_env()`. With `log`, stdout and stderr go to that file (appended, after the command
-    line). Raises MissingTool, or ToolError when it takes longer than `timeout` seconds, or with `check` when its
-    exit code is not 0. On a timeout and on Ctrl-C the whole process group is killed first.
+    line). `inside` is the argv of a sandbox to run it in. Raises MissingTool, or ToolError when it takes longer than
+    `timeout` seconds, or with `check` when its exit code is not 0. On a timeout and on Ctrl-C the whole process group
+    is killed first.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
@@ -107,7 +109,7 @@ def run(
         if out:
             out.write(f"$ {' '.join(args)}\n".encode())
             out.flush()
-        child = start(args, cwd, env, stdin is not None, out)
+        child = start((*inside, *args), cwd, env, stdin is not None, out)
         try:
             stdout, stderr = child.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as error:

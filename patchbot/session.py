@@ -24,6 +24,7 @@ from .errors import ConfigError, UserError
 from .git import Repo, Scratch
 from .grepcache import GrepCache
 from .paths import cache_dir
+from .sandbox import Sandbox
 from .series import switched
 from .terminal import Terminal, complain, write
 from .tree import Tree
@@ -109,6 +110,14 @@ class Session:
         if given:
             return Repo.open(self.cwd / Path(given).expanduser())
         return Repo.open(self.config.kernel_path or self.cwd)
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """How the scripts of the kernel tree run; raise UserError if they must not, as there is no sandbox."""
+        sandbox = Sandbox(self.config.sandbox)
+        if (why := sandbox.lacking()) and getattr(self.args, "verbose", False):
+            self.say(f"the tree's own scripts run without a sandbox: {why}")
+        return sandbox
 
     @cached_property
     def base(self) -> str:

@@ -134,4 +134,5 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
         rows=rows,
         decisions=config.decisions,
         tables=session.config.checks.options,
+        sandbox=session.sandbox,
     )

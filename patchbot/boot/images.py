@@ -17,8 +17,9 @@ from pathlib import Path
 
 from ..errors import ToolError
 from ..git import Scratch
-from ..kbuild import Compiler, Kbuild, configure, defined_symbols
+from ..kbuild import Compiler, Kbuild, configure, defined_symbols, write_anew
 from ..run import run
+from ..sandbox import NORMAL, Sandbox
 from ..worktree import WorkTree
 
 #: Nothing of these is in a kernel.
@@ -72,6 +73,7 @@ class Images:
         options: Mapping[str, str],
         jobs: int,
         progress: Callable[[str], None] = lambda _: None,
+        sandbox: Sandbox = NORMAL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held as long as the images
@@ -84,7 +86,7 @@ class Images:
         self.options = options
         self.progress = progress
         self.worktree = WorkTree.at(folder / "tree", scratch)
-        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs)
+        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
         self.kbuild.recover()
 
     def close(self) -> None:
@@ -127,10 +129,11 @@ class Images:
                 f"OUTPUT={place}/",
             ]
             goals = [f"DESTDIR={place}", "prefix=", "V=0", "install_headers", f"{place}/libbpf.a"]
-            done = run([*argv, *goals], log=log, check=False, timeout=900)
+            inside = self.kbuild.inside(self.worktree.path, place)
+            done = run([*argv, *goals], log=log, check=False, timeout=900, inside=inside)
             if done.returncode:
                 raise BuildFailure("tools", f"libbpf of the kernel's tools/ cannot be built; see {log}")
-            (place / "done").touch()
+            write_anew(place / "done", "")
         return place
 
     def _build(self, tree: str, key: str, log: Path, what: str) -> None:
@@ -155,7 +158,7 @@ class Images:
         said = self.kbuild.make([*FIXED, "bzImage", "modules"], log, timeout=7200)
         if not image.exists() or not (self.kbuild.out / "Module.symvers").exists():
             raise BuildFailure(what, f"the kernel of the {what} cannot be linked; see {log}:\n{complaints(said)}")
-        stamp.write_text(key)
+        write_anew(stamp, key)
 
     def _keep(self, place: Path) -> None:
         """Keep what a boot needs of the kernel in the output folder."""
@@ -179,7 +182,7 @@ class Images:
 
     def _build_modules(self, devel: Path, place: Path, files: Mapping[str, bytes], log: Path, what: str) -> None:
         """Build external modules against what was kept of a kernel."""
-        kbuild = Kbuild(self.worktree.path, devel, self.kbuild.compiler, self.kbuild.jobs)
+        kbuild = replace(self.kbuild, out=devel)
         self.progress(f"boot: building test modules for the {what}")
         source = self.folder / "modules"
         shutil.rmtree(source, ignore_errors=True)
@@ -191,7 +194,7 @@ class Images:
         place.mkdir(parents=True)
         for makefile in sorted(source.rglob("Makefile")):
             folder = makefile.parent
-            said = kbuild.make([f"M={folder}", "modules"], log, timeout=1800)
+            said = kbuild.make([f"M={folder}", "modules"], log, source, timeout=1800)
             wanted = wanted_modules(makefile.read_text(encoding="utf-8", errors="replace"), folder)
             missing = [name for name in wanted if not (folder / f"{name}.ko").exists()]
             if missing or "*** [" in said:

@@ -118,10 +118,12 @@ def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
         f"-j{images.kbuild.jobs}",
         f"OUTPUT={place}/",
     ]
-    done = run([*argv, "V=0", "bootstrap"], log=log, check=False, timeout=900)
+    inside = images.kbuild.inside(images.worktree.path, place)
+    done = run([*argv, "V=0", "bootstrap"], log=log, check=False, timeout=900, inside=inside)
     tool = place / "bootstrap/bpftool"
     if done.returncode or not tool.exists():
         raise ToolError(f"bpftool of the kernel's tools/ cannot be built; see {log}")
-    dumped = run([tool, "btf", "dump", "file", vmlinux, "format", "c"])
+    reads = images.kbuild.sandbox.around(place, [], [place, vmlinux])
+    dumped = run([tool, "btf", "dump", "file", vmlinux, "format", "c"], inside=reads)
     header.write_bytes(dumped.stdout)
     shutil.rmtree(place)

@@ -81,7 +81,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
     targets = {c.sha: str(known.get("target") or target) for c, known in zip(series.commits, series.known, strict=True)}
 
     def who_gets(mails: Sequence[bytes]) -> Sequence[Any]:
-        return recipients(session.repo, series.base, mails, session.work / "recipients")
+        return recipients(session.repo, series.base, mails, session.work / "recipients", sandbox=session.sandbox)
 
     return make_mails(
         session.scratch, series.base, series.commits, targets, posting, facts(session, series, tree), who_gets
