@@ -25,6 +25,8 @@ from .paths import state_dir
 
 #: A folder of checks or a campaign has fewer files; a tree of a kernel is not read at each start.
 MOST_FILES = 1000
+#: What a folder has that is under version control.
+REPOSITORIES = (".git", ".hg", ".jj", ".svn")
 WRITABLE = "everybody can write it"
 
 
@@ -40,8 +42,8 @@ def judge(file: Path, data: Mapping[str, Any]) -> Standing:
     """Say whether a found file, given with its content, counts for all that it names."""
     real = file.resolve()
     why = is_foreign(real)
-    if (where := repository(file) or repository(real)) is not None:
-        why = why or f"it lies in the repository {where}"
+    if where := surroundings(file) or surroundings(real):
+        why = why or f"it lies in {where}"
     if not why or not sift(data)[1]:
         return Standing(not why, why)
     known, problem = read_store()
@@ -76,15 +78,17 @@ def owner(uid: int) -> str:
         return f"user {uid}"
 
 
-def repository(path: Path) -> Path | None:
-    """Return the git repository or work tree around a path, found without git, which would ask that repository."""
+def surroundings(path: Path) -> str:
+    """Return the repository or unpacked kernel around a path, "" if there is none; git is not asked, nor they."""
     here = Path(os.path.abspath(path))
     for folder in (here, *here.parents):
-        if os.path.lexists(folder / ".git"):
-            return folder
-        if os.path.lexists(folder / "HEAD") and (folder / "objects").is_dir() and (folder / "refs").is_dir():
-            return folder
-    return None
+        if any(os.path.lexists(folder / name) for name in REPOSITORIES):
+            return f"the repository {folder}"
+        if all(os.path.lexists(folder / name) for name in ("HEAD", "objects", "refs")):
+            return f"the repository {folder}"
+        if all(os.path.lexists(folder / name) for name in ("MAINTAINERS", "Kconfig", "Makefile")):
+            return f"the kernel tree {folder}"
+    return ""
 
 
 def digest(file: Path, data: Mapping[str, Any]) -> str:
@@ -107,7 +111,7 @@ def code(file: Path, data: Mapping[str, Any]) -> list[Path]:
             continue
         for word in words(value):
             path = file.parent / os.path.expanduser(word)
-            if word and (repository(path) or repository(path.resolve())):
+            if word and (surroundings(path) or surroundings(path.resolve())):
                 for one in below(path):
                     found[one] = None
                     if len(found) > MOST_FILES:

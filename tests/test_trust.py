@@ -116,9 +116,15 @@ def found_in_a_submodule(work: Path, tmp_path: Path) -> list[object]:
     return ["-C", outer / "sub"]
 
 
+def found_in_an_unpacked_kernel(work: Path, tmp_path: Path) -> list[object]:
+    shutil.rmtree(work / ".git")
+    return ["-C", work]
+
+
 @pytest.mark.parametrize(
     "place",
     [
+        found_in_an_unpacked_kernel,
         found_in_a_subfolder,
         found_by_a_link_to_it,
         found_by_a_link_to_its_folder,

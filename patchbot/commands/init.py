@@ -10,7 +10,7 @@ from ..bundle import bundled
 from ..errors import UserError
 from ..git import Repo
 from ..session import Session
-from ..trust import repository
+from ..trust import surroundings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def execute(session: Session) -> int:
         raise UserError(f"{target} exists; patchbot does not overwrite it") from None
     if not session.emit({"file": str(target)}):
         session.show(f"wrote {target}; everything in it is commented out, the defaults hold until you change a line")
-        if repository(target):
+        if surroundings(target):
             session.show(f"once it names programs or folders: patchbot trust {shlex.quote(str(target))}")
     return 0
 
