@@ -91,6 +91,17 @@ OBJECTION_TAG = re.compile(
     r"|(?:not|un|non|de)-?(?:acked|reviewed|tested)|(?:withdrawn|revoked|retracted)(?:-[a-z]+)?)-by[ \t]*:",
     re.I,
 )
+#: What nearly no line has, and one that takes back or objects must have.
+HINTS = (
+    *("tag", "trailer", "by", "rb", "r-b", "a-b", "t-b", "ack", "nak", "review", "appro", "endors", "lgtm", "revo"),
+    *("retract", "resci", "withdr", "mind", "thought", "placeh", "reject", "object", "oppos"),
+)
+
+
+def hinted(text: str) -> bool:
+    """Say whether a line may take back or object at all."""
+    lower = text.lower()
+    return any(hint in lower for hint in HINTS)
 
 
 def folded(text: str) -> str:
@@ -110,9 +121,11 @@ def far_condition(text: str) -> bool:
 
 def taken_back(text: str) -> bool:
     """Say whether a text takes a tag back."""
-    return BACK.search(RELENTED.sub("", folded(text))) is not None
+    return hinted(text) and BACK.search(RELENTED.sub("", folded(text))) is not None
 
 
 def objection(text: str) -> bool:
     """Say whether a line says that its writer does not want a patch."""
+    if not hinted(text):
+        return False
     return OBJECTION_TAG.match(text) is not None or OBJECTION.search(RELENTED.sub("", folded(text))) is not None

@@ -17,7 +17,7 @@ from email.parser import BytesFeedParser
 from email.policy import Policy, compat32
 
 MOST_PARTS = 100
-MOST_NESTED = 20
+MOST_NESTED = 12
 MOST_FIELDS = 2000
 MOST_FIELD = 16_000
 MOST_MIME_FIELD = 2000

@@ -40,7 +40,7 @@ WROTE = re.compile(
     r"|a scris|έγραψε)\b|写道|寫道|のメール|さんは書きました|작성|כתב|كتب",
     re.I,
 )
-END = re.compile(r"(?:[:：]|wrote)[*_\s]{0,4}\Z")
+ENDS = (":", "：", "wrote")
 #: What stands in a commit message, not in the header of a mail.
 BY = re.compile(r"(?:[\w-]+-by|fixes|link|closes|change-id|base-commit)\b", re.I)
 MOST_HEADER = 14
@@ -83,11 +83,13 @@ def read_lines(texts: Sequence[str]) -> list[Line]:
         lines = text.split("\n")
         below = ""
         for number, line in enumerate(lines):
-            if QUOTE.match(line):
+            if not line or line.isspace():
+                found.append(Line("", False, below))
+            elif QUOTE.match(line):
                 found.append(Line(line, True, below))
-                continue
-            below = below or begins_foreign(lines, number)
-            found.append(Line(line, False, below))
+            else:
+                below = below or begins_foreign(lines, number)
+                found.append(Line(line, False, below))
         found.append(Line(""))
     return found
 
@@ -95,11 +97,11 @@ def read_lines(texts: Sequence[str]) -> list[Line]:
 def begins_foreign(lines: Sequence[str], number: int) -> str:
     """Return the line `number` if what follows it is not the sender's own text, else ""."""
     line = lines[number]
-    if not line or line.isspace():
-        return ""
     if SIGNATURE.fullmatch(line) or (FOREIGN.match(line) and not SIGNED.fullmatch(line)):
         return line.strip()
-    return line.strip() if begins_header(lines, number) or introduces(lines, number) else ""
+    if (":" in line or "：" in line) and begins_header(lines, number):
+        return line.strip()
+    return line.strip() if introduces(lines, number) else ""
 
 
 def begins_header(lines: Sequence[str], number: int) -> bool:
@@ -142,7 +144,9 @@ def begins_header(lines: Sequence[str], number: int) -> bool:
 
 def introduces(lines: Sequence[str], number: int) -> bool:
     """Say whether this line says who wrote what follows, and that is not marked as quoted."""
-    if BY.match(lines[number].strip()) or not any(END.search(line) for line in lines[number : number + 3]):
+    if not any(line.rstrip("*_ \t\r").endswith(ENDS) for line in lines[number : number + 3]):
+        return False
+    if BY.match(lines[number].strip()):
         return False
     for last in range(number, min(number + 3, len(lines))):
         text = " ".join(plain(line).strip() for line in lines[number : last + 1])

@@ -49,6 +49,8 @@ ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?", re.I)
 ANY = Scope()
 MOST_TAG = 300
 MOST_TAGS = 100
+#: Nobody writes more; a log is longer, and so is what is made to keep a program busy.
+MOST_WORDS = 128 << 10
 MOST_CONTEXT = 12
 
 
@@ -97,21 +99,32 @@ class Context:
 
 def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool = False) -> Said:
     """Return what the sender of a mail says of patches; with `sloppy`, Reported-by and conditions count."""
-    rows = read_lines(texts)
-    own = [row.text.strip() for row in rows if row.own and row.text.strip()]
-    words = [line for line in own if not OTHER.match(line) and not NEAR.search(plain(line))]
-    pairs = [f"{a} {b}" for a, b in pairwise(words)]
+    rows: list[Line] = []
     tags: list[tuple[str, Tag | str]] = []
+    left = MOST_WORDS
+    for text in texts:
+        lines = read_lines([text])
+        size = sum(len(row.text) + 1 for row in lines if row.own)
+        if size > left:
+            tags.append(
+                ("", f"more than {MOST_WORDS >> 10} KiB of its text are not marked as quoted, and are not read")
+            )
+            continue
+        left -= size
+        rows += lines
+    own = [row.text.strip() for row in rows if row.own and row.text]
+    words = [line for line in own if not OTHER.match(line) and not near(line)]
+    words += [f"{a} {b}" for a, b in pairwise(words)]
     for line, found in find_tags(rows, sender, sloppy):
-        if len(tags) == MOST_TAGS:
+        if len(tags) >= MOST_TAGS:
             tags.append(("", f"more than {MOST_TAGS} lines look like tags; the others are not read"))
             break
         tags.append((line, found))
     return Said(
         tuple(tags),
-        next((line for line in (*words, *pairs) if taken_back(line)), "")[:MOST_TAG],
+        next((line for line in words if taken_back(line)), "")[:MOST_TAG],
         next((line for line in own if objection(line)), "")[:MOST_TAG],
-        next((line for line in (*words, *pairs) if far_condition(line)), "")[:MOST_TAG],
+        next((line for line in words if tags and far_condition(line)), "")[:MOST_TAG],
     )
 
 
@@ -168,7 +181,7 @@ def names(text: str, person: Identity) -> bool:
 def near(text: str) -> str:
     """Return why a line that a person would read as a tag is none, "" if nobody would."""
     bare = plain(text)
-    match = NEAR.search(bare)
+    match = NEAR.search(bare) if looks_near(bare) else None
     if match is None:
         return ""
     odd = next((c for c in text.strip(" \t") if plain(c) != c), "")
@@ -178,6 +191,11 @@ def near(text: str) -> str:
     if start:
         return f"{start[:40]!r} stands before it; a tag begins its line"
     return "it is not written as git reads a tag, `Reviewed-by: Name <user@host>`"
+
+
+def looks_near(bare: str) -> bool:
+    """Say whether a line may be a near-tag at all: most are not, and to search each for one takes long."""
+    return ":" in bare or "@" in bare or "-by" in bare.lower()
 
 
 def describe(char: str) -> str:

@@ -37,10 +37,11 @@ RANK = {name: number for number, names in enumerate(ORDER) for name in names}
 TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<([^<>]*)>")
 GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
-HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
 HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
-#: Anybody can post a diff that takes hours to compare: above this many pairs of lines their order is not looked at.
-MOST_COMPARED = 4_000_000
+#: Anybody can post a diff that takes hours to compare (difflib is cubic where lines repeat): above this many pairs of
+#: lines that differ at all, their order is not looked at.
+MOST_COMPARED = 160_000
 DIFF = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myers")
 
 
@@ -252,11 +253,18 @@ def measure(old: Sequence[bytes], new: Sequence[bytes]) -> float:
     total = len(old) + len(new)
     if not total:
         return 0.0
+    first = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    old, new = old[first:], new[first:]
+    last = next((n for n, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b), None)
+    last = min(len(old), len(new)) if last is None else last
+    old, new = old[: len(old) - last], new[: len(new) - last]
+    if not old and not new:
+        return 0.0
     if len(old) * len(new) > MOST_COMPARED:
         common = sum((Counter(old) & Counter(new)).values())
-        return max(100.0 * (total - 2 * common) / total, 0.0 if tuple(old) == tuple(new) else 0.1)
+        return max(100.0 * (total - 2 * (first + last + common)) / total, 0.1)
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-    return 100.0 * (total - 2 * sum(b.size for b in blocks)) / total
+    return 100.0 * (total - 2 * (first + last + sum(b.size for b in blocks))) / total
 
 
 def survives(old_id: str, new_id: str, cost: float | None, threshold: float = 0.0) -> Verdict:
