@@ -87,7 +87,7 @@ OBJECTION = patterns(
     r"(?=\W{0,9}$|[.!,;:]|\s(?:from|for now|on|to this|as|because|until|unless)\b)",
 )
 OBJECTION_TAG = re.compile(
-    r"\W*(?:n(?:ac?|ack?)k?(?:ed|ing)?|rejected|objected(?:-to)?|objection|disliked|opposed"
+    r"\W{0,20}(?:n(?:ac?|ack?)k?(?:ed|ing)?|rejected|objected(?:-to)?|objection|disliked|opposed"
     r"|(?:not|un|non|de)-?(?:acked|reviewed|tested)|(?:withdrawn|revoked|retracted)(?:-[a-z]+)?)-by[ \t]*:",
     re.I,
 )

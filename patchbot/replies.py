@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from .progress import tick
 from .said import Said, Tag, read_said
 from .scope import pick
-from .threads import Answer, Message, Thread, Title
-from .trailers import Given, Verdict, diff_id, identify, measure, survives
+from .threads import Answer, Message, Thread, Title, read_sender, read_title
+from .trailers import Given, Trailers, Verdict, diff_id, identify, measure, survives
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,11 @@ class Choices:
 
 @dataclass(frozen=True)
 class Gathered:
-    """All tags of a thread that are for the draft, and what was left out."""
+    """All tags of a thread that are for the draft, what was left out, and what the draft has and was taken back."""
 
     attached: tuple[Attached, ...]
     ignored: tuple[Ignored, ...]
+    gone: Trailers = field(default_factory=dict)
 
     @property
     def trailers(self) -> dict[str, list[Given]]:
@@ -105,8 +107,11 @@ class Doubt(Exception):
     """A tag is not attached; the message is the reason."""
 
 
-def gather(thread: Thread, drafted: Drafted, choices: Choices) -> Gathered:
-    """Return the tags that the answers in a thread give to patches of the draft, each person's once a patch."""
+def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers = MappingProxyType({})) -> Gathered:
+    """Return the tags that the answers in a thread give to patches of the draft, each person's once a patch.
+
+    `known` are the tags that the draft has already; what of them is taken back is `gone`.
+    """
     ignored = [Ignored(u.message_id, "", "", u.reason, u.where) for u in thread.unread]
     attached: list[tuple[Message, Attached]] = []
     backs: list[Back] = []
@@ -165,9 +170,23 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices) -> Gathered:
             rows.setdefault((row.patch, identify(row.given.trailer)), row)
         else:
             ignored.append(Ignored(message.id, row.given.sender, row.given.trailer, reasons[0], message.where))
+    gone: dict[str, list[Given]] = {}
+    for patch, tags in known.items():
+        for given in tags:
+            message = thread.by_id.get(given.message_id) or unknown(given)
+            reasons = [why for back in backs if (why := takes_back(back, message, Attached(patch, given)))]
+            if reasons and (patch, identify(given.trailer)) not in rows:
+                gone.setdefault(patch, []).append(given)
+                why = f"taken out of the draft: {reasons[0]}"
+                ignored.append(Ignored(given.message_id, given.sender, given.trailer, why))
     order = {patch.id: number for number, patch in enumerate(drafted.patches)}
     kept = sorted(rows.values(), key=lambda row: order[row.patch])
-    return Gathered(tuple(kept), tuple(dict.fromkeys(ignored)))
+    return Gathered(tuple(kept), tuple(dict.fromkeys(ignored)), gone)
+
+
+def unknown(given: Given) -> Message:
+    """Return a mail that is not in the thread any more: older than all that is."""
+    return Message("", given.message_id, (), read_sender(given.sender), read_title(""), (), place=-1)
 
 
 def name_objections(said: Said, ignore: Callable[[str, str, bool], None]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from .draft import Draft, branch, publish, write_record
@@ -19,7 +20,18 @@ from .model import Commit, Identity
 from .produce import FILE as READS
 from .recognise import Recognised, recognise
 from .replies import Drafted, DraftPatch
-from .trailers import FILE, Given, Trailers, apply_to_message, diff_of, format_trailers, identify, merge, unlist_dropped
+from .trailers import (
+    FILE,
+    Given,
+    Trailers,
+    apply_to_message,
+    diff_of,
+    format_trailers,
+    identify,
+    merge,
+    remove_from_message,
+    unlist_dropped,
+)
 from .versions import versions
 from .written import entries, read_commit
 
@@ -67,12 +79,22 @@ def draft_patches(repo: Repo, rows: Iterable[Mapping[str, Any]]) -> tuple[DraftP
     return tuple(DraftPatch(p["id"], p["subject"], diff_of(repo, p["parent"], p["commit"])) for p in rows)
 
 
-def put_tags(repo: Repo, scratch: Scratch, author: Identity, marked: Marked, new: Trailers) -> str:
-    """Add tags to the branch and the record, and return the branch's tip; where all are there, no ref moves."""
+def put_tags(
+    repo: Repo, scratch: Scratch, author: Identity, marked: Marked, new: Trailers, gone: Trailers = MappingProxyType({})
+) -> str:
+    """Add tags to the branch and the record, take out those that are `gone`, and return the branch's tip.
+
+    Where nothing is to be done, no ref moves.
+    """
     draft = marked.draft
-    tags = merge(marked.seen.tags, new)
+    tags = {
+        patch: tuple(row for row in rows if row not in gone.get(patch, ()))
+        for patch, rows in merge(marked.seen.tags, new).items()
+    }
+    tags = merge(tags, {})
     given = {row["commit"]: tags.get(row["id"], ()) for row in marked.patches}
-    commits = rewrite(repo, scratch, author, marked, given)
+    lost = {row["commit"]: [g.trailer for g in gone.get(row["id"], ())] for row in marked.patches}
+    commits = rewrite(repo, scratch, author, marked, given, lost)
     tip = commits[-1].sha
     if (tip, tags) == (draft.tip, merge(draft.trailers, {})):
         return tip
@@ -104,16 +126,22 @@ def put_tags(repo: Repo, scratch: Scratch, author: Identity, marked: Marked, new
 
 
 def rewrite(
-    repo: Repo, scratch: Scratch, author: Identity, marked: Marked, given: Mapping[str, Sequence[Given]]
+    repo: Repo,
+    scratch: Scratch,
+    author: Identity,
+    marked: Marked,
+    given: Mapping[str, Sequence[Given]],
+    lost: Mapping[str, Sequence[str]],
 ) -> list[Commit]:
-    """Return the branch's commits with the tags `given` ({commit: tags}) in their messages."""
+    """Return the branch's commits with the tags `given` in their messages and those `lost` not ({commit: tags})."""
     seconds, zone = repo.committer_date(marked.draft.base)
     kept: list[Commit] = []
     new: list[NewCommit] = []
     for number, commit in enumerate(marked.commits, 1):
         old = read_commit(repo, commit.sha)
         tags = given.get(commit.sha, ())
-        message = apply_to_message(unlist_dropped(old.message, [g.trailer for g in tags]), tags)
+        message = remove_from_message(old.message, lost.get(commit.sha, ()))
+        message = apply_to_message(unlist_dropped(message, [g.trailer for g in tags]), tags)
         if not new and message == old.message:
             kept.append(commit)
             continue

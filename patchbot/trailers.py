@@ -147,6 +147,16 @@ def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
     return text.rstrip("\n") + "\n\n" + "\n".join(rows) + "\n" + below
 
 
+def remove_from_message(message: str, trailers: Iterable[str]) -> str:
+    """Return a commit message without these trailers in its trailer block."""
+    text, rows, below = take_apart(message)
+    gone = set(trailers)
+    kept = [row for row in rows if row not in gone]
+    if kept == rows:
+        return message
+    return text.rstrip("\n") + "\n" + ("\n" + "\n".join(kept) + "\n" if kept else "") + below
+
+
 def list_dropped(message: str, dropped: Iterable[tuple[str, str]]) -> str:
     """Return a commit message that names dropped tags, (trailer, reason), below `---`, where git am cuts it off."""
     text, below = divide(message)

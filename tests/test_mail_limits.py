@@ -91,17 +91,14 @@ PATTERNS = f"""
 import re
 from patchbot import doubts, mailparts, mbox, quoting, replies, said, scope, tags, threads, trailers
 whole = (mbox.LINE, mailparts.MIME)  # matched with files and mails
-for module in (doubts, mailparts, mbox, quoting, replies, said, scope, tags, threads, trailers):
-    for pattern in vars(module).values():
-        if not isinstance(pattern, re.Pattern):
-            continue
-        length = 1 << 17 if pattern in whole else mailparts.MOST_LINE
-        for stem in {STEMS!r}:
-            for end in ("", "!", ":"):
-                text = (stem * length)[: length - 1] + end
-                text = text.encode() if isinstance(pattern.pattern, bytes) else text
-                pattern.search(text)
-                pattern.fullmatch(text)
+modules = (doubts, mailparts, mbox, quoting, replies, said, scope, tags, threads, trailers)
+for pattern in {{p for module in modules for p in vars(module).values() if isinstance(p, re.Pattern)}}:
+    length = 1 << 17 if pattern in whole else mailparts.MOST_LINE
+    for stem in {STEMS!r}:
+        text = (stem * length)[: length - 1] + "!"
+        text = text.encode() if isinstance(pattern.pattern, bytes) else text
+        pattern.search(text)
+        pattern.fullmatch(text[:-1])
 """
 
 

@@ -80,6 +80,27 @@ def test_the_same_mails_again_move_nothing(drafted, cli):
     assert trailers(cli, drafted, "twice")[1]["tip"] == third["tip"]
 
 
+def test_a_tag_that_was_taken_back_leaves_the_draft(drafted, cli, tmp_path):
+    before = drafted.text("log", "--format=%B", f"HEAD..{REF}")
+    assert trailers(cli, drafted, "base64")[0] == 0
+    back = (
+        b"From: Someone <juergen@example.com>\nSubject: Re: [PATCH b-next 1/2] sample: Add a header line\n"
+        b"Message-ID: <back@example.com>\nIn-Reply-To: <b64@example.com>\n\nPlease drop my tag.\n"
+    )
+    for name, data in (
+        ("back", back),
+        ("both", (MAILS / "base64.mbox").read_bytes() + b"From x Mon Jan  5 10:00:00 2026\n"),
+    ):
+        path = tmp_path / f"{name}.mbox"
+        path.write_bytes(data + (back if name == "both" else b""))
+        code, document = cli(drafted, "trailers", "sample", "--mbox", str(path))
+        assert (code, document["attached"]) == (0, [])
+        reasons = [row["reason"] for row in document["ignored"] if row["line"].startswith("Reviewed-by")]
+        assert ["taken back in <back@example.com>" in reason for reason in reasons] == [True]
+        assert drafted.text("log", "--format=%B", f"HEAD..{REF}") == before
+        assert read_draft(drafted, "sample").trailers == {}
+
+
 def test_a_thread_without_tags_for_it_moves_nothing(drafted, cli, tmp_path):
     refs = drafted.refs("refs")
     code, document = trailers(cli, drafted, "versions", "--threshold", "0")

@@ -52,12 +52,12 @@ def execute(session: Session) -> int:
     given = session.args.threshold
     threshold = session.campaign_config.tag_threshold if given is None else given
     with shown(session.err):
-        found = gather(thread, drafted, Choices(session.args.sloppy, threshold))
+        found = gather(thread, drafted, Choices(session.args.sloppy, threshold), marked.seen.tags)
     tip = marked.tip
-    if found.attached:
+    if found.attached or found.gone:
         author = identity(repo, session.config.author)
         with workshop(session.work, repo) as scratch:
-            tip = put_tags(repo, scratch, author, marked, found.trailers)
+            tip = put_tags(repo, scratch, author, marked, found.trailers, found.gone)
     if not session.emit(describe(name, found, tip)):
         show(session, drafted, found, tip, tip != marked.tip)
     return 0
