@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from patchbot.mailparts import decode, unflow
 from patchbot.model import Identity
 from patchbot.replies import Choices, Drafted, DraftPatch, Gathered, gather
 from patchbot.said import Tag, read_said
-from patchbot.threads import Thread, read_sender, read_thread, read_title
+from patchbot.threads import Thread, read_message, read_sender, read_thread, read_title
 from patchbot.trailers import diff_id, diff_lines
 
 MAILS = Path(__file__).parent / "mails"
@@ -292,6 +293,20 @@ def test_a_huge_mail_costs_only_itself(tmp_path):
         ("RE: [EXT] Re: [RFC PATCHv3 1/2] x", (True, True, 3, 1, 2, "x")),
         ("AW: Re[2]: [bpf-next] [PATCH] Re: x", (True, True, 1, None, None, "x")),
         ("[patch V4] x", (True, False, 4, None, None, "x")),
+        ("[PATCH RFCv2 3/5] x", (True, False, 2, 3, 5, "x")),
+        ("[RFCv2 3/5] x", (True, False, 2, 3, 5, "x")),
+        ("[RFC v2 3/5] x", (True, False, 2, 3, 5, "x")),
+        ("[PATCH v6.12.y 1/3] x", (True, False, 1, 1, 3, "x")),
+        ("[PATCH v6.12 v2 1/3] x", (True, False, 2, 1, 3, "x")),
+        ("[PATCH net-next,v3] x", (True, False, 3, None, None, "x")),
+        ("[PATCH 6.6.y v2 1/2] x", (True, False, 2, 1, 2, "x")),
+        ("[PATCH 6.12/6.6 1/3] x", (True, False, 1, 1, 3, "x")),
+        ("[PATCH for-v6.13 1/3] x", (True, False, 1, 1, 3, "x")),
+        ("[RESEND,v5,RFC,1/3] x", (True, False, 5, 1, 3, "x")),
+        ("[bpf-PATCHv2 1/3] x", (True, False, 2, 1, 3, "x")),
+        ("[PATCH v2.1 1/3] x", (True, False, 0, 1, 3, "x")),
+        ("[PATCH v2 v3 1/3] x", (True, False, 0, 1, 3, "x")),
+        ("[dispatch] x", (False, False, 1, None, None, "x")),
         ("Re: lunch", (False, True, 1, None, None, "lunch")),
         ("", (False, False, 1, None, None, "")),
     ],
@@ -354,3 +369,42 @@ def test_a_name_that_is_encoded_as_in_a_header_is_not_taken():
     assert [str(found) for _, found in tags_in(tag)] == [
         "it holds an encoded word, which only a header may, and which hides what it says"
     ]
+
+
+HEAD = b"From: A B <a@b.c>\nSubject: Re: [PATCH 1/2] x\nMessage-ID: <1@b.c>\nIn-Reply-To: <c1@example.org>\n"
+TAG = b"Reviewed-by: A B <a@b.c>\n"
+
+
+def multipart(*parts: bytes, kind: bytes = b"mixed") -> bytes:
+    start = b"Content-Type: multipart/" + kind + b"; boundary=bb\n\n"
+    return start + b"".join(b"--bb\n" + part + b"\n" for part in parts) + b"--bb--\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        multipart(b"\nCAUTION: from outside.\n", b"\n" + TAG),
+        multipart(b"\nSee below.\n-- \nA\n", b"Content-Disposition: attachment; filename=r.txt\n\n" + TAG),
+        multipart(b"\nSee below.\n", b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(TAG)),
+        multipart(multipart(b"\n", b"Content-Type: text/html\n\n<p>x").replace(b"bb", b"inner"), b"\n" + TAG),
+        multipart(b"Content-Type: text/html\n\n<p>", b"Content-Type: text/plain\n\n" + TAG, kind=b"alternative"),
+    ],
+)
+def test_every_plain_text_of_a_mail_is_read(body):
+    message = read_message("m", HEAD + body)
+    assert message.note == ""
+    assert [line for line, found in read_said(message.texts, message.sender).tags] == [TAG.decode().strip()]
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        (multipart(b"\n\n", b"Content-Type: text/html\n\n<p>x", kind=b"alternative"), "it is HTML only"),
+        (multipart(b"\n \n", b"Content-Type: application/pdf\n\nx"), "its plain text is empty"),
+        (b"Content-Type: text/html\n\n<p>x", "it is HTML only"),
+        (b"Content-Transfer-Encoding: base64\n\n" + TAG, "says that it is base64 and is not"),
+        (multipart(b"Content-Transfer-Encoding: base64\n\n" + TAG, b"\nlist footer\n"), "is base64 and is not"),
+    ],
+)
+def test_a_mail_of_which_the_text_cannot_be_read_is_named(body, note):
+    assert note in read_message("m", HEAD + body).note
