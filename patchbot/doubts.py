@@ -65,6 +65,8 @@ BACK = patterns(
     r"\bun-?(?:ack|review)|\bnot[- ](?:yet )?(?:acked|reviewed|tested)\b|\bnot an? (?:ack|review|tag)",
     r"\b(?:changed my mind|second thoughts?|placeholder)\b",
     rf"\b(?:sent|gave|given|was|{TAGS})\b[^.]{{0,20}}\b(?:by mistake|in error|too early|too soon|prematurely)\b",
+    rf"\b(?:no longer|rather not|hold (?:back|off)|sorry)\b[^.]{{0,40}}\b(?:my|the|this) (?:[a-z]{{1,12}} )?{TAGS}",
+    rf"\b(?:my|the|this) (?:[a-z]{{1,12}} )?{TAGS}[^.]{{0,40}}\b(?:withdrawn|void|revoked|retracted|out|off|away)\b",
     r"\bwithout my (?:tag|ack|[a-z]{1,12}-by)\b",
 )
 #: A person takes back an objection.
