@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := patchbot checks tests
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench mutants pahole
+.PHONY: check format kernels acceptance bench mutants sites-mutants pahole
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -28,6 +28,10 @@ acceptance: kernels
 # One mutant of each kfunc set of a generated series, judged with BTF and without; KERNEL is a repository with a draft.
 mutants: $(BIN)/patchbot
 	$(BIN)/python tests/mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
+
+# 200 real trees in which rows are hidden in every way that C has: the inventory must see or refuse what `gcc -E` sees.
+sites-mutants: $(BIN)/patchbot
+	$(BIN)/python tests/site_mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
 
 # A pahole that Linux 7.0 to 7.2 can use, below .venv/; it says what to write into patchbot.toml.
 pahole: $(BIN)/patchbot

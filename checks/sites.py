@@ -28,20 +28,26 @@ MOST = 200
 
 
 def key_series(subject: Subject) -> str:
-    """Return what is read: two trees, the preprocessor, and patchbot's own readers."""
+    """Return what is read: two trees, the decisions to keep rows, the preprocessor, and patchbot's own readers."""
     known("patchbot.toml", "checks.sites", subject.options, ())
     folder = Path(patchbot.__file__).parent
     sources = [*sorted((folder / "campaigns" / CAMPAIGN).glob("*.py")), *sorted((folder / "c").glob("*.py"))]
     readers = hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()
     gcc = run(["gcc", "--version"]).stdout.split(b"\n")[0].decode("utf-8", "replace")
     tip = subject.items[-1].tree if subject.items else ""
-    return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {readers} {gcc}"
+    return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {readers} {gcc} {kept_by(subject)}"
+
+
+def kept_by(subject: Subject) -> list[str]:
+    """Return the kfuncs whose rows a person decided to keep."""
+    return sorted(kfunc for kfunc, decision in subject.decisions.items() if decision.get("keep"))
 
 
 def check_series(subject: Subject) -> Outcome:
     """Compare the rows of the base, and those of the last patch, with what the preprocessor sees there."""
     if subject.campaign != CAMPAIGN:
         return Outcome(Status.SKIP, reason=f"only the sites of the campaign {CAMPAIGN} are rows of kfunc sets")
+    kept = kept_by(subject)
     log = subject.log("sites", None)
     log.write_text("")
     findings: list[Finding] = []
@@ -49,7 +55,7 @@ def check_series(subject: Subject) -> Outcome:
     for what, commit in (("the base", subject.base), ("the tip", subject.items[-1].commit)):
         tree = Tree(subject.repo, commit, {}, GrepCache(subject.work / "grep.sqlite"))
         with tempfile.TemporaryDirectory(dir=subject.work, prefix="sites-") as name:
-            count, found = compared(tree, Path(name), subject.jobs)
+            count, found = compared(tree, Path(name), subject.jobs, kept)
         examined += count
         said.append(f"{count} rows in {what}")
         with log.open("a") as out:

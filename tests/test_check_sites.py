@@ -106,7 +106,7 @@ def test_rows_of_many_shapes_are_the_same(tmp_path: Path, rows: str) -> None:
 
 def test_lines_stay_where_they_are() -> None:
     text = plain(b"a /* x\n\ny */ b\\\nc\n// d\n#if A\ne\n#else\nf\n#endif\ng\n")
-    assert text == b"a  \n\n bc\n\n \n#if A\ne\n#else\nf\n#endif\ng\n"
+    assert text == b"a   bc\n\n\n\n \n#if A\ne\n#else\nf\n#endif\ng\n"
     assert branches(text, -1).split(b"\n")[5:] == [b"", b"e", b"", b"f", b"", b"g", b""]
     assert branches(text, 0).split(b"\n")[5:] == [b"", b"e", b"", b"", b"", b"g", b""]
     assert branches(text, 1).split(b"\n")[5:] == [b"", b"", b"", b"f", b"", b"g", b""]

@@ -37,12 +37,9 @@ def test_a_set_in_an_included_file_of_any_name_is_read(tmp_path: Path, name: str
     assert said(tmp_path, files) == ({"put@ids": "change"}, "")
 
 
-def test_a_set_by_way_of_two_included_files_is_read(tmp_path: Path) -> None:
-    files = {
-        "net/a.c": f'{KFUNC}#include "one"\n{REGISTERED}',
-        "net/one": '/* BTF_KFUNCS */\n#include "two"\n',
-        "net/two": SET,
-    }
+@pytest.mark.parametrize("one", ["/* BTF_KFUNCS */\n", ""])
+def test_a_set_by_way_of_two_included_files_is_read(tmp_path: Path, one: str) -> None:
+    files = {"net/a.c": f'{KFUNC}#include "one"\n{REGISTERED}', "net/one": one + '#include "two"\n', "net/two": SET}
     assert said(tmp_path, files) == ({"put@ids": "change"}, "")
 
 

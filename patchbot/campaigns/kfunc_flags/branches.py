@@ -21,9 +21,14 @@ PRAGMAS = (b"push_macro", b"pop_macro", b"once")
 
 def plain(text: bytes) -> bytes:
     """Return a text without comments and with whole logical lines, each beginning on the line that it had."""
-    text = text.replace(b"\r\n", b"\n")
-    text = _CONTINUED.sub(lambda m: m[0].rstrip(b"\n").replace(b"\\\n", b"") + b"\n" * m[0].count(b"\n"), text)
-    return _OPAQUE.sub(lambda m: m[0] if m[1] is None else b" " + b"\n" * m[1].count(b"\n"), text)
+    text = spliced(text.replace(b"\r\n", b"\n"))
+    # A comment does not end a line, so what stands behind it belongs to the line on which it began.
+    return spliced(_OPAQUE.sub(lambda m: m[0] if m[1] is None else b" " + b"\\\n" * m[1].count(b"\n"), text))
+
+
+def spliced(text: bytes) -> bytes:
+    """Return a text with its continued lines made one, and empty lines after it for those that are gone."""
+    return _CONTINUED.sub(lambda m: m[0].rstrip(b"\n").replace(b"\\\n", b"") + b"\n" * m[0].count(b"\n"), text)
 
 
 def branches(text: bytes, branch: int) -> bytes:

@@ -28,30 +28,36 @@ class Names:
     """Flags under the names that the campaign knows their bits by."""
 
     def __init__(self, values: Mapping[str, int]) -> None:
-        asked = (*ARGUMENT_FLAG, *ARGUMENT_FLAG.values())
+        asked = frozenset({*ARGUMENT_FLAG, *ARGUMENT_FLAG.values()})
         self.values = values
         self.by_bit: dict[tuple[str, int], str] = {}
         for name in sorted(values, key=lambda n: (n not in asked, n)):
-            self.by_bit.setdefault((family(name), values[name]), name)
+            if values[name] & (values[name] - 1) == 0:
+                self.by_bit.setdefault((family(name), values[name]), name)
         self.asked = asked
 
     def of_text(self, text: str, kind: str) -> tuple[str, ...]:
-        """Return the names of an expanded expression, its own text where it has bits that have no name."""
-        value = value_of(text)
-        if value is None:
-            return (" ".join(text.split()),)
-        bits = [1 << n for n in range(64) if value >> n & 1]
-        return tuple(sorted(self.by_bit.get((kind, bit), hex(bit)) for bit in bits))
+        """Return the names of an expanded expression; what is no number in it stays as it is."""
+        found: set[str] = set()
+        for part in [text] if value_of(text) is not None else text.split("|"):
+            value = value_of(part)
+            found.update(self.of_value(value, kind) if value is not None else [" ".join(part.split())])
+        return tuple(sorted(found))
 
-    def of_words(self, words: Iterable[str], kind: str, own: Mapping[str, int | None]) -> tuple[str, ...]:
-        """Return names as an inventory has them, `own` being those of the file: a second name for a flag that the
-        campaign converts stays what it is.
+    def of_value(self, value: int, kind: str) -> list[str]:
+        """Return the name of each bit of a number."""
+        return [self.by_bit.get((kind, bit), hex(bit)) for bit in (1 << n for n in range(64)) if value & bit]
+
+    def of_words(self, words: Iterable[str], kind: str, own: Mapping[str, int | None], kept: bool) -> tuple[str, ...]:
+        """Return names as an inventory has them, `own` being those of the file.
+
+        A second name for a flag that the campaign converts stays what it is, unless a person decided to keep the row.
         """
-        found = set()
+        found: set[str] = set()
         for word in words:
-            bit = self.values.get(word, own.get(word))
-            known = self.by_bit.get((kind, bit), hex(bit)) if bit is not None else word
-            found.add(word if known in self.asked else known)
+            value = self.values.get(word, own.get(word))
+            names = self.of_value(value, kind) if value is not None else [word]
+            found.update([word] if not kept and not self.asked.isdisjoint(names) else names)
         return tuple(sorted(found))
 
 

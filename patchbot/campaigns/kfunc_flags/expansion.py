@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +52,13 @@ class Count:
     problems: tuple[str, ...]
 
 
-def compared(tree: Tree, folder: Path, jobs: int = 2) -> tuple[int, list[tuple[str, str, int]]]:
+def compared(
+    tree: Tree, folder: Path, jobs: int = 2, kept: Collection[str] = ()
+) -> tuple[int, list[tuple[str, str, int]]]:
     """Return how many rows the preprocessor sees, and (message, file, line) of each that it or the inventory lacks.
 
-    What the inventory does not understand is told as well. `folder` is for this alone.
+    What the inventory does not understand is told as well. `folder` is for this alone; `kept` are the kfuncs whose rows
+    a person decided to keep, under whatever names their flags have.
     """
     counted, names = expand(tree, folder, jobs)
     found = [(message, "", 0) for message in counted.problems]
@@ -66,7 +69,10 @@ def compared(tree: Tree, folder: Path, jobs: int = 2) -> tuple[int, list[tuple[s
         found += [(message, "", 0) for message in read.problems]
         own = {m.name: value_of(m.value.decode("utf-8", "replace")) for m in macros(parse(path, tree.read(path)))}
         for row in read.rows:
-            flags = [names.of_words(words, kind(n), own) for n, words in enumerate((row.flags, *row.arg_flags))]
+            flags = [
+                names.of_words(words, kind(n), own, row.kfunc in kept)
+                for n, words in enumerate((row.flags, *row.arg_flags))
+            ]
             made = Expanded(path, row.set, row.kfunc, trimmed(flags))
             have[made] += 1
             lines.setdefault(made, row.line)
@@ -127,7 +133,8 @@ def involved(tree: Tree) -> dict[str, bytes]:
         for path in tree.grep(ends, PATHSPECS):
             if path not in texts and path not in own:
                 text = plain(tree.read(path))
-                if any(uses(text, texts[p]) for p in includes_of(path, text, new).values()):
+                held = includes_of(path, text, new).values()
+                if any(not p.endswith(C_LIKE) or uses(text, texts[p]) for p in held):
                     texts[path] = text
     return {
         p: t for p, t in texts.items() if p.endswith(C_LIKE) or any(includes_of(q, u, [p]) for q, u in texts.items())

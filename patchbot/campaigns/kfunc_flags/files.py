@@ -32,15 +32,20 @@ def candidates(tree: Tree) -> list[str]:
     A file with a name that is not C's counts if one with such a name includes it, directly or not.
     """
     found = tree.grep(NEEDLES, PATHSPECS)
-    sure = {path for path in found if path.endswith(C_LIKE)}
-    odd = [path for path in found if path not in sure]
-    if odd:
-        names = sorted({path.rpartition("/")[2] for path in odd})
-        places = tree.grep([f"{name}{end}" for name in names for end in '">'], PATHSPECS)
-        read = {path: named(tree.read(path)) for path in places}
-        while more := [path for path in odd if path not in sure and included(path, read, sure)]:
-            sure.update(more)
-    return sorted(sure)
+    odd = {path for path in found if not path.endswith(C_LIKE)}
+    read: dict[str, frozenset[str]] = {}
+    new = odd
+    while new:
+        ends = sorted({f"{path.rpartition('/')[2]}{end}" for path in new for end in '">'})
+        for path in tree.grep(ends, PATHSPECS):
+            if path not in read:
+                read[path] = named(tree.read(path), directly=not path.endswith(C_LIKE))
+        more = {path for path, names in read.items() if names and not path.endswith(C_LIKE)} - odd
+        odd, new = odd | more, more
+    sure = {path for path in found if path not in odd}
+    while counted := [path for path in odd - sure if included(path, read, sure)]:
+        sure.update(counted)
+    return sorted(sure.intersection(found))
 
 
 def included(path: str, read: dict[str, frozenset[str]], sure: set[str]) -> bool:

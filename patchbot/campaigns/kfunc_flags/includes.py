@@ -53,6 +53,7 @@ def joined(folder: str, name: str) -> str:
     return "/".join(parts)
 
 
-def named(text: bytes) -> frozenset[str]:
-    """Return everything that `text` may include by name."""
-    return frozenset(m[1].decode("utf-8", "surrogateescape") for m in _NAMED.finditer(text))
+def named(text: bytes, *, directly: bool = False) -> frozenset[str]:
+    """Return everything that `text` may include by name; `directly` leaves out what a macro may name."""
+    found = [m[2] for m in _INCLUDE.finditer(text)] if directly else _NAMED.findall(text)
+    return frozenset(name.decode("utf-8", "surrogateescape") for name in found)
