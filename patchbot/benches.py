@@ -24,6 +24,7 @@ from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
 from .errors import PatchbotError, UserError
 from .git import Scratch
 from .kbuild import Compiler, find_compiler, read_options
+from .paths import expanded
 from .readings import Shelf, read_object
 from .units import Compiled, Unit, object_of
 
@@ -143,7 +144,7 @@ def cross_compiler(options: Mapping[str, Any], arch: Arch) -> Compiler:
 def pahole_of(options: Mapping[str, Any]) -> str:
     """Return the pahole that [checks.build] names; a path is absolute, as make goes elsewhere."""
     name = options.get("pahole", PAHOLE)
-    return str(Path(name).expanduser().absolute()) if "/" in name else str(name)
+    return str(expanded(name).absolute()) if "/" in name else str(name)
 
 
 @cache
@@ -158,7 +159,7 @@ def wanted_options(options: Mapping[str, Any]) -> dict[str, str]:
     given = options.get("config", str(bundled("checks") / "bpf.config"))
     merged: dict[str, str] = {}
     for name in [given] if isinstance(given, str) else given:
-        path = Path(name).expanduser()
+        path = expanded(name)
         own = bundled("checks") / name
         if not path.exists() and own.exists():
             path = own

@@ -6,14 +6,11 @@ This is the only place that prints errors and exits. A command appears here only
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
-import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -38,7 +35,7 @@ from .commands import (
     trust,
 )
 from .errors import PatchbotError
-from .paths import cache_dir
+from .paths import refused
 from .session import Session
 from .terminal import Terminal, complain, let_go, prepare, visible, write
 
@@ -60,13 +57,6 @@ COMMANDS: dict[str, ModuleType] = {
     "trust": trust,
     "campaigns": campaigns,
     "checks": checks,
-}
-
-
-#: What the system says of a place that a person named, or can mend; everything else is patchbot's or the machine's.
-MENDABLE = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
-    *(errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
 }
 
 
@@ -126,8 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 3
     except OSError as error:
-        complain(refused(error))
-        return 2 if error.filename and error.errno in MENDABLE else 3
+        known = refused(error)
+        complain(str(known))
+        return known.exit_code
     except Exception:
         return crash()
     finally:
@@ -144,17 +135,6 @@ def execute(argv: Sequence[str] | None) -> int:
     no_color = True if args.no_color else None
     session = Session(args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet))
     return int(COMMANDS[args.command].execute(session))
-
-
-def refused(error: OSError) -> str:
-    """Return what the system did not let patchbot do, and for the cache where it could be instead."""
-    if not error.filename:
-        return f"the system: {error.strerror or error}"
-    where = Path(os.fsdecode(error.filename))
-    hint = ""
-    if where.is_relative_to(cache_dir()):
-        hint = "; patchbot keeps there what it can make again, and XDG_CACHE_HOME names another place for it"
-    return f"{where}: {error.strerror or error}{hint}"
 
 
 def crash() -> int:

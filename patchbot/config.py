@@ -17,6 +17,7 @@ from typing import Any
 
 from .errors import ConfigError
 from .model import Identity
+from .paths import expanded
 
 #: How the scripts of a tree run: in a sandbox if that works here, without one, or never without.
 AUTO, OFF, REQUIRED = MODES = ("auto", "off", "required")
@@ -228,7 +229,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     path = text(where, "kernel.path", kernel.get("path"))
     return Config(
         file,
-        (folder / Path(path).expanduser()) if path else None,
+        (folder / expanded(path)) if path else None,
         text(where, "kernel.base", kernel.get("base")),
         Identity(author["name"], author["email"]) if author else None,
         campaigns,
@@ -285,7 +286,7 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
         if not isinstance(optional, bool):
             raise ConfigError(f"{where}: {key}.optional must be true or false, not {optional!r}")
         waivers.append(replace(Waiver(*(row[f] for f in fields)), optional=optional))
-    paths = tuple(folder / Path(p).expanduser() for p in strings(where, "checks.path", data.get("path", [])))
+    paths = tuple(folder / expanded(p) for p in strings(where, "checks.path", data.get("path", [])))
     return ChecksConfig(strings(where, "checks.run", data.get("run", [])), paths, options, tuple(waivers))
 
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from .errors import ToolError, UserError
+from .errors import PatchbotError, ToolError, UserError
 from .fastimport import NewCommit, Record, fast_import_stream, usable_date
 from .model import Commit
 from .paths import cache_dir
@@ -29,6 +29,12 @@ from .run import Completed, piped, run, which
 DAMAGED = re.compile(
     rb"^fatal: ((?:loose|packed) object .*is corrupt.*|.*hash mismatch.*|.*(?:malformed|too-short|corrupt) tree.*)",
     re.M,
+)
+
+
+#: What git says of a repository that is not ours to write, or that another process has.
+LOCKED = re.compile(
+    "Permission denied|Read-only file system|Operation not permitted|insufficient permission|File exists"
 )
 
 
@@ -44,14 +50,13 @@ class Repo:
     def open(cls, path: Path) -> Repo:
         """Open the repository at or above `path`; raise UserError if there is none, or git refuses to use it."""
         which("git", "git")
-        where = path.expanduser()
-        if not where.is_dir():
-            what = "not a folder" if where.exists() else "no such directory"
+        if not path.is_dir():
+            what = "not a folder" if path.exists() else "no such directory"
             raise UserError(f"{path}: {what}; --kernel or kernel.path must name a git repository")
 
         def ask(question: str) -> str:
             # Found by git itself, which looks at the owner; --git-dir would switch that off.
-            done = run(["git", "rev-parse", "--path-format=absolute", question], cwd=where, env=PLAIN, check=False)
+            done = run(["git", "rev-parse", "--path-format=absolute", question], cwd=path, env=PLAIN, check=False)
             if done.returncode:
                 said = done.stderr.decode("utf-8", "surrogateescape").strip()
                 if "not a git repository" in said:
@@ -278,7 +283,9 @@ class Repo:
     def publish(self, scratch: Scratch, updates: Iterable[tuple[str, str, str | None]]) -> None:
         """Take over the objects of `scratch` and move refs, all or none: (ref, new id, id it must have now or None)."""
         for pack in sorted((scratch.path / "objects/pack").glob("*.pack")):
-            self.git("index-pack", "--stdin", stdin=pack.read_bytes())
+            done = self.git("index-pack", "--stdin", stdin=pack.read_bytes(), check=False)
+            if done.returncode:
+                raise unwritten(self.git_dir, done)
         lines = ["start"]
         # Without no-deref a symbolic ref would be followed, and another branch moved.
         lines += [f"option no-deref\nupdate {ref} {new} {old or '0' * len(new)}" for ref, new, old in updates]
@@ -286,7 +293,7 @@ class Repo:
         argv = ["update-ref", "-m", "patchbot", "--stdin"]
         done = self.git(*argv, stdin="\n".join(lines).encode(), check=False)
         if done.returncode:
-            raise ToolError(f"no ref was moved: {done.stderr.decode('utf-8', 'replace').strip()}")
+            raise unwritten(self.git_dir, done)
 
     def adopt(self, scratch: Scratch) -> None:
         """Move the packs of `scratch`, which must be on the same file system, to this repository of patchbot's own."""
@@ -297,6 +304,13 @@ class Repo:
                 file = pack.with_suffix(suffix)
                 if file.exists():
                     file.replace(to / file.name)
+
+
+def unwritten(where: Path, done: Completed) -> PatchbotError:
+    """Return the error for a repository that takes no commits: a UserError where a person can mend it."""
+    said = done.stderr.decode("utf-8", "surrogateescape").strip()
+    text = f"cannot write to {where}, no ref was moved: {said}"
+    return UserError(text) if LOCKED.search(said) else ToolError(text)
 
 
 def absent(name: str, where: Path) -> UserError:

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import __version__
-from .errors import ToolError, UserError
+from .errors import UserError
+from .paths import refused
 
 LIST = ".patchbot.json"
 
@@ -56,7 +57,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise ToolError(f"cannot write the mails to {folder}: {error.strerror or error}; it is as it was") from error
+        raise refused(error, f"cannot write the mails to {folder}, it is as it was") from error
     finally:
         if new is not None:
             shutil.rmtree(new, ignore_errors=True)

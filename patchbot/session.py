@@ -6,8 +6,10 @@ All of it is opened only when asked for, so that `patchbot checks` works without
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
+import os
 import pkgutil
 import shlex
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ from .config import CampaignConfig, Config, listed, load, read_toml
 from .errors import ConfigError, UserError
 from .git import Repo, Scratch
 from .grepcache import GrepCache
-from .paths import cache_dir
+from .paths import cache_dir, expanded, refused
 from .sandbox import Sandbox
 from .series import switched
 from .terminal import Terminal, complain, write
@@ -61,7 +63,7 @@ class Session:
             here = Path.cwd()
         except FileNotFoundError:
             raise UserError("the current folder was deleted; go to one that exists") from None
-        where = Path(getattr(self.args, "C", None) or ".").expanduser()
+        where = expanded(getattr(self.args, "C", None) or ".")
         if not where.is_dir():
             raise UserError(f"-C {where}: no such directory")
         return (here / where).resolve()
@@ -74,7 +76,7 @@ class Session:
         """
         defaults = bundled("patchbot.toml")
         if given := getattr(self.args, "config", None):
-            file = self.cwd / Path(given).expanduser()
+            file = self.cwd / expanded(given)
             config = load(file, defaults)
             self.say(f"configuration: {file}")
             return config
@@ -96,7 +98,7 @@ class Session:
         if (self.cwd / "patchbot.toml").is_file():
             return self.cwd / "patchbot.toml"
         kernel = getattr(self.args, "kernel", None)
-        where = self.cwd / Path(kernel).expanduser() if kernel else self.cwd
+        where = self.cwd / expanded(kernel) if kernel else self.cwd
         try:
             own = Repo.open(where).common_dir / "patchbot.toml"
         except UserError:
@@ -108,7 +110,7 @@ class Session:
         """The kernel repository: --kernel, kernel.path, else the one around the current folder."""
         given = getattr(self.args, "kernel", None)
         if given:
-            return Repo.open(self.cwd / Path(given).expanduser())
+            return Repo.open(self.cwd / expanded(given))
         return Repo.open(self.config.kernel_path or self.cwd)
 
     @cached_property
@@ -129,6 +131,8 @@ class Session:
         """Patchbot's own folder for this repository: caches, build trees, logs. Nothing in it is a person's."""
         where = cache_dir() / "repos" / self.repo.key
         where.mkdir(parents=True, exist_ok=True)
+        if not os.access(where, os.W_OK | os.X_OK):
+            raise refused(PermissionError(errno.EACCES, "cannot be written", str(where)))
         return where
 
     @cached_property

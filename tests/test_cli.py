@@ -282,3 +282,57 @@ def test_campaigns_and_checks_are_listed(tmp_path):
     assert "kfunc_flags: " in patchbot("campaigns", cwd=tmp_path).stdout
     listed = patchbot("checks", cwd=tmp_path).stdout
     assert all(f"{name}: " in listed for name in ("applies", "checkpatch", "build"))
+
+
+@pytest.mark.parametrize("option", ["-C", "--kernel", "--config"])
+@pytest.mark.parametrize("name", ["~no.such.person/x", "x" * 5000, "a/" * 3000, os.fsdecode(b"\xff\x9b")])
+def test_a_path_that_cannot_be_is_the_users_to_fix(work, option, name):
+    done = patchbot("scan", option, name, cwd=work, code=2)
+    assert "no such" in done.stderr.lower() or "File name too long" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["scan"], ["generate"], ["mail", "-o", "out"], ["check", "--only", "applies"]])
+def test_a_cache_that_cannot_be_written_is_named_with_its_variable(work, tmp_path, command):
+    patchbot("generate", "-q", cwd=work)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("/nonexistent/folder")
+    for place in (tmp_path / "file", tmp_path / "link", Path("/proc/none")):
+        done = patchbot(*command, cwd=work, code=2, XDG_CACHE_HOME=str(place))
+        assert str(place) in done.stderr
+        assert "XDG_CACHE_HOME" in done.stderr
+
+
+def test_nobody_needs_a_home_or_a_folder_for_temporary_files(work, tmp_path):
+    done = patchbot("scan", cwd=work, HOME="/nonexistent", TMPDIR="/nonexistent", XDG_CACHE_HOME=str(tmp_path / "c"))
+    assert "change" in done.stdout
+
+
+def read_only(line: str, place: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run patchbot where a folder is on a read-only file system; skip the test where nobody may mount."""
+    text = f'mount --bind "{place}" "{place}" && mount -o remount,ro,bind "{place}" || exit 77; cd "{cwd}"; '
+    command = ["unshare", "-m", "bash", "-c", f'{text}exec "{PATCHBOT[0]}" -m patchbot.cli {line}']
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("no right to mount")
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_repository_that_cannot_be_written_is_read(work, tmp_path):
+    patchbot("generate", "-q", cwd=work)
+    for line in ("scan", "check --only applies", "status", f"mail -o {tmp_path}/out", "generate", "generate --dry-run"):
+        done = read_only(line, work, work)
+        assert done.returncode == 0, done.stderr
+    for line in ("generate --with suffixes", "freeze", "mail"):
+        done = read_only(line, work, work)
+        assert (done.returncode, "cannot write" in done.stderr) == (2, True), done.stderr
+        assert "Read-only file system" in done.stderr
+
+
+def test_a_cache_on_a_read_only_file_system_is_named(work):
+    patchbot("generate", "-q", cwd=work)
+    cache = Path(os.environ["XDG_CACHE_HOME"])
+    for line in ("check --only applies", "status", "mail -o out"):
+        done = read_only(line, cache, work)
+        assert done.returncode == 2, done.stderr
+        assert "XDG_CACHE_HOME" in done.stderr

@@ -278,7 +278,7 @@ def test_people_cannot_inject_headers(draft: Drafted) -> None:
     mail = parsed(make(draft, replace(POSTING, sender=evil)).mails[0].data)
     assert mail["bcc"] is None
     assert [a.addr_spec for a in mail["from"].addresses] == ["eve@example.org"]
-    with pytest.raises(UserError, match="line break"):
+    with pytest.raises(UserError, match="control character"):
         make(draft, replace(POSTING, sender=Identity("Eve\nBcc: v@example.org", "eve@example.org")))
 
 
@@ -328,7 +328,7 @@ def test_a_killed_run_and_a_full_disk_leave_the_old_mails(tmp_path: Path) -> Non
     out = tmp_path / "out"
     write_folder(out, {"a.patch": b"1"})
     out.rename(tmp_path / ".out.patchbot-old")  # killed between its two renames
-    with pytest.raises(ToolError, match="it is as it was"):
+    with pytest.raises(UserError, match="it is as it was"):
         write_folder(out, {"n" * 300: b"2"})  # a name that no file system takes: writing fails half way
     assert (out / "a.patch").read_bytes() == b"1"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]

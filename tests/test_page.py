@@ -1,6 +1,7 @@
 """The HTML page: complete, escaped, and honest about what was not run."""
 
 import json
+import os
 
 from test_cli import patchbot, work  # noqa: F401
 
@@ -65,3 +66,14 @@ def test_the_page_shows_recorded_results_only(work, tmp_path):  # noqa: F811
     assert done["recorded"]
     assert "<th>applies</th><th>checkpatch</th>" in target.read_text()
     assert "no such directory" in patchbot("report", "--html", "nope/x.html", cwd=work, code=2).stderr
+
+
+def test_the_page_is_put_in_the_place_of_files_only(work, tmp_path):  # noqa: F811
+    patchbot("generate", "-q", cwd=work)
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path, "/dev/null"):
+        assert "is not a file" in patchbot("report", "--html", str(place), cwd=work, code=2).stderr
+    (tmp_path / "link").symlink_to(tmp_path / "page.html")
+    patchbot("report", "--html", str(tmp_path / "link"), cwd=work)
+    assert (tmp_path / "link").is_symlink()
+    assert "<html" in (tmp_path / "page.html").read_text()

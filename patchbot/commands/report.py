@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..page import page
+from ..paths import refused
 from ..results import Store
 from ..session import Session
 from ..subject import Range, select
@@ -60,12 +61,18 @@ def write(target: Path, text: str) -> None:
     """Write a file whole or not at all."""
     if not target.parent.is_dir():
         raise UserError(f"{target.parent}: no such directory")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".patchbot-")
+    if target.exists() and not target.is_file():
+        raise UserError(f"{target} is not a file, and the page would be put in its place")
+    target = target.resolve()  # else a link, as /dev/stdout is one, would become a file
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".patchbot-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise refused(error, f"cannot write {target}") from error

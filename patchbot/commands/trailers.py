@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ..draft import identity, read_draft
 from ..errors import UserError
+from ..paths import expanded
 from ..progress import shown
 from ..regenerate import workshop
 from ..replies import Attached, Choices, Drafted, Gathered, gather
@@ -45,7 +45,7 @@ def execute(session: Session) -> int:
     if draft is None:
         raise UserError(f"there is no draft of {name} in {repo.git_dir}; make one with: patchbot generate {name}")
     with shown(session.err):
-        thread = read_thread(session.cwd / Path(session.args.mbox).expanduser())
+        thread = read_thread(session.cwd / expanded(session.args.mbox))
     marked = read_branch(repo, draft)
     target = str(draft.document.get("target") or session.campaign_config.target)
     drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)

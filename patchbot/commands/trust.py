@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from .. import trust
 from ..bundle import bundled
 from ..config import load, read_toml, sift
 from ..errors import UserError
+from ..paths import expanded
 from ..session import Session
 
 
@@ -27,7 +27,7 @@ def execute(session: Session) -> int:
         if given or not session.args.all:
             raise UserError("name one patchbot.toml, or ask for --list")
         return show_all(session)
-    file = (session.cwd / Path(given).expanduser()).resolve()
+    file = (session.cwd / expanded(given)).resolve()
     if session.args.revoke:
         trust.remember(file, None)
         if not session.emit({"file": str(file), "trusted": False}):
