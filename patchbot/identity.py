@@ -1,0 +1,52 @@
+"""Tell whether something was made with the same code as now: every store has this in its keys.
+
+A version says nothing in a checkout, nor in a campaign or a check that somebody is writing; the sources do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+#: `from ..a import (b, c)` and `import patchbot.a`: dots, module, names.
+IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)((?:\w[\w.]*)?)[ \t]+)?import[ \t]+(\([^)]*\)|.*)", re.M)
+
+
+def identity(*sources: Path) -> str:
+    """Return a digest of files, or of all below folders, and of what their Python imports from patchbot."""
+    total = hashlib.sha256()
+    for file in sorted({file for source in sources for file in reached(source)}):
+        data = file.read_bytes()
+        total.update(b"%b\0%d\0" % (os.fsencode(file.name), len(data)) + data)
+    return total.hexdigest()
+
+
+@cache
+def reached(source: Path) -> frozenset[Path]:
+    """Return a file or the files below a folder, and the modules of patchbot that these import, and so on."""
+    files = source.rglob("*") if source.is_dir() else (source,)
+    found = {file.resolve() for file in files if file.is_file() and "__pycache__" not in file.parts}
+    todo = [file for file in found if file.suffix == ".py"]
+    while todo:
+        fresh = imported(todo.pop()) - found
+        found |= fresh
+        todo += fresh
+    return frozenset(found)
+
+
+@cache
+def imported(file: Path) -> frozenset[Path]:
+    """Return the files of the modules that a Python file imports from patchbot, or from beside itself."""
+    found = set()
+    for dots, module, names in IMPORT.findall(file.read_text(encoding="utf-8", errors="replace")):
+        words = re.findall(r"[\w.]+", names)
+        full = [f"{module}.{word}" for word in words] if module or dots else words
+        for parts in {tuple(filter(None, name.split("."))) for name in (module, *full)}:
+            ours = not dots and parts[:1] == (PACKAGE.name,)
+            place = (PACKAGE.parent if ours else file.parents[max(len(dots) - 1, 0)]).joinpath(*parts)
+            found |= {p.resolve() for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()}
+    return frozenset(found)

@@ -1,0 +1,79 @@
+"""What a result was made with is in its key: each kind of source that changes gives another identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from patchbot.identity import PACKAGE, identity, imported, reached
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """The sources of a run do not change; those of a test do."""
+    yield
+    for kept in (reached, imported):
+        kept.cache_clear()
+
+
+def names(source: Path) -> set[str]:
+    return {str(p.relative_to(PACKAGE)) if p.is_relative_to(PACKAGE) else p.name for p in reached(source)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from patchbot.worktree import WorkTree",
+        "from patchbot import worktree",
+        "from patchbot import (\n    errors,\n    worktree as w,\n)",
+        "import patchbot.worktree",
+        "import os, patchbot.worktree as w",
+        "def late():\n    from patchbot.worktree import WorkTree",
+    ],
+)
+def test_what_a_check_imports_from_patchbot_is_a_part_of_it(tmp_path: Path, line: str) -> None:
+    check = tmp_path / "mine.py"
+    check.write_text(f'"""Mine."""\n{line}\n')
+    assert {"mine.py", "worktree.py", "git.py", "run.py", "plumbing.py"} <= names(check)
+    assert "replies.py" not in names(check)
+
+
+def test_a_module_beside_a_check_is_a_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import helper\n")
+    (tmp_path / "helper.py").write_text("from more import x\n")
+    (tmp_path / "more.py").write_text("x = 1\n")
+    (tmp_path / "other.py").write_text("")
+    assert names(tmp_path / "mine.py") == {"mine.py", "helper.py", "more.py"}
+
+
+def test_each_source_that_changes_gives_another_identity(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    (folder / "templates").mkdir(parents=True)
+    check = tmp_path / "mine.py"
+    files = [check, tmp_path / "helper.py", folder / "__init__.py", folder / "steps.py", folder / "templates/a.txt.j2"]
+    for file in files:
+        file.write_text("import helper\n" if file == check else "one\n")
+    seen = [identity(check, folder)]
+    for file in files:
+        file.write_text(file.read_text() + "# two\n")
+        seen.append(identity(check, folder))
+    (folder / "new.c.j2").write_text("three")
+    reached.cache_clear()
+    seen.append(identity(check, folder))
+    assert len(set(seen)) == len(seen)
+
+
+def test_byte_code_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    before = identity(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__/a.cpython-311.pyc").write_bytes(b"x")
+    reached.cache_clear()
+    assert identity(tmp_path) == before
+
+
+def test_relative_imports_of_the_package_are_followed() -> None:
+    assert {"bench.py", "warnings.py", "worktree.py"} <= names(PACKAGE / "bench.py")
+    assert {"campaigns/kfunc_flags/plan.py", "anchors.py", "c/items.py"} <= names(PACKAGE / "campaigns/kfunc_flags")
