@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -149,10 +150,7 @@ class Repo:
             name = there[path][1]
         found = self._object(name)
         if found is None and self._lists(commit, path):
-            raise UserError(
-                f"{path} of {commit[:12]} is not in this clone (a partial clone?), and patchbot fetches nothing;"
-                f" fetch it with: git -C {self.git_dir} cat-file blob {commit[:12]}:{path} >/dev/null"
-            )
+            raise absent(f"{commit[:12]}:{path}", self.git_dir)
         return found[1] if found and found[0] == "blob" else None
 
     def _object(self, name: str) -> tuple[str, bytes] | None:
@@ -184,7 +182,12 @@ class Repo:
         if paths:
             argv += ["--", *paths]
         found = {}
-        for row in self.look(*argv).stdout.split(b"\0"):
+        done = self.look(*argv, check=False)
+        if done.returncode and self._object(f"{commit}^{{tree}}") is None:
+            raise absent(f"{commit}^{{tree}}", self.git_dir)
+        if done.returncode:
+            raise ToolError(done.explain())
+        for row in done.stdout.split(b"\0"):
             if row:
                 meta, path = row.split(b"\t", 1)
                 mode, _, oid = meta.decode().split(" ")
@@ -314,8 +317,13 @@ def unwritten(where: Path, done: Completed) -> PatchbotError:
 
 
 def absent(name: str, where: Path) -> UserError:
-    """Return the error for an object that a clone lacks."""
-    return UserError(f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing")
+    """Return the error for an object that a clone lacks, with the commands that fetch it."""
+    git = f"git -C {shlex.quote(str(where))}"
+    return UserError(
+        f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing; fetch it with:"
+        f" {git} cat-file -p {shlex.quote(name)} >/dev/null\n  or all that is missing with:"
+        f" {git} fetch --refetch --no-filter"
+    )
 
 
 class Scratch:

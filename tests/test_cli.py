@@ -336,3 +336,16 @@ def test_a_cache_on_a_read_only_file_system_is_named(work):
         done = read_only(line, cache, work)
         assert done.returncode == 2, done.stderr
         assert "XDG_CACHE_HOME" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["blob:none", "tree:0"])
+def test_what_a_partial_clone_lacks_is_fetched_by_the_commands_that_are_named(work, tmp_path, kind):
+    for key in ("allowFilter", "allowAnySHA1InWant"):
+        subprocess.run(["git", "config", f"uploadpack.{key}", "true"], cwd=work, check=True)
+    clone = tmp_path / "it's partial"
+    subprocess.run(["git", "clone", "-qn", f"--filter={kind}", f"file://{work}", clone], check=True)
+    said = patchbot("scan", cwd=clone, code=2).stderr
+    for command in re.findall(r"with: (git .*)", said):
+        subprocess.run(["bash", "-c", command], check=True, capture_output=True)
+    assert len(re.findall(r"with: (git .*)", said)) == 2
+    assert "change" in patchbot("scan", cwd=clone).stdout
