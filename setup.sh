@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv with patchbot and what its tests need, and install what this machine lacks (Debian packages).
 # It can run again at any time and does only what is missing. Nothing outside of .venv is changed but by apt-get.
+# Checks that are not run unless asked for are named: ./setup.sh boot
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -60,8 +61,11 @@ if [ "$(cat .venv/setup-stamp 2>/dev/null)" != "$stamp" ] || ! .venv/bin/python 
 	printf '%s\n' "$stamp" >.venv/setup-stamp
 fi
 
-lacking=$(.venv/bin/patchbot doctor --json |
-	.venv/bin/python -c 'import json, sys; print(*json.load(sys.stdin)["missing"])')
+lacking=$(.venv/bin/patchbot doctor --json | .venv/bin/python -c '
+import json, sys
+found = json.load(sys.stdin)
+asked = {t["package"].split(" or ")[0] for t in found["tools"] if not t["found"] and {*sys.argv[1:]} & {*t["used_by"]}}
+print(*sorted({*found["missing"], *asked}))' "$@")
 if [ -n "$lacking" ]; then
 	# shellcheck disable=SC2086
 	install $lacking || say "patchbot works without, but checks that need them are skipped"

@@ -95,8 +95,9 @@ class Session:
     @cached_property
     def found_config(self) -> Path | None:
         """The patchbot.toml of the current folder, else that of the kernel repository."""
-        if (self.cwd / "patchbot.toml").is_file():
-            return self.cwd / "patchbot.toml"
+        here = self.cwd / "patchbot.toml"
+        if here.is_file():  # in patchbot's own checkout it is the defaults
+            return None if here.samefile(bundled("patchbot.toml")) else here
         kernel = getattr(self.args, "kernel", None)
         where = self.cwd / expanded(kernel) if kernel else self.cwd
         try:
