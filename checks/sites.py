@@ -8,7 +8,6 @@ them has is a site that would be lost, or one that is not there. It needs no con
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 import patchbot
@@ -54,8 +53,7 @@ def check_series(subject: Subject) -> Outcome:
     said, examined = [], 0
     for what, commit in (("the base", subject.base), ("the tip", subject.items[-1].commit)):
         tree = Tree(subject.repo, commit, {}, GrepCache(subject.work / "grep.sqlite"))
-        with tempfile.TemporaryDirectory(dir=subject.work, prefix="sites-") as name:
-            count, found = compared(tree, Path(name), subject.jobs, kept)
+        count, found = compared(tree, subject.jobs, kept)
         examined += count
         said.append(f"{count} rows in {what}")
         with log.open("a") as out:

@@ -430,7 +430,7 @@ def sites(tree: Tree) -> list[Site]:
     return found
 
 
-def verdict(site: Site, made: Made, base: int, folder: Path) -> tuple[str, str]:
+def verdict(site: Site, made: Made, base: int) -> tuple[str, str]:
     """Return what became of a mutant, in a word, and why; the words in capitals are faults."""
     files, more = made
     tree = site.tree.overlaid({path: text.encode("latin-1") for path, text in files.items()})
@@ -446,7 +446,7 @@ def verdict(site: Site, made: Made, base: int, folder: Path) -> tuple[str, str]:
         return ("refused row" if about else "REFUSED ELSEWHERE"), found.refused[0]
     entries = found.document["entries"]
     kept = [kfunc for kfunc, decision in config.decisions.items() if decision.get("keep")]
-    count, differences = compared(tree, folder, kept=kept)
+    count, differences = compared(tree, kept=kept)
     if differences:
         return "DIFFERENT", "; ".join(f"{file}:{line}: {message}" for message, file, line in differences[:4])
     if count != len(entries) or count != base + more:
@@ -482,7 +482,7 @@ def main() -> int:
                 site = rng.choice(there[tree.commit])
                 made = MUTATORS[kind](site, rng)
             started = time.monotonic()
-            word, why = verdict(site, made, bases[tree.commit], Path(name) / str(number))
+            word, why = verdict(site, made, bases[tree.commit])
             table.setdefault(kind, Counter())[word] += 1
             faults += word.isupper()
             if args.verbose or word.isupper():

@@ -8,10 +8,12 @@ every #if are kept, as in the inventory; only files that have to do with sets ar
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ...c import macros, parse
@@ -52,15 +54,13 @@ class Count:
     problems: tuple[str, ...]
 
 
-def compared(
-    tree: Tree, folder: Path, jobs: int = 2, kept: Collection[str] = ()
-) -> tuple[int, list[tuple[str, str, int]]]:
+def compared(tree: Tree, jobs: int = 2, kept: Collection[str] = ()) -> tuple[int, list[tuple[str, str, int]]]:
     """Return how many rows the preprocessor sees, and (message, file, line) of each that it or the inventory lacks.
 
-    What the inventory does not understand is told as well. `folder` is for this alone; `kept` are the kfuncs whose rows
-    a person decided to keep, under whatever names their flags have.
+    What the inventory does not understand is told as well. `kept` are the kfuncs whose rows a person decided
+    to keep, under whatever names their flags have.
     """
-    counted, names = expand(tree, folder, jobs)
+    counted, names = expand(tree, jobs)
     found = [(message, "", 0) for message in counted.problems]
     have: Counter[Expanded] = Counter()
     lines: dict[Expanded, int] = {}
@@ -88,10 +88,11 @@ def times(number: int) -> str:
     return f", {number} times" if number > 1 else ""
 
 
-def expand(tree: Tree, folder: Path, jobs: int) -> tuple[Count, Names]:
+def expand(tree: Tree, jobs: int) -> tuple[Count, Names]:
     """Return all rows of a tree as the preprocessor makes them."""
     texts = involved(tree)
-    names = Names(flag_values(tree, folder))
+    first = prelude(tree)
+    names = Names(flag_values(first))
     reach = {path: includes_of(path, text, texts) for path, text in texts.items()}
     inner = {other for found in reach.values() for other in found.values()}
     roots = [path for path in sorted(texts) if path not in inner]
@@ -100,7 +101,7 @@ def expand(tree: Tree, folder: Path, jobs: int) -> tuple[Count, Names]:
     total: Counter[Expanded] = Counter()
     lines: dict[Expanded, int] = {}
     problems: list[str] = []
-    compilations = [_Compilation(root, folder / f"r{n}", texts, reach) for n, root in enumerate(roots)]
+    compilations = [_Compilation(root, texts, reach, first) for root in roots]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         made = list(pool.map(lambda c: c.read(names, {}), compilations))
     for number, compilation in enumerate(compilations):
@@ -172,9 +173,9 @@ class _Compilation:
     """A file that no other includes, and all that may come to it."""
 
     root: str
-    folder: Path
     texts: Mapping[str, bytes]
     reach: Mapping[str, Mapping[str, str]]
+    first: tuple[tuple[str, bytes], ...]
 
     def read(self, names: Names, lists: Mapping[str, bytes]) -> _Read:
         """Preprocess it, after the headers `lists`, as often as it takes to see each form of its macros."""
@@ -183,14 +184,25 @@ class _Compilation:
         lines: dict[Expanded, int] = {}
         left: dict[str, tuple[str, str, int]] = {}
         for number in range(variants([*(self.texts[p] for p in files), *lists.values()])):
-            output = preprocessed(self.folder, files, self.texts, self.reach, lists, number - 1)
-            made, stray = read_marks(output, files, names)
+            made, stray = read_marks(self.output(files, lists, number - 1), files, names)
             rows |= Counter(row for row, _ in made)
             for row, line in made:
                 lines.setdefault(row, line)
             if number == 0:
                 left = dict(stray)
         return _Read(rows, lines, left)
+
+    def output(self, files: Sequence[str], lists: Mapping[str, bytes], branch: int) -> str:
+        """Return what the preprocessor makes of it with one branch of each #if, with -1 all of them."""
+        given = list(self.first)
+        argv = ["-imacros", "sets", "-imacros", "flags"]
+        for number, (_, text) in enumerate(sorted(lists.items())):
+            given.append((f"m{number}", replaced_includes(branches(text, branch), {})))
+            argv += ["-imacros", f"m{number}"]
+        for number, path in enumerate(files):
+            numbers = {name: files.index(other) for name, other in self.reach[path].items() if other in files}
+            given.append((f"f{number}", replaced_includes(branches(self.texts[path], branch), numbers)))
+        return preprocess(tuple(given), (*argv, "f0"))
 
 
 def closure(root: str, reach: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -240,46 +252,33 @@ def branch_count(text: bytes) -> int:
     return max((len(re.findall(rb"^[ \t]*#[ \t]*elif", text, re.M)), 0)) + 2
 
 
-def preprocessed(
-    folder: Path,
-    files: Sequence[str],
-    texts: Mapping[str, bytes],
-    reach: Mapping[str, Mapping[str, str]],
-    more: Mapping[str, bytes],
-    branch: int,
-) -> str:
-    """Return what the preprocessor makes of the first of `files` with one branch of each #if, with -1 all of them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(files):
-        numbers = {name: files.index(other) for name, other in reach[path].items() if other in files}
-        (folder / f"f{number}").write_bytes(replaced_includes(branches(texts[path], branch), numbers))
-    before = []
-    for number, (_, text) in enumerate(sorted(more.items())):
-        (folder / f"m{number}").write_bytes(replaced_includes(branches(text, branch), {}))
-        before += ["-imacros", f"m{number}"]
-    argv = ["gcc", *OPTIONS, "-I.", "-imacros", "../sets", "-imacros", "../flags", *before, "f0"]
-    return run(argv, cwd=folder, check=False).stdout.decode("utf-8", "surrogateescape")
+@lru_cache(maxsize=512)
+def preprocess(files: tuple[tuple[str, bytes], ...], argv: tuple[str, ...]) -> str:
+    """Return what `gcc -E` makes of files that lie in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="patchbot-") as name:
+        for file, text in files:
+            (Path(name) / file).write_bytes(text)
+        done = run(["gcc", *OPTIONS, "-I.", *argv], cwd=Path(name), check=False)
+    return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def flag_values(tree: Tree, folder: Path) -> dict[str, int]:
-    """Write what all compilations read first, and return the value of each flag that is a number."""
-    folder.mkdir(parents=True, exist_ok=True)
-    header = replaced_includes(branches(plain(tree.get(SETS_HEADERS[0]) or b""), -1), {})
+def prelude(tree: Tree) -> tuple[tuple[str, bytes], ...]:
+    """Return what all compilations read first: the macros of the sets, which are marks, and the flags."""
+    header, flags = (
+        replaced_includes(branches(plain(tree.get(path) or b""), -1), {}) for path in (SETS_HEADERS[0], FLAGS_HEADER)
+    )
     marks = [f"#undef {name.partition('(')[0]}\n#define {name} {mark}\n" for name, mark in MARKS.items()]
     marks += [f"#undef {name.partition('(')[0]}\n#define {name} {CLOSE}()\n" for name in OTHERS]
-    (folder / "sets").write_bytes(header + b"\n" + "".join(marks).encode())
-    flags = replaced_includes(branches(plain(tree.get(FLAGS_HEADER) or b""), -1), {})
-    (folder / "flags").write_bytes(flags)
-    names = sorted(set(_DEFINE.findall(flags)))
+    return ("sets", header + b"\n" + "".join(marks).encode()), ("flags", flags)
+
+
+def flag_values(first: tuple[tuple[str, bytes], ...]) -> dict[str, int]:
+    """Return the value of each flag that is a number."""
+    names = sorted(set(_DEFINE.findall(dict(first)["flags"])))
     asked = b"".join(b'"%b" %b\n' % (name, name) for name in names)
-    (folder / "asked").write_bytes(asked)
-    said = run(["gcc", *OPTIONS, "-P", "-imacros", "flags", "asked"], cwd=folder, check=False).stdout.decode()
-    values = {}
-    for name, text in re.findall(r'^"(\w+)" (.*)$', said, re.M):
-        value = value_of(text)
-        if value:
-            values[name] = value
-    return values
+    said = preprocess((*first, ("asked", asked)), ("-P", "-imacros", "flags", "asked"))
+    values = {name: value_of(text) for name, text in re.findall(r'^"(\w+)" (.*)$', said, re.M)}
+    return {name: value for name, value in values.items() if value}
 
 
 def read_marks(
