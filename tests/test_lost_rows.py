@@ -95,8 +95,9 @@ def test_a_header_that_adds_flags_to_rows_is_refused(tmp_path: Path) -> None:
     assert "net/my.h:1: #undef BTF_ID_FLAGS, which include/linux/btf_ids.h defines" in said(tmp_path, files)[1]
 
 
-def test_a_header_of_sets_that_renames_a_kfunc_is_refused(tmp_path: Path) -> None:
-    files = {"net/a.c": f'#include "my.h"\n{KFUNC}{SET}', "net/my.h": "/* BTF_KFUNCS */\n#define put other\n"}
+@pytest.mark.parametrize("word", ["BTF_KFUNCS", "any word"])
+def test_a_header_that_renames_a_kfunc_is_refused(tmp_path: Path, word: str) -> None:
+    files = {"net/a.c": f'#include "my.h"\n{KFUNC}{SET}', "net/my.h": f"/* {word} */\n#define put other\n"}
     assert "net/my.h:2: #define put, which rows of other files use" in said(tmp_path, files)[1]
 
 

@@ -23,7 +23,7 @@ from .branches import branches, plain, replaced_includes
 from .expanded import Expanded, Names, kind, trimmed
 from .files import C_LIKE, NEEDLES, PATHSPECS, SETS_HEADERS, candidates
 from .flags import FLAGS_HEADER, value_of
-from .includes import included_paths, named
+from .includes import beside, included_paths, named
 from .sets import read_sets
 
 #: What is a mark in the output, and as what the sets' macros are defined.
@@ -120,14 +120,20 @@ def expand(tree: Tree, jobs: int) -> tuple[Count, Names]:
 
 
 def involved(tree: Tree) -> dict[str, bytes]:
-    """Return the files that have a word of the sets, and those that include them, without the sets' own headers."""
+    """Return the files that have a word of the sets, what they include in quotes, and those that include them."""
     own = (*SETS_HEADERS, FLAGS_HEADER)
-    texts = {}
+    texts: dict[str, bytes] = {}
+    quiet: set[str] = set()
     for path in tree.grep(NEEDLES, PATHSPECS):
         text = tree.read(path)
         if path not in own and _WORDS.search(text):
             texts[path] = plain(text)
-    known: set[str] = set()
+    for path in sorted({near for p, text in texts.items() for near in beside(p, text)} - {*own, *texts}):
+        near = tree.get(path)
+        if near is not None:
+            texts[path] = plain(near)
+            quiet.add(path)
+    known = set(quiet)
     while new := {p for p in texts if not p.endswith(".c")} - known:
         known |= new
         ends = sorted({f"{p.rpartition('/')[2]}{end}" for p in new for end in '">'})

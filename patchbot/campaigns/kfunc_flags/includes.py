@@ -42,6 +42,12 @@ def included_paths(path: str, name: str) -> list[str]:
     return [joined(path.rpartition("/")[0], name), f"include/{name}", f"include/uapi/{name}"]
 
 
+def beside(path: str, text: bytes) -> list[str]:
+    """Return the files that `text` of `path` includes in quotes, by their place from its folder."""
+    quoted = (m[2].decode("utf-8", "surrogateescape") for m in _INCLUDE.finditer(text) if m[1] == b'"')
+    return sorted({included_paths(path, name)[0] for name in quoted})
+
+
 def joined(folder: str, name: str) -> str:
     """Return the path of a file that one in `folder` names, without `.` and `..`."""
     parts: list[str] = []

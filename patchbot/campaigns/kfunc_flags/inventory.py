@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...c import parse
 from ...campaign import Audit
 from ...config import CampaignConfig
 from ...errors import UserError
@@ -92,9 +91,7 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     by_file = {path: read_sets(tree, path) for path in files}
     problems += [line for path in sorted(by_file) for line in by_file[path].problems]
     problems += unseen({path: registered(path, tree.read(path)) for path in files}, by_file)
-    inside = [path for path in files if not path.endswith(".c") and not by_file[path].sets]
-    rows = [row for found in by_file.values() for row in found.rows]
-    problems += [line for path in inside for line in foreign(parse(path, tree.read(path)), rows)]
+    problems += foreign(tree, by_file)
     by_file = {path: found for path, found in by_file.items() if found.sets}
     flags = read_flags(tree)
     user_space = {path for path in by_file if is_user_space(path, tree.read(path))}

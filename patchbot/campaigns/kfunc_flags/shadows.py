@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ...c import Source, conditions_at
+from ...c import Source, conditions_at, parse
+from ...tree import Tree
 from .files import SETS_HEADER, SETS_HEADERS
 from .flags import FLAGS_HEADER
-from .kfunc_set import KfuncSet, Row
+from .includes import beside
+from .kfunc_set import FileSets, KfuncSet, Row
 from .plan import SELFTESTS
 
 #: The words of the sets' header; whoever redefines them elsewhere has sets that only the preprocessor knows.
@@ -22,6 +25,8 @@ WORDS = (
     b"BTF_SET8_KFUNCS",
 )
 
+_DEFINED = re.compile(rb"#[ \t]*(?:define|undef)[ \t]+(\w+)")
+
 
 def shadows(source: Source, sets: Sequence[KfuncSet], rows: Sequence[Row]) -> list[str]:
     """Return a line for each place of a file that changes what its sets and rows, or those of its readers, say."""
@@ -35,7 +40,7 @@ def shadows(source: Source, sets: Sequence[KfuncSet], rows: Sequence[Row]) -> li
 
 def renamed(source: Source, rows: Iterable[Row], whose: str = "rows of this file") -> list[str]:
     """Return a line for each #define and #undef of a word that a row uses."""
-    used = {word for row in rows for word in ("func", row.kfunc, row.set, *row.flags, *sum(row.arg_flags, ()))}
+    used = {word for row in rows for word in words_of(row)}
     lines = []
     for word, offset, keyword in definitions(source):
         name = word.decode("utf-8", "replace")
@@ -47,9 +52,26 @@ def renamed(source: Source, rows: Iterable[Row], whose: str = "rows of this file
     return lines
 
 
-def foreign(source: Source, rows: Iterable[Row]) -> list[str]:
-    """Return a line for each macro of a header about sets that changes what rows of other files say."""
-    return [] if source.path in (*SETS_HEADERS, FLAGS_HEADER) else renamed(source, rows, "rows of other files")
+def foreign(tree: Tree, by_file: Mapping[str, FileSets]) -> list[str]:
+    """Return a line for each macro that changes what rows of other files say.
+
+    It is looked for in what has a word of the sets and in what a file with rows includes in quotes.
+    """
+    rows = [row for found in by_file.values() for row in found.rows if not row.file.startswith(SELFTESTS)]
+    used = {word.encode() for row in rows for word in words_of(row)}
+    near = {other for path in {row.file for row in rows} for other in beside(path, tree.read(path))}
+    lines = []
+    for path in sorted(near.union(by_file) - {*SETS_HEADERS, FLAGS_HEADER}):
+        has_rows = path in by_file and by_file[path].sets
+        text = b"" if has_rows or (path.endswith(".c") and path not in near) else tree.get(path) or b""
+        if not used.isdisjoint(_DEFINED.findall(text)):
+            lines += renamed(parse(path, text), rows, "rows of other files")
+    return lines
+
+
+def words_of(row: Row) -> tuple[str, ...]:
+    """Return the words of a row that a macro could change."""
+    return ("func", row.kfunc, row.set, *row.flags, *sum(row.arg_flags, ()))
 
 
 def definitions(source: Source) -> Iterator[tuple[bytes, int, str]]:
