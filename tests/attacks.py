@@ -22,6 +22,8 @@ REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT)
 #: What a pattern is put together from where it is used, by file.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/campaigns/kfunc_flags/includes.py": {"name": "name"},
+    "patchbot/campaigns/kfunc_flags/expansion.py": {"w": "word"},
+    "patchbot/doubts.py": {"parts": ["one", "two"]},
     "patchbot/git.py": {"name": "name"},
     "patchbot/grepcache.py": {"needle": b"word"},
     "patchbot/profile.py": {"phrase": "two words"},
@@ -30,16 +32,28 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/unresolved.py": {"name": "name"},
 }
 
+#: Patterns that shapes.insist() matches, under another name.
+SHAPES = ("DATE", "PATH", "SHA", "WORDS")
+
 
 class Slow(Exception):
     """A pattern that takes too long."""
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[Any], str]]:
-    """Yield (where, pattern, method) for each call of `re` and each use of a compiled pattern."""
+    """Yield (where, pattern, method) for each call of `re` and each use of a compiled pattern, once."""
+    known: set[tuple[object, ...]] = set()
+    for where, pattern, method in calls():
+        if (pattern.pattern, pattern.flags, method) not in known:
+            known.add((pattern.pattern, pattern.flags, method))
+            yield where, pattern, method
+
+
+def calls() -> Iterator[tuple[str, re.Pattern[Any], str]]:
+    """Yield the same, again for each place."""
     files = sorted([*(TOP / "patchbot").rglob("*.py"), *(TOP / "checks").glob("*.py")])
     trees = {file: ast.parse(file.read_text()) for file in files}
-    used: dict[str, set[str]] = {}
+    used: dict[str, set[str]] = {name: {"fullmatch"} for name in SHAPES}
     for tree in trees.values():
         for node in ast.walk(tree):
             if (
@@ -67,8 +81,10 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any], str]]:
                 text, number = (eval(ast.unparse(n), known) if n else 0 for n in (node.args[0], flags))
                 compiled = re.compile(text, number)
                 uses = used.get(names.get(id(node), ""), {"search"}) if method == "compile" else {method}
-                for use in sorted(uses):
-                    yield f"{path}:{node.lineno}", compiled, use
+                yield from ((f"{path}:{node.lineno}", compiled, use) for use in sorted(uses))
+        for name, value in vars(module).items():  # what a function of the module has compiled
+            if isinstance(value, re.Pattern):
+                yield from ((f"{path}:{name}", value, use) for use in sorted(used.get(name, {"search"})))
 
 
 def characters(node: Any) -> list[str]:
@@ -79,7 +95,8 @@ def characters(node: Any) -> list[str]:
     if kind not in (c.IN, c.ANY, c.NOT_LITERAL):
         return []
     form = re.compile(rebuilt(node), re.DOTALL if kind is not c.ANY else 0)
-    return [char for char in ALPHABET if form.fullmatch(char)]
+    found = [char for char in ALPHABET if form.fullmatch(char)]
+    return found or [char for char in map(chr, range(256)) if form.fullmatch(char)][:1]
 
 
 def rebuilt(node: Any) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_OPAQUE = re.compile(rb'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|(//[^\n]*|/\*.*?(?:\*/|\Z))', re.DOTALL)
+_OPAQUE = re.compile(rb'"(?:\\.|[^"\\\n])*+"?|\'(?:\\.|[^\'\\\n])*+\'?|(//[^\n]*|/\*.*?(?:\*/|\Z))', re.DOTALL)
 _DIRECTIVE = re.compile(rb"[ \t]*(?:#|%:)[ \t]*(\w*)[ \t]*(.*)", re.DOTALL)
-_CONTINUED = re.compile(rb"(?:[^\n]*\\\n)+[^\n]*\n?")
+_CONTINUED = re.compile(rb"^(?:[^\n]*\\\n)+[^\n]*\n?", re.MULTILINE)
 OPENING = (b"if", b"ifdef", b"ifndef")
 MIDDLE = (b"else", b"elif", b"elifdef", b"elifndef")
 #: What changes what is defined; all else (#error, #line, #pragma, #embed) is of no use here or reads foreign files.

@@ -59,7 +59,7 @@ def macros_of(tree: Tree, path: str, prefix: str) -> list[Macro]:
 
 def value_of(text: str) -> int | None:
     """Return the number that a constant like `(1 << 7)`, `0x80`, `BIT(7)` or `1 | 2` is, None if it is none."""
-    text = re.sub(r"/\*.*?\*/|//[^\n]*|\\\r?\n", " ", text[:LONGEST], flags=re.DOTALL).strip()
+    text = re.sub(r"/\*(?:.*?\*/|.*)|//[^\n]*|\\\r?\n", " ", text[:LONGEST], flags=re.DOTALL).strip()
     pieces: list[str] = []
     at = 0
     while at < len(text):

@@ -15,7 +15,7 @@ from .includes import headers
 from .kfunc_set import FileSets
 from .plan import SELFTESTS
 
-_NAMED = re.compile(rb"\bset\s*=\s*&|\bbtf_kfunc_id_set\b[^;(]*=")
+_NAMED = re.compile(rb"\bset\s*=\s*&|\bbtf_kfunc_id_set\b[^;(]{0,500}=")
 _STRUCT = b"btf_kfunc_id_set"
 
 
