@@ -52,6 +52,8 @@ def check_each(subject: Subject) -> Sequence[Outcome]:
         done = apply_mails(subject, scratch, folder)
         log.write_bytes(done.stdout + done.stderr)
         commits = read_commits(scratch, f"{subject.base}..HEAD")
+        if done.returncode < 0 or (done.returncode == 0) != (len(commits) == len(subject.items)):
+            raise ToolError(f"git am made {len(commits)} commits of {len(subject.items)} mails: {done.explain()}")
         wanted = {i.commit: read_commits(scratch, "-1", i.commit)[0] for i in subject.items}
         outcomes: list[Outcome] = []
         for number, item in enumerate(subject.items):

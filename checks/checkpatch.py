@@ -23,7 +23,7 @@ from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
 from patchbot.model import Finding, Status
-from patchbot.run import run, which
+from patchbot.run import Completed, run, which
 from patchbot.sandbox import borrowed
 from patchbot.wording import BETTER, MOST, PLACEHOLDER
 
@@ -35,6 +35,10 @@ MAINTAINER = "scripts/get_maintainer.pl"
 BINDINGS = "Documentation/devicetree/bindings"
 LEVELS = {"ERROR": Status.FAIL, "WARNING": Status.WARN, "CHECK": Status.WARN}
 
+#: The last line of what the script says; its own last words may follow.
+TOTAL = re.compile(
+    rb"^total: (\d{1,9}) errors, (\d{1,9}) warnings,(?: (\d{1,9}) checks,)? (\d{1,9}) lines checked$", re.M
+)
 #: No file of a tree has a longer path or lies deeper.
 LONGEST, DEEPEST = 4096, 32
 
@@ -139,7 +143,7 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
         log.write_bytes(done.stdout + done.stderr)
         if b"Can't locate" in done.stderr:
             raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
-        findings = parse(done.stdout)
+        findings = told(done, mail)
         include = object_id(inputs, item.parent_tree, "include")
         if include and any(f.type == "CAMELCASE" for f in findings):
             headers = partial(tree_files, subject.scratch, item.parent_tree, "include", ".h")
@@ -148,7 +152,7 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
             known_names = run(
                 [*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False, inside=inside
             )
-            camel = {f for f in parse(known_names.stdout) if f.type == "CAMELCASE"}
+            camel = {f for f in told(known_names, mail) if f.type == "CAMELCASE"}
             findings = [f for f in findings if f.type != "CAMELCASE" or f in camel]
     return findings
 
@@ -172,17 +176,31 @@ def obsolete_sections(text: bytes) -> bytes:
     return b"".join(b"\n".join(c) + b"\n\n" for c in gone)
 
 
+def told(done: Completed, mail: bytes) -> list[Finding]:
+    """Return the findings of a run of the script; raise ToolError if how it ended is not what it says."""
+    if done.returncode < 0:
+        raise ToolError(f"{SCRIPT} did not come to its end: {done.explain()}")
+    findings = parse(done.stdout)
+    if done.returncode != bool(findings):
+        counted = f"counts {len(findings)} problems"
+        raise ToolError(f"{SCRIPT} {counted}, but that is not how it ended: {done.explain()}")
+    total = TOTAL.findall(done.stdout)[-1]
+    if not int(total[3]) and b"\n@@ -" in mail.partition(b"\ndiff --git ")[2]:
+        raise ToolError(f"{SCRIPT} says that it checked no line of a patch that has some")
+    return findings
+
+
 def parse(output: bytes) -> list[Finding]:
     """Return the findings in the script's output; raise ToolError if it did not come to its end or was misread."""
     text = output.decode("utf-8", "surrogateescape")
-    totals = list(
-        re.finditer(r"^total: (\d+) errors, (\d+) warnings,(?: (\d+) checks,)? \d+ lines checked$", text, re.M)
-    )
-    if not totals:
+    *_, total = [None, *TOTAL.finditer(output)]  # a quoted changelog may hold another one
+    if total is None:
         raise ToolError(f"{SCRIPT} did not come to its end: {text.strip()[-400:] or 'it printed nothing'}")
-    total = totals[-1]  # a quoted changelog may hold another one
-    findings = list(blocks(text[: total.start()].split("\n")))
-    expected = sum(int(n or 0) for n in total.groups())
+    if b"\0" in output or not output.endswith(b"\n"):
+        raise ToolError(f"{SCRIPT} did not come to its end: its output is cut or holds NUL bytes")
+    said = output[: total.start()].decode("utf-8", "surrogateescape")
+    findings = list(blocks(said.split("\n")))
+    expected = sum(int(n or 0) for n in total.groups()[:3])
     if len(findings) != expected:
         raise ToolError(f"{SCRIPT} counts {expected} problems, patchbot reads {len(findings)}; please report this")
     return findings

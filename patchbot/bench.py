@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -24,15 +23,17 @@ from .git import Scratch
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .model import Finding, Status
 from .sandbox import NORMAL, Sandbox
+from .store import Store
 from .units import Compiled, Unit, build_rules, object_of, place
 from .unresolved import undefined_in_btf_ids
 from .warnings import Said, parse
 from .worktree import WorkTree
 
-SCHEMA = """
-create table if not exists made_of (object text, files text, used integer, primary key (object, files));
-create table if not exists known (key text primary key, value text not null);
-"""
+CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
+FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]
+COMPILED = {"findings": [FOUND], "files": [str]}
+#: How many lists of dependencies are kept of an object: its headers change little within a series.
+REMEMBERED = 6
 
 
 class Bench:
@@ -60,7 +61,7 @@ class Bench:
         self.worktree = WorkTree.at(folder / "tree", scratch)
         self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
         self.kbuild.recover()
-        self._known = open_store(folder / "compiled.sqlite")
+        self._known = Store(folder / "compiled.sqlite")
         #: Called with (tree, result, path) of each object as long as it is there: what else is to be known of it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
@@ -78,7 +79,7 @@ class Bench:
         other.options = {**self.options, **dict(compiler.arch.options)}
         other.kbuild = replace(self.kbuild, out=folder / "out", compiler=compiler)
         other.kbuild.recover()
-        other._known = open_store(folder / "compiled.sqlite")
+        other._known = Store(folder / "compiled.sqlite")
         other._ready = ""
         other._beside = []
         self._beside.append(other)
@@ -121,35 +122,35 @@ class Bench:
             self.worktree.move(tree)
         key = self._config_key(tree)
         stamp = self.kbuild.out / ".patchbot-configured"
-        known = self._get(f"config {key}")
+        known = self._known.get(f"config {key}", CONFIGURED, read_configured)
         if known is None or not stamp.exists() or stamp.read_text() != key:
             stamp.unlink(missing_ok=True)
             kconfigs = [self.worktree.path / path for path in self._kconfigs(tree)]
             texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
             self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
             result = configure(self.kbuild, self.options, defined_symbols(texts), log)
-            self._put(f"config {key}", result.__dict__)
+            self._known.put(f"config {key}", result.__dict__)
             write_anew(stamp, key)
             self._ready = ""
             return result
-        return read_configured(known)
+        return known
 
     def config(self, tree: str, log: Path) -> Configured:
         """Return what became of the wanted options in `tree`."""
-        known = self._get(f"config {self._config_key(tree)}")
-        return self.enter(tree, log) if known is None else read_configured(known)
+        known = self._known.get(f"config {self._config_key(tree)}", CONFIGURED, read_configured)
+        return self.enter(tree, log) if known is None else known
 
     def is_member(self, tree: str, source: str, log: Path) -> bool:
         """Say whether the configuration of `tree` makes an object of `source`."""
         files = self.files(tree)
         rules = {p: files[p] for p in self.rules(tree, source)}
         key = "member " + digest([source, self.config(tree, log).digest, rules])
-        known = self._get(key)
+        known = self._known.get(key, bool, bool)
         if known is None:
             self.enter(tree, log)
             known = is_member(self.kbuild, object_of(source))
-            self._put(key, known)
-        return bool(known)
+            self._known.put(key, known)
+        return known
 
     def tool_units(self, tree: str, touched: Sequence[str], log: Path) -> list[Unit]:
         """Return the objects of the build's own programs that are made of a touched file."""
@@ -264,7 +265,10 @@ class Bench:
             return Compiled(unit, False, frozenset(place(f, unit, files) for f in own))
         if not unit.tool:
             own += undefined_in_btf_ids(obj, unit.source, (self.worktree.path / unit.source).read_bytes())
-        made_of = self._dependencies(obj.with_name(f".{obj.name}.cmd"), files)
+        cmd = obj.with_name(f".{obj.name}.cmd")
+        made_of = self._dependencies(cmd, files) if cmd.is_file() else []
+        if not made_of and not unit.tool:
+            raise ToolError(f"make built {unit.obj}, but {cmd} does not say of what")
         return Compiled(unit, True, frozenset(place(f, unit, files) for f in own), frozenset(made_of))
 
     def _dependencies(self, cmd: Path, files: Mapping[str, str]) -> list[str]:
@@ -314,13 +318,16 @@ class Bench:
 
     def _recall(self, unit: Unit, config: str, files: Mapping[str, str]) -> Compiled | None:
         """Return what is known of a unit whose files all have the contents that they had then."""
-        rows = self._known.execute("select files from made_of where object = ? order by used desc", (unit.obj,))
-        for (text,) in rows.fetchall():
-            known = self._get(self._key(unit, config, files, json.loads(text)))
+        for made_of in self._made_of(unit):
+            known = self._known.get(self._key(unit, config, files, made_of), COMPILED, dict)
             if known is not None:
-                findings = (Finding(Status(f[0]), f[1], f[2], f[3], f[4]) for f in known["findings"])
+                findings = (Finding(Status(f[0]), *f[1:]) for f in known["findings"])
                 return Compiled(unit, True, frozenset(findings), frozenset(known["files"]))
         return None
+
+    def _made_of(self, unit: Unit) -> list[list[str]]:
+        """Return the lists of files that a unit was made of, the latest first."""
+        return self._known.get(f"made of {unit.obj}", [[str]], list) or []
 
     def _remember(self, tree: str, result: Compiled, config: str) -> None:
         """Keep a result."""
@@ -328,19 +335,9 @@ class Bench:
         made_of = sorted({*result.files, *self.rules(tree, result.unit.source)})
         rows = [(f.status.value, f.message, f.file, f.line, f.type) for f in sorted(result.findings, key=str)]
         value = {"findings": rows, "files": sorted(result.files)}
-        obj = result.unit.obj
-        with self._known:
-            self._known.execute("begin")
-            self._known.execute(
-                "insert or replace into made_of values (?, ?, (select coalesce(max(used), 0) + 1 from made_of))",
-                (obj, json.dumps(made_of)),
-            )
-            self._known.execute(
-                "delete from made_of where object = ? and used not in"
-                " (select used from made_of where object = ? order by used desc limit 6)",
-                (obj, obj),
-            )
-        self._put(self._key(result.unit, config, files, made_of), value)
+        known = [made_of, *(k for k in self._made_of(result.unit) if k != made_of)]
+        self._known.put(f"made of {result.unit.obj}", known[:REMEMBERED])
+        self._known.put(self._key(result.unit, config, files, made_of), value)
 
     def _key(self, unit: Unit, config: str, files: Mapping[str, str], made_of: Sequence[str]) -> str:
         """Return the key of a unit made of these files as they are in a tree."""
@@ -350,31 +347,6 @@ class Bench:
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that say how `source` is compiled here."""
         return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
-
-    def _get(self, key: str) -> Any:
-        """Return what is stored under a key, None if nothing is."""
-        row = self._known.execute("select value from known where key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
-
-    def _put(self, key: str, value: object) -> None:
-        """Store a value."""
-        self._known.execute("insert or replace into known values (?, ?)", (key, json.dumps(value)))
-
-
-def open_store(path: Path) -> sqlite3.Connection:
-    """Open the file of known results; one that is damaged is thrown away, it can be made again."""
-    for attempt in (1, 2):
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("pragma journal_mode=wal").fetchone()
-            connection.executescript(SCHEMA)
-            return connection
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            if attempt == 2:
-                raise ToolError(f"{path} cannot be used: {error}") from error
-            path.unlink(missing_ok=True)
-    raise AssertionError
 
 
 def read_configured(known: Mapping[str, Any]) -> Configured:

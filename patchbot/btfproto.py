@@ -159,7 +159,8 @@ def parse(blob: bytes) -> Btf:
 
 def text(strings: bytes, offset: int) -> str:
     """Return the string at an offset."""
-    return strings[offset : strings.index(b"\0", offset)].decode("utf-8", "replace") if offset < len(strings) else ""
+    end = strings.find(b"\0", offset)
+    return strings[offset : end if end >= 0 else len(strings)].decode("utf-8", "replace")
 
 
 def read_prototypes(path: Path, pahole: str = PAHOLE) -> Mapping[str, tuple[Param, ...]]:

@@ -11,15 +11,21 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from . import shapes
 from .compose import Conflict, Resolutions
 from .errors import UserError
 from .merge import unresolved
+from .shapes import PATH, SHA, ShapeError
 
 MESSAGE = "COMMIT_MESSAGE.txt"
+STATE = {
+    "asked": {"onto": SHA, "tip": SHA, "record": SHA, "discard": bool, "chosen": {str: str}, "threshold": float},
+    "rows": [{"file": PATH, "key": str, "subject": str, "digest": str}],
+}
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,15 @@ def read_pending(work: Path, campaign: str) -> Pending | None:
     """Return the regeneration that waits for a person, None if there is none."""
     where = folder(work, campaign)
     try:
-        state = json.loads((where / "state.json").read_text(encoding="utf-8"))
-        return Pending(where, Asked(**state["asked"]), tuple(state["rows"]))
+        state = shapes.read((where / "state.json").read_bytes(), STATE)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ShapeError) as error:
         raise UserError(
-            f"{where}/state.json cannot be read ({error!r}); patchbot regenerate --abort lets it go"
+            f"{where}/state.json cannot be read ({error}); let it go with: patchbot regenerate {campaign} --abort"
         ) from error
+    asked = {f.name: state["asked"][f.name] for f in fields(Asked)}
+    return Pending(where, Asked(**asked), tuple(state["rows"]))
 
 
 def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], done: Resolutions) -> Pending:
@@ -123,5 +130,7 @@ def abort(work: Path, campaign: str) -> bool:
     """Let a stopped regeneration go; return whether there was one."""
     where = folder(work, campaign)
     there = where.exists()
+    if there and not where.is_dir():
+        where.unlink()
     shutil.rmtree(where, ignore_errors=True)
     return there

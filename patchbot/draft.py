@@ -14,14 +14,48 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import __version__
+from . import __version__, shapes
 from .errors import UserError
 from .fastimport import NewCommit, Record, without_crud
 from .git import Repo, Scratch
 from .handmade import Handmade, read_handmade
 from .held import held
 from .model import Commit, Identity, Patch, Series
+from .shapes import PATH, SHA, ShapeError
 from .trailers import Trailers, read_trailers
+
+PATCH = {
+    "id": str,
+    "step": str,
+    "commit": SHA,
+    "parent": SHA,
+    "subject": str,
+    "files": [PATH],
+    "sites": [str],
+    "owners": [str],
+    "target": str,
+}
+SERIES = {
+    "campaign": str,
+    "patchbot": str,
+    "base": SHA,
+    "kernel": {"base": SHA, "version": str, "describe": str},
+    "patches": [PATCH],
+    "generated?": [PATCH],
+    "extra?": [{"commit": SHA, "key": str, "subject": str}],
+    "version?": int,
+    "message_id?": (str, None),
+    "results?": {"worst?": str, "counts?": {str: int}, "results?": [dict]},
+    "target?": str,
+    "steps?": [str],
+    "counts?": dict,
+    "kept?": [[str, int]],
+    "sites?": {str: [str, str]},
+    "remarks?": [str],
+    "warnings?": [str],
+    "config?": dict,
+    "dropped_trailers?": [{"patch": str, "trailer": str, "reason": str}],
+}
 
 
 @dataclass(frozen=True)
@@ -94,38 +128,49 @@ def version_of(repo: Repo, campaign: str, tip: str) -> int:
     """Return the number of the frozen version that ends at `tip`, else the one that it would get."""
     versions = version_refs(repo, campaign)
     last = max(versions, default=0)
-    return last if last and first_parent(repo, versions[last]) == tip else last + 1
+    name = f"refs/patchbot/{campaign}/v{last}"
+    return last if last and first_parent(repo, versions[last], name) == tip else last + 1
 
 
 def read_record(repo: Repo, record: str, name: str) -> Draft:
-    """Return what a record, that of the draft or of a frozen version, keeps; `name` is for messages."""
-    text = repo.read(record, "series.json")
-    if text is None:
-        raise UserError(f"{name} holds no series.json; delete it with: git update-ref -d {name}")
+    """Return what a record, that of the draft or of a frozen version, keeps.
+
+    Only a person can decide about one that cannot be read: UserError has the ref, its `name`, and the way out.
+    """
+    tip = first_parent(repo, record, name)
     try:
-        document = json.loads(text)
-        patches = tuple(document["patches"])
-        base, version = document["base"], int(document.get("version", 1))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"series.json of {name} cannot be read ({error!r}); delete it with: git update-ref -d {name}"
-        ) from error
-    return Draft(
-        first_parent(repo, record),
-        base,
-        patches,
-        document,
-        record,
-        version,
-        tuple(document.get("generated", patches)),
-        read_handmade(repo, record),
-        read_trailers(repo, record),
+        text = repo.read(record, "series.json")
+        if text is None:
+            raise ShapeError("it is not there")
+        document = shapes.read(text, SERIES)
+        for key in ("patches", "generated"):
+            shapes.once((p["id"] for p in document.get(key, [])), "the patch")
+    except ShapeError as error:
+        raise unreadable(name, f"series.json: {error}") from error
+    try:
+        handmade, trailers = read_handmade(repo, record), read_trailers(repo, record)
+    except ShapeError as error:
+        raise unreadable(name, str(error)) from error
+    patches = tuple(document["patches"])
+    generated = tuple(document.get("generated", patches))
+    version = document.get("version", 1)
+    return Draft(tip, document["base"], patches, document, record, version, generated, handmade, trailers)
+
+
+def unreadable(name: str, why: str) -> UserError:
+    """Return the error for a record that cannot be read."""
+    return UserError(
+        f"the record {name} cannot be read: {why}\n"
+        f"what is on the branch stays if you let the record go: git update-ref -d {name}"
     )
 
 
-def first_parent(repo: Repo, record: str) -> str:
-    """Return the tip that a record is about."""
-    return repo.text("rev-parse", "--verify", f"{record}^1")
+def first_parent(repo: Repo, record: str, name: str) -> str:
+    """Return the tip that the record called `name` is about."""
+    done = repo.look("rev-parse", "-q", "--verify", f"{record}^1", check=False)
+    if done.returncode:
+        raise unreadable(name, "it is not a commit on top of a branch")
+    return done.stdout.decode().strip()
 
 
 def identity(repo: Repo, configured: Identity | None) -> Identity:
@@ -286,7 +331,7 @@ def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, 
             refuse_unsafe(repo, campaign)
         refuse_in_the_way(repo, campaign)
         before = before_ref(campaign)
-        if now[0] is not None and now[1] is not None and first_parent(repo, now[1]) != now[0]:
+        if now[0] is not None and now[1] is not None and first_parent(repo, now[1], kept) != now[0]:
             updates.append((before, now[0], repo.ref(before)))
     repo.publish(scratch, updates)
     return now[0] != tip

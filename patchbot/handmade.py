@@ -7,17 +7,38 @@ on whatever the campaign generates later. A patch that is not generated any more
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import UserError
+from . import shapes
 from .git import Repo
 from .merge import Entry
 from .model import Identity, headline
+from .shapes import PATH, WORDS, ShapeError
 
 FILE = "edits.json"
 FOLDER = "edits"
+
+SIDE = ({"mode": re.compile("100644|100755|120000|160000")}, None)
+FILES = [{"path": PATH, "before": SIDE, "after": SIDE}]
+PERSON = {"name": str, "email": str}
+DATE = re.compile(r"-?[0-9]{1,15} [+-][0-9]{1,6}")
+EDITS = {
+    "patches": [
+        {
+            "id": str,
+            "message": ({"generated": str, "edited": WORDS}, None),
+            "author": (PERSON, None),
+            "files": FILES,
+        }
+    ],
+    "extra": [{"key": str, "message": WORDS, "author": PERSON, "date": DATE, "files": FILES}],
+    "dropped": [str],
+    "sequence": [str],
+    "reordered": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -151,35 +172,42 @@ def person(who: Identity | None) -> dict[str, str] | None:
 
 
 def read_handmade(repo: Repo, record: str) -> Handmade:
-    """Return the edits that a record keeps."""
+    """Return the edits that a record keeps; raise ShapeError if they cannot be read."""
     text = repo.read(record, FILE)
     if text is None:
         return Handmade()
     try:
-        document = json.loads(text)
-        there = {path: oid for path, (_, oid) in repo.ls(record, FOLDER).items()}
+        document = shapes.read(text, EDITS)
+    except ShapeError as error:
+        raise ShapeError(f"{FILE}: {error}") from error
+    there = {path: oid for path, (_, oid) in repo.ls(record, FOLDER).items()}
 
-        def load(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[FileEdit, ...]:
-            def side(row: Mapping[str, Any], which: str) -> Entry | None:
-                if row[which] is None:
-                    return None
-                return Entry(row[which]["mode"], repo.raw(there[f"{FOLDER}/{name}/{which}/{row['path']}"]))
+    def load(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[FileEdit, ...]:
+        def side(row: Mapping[str, Any], which: str) -> Entry | None:
+            if row[which] is None:
+                return None
+            kept = f"{FOLDER}/{name}/{which}/{row['path']}"
+            if kept not in there:
+                raise ShapeError(f"{kept} is not there")
+            return Entry(row[which]["mode"], repo.raw(there[kept]))
 
-            return tuple(FileEdit(r["path"], side(r, "before"), side(r, "after")) for r in rows)
+        return tuple(FileEdit(r["path"], side(r, "before"), side(r, "after")) for r in rows)
 
-        patches = {
-            row["id"]: PatchEdit(
-                row["id"],
-                Rewrite(**row["message"]) if row["message"] else None,
-                load(row["files"], f"patch-{n}"),
-                Identity(**row["author"]) if row["author"] else None,
-            )
-            for n, row in enumerate(document["patches"], 1)
-        }
-        extras = tuple(
-            Extra(row["key"], row["message"], Identity(**row["author"]), row["date"], load(row["files"], f"extra-{n}"))
-            for n, row in enumerate(document["extra"], 1)
+    def who(row: Mapping[str, str]) -> Identity:
+        return Identity(row["name"], row["email"])
+
+    patches = {
+        row["id"]: PatchEdit(
+            row["id"],
+            Rewrite(row["message"]["generated"], row["message"]["edited"]) if row["message"] else None,
+            load(row["files"], f"patch-{n}"),
+            who(row["author"]) if row["author"] else None,
         )
-        return Handmade(patches, extras, tuple(document["dropped"]), tuple(document["sequence"]), document["reordered"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{FILE} of the record {record[:12]} cannot be read: {error!r}") from error
+        for n, row in enumerate(document["patches"], 1)
+    }
+    extras = tuple(
+        Extra(row["key"], row["message"], who(row["author"]), row["date"], load(row["files"], f"extra-{n}"))
+        for n, row in enumerate(document["extra"], 1)
+    )
+    shapes.once([*(row["id"] for row in document["patches"]), *(e.key for e in extras)], f"{FILE}: the edit of")
+    return Handmade(patches, extras, tuple(document["dropped"]), tuple(document["sequence"]), document["reordered"])

@@ -76,7 +76,10 @@ class Kbuild:
         write_anew(marker, "")
         before = log.stat().st_size if log.exists() else 0
         inside = self.inside(self.source, *writes)
-        run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
+        done = run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
+        if done.returncode < 0 or done.returncode > 128:  # a sandbox tells of a signal like a shell
+            self.recover()
+            raise ToolError(f"{done.explain()}; see {log}")
         marker.unlink()
         with open(log, "rb") as file:
             file.seek(before)
@@ -178,7 +181,10 @@ def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str],
         said = kbuild.make(goals, log)
         if re.search(r"^make: \*\*\*", said, re.M):
             raise ToolError(f"make {goals[-1]} failed; see {log}:\n" + "\n".join(said.strip().splitlines()[-6:]))
-    text = (kbuild.out / ".config").read_text(encoding="utf-8", errors="replace")
+    config = kbuild.out / ".config"
+    if not config.is_file():
+        raise ToolError(f"make says that it configured the kernel, but there is no {config}; see {log}")
+    text = config.read_text(encoding="utf-8", errors="replace")
     got = read_options(text, ".config")
     known = set(symbols)
     missed = {s for s, value in wanted.items() if got.get(s, "n") != value}

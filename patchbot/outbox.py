@@ -89,7 +89,7 @@ def listed_files(where: Path) -> dict[str, str]:
     try:
         files = json.loads((where / LIST).read_text(encoding="utf-8"))["files"]
         return {str(name): str(known) for name, known in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

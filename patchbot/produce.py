@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import __version__, maintainers
+from . import __version__, maintainers, shapes
 from .bundle import PACKAGE, bundled
 from .campaign import Campaign
 from .config import CampaignConfig
@@ -24,10 +24,13 @@ from .git import Repo
 from .grepcache import GrepCache, holds
 from .model import KernelInfo, Patch, Series
 from .series import Generated, active_steps, generate
+from .shapes import ShapeError
+from .terminal import complain
 from .tree import Tree
 from .written import read_commit
 
 FILE = "reads.json"
+READS = {"maker": str, "files": [str], "folders": [str], "searches": {str: [str]}}
 #: Where more files than this differ, the series is made anew without a closer look.
 MOST_CHANGED = 5000
 
@@ -161,8 +164,23 @@ def maker(config: CampaignConfig) -> str:
 
 def recorded_maker(repo: Repo, record: str) -> str | None:
     """Return the digest of what made a draft, None if its record does not say."""
+    known = read_reads(repo, record)
+    return str(known[0]["maker"]) if known else None
+
+
+def read_reads(repo: Repo, record: str) -> tuple[Mapping[str, Any], bytes] | None:
+    """Return what a series was made from, with its text; None where the record does not say, or cannot be read."""
     text = repo.read(record, FILE)
-    return str(json.loads(text)["maker"]) if text else None
+    if text is None:
+        return None
+    try:
+        known = shapes.read(text, READS)
+        for key in known["searches"]:
+            shapes.read(key, [[str], [str], bool])
+    except ShapeError as error:
+        complain(f"{FILE} of the record {record[:12]} cannot be read ({error}); the series is made anew")
+        return None
+    return known, text
 
 
 @cache
@@ -178,10 +196,10 @@ def sources() -> str:
 
 def reuse(tree: Tree, config: CampaignConfig, last: Draft) -> Made | None:
     """Return the series of a record on another base, None where it might come out differently."""
-    text = tree.repo.read(last.record, FILE)
-    if text is None or tree.overlay:
+    read = None if tree.overlay else read_reads(tree.repo, last.record)
+    if read is None:
         return None
-    known = json.loads(text)
+    known, text = read
     if known["maker"] != maker(config) or not unmoved(tree, last.base, known):
         return None
     patches = tuple(
@@ -208,7 +226,7 @@ def reuse(tree: Tree, config: CampaignConfig, last: Draft) -> Made | None:
 
 def kernel(tree: Tree, document: Mapping[str, Any]) -> KernelInfo:
     """Return which kernel the new base is; its version is the recorded one, because the Makefile did not change."""
-    known = KernelInfo(**document["kernel"])
+    known = KernelInfo(*(document["kernel"][name] for name in ("base", "version", "describe")))
     if known.base == tree.commit:
         return known
     return replace(known, base=tree.commit, describe=tree.repo.describe(tree.commit))

@@ -6,7 +6,6 @@ the hash of everything that the object was made of; it takes 20 kB where the obj
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,9 +14,20 @@ from typing import Any
 
 from .btfids import BtfIds, IdSet, Pair, Record, read_file
 from .btfproto import PAHOLE, Param, read_prototypes
+from .store import read_json, write_json
 
 #: How many lists of dependencies are kept of an object: its headers change little within a series.
 REMEMBERED = 8
+
+#: A reading as it is kept.
+READING = {
+    "object": str,
+    "sets": [[str, int, bool, [[str, int]], [[str, [int]]]]],
+    "rest": [str],
+    "undefined": [str],
+    "problems": [str],
+    "prototypes": {str: [[str, str, (str, None), (str, None)]]},
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,8 @@ class Shelf:
         """Store a reading of an object that was made of the files `dependencies` (those that `blobs` has count)."""
         names = sorted({d for d in dependencies if d in blobs})
         known = [names] + [k for k in self._dependencies(reading.object) if k != names]
-        write(self._place(reading.object, "deps"), known[:REMEMBERED])
-        write(self._place(reading.object, self._key(reading.object, names, blobs)), reading_to(reading))
+        write_json(self._place(reading.object, "deps"), known[:REMEMBERED])
+        write_json(self._place(reading.object, self._key(reading.object, names, blobs)), reading_to(reading))
 
     def _key(self, name: str, dependencies: Sequence[str], blobs: Mapping[str, str]) -> str:
         rows = "\n".join(f"{blobs[d]} {d}" for d in dependencies)
@@ -65,31 +75,10 @@ class Shelf:
         return self.folder / name.replace("/", "_") / f"{key}.json"
 
     def _dependencies(self, name: str) -> list[list[str]]:
-        found = load(self._place(name, "deps"))
-        return found if isinstance(found, list) else []
+        return read_json(self._place(name, "deps"), [[str]], list) or []
 
     def _load(self, name: str, key: str) -> Reading | None:
-        data = load(self._place(name, key))
-        try:
-            return reading_from(data) if isinstance(data, dict) else None
-        except (KeyError, TypeError, ValueError):
-            return None
-
-
-def load(path: Path) -> Any:
-    """Return the JSON in a file, None if there is none that can be used."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def write(path: Path, data: Any) -> None:
-    """Write JSON to a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(data), encoding="utf-8")
-    part.replace(path)
+        return read_json(self._place(name, key), READING, reading_from)
 
 
 def reading_to(reading: Reading) -> dict[str, Any]:
@@ -103,7 +92,7 @@ def reading_to(reading: Reading) -> dict[str, Any]:
                 s.flags,
                 s.trailer,
                 [[p.kfunc, p.flags] for p in s.pairs],
-                [[r.kfunc, *r.flags] for r in s.records],
+                [[r.kfunc, list(r.flags)] for r in s.records],
             ]
             for s in ids.sets
         ],
@@ -125,7 +114,7 @@ def reading_from(data: Mapping[str, Any]) -> Reading:
             flags,
             tuple(Pair(*pair) for pair in pairs),
             trailer,
-            tuple(Record(record[0], tuple(record[1:])) for record in records),
+            tuple(Record(kfunc, tuple(flags_of)) for kfunc, flags_of in records),
         )
         for name, flags, trailer, pairs, records in data["sets"]
     )

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from email.errors import MessageError
 from email.headerregistry import Address
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .errors import MissingTool, ToolError, UserError
 from .git import Repo
 from .maintainers import sections
 from .run import run, which
 from .sandbox import NORMAL, Sandbox
+from .store import read_json, write_json
 
 SCRIPT = "scripts/get_maintainer.pl"
 OPTIONS = ("--no-git", "--no-git-fallback", "--roles", "--no-rolestats")
@@ -37,6 +37,8 @@ LANDMARK_FOLDERS = ("Documentation", "arch", "include", "drivers", "fs", "init",
 
 WITH_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]{1,320})>\s*(?:\((?P<role>.*)\))?")
 BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s@]{1,64}@[^<>()\s@]{1,255})\s*(?:\((?P<role>.*)\))?")
+#: An answer as it is kept.
+KEPT = {"everyone": [{"email": str, "name": str, "role": str}], "rejected": [str]}
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -129,7 +131,7 @@ def recipients(
     key = hashlib.sha256(json.dumps([OPTIONS, sorted(blobs.items())]).encode()).hexdigest()[:20]
     answers = folder / f"get_maintainer-{key}"
     kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
-    found = {text: who for text in texts if (who := load(kept[text]))}
+    found = {text: who for text in texts if (who := read_json(kept[text], KEPT, recipients_from))}
     todo = [text for text in kept if text not in found]
     if todo:
         perl = which("perl", "perl")
@@ -138,7 +140,7 @@ def recipients(
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
                 for text, output in zip(todo, pool.map(partial(ask, perl, Path(place), sandbox), todo), strict=True):
                     found[text] = parse(output)
-                    save(kept[text], found[text])
+                    write_json(kept[text], asdict(found[text]))
     return [found[text] for text in texts]
 
 
@@ -152,6 +154,9 @@ def ask(perl: str, place: Path, sandbox: Sandbox, patch: bytes) -> str:
         raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
     if done.returncode:
         raise ToolError(f"{SCRIPT} of this tree failed: {done.explain()}")
+    if not done.stdout.endswith(b"\n") or not done.stdout.strip():
+        what = "is cut" if done.stdout.strip() else "is empty"
+        raise ToolError(f"{SCRIPT} of this tree ended well, but its answer {what}: {done.explain()}")
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -190,19 +195,6 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def load(kept: Path) -> Recipients | None:
-    """Return a kept answer, None if there is none that can be read."""
-    try:
-        document = json.loads(kept.read_text(encoding="utf-8"))
-        return Recipients(tuple(Recipient(**row) for row in document["everyone"]), tuple(document["rejected"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def save(kept: Path, who: Recipients) -> None:
-    """Keep an answer; one that is half written is never seen."""
-    made(kept.parent)
-    handle, name = tempfile.mkstemp(dir=kept.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        json.dump(asdict(who), out)
-    shutil.move(name, kept)
+def recipients_from(document: Mapping[str, Any]) -> Recipients:
+    """Return a kept answer."""
+    return Recipients(tuple(Recipient(**row) for row in document["everyone"]), tuple(document["rejected"]))

@@ -8,102 +8,65 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from . import __version__
-from .errors import ToolError
 from .model import Finding, Result, Status
+from .store import Store
 
-T = TypeVar("T")
+STATUS = tuple(status.value for status in Status)
+TEXT = (str, None)
+FINDING = {"status": STATUS, "message": str, "file": TEXT, "line": (int, None), "type": str}
+RESULT = {
+    "check": str,
+    "patch": TEXT,
+    "commit": TEXT,
+    "status": STATUS,
+    "reason": str,
+    "findings": [FINDING],
+    "seconds": float,
+    "log": TEXT,
+    "reproduce": str,
+}
+REPORT = {
+    "campaign": str,
+    "base": str,
+    "tip": str,
+    "worst": STATUS,
+    "results": [{**RESULT, "cached": bool}],
+    "counts": {str: int},
+    "seconds": float,
+}
 
-SCHEMA = """
-create table if not exists results (
-    key text primary key, created real not null, tool text not null, result text not null);
-create table if not exists documents (
-    name text primary key, created real not null, tool text not null, document text not null);
-"""
 
-
-class Store:
+class Results:
     """The results that patchbot knows; use one object from one thread."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._connection = connection
-
-    @classmethod
-    def at(cls, path: Path) -> Store:
-        """Open the store in the file `path`, make it if it is not there; raise ToolError if it is unusable."""
-        connection = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-            connection.execute("pragma journal_mode=wal").fetchone()
-            connection.execute("pragma synchronous=normal")
-            connection.executescript(SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            if connection is not None:
-                connection.close()
-            raise unusable(path, error) from error
-        return cls(path, connection)
+    def __init__(self, path: Path) -> None:
+        """Open the store in the file `path`; raise UserError if that cannot be."""
+        self._store = Store(path)
 
     def get(self, key: str) -> Result | None:
-        """Return the result stored under `key`, None if there is none."""
-        row = self._guard(
-            lambda: self._connection.execute("select result from results where key = ?", (key,)).fetchone()
-        )
-        return None if row is None else result_from(self._decode(row[0]))
+        """Return the result kept under `key`, None if there is none."""
+        return self._store.get(f"result {key}", RESULT, result_from)
 
     def put(self, key: str, result: Result) -> None:
-        """Store a result under `key`; the last one wins."""
-        row = (key, time.time(), __version__, json.dumps(result_to(result)))
-        self._guard(lambda: self._connection.execute("insert or replace into results values (?, ?, ?, ?)", row))
+        """Keep a result under `key`; the last one wins."""
+        self._store.put(f"result {key}", result_to(result))
 
     def remember(self, name: str, document: dict[str, Any]) -> None:
-        """Store a whole document (the last report of a campaign) under a name."""
-        row = (name, time.time(), __version__, json.dumps(document))
-        self._guard(lambda: self._connection.execute("insert or replace into documents values (?, ?, ?, ?)", row))
+        """Keep the report of a campaign's tip under a name."""
+        self._store.put(name, document)
 
     def recall(self, name: str) -> dict[str, Any] | None:
-        """Return the document stored under a name, None if there is none."""
-        row = self._guard(
-            lambda: self._connection.execute("select document from documents where name = ?", (name,)).fetchone()
-        )
-        return None if row is None else self._decode(row[0])
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        """Return the report kept under a name, None if there is none."""
+        return self._store.get(name, REPORT, dict)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
-
-    def _guard(self, action: Callable[[], T]) -> T:
-        try:
-            return action()
-        except sqlite3.Error as error:
-            raise unusable(self.path, error) from error
-
-    def _decode(self, text: str) -> dict[str, Any]:
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise unusable(self.path, error) from error
-        if not isinstance(value, dict):
-            raise unusable(self.path, ValueError("a row holds no object"))
-        return value
-
-
-def unusable(path: Path, error: Exception) -> ToolError:
-    """Return the error for a store that cannot be read or written."""
-    return ToolError(f"the store of results {path} cannot be used: {error}; it only saves time, so it may be deleted")
+        self._store.close()
 
 
 def result_key(check: str, source: str, part: str) -> str:

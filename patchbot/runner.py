@@ -19,7 +19,7 @@ from .config import ChecksConfig
 from .config import known as refuse_unknown
 from .errors import MissingTool, PatchbotError, UserError
 from .model import Result, Status
-from .results import Store, result_key
+from .results import Results, result_key
 from .run import which
 from .waivers import apply_waivers, refuse_blanket_waivers
 
@@ -37,7 +37,7 @@ class Task:
 def run_checks(
     subject: Subject,
     config: ChecksConfig,
-    store: Store,
+    store: Results,
     *,
     only: Sequence[str] = (),
     only_patches: Container[int] | None = None,
@@ -233,7 +233,7 @@ def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def reuse(store: Store, task: Task) -> list[Result]:
+def reuse(store: Results, task: Task) -> list[Result]:
     """Return the stored results of a task if all of them are known and none failed."""
     found = []
     for item, key in zip(task.items, task.keys, strict=True):
@@ -246,7 +246,7 @@ def reuse(store: Store, task: Task) -> list[Result]:
     return found
 
 
-def save(store: Store, task: Task, found: Sequence[Result]) -> None:
+def save(store: Results, task: Task, found: Sequence[Result]) -> None:
     """Store the results of a task under their keys; a failure is stored for the record, `reuse` passes it over."""
     for key, result in zip(task.keys, found, strict=True):
         if key is not None:

@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
-from .errors import UserError
+from . import shapes
 from .git import Repo, Scratch
+from .shapes import ShapeError
 
 FILE = "trailers.json"
+KEPT = {str: [{"trailer": str, "message_id": str, "version": int, "patch_id": str, "sender?": str}]}
 
 #: The order that Documentation/process/maintainer-tip.rst asks for; any other trailer stands with the sign-offs.
 ORDER = (
@@ -69,19 +71,22 @@ class Verdict:
 
 
 def read_trailers(repo: Repo, record: str) -> dict[str, tuple[Given, ...]]:
-    """Return the tags in a record (any revision whose tree holds trailers.json), {} if it has none."""
+    """Return the tags in a record (any revision whose tree holds trailers.json), {} if it has none.
+
+    Raises ShapeError if they cannot be read.
+    """
     data = repo.read(record, FILE)
     if data is None:
         return {}
-    names = {f.name for f in fields(Given)}
     try:
-        rows = json.loads(data)
-        return {
-            str(patch): tuple(Given(**{k: v for k, v in row.items() if k in names}) for row in given)
-            for patch, given in rows.items()
-        }
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{FILE} of {record[:12]} is not what patchbot wrote: {error}") from error
+        rows = shapes.read(data.decode("utf-8", "surrogateescape"), KEPT)
+    except ShapeError as error:
+        raise ShapeError(f"{FILE}: {error}") from error
+    names = {f.name for f in fields(Given)}
+    return {
+        patch: tuple(Given(**{k: v for k, v in row.items() if k in names}) for row in given)
+        for patch, given in rows.items()
+    }
 
 
 def format_trailers(trailers: Trailers) -> bytes:

@@ -30,7 +30,7 @@ from patchbot.draft import identity
 from patchbot.errors import UserError
 from patchbot.fastimport import NewCommit
 from patchbot.model import Identity, Result, Status
-from patchbot.results import Store
+from patchbot.results import Results
 from patchbot.runner import run_checks
 from patchbot.session import Session
 from patchbot.subject import Range, select, subject
@@ -212,7 +212,7 @@ def judged(
         witnesses=lambda commit: session.campaign.witnesses(trees[commit]),
         rows=lambda commit: session.campaign.audit(trees[commit], session.campaign_config).document["entries"],
     )
-    with closing(Store.at(session.work / "mutants.sqlite")) as store:
+    with closing(Results(session.work / "mutants.sqlite")) as store:
         return run_checks(one, config, store, only=[check], only_patches=[1])
 
 

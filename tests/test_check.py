@@ -12,7 +12,7 @@ from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, PatchbotError, UserError
 from patchbot.git import Repo, Scratch
 from patchbot.model import Result, Status
-from patchbot.results import Store
+from patchbot.results import Results
 from patchbot.run import run
 from patchbot.runner import run_checks
 
@@ -43,8 +43,8 @@ def subject(tmp_path: Path) -> Subject:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.at(tmp_path / "results.db")
+def store(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results.db")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_two_checks_of_one_name_are_refused(checks: Path) -> None:
         available([checks])
 
 
-def test_results_are_sorted_and_reused_by_content(subject: Subject, store: Store, checks: Path) -> None:
+def test_results_are_sorted_and_reused_by_content(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(COUNTED)
     (checks / "two.py").write_text(COUNTED.replace("def key", "def nokey"))
     first = run_checks(subject, config(checks, "two", "one"), store)
@@ -138,7 +138,7 @@ def test_results_are_sorted_and_reused_by_content(subject: Subject, store: Store
     assert not any(r.cached for r in run_checks(subject, config(checks, "one"), store, full=True))
 
 
-def test_an_edited_check_runs_again(subject: Subject, store: Store, checks: Path) -> None:
+def test_an_edited_check_runs_again(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(COUNTED)
     run_checks(subject, config(checks, "one"), store)
     (checks / "one.py").write_text(COUNTED + "# edited\n")
@@ -146,7 +146,7 @@ def test_an_edited_check_runs_again(subject: Subject, store: Store, checks: Path
 
 
 @pytest.mark.parametrize("status", ["FAIL", "ERROR"])
-def test_a_failure_is_never_reused(subject: Subject, store: Store, checks: Path, status: str) -> None:
+def test_a_failure_is_never_reused(subject: Subject, store: Results, checks: Path, status: str) -> None:
     (checks / "one.py").write_text(COUNTED.replace("Status.PASS", f"Status.{status}"))
     for _ in range(2):
         assert {(r.status.value, r.cached) for r in run_checks(subject, config(checks, "one"), store)} == {
@@ -163,7 +163,7 @@ def test_a_failure_is_never_reused(subject: Subject, store: Store, checks: Path,
     ],
 )
 def test_a_check_that_examined_nothing_never_passes(
-    subject: Subject, store: Store, checks: Path, outcome: str, why: str
+    subject: Subject, store: Results, checks: Path, outcome: str, why: str
 ) -> None:
     (checks / "one.py").write_text(HEAD + f"def check(subject, item):\n    return {outcome}\n")
     for result in run_checks(subject, config(checks, "one"), store):
@@ -171,7 +171,9 @@ def test_a_check_that_examined_nothing_never_passes(
         assert why in result.reason
 
 
-def test_an_exception_is_an_error_result_with_a_traceback_on_disk(subject: Subject, store: Store, checks: Path) -> None:
+def test_an_exception_is_an_error_result_with_a_traceback_on_disk(
+    subject: Subject, store: Results, checks: Path
+) -> None:
     (checks / "bug.py").write_text(HEAD + "def check(subject, item):\n    return 1 / 0\n")
     (checks / "tool.py").write_text(
         HEAD + "from patchbot.errors import ToolError\ndef check(s, i):\n    raise ToolError('make broke')\n"
@@ -187,7 +189,7 @@ def test_an_exception_is_an_error_result_with_a_traceback_on_disk(subject: Subje
     assert results[-1].log is None
 
 
-def test_a_missing_tool_is_an_error_before_the_check_runs(subject: Subject, store: Store, checks: Path) -> None:
+def test_a_missing_tool_is_an_error_before_the_check_runs(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(COUNTED + "NEEDS = {'no-such-tool': 'no-such-package'}\n")
     (result,) = run_checks(subject, config(checks, "one"), store)
     assert result.status is Status.ERROR
@@ -195,13 +197,13 @@ def test_a_missing_tool_is_an_error_before_the_check_runs(subject: Subject, stor
     assert calls(subject) == []
 
 
-def test_an_empty_series_is_skipped_not_passed(subject: Subject, store: Store, checks: Path) -> None:
+def test_an_empty_series_is_skipped_not_passed(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(COUNTED)
     (result,) = run_checks(replace(subject, items=()), config(checks, "one"), store)
     assert (result.status, result.reason) == (Status.SKIP, "there is no patch to check")
 
 
-def test_only_some_patches(subject: Subject, store: Store, checks: Path) -> None:
+def test_only_some_patches(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(
         COUNTED + "def check_series(subject):\n    return Outcome(Status.PASS, examined=1)\n"
     )
@@ -209,7 +211,7 @@ def test_only_some_patches(subject: Subject, store: Store, checks: Path) -> None
     assert [r.patch for r in run_checks(subject, config(checks, "one"), store)] == ["p1", "p2", "p3", None]
 
 
-def test_fail_fast_skips_the_rest_and_says_so(subject: Subject, store: Store, checks: Path) -> None:
+def test_fail_fast_skips_the_rest_and_says_so(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(
         COUNTED.replace("Outcome(Status.PASS", "Outcome(Status.FAIL if item.id == 'p2' else Status.PASS")
     )
@@ -221,7 +223,7 @@ def test_fail_fast_skips_the_rest_and_says_so(subject: Subject, store: Store, ch
     assert not any(r.cached for r in run_checks(subject, config(checks, "two"), store)), "a skipped check is not done"
 
 
-def test_one_go_for_all_patches(subject: Subject, store: Store, checks: Path) -> None:
+def test_one_go_for_all_patches(subject: Subject, store: Results, checks: Path) -> None:
     text = (
         "def key_series(subject):\n    return 'k'\n"
         "def check_each(subject):\n    return [Outcome(Status.PASS, examined=1, reason=i.id) for i in subject.items]\n"
@@ -235,14 +237,14 @@ def test_one_go_for_all_patches(subject: Subject, store: Store, checks: Path) ->
     assert "gave 2 outcomes for 3" in run_checks(subject, config(checks, "one"), store)[0].reason
 
 
-def test_options_reach_their_check(subject: Subject, store: Store, checks: Path) -> None:
+def test_options_reach_their_check(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(
         HEAD + "def check(subject, item):\n    return Outcome(Status.PASS, examined=1, reason=subject.options['x'])\n"
     )
     assert {r.reason for r in run_checks(subject, config(checks, "one", one={"x": "y"}), store)} == {"y"}
 
 
-def test_ctrl_c_keeps_what_is_known(subject: Subject, store: Store, checks: Path) -> None:
+def test_ctrl_c_keeps_what_is_known(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(
         COUNTED.replace("    with open", "    if item.id == 'p3':\n        raise KeyboardInterrupt\n    with open")
         + "EXCLUSIVE = True\n"
@@ -254,7 +256,7 @@ def test_ctrl_c_keeps_what_is_known(subject: Subject, store: Store, checks: Path
 
 
 def test_cheap_checks_run_side_by_side_and_exclusive_ones_alone(
-    subject: Subject, store: Store, checks: Path, monkeypatch: pytest.MonkeyPatch
+    subject: Subject, store: Results, checks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running: list[str] = []
     peaks: dict[str, int] = {}
@@ -296,7 +298,7 @@ def waive(**changes: object) -> Waiver:
     return replace(Waiver("one", "LONG_LINE", "step1", "a/b.c", 1, "it is a table"), **changes)  # type: ignore[arg-type]
 
 
-def test_a_waiver_takes_its_own_findings_only(subject: Subject, store: Store, checks: Path) -> None:
+def test_a_waiver_takes_its_own_findings_only(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(FINDS)
     rules = replace(config(checks, "one"), waivers=(waive(),))
     results = run_checks(subject, rules, store)
@@ -311,7 +313,7 @@ def test_a_waiver_takes_its_own_findings_only(subject: Subject, store: Store, ch
     assert len(by(results, "p1").findings) == 2
 
 
-def test_what_is_right_needs_no_waiver(subject: Subject, store: Store, checks: Path) -> None:
+def test_what_is_right_needs_no_waiver(subject: Subject, store: Results, checks: Path) -> None:
     right = "Finding(Status.PASS, 'it fits', 'a/b.c', 8, 'LONG_LINE')"
     (checks / "one.py").write_text(FINDS.replace("[bad, odd]", f"[bad, {right}]"))
     result = by(run_checks(subject, replace(config(checks, "one"), waivers=(waive(),)), store), "p1")
@@ -319,7 +321,7 @@ def test_what_is_right_needs_no_waiver(subject: Subject, store: Store, checks: P
     assert [f.status for f in result.findings] == [Status.WARN, Status.PASS]
 
 
-def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, store: Store, checks: Path) -> None:
+def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(FINDS)
     unused = replace(config(checks, "one"), waivers=(waive(type="NEVER"),))
     result = by(run_checks(subject, unused, store), None)
@@ -339,7 +341,7 @@ def test_an_unused_waiver_warns_and_an_exceeded_one_fails(subject: Subject, stor
     assert by(results, None).status is Status.FAIL, "optional is no bound"
 
 
-def test_options_of_a_check_that_is_not_there_are_refused(subject: Subject, store: Store, checks: Path) -> None:
+def test_options_of_a_check_that_is_not_there_are_refused(subject: Subject, store: Results, checks: Path) -> None:
     (checks / "one.py").write_text(FINDS)
     with pytest.raises(ConfigError, match=r"\[checks\] unknown key 'on'; did you mean one\?"):
         run_checks(subject, replace(config(checks, "one"), options={"on": {"strict": True}}), store)
@@ -355,7 +357,7 @@ def test_options_of_a_check_that_is_not_there_are_refused(subject: Subject, stor
     ],
 )
 def test_a_blanket_waiver_is_refused(
-    subject: Subject, store: Store, checks: Path, changes: dict[str, str], why: str
+    subject: Subject, store: Results, checks: Path, changes: dict[str, str], why: str
 ) -> None:
     (checks / "one.py").write_text(FINDS)
     with pytest.raises(ConfigError, match=why):

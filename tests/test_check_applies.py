@@ -9,7 +9,7 @@ from patchbot.check import Check, Subject, load
 from patchbot.config import ChecksConfig
 from patchbot.git import Repo
 from patchbot.model import Result, Status
-from patchbot.results import Store
+from patchbot.results import Results
 from patchbot.run import run
 from patchbot.runner import run_checks
 
@@ -50,7 +50,7 @@ def with_mail(subject: Subject, number: int, old: bytes, new: bytes) -> Subject:
 
 
 def statuses(subject: Subject, tmp_path: Path) -> tuple[str, list[Result]]:
-    store = Store.at(tmp_path / "results.db")
+    store = Results(tmp_path / "results.db")
     results = run_checks(subject, ChecksConfig(run=("applies",)), store)
     store.close()
     return " ".join(r.status.value for r in results), results
@@ -162,3 +162,21 @@ def test_thirty_patches_on_a_real_kernel(kernel73: object, tmp_path: Path) -> No
     assert text == " ".join(["PASS"] * 30)
     assert sum(r.seconds for r in results) < 30
     assert {r.status for r in statuses(subject, tmp_path)[1]} == {Status.PASS}
+
+
+@pytest.mark.parametrize("lie", ["exit 1", "kill -9 $$", "git() { :; }; exit 0"])
+def test_a_git_am_that_lies_is_an_error(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    git = run(["sh", "-c", "command -v git"]).stdout.decode().strip()
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    # Does what it is asked but for `am`: that says one thing and does another.
+    work = "" if "git()" in lie else f'{git} "$@"'
+    text = f'#!/bin/sh\nfor word; do [ "$word" = am ] && {{ {work or ":"}; {lie}; }}; done\nexec {git} "$@"\n'
+    (folder / "git").write_text(text)
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    text, results = statuses(subject, tmp_path)
+    assert text == "ERROR ERROR ERROR", results
+    assert "git am made" in results[0].reason

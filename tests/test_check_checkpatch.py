@@ -1,7 +1,9 @@
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,8 +18,8 @@ from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, ToolError
 from patchbot.git import Repo
 from patchbot.model import Finding, Result, Status
-from patchbot.results import Store
-from patchbot.run import run
+from patchbot.results import Results
+from patchbot.run import Completed, run
 from patchbot.runner import run_checks
 
 LOGS = Path(__file__).parent / "logs"
@@ -85,7 +87,7 @@ def one(repo: Repo, tmp_path: Path, text: bytes, message: str = GOOD) -> Subject
 
 
 def judge(subject: Subject, tmp_path: Path, waivers: tuple[Waiver, ...] = (), **options: Any) -> list[Result]:
-    with Store.at(tmp_path / "results.db") as store:
+    with closing(Results(tmp_path / "results.db")) as store:
         config = ChecksConfig(run=("checkpatch",), options={"checkpatch": options}, waivers=waivers)
         return run_checks(subject, config, store)
 
@@ -339,3 +341,48 @@ def test_the_optional_steps_are_clean_as_well(kernel: Any, borrow: Any, cli: Any
     for step in steps:
         judge_series(repo, cli, step)
     judge_series(repo, cli, *steps)
+
+
+CLEAN = b"total: 0 errors, 0 warnings, 0 checks, 8 lines checked\n"
+ERROR = b"ERROR:X: bad\n#1: FILE: a.c:1:\n+x\n\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "message"),
+    [
+        (CLEAN, -9, "was killed by SIGKILL"),
+        (CLEAN, -15, "was killed by SIGTERM"),
+        (CLEAN, 1, "counts 0 problems, but that is not how it ended"),
+        (CLEAN, 255, "counts 0 problems, but that is not how it ended"),
+        (ERROR + b"total: 1 errors, 0 warnings, 0 checks, 8 lines checked\n", 0, "counts 1 problems, but"),
+        (ERROR + b"total: 1 errors, 0 warnings, 0 checks, 8 lines checked\n", 2, "counts 1 problems, but"),
+        (CLEAN.replace(b"8 lines", b"0 lines"), 0, "checked no line of a patch"),
+        (CLEAN + b"\0\0\0\n", 0, "NUL bytes"),
+        (CLEAN + b"- has no obvious style pro", 0, "its output is cut"),
+        (b"WARNING:Y: quoted\n#3: \n" + CLEAN, 0, "counts 0 problems, patchbot reads 1"),
+        (b"", 0, "it printed nothing"),
+        (CLEAN.replace(b"0 errors", b"9" * 5000 + b" errors"), 0, "did not come to its end"),
+    ],
+)
+def test_a_script_that_ends_otherwise_than_it_says_is_an_error(
+    module: ModuleType, output: bytes, code: int, message: str
+) -> None:
+    mail = b"From x\n\nText.\n---\n\ndiff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1 +1,2 @@\n int a;\n+x\n"
+    with pytest.raises(ToolError, match=message):
+        module.told(Completed(("perl",), code, output, b"", 0.0), mail)
+
+
+def test_a_patch_without_lines_may_have_none_checked(module: ModuleType) -> None:
+    mail = b"From x\n\nText about\n@@ -1 +1 @@\n---\n\ndiff --git a/a b/a\nold mode 100644\nnew mode 100755\n"
+    done = Completed(("perl",), 0, CLEAN.replace(b"8 lines", b"0 lines"), b"", 0.0)
+    assert module.told(done, mail) == []
+
+
+def test_a_script_that_kills_itself_after_its_output_is_an_error(repo: Repo, tmp_path: Path) -> None:
+    tree = repo.git_dir.parent
+    text = SCRIPT.replace(b"exit($errors", b"$| = 1; print ''; kill 'KILL', $$;\nexit($errors")
+    (tree / "scripts/checkpatch.pl").write_bytes(text)
+    run(["git", "commit", "-q", "-a", "-m", "Another script"], cwd=tree)
+    (result,) = judge(one(repo, tmp_path, b"int b;\n"), tmp_path)
+    assert result.status is Status.ERROR
+    assert re.search("was killed by SIGKILL|exit code 137", result.reason)

@@ -12,7 +12,6 @@ from subjects import make_subject
 from toolchain import needs_s390
 
 from patchbot.arches import ARCHES
-from patchbot.bench import open_store
 from patchbot.benches import compiler_of
 from patchbot.bundle import bundled
 from patchbot.errors import MissingTool, ToolError, UserError
@@ -218,12 +217,6 @@ def test_a_makefile_that_cannot_be_asked_is_an_error(kbuild: Kbuild, tmp_path: P
     with pytest.raises(ToolError, match=r"what it builds in kernel/bpf: (?s:.*)broken"):
         is_member(kbuild, "kernel/bpf/cpumask.o")
     assert not list_members(kbuild, "kernel/bpf/nowhere").objects, "a folder without a Makefile builds nothing"
-
-
-def test_a_damaged_store_is_thrown_away(tmp_path: Path) -> None:
-    (tmp_path / "compiled.sqlite").write_bytes(b"this is no database" * 100)
-    store = open_store(tmp_path / "compiled.sqlite")
-    assert store.execute("select count(*) from known").fetchone() == (0,)
 
 
 def test_a_work_tree_moves_and_keeps_what_did_not_change(tiny: Repo, tmp_path: Path) -> None:

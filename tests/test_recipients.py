@@ -130,6 +130,24 @@ def test_failures_say_what_is_missing(repo: Repo, tmp_path: Path, monkeypatch: p
         recipients(repo, repo.resolve("HEAD~1"), [patch("lib/a.c")], tmp_path / "cache")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('print STDERR "no MAINTAINERS\\n"; exit 0;', "its answer is empty: .*\n.*no MAINTAINERS"),
+        ("exit 0;", "its answer is empty"),
+        ('print "A <a@example.org> (maintainer:"; exit 0;', "its answer is cut"),
+        ('$| = 1; print "A <a@example.org> (maintainer:X)\\n"; kill 9, $$;', "failed: .*(?:SIGKILL|137)"),
+        ('print "A <a@example.org> (maintainer:X)\\n"; exit 2;', "failed: .*exit code 2"),
+    ],
+)
+def test_a_script_that_lies_is_an_error(repo: Repo, tmp_path: Path, body: str, message: str) -> None:
+    where = tmp_path / "linux"
+    base = commit(where, "another script", {SCRIPT: f"#!/usr/bin/perl\n{body}\n".encode()})
+    with pytest.raises(ToolError, match=message):
+        recipients(repo, base, [patch("lib/a.c")], tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.json"))
+
+
 @pytest.mark.kernel
 def test_real_script_agrees_with_maintainers(kernel: RealKernel, tmp_path: Path) -> None:
     paths = [

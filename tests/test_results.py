@@ -1,11 +1,11 @@
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from patchbot.errors import ToolError
 from patchbot.model import Finding, Result, Status
-from patchbot.results import Store, new_findings, result_key
+from patchbot.results import Results, new_findings, result_key, result_to
 from patchbot.run import run
 
 RESULT = Result(
@@ -22,11 +22,11 @@ RESULT = Result(
 
 
 def test_a_result_survives_the_store(tmp_path: Path) -> None:
-    store = Store.at(tmp_path / "new" / "results.db")
+    store = Results(tmp_path / "new" / "results.db")
     assert store.get("k") is None
     store.put("k", RESULT)
     store.close()
-    again = Store.at(tmp_path / "new" / "results.db")
+    again = Results(tmp_path / "new" / "results.db")
     assert again.get("k") == RESULT
     found = again.get("k")
     assert found is not None
@@ -34,19 +34,30 @@ def test_a_result_survives_the_store(tmp_path: Path) -> None:
     assert again.get("other") is None
 
 
-def test_documents_are_kept_by_name(tmp_path: Path) -> None:
-    store = Store.at(tmp_path / "results.db")
+REPORT = {
+    "campaign": "demo",
+    "base": "1" * 40,
+    "tip": "2" * 40,
+    "worst": "PASS",
+    "results": [{**result_to(RESULT), "cached": False}],
+    "counts": {"PASS": 1},
+    "seconds": 1.0,
+}
+
+
+def test_reports_are_kept_by_name(tmp_path: Path) -> None:
+    store = Results(tmp_path / "results.db")
     assert store.recall("demo") is None
     store.remember("demo", {"schema": 1})
-    store.remember("demo", {"schema": 1, "worst": "PASS"})
-    assert store.recall("demo") == {"schema": 1, "worst": "PASS"}
+    store.remember("demo", REPORT)
+    assert store.recall("demo") == REPORT
 
 
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "results.db"
     program = (
-        "import sys; from pathlib import Path; from patchbot.results import Store; from patchbot.model import *\n"
-        "store = Store.at(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path; from patchbot.results import Results; from patchbot.model import *\n"
+        "store = Results(Path(sys.argv[1]))\n"
         "for n in range(50): store.put(f'{sys.argv[2]}{n}', Result('c', None, None, Status.PASS))\n"
     )
     import sys
@@ -54,27 +65,49 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda name: run([sys.executable, "-c", program, path, name]), "abc"))
-    store = Store.at(path)
+    store = Results(path)
     assert all(store.get(f"{name}{n}") for name in "abc" for n in range(50))
 
 
-def test_a_damaged_store_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "results.db"
-    path.write_bytes(b"this is not a database, not even a little" * 100)
-    with pytest.raises(ToolError, match=f"{path} cannot be used: .*may be deleted"):
-        Store.at(path)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ToolError, match="cannot be used"):
-        Store.at(tmp_path / "file" / "results.db")
-
-
-def test_a_damaged_row_is_an_error(tmp_path: Path) -> None:
-    store = Store.at(tmp_path / "results.db")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "[1",
+        "[]",
+        "null",
+        "7",
+        "NaN",
+        "[" * 10000,
+        '"' + "x" * 100 + '"',
+        json.dumps({**result_to(RESULT), "status": "GOOD"}),
+        json.dumps({**result_to(RESULT), "reason": None}),
+        json.dumps({**result_to(RESULT), "seconds": float("nan")}),
+        json.dumps({**result_to(RESULT), "findings": {"status": "PASS"}}),
+        json.dumps({**result_to(RESULT), "findings": [{"status": "PASS"}]}),
+        b"\xff\xfe",
+        5,
+    ],
+)
+def test_a_row_of_another_shape_is_forgotten(
+    tmp_path: Path, change: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Results(tmp_path / "results.db")
     store.put("k", RESULT)
     with sqlite3.connect(tmp_path / "results.db") as other:
-        other.execute("update results set result = '[1'")
-    with pytest.raises(ToolError, match="cannot be used"):
-        store.get("k")
+        other.execute("update kept set value = ?", (change,))
+    assert store.get("k") is None
+    assert f"{tmp_path}/results.db: what was kept as result k cannot be read" in capsys.readouterr().err
+    assert store.get("k") is None, "it is said once"
+    assert capsys.readouterr().err == ""
+    store.put("k", RESULT)
+    assert store.get("k") == RESULT
+
+
+@pytest.mark.parametrize("change", [{"results": None}, {"results": [{}]}, {"worst": "GOOD"}, {"counts": [1]}])
+def test_a_report_of_another_shape_is_forgotten(tmp_path: Path, change: dict[str, object]) -> None:
+    store = Results(tmp_path / "results.db")
+    store.remember("demo", REPORT | change)
+    assert store.recall("demo") is None
 
 
 def test_the_key_depends_on_each_part() -> None:

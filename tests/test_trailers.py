@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from test_series import tree
 
-from patchbot.errors import UserError
+from patchbot.shapes import ShapeError
 from patchbot.trailers import (
     Given,
     apply_to_message,
@@ -118,7 +118,7 @@ def test_a_store_is_read_back_from_a_commit(tmp_path):
     none = tree(tmp_path / "none")
     assert read_trailers(none.repo, none.commit) == {}
     broken = tree(tmp_path / "broken", {"trailers.json": b'{"p": [{"trailer": 1}]}'}.items())
-    with pytest.raises(UserError, match=r"trailers\.json of .* is not what patchbot wrote"):
+    with pytest.raises(ShapeError, match=r"trailers\.json: p\[0\]\.trailer is 1, not a text"):
         read_trailers(broken.repo, broken.commit)
 
 

@@ -11,7 +11,7 @@ from .. import report
 from ..errors import UserError
 from ..model import Status
 from ..progress import shown
-from ..results import Store
+from ..results import Results
 from ..runner import run_checks
 from ..session import Session, commas
 from ..subject import select, subject
@@ -38,7 +38,7 @@ def execute(session: Session) -> int:
         if series.edited:
             session.say("note: the branch holds commits that patchbot did not make; they are checked as they are")
         under = subject(session, series, max(1, session.args.jobs))
-        with closing(Store.at(session.work / "results.sqlite")) as store:
+        with closing(Results(session.work / "results.sqlite")) as store:
             results = run_checks(
                 under,
                 session.config.checks,

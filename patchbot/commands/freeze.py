@@ -10,7 +10,7 @@ from ..draft import branch, identity, read_draft, version_of
 from ..errors import UserError
 from ..matching import parse_choices
 from ..regenerate import workshop
-from ..results import Store
+from ..results import Results
 from ..session import Session
 from ..versions import freeze, version_ref, versions
 
@@ -38,7 +38,7 @@ def execute(session: Session) -> int:
     known = there.message_id if there else ""
     frozen = there is None or (given and given != known)
     if frozen:
-        with closing(Store.at(session.work / "results.sqlite")) as store:
+        with closing(Results(session.work / "results.sqlite")) as store:
             report = store.recall(f"report {name} {tip}")
         with workshop(session.work, repo) as scratch:
             freeze(repo, scratch, author, draft, number, given or known, report, chosen)

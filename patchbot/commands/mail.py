@@ -18,7 +18,7 @@ from ..mail import Outbox, Posting, make_mails, parse_date
 from ..model import Finding, Status
 from ..progress import shown
 from ..recipients import recipients
-from ..results import Store, finding_to
+from ..results import Results, finding_to
 from ..session import Session
 from ..subject import Range, select
 from ..tree import Tree
@@ -92,7 +92,7 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
     """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
     assert series.draft is not None
     record = series.draft.document
-    with closing(Store.at(session.work / "results.sqlite")) as store:
+    with closing(Results(session.work / "results.sqlite")) as store:
         report = store.recall(f"report {series.draft.document['campaign']} {series.tip}") or {}
     seen: dict[str, Counter[str]] = {}
     for row in report.get("results", []):

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..page import page
 from ..paths import refused
-from ..results import Store
+from ..results import Results
 from ..session import Session
 from ..subject import Range, select
 
@@ -26,7 +26,7 @@ def execute(session: Session) -> int:
     """Run the command."""
     series = select(session, session.args.campaign)
     name = session.campaign_config.name
-    with closing(Store.at(session.work / "results.sqlite")) as store:
+    with closing(Results(session.work / "results.sqlite")) as store:
         report = store.recall(f"report {name} {series.tip}")
     if report is None:
         session.say("note: no check was run on this tip yet; the page has the patches only")

@@ -15,7 +15,7 @@ from ..progress import shown
 from ..recognise import recognise
 from ..regenerate import site_changes
 from ..render import plural
-from ..results import Store
+from ..results import Results
 from ..session import Session
 from ..versions import versions
 from .generate import edit_lines
@@ -121,7 +121,7 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
             "the configuration or patchbot itself changed since the draft was made:"
             f" patchbot regenerate {name} --onto {draft.base[:12]}"
         )
-    with closing(Store.at(session.work / "results.sqlite")) as store:
+    with closing(Results(session.work / "results.sqlite")) as store:
         checked = store.recall(f"report {name} {tip}")
     if checked is None:
         found.append(f"the branch as it is was not checked: patchbot check {name}")

@@ -1,0 +1,159 @@
+"""What can be made again, kept by key in SQLite files and in JSON files, with one policy for what goes wrong.
+
+What is damaged or of another shape is set aside, with one line that says so, and made anew. Where nothing can be
+written the user is told the folder. A store that another process holds for long is named, not waited for for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import __version__
+from .errors import UserError
+from .shapes import read
+from .terminal import complain
+
+T = TypeVar("T")
+
+SCHEMA = "create table if not exists kept (key text primary key, value text not null, created real, tool text)"
+COLUMNS = ["key", "value", "created", "tool"]
+HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+#: The file may be sound, but the system does not let it be used.
+DENIED = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_AUTH,
+)
+
+
+class Store:
+    """JSON by key in one file; use one object from one thread at a time."""
+
+    def __init__(self, path: Path, patience: float = 30) -> None:
+        """Open the file, make it if it is not there or cannot be used; raise UserError if that cannot be."""
+        self.path = path
+        self.patience = patience
+        self._connection: sqlite3.Connection | None = None
+        self._do("select 1")
+
+    def get(self, key: str, shape: Any, made: Callable[[Any], T]) -> T | None:
+        """Return what is kept under a key, None if nothing of that shape is; `made` makes it of the JSON."""
+        row = self._do("select value from kept where key = ?", key)
+        if row is None:
+            return None
+        try:
+            return made(read(row[0], shape))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            self._do("delete from kept where key = ?", key)
+            complain(f"{self.path}: what was kept as {key[:80]} cannot be read and is forgotten: {error}")
+            return None
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value under a key; the last one wins."""
+        row = (key, json.dumps(value), time.time(), __version__)
+        self._do("insert or replace into kept values (?, ?, ?, ?)", *row)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        """Return the open file."""
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_dir():
+                raise sqlite3.DatabaseError("it is a folder")
+            connection = sqlite3.connect(
+                self.path, timeout=self.patience, isolation_level=None, check_same_thread=False
+            )
+            self._connection = connection
+            connection.execute("pragma journal_mode=wal").fetchone()
+            connection.execute("pragma synchronous=normal")
+            connection.execute(SCHEMA)
+            if [row[1] for row in connection.execute("pragma table_info(kept)")] != COLUMNS:
+                raise sqlite3.DatabaseError("its table is another one")
+        return self._connection
+
+    def _do(self, statement: str, *values: Any) -> Any:
+        """Return the first row of a statement's answer; a damaged file is set aside first."""
+        for attempt in (1, 2):
+            try:
+                return self._open().execute(statement, values).fetchone()
+            except OSError as error:
+                raise unusable(self.path.parent, error) from error
+            except sqlite3.Error as error:
+                self.close()
+                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+                if code in HELD:
+                    raise UserError(f"another process holds {self.path}; wait for its end ({error})") from error
+                if code in DENIED or attempt == 2:
+                    raise unusable(self.path.parent, error) from error
+                set_aside(self.path, error)
+        raise AssertionError
+
+
+def unusable(folder: Path, error: Exception) -> UserError:
+    """Return the error for a folder in which patchbot cannot keep what it knows."""
+    why = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UserError(f"patchbot cannot keep what it knows in {folder}: {why}; XDG_CACHE_HOME names another place")
+
+
+def set_aside(path: Path, why: object) -> None:
+    """Rename a file or folder that cannot be used, and say so; the one before it that was set aside is gone then."""
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        shutil.rmtree(aside) if aside.is_dir() and not aside.is_symlink() else aside.unlink(missing_ok=True)
+        path.rename(aside)
+        for end in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+    except FileNotFoundError:
+        return  # another patchbot was faster
+    except OSError as error:
+        raise unusable(path.parent, error) from error
+    complain(f"{path} cannot be used ({why}); it is set aside as {aside.name}, and made anew")
+
+
+def read_json(path: Path, shape: Any, made: Callable[[Any], T]) -> T | None:
+    """Return what a JSON file keeps, None if it is not there; one of another shape is set aside."""
+    try:
+        return made(read(path.read_bytes(), shape))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        set_aside(path, error.strerror if isinstance(error, OSError) else error)
+        return None
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file, whole or not at all; raise UserError if that cannot be."""
+    part = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump(data, out)
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise unusable(path.parent, error) from error

@@ -1,0 +1,181 @@
+"""Stores that somebody damaged, holds or took away: set aside and made anew, or named."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchbot.errors import UserError
+from patchbot.shapes import MOST, SHA, ShapeError, read
+from patchbot.store import Store, read_json, write_json
+
+SOUND = "sound"
+
+
+def sound(path: Path) -> None:
+    with Store(path) as store:
+        for number in range(200):
+            store.put(f"k{number}", "x" * 500)
+
+
+def folder(path: Path) -> None:
+    (path / "deep").mkdir(parents=True)
+
+
+def truncated(path: Path) -> None:
+    sound(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def overwritten(path: Path) -> None:
+    sound(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + b"\xff" * (len(data) - 100))
+
+
+def other_table(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("create table kept (a, b)")
+
+
+def view(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("create view kept as select 1 as key")
+
+
+def dangling(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"this is no database, not even a little" * 100),
+        lambda path: path.write_bytes(bytes(range(256)) * 64),
+        folder,
+        truncated,
+        overwritten,
+        other_table,
+        view,
+        dangling,
+    ],
+    ids=["text", "bytes", "folder", "truncated", "overwritten", "other-table", "view", "header-only"],
+)
+def test_a_damaged_file_is_set_aside_and_made_anew(
+    tmp_path: Path, damage: Callable[[Path], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "kept.sqlite"
+    damage(path)
+    with Store(path) as store:
+        for number in range(200):
+            store.get(f"k{number}", str, str)
+        store.put("key", SOUND)
+        assert store.get("key", str, str) == SOUND
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{path} cannot be used (" in said
+    assert "it is set aside as kept.sqlite.damaged, and made anew" in said
+    assert (tmp_path / "kept.sqlite.damaged").exists()
+    with Store(path) as store:
+        assert store.get("key", str, str) == SOUND
+
+
+def test_an_empty_file_is_a_new_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "kept.sqlite").touch()
+    with Store(tmp_path / "kept.sqlite") as store:
+        store.put("key", SOUND)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_second_damaged_file_replaces_the_first(tmp_path: Path) -> None:
+    for text in ("one" * 500, "two" * 500):
+        (tmp_path / "kept.sqlite").write_text(text)
+        Store(tmp_path / "kept.sqlite").close()
+    assert (tmp_path / "kept.sqlite.damaged").read_text() == "two" * 500
+
+
+def test_a_store_that_is_held_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "kept.sqlite"
+    Store(path).close()
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(UserError, match=f"another process holds {path}"):
+            Store(path, patience=0).put("key", SOUND)
+
+
+def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=f"cannot keep what it knows in {tmp_path}/file: .*XDG_CACHE_HOME"):
+        Store(tmp_path / "file" / "kept.sqlite")
+    with pytest.raises(UserError, match=f"cannot keep what it knows in {tmp_path}/file: "):
+        write_json(tmp_path / "file" / "kept.json", {})
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sys; from pathlib import Path; from patchbot.errors import UserError\n"
+        "from patchbot.store import Store, write_json\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "store = Store(Path(sys.argv[1]) / 'kept.sqlite')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "file = Path(sys.argv[1]) / 'kept.json'\n"
+        "for act in (lambda n: store.put(f'k{n}', 'x' * 5000), lambda n: write_json(file, 'x' * 99999)):\n"
+        "    try:\n"
+        "        for n in range(100): act(n)\n"
+        "        print('no error')\n"
+        "    except UserError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.startswith(f"patchbot cannot keep what it knows in {tmp_path}: ") for line in lines] == [True, True]
+    assert not list(tmp_path.glob("tmp*"))
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[", b"\xff", b"null", b"[" * 100000, b'{"a": NaN}', b'{"a": "1"}', b'{"b": 1}']
+)
+def test_a_damaged_json_file_is_set_aside(tmp_path: Path, text: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "kept.json"
+    path.write_bytes(text)
+    assert read_json(path, {"a": int}, dict) is None
+    assert f"{path} cannot be used (" in capsys.readouterr().err
+    assert read_json(path, {"a": int}, dict) is None
+    assert capsys.readouterr().err == ""
+    write_json(path, {"a": 1})
+    assert read_json(path, {"a": int}, dict) == {"a": 1}
+
+
+def test_a_folder_in_place_of_a_json_file_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "kept.json").mkdir()
+    assert read_json(tmp_path / "kept.json", {}, dict) is None
+    assert (tmp_path / "kept.json.damaged").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "message"),
+    [
+        ('{"a": [1, "x"]}', {"a": [int]}, r"a\[1\] is 'x', not a number"),
+        ('{"a": {"b": null}}', {"a": {str: str}}, "a.b is None, not a text"),
+        ("[1, 2, 3]", [int, int], "it has 3 items, not 2"),
+        ("true", int, "it is True, not a number"),
+        ("[]", {}, "it is a list, not an object"),
+        ('{"a": 5}', {"a": (str, None)}, "a is 5"),
+        ('"xyz"', SHA, "it is 'xyz'"),
+        ("1e999", float, "it is inf"),
+        ("2", 1, "it is 2, not 1"),
+        ("{}", {"a": int}, "it lacks 'a'"),
+        ("", int, "Expecting value"),
+        ("[" * 100000, [int], "nested too deep"),
+        ('"\udcff"', int, "it is '\\\\udcff', not a number"),
+        (" " * (MOST + 1), int, "it has 64 MB"),
+    ],
+)
+def test_what_is_of_another_shape_is_named(text: str, shape: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        read(text, shape)
