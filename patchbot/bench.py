@@ -15,11 +15,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import ToolError
 from .git import Scratch
+from .identity import identity
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .model import Finding, Status
 from .sandbox import NORMAL, Sandbox
@@ -144,7 +146,7 @@ class Bench:
         """Say whether the configuration of `tree` makes an object of `source`."""
         files = self.files(tree)
         rules = {p: files[p] for p in self.rules(tree, source)}
-        key = "member " + digest([source, self.config(tree, log).digest, rules])
+        key = "member " + digest([maker(), source, self.config(tree, log).digest, rules])
         known = self._known.get(key, bool, bool)
         if known is None:
             self.enter(tree, log)
@@ -314,7 +316,7 @@ class Bench:
         files = self.files(tree)
         read = [(path, files[path]) for path in self._kconfigs(tree)]
         read += [(p, oid) for p, oid in files.items() if p.startswith("scripts/") and p.count("/") == 1]
-        return digest([sorted(read), dict(self.options), self.kbuild.compiler.versions])
+        return digest([maker(), sorted(read), dict(self.options), self.kbuild.compiler.versions])
 
     def _recall(self, unit: Unit, config: str, files: Mapping[str, str]) -> Compiled | None:
         """Return what is known of a unit whose files all have the contents that they had then."""
@@ -342,11 +344,17 @@ class Bench:
     def _key(self, unit: Unit, config: str, files: Mapping[str, str], made_of: Sequence[str]) -> str:
         """Return the key of a unit made of these files as they are in a tree."""
         read = [(path, files.get(path, "")) for path in made_of]
-        return "object " + digest([unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
+        return "object " + digest([maker(), unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
 
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that say how `source` is compiled here."""
         return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
+
+
+@cache
+def maker() -> str:
+    """Return the identity of what compiles objects and reads what compilers say."""
+    return identity(Path(__file__))
 
 
 def read_configured(known: Mapping[str, Any]) -> Configured:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from . import btfids, btfproto, readings
+from . import readings
 from .arches import X86, Arch
 from .bench import Bench
 from .btfproto import PAHOLE
@@ -23,6 +22,7 @@ from .config import known
 from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
 from .errors import PatchbotError, UserError
 from .git import Scratch
+from .identity import identity
 from .kbuild import Compiler, find_compiler, read_options
 from .paths import expanded
 from .readings import Shelf, read_object
@@ -83,8 +83,8 @@ def shelf_of(bench: Bench, work: Path, config: str) -> Shelf:
 
 @cache
 def readers() -> str:
-    """Return a digest of the modules that read objects: what an older one stored is not used."""
-    return sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (btfids, btfproto, readings))).hexdigest()
+    """Return the identity of what reads objects: what an older one stored is not used."""
+    return identity(Path(readings.__file__))
 
 
 def keep_readings(bench: Bench, work: Path) -> None:

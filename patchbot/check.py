@@ -17,7 +17,6 @@ the key. What failed is never reused.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import re
 import sys
@@ -29,6 +28,7 @@ from typing import Any
 from .bundle import bundled
 from .errors import PatchbotError, UserError
 from .git import Repo, Scratch
+from .identity import identity
 from .model import Finding, Status
 from .sandbox import NORMAL, Sandbox
 
@@ -121,7 +121,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """A loaded check; `source` is the hash of its file."""
+    """A loaded check; `source` is the identity of its file."""
 
     name: str
     file: Path
@@ -182,7 +182,7 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
         name,
         file,
         doc,
-        hashlib.sha256(source).hexdigest(),
+        identity(file),
         getattr(module, "NEEDS", {}),
         getattr(module, "EXCLUSIVE", False),
         getattr(module, "WAIVABLE", True),

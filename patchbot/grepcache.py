@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
+from .errors import UserError
 from .git import Repo
+from .store import Store
 
 #: Where more files than this differ, a search of the whole tree is cheaper than reading them.
 MOST_CHANGED = 20_000
+#: So many trees that were searched last may serve for the next one.
+NEAR = 4
 
 
 class GrepCache:
-    """Answers of `Repo.grep`, kept in an SQLite file; a file that cannot be used is only slower, never wrong."""
+    """Answers of `Repo.grep` of one repository, kept in a file; one that cannot be used is only slower, never wrong."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,55 +36,40 @@ class GrepCache:
         tree = repo.tree_of(commit)
         question = json.dumps([sorted(needles), list(pathspecs), word])
         try:
-            with closing(self.open()) as db:
-                row = db.execute("SELECT paths FROM grep WHERE tree = ? AND question = ?", (tree, question)).fetchone()
-                if row:
-                    return list(json.loads(row[0]))
-                found = self.incremental(db, repo, tree, question, needles, pathspecs, word)
+            with Store(self.path) as store:
+                found = store.get(f"{tree} {question}", [str], list)
                 if found is None:
-                    found = repo.grep(commit, needles, pathspecs, word=word)
-                with db:
-                    db.execute(
-                        "INSERT OR REPLACE INTO grep VALUES (?, ?, ?, datetime())",
-                        (tree, question, json.dumps(found)),
-                    )
+                    latest = store.get(f"latest {question}", [str], list) or []
+                    near = {t: store.get(f"{t} {question}", [str], list) for t in latest}
+                    found = derived(repo, tree, near, needles, pathspecs, word=word)
+                    if found is None:
+                        found = repo.grep(commit, needles, pathspecs, word=word)
+                    store.put(f"{tree} {question}", found)
+                    store.put(f"latest {question}", [tree, *(t for t in latest if t != tree)][:NEAR])
                 return found
-        except sqlite3.Error:
+        except UserError:  # of the store; what is wrong with the repository is said again
             return repo.grep(commit, needles, pathspecs, word=word)
 
-    def open(self) -> sqlite3.Connection:
-        """Open the file, make its table if it is new."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=10)
-        db.execute("CREATE TABLE IF NOT EXISTS grep (tree, question, paths, at, PRIMARY KEY (tree, question))")
-        return db
 
-    def incremental(
-        self,
-        db: sqlite3.Connection,
-        repo: Repo,
-        tree: str,
-        question: str,
-        needles: Sequence[str],
-        pathspecs: Sequence[str],
-        word: bool,
-    ) -> list[str] | None:
-        """Return the answer derived from the latest one for another tree, None where none can serve."""
-        rows = db.execute(
-            "SELECT tree, paths FROM grep WHERE question = ? ORDER BY at DESC, rowid DESC LIMIT 4",
-            (question,),
-        )
-        for other, paths in rows.fetchall():
-            if repo.look("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
-                continue
-            changed = repo.changed_blobs(other, tree, pathspecs)
-            if len(changed) > MOST_CHANGED:
-                continue
-            found = set(json.loads(paths)) - set(changed)
-            holding = search(repo, [oid for oid in changed.values() if oid], needles, word=word)
-            found |= {path for path, oid in changed.items() if oid in holding}
-            return sorted(found)
-        return None
+def derived(
+    repo: Repo,
+    tree: str,
+    near: Mapping[str, list[str] | None],
+    needles: Sequence[str],
+    pathspecs: Sequence[str],
+    *,
+    word: bool,
+) -> list[str] | None:
+    """Return the answer derived from that of another tree, {tree: answer}; None where none can serve."""
+    for other, paths in near.items():
+        if paths is None or repo.look("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
+            continue
+        changed = repo.changed_blobs(other, tree, pathspecs)
+        if len(changed) > MOST_CHANGED:
+            continue
+        holding = search(repo, [oid for oid in changed.values() if oid], needles, word=word)
+        return sorted({*paths} - {*changed} | {path for path, oid in changed.items() if oid in holding})
+    return None
 
 
 def search(repo: Repo, oids: Sequence[str], needles: Sequence[str], *, word: bool) -> set[str]:

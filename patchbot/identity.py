@@ -11,7 +11,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+from .bundle import PACKAGE
+
 #: `from ..a import (b, c)` and `import patchbot.a`: dots, module, names.
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)((?:\w[\w.]*)?)[ \t]+)?import[ \t]+(\([^)]*\)|.*)", re.M)
 

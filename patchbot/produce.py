@@ -8,20 +8,22 @@ patches, so those of the record are taken: 0.1 s.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import __version__, maintainers, shapes
+from . import maintainers, shapes
 from .bundle import PACKAGE, bundled
 from .campaign import Campaign
 from .config import CampaignConfig
 from .draft import Draft
 from .git import Repo
 from .grepcache import GrepCache, holds
+from .identity import identity
 from .model import KernelInfo, Patch, Series
 from .series import Generated, active_steps, generate
 from .shapes import ShapeError
@@ -112,7 +114,7 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
     Raises what series.generate() raises.
     """
     if last is not None:
-        again = reuse(tree, config, last)
+        again = reuse(tree, maker(campaign, config), last)
         if again is not None:
             return again
     reads = Reads()
@@ -120,7 +122,7 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
     index = WatchedCache(tree.cache, tree.repo, reads) if tree.cache else None
     made = generate(Tree(watched, tree.commit, tree.overlay, index), campaign, config)
     notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
-    return Made(made.series, facts(campaign, config, made), notes, reads_file(config, reads))
+    return Made(made.series, facts(campaign, config, made), notes, reads_file(maker(campaign, config), reads))
 
 
 def unusable(tree: Tree) -> tuple[str, ...]:
@@ -146,10 +148,10 @@ def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> dict[s
     }
 
 
-def reads_file(config: CampaignConfig, reads: Reads) -> bytes:
+def reads_file(made_with: str, reads: Reads) -> bytes:
     """Return reads.json."""
     document = {
-        "maker": maker(config),
+        "maker": made_with,
         "files": sorted(reads.files),
         "folders": sorted(reads.folders),
         "searches": dict(sorted(reads.searches.items())),
@@ -157,9 +159,18 @@ def reads_file(config: CampaignConfig, reads: Reads) -> bytes:
     return json.dumps(document, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
-def maker(config: CampaignConfig) -> str:
-    """Return a digest of what makes a series out of a tree: patchbot with its templates, and the configuration."""
-    return hashlib.sha256(json.dumps([__version__, sources(), asdict(config)], sort_keys=True).encode()).hexdigest()
+def maker(campaign: Campaign, config: CampaignConfig) -> str:
+    """Return a digest of what makes a series out of a tree: patchbot, templates, the campaign and its configuration."""
+    own = {file_of(call) for call in (campaign.audit, *(step.codemod for step in campaign.steps))}
+    made_with = identity(PACKAGE, bundled("templates"), *sorted(own))
+    return hashlib.sha256(json.dumps([made_with, asdict(config)], sort_keys=True).encode()).hexdigest()
+
+
+def file_of(call: Any) -> Path:
+    """Return the file of a function, of one with arguments of its own, or of an object that is called."""
+    while isinstance(call, partial):
+        call = call.func
+    return Path(inspect.getfile(call if inspect.isroutine(call) else type(call)))
 
 
 def recorded_maker(repo: Repo, record: str) -> str | None:
@@ -183,24 +194,13 @@ def read_reads(repo: Repo, record: str) -> tuple[Mapping[str, Any], bytes] | Non
     return known, text
 
 
-@cache
-def sources() -> str:
-    """Return a digest of patchbot's own source and templates: a checkout changes without a new version."""
-    total = hashlib.sha256()
-    files: list[Path] = [*PACKAGE.rglob("*.py"), *(p for p in bundled("templates").rglob("*") if p.is_file())]
-    for file in sorted(files):
-        data = file.read_bytes()
-        total.update(f"{file.name} {len(data)}\n".encode() + data)
-    return total.hexdigest()
-
-
-def reuse(tree: Tree, config: CampaignConfig, last: Draft) -> Made | None:
+def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
     """Return the series of a record on another base, None where it might come out differently."""
     read = None if tree.overlay else read_reads(tree.repo, last.record)
     if read is None:
         return None
     known, text = read
-    if known["maker"] != maker(config) or not unmoved(tree, last.base, known):
+    if known["maker"] != made_with or not unmoved(tree, last.base, known):
         return None
     patches = tuple(
         Patch(

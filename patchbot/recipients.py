@@ -22,6 +22,7 @@ from typing import Any
 
 from .errors import MissingTool, ToolError, UserError
 from .git import Repo
+from .identity import identity
 from .maintainers import sections
 from .run import run, which
 from .sandbox import NORMAL, Sandbox
@@ -128,7 +129,9 @@ def recipients(
     for path in (SCRIPT, "MAINTAINERS"):
         if path not in blobs:
             raise UserError(f"{path}: no such file in {base[:12]}, so nobody knows who gets a patch for this tree")
-    key = hashlib.sha256(json.dumps([OPTIONS, sorted(blobs.items())]).encode()).hexdigest()[:20]
+    key = hashlib.sha256(json.dumps([identity(Path(__file__)), OPTIONS, sorted(blobs.items())]).encode()).hexdigest()[
+        :20
+    ]
     answers = folder / f"get_maintainer-{key}"
     kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
     found = {text: who for text in texts if (who := read_json(kept[text], KEPT, recipients_from))}

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import __version__
 from .model import Finding, Result, Status
 from .store import Store
 
@@ -70,8 +69,8 @@ class Results:
 
 
 def result_key(check: str, source: str, part: str) -> str:
-    """Return the key of a result: patchbot's version, the check's name, the hash of its source, what it read."""
-    return hashlib.sha256(json.dumps([__version__, check, source, part]).encode()).hexdigest()
+    """Return the key of a result: the check's name and identity, what it read."""
+    return hashlib.sha256(json.dumps([check, source, part]).encode()).hexdigest()
 
 
 def new_findings(before: Iterable[Finding], after: Iterable[Finding]) -> list[Finding]:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,10 +89,22 @@ def test_a_file_that_a_partial_clone_lacks_is_named(repo, tmp_path):
         cache.grep(repo, second, NEEDLES, ["*.c"], word=False)
 
 
-def test_a_cache_that_cannot_be_used_is_only_slower(repo, tmp_path):
+@pytest.mark.parametrize("data", [b"no database" * 100, b"", None])
+def test_a_cache_that_cannot_be_used_is_only_slower(repo, tmp_path, data):
     first = commit(tmp_path / "linux", FIRST)
-    (tmp_path / "c.sqlite").write_bytes(b"no database" * 100)
+    path = tmp_path / "c.sqlite"
+    path.mkdir() if data is None else path.write_bytes(data)
+    cache = GrepCache(path)
+    for _ in range(2):
+        assert cache.grep(repo, first, NEEDLES, ["*.c"], word=False) == ["a.c", "gone.c", "loses.c"]
+
+
+@pytest.mark.parametrize("kept", ["{", "[1]", "null", '{"a": 1}', "[" * 100_000, '["\\ud800"'])
+def test_an_answer_of_another_shape_is_not_believed(repo, tmp_path, kept, capsys):
+    first = commit(tmp_path / "linux", FIRST)
     cache = GrepCache(tmp_path / "c.sqlite")
-    with pytest.raises(sqlite3.DatabaseError):
-        cache.open()
-    assert cache.grep(repo, first, NEEDLES, ["*.c"], word=False) == ["a.c", "gone.c", "loses.c"]
+    wanted = cache.grep(repo, first, NEEDLES, ["*.c"], word=False)
+    with closing(sqlite3.connect(tmp_path / "c.sqlite")) as db, db:
+        db.execute("update kept set value = ?", (kept,))
+    assert cache.grep(repo, first, NEEDLES, ["*.c"], word=False) == wanted
+    assert "cannot be read and is forgotten" in capsys.readouterr().err

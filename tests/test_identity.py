@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from patchbot.identity import PACKAGE, identity, imported, reached
+from patchbot.bundle import PACKAGE
+from patchbot.identity import identity, imported, reached
+from patchbot.produce import file_of
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +80,33 @@ def test_byte_code_does_not_count(tmp_path: Path) -> None:
 def test_relative_imports_of_the_package_are_followed() -> None:
     assert {"bench.py", "warnings.py", "worktree.py"} <= names(PACKAGE / "bench.py")
     assert {"campaigns/kfunc_flags/plan.py", "anchors.py", "c/items.py"} <= names(PACKAGE / "campaigns/kfunc_flags")
+
+
+CODE = """\
+from functools import partial
+import helper_of_mine
+
+def edit(context, word=""):
+    return helper_of_mine.WORD
+
+class Called:
+    def __call__(self, context):
+        return edit(context)
+
+CALLS = [edit, partial(edit, word="x"), Called()]
+"""
+
+
+def test_a_series_is_made_anew_where_its_campaign_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of a campaign may lie anywhere; functions, partial ones and objects that are called have a file."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    (folder / "helper_of_mine.py").write_text("WORD = 'one'\n")
+    (folder / "campaign_of_mine.py").write_text(CODE)
+    module = importlib.import_module("campaign_of_mine")
+    for call in module.CALLS:
+        assert file_of(call) == folder / "campaign_of_mine.py"
+    before = identity(file_of(module.edit))
+    (folder / "helper_of_mine.py").write_text("WORD = 'two'\n")
+    assert identity(file_of(module.edit)) != before

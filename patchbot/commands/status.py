@@ -116,7 +116,7 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
         found.append(f"commits by hand are not stored yet: patchbot regenerate {name} --onto {draft.base[:12]}")
     if draft.document.get("patchbot") != __version__:
         found.append(f"the draft is of patchbot {draft.document.get('patchbot')}, this is {__version__}")
-    elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign_config)):
+    elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign, session.campaign_config)):
         found.append(
             "the configuration or patchbot itself changed since the draft was made:"
             f" patchbot regenerate {name} --onto {draft.base[:12]}"
