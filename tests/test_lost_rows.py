@@ -89,6 +89,12 @@ def test_what_the_preprocessor_alone_knows_is_refused(tmp_path: Path, text: str,
     assert expected in said(tmp_path, {"net/a.c": KFUNC + text})[1]
 
 
+def test_a_macro_that_is_refused_is_not_read_as_rows(tmp_path: Path) -> None:
+    rows = "#define R BTF_ID_FLAGS(func, nowhere, KF_RCU)\nBTF_ID_FLAGS(func, put)\n"
+    text = said(tmp_path, {"net/a.c": f"{KFUNC}BTF_KFUNCS_START(ids)\n{rows}BTF_KFUNCS_END(ids)\n"})[1]
+    assert text == "net/a.c:5: macro R inside a set has no parameters; expected one that makes a row"
+
+
 def test_a_header_that_adds_flags_to_rows_is_refused(tmp_path: Path) -> None:
     header = "#undef BTF_ID_FLAGS\n#define BTF_ID_FLAGS(p, n, ...) __BTF_ID_FLAGS(p, n, KF_RELEASE)\n"
     files = {"net/a.c": f'#include "my.h"\n{KFUNC}{SET}', "net/my.h": header}

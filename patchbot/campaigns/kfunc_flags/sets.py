@@ -147,7 +147,9 @@ class _Reader:
                     at = self.element(found, at, name, lines, local)
                 except SetError as error:
                     self.problems.append(str(error))
-                    at = after_mistake(found, at)
+                    line = lines.get(token.start)
+                    # What a #define holds is no row.
+                    at = next_from(found, at, line.span.end) if line is not None else after_mistake(found, at)
         raise self.error(start, f"the set {name} has no {STARTS[kind].decode()}({name})")
 
     def element(
@@ -179,9 +181,7 @@ class _Reader:
 
     def directive(self, found: Sequence[Token], at: int, line: Directive, local: dict[bytes, RowMacro]) -> int:
         """Take in a preprocessor line; return the index of the first token after it."""
-        after = at
-        while after < len(found) and found[after].start < line.span.end:
-            after += 1
+        after = next_from(found, at, line.span.end)
         words = found[at + 1 : after]
         keyword = words[0].text if words else b""
         if keyword == b"define" and len(words) > 1:
@@ -355,6 +355,11 @@ class _Reader:
 def spelled(token: Token) -> str:
     """Return a token's text for a message."""
     return token.text.decode("utf-8", "replace")
+
+
+def next_from(found: Sequence[Token], at: int, offset: int) -> int:
+    """Return the index of the first token from `at` on that does not begin before an offset."""
+    return next((i for i in range(at, len(found)) if found[i].start >= offset), len(found))
 
 
 def after_mistake(found: Sequence[Token], at: int) -> int:
