@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from .bundle import PACKAGE
 
-#: `from ..a import (b, c)` and `import patchbot.a`: dots, module, names.
-IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)((?:\w[\w.]*)?)[ \t]+)?import[ \t]+(\([^)]*\)|.*)", re.M)
+#: `from ..a import b, (c` and `import patchbot.a`: dots, module, the names in its line.
+IMPORT = re.compile(r"[ \t]*+(?:from[ \t]++(\.*+)((?:\w[\w.]*+)?)[ \t]*+)?import\b[ \t]*+(.*)")
 
 
 def identity(*sources: Path) -> str:
@@ -43,7 +44,7 @@ def reached(source: Path) -> frozenset[Path]:
 def imported(file: Path) -> frozenset[Path]:
     """Return the files of the modules that a Python file imports from patchbot, or from beside itself."""
     found = set()
-    for dots, module, names in IMPORT.findall(file.read_text(encoding="utf-8", errors="replace")):
+    for dots, module, names in imports(file.read_text(encoding="utf-8", errors="replace")):
         words = re.findall(r"[\w.]+", names)
         full = [f"{module}.{word}" for word in words] if module or dots else words
         for parts in {tuple(filter(None, name.split("."))) for name in (module, *full)}:
@@ -51,3 +52,15 @@ def imported(file: Path) -> frozenset[Path]:
             place = (PACKAGE.parent if ours else file.parents[max(len(dots) - 1, 0)]).joinpath(*parts)
             found |= {p.resolve() for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()}
     return frozenset(found)
+
+
+def imports(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (dots, module, names) of each import in the text of a module."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if match := IMPORT.match(line):
+            names = [match[3]]
+            if "(" in names[0]:
+                while ")" not in names[-1] and (more := next(lines, None)) is not None:
+                    names.append(more)
+            yield match[1] or "", match[2] or "", " ".join(names)

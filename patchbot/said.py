@@ -255,8 +255,8 @@ def explain(value: str) -> str:
         return "it has `&lt;` and `&gt;`, as HTML does, in place of `<` and `>`"
     if re.search(r"mailto:", value, re.I):
         return "`mailto:` stands in its address"
-    found = re.findall(r"<[ \t]*([^<>]*?)[ \t]*>", value)
-    if sum(bool(ADDRESS.fullmatch(text)) for text in found) > 1:
+    found = re.findall(r"<([^<>]*)>", value)
+    if sum(bool(ADDRESS.fullmatch(text.strip())) for text in found) > 1:
         return "it has more than one address"
     behind = re.fullmatch(r"([^<>]*)<([^<>]*)>(.*)", value)
     if behind and ADDRESS.fullmatch(behind[2].strip()):
