@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := patchbot checks tests
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants pahole
+.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -32,6 +32,11 @@ mutants: $(BIN)/patchbot
 # 200 real trees in which rows are hidden in every way that C has: the inventory must see or refuse what `gcc -E` sees.
 sites-mutants: $(BIN)/patchbot
 	$(BIN)/python tests/site_mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
+
+# Kill a thousand runs at any moment, then run eight at a time; half an hour on one core.
+kills: $(BIN)/patchbot
+	$(BIN)/python tests/kills.py --kills $(or $(KILLS),1000) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python tests/kills.py --crowd 50 $(if $(SEED),--seed $(SEED))
 
 # A pahole that Linux 7.0 to 7.2 can use, below .venv/; it says what to write into patchbot.toml.
 pahole: $(BIN)/patchbot

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchbot import temporary
 from patchbot.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.git import Scratch
@@ -46,11 +46,10 @@ def key_series(subject: Subject) -> str:
 def check_each(subject: Subject) -> Sequence[Outcome]:
     """Apply the whole series and judge each patch; what follows a failure is SKIP."""
     log = subject.log("applies", None)
-    with tempfile.TemporaryDirectory(dir=subject.work, prefix="am-") as name:
-        folder = Path(name)
+    with temporary.folder("am") as folder:
         scratch = Scratch.at(folder / "git", subject.repo, subject.scratch.objects)
         done = apply_mails(subject, scratch, folder)
-        log.write_bytes(done.stdout + done.stderr)
+        temporary.replace(log, done.stdout + done.stderr)
         commits = read_commits(scratch, f"{subject.base}..HEAD")
         if done.returncode < 0 or (done.returncode == 0) != (len(commits) == len(subject.items)):
             raise ToolError(f"git am made {len(commits)} commits of {len(subject.items)} mails: {done.explain()}")

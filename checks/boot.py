@@ -145,7 +145,6 @@ def key_series(subject: Subject) -> str:
 def check_series(subject: Subject) -> Outcome:
     """Link, boot and ask both kernels."""
     log = subject.log("boot", None)
-    log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     options = options_of(subject)
     build = build_options(options)
     rows = all_rows(options)
@@ -155,6 +154,7 @@ def check_series(subject: Subject) -> Outcome:
     folder = subject.work / "boot"
     compiler = compiler_of(build)
     images = Images(folder, subject.scratch, compiler, wanted_options(build), jobs, subject.progress, subject.sandbox)
+    log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     started = time.monotonic()
     try:
         selftests = find_selftests(subject.scratch, trees["tip"], [path for i in subject.items for path in i.files])

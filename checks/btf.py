@@ -87,6 +87,7 @@ def common_key(subject: Subject) -> str:
 def check(subject: Subject, item: Item) -> Outcome:
     """Compare the sets before and after a patch, and look at what it leaves."""
     log = subject.log("btf", item)
+    open_bench(subject, build_options(subject))  # before the log: a run that has it writes to that file
     log.write_text(f"btf of {item.commit} and of its parent {item.parent}\n")
     view = look(subject, (item.parent, item.parent_tree), (item.commit, item.tree), log)
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view), *judge_rule(subject, item)]
@@ -128,6 +129,7 @@ def check_series(subject: Subject) -> Outcome:
     """Compare the sets of the base with those of the last patch, and list the rows that no object shows."""
     log = subject.log("btf", None)
     last = subject.items[-1]
+    open_bench(subject, build_options(subject))
     log.write_text(f"btf of {subject.base}..{last.commit}\n")
     view = look(subject, (subject.base, subject.items[0].parent_tree), (last.commit, last.tree), log)
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view)]

@@ -73,8 +73,8 @@ def check(subject: Subject, item: Item) -> Outcome:
     code = tuple(p for p in item.files if p.endswith(COMPILED + HEADERS) or is_unseen(p))
     if not code:
         return Outcome(Status.SKIP, reason="there is nothing to compile in it")
+    bench = open_bench(subject, subject.options)  # before the log: a run that has it writes to that file
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
-    bench = open_bench(subject, subject.options)
     sources = choose(subject, item, code)
     main = compile_all(bench, item, sources, code, log)
     others, lacking = compile_elsewhere(subject, item, sources, log)

@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from patchbot import temporary
 from patchbot.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
@@ -117,8 +117,7 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
     perl = which("perl", "perl")
     things = {name: thing for name, thing in inputs.things.items() if thing and thing.kind == "blob"}
     blobs = dict(zip(things, contents(subject.scratch, [t.oid for t in things.values()]), strict=True))
-    with tempfile.TemporaryDirectory(prefix="checkpatch-", dir=subject.work) as name:
-        place = Path(name)
+    with temporary.folder("checkpatch") as place:
         # A file as it is before the patch; as it is after it only if it is new.
         files = {n.split(":", 1)[1]: blobs[n] for n in sorted(blobs, key=lambda n: not n.startswith(item.tree))}
         obsolete = obsolete_sections(files.pop("MAINTAINERS", b""))
@@ -135,12 +134,12 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
         write_landmarks(place)
         argv = [perl, SCRIPT, *inputs.options]
         # HOME: ~/.checkpatch.conf would make the result depend on who asks. GIT_DIR: commit ids are looked up.
-        env = {"HOME": name, "CHECKPATCH_CONFIG_DIR": "", "PERL5LIB": "", "PERL5OPT": ""}
+        env = {"HOME": str(place), "CHECKPATCH_CONFIG_DIR": "", "PERL5LIB": "", "PERL5OPT": ""}
         reads = [subject.work / "export", subject.scratch.path, subject.repo.common_dir / "shallow"]
         reads += borrowed(subject.repo.objects)
         inside = subject.sandbox.around(place, [place], reads, [perl, "git"])
         done = run([*argv, "-"], cwd=place, env=subject.scratch.env | env, stdin=mail, check=False, inside=inside)
-        log.write_bytes(done.stdout + done.stderr)
+        temporary.replace(log, done.stdout + done.stderr)
         if b"Can't locate" in done.stderr:
             raise MissingTool(f"perl lacks its standard modules; Debian has them in the package perl\n{done.explain()}")
         findings = told(done, mail)

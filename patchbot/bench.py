@@ -7,7 +7,6 @@ rebase touched is compiled.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,8 +23,10 @@ from .git import Scratch
 from .identity import identity
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .model import Finding, Status
+from .progress import note
 from .sandbox import NORMAL, Sandbox
 from .store import Store
+from .turns import Turn
 from .units import Compiled, Unit, build_rules, object_of, place
 from .unresolved import undefined_in_btf_ids
 from .warnings import Said, parse
@@ -52,11 +53,7 @@ class Bench:
         sandbox: Sandbox = NORMAL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held as long as the bench
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ToolError(f"another patchbot compiles in {folder}; wait for its end") from error
+        self._turn = Turn(folder / "lock", f"the objects in {folder}", note)  # as long as the bench
         self.scratch = scratch
         self.options = options
         self.progress = progress
@@ -92,7 +89,7 @@ class Bench:
         for other in self._beside:
             other._known.close()
         self._known.close()
-        self._lock.close()
+        self._turn.end()
 
     def files(self, tree: str) -> Mapping[str, str]:
         """Return {path: object id} of a tree."""

@@ -7,11 +7,11 @@ opinion; this one is what the verifier will see. pahole encodes an object in 20 
 from __future__ import annotations
 
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import temporary
 from .errors import ToolError
 from .run import run, which
 
@@ -168,8 +168,8 @@ def read_prototypes(path: Path, pahole: str = PAHOLE) -> Mapping[str, tuple[Para
 
     The object must have debug information; one without is a ToolError.
     """
-    with tempfile.TemporaryDirectory(prefix="patchbot-btf-") as folder:
-        blob = Path(folder) / "btf"
+    with temporary.folder("btf") as folder:
+        blob = folder / "btf"
         done = run([which(pahole, PAHOLE), f"--btf_encode_detached={blob}", path], check=False)
         if done.returncode or not blob.exists():
             raise ToolError(f"pahole makes no BTF of {path}: {done.explain()}")

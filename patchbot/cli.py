@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import signal
 import sys
 import tempfile
 import traceback
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from . import __version__
+from . import __version__, lost, signals, temporary
 from .commands import (
     campaigns,
     check,
@@ -38,6 +39,7 @@ from .errors import PatchbotError
 from .paths import refused
 from .session import Session
 from .terminal import Terminal, complain, let_go, prepare, visible, write
+from .turns import call_me
 
 COMMANDS: dict[str, ModuleType] = {
     "init": init,
@@ -98,18 +100,21 @@ def build_parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run patchbot and return its exit code: 0 done, 1 failed or refused, 2 the user's to fix, 3 error, 130 Ctrl-C."""
+    """Run patchbot and return its exit code: 0 done, 1 failed or refused, 2 the user's, 3 error, 128+N a signal."""
     # The tokens of a kernel's files are a million objects without a cycle; to look for one takes 0.5 s of 3.5.
     gc.set_threshold(200_000)
     try:
-        prepare()
-        try:
-            return execute(argv)
-        finally:
-            write()
-    except KeyboardInterrupt:
-        complain("interrupted; nothing half done was kept")
-        return 130
+        with signals.heard():
+            prepare()
+            try:
+                return execute(argv)
+            finally:
+                temporary.clear()
+                if not signals.stopped():
+                    write()
+    except KeyboardInterrupt as stop:
+        complain(f"{stop or 'interrupted'}; nothing half done was kept")
+        return 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
     except PatchbotError as error:
         complain(str(error))
         return error.exit_code
@@ -134,7 +139,22 @@ def execute(argv: Sequence[str] | None) -> int:
         return 0
     no_color = True if args.no_color else None
     session = Session(args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet))
-    return int(COMMANDS[args.command].execute(session))
+    call_me(args.command)
+    temporary.sweep()
+    try:
+        return int(COMMANDS[args.command].execute(session))
+    except PatchbotError as error:
+        raise explained(session, error) from error
+
+
+def explained(session: Session, error: PatchbotError) -> PatchbotError:
+    """Return the error to show: that objects of the campaign's own series are gone, where that is behind it."""
+    what = getattr(session.args, "campaign", None)
+    try:
+        name = session.config.campaign(None if what and ".." in what else what).name
+        return lost.explained(session.repo, name, error)
+    except PatchbotError:
+        return error
 
 
 def crash() -> int:

@@ -20,6 +20,7 @@ from .compose import Conflict, Resolutions
 from .errors import UserError
 from .merge import unresolved
 from .shapes import PATH, SHA, ShapeError
+from .signals import whole
 
 MESSAGE = "COMMIT_MESSAGE.txt"
 STATE = {
@@ -95,7 +96,7 @@ def read_pending(work: Path, campaign: str) -> Pending | None:
 def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], done: Resolutions) -> Pending:
     """Store a stopped regeneration: one file for each conflict, and what was resolved before."""
     where = folder(work, campaign)
-    making = where.with_name(f".{where.name}.new")
+    making = beside(where, "new")
     shutil.rmtree(making, ignore_errors=True)
     (making / "files").mkdir(parents=True)
     rows = []
@@ -110,8 +111,11 @@ def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], don
         kept.parent.mkdir(exist_ok=True)
         kept.write_bytes(data or b"")
     (making / "state.json").write_text(json.dumps({"asked": asdict(asked), "rows": rows}, indent=1))
-    shutil.rmtree(where, ignore_errors=True)
-    making.rename(where)
+    with whole():
+        if where.exists():
+            where.rename(beside(where, "old"))
+        making.rename(where)
+    shutil.rmtree(beside(where, "old"), ignore_errors=True)
     return Pending(where, asked, tuple(rows))
 
 
@@ -132,5 +136,22 @@ def abort(work: Path, campaign: str) -> bool:
     there = where.exists()
     if there and not where.is_dir():
         where.unlink()
-    shutil.rmtree(where, ignore_errors=True)
+    elif there:
+        # Half a folder would look like one in which files were resolved by deleting them.
+        where.rename(beside(where, "gone"))
+        shutil.rmtree(beside(where, "gone"), ignore_errors=True)
     return there
+
+
+def recover(work: Path, campaign: str) -> None:
+    """Put right what a run left that was killed; for who has the draft alone."""
+    where = folder(work, campaign)
+    if beside(where, "old").exists() and not where.exists():
+        beside(where, "old").rename(where)
+    for state in ("old", "new", "gone"):
+        shutil.rmtree(beside(where, state), ignore_errors=True)
+
+
+def beside(where: Path, state: str) -> Path:
+    """Return the folder next to one that is being made, or was taken away."""
+    return where.with_name(f".{where.name}.{state}")

@@ -313,8 +313,10 @@ def refuse_in_the_way(repo: Repo, campaign: str) -> None:
         )
 
 
-def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, taken: str | None = None) -> bool:
-    """Make a written series the draft; return False if the branch is there already.
+def publish(
+    repo: Repo, scratch: Scratch, campaign: str, base: str, tip: str, record: str, taken: str | None = None
+) -> bool:
+    """Make a series that was written upon `base` the draft; return False if the branch is there already.
 
     `taken` is the tip whose commits by hand the series carries; without it, a branch with such commits is refused. The
     commits themselves stay as refs/patchbot/<campaign>/before.
@@ -333,7 +335,7 @@ def publish(repo: Repo, scratch: Scratch, campaign: str, tip: str, record: str, 
         before = before_ref(campaign)
         if now[0] is not None and now[1] is not None and first_parent(repo, now[1], kept) != now[0]:
             updates.append((before, now[0], repo.ref(before)))
-    repo.publish(scratch, updates)
+    repo.publish(scratch, updates, base)
     return now[0] != tip
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from . import temporary
 from .errors import ToolError
 from .git import Scratch
 
@@ -90,16 +89,15 @@ def keep(folder: Path, key: object, files: Callable[[], Mapping[str, bytes]]) ->
     kept = folder / "export" / name
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=kept.parent))
-        try:
+        with temporary.folder("export") as place:
+            making = place / name
             write_files(making, files())
             write_landmarks(making)
-            os.rename(making, kept)
-        except OSError:
-            if not kept.is_dir():  # else another patchbot was faster
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+            try:
+                os.rename(making, kept)
+            except OSError:
+                if not kept.is_dir():  # else another patchbot was faster
+                    raise
     return kept
 
 

@@ -19,23 +19,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from .errors import PatchbotError, ToolError, UserError
+from . import transaction
+from .errors import ToolError, UserError
 from .fastimport import NewCommit, Record, fast_import_stream, usable_date
 from .model import Commit
 from .paths import cache_dir
 from .plumbing import PLAIN, SEALED, SETTINGS, Batch, alternates, make_bare
 from .run import Completed, piped, run, which
+from .transaction import Update
 
 #: What git says of an object that is there but is not what its name says.
 DAMAGED = re.compile(
     rb"^fatal: ((?:loose|packed) object .*is corrupt.*|.*hash mismatch.*|.*(?:malformed|too-short|corrupt) tree.*)",
     re.M,
-)
-
-
-#: What git says of a repository that is not ours to write, or that another process has.
-LOCKED = re.compile(
-    "Permission denied|Read-only file system|Operation not permitted|insufficient permission|File exists"
 )
 
 
@@ -72,10 +68,18 @@ class Repo:
         """Open patchbot's own bare repository at `path`, make it if it is not there."""
         return cls.open(make_bare(path, "sha1"))
 
-    def git(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
+    def git(
+        self,
+        *argv: str,
+        stdin: bytes | None = None,
+        check: bool = True,
+        timeout: float = 600,
+        feed: IO[bytes] | None = None,
+        apart: bool = False,
+    ) -> Completed:
         """Run one git command in the person's repository: what is about names, refs and configuration."""
         command = ["git", f"--git-dir={self.git_dir}", *SETTINGS, *argv]
-        return run(command, env=PLAIN, stdin=stdin, check=check, timeout=timeout)
+        return run(command, env=PLAIN, stdin=stdin, check=check, timeout=timeout, feed=feed, apart=apart)
 
     def text(self, *argv: str) -> str:
         """Return what a git command in the person's repository prints, stripped."""
@@ -283,20 +287,9 @@ class Repo:
                 found.append(Commit("", sha, parent, tree, subject))
         return found
 
-    def publish(self, scratch: Scratch, updates: Iterable[tuple[str, str, str | None]]) -> None:
-        """Take over the objects of `scratch` and move refs, all or none: (ref, new id, id it must have now or None)."""
-        for pack in sorted((scratch.path / "objects/pack").glob("*.pack")):
-            done = self.git("index-pack", "--stdin", stdin=pack.read_bytes(), check=False)
-            if done.returncode:
-                raise unwritten(self.git_dir, done)
-        lines = ["start"]
-        # Without no-deref a symbolic ref would be followed, and another branch moved.
-        lines += [f"option no-deref\nupdate {ref} {new} {old or '0' * len(new)}" for ref, new, old in updates]
-        lines += ["prepare", "commit", ""]
-        argv = ["update-ref", "-m", "patchbot", "--stdin"]
-        done = self.git(*argv, stdin="\n".join(lines).encode(), check=False)
-        if done.returncode:
-            raise unwritten(self.git_dir, done)
+    def publish(self, scratch: Scratch, updates: Sequence[Update], base: str = "") -> None:
+        """Take over the objects of `scratch` and move refs, all or none; see transaction.publish."""
+        transaction.publish(self, scratch, updates, base)
 
     def adopt(self, scratch: Scratch) -> None:
         """Move the packs of `scratch`, which must be on the same file system, to this repository of patchbot's own."""
@@ -307,13 +300,6 @@ class Repo:
                 file = pack.with_suffix(suffix)
                 if file.exists():
                     file.replace(to / file.name)
-
-
-def unwritten(where: Path, done: Completed) -> PatchbotError:
-    """Return the error for a repository that takes no commits: a UserError where a person can mend it."""
-    said = done.stderr.decode("utf-8", "surrogateescape").strip()
-    text = f"cannot write to {where}, no ref was moved: {said}"
-    return UserError(text) if LOCKED.search(said) else ToolError(text)
 
 
 def absent(name: str, where: Path) -> UserError:

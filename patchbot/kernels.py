@@ -7,18 +7,15 @@ only: it has the same id on every machine. Nothing is visible before the tag, wh
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
 from typing import IO
 
+from . import temporary
 from .debian import Apt, Package, Say, choose
 from .errors import ToolError, UserError
 from .fastimport import quote, without_crud
@@ -26,6 +23,7 @@ from .git import Repo, Scratch
 from .model import Identity
 from .run import piped, run
 from .tree import kernel_version
+from .turns import Turn
 
 #: Bytes on disk for each byte of a package while it is imported: the package and a pack of more than twice its size.
 SPACE = 3.5
@@ -80,9 +78,7 @@ def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, 
     cache would do. `say` gets one line for each thing a person waits for, and what differs from what was asked for.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / "kernels.lock", say):
-        for left in cache.glob("import-*"):  # of a run that was killed
-            shutil.rmtree(left, ignore_errors=True)
+    with Turn(cache / "kernels.lock", "the kernels in the cache", say):
         there = imported(cache)
         if not refresh:
             for kernel in there:
@@ -102,12 +98,12 @@ def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, 
             raise UserError(
                 f"{package} needs {need >> 20} MB in {cache}, {free >> 20} MB are free (XDG_CACHE_HOME moves it)"
             )
-        with tempfile.TemporaryDirectory(dir=cache, prefix="import-") as folder:
+        with temporary.folder("import") as folder:
             say(f"downloading {package} ({package.size >> 20} MB)")
-            (Path(folder) / "deb").mkdir()
-            deb = apt.download(package, Path(folder) / "deb")
+            (folder / "deb").mkdir()
+            deb = apt.download(package, folder / "deb")
             say(f"importing {package}, some 20 s")
-            return import_package(deb, package, Repo.create(cache / "linux.git"), Path(folder) / "scratch.git")
+            return import_package(deb, package, Repo.create(cache / "linux.git"), folder / "scratch.git")
 
 
 def fits(kernel: Kernel, version: str) -> bool:
@@ -124,18 +120,6 @@ def sanitise(version: str) -> str:
 def tag_of(package: Package) -> str:
     """Return the short name of a package's tag."""
     return f"debian/{sanitise(package.version)}"
-
-
-@contextmanager
-def locked(path: Path, say: Say) -> Iterator[None]:
-    """Hold a lock, so that two runs don't import into the same repository; it ends with the process."""
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another patchbot that is fetching a kernel")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def import_package(deb: Path, package: Package, repo: Repo, scratch_dir: Path) -> Kernel:

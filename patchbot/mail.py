@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from email.utils import format_datetime, formataddr, parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from . import __version__, render
+from . import __version__, render, temporary
 from .errors import ToolError, UserError
 from .fastimport import usable_date
 from .git import Scratch
@@ -138,12 +137,12 @@ def format_patches(
     """Return (file name, mail) of each of `commits`, which must be a line on `base` but for empty ones between them."""
     if not commits:
         return []
-    with tempfile.TemporaryDirectory(prefix="mails-", dir=scratch.path) as folder:
+    with temporary.folder("mails") as folder:
         argv = [
             "format-patch",
             "-q",
             "-o",
-            folder,
+            str(folder),
             *STAT,
             *PATCH,
             *FORMAT,
@@ -152,7 +151,7 @@ def format_patches(
             f"{base}..{joined(scratch, base, commits)}",
         ]
         scratch.git(*argv, env=env)
-        rows = [(path.name, path.read_bytes()) for path in sorted(Path(folder).iterdir())]
+        rows = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
     if len(rows) != len(commits):
         raise ToolError(
             f"git format-patch made {len(rows)} mails of {len(commits)} commits; a series is a line without merges"

@@ -7,11 +7,10 @@ caller's choice, so each file goes through `git merge-file`; nearly all of them 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from . import temporary
 from .errors import ToolError
 from .run import run
 
@@ -81,8 +80,8 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, labels: Labels) -> tuple
         return ours, True
     if ours == base:
         return theirs, True
-    with tempfile.TemporaryDirectory(prefix="patchbot-merge-") as folder:
-        files = [Path(folder) / name for name in ("ours", "base", "theirs")]
+    with temporary.folder("merge") as folder:
+        files = [folder / name for name in ("ours", "base", "theirs")]
         for file, text in zip(files, (ours, base, theirs), strict=True):
             file.write_bytes(text)
         names = [f"-L{name}" for name in (labels.ours, labels.base, labels.theirs)]

@@ -6,17 +6,20 @@ hand is found again, and is not overwritten.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import __version__
+from . import __version__, temporary
 from .errors import UserError
-from .paths import refused
+from .paths import cache_dir, refused
+from .progress import note
+from .signals import whole
+from .turns import Turn
 
 LIST = ".patchbot.json"
 
@@ -33,6 +36,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     for name in files:
         if name in ("", ".", "..", LIST) or name != os.path.basename(name) or not name.isprintable():
             raise UserError(f"{name!r} is no file name for a mail")
+    with Turn(cache_dir() / f"mails-{digest(os.fsencode(where))[:16]}.lock", f"the mails in {folder}", note):
+        replace_folder(where, folder, files)
+
+
+def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> None:
+    """Do it; nobody else does."""
     old = where.with_name(f".{where.name}.patchbot-old")
     new: Path | None = None
     try:
@@ -40,27 +49,30 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             old.rename(where)  # an earlier run was killed between its two renames
         refuse_foreign(where, folder)
         where.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{where.name}.patchbot-new-", dir=where.parent))
+        temporary.sweep(where.parent, f".{glob.escape(where.name)}.patchbot-new-*")
+        new = temporary.make(where.parent, f".{where.name}.patchbot-new-")
         new.chmod(0o777 & ~current_umask())
         for name, data in files.items():
             (new / name).write_bytes(data)
         sums = {name: digest(data) for name, data in sorted(files.items())}
         (new / LIST).write_text(json.dumps({"patchbot": __version__, "files": sums}, indent=1) + "\n")
         shutil.rmtree(old, ignore_errors=True)
-        if where.exists():
-            where.rename(old)
-        try:
-            new.rename(where)
-        except OSError:
-            if old.exists():
-                old.rename(where)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        with whole():
+            if where.exists():
+                where.rename(old)
+            try:
+                new.rename(where)
+            except OSError:
+                if old.exists():
+                    old.rename(where)
+                raise
     except OSError as error:
         raise refused(error, f"cannot write the mails to {folder}, it is as it was") from error
     finally:
         if new is not None:
-            shutil.rmtree(new, ignore_errors=True)
+            temporary.drop(new)
+        if where.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def refuse_foreign(where: Path, shown: Path) -> None:

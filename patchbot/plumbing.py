@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 import threading
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from . import temporary
 from .errors import UserError
-from .run import start
+from .run import release, start
 
 #: For every git process, also in the person's repository: nothing is replaced, no lock is taken for a mere look.
 PLAIN = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null/none"}
@@ -54,21 +53,17 @@ def make_bare(path: Path, form: str) -> Path:
     version, extension = (0, "") if form == "sha1" else (1, f"[extensions]\n\tobjectFormat = {form}\n")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        with temporary.folder("git") as place:
+            making = place / "git"
+            for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
+                (making / folder).mkdir(parents=True)
+            (making / "config").write_text(f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}")
+            (making / "info/attributes").write_text(ATTRIBUTES)
+            (making / "HEAD").write_text("ref: refs/heads/none\n")
+            os.rename(making, path)
     except OSError as error:
-        raise UserError(f"{path.parent} cannot be written: {error.strerror} (XDG_CACHE_HOME moves it)") from error
-    try:
-        for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
-            (making / folder).mkdir(parents=True)
-        (making / "config").write_text(f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}")
-        (making / "info/attributes").write_text(ATTRIBUTES)
-        (making / "HEAD").write_text("ref: refs/heads/none\n")
-        os.rename(making, path)
-    except OSError:
         if not (path / "HEAD").exists():  # else another patchbot was faster
-            raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+            raise UserError(f"{path} cannot be written: {error.strerror} (XDG_CACHE_HOME moves it)") from error
     return path
 
 
@@ -139,6 +134,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
     process.wait()
+    release(process)
 
 
 def exactly(pipe: IO[bytes], size: int) -> bytes:

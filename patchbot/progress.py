@@ -7,7 +7,7 @@ A context variable keeps it out of every signature on the way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -16,6 +16,8 @@ from .terminal import Terminal, one_line
 
 Sink = Callable[[str, int, int], None]
 _sink: ContextVar[Sink | None] = ContextVar("progress", default=None)
+#: The consoles of `shown`, the innermost one last.
+_shown: list[Terminal] = []
 
 
 def tick(what: str, done: int = 0, total: int = 0) -> None:
@@ -28,9 +30,17 @@ def tick(what: str, done: int = 0, total: int = 0) -> None:
 @contextmanager
 def shown(console: Terminal) -> Iterator[None]:
     """Show what is ticked inside as a bar on `console` if that is a terminal."""
-    if not console.is_terminal or console.quiet:
-        yield
-        return
+    _shown.append(console)
+    try:
+        with _bar(console) if console.is_terminal and not console.quiet else nullcontext():
+            yield
+    finally:
+        _shown.remove(console)
+
+
+@contextmanager
+def _bar(console: Terminal) -> Iterator[None]:
+    """Show a progress bar."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -51,6 +61,12 @@ def shown(console: Terminal) -> Iterator[None]:
             yield
         finally:
             _sink.reset(token)
+
+
+def note(text: str) -> None:
+    """Print a line that a person should see where `shown` is on, terminal or not; from any thread."""
+    for console in _shown[-1:]:
+        console.say(text)
 
 
 def bound() -> Callable[[str], None]:

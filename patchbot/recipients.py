@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from . import temporary
 from .errors import MissingTool, ToolError, UserError
 from .git import Repo
 from .identity import identity
@@ -138,10 +138,10 @@ def recipients(
     todo = [text for text in kept if text not in found]
     if todo:
         perl = which("perl", "perl")
-        with tempfile.TemporaryDirectory(prefix="get_maintainer-", dir=made(folder)) as place:
-            export(repo, base, list(blobs), Path(place))
+        with temporary.folder("get_maintainer") as place:
+            export(repo, base, list(blobs), place)
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-                for text, output in zip(todo, pool.map(partial(ask, perl, Path(place), sandbox), todo), strict=True):
+                for text, output in zip(todo, pool.map(partial(ask, perl, place, sandbox), todo), strict=True):
                     found[text] = parse(output)
                     write_json(kept[text], asdict(found[text]))
     return [found[text] for text in texts]
@@ -190,12 +190,6 @@ def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
     for path in paths:
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_bytes(repo.read(base, path) or b"")
-
-
-def made(folder: Path) -> Path:
-    """Return a folder after making sure that it is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def recipients_from(document: Mapping[str, Any]) -> Recipients:

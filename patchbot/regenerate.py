@@ -6,15 +6,12 @@ leaves the last draft as it is.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from . import temporary
 from .compose import Composed, Resolutions, compose
 from .draft import (
     Draft,
@@ -71,14 +68,10 @@ class Result:
 
 
 @contextmanager
-def workshop(work: Path, source: Repo) -> Iterator[Scratch]:
-    """Give a scratch repository that is gone afterwards; take away what killed runs left."""
-    for old in work.glob("draft-*-*"):
-        pid = old.name.split("-")[1]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"draft-{os.getpid()}-", dir=work) as folder:
-        yield Scratch.at(Path(folder) / "scratch.git", source)
+def workshop(source: Repo) -> Iterator[Scratch]:
+    """Give a scratch repository that is gone afterwards."""
+    with temporary.folder("draft") as folder:
+        yield Scratch.at(folder / "scratch.git", source)
 
 
 def carried(draft: Draft | None) -> Carried:
@@ -142,7 +135,7 @@ def put(
     record = write_record(scratch, author, commits[-1].sha, document, files, also)
     changed = False
     if not dry_run:
-        changed = publish(repo, scratch, series.campaign, commits[-1].sha, record, taken)
+        changed = publish(repo, scratch, series.campaign, series.kernel.base, commits[-1].sha, record, taken)
     fresh = replace(decided, dropped=dropped)
     return Result(tuple(commits), patches, composed, fresh, record, numstat(scratch, commits), changed)
 

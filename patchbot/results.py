@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class Results:
     def remember(self, name: str, document: dict[str, Any]) -> None:
         """Keep the report of a campaign's tip under a name."""
         self._store.put(name, document)
+
+    def revise(self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> None:
+        """Store what `change` makes of the document of that name, None if there is none; no other run comes between."""
+        with self._store.alone():
+            self.remember(name, change(self.recall(name)))
 
     def recall(self, name: str) -> dict[str, Any] | None:
         """Return the report kept under a name, None if there is none."""

@@ -121,7 +121,7 @@ def put_tags(
         files[READS] = reads
     end = draft.generated[-1]["commit"] if draft.generated else tip
     record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
-    publish(repo, scratch, document["campaign"], tip, record, marked.tip)
+    publish(repo, scratch, document["campaign"], document["base"], tip, record, marked.tip)
     return tip
 
 

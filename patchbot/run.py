@@ -3,6 +3,8 @@
 Argument lists, never a shell string; a process group of its own, so that a timeout or Ctrl-C takes a whole
 `make -j` down. A child gets the variables that are listed here and no others: what a person exports for their own
 builds and repositories (KCONFIG_CONFIG, LLVM, GIT_DIR, PYTHONPATH) must not decide what patchbot makes, or where.
+
+No child outlives patchbot: a signal ends the groups of all children, and where patchbot is killed, a guard does.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from . import signals
 from .errors import MissingTool, ToolError
 
 #: What a child gets of patchbot's own environment: who and where the person is, where programs, their libraries and
@@ -38,6 +42,28 @@ SAID = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+#: Seconds between a friendly and an unfriendly end: a compiler removes its temporary files meanwhile.
+GRACE = 1.0
+#: Reads `+PID` and `-PID`; when patchbot is gone, however that came, it ends the groups that are left.
+GUARD = """\
+trap '' HUP INT QUIT TERM
+live=' '
+while read -r what pid; do
+	case $what in
+	+) live="$live$pid " ;;
+	-) case $live in *" $pid "*) live="${live%%" $pid "*} ${live#*" $pid "}" ;; esac ;;
+	esac
+done
+[ "$live" = ' ' ] && exit
+for pid in $live; do kill -TERM "-$pid"; done
+sleep 1
+for pid in $live; do kill -KILL "-$pid"; done
+"""
+
+#: Open files (locks) that each child has, too: what they guard is not free before all children ended.
+inherited: set[int] = set()
+_live: set[subprocess.Popen[bytes]] = set()
+_guard: list[int] = []
 
 
 @dataclass(frozen=True)
@@ -94,13 +120,16 @@ def run(
     check: bool = True,
     log: Path | None = None,
     inside: Sequence[str] = (),
+    feed: IO[bytes] | None = None,
+    apart: bool = False,
 ) -> Completed:
     """Run a program to its end and return what it said.
 
     `env` is added to `clean_env()`. With `log`, stdout and stderr go to that file (appended, after the command
     line). `inside` is the argv of a sandbox to run it in. Raises MissingTool, or ToolError when it takes longer than
-    `timeout` seconds, or with `check` when its exit code is not 0. On a timeout and on Ctrl-C the whole process group
-    is killed first.
+    `timeout` seconds, or with `check` when its exit code is not 0. On a timeout and on a signal the whole process
+    group is ended first. `feed` is a file that it reads instead of `stdin`. With `apart` it goes to its end whatever
+    becomes of patchbot: what moves refs must.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
@@ -109,7 +138,7 @@ def run(
         if out:
             out.write(f"$ {' '.join(args)}\n".encode())
             out.flush()
-        child = start((*inside, *args), cwd, env, stdin is not None, out)
+        child = start((*inside, *args), cwd, env, feed or stdin is not None, out, apart=apart)
         try:
             stdout, stderr = child.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as error:
@@ -118,6 +147,9 @@ def run(
         except BaseException:
             kill(child)
             raise
+        release(child)
+    if not apart:
+        signals.check()  # it may have been ended by us, which says nothing about what it did
     done = Completed(args, child.returncode, stdout or b"", stderr or b"", time.monotonic() - started)
     if check and done.returncode != 0:
         raise ToolError(done.explain() + (f"\n  log: {log}" if log else ""))
@@ -131,28 +163,43 @@ def start(
     feed: bool | IO[bytes],
     out: IO[bytes] | None,
     errors: int = subprocess.PIPE,
+    *,
+    apart: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own; `out` takes both its outputs where given.
 
-    `feed` says whether its stdin is a pipe, or is the file that it reads; `errors` where else its stderr goes.
+    `feed` says whether its stdin is a pipe, or is the file that it reads; `errors` where else its stderr goes. Who
+    starts it calls `release` when it ended. With `apart` no signal and no end of patchbot ends it.
     """
     stdin: int | IO[bytes] = feed if not isinstance(feed, bool) else subprocess.PIPE if feed else subprocess.DEVNULL
     try:
-        return subprocess.Popen(
-            args,
-            cwd=cwd,
-            env=clean_env(env),
-            stdin=stdin,
-            stdout=out or subprocess.PIPE,
-            stderr=subprocess.STDOUT if out else errors,
-            start_new_session=True,
-        )
+        with signals.whole():
+            tell_guard("")  # it must run before the child does
+            child = subprocess.Popen(
+                args,
+                cwd=cwd,
+                env=clean_env(env),
+                stdin=stdin,
+                stdout=out or subprocess.PIPE,
+                stderr=subprocess.STDOUT if out else errors,
+                start_new_session=True,
+                pass_fds=tuple(inherited),
+            )
+            if not apart:
+                _live.add(child)
+                tell_guard(f"+ {child.pid}\n")
     except FileNotFoundError as error:
         if cwd is not None and not Path(cwd).is_dir():
             raise ToolError(f"cannot run {args[0]} in {cwd}: no such directory") from error
         raise MissingTool(f"{args[0]} is not installed") from error
     except PermissionError as error:
         raise ToolError(f"cannot run {args[0]}: {error.strerror}") from error
+    try:
+        signals.check()  # a signal that came in another thread did not see this child
+    except signals.Stopped:
+        kill(child)
+        raise
+    return child
 
 
 @contextlib.contextmanager
@@ -182,6 +229,7 @@ def piped(
             if feed:
                 pipe.close()
             child.wait()
+            signals.check()
         except Exception as error:
             if not feed or isinstance(error, BrokenPipeError):
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -191,6 +239,7 @@ def piped(
         finally:
             if child.returncode is None:
                 kill(child)
+            release(child)
         said.seek(0)
         stderr = said.read() if child.stderr is None else child.stderr.read()
     if child.returncode:
@@ -198,9 +247,72 @@ def piped(
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child with its whole process group and reap it."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    child.communicate()
+    """End a child with its whole process group, friendly first, and reap it."""
+    signal_group(child, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+        child.wait(timeout=GRACE)
+    signal_group(child, signal.SIGKILL)
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    child.wait()
+    release(child)
+
+
+def release(child: subprocess.Popen[bytes]) -> None:
+    """Forget a child that ended."""
+    if child in _live:
+        _live.discard(child)
+        tell_guard(f"- {child.pid}\n")
+
+
+def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the process group of a child."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+def end_children() -> None:
+    """End all children, from whichever thread they were started."""
+    children = [child for child in set(_live) if child.returncode is None]
+    for child in children:
+        signal_group(child, signal.SIGTERM)
+
+    def insist() -> None:
+        time.sleep(GRACE)
+        for child in children:
+            if child.returncode is None:
+                signal_group(child, signal.SIGKILL)
+
+    if children:
+        threading.Thread(target=insist, daemon=True).start()
+
+
+def tell_guard(line: str) -> None:
+    """Tell the guard which children there are; start it with the first one. Without one only a kill leaves children."""
+    with contextlib.suppress(OSError, NotImplementedError):
+        if not _guard:
+            ours, theirs = os.pipe()
+            try:
+                devnull = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
+                actions = [(os.POSIX_SPAWN_DUP2, ours, 0), *devnull]
+                env = {"PATH": "/usr/bin:/bin"}
+                os.posix_spawn("/bin/sh", ["sh", "-c", GUARD], env, file_actions=actions, setsid=True)
+            finally:
+                os.close(ours)
+            _guard.append(theirs)
+        os.write(_guard[0], line.encode())
+
+
+def forget() -> None:
+    """Forget the children of the process that this one was forked from."""
+    for handle in _guard:
+        os.close(handle)
+    _live.clear()
+    _guard.clear()
+    inherited.clear()
+
+
+signals.listeners.append(end_children)
+os.register_at_fork(after_in_child=forget)

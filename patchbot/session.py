@@ -31,6 +31,7 @@ from .series import switched
 from .terminal import Terminal, complain, write
 from .tree import Tree
 from .trust import judge
+from .turns import Turn
 
 
 def campaign_names() -> list[str]:
@@ -135,6 +136,10 @@ class Session:
         if not os.access(where, os.W_OK | os.X_OK):
             raise refused(PermissionError(errno.EACCES, "cannot be written", str(where)))
         return where
+
+    def writing(self, campaign: str) -> Turn:
+        """Have the draft of a campaign alone, as long as the with block lasts; commands that only read don't wait."""
+        return Turn(self.work / f"{campaign}.lock", f"the draft of {campaign}", self.say)
 
     @cached_property
     def scratch(self) -> Scratch:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import sqlite3
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import __version__
+from . import __version__, temporary
 from .errors import UserError
 from .shapes import read
 from .terminal import complain
@@ -64,6 +62,18 @@ class Store:
         """Keep a value under a key; the last one wins."""
         row = (key, json.dumps(value), time.time(), __version__)
         self._do("insert or replace into kept values (?, ?, ?, ?)", *row)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have what is kept to oneself, to read and write it in one go."""
+        self._do("begin immediate")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(UserError):
+                self._do("rollback")
+            raise
+        self._do("commit")
 
     def __enter__(self) -> Store:
         return self
@@ -146,14 +156,7 @@ def read_json(path: Path, shape: Any, made: Callable[[Any], T]) -> T | None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write a JSON file, whole or not at all; raise UserError if that cannot be."""
-    part = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(data, out)
-        os.replace(part, path)
+        temporary.replace(path, json.dumps(data).encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
         raise unusable(path.parent, error) from error

@@ -155,5 +155,5 @@ def freeze(
     record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
     ref = version_ref(campaign, number)
     current = repo.ref(record_ref(campaign))
-    repo.publish(scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)])
+    repo.publish(scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base)
     return record

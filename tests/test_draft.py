@@ -27,7 +27,7 @@ def draft(repo_tree, folder: Path, extra=None):
 
 def put(repo_tree, folder: Path, extra=None) -> bool:
     scratch, commits, record = draft(repo_tree, folder, extra)
-    return publish(repo_tree.repo, scratch, "sample", commits[-1].sha, record)
+    return publish(repo_tree.repo, scratch, "sample", commits[0].parent, commits[-1].sha, record)
 
 
 def test_generate_twice_gives_the_same_ids_and_moves_nothing_the_second_time(tmp_path):

@@ -190,16 +190,6 @@ def test_an_archive_that_is_no_kernel_is_refused(tmp_path: Path) -> None:
         broken_import(tmp_path, source_tar({"README": b"hello\n"}))
 
 
-@needs_apt
-def test_what_a_killed_run_left_is_removed(archive: tuple[Path, Publish], tmp_path: Path) -> None:
-    etc, publish = archive
-    publish("trixie", ["7.99.3-1"])
-    left = tmp_path / "cache/import-dead/scratch.git"
-    left.mkdir(parents=True)
-    fetch(None, tmp_path / "cache", print, etc=etc)
-    assert not left.exists()
-
-
 def test_piped_reads_and_feeds_more_than_a_pipe_holds(tmp_path: Path) -> None:
     with piped(["head", "-c", "300000", "/dev/zero"]) as out:
         assert out.read(10) == bytes(10)

@@ -79,5 +79,5 @@ def test_a_killed_regeneration_leaves_the_old_draft_or_the_new_one(world: World)
         again = start(world, onto)
         assert (again.wait(), (again.stderr.read() if again.stderr else b"")) == (0, b"")
         assert made(world) == new, plan
-    left = list((Path(os.environ["XDG_CACHE_HOME"]) / "patchbot/repos").glob("*/draft-*"))
+    left = list((Path(os.environ["XDG_CACHE_HOME"]) / "patchbot/tmp").glob("*"))
     assert left == []

@@ -6,7 +6,6 @@ edit changes no tree, a change of documentation no kernel, so neither builds any
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -18,8 +17,10 @@ from pathlib import Path
 from ..errors import ToolError
 from ..git import Scratch
 from ..kbuild import Compiler, Kbuild, configure, defined_symbols, write_anew
+from ..progress import note
 from ..run import run
 from ..sandbox import NORMAL, Sandbox
+from ..turns import Turn
 from ..worktree import WorkTree
 
 #: Nothing of these is in a kernel.
@@ -76,11 +77,7 @@ class Images:
         sandbox: Sandbox = NORMAL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(folder / "lock", "w")  # noqa: SIM115 - held as long as the images
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ToolError(f"another patchbot builds kernels in {folder}; wait for its end") from error
+        self._turn = Turn(folder / "lock", f"the kernels in {folder}", note)  # as long as the images
         self.folder = folder
         self.scratch = scratch
         self.options = options
@@ -91,7 +88,7 @@ class Images:
 
     def close(self) -> None:
         """Let another process have the folder."""
-        self._lock.close()
+        self._turn.end()
 
     def get(self, tree: str, log: Path, what: str) -> Image:
         """Return the kernel of a tree without modules; raise BuildFailure if it cannot be linked."""

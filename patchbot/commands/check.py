@@ -52,7 +52,7 @@ def execute(session: Session) -> int:
                 results, campaign=under.campaign, base=under.base, tip=series.tip, seconds=time.monotonic() - started
             )
             name = f"report {under.campaign} {series.tip}"
-            store.remember(name, report.merged(store.recall(name), document, session.config.checks.run))
+            store.revise(name, lambda before: report.merged(before, document, session.config.checks.run))
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
     return exit_code([r.status for r in results], session.args.strict)

@@ -24,8 +24,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(session: Session) -> int:
     """Run the command."""
-    repo = session.repo
     name = session.config.campaign(session.args.campaign).name
+    with session.writing(name):
+        return make_version(session, name)
+
+
+def make_version(session: Session, name: str) -> int:
+    """Freeze the draft as it is now."""
+    repo = session.repo
     draft = read_draft(repo, name)
     if draft is None:
         raise UserError(f"there is no draft of {name} to freeze; make one with: patchbot generate {name}")
@@ -40,7 +46,7 @@ def execute(session: Session) -> int:
     if frozen:
         with closing(Results(session.work / "results.sqlite")) as store:
             report = store.recall(f"report {name} {tip}")
-        with workshop(session.work, repo) as scratch:
+        with workshop(repo) as scratch:
             freeze(repo, scratch, author, draft, number, given or known, report, chosen)
     ref = version_ref(name, number)
     document = {

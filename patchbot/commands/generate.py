@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -33,6 +34,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(session: Session) -> int:
     """Run the command."""
+    with nullcontext() if session.args.dry_run else session.writing(session.campaign_config.name):
+        return make(session)
+
+
+def make(session: Session) -> int:
+    """Make the series, and the draft of it."""
     started = time.monotonic()
     author = identity(session.repo, session.config.author)
     name = session.campaign_config.name
@@ -51,7 +58,7 @@ def execute(session: Session) -> int:
         if made.series.patches:
             tick("write", 0, 0)
             given = carried(draft)
-            with workshop(session.work, session.repo) as scratch:
+            with workshop(session.repo) as scratch:
                 try:
                     result = put(session.repo, scratch, made, author, given, dry_run=session.args.dry_run)
                 except Conflicts as error:

@@ -50,8 +50,8 @@ def execute(session: Session) -> int:
         touched = sorted({f for known in series.known if known.get("commit") in posted for f in known["files"]})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
-    folder = session.cwd / (session.args.output or f"out/v{box.posting.version}")
-    box.write(folder)
+        folder = session.cwd / (session.args.output or f"out/v{box.posting.version}")
+        box.write(folder)
     if not session.emit({**box.document(folder), "findings": [finding_to(f) for f in findings]}):
         show(session, box, findings, folder)
     return 1 if any(f.status is Status.FAIL for f in findings) else 0

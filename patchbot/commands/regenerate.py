@@ -49,8 +49,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(session: Session) -> int:
     """Run the command."""
-    started = time.monotonic()
     name = session.config.campaign(session.args.campaign).name
+    with session.writing(name):
+        return move(session, name)
+
+
+def move(session: Session, name: str) -> int:
+    """Regenerate the draft as it is now."""
+    started = time.monotonic()
+    conflicts.recover(session.work, name)
     pending = conflicts.read_pending(session.work, name) if not session.args.abort else None
     if session.args.abort:
         return abort(session, name)
@@ -124,7 +131,7 @@ def regenerate(
     if not made.series.patches:
         raise UserError(f"every site of {asked.onto[:12]} is converted already; {branch(name)} is as it was")
     tick("write", 0, 0)
-    with workshop(session.work, repo) as scratch:
+    with workshop(repo) as scratch:
         try:
             result = put(repo, scratch, made, author, given, done, taken=asked.tip)
         except Conflicts as error:

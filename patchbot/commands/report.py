@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from .. import temporary
 from ..errors import UserError
 from ..page import page
 from ..paths import refused
@@ -65,14 +64,13 @@ def write(target: Path, text: str) -> None:
         raise UserError(f"{target} is not a file, and the page would be put in its place")
     target = target.resolve()  # else a link, as /dev/stdout is one, would become a file
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".patchbot-")
+        temporary.sweep(target.parent, ".patchbot-new-*")
+        place = temporary.make(target.parent, ".patchbot-new-")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            (place / "page").write_text(text, encoding="utf-8", errors="backslashreplace")
+            (place / "page").chmod(0o644)
+            (place / "page").replace(target)
+        finally:
+            temporary.drop(place)
     except OSError as error:
         raise refused(error, f"cannot write {target}") from error

@@ -39,6 +39,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(session: Session) -> int:
     """Run the command."""
+    with session.writing(session.campaign_config.name):
+        return take_tags(session)
+
+
+def take_tags(session: Session) -> int:
+    """Put the tags of the replies on the draft as it is now."""
     name = session.campaign_config.name
     repo = session.repo
     draft = read_draft(repo, name)
@@ -56,7 +62,7 @@ def execute(session: Session) -> int:
     tip = marked.tip
     if found.attached or found.gone:
         author = identity(repo, session.config.author)
-        with workshop(session.work, repo) as scratch:
+        with workshop(repo) as scratch:
             tip = put_tags(repo, scratch, author, marked, found.trailers, found.gone)
     if not session.emit(describe(name, found, tip)):
         show(session, drafted, found, tip, tip != marked.tip)

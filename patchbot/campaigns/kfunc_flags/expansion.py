@@ -8,14 +8,13 @@ every #if are kept, as in the inventory; only files that have to do with sets ar
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
+from ... import temporary
 from ...c import macros, parse
 from ...run import run
 from ...tree import Tree
@@ -261,10 +260,10 @@ def branch_count(text: bytes) -> int:
 @lru_cache(maxsize=512)
 def preprocess(files: tuple[tuple[str, bytes], ...], argv: tuple[str, ...]) -> str:
     """Return what `gcc -E` makes of files that lie in a folder of their own."""
-    with tempfile.TemporaryDirectory(prefix="patchbot-") as name:
+    with temporary.folder("cpp") as folder:
         for file, text in files:
-            (Path(name) / file).write_bytes(text)
-        done = run(["gcc", *OPTIONS, "-I.", *argv], cwd=Path(name), check=False)
+            (folder / file).write_bytes(text)
+        done = run(["gcc", *OPTIONS, "-I.", *argv], cwd=folder, check=False)
     return done.stdout.decode("utf-8", "surrogateescape")
 
 

@@ -1,0 +1,46 @@
+"""A series whose objects are gone: say what is missing and how to get on, instead of what git says of one of them.
+
+A `git gc --prune` in the wrong moment, a damaged disk or a clone of a clone can take objects that refs still name.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from .errors import PatchbotError, UserError
+from .git import Repo
+
+
+def explained(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:
+    """Return the error to show instead of `error`: that the campaign's own refs lack objects, where they do."""
+    refs = {**repo.refs(f"refs/heads/patchbot/{campaign}"), **repo.refs(f"refs/patchbot/{campaign}/")}
+    lost = {ref: what for ref, oid in refs.items() if (what := missing(repo, oid))}
+    if not lost:
+        return error
+    frozen = [ref for ref in lost if re.search(r"/v\d+$", ref)]
+    lines = [f"  {ref} is {refs[ref][:12]} and lacks {what}" for ref, what in lost.items()]
+    also = f"refs/patchbot/{campaign}/draft"
+    # Without its record a branch looks like a person's, and without its branch a record has nothing to say.
+    gone = list(dict.fromkeys([*lost, *(r for r in (also, f"refs/heads/patchbot/{campaign}") if r in refs)]))
+    if frozen and len(frozen) == len(lost):
+        gone = frozen
+    again = "".join(f"\n    git --git-dir={shlex.quote(str(repo.git_dir))} update-ref -d {ref}" for ref in gone)
+    versions = ", ".join(ref.rpartition("/")[2] for ref in frozen)
+    return UserError(
+        "objects of the series are not in the repository (a `git gc --prune`, a damaged disk?):\n"
+        + "\n".join(lines)
+        + f"\nif `git fsck` and your backups don't bring them back, delete these refs:{again}\n"
+        + f"then: patchbot generate {campaign}. It makes the same patches again; what you amended on the branch and"
+        + f" the tags of the draft are lost with it{', and so is ' + versions if versions else ''}"
+    )
+
+
+def missing(repo: Repo, oid: str) -> str:
+    """Return what is not there of all that a ref reaches and no other branch, tag or HEAD does; "" if all of it is."""
+    if repo.look("cat-file", "-e", oid, check=False).returncode:
+        return oid
+    known = ["--not", "HEAD", "--exclude=patchbot/*", "--branches", "--tags", "--remotes"]
+    done = repo.git("rev-list", "--objects", "--quiet", "--ignore-missing", oid, *known, check=False)
+    found = re.search(r"\b[0-9a-f]{40,64}\b", done.stderr.decode("utf-8", "replace"))
+    return found[0] if done.returncode and found else ""

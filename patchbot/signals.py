@@ -1,0 +1,115 @@
+"""What a signal does to a run: its children end at once, what is half written is taken back, the exit code says which.
+
+A signal that arrives while refs move, or while a program is being started, waits until that is done: it takes
+milliseconds, and half of it must not be.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+#: Seconds after the first signal from which on another one does not wait for the run to unwind.
+PATIENCE = 1.0
+#: Those that end a run; one that is ignored (nohup, a job in the background) stays ignored.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ends the run; `number` says which."""
+
+    def __init__(self, number: int) -> None:
+        name = signal.Signals(number).name
+        super().__init__("interrupted" if number == signal.SIGINT else f"ended by {name}")
+        self.number = number
+
+
+class _State:
+    """What is known of signals in this process: the one that ends it, and how deep it is in what must be whole."""
+
+    stop = 0
+    since = 0.0
+    depth = 0
+    waiting = False
+
+
+_state = _State()
+#: Called by every signal: run.py ends its children.
+listeners: list[Callable[[], None]] = []
+#: Called before a process ends at once, because what a first signal began takes too long.
+leavers: list[Callable[[], None]] = []
+
+
+def stopped() -> bool:
+    """Say whether a signal ends this run."""
+    return bool(_state.stop)
+
+
+def check() -> None:
+    """Raise Stopped if a signal ends this run: a thread that goes on must not start anything more."""
+    if _state.stop:
+        raise Stopped(_state.stop)
+
+
+def main_thread() -> bool:
+    """Say whether signals are handled in this thread."""
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Have signals raise Stopped inside, once; later ones only end what was started since."""
+    if not main_thread():
+        yield
+        return
+    before = {n: old for n in ENDING if (old := signal.getsignal(n)) not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, _stop)
+    try:
+        yield
+        check()  # an exception in the wrong place (a finalizer) is lost
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+        _state.stop, _state.depth, _state.waiting = 0, 0, False
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Handle a signal."""
+    first, _state.stop = not _state.stop, _state.stop or number
+    if _state.depth:
+        _state.waiting = True
+        return
+    for listener in listeners:
+        listener()
+    if first:
+        _state.since = time.monotonic()
+        raise Stopped(number)
+    if time.monotonic() - _state.since > PATIENCE:
+        for leaver in leavers:
+            leaver()
+        os._exit(128 + number)
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Do what is inside to its end, and only then let a signal that came meanwhile end the run."""
+    check()
+    if not main_thread():
+        yield
+        return
+    _state.depth += 1
+    try:
+        yield
+    finally:
+        _state.depth -= 1
+        if _state.waiting and not _state.depth:
+            _state.waiting = False
+            for listener in listeners:
+                listener()
+            raise Stopped(_state.stop)

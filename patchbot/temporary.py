@@ -1,0 +1,104 @@
+"""Folders that are gone when they are not needed any more, also those of a run that was killed.
+
+Each is locked as long as its process lives. Whoever can lock one knows that nobody has it; process ids, which are used
+again, don't count.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import UserError
+from .paths import cache_dir
+from .signals import leavers
+
+_mine: dict[Path, int] = {}
+
+
+@contextmanager
+def folder(purpose: str) -> Iterator[Path]:
+    """Give a new folder below patchbot's cache, which is removed afterwards; raise UserError where it cannot be."""
+    root = cache_dir() / "tmp"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        place = make(root, f"{purpose}-")
+    except OSError as error:
+        raise UserError(f"{root} cannot be written: {error.strerror} (XDG_CACHE_HOME moves it)") from error
+    try:
+        yield place
+    finally:
+        drop(place)
+
+
+def make(where: Path, prefix: str) -> Path:
+    """Make a folder in `where` that is this process's until `drop`."""
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+        try:
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another patchbot found it before it was locked
+            continue
+        if lock(handle) and place.exists():
+            _mine[place] = handle
+            return place
+        os.close(handle)
+
+
+def drop(place: Path) -> None:
+    """Remove a folder of `make` and whatever is in it."""
+    shutil.rmtree(place, ignore_errors=True)
+    handle = _mine.pop(place, None)
+    if handle is not None:
+        os.close(handle)
+
+
+def clear() -> None:
+    """Remove every folder that this process made and has still."""
+    for place in list(_mine):
+        drop(place)
+
+
+leavers.append(clear)
+
+
+def sweep(where: Path | None = None, pattern: str = "*") -> None:
+    """Remove the folders of runs that were killed."""
+    for place in (where or cache_dir() / "tmp").glob(pattern):
+        try:
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        if lock(handle):
+            shutil.rmtree(place, ignore_errors=True)
+        os.close(handle)
+
+
+def lock(handle: int) -> bool:
+    """Lock an open file or folder; say whether nobody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file of patchbot's own, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with folder("file") as place:
+        (place / "new").write_bytes(data)
+        os.replace(place / "new", path)
+
+
+def forget() -> None:
+    """Forget the folders of the process that this one was forked from."""
+    _mine.clear()
+
+
+os.register_at_fork(after_in_child=forget)

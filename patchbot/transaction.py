@@ -1,0 +1,184 @@
+"""Hand a written series over to a person's repository: objects first, kept from every clean-up, then all refs at once.
+
+git moves refs in one transaction, but a `git gc --prune` beside it takes away objects that no ref reaches yet, and
+fast-import leaves out what the repository had at that moment. So everything from the base to the new refs goes over in
+one pack, which a .keep file guards until the refs are there. Neither step is interrupted, whatever becomes of patchbot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import temporary
+from .errors import PatchbotError, ToolError, UserError
+from .signals import whole
+
+if TYPE_CHECKING:
+    from .git import Repo, Scratch
+
+#: (ref, new id, id it must have now or None).
+Update = tuple[str, str, str | None]
+#: How often to try again where another git has a ref locked; git itself waits for 0.1 s each time.
+TRIES = 15
+#: What git says of a ref that is not where it was.
+MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference|is missing but")
+MARK = "patchbot"
+#: What git says of a repository that is not ours to write, or that another process has.
+LOCKED = re.compile(
+    "Permission denied|Read-only file system|Operation not permitted|insufficient permission|File exists"
+)
+#: Each gives a pack of the same objects another name.
+LEVELS = (6, 1, 9, 0, 3, 5, 7, 2, 4, 8)
+
+
+def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str = "") -> None:
+    """Take over what `scratch` has, from `base` to the new ids, and move all refs or none.
+
+    Without `base` its packs are taken as they are. Raises UserError where a ref is not where it must be, or somebody
+    has it locked; nothing was moved then.
+    """
+    sweep(repo)
+    with temporary.folder("pack") as place:
+        packs = [whole_pack(repo, scratch, updates, base, place / "new")] if base else packs_of(scratch)
+        with whole():
+            try:
+                for pack in packs:
+                    hand_over(repo, pack)
+                move(repo, updates)
+            finally:
+                for pack in packs:
+                    unmark(stem_of(repo, pack).with_suffix(".keep"))
+
+
+def packs_of(scratch: Scratch) -> list[Path]:
+    """Return the packs of a scratch repository."""
+    return sorted((scratch.path / "objects/pack").glob("*.pack"))
+
+
+def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str, file: Path) -> Path:
+    """Write all that the new refs reach and `base` does not to a pack, whoever has it now; return the file."""
+    there = {old for _, _, old in updates}
+    asked = "".join(f"{new}\n" for _, new, _ in updates if new not in there) + f"^{base}\n"
+    for level in LEVELS:
+        argv = ("pack-objects", "--revs", "--stdout", "-q", "--no-reuse-object", f"--compression={level}")
+        done = scratch.git(*argv, stdin=asked.encode(), check=False)
+        if done.returncode:
+            lost = re.search(r"\b[0-9a-f]{40,64}\b", done.stderr.decode("utf-8", "replace"))
+            raise UserError(
+                f"object {lost[0] if lost else '?'} of the new series is gone: `git gc` ran meanwhile?"
+                " Nothing was written; run it again"
+            )
+        file.write_bytes(done.stdout)
+        # A pack of the same name from an earlier run may be on the list of what a running gc is about to delete.
+        if not stem_of(repo, file).with_suffix(".pack").exists():
+            break
+    return file
+
+
+def stem_of(repo: Repo, pack: Path) -> Path:
+    """Return the path, without its suffix, of a pack in the repository: git names it by the digest at its end."""
+    size = 20 if repo.form == "sha1" else 32
+    return repo.objects / "pack" / f"pack-{pack.read_bytes()[-size:].hex()}"
+
+
+def hand_over(repo: Repo, pack: Path) -> None:
+    """Put a pack into the repository, guarded by a .keep file."""
+    said = ""
+    for _ in range(TRIES):
+        # A file as stdin, no pipe: if patchbot is killed now, git still comes to its end and leaves no half pack.
+        with open(pack, "rb") as feed:
+            done = repo.git("index-pack", "--stdin", f"--keep={MARK} {here()}", feed=feed, apart=True, check=False)
+        if not done.returncode:
+            return
+        said = done.stderr.decode("utf-8", "surrogateescape").strip()
+        if "No such file" not in said:
+            break
+        time.sleep(0.1)  # a `git gc --prune=now` takes away what git has not named yet
+    stem = stem_of(repo, pack)
+    if stem.with_suffix(".keep").exists() and not stem.with_suffix(".idx").exists():
+        stem.with_suffix(".pack").unlink(missing_ok=True)
+    if "No such file" in said:
+        raise UserError("`git gc` or `git prune` takes away what git writes here; nothing was written; run it again")
+    raise unwritten(repo.git_dir, said)
+
+
+def move(repo: Repo, updates: Sequence[Update]) -> None:
+    """Move refs in one transaction."""
+    lines = ["start"]
+    # Without no-deref a symbolic ref would be followed, and another branch moved.
+    lines += [f"option no-deref\nupdate {ref} {new} {old or '0' * len(new)}" for ref, new, old in updates]
+    lines += ["prepare", "commit", ""]
+    said = ""
+    for _ in range(TRIES):
+        argv = ("update-ref", "-m", "patchbot", "--stdin")
+        done = repo.git(*argv, stdin="\n".join(lines).encode(), apart=True, check=False)
+        if not done.returncode:
+            return
+        said = done.stderr.decode("utf-8", "surrogateescape").strip()
+        if "File exists" not in said:
+            break
+        time.sleep(0.1)
+    raise refused(repo, said)
+
+
+def refused(repo: Repo, said: str) -> PatchbotError:
+    """Return the error for refs that git did not move."""
+    ref = match[1] if (match := re.search(r"cannot (?:lock|update) ref '([^']*)'", said)) else "a ref"
+    if match := re.search(r"Unable to create '(.*?\.lock)': File exists", said):
+        return UserError(
+            f"{ref} is locked, so nothing was written: {match[1]} is there. If no git runs in {repo.git_dir} now, one"
+            " was killed and left it: delete that file, then run this again"
+        )
+    if MOVED.search(said):
+        return UserError(f"{ref} was moved by somebody else meanwhile; nothing was written, run it again")
+    if match := re.search(r"'([^']*)' exists; cannot create '([^']*)'", said):
+        return UserError(f"{match[1]} is in the way of {match[2]}; nothing was written; rename it, then run this again")
+    if "nonexistent object" in said or "bad object" in said:
+        return UserError(f"objects of the new {ref} are gone meanwhile; nothing was written, run it again")
+    return unwritten(repo.git_dir, said)
+
+
+def unwritten(where: Path, said: str) -> PatchbotError:
+    """Return the error for a repository that takes no commits: a UserError where a person can mend it."""
+    text = f"cannot write to {where}, no ref was moved: {said}"
+    return UserError(text) if LOCKED.search(said) else ToolError(text)
+
+
+def here() -> str:
+    """Return which process this is, so that nobody takes another one for it later."""
+    return f"{os.getpid()} {started(os.getpid())}"
+
+
+def started(pid: int) -> str:
+    """Return when a process was started, in the kernel's ticks; "" if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def sweep(repo: Repo) -> None:
+    """Remove the .keep files of runs that were killed: nothing would ever clean up their packs."""
+    for file in (repo.objects / "pack").glob("pack-*.keep"):
+        match = marked(file)
+        if match and (not match[2] or started(int(match[1])) != match[2]):
+            unmark(file)
+
+
+def unmark(file: Path) -> None:
+    """Remove a .keep file that patchbot wrote."""
+    if marked(file):
+        file.unlink(missing_ok=True)
+
+
+def marked(file: Path) -> re.Match[str] | None:
+    """Return the process that wrote a .keep file, and when it started; None where that was not patchbot."""
+    try:
+        return re.fullmatch(rf"{MARK} (\d+) (\d*)\n?", file.read_text(errors="replace"))
+    except OSError:
+        return None

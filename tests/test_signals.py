@@ -1,0 +1,143 @@
+"""Signals end a run with all that it started and leave nothing; a kill leaves nothing that goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from patchbot import signals, temporary
+from patchbot.paths import cache_dir
+
+#: Starts programs that run for a minute: in the main thread, in four others, with a grandchild, deaf to SIGTERM.
+BUSY = """\
+import os, signal, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from patchbot import cli, temporary
+from patchbot.errors import PatchbotError
+from patchbot.run import run
+
+place = Path(sys.argv[1])
+
+def work(number):
+    with temporary.folder("busy") as folder:
+        (folder / "file").write_text("x")
+        deaf = "trap '' TERM; " if number % 2 else ""
+        new = f"{place}/new{number}"
+        script = f"{deaf}echo $$ >{new}; mv {new} {place}/pid{number}; sleep 60 & wait; sleep 60"
+        run(["sh", "-c", script])
+
+class Busy:
+    "Work."
+    @staticmethod
+    def arguments(parser):
+        pass
+    @staticmethod
+    def execute(session):
+        if sys.argv[2] == "threads":
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(work, range(40)))
+        work(0)
+        return 0
+
+cli.COMMANDS["scan"] = Busy
+sys.exit(cli.main(["scan"]))
+"""
+
+
+def start(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start it; return it and the programs that it started."""
+    count = 4 if how == "threads" else 1
+    argv = [sys.executable, "-c", BUSY, str(tmp_path), how]
+    child = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while len(list(tmp_path.glob("pid*"))) < count:
+        assert child.poll() is None, child.stderr.read() if child.stderr else ""
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return child, [int(file.read_text()) for file in tmp_path.glob("pid*")]
+
+
+def gone(pids: list[int]) -> bool:
+    """Say whether nothing is left of some process groups within ten seconds."""
+    for pid in pids:
+        for _ in range(1000):
+            try:
+                os.killpg(pid, 0)
+            except ProcessLookupError:
+                break
+            time.sleep(0.01)
+        else:
+            os.killpg(pid, signal.SIGKILL)
+            return False
+    return True
+
+
+@pytest.mark.parametrize("how", ["main", "threads"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_signal_ends_all_children_and_leaves_nothing(tmp_path: Path, how: str, name: str) -> None:
+    number = signal.Signals[name]
+    child, pids = start(tmp_path, how)
+    child.send_signal(number)
+    if how == "threads":  # a person who presses Ctrl-C twice
+        time.sleep(0.05)
+        child.send_signal(number)
+    out, err = child.communicate(timeout=20)
+    assert (child.returncode, out) == (128 + number, "")
+    assert err == f"patchbot: {'interrupted' if name == 'SIGINT' else f'ended by {name}'}; nothing half done was kept\n"
+    assert gone(pids)
+    assert list((cache_dir() / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["main", "threads"])
+def test_a_kill_ends_all_children_and_the_next_run_removes_what_it_left(tmp_path: Path, how: str) -> None:
+    child, pids = start(tmp_path, how)
+    temporary.sweep()
+    assert len(list((cache_dir() / "tmp").iterdir())) == len(pids), "a folder was taken from a run that has it"
+    child.kill()
+    child.wait()
+    assert gone(pids)
+    assert len(list((cache_dir() / "tmp").iterdir())) == len(pids)
+    temporary.sweep()
+    assert list((cache_dir() / "tmp").iterdir()) == []
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    program = BUSY.replace("import os", "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); import os", 1)
+    argv = [sys.executable, "-c", program, str(tmp_path), "main"]
+    child = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("pid*")):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert child.poll() is None
+    child.terminate()
+    child.communicate(timeout=20)
+    assert child.returncode == 128 + signal.SIGTERM
+
+
+def test_a_signal_waits_until_what_must_be_whole_is_done() -> None:
+    done = []
+    with pytest.raises(signals.Stopped) as stopped, signals.heard():
+        with signals.whole():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("whole")
+        done.append("more")
+    assert (done, stopped.value.number) == (["whole"], signal.SIGTERM)
+    assert not signals.stopped()
+
+
+def test_a_signal_that_a_finalizer_swallows_still_ends_the_run() -> None:
+    class Odd:
+        def __del__(self) -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except BaseException:
+                return
+
+    with pytest.raises(signals.Stopped), signals.heard():
+        Odd()
