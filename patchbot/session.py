@@ -178,7 +178,7 @@ class Session:
             return False
         # cached_property keeps what was read here: a command that reads no patchbot.toml names none.
         used = {"config": self.config.file} if "config" in self.__dict__ else {}
-        write(json.dumps({"schema": 1, **used, **document}, indent=1, default=str) + "\n")
+        write(json.dumps({"schema": 1, **used, **document}, default=str) + "\n")
         return True
 
 

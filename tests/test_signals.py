@@ -44,7 +44,7 @@ class Busy:
         work(0)
         return 0
 
-cli.COMMANDS["scan"] = Busy
+sys.modules["patchbot.commands.scan"] = Busy
 sys.exit(cli.main(["scan"]))
 """
 

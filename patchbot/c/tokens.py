@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -94,10 +95,10 @@ class Lexed:
     @cached_property
     def index(self) -> dict[bytes, list[int]]:
         """Return the numbers of the tokens that have a text, in order."""
-        found: dict[bytes, list[int]] = {}
+        found: defaultdict[bytes, list[int]] = defaultdict(list)
         for number, token in enumerate(self.texts):
-            found.setdefault(token, []).append(number)
-        return found
+            found[token].append(number)
+        return dict(found)
 
     @cached_property
     def line_starts(self) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ...c import Directive, Source, parse
 from .includes import headers
@@ -28,6 +29,7 @@ class Registered:
     problems: tuple[str, ...]
 
 
+@lru_cache(maxsize=256)
 def registered(path: str, text: bytes) -> Registered:
     """Return which sets a file registers; test modules, whose rows stay as they are, may do it in any way."""
     if path.startswith(SELFTESTS) or _STRUCT not in text or not _NAMED.search(text):

@@ -17,7 +17,7 @@ from ...c import Directive, Source, Span, Token, conditions_at, parse, tokens
 from ...tree import Tree
 from .includes import included_macro
 from .kfunc_set import FileSets, KfuncSet, Row, SetError
-from .shadows import WORDS, shadows
+from .shadows import WORDS, mentions, shadows
 
 STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
 ENDS = {end: start for start, end in STARTS.items()}
@@ -41,7 +41,7 @@ class RowMacro:
 def read_sets(tree: Tree, path: str) -> FileSets:
     """Return the sets of a file of `tree` and what is not understood in it."""
     text = tree.read(path)
-    if b"BTF_" not in text:
+    if not mentions(text, path):
         return FileSets((), ())
     found, problems = parse_sets(path, text, ())
     unresolved = [name for name in found if isinstance(name, str)]

@@ -25,7 +25,18 @@ WORDS = (
     b"BTF_SET8_KFUNCS",
 )
 
+HARMLESS = (b"BTF_ID", b"BTF_SET8_KFUNCS")
+
+_PIECE = re.compile(rb"\b(?:__)?+BTF_\w*+")
 _DEFINED = re.compile(rb"#[ \t]*(?:define|undef)[ \t]+(\w+)")
+
+
+def mentions(text: bytes, path: str) -> bool:
+    """Say whether a file may hold sets, or change those of others; a .c file that only reads or lists ids does not."""
+    found = set(_PIECE.findall(text))
+    if not path.endswith(".c"):
+        return bool(found)
+    return any(word not in HARMLESS and any(w.startswith(word) for w in WORDS) for word in found)
 
 
 def shadows(source: Source, sets: Sequence[KfuncSet], rows: Sequence[Row]) -> list[str]:
