@@ -129,7 +129,7 @@ def move(repo: Repo, updates: Sequence[Update]) -> None:
 def refused(repo: Repo, said: str) -> PatchbotError:
     """Return the error for refs that git did not move."""
     ref = match[1] if (match := re.search(r"cannot (?:lock|update) ref '([^']*)'", said)) else "a ref"
-    if match := re.search(r"Unable to create '(.*?\.lock)': File exists", said):
+    if match := re.search(r"Unable to create '([^'\n]*)': File exists", said):
         return UserError(
             f"{ref} is locked, so nothing was written: {match[1]} is there. If no git runs in {repo.git_dir} now, one"
             " was killed and left it: delete that file, then run this again"
