@@ -22,7 +22,7 @@ from . import campaigns
 from .bundle import bundled
 from .campaign import Campaign
 from .config import CampaignConfig, Config, listed, load, read_toml
-from .errors import ConfigError, UserError
+from .errors import ConfigError, MissingTool, UserError
 from .git import Repo, Scratch
 from .grepcache import GrepCache
 from .paths import cache_dir, expanded, refused
@@ -103,7 +103,7 @@ class Session:
         where = self.cwd / expanded(kernel) if kernel else self.cwd
         try:
             own = Repo.open(where).common_dir / "patchbot.toml"
-        except UserError:
+        except (UserError, MissingTool):  # without git, doctor says so
             return None
         return own if own.is_file() else None
 

@@ -460,7 +460,9 @@ def test_another_record_is_not_moved_through_a_symbolic_ref(tiny: Repo, cli: Cli
 def test_without_git_one_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, tiny: Repo) -> None:
     patchbot = [sys.executable, "-m", "patchbot.cli"]
     for argv in (["--version"], ["--help"], ["doctor"]):
-        assert subprocess.run([*patchbot, *argv], env={"PATH": str(tmp_path)}, capture_output=True).returncode in (0, 1)
+        done = subprocess.run([*patchbot, *argv], env={"PATH": str(tmp_path)}, cwd=tmp_path, capture_output=True)
+        assert done.returncode in (0, 1), done.stderr
+    assert b"git-email" in done.stdout
     monkeypatch.setenv("PATH", str(tmp_path))
     code, said = cli(tiny, "scan")
     assert (code, "git is not installed; Debian has it in the package git" in said) == (3, True)
