@@ -14,7 +14,7 @@ LIMIT = 20.0
 BOUNDED: dict[str, tuple[int, str]] = {
     f"patchbot/{name}.py": (1000, "mailparts.MOST_LINE")
     for name in ("doubts", "quoting", "replies", "said", "scope", "tags")
-}
+} | {"patchbot/campaigns/kfunc_flags/flags.py": (200, "LONGEST")}
 PATTERNS = list(patterns())
 
 

@@ -17,11 +17,19 @@ BUSY = """\
 import os, signal, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from patchbot import cli, temporary
+from patchbot import cli, run as programs, temporary
 from patchbot.errors import PatchbotError
 from patchbot.run import run
 
 place = Path(sys.argv[1])
+tell_guard = programs.tell_guard
+
+def told(line):
+    tell_guard(line)
+    if line:
+        (place / ("told" + line[2:].strip())).touch()
+
+programs.tell_guard = told
 
 def work(number):
     with temporary.folder("busy") as folder:
@@ -55,7 +63,7 @@ def start(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], list[int]]:
     argv = [sys.executable, "-c", BUSY, str(tmp_path), how]
     child = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
-    while len(list(tmp_path.glob("pid*"))) < count:
+    while len(list(tmp_path.glob("pid*"))) < count or len(list(tmp_path.glob("told*"))) < count:
         assert child.poll() is None, child.stderr.read() if child.stderr else ""
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -120,7 +128,7 @@ def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     program = BUSY.replace("import os", "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); import os", 1)
     argv = [sys.executable, "-c", program, str(tmp_path), "main"]
     child = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("pid*")):
+    while not list(tmp_path.glob("pid*")) or not list(tmp_path.glob("told*")):
         time.sleep(0.01)
     child.send_signal(signal.SIGHUP)
     time.sleep(0.2)
