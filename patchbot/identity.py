@@ -32,7 +32,8 @@ def reached(source: Path) -> frozenset[Path]:
     """Return a file or the files below a folder, and the modules of patchbot that these import, and so on."""
     files = source.rglob("*") if source.is_dir() else (source,)
     found = {file.resolve() for file in files if file.is_file() and "__pycache__" not in file.parts}
-    todo = [file for file in found if file.suffix == ".py"]
+    # All of patchbot imports nothing else of patchbot.
+    todo = [] if source == PACKAGE else [file for file in found if file.suffix == ".py"]
     while todo:
         fresh = imported(todo.pop()) - found
         found |= fresh

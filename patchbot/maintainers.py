@@ -18,6 +18,8 @@ from functools import lru_cache
 from .foreign import BadPattern, Pattern, extended, pattern
 
 TAG = re.compile(r"([A-Z]):(.*)")
+#: A glob that is a regular expression whatever it says; nearly all are.
+PLAIN = re.compile(r"[\w./*?,@-]*")
 URL = re.compile(r"(?<![a-z+])[a-z+]++://\S+")
 
 #: Names that say nothing about whose tree it is: its folder does then.
@@ -116,6 +118,8 @@ def unusable(text: bytes) -> tuple[str, ...]:
         if not tag or tag[1] not in "FXN":
             continue
         value = tag[2].strip()
+        if tag[1] != "N" and PLAIN.fullmatch(value):
+            continue
         form = extended(value) if tag[1] == "N" else divided(value)[1]
         try:
             pattern(form or "")

@@ -162,7 +162,7 @@ def reads_file(made_with: str, reads: Reads) -> bytes:
 def maker(campaign: Campaign, config: CampaignConfig) -> str:
     """Return a digest of what makes a series out of a tree: patchbot, templates, the campaign and its configuration."""
     own = {file_of(call) for call in (campaign.audit, *(step.codemod for step in campaign.steps))}
-    made_with = identity(PACKAGE, bundled("templates"), *sorted(own))
+    made_with = identity(PACKAGE, bundled("templates"), *sorted(f for f in own if not f.is_relative_to(PACKAGE)))
     return hashlib.sha256(json.dumps([made_with, asdict(config)], sort_keys=True).encode()).hexdigest()
 
 

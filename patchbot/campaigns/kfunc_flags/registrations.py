@@ -76,13 +76,23 @@ def in_define(directives: Sequence[Directive], offset: int) -> bool:
 
 def initialiser(source: Source, number: int) -> range:
     """Return the tokens of the braces after `struct btf_kfunc_id_set name =`, an empty range if there are none."""
-    texts, partner = source.lexed.texts, source.lexed.brackets.partner
+    texts = source.lexed.texts
     for at in range(number + 1, min(number + 8, len(texts))):
-        if texts[at] == b"{" and at in partner:
-            return range(at, partner[at])
+        if texts[at] == b"{":
+            return range(at, closing(texts, at))
         if texts[at] in (b";", b"(") or (texts[at] == b")" and texts[at + 1 : at + 2] != [b"{"]):
             break
     return range(0)
+
+
+def closing(texts: Sequence[bytes], start: int) -> int:
+    """Return the number of the brace that closes the one at `start`, of the last token if none does."""
+    depth = 0
+    for at in range(start, len(texts)):
+        depth += (texts[at] == b"{") - (texts[at] == b"}")
+        if not depth:
+            return at
+    return len(texts) - 1
 
 
 def unseen(found: Mapping[str, Registered], by_file: Mapping[str, FileSets]) -> list[str]:
