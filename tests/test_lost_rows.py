@@ -37,6 +37,31 @@ def test_a_set_in_an_included_file_of_any_name_is_read(tmp_path: Path, name: str
     assert said(tmp_path, files) == ({"put@ids": "change"}, "")
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        "#include __stringify(sets.tbl)\n",
+        "#include __stringify( ./sets.tbl )\n",
+        "#define IN(x) <x>\n#include IN(sets.tbl)\n",
+        "#define SETS sets.tbl\n#include __stringify(SETS)\n",
+    ],
+)
+def test_a_set_in_a_file_whose_name_a_macro_makes_is_read(tmp_path: Path, how: str) -> None:
+    files = {"net/a.c": KFUNC + how, "net/sets.tbl": SET + REGISTERED}
+    assert said(tmp_path, files) == ({"put@ids": "change"}, "")
+
+
+@pytest.mark.parametrize("how", ["-include $(src)/sets.tbl", "-include sets.tbl", "-include '$(src)/sets.tbl'"])
+def test_a_set_that_a_makefile_includes_is_read(tmp_path: Path, how: str) -> None:
+    files = {"net/Makefile": f"CFLAGS_a.o += {how}\n", "net/a.c": KFUNC, "net/sets.tbl": SET + REGISTERED}
+    assert said(tmp_path, files) == ({"put@ids": "change"}, "")
+
+
+@pytest.mark.parametrize("name", ["net/a.c_shipped", "Documentation/example.c"])
+def test_a_set_in_a_file_that_is_compiled_elsewhere_is_read(tmp_path: Path, name: str) -> None:
+    assert said(tmp_path, {name: KFUNC + SET + REGISTERED}) == ({"put@ids": "change"}, "")
+
+
 @pytest.mark.parametrize("one", ["/* BTF_KFUNCS */\n", ""])
 def test_a_set_by_way_of_two_included_files_is_read(tmp_path: Path, one: str) -> None:
     files = {"net/a.c": f'{KFUNC}#include "one"\n{REGISTERED}', "net/one": one + '#include "two"\n', "net/two": SET}

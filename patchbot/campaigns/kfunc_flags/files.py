@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ...tree import Tree
-from .includes import named
+from .includes import forced, is_makefile, named
 
 SETS_HEADER = "include/linux/btf_ids.h"
 SETS_HEADERS = (SETS_HEADER, "tools/include/linux/btf_ids.h")
@@ -17,11 +17,11 @@ PATHSPECS = (
     ":/",
     *(
         f":(top,exclude){spec}"
-        for spec in ("Documentation", "*.rst", "*.dts", "*.dtsi", "*.dtso", "*.yaml", "*.json", "*Kconfig*")
+        for spec in ("Documentation/*.txt", "*.rst", "*.dts", "*.dtsi", "*.dtso", "*.yaml", "*.json", "*Kconfig*")
     ),
 )
 #: What is taken for C without asking who includes it.
-C_LIKE = (".c", ".h", ".inc", ".def", ".S")
+C_LIKE = (".c", ".h", ".inc", ".def", ".S", ".c_shipped", ".h_shipped", ".S_shipped")
 
 _DEFINING = re.compile(rb"BTF_KFUNCS_START|BTF_SET8_START|BTF_ID_FLAGS|__bpf_kfunc")
 
@@ -36,16 +36,23 @@ def candidates(tree: Tree) -> list[str]:
     read: dict[str, frozenset[str]] = {}
     new = odd
     while new:
-        ends = sorted({f"{path.rpartition('/')[2]}{end}" for path in new for end in '">'})
-        for path in tree.grep(ends, PATHSPECS):
+        asked = sorted({word for path in new for word in spellings(path.rpartition("/")[2])})
+        for path in tree.grep(asked, PATHSPECS):
             if path not in read:
-                read[path] = named(tree.read(path), directly=not path.endswith(C_LIKE))
-        more = {path for path, names in read.items() if names and not path.endswith(C_LIKE)} - odd
+                text = tree.read(path)
+                read[path] = forced(text) if is_makefile(path) else named(text, directly=not path.endswith(C_LIKE))
+        more = {path for path, names in read.items() if names and not path.endswith(C_LIKE) and not is_makefile(path)}
+        more -= odd
         odd, new = odd | more, more
     sure = {path for path in found if path not in odd}
     while counted := [path for path in odd - sure if included(path, read, sure)]:
         sure.update(counted)
     return sorted(sure.intersection(found))
+
+
+def spellings(name: str) -> list[str]:
+    """Return what is searched for to find who includes a file; a name without a dot is a word of anything."""
+    return [name] if "." in name else [*(f"{name}{end}" for end in '">)'), f"/{name}", f"include {name}"]
 
 
 def included(path: str, read: dict[str, frozenset[str]], sure: set[str]) -> bool:
@@ -54,7 +61,7 @@ def included(path: str, read: dict[str, frozenset[str]], sure: set[str]) -> bool
     return any(
         name == other.rpartition("/")[2]
         for place, names in read.items()
-        if place != path and (place in sure or place.endswith(C_LIKE))
+        if place != path and (place in sure or place.endswith(C_LIKE) or is_makefile(place))
         for other in names
     )
 

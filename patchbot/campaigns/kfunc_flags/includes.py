@@ -10,6 +10,11 @@ from ...tree import Tree
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', re.MULTILINE)
 #: Also what a macro names, for `#include MACRO`.
 _NAMED = re.compile(rb'[<"]([^<>"\n]+)[>"]')
+#: An include whose name a macro makes of its arguments, as __stringify(); then any word may be the name.
+_MADE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]+\w+[ \t]*\(", re.MULTILINE)
+_WORD = re.compile(rb"[\w.+/-]+")
+#: What a Makefile has the compiler include before anything else.
+_FORCED = re.compile(rb"-include[ \t=]+['\"]?([^\s'\"]+)")
 
 
 def included_macro(tree: Tree, path: str, text: bytes, name: str) -> tuple[str, bytes]:
@@ -62,4 +67,17 @@ def joined(folder: str, name: str) -> str:
 def named(text: bytes, *, directly: bool = False) -> frozenset[str]:
     """Return everything that `text` may include by name; `directly` leaves out what a macro may name."""
     found = [m[2] for m in _INCLUDE.finditer(text)] if directly else _NAMED.findall(text)
+    if not directly and _MADE.search(text):
+        found += _WORD.findall(text)
     return frozenset(name.decode("utf-8", "surrogateescape") for name in found)
+
+
+def is_makefile(path: str) -> bool:
+    """Say whether Kbuild reads a file for how to compile."""
+    name = path.rpartition("/")[2]
+    return name.startswith(("Makefile", "Kbuild")) or name.endswith(".mk")
+
+
+def forced(text: bytes) -> frozenset[str]:
+    """Return everything that a Makefile includes into what it compiles, as it names it."""
+    return frozenset(name.decode("utf-8", "surrogateescape") for name in _FORCED.findall(text))
