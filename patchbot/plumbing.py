@@ -21,8 +21,15 @@ from . import temporary
 from .errors import UserError
 from .run import release, start
 
-#: For every git process, also in the person's repository: nothing is replaced, no lock is taken for a mere look.
-PLAIN = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null/none"}
+#: For every git process, also in the person's repository: nothing is replaced, and no commit-graph (a file that git
+#: believes more than the commits themselves) says what the parents and the tree of a commit are.
+PLAIN = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": "/dev/null/none",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "core.commitGraph",
+    "GIT_CONFIG_VALUE_0": "false",
+}
 #: For what reads objects only: no configuration but that of patchbot's own folder.
 SEALED = {**PLAIN, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 #: What the configuration of a person's repository could start or print, said otherwise; and no clean-up on the way.
