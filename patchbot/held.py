@@ -21,6 +21,8 @@ def held(repo: Repo, ref: str) -> list[str]:
     target = repo.git("symbolic-ref", "-q", ref, check=False).stdout.decode("utf-8", "surrogateescape").strip()
     if target:
         found.append(f"is a symbolic ref to {target}; delete it with: git symbolic-ref -d {ref}")
+    if elsewhere := outside(repo, ref):
+        found.append(f"lies in {elsewhere}, another repository, by a symbolic link below {repo.common_dir / 'refs'}")
     for git_dir, place in work_trees(repo):
         done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
         if done.stdout.strip() == os.fsencode(ref):
@@ -30,6 +32,16 @@ def held(repo: Repo, ref: str) -> list[str]:
                 end = "bisect reset" if state == "bisect" else f"{state} --continue` or `git {state} --abort"
                 found.append(f"is held by a {state} in progress in {place}; end that first: `git {end}`")
     return found
+
+
+def outside(repo: Repo, ref: str) -> Path | None:
+    """Return where a ref would be written, if links lead there from a repository that has its own objects.
+
+    A work tree of git-new-workdir borrows both by links: that is one repository.
+    """
+    folder = (repo.common_dir / ref).parent.resolve()
+    homes = (repo.common_dir.resolve(), repo.objects.resolve().parent)
+    return None if any(folder.is_relative_to(home) for home in homes) else folder
 
 
 def work_trees(repo: Repo) -> Iterator[tuple[Path, Path]]:
