@@ -134,6 +134,8 @@ def refused(repo: Repo, said: str) -> PatchbotError:
             f"{ref} is locked, so nothing was written: {match[1]} is there. If no git runs in {repo.git_dir} now, one"
             " was killed and left it: delete that file, then run this again"
         )
+    if MOVED.search(said) and (file := repo.common_dir / ref).is_file() and repo.ref(ref) is None:
+        return UserError(f"{file} is damaged and names no object; nothing was written; delete it, then run this again")
     if MOVED.search(said):
         return UserError(f"{ref} was moved by somebody else meanwhile; nothing was written, run it again")
     if match := re.search(r"'([^']*)' exists; cannot create '([^']*)'", said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -466,3 +467,62 @@ def test_without_git_one_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(tmp_path))
     code, said = cli(tiny, "scan")
     assert (code, "git is not installed; Debian has it in the package git" in said) == (3, True)
+
+
+def lie(repo: Repo, tip: str, parent: str) -> None:
+    """Write a commit-graph which says that `parent` is the first parent of `tip`."""
+    git(repo, "commit-graph", "write", "--reachable")
+    file = repo.objects / "info/commit-graph"
+    data = bytearray(file.read_bytes())
+    chunks = {bytes(data[at : at + 4]): int.from_bytes(data[at + 4 : at + 12], "big") for at in range(8, 56, 12)}
+    ids, rows = chunks[b"OIDL"], chunks[b"CDAT"]
+    order = [data[at : at + 20].hex() for at in range(ids, rows, 20)]
+    at = rows + 36 * order.index(tip) + 20
+    data[at : at + 4] = order.index(parent).to_bytes(4, "big")
+    file.chmod(0o644)
+    file.write_bytes(data[:-20] + hashlib.sha1(data[:-20]).digest())
+
+
+def test_a_commit_graph_that_lies_hides_no_patch(tmp_path: Path, cli: Cli) -> None:
+    repo = build(tmp_path / "linux")
+    assert cli(repo, "generate")[0] == 0
+    base, tip = git(repo, "rev-parse", "HEAD"), git(repo, "rev-parse", BRANCH)
+    before = repo.commits(base, tip)
+    lie(repo, before[-2].sha, before[-5].sha)
+    assert len(git(repo, "rev-list", f"{base}..{tip}").split()) == len(before) - 2
+    assert repo.commits(base, tip) == before
+    assert repo.resolve(f"{BRANCH}~2") == before[-3].sha
+    scratch = Scratch.at(tmp_path / "scratch.git", repo)
+    assert len(scratch.git("rev-list", f"{base}..{tip}").stdout.split()) == len(before)
+
+
+def test_no_branch_is_written_through_a_link_to_another_repository(tmp_path: Path, cli: Cli) -> None:
+    other, repo = build(tmp_path / "other"), build(tmp_path / "linux")
+    theirs = other.git_dir / "refs/heads/patchbot"
+    theirs.mkdir()
+    (repo.git_dir / "refs/heads/patchbot").symlink_to(theirs)
+    code, said = cli(repo, "generate")
+    assert code == 2
+    assert f"lies in {theirs}, another repository" in str(said)
+    assert not list(theirs.iterdir())
+
+
+def test_refs_and_objects_borrowed_by_links_are_one_repository(tmp_path: Path, cli: Cli) -> None:
+    repo = build(tmp_path / "linux")
+    (work := tmp_path / "work/.git").mkdir(parents=True)
+    for name in ("refs", "objects", "config", "packed-refs", "info"):
+        (work / name).symlink_to(repo.git_dir / name)
+    shutil.copy(repo.git_dir / "HEAD", work)
+    code, said = cli(Repo.open(work.parent), "generate")
+    assert code == 0, said
+    assert repo.ref(BRANCH)
+
+
+def test_a_damaged_ref_is_named(tmp_path: Path, cli: Cli) -> None:
+    repo = build(tmp_path / "linux")
+    file = repo.git_dir / "refs/patchbot/kfunc_flags/draft"
+    file.parent.mkdir(parents=True)
+    file.write_text("bad\n")
+    code, said = cli(repo, "generate")
+    assert code == 2
+    assert f"{file} is damaged" in str(said)
