@@ -12,10 +12,11 @@ from .quoting import plain
 
 DONE = (
     r"(?:fix|address|chang|correct|resolv|updat|remov|add|done|renam|reword|rephras|adjust|handl|sort|clean|dropp|split"
-    r"|squash|clarif|repost|resen|respin|rebas|test|merg|applied|land|include)"
+    r"|squash|clarif|repost|resen|respin|rebas|merg|applied|land|include|taken care of)"
 )
 TAGS = (
-    r"(?:tags?|trailers?|(?:review|ack|test|suggest)(?:ed)?[ -]?by(?:'?s)?|[rat]-?bs?|acks?|acked|reviews?|approval"
+    r"(?:tags?|trailers?|(?:review|ack|test|suggest)(?:ed)?[ -]?by(?:'?s)?|[rat]-?bs?|acks?|acked|approval"
+    r"|reviews?(?! (?:comments?|feedback|remarks?|notes?))"
     r"|endorsement|lgtm)\b"
 )
 WHOSE = (
@@ -32,8 +33,9 @@ def patterns(*parts: str) -> re.Pattern[str]:
 #: Right above or below a tag any of this may be a condition.
 NEARBY = patterns(
     r"\b(?:if|once(?! again| more)|provided|providing|assuming|modulo|unless|except|nits?|typos?|other than)\b",
-    r"\b(?:apart from|aside from|as long as|conditional(?:ly)?|subject to|pending|until|untested|tentative(?:ly)?)\b",
-    rf"\b(?:with|after|when)\b[^.]{{0,80}}\b{DONE}",
+    r"\b(?:apart from|aside from|(?:as|so) long as|as soon as|conditional(?:ly)?|contingent|subject to|pending)\b",
+    r"\b(?:until|untested|tentative(?:ly)?|barring|should you|in case)\b|(?:^|[.!?;>] )(?:otherwise|besides|minus)\b",
+    rf"(?:\b(?:with|after|when)\b|\bw/)[^.]{{0,80}}\b{DONE}",
 )
 #: This is one wherever it stands in the mail.
 ANYWHERE = patterns(
@@ -41,6 +43,8 @@ ANYWHERE = patterns(
     rf"\b(?:{TAGS}|add|have|take|keep|carry|ok|fine|good|happy|ready)",
     rf"\b(?:{TAGS}|add|have|take|keep|carry|ok|fine|good|happy|ready)\b[^.?]{{0,60}}"
     rf"\b(?:if|once|after|provided|assuming|with|as long as|unless|until)\b[^.?]{{0,60}}\b{DONE}",
+    rf"\b(?:if|once|provided|assuming|until|unless)\b[^.?]{{0,60}}\btested\b[^.?]{{0,80}}\b(?:{TAGS}|add|have|take|keep)",
+    r"\b(?:do not|don't) (?:merge|apply|queue|pick|take)(?: up)?(?: (?:this|it|these|yet|for now|until|before)\b|\W*$)",
     r"\b(?:conditional|provided that|assuming that|on condition|as long as you|modulo)\b",
     r"\b(?:my|the|this) (?:tag|trailer|ack|r-?b|[a-z]{1,12}-by)\b[^.]{0,40}"
     r"\b(?:if|once|unless|until|assuming|provided|only|when|after)\b",
@@ -50,7 +54,7 @@ ANYWHERE = patterns(
 )
 #: A person takes back what he gave.
 BACK = patterns(
-    r"\b(?:drop|ignor|revok|retract|withdr[ae]w|rescind|remov|cancel|disregard|discard|forget|strip|scratch|delet|undo"
+    r"\b(?:drop|pull|strike|ignor|revok|retract|withdr[ae]w|rescind|remov|cancel|disregard|discard|forget|strip|scratch|delet|undo"
     rf"|invalidat|void)(?:e|es|ed|n|al|ing|ping|ped)?(?: about)?{WHOSE}{TAGS}",
     r"\b(?:do not|don't|never|not to|stop|cannot|can't|won't|not|no longer)(?: [a-z]{1,12})? (?:add|carry|apply|use"
     rf"|take|keep|pick|include|count|consider|give|offer|treat|put|want)(?:ing)?(?: up)?{WHOSE}{TAGS}",
@@ -68,6 +72,11 @@ BACK = patterns(
     rf"\b(?:no longer|rather not|hold (?:back|off)|sorry)\b[^.]{{0,40}}\b(?:my|the|this) (?:[a-z]{{1,12}} )?{TAGS}",
     rf"\b(?:my|the|this) (?:[a-z]{{1,12}} )?{TAGS}[^.]{{0,40}}\b(?:withdrawn|void|revoked|retracted|out|off|away)\b",
     r"\bwithout my (?:tag|ack|[a-z]{1,12}-by)\b",
+    r"\b(?:it|that|this|which) (?:does not|doesn't|no longer) (?:holds?\b|stands?\b"
+    r"|(?:applies|apply) to (?:this|the new|v\d))",
+    r"\b(?:never|did not|didn't|have not|haven't)(?: yet)? (?:(?:gave|given?|sen[dt]) (?:it|that|such|any|a|my)"
+    r"|(?:gave|given?|sen[dt]|reviewed|review|acked|ack) this)\b"
+    r"(?! (?:a )?(?:try|test|spin|go|before)\b)",
 )
 #: A person takes back an objection.
 RELENTED = patterns(
@@ -85,6 +94,7 @@ OBJECTION = patterns(
     rf"^\W{{0,9}}(?:{BEFORE_NAK}[\s,:]{{1,3}}){{0,6}}nac?k(?:ed|ing)?\b(?!-by)",
     r"\bNAC?K\b(?=\W{0,9}$|[.!,;:]|\s+(?:from|for|on|to|this|that|here|as|because|until|unless|by|v\d)\b)",
     r"\b(?:I|we) (?:have to |must |will |hereby |strongly |still )?(?:nac?k|object|reject|oppose)\b",
+    r"\b(?:going to|will|want to|have to|must) nac?k\b|\bconsider (?:this|it|that|the patch|the series) nac?ked\b",
     r"\b(?:a|an|my|explicit|strong|hard) nac?k\b"
     r"(?=\W{0,9}$|[.!,;:]|\s(?:from|for now|on|to this|as|because|until|unless)\b)",
 )
@@ -93,11 +103,56 @@ OBJECTION_TAG = re.compile(
     r"|(?:not|un|non|de)-?(?:acked|reviewed|tested)|(?:withdrawn|revoked|retracted)(?:-[a-z]+)?)-by[ \t]*:",
     re.I,
 )
+#: What is thanked for is done, and a patch that was applied was tried: neither is a condition.
+PAST = patterns(
+    r"\bthank(?:s| you)(?: (?:a lot|so much|very much|again|much))? for (?:the |your |all )?[a-z]{2,20}[^.,;:!?]{0,80}",
+    r"\b(?:with|after) (?:(?:this|these|your|both|all|v\d{1,3})(?: \d{1,3})?"
+    r"(?: (?:patch(?:es)?|series|set|changes?))? applied"
+    r"|(?:applying|merging|rebasing|adding) (?:this|these|your|the|both|it|all)\b)",
+)
+#: A sentence that ends with the tag.
+RUNS_ON = re.compile(
+    r".*(?:[:,;]\W{0,2}|\b(?:my|an?|the|your|this|add|adding|added|have|had|give|given|send|say|says?|said|get|with|be|drop|remove"
+    r"|dropped|delete|and|no|not|so|then|from|for|of|to|is|it|carry|keep|take|like)[ '…-]{0,3}|\b(?:e\.g|i\.e)\.)",
+    re.I,
+)
+GOES_ON = re.compile(
+    r"\W*(?:but|which|from me\b|for (?:the|this|that|v\d|now)|to (?:this|that|v\d)|when|if|without|once|unless|although"
+    r"|though|except|yet|would|will|should|is|was|does|doesn't|only)\b|\W{0,4}\^|[?]"
+)
+SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[^\Wa-z])")
+TESTED = re.compile(
+    r"(?:(?:I|we)(?:'ve| have)? )?(?:also )?(?:(?:re|build|boot|compile|runtime)-?)?(?:test|verifi)ed\b", re.I
+)
+GREETING = re.compile(
+    r"(?:(?:hi|hello|hey|dear|hallo|moin|good (?:morning|day|evening))\b[^:;]{0,60}|[^\W\da-z_]\w+),", re.I
+)
+NOTHING = re.compile(
+    r"\bno (?:further |more |other |real )?(?:comments?|concerns?|objections?|issues?|problems?|remarks?)\b"
+)
+#: A sentence of nothing but these gives the tag behind it.
+GIVING = frozenset(
+    """a ack acked add adding addressed again all already also am and anyway apply as be below both can
+    carry cheers clarification clean cleanup comments consider convinced correct do done excellent
+    explaining explanation explicit feel fine fixed following for formally free freely from fwiw gave give
+    giving glad go good great happy have haven't here here's hereby hey hi his i i'll i'm i've in include
+    instead into is it it's its job just keep kind kindly lgtm like line look looking looks make makes may
+    me mine much my next nice of offer offering official officially ok okay on once one ours part patch
+    patches perfect pick please proper properly put read reasonable record resend respin review reviewed
+    revision said sane say seems sense series set side simple so solid sounds still straightforward sure tag
+    tags take tested thank thanks that that's the then there these this those to together too trailer
+    trailers trivial up update version very want way we well what whatever whole will with work works worth
+    would yes you your yours""".split()  # noqa: SIM905
+)
 #: What nearly no line has, and one that takes back or objects must have.
 HINTS = (
     *("tag", "trailer", "by", "rb", "r-b", "a-b", "t-b", "ack", "nak", "review", "appro", "endors", "lgtm", "revo"),
     *("retract", "resci", "withdr", "mind", "thought", "placeh", "reject", "object", "oppos"),
+    *("appl", "hold", "stand", "gave", "give", "sent"),
 )
+
+
+EMPHASIS = re.compile(r"(?<!\w)[*_~]{1,3}(?=\w)|(?<=\w)[*_~]{1,3}(?!\w)")
 
 
 def hinted(text: str) -> bool:
@@ -108,17 +163,29 @@ def hinted(text: str) -> bool:
 
 def folded(text: str) -> str:
     """Return text as the patterns have it."""
-    return " ".join(plain(text).replace("’", "'").replace("`", "").replace('"', "").split())
+    text = plain(text).replace("’", "'").replace("`", "").replace('"', "")
+    return " ".join(EMPHASIS.sub("", text).split())
 
 
 def condition(text: str) -> bool:
     """Say whether a text next to a tag may put a condition on it."""
-    return NEARBY.search(folded(text)) is not None
+    return NEARBY.search(PAST.sub("", folded(text))) is not None
 
 
 def far_condition(text: str) -> bool:
     """Say whether a text puts a condition on a tag elsewhere in the mail."""
-    return ANYWHERE.search(folded(text)) is not None
+    return ANYWHERE.search(PAST.sub("", folded(text))) is not None
+
+
+def runs_on(above: str, below: str) -> str:
+    """Return the part of a sentence before or behind a tag that may say anything but that it is given, "" if none."""
+    last = SENTENCES.split(folded(above))[-1]
+    if RUNS_ON.fullmatch(last) and not (GREETING.fullmatch(last) or TESTED.match(last)):
+        words = re.findall(r"[^\W_][\w'/-]*", NOTHING.sub("", last.lower()))
+        if not GIVING.issuperset(words):
+            return last
+    first = folded(below)
+    return first if GOES_ON.match(first) else ""
 
 
 def taken_back(text: str) -> bool:

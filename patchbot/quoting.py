@@ -15,7 +15,8 @@ from dataclasses import dataclass
 QUOTE = re.compile(r"\s*(?:[A-Za-z]{0,4}[>|»›│┃❯＞]|:[ \t]*>)")
 SIGNATURE = re.compile(r"(?:- )?--[ \t]*")
 FOREIGN = re.compile(
-    r"diff --git |(?:--- |\+\+\+ )(?:a/|b/|/dev/null)|@@ -\d|commit [0-9a-f]{12,64}(?: \(.*\))?\s*$"
+    r"diff --git |(?:--- |\+\+\+ )(?:a/|b/|/dev/null)|@@ -\d|commit [0-9a-f]{12,64}(?: \(.*\)|,? upstream\.?)?\s*$"
+    r"|\[ ?[Uu]pstream commit "
     r"|From [0-9a-f]{12,64} (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) |-{2,}[ \t]*(?:8<|>8|✂)|(?:8<|>8)[ \t]*-{2,}"
     r"|_{10,}[ \t]*$|-{3,}[ \t]*[^\s-](?:.*[^\s-])?[ \t]*-{3,}[ \t]*$"
     r"|-{2,} ?(?:Original|Forwarded|Weitergeleitete|Ursprüngliche) (?:[Mm]essage|Nachricht)|Begin forwarded message:"
@@ -138,7 +139,7 @@ def begins_header(lines: Sequence[str], number: int) -> bool:
         return True
     words = [word.strip("*_") for word in first.split()]
     inline = sum(word.endswith(":") and word[:-1].lower() in NAMES for word in words)
-    alone = re.match(r"[*_\s]{0,4}from[*_ ]{0,4}:", first, re.I) is not None
+    alone = re.match(r"[*_\s]{0,4}(?:from|author)[*_ ]{0,4}:", first, re.I) is not None
     return inline >= 3 or (alone and ADDRESSED.search(first) is not None)
 
 

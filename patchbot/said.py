@@ -10,9 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from .doubts import OBJECTION_TAG, condition, far_condition, objection, taken_back
+from .doubts import OBJECTION_TAG, condition, far_condition, objection, runs_on, taken_back
 from .model import Identity
 from .quoting import Line, plain, read_lines
 from .scope import PARTS, Scope, read_scope, unclear_scope
@@ -90,7 +90,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Context:
-    """The sender's words around a group of tags: the paragraph right above, right below, and all in between."""
+    """The sender's words around a group of tags: the paragraph right above, right below, and all up to other tags."""
 
     above: str
     below: str
@@ -286,6 +286,7 @@ def read_context(rows: Sequence[Line], start: int, end: int) -> Context:
             break
         if row.text.strip():
             last.insert(0, row.text.strip())
+    rest = [row.text.strip() for row in takewhile(lambda row: not is_tag(row.text), rows[end:]) if row.own and row.text]
     below: list[str] = []
     for row in rows[end : end + MOST_CONTEXT]:
         if not row.own or (below and not row.text.strip()):
@@ -295,7 +296,7 @@ def read_context(rows: Sequence[Line], start: int, end: int) -> Context:
             break
         if row.text.strip():
             below.append(row.text.strip())
-    return Context("\n".join(last), "\n".join(below), "\n".join(filter(None, above)))
+    return Context("\n".join(last), "\n".join(below), "\n".join([*filter(None, above), *rest]))
 
 
 def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | str:
@@ -312,20 +313,30 @@ def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | 
         return replace(tag, doubt=f"perhaps on a condition: {limits}; --sloppy takes it")
     if limits:
         tag = replace(tag, note="; ".join(filter(None, (tag.note, f"perhaps on a condition: {limits}"))))
-    scopes = {scope for text in beside(context) if (scope := read_scope(text, prose=True)) is not None}
+    said = [text for text in beside(context) if read_scope(text, prose=True) is not None]
+    above, below = ("" if set(said) & set(ends(text)) else text for text in (context.above, context.below))
+    rest = runs_on("" if lead(context) else above, below)
+    if rest and not limits:
+        return replace(tag, doubt=f"the words next to it may say that it is not given, or not for all: {rest[:80]}")
+    scopes = {scope for text in said if (scope := read_scope(text, prose=True)) is not None}
     scopes |= {tag.scope} if tag.scope.given else set()
     if len(scopes) > 1:
         return replace(tag, doubt="what is said of the patches that it is for does not agree")
     if scopes:
         return replace(tag, scope=replace(scopes.pop(), words=tag.scope.words))
-    unclear = unclear_scope(f"{context.all}\n{context.below}")
+    unclear = unclear_scope(context.all)
     return replace(tag, scope=replace(tag.scope, unclear=unclear, lead=lead(context)))
 
 
 def beside(context: Context) -> list[str]:
     """Return the texts next to a tag that may say which patches it is for: a line, or the whole paragraph."""
-    above, below = context.above.split("\n"), context.below.split("\n")
-    return [text for text in dict.fromkeys([above[-1], " ".join(above), below[0], " ".join(below)]) if text]
+    return [text for text in dict.fromkeys([*ends(context.above), *ends(context.below)]) if text]
+
+
+def ends(text: str) -> tuple[str, str, str]:
+    """Return a paragraph's first and last line, and all of it as one."""
+    lines = text.split("\n")
+    return lines[0], lines[-1], " ".join(lines)
 
 
 def lead(context: Context) -> str:

@@ -17,12 +17,19 @@ WHOLE = re.compile(
     r"(?:for |on |to )?(?:(?:the |this )?(?:whole |entire |full |complete )?(?:patch ?)?(?:series|set)"
     r"|(?:the |this )?(?:whole |entire |full )(?:thing|lot|thread)"
     r"|all(?: of)?(?: the| these| your)?(?: (?P<count>\d{1,4}))? patches"
-    r"|all(?: (?P<number>\d{1,4}))?(?: of them)?|every patch|each patch|both patches)"
+    r"|all(?: (?P<number>\d{1,4}))?(?: of them)?|every patch|each patch|(?P<both>both)(?: patches| of them)?)"
 )
 ONE = re.compile(r"(?:(?:only|just) )?(?:for |on |to )?(?:this|this one|this patch|this patch only|only this patch)")
 UNCLEAR = re.compile(
-    r"\bpatch(?:es)?\s*(?:#|nos?\.?\s|numbers?\s)?\s*\d|(?<![\w/.-])\d{1,4}/\d{1,4}(?![\w/.])|(?<!\w)#\d"
-    r"|\b(?:first|second|third|fourth|fifth|last|latter|former|other|remaining|rest|previous|next|most|some|few|half"
+    r"\bpatch(?:e?s)?\s*(?:#|n[or]s?\.?\s|numbers?\s)?\s*(?:\d|(?:one|two|three|four|five|six|seven|eight|nine|ten)\b)"
+    r"|^\W{0,3}\d{1,3}(?:\s?(?:-|,|&|\band\b|\bto\b)\s?\d{1,3}){1,20}\b|\b(?:exclud|skipp)ing\b"
+    r"|(?:\bnot|\bnever|n't)(?: [a-z]{1,12}){0,2} (?:look|review|read|test|check|familiar|qualified|understand)"
+    r"|\b(?!the\b|your\b|these\b|this\b|all\b|those\b|both\b|latest|new|current|updated|recent|whole|overall)[\w/.-]{2,40}"
+    r" (?:changes?|code|conversions?|updates?|work)\s(?:look|seem|is|are)s?\b"
+    r"|\b[\w.-]{1,40}/[\w/.-]{1,80} (?:look|seem|is|are)s?\b"
+    r"|(?<![\w/.-])\d{1,4}/\d{1,4}(?![\w/.])|(?<!\w)#\d"
+    r"|\b(?:first|second|third|fourth|fifth|last|latter|former|other|two|three|remaining|rest|previous|next|most|some|few"
+    r"|four|half"
     r"|\d+(?:st|nd|rd|th))\b[^.]{0,30}\b(?:patch|patches|ones?|series|set)\b|\bthe (?:rest|others?)\b"
     r"|\bonly\b|\bexcept\b|\b(?:all|everything|series|set) (?:but|besides|other than|without)\b"
     r"|\b(?:parts?|bits|portions?|half|pieces?|side)\b"
@@ -62,7 +69,7 @@ def read_scope(text: str, prose: bool = False) -> Scope | None:
     if ONE.fullmatch(folded):
         return Scope(one=True)
     if match := WHOLE.fullmatch(folded):
-        return Scope(whole=True, total=int(match["count"] or match["number"] or 0))
+        return Scope(whole=True, total=2 if match["both"] else int(match["count"] or match["number"] or 0))
     short = re.sub(r" ?(?:-|\.{2,3}|…|\b(?:to|through|thru|till|until)\b) ?", "-", folded)
     short = re.sub(r"^-", "to ", short)
     short = re.sub(r" ?(?:,|&|\+|\band\b|\bplus\b|\bas well as\b) ?", ",", short)
