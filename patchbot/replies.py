@@ -70,12 +70,13 @@ class DraftPatch:
 
 @dataclass(frozen=True)
 class Drafted:
-    """What answers are matched with: the draft, what of it is posted first, the cover's title, and frozen versions."""
+    """What answers are matched with: the draft, what of it is posted first, the cover's title, versions, its tree."""
 
     patches: tuple[DraftPatch, ...]
     posted: tuple[str, ...]
     title: str
     versions: Mapping[int, tuple[DraftPatch, ...]] = field(default_factory=dict)
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,8 @@ def patches_answered(thread: Thread, answer: Answer, drafted: Drafted, choices: 
     if answer.problem:
         raise Doubt(answer.problem)
     title = answer.title
+    if title.older_tree and title.older_tree != drafted.target:
+        raise Doubt(f"it is about the patch for another tree, {title.older_tree}")
     if title.number == 0:
         yield from patches_of_cover(thread, answer, drafted, choices)
         return

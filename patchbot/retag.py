@@ -71,7 +71,7 @@ def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str)
             break
         posted.append(row.get("id") or commit.sha)
     frozen = {v.number: draft_patches(repo, v.draft.patches) for v in versions(repo, marked.draft.document["campaign"])}
-    return Drafted(draft_patches(repo, marked.patches), tuple(posted), title, frozen)
+    return Drafted(draft_patches(repo, marked.patches), tuple(posted), title, frozen, target)
 
 
 def draft_patches(repo: Repo, rows: Iterable[Mapping[str, Any]]) -> tuple[DraftPatch, ...]:

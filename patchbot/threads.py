@@ -34,6 +34,12 @@ VERSION_WORD = re.compile(
 NUMBER_WORD = re.compile(r"(?:patch)?([0-9]{1,4})/([0-9]{1,4})", re.I)
 #: A series of which somebody sent `v2.1`: no tree is called that, and it is neither version 1 nor 2.
 POINT_WORD = re.compile(r"v[12]\.[0-9]{1,3}", re.I)
+#: A tree that a patch is ported back to: `6.12`, `6.12.y`, `linux-6.1.y`, `AUTOSEL`.
+OLDER_TREE = re.compile(
+    r"(?:v|linux-)?[2-9]\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?:\.y)?(?:-stable|-lts)?|(?:[a-z]{1,20}[-_])?[0-9]{1,2}\.[0-9]{1,3}\.y"
+    r"|auto-?sel|(?:[a-z]{1,20}-)?(?:stable|lts|backports?)|sru|olk-[0-9.]{1,9}|openeuler[a-z0-9.-]{0,20}",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class Title:
         """Return what a person calls it."""
         number = "" if self.number is None else f" {self.number}/{self.total}"
         return f"v{self.version}{number}" if self.is_patch else repr(self.text)
+
+    @property
+    def older_tree(self) -> str:
+        """Return the tree that its brackets name where it is about a patch for an older kernel, else ""."""
+        return next((word for word in bracketed(self.text)[2] if OLDER_TREE.fullmatch(word)), "")
 
 
 @dataclass(frozen=True)
@@ -288,14 +299,7 @@ def read_title(text: str) -> Title:
     The version is 0 where the brackets name one and it is not clear which.
     """
     text = " ".join(text.split())
-    rest, is_reply, brackets = text, False, ""
-    while match := REPLY.match(rest) or BRACKET.match(rest):
-        if match.re is BRACKET:
-            brackets += f" {match[1]}"
-        else:
-            is_reply = True
-        rest = rest[match.end() :]
-    words = re.split(r"[\s,;:()]+", brackets)
+    rest, is_reply, words = bracketed(text)
     numbers = [match for word in words if (match := NUMBER_WORD.fullmatch(word))]
     return Title(
         text,
@@ -306,6 +310,18 @@ def read_title(text: str) -> Title:
         int(numbers[0][2]) if numbers else None,
         rest,
     )
+
+
+def bracketed(text: str) -> tuple[str, bool, list[str]]:
+    """Return a subject's summary, whether it is a reply, and the words in brackets before the summary."""
+    rest, is_reply, brackets = text, False, ""
+    while match := REPLY.match(rest) or BRACKET.match(rest):
+        if match.re is BRACKET:
+            brackets += f" {match[1]}"
+        else:
+            is_reply = True
+        rest = rest[match.end() :]
+    return rest, is_reply, re.split(r"[\s,;:()]+", brackets)
 
 
 def read_version(words: list[str]) -> int:

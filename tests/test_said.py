@@ -391,3 +391,17 @@ def test_an_attribution_above_marked_text_hides_nothing():
     assert patches(read(mail(f"{head}\n> a\n> b\n\nNice.\n\n{TAG}", 1))) == "1"
     assert patches(read(mail(f"{HEADERS['folded']}\n\n> a\n\n{TAG}", 1))) == "1"
     assert patches(read(mail(f"Pat> I fixed it.\n\n{TAG}", 1))) == "1"
+
+
+@pytest.mark.parametrize(
+    "tree", ["6.12", "6.12.y", "v6.12.y", "linux-6.1.y", "AUTOSEL 6.12", "stable 6.12.y", "5.10-stable", "OLK-6.6"]
+)
+def test_a_tag_for_a_patch_in_an_older_tree_is_not_taken(tree):
+    found = read(mail(TAG, 1).replace(b"[PATCH ", f"[PATCH {tree} ".encode()))
+    assert found.attached == ()
+    assert [row.reason.rpartition(",")[0] for row in found.ignored] == ["it is about the patch for another tree"]
+
+
+@pytest.mark.parametrize("tree", ["bpf-next", "RFC v2", "v2.1", "6.12-rc3", "for-7.4", "net/next", "RESEND"])
+def test_other_words_in_a_subject_are_no_older_tree(tree):
+    assert "another tree" not in str(read(mail(TAG, 1).replace(b"[PATCH ", f"[PATCH {tree} ".encode())).ignored)
