@@ -77,3 +77,13 @@ def test_the_page_is_put_in_the_place_of_files_only(work, tmp_path):  # noqa: F8
     patchbot("report", "--html", str(tmp_path / "link"), cwd=work)
     assert (tmp_path / "link").is_symlink()
     assert "<html" in (tmp_path / "page.html").read_text()
+
+
+def test_the_page_takes_the_place_of_no_other_file(work, tmp_path):  # noqa: F811
+    patchbot("generate", "-q", cwd=work)
+    before = (work / ".git/config").read_bytes()
+    assert "is not a page of" in patchbot("report", "--html", ".git/config", cwd=work, code=2).stderr
+    assert (work / ".git/config").read_bytes() == before
+    (tmp_path / "empty.html").touch()
+    for _ in range(2):
+        patchbot("report", "--html", str(tmp_path / "empty.html"), cwd=work)

@@ -56,12 +56,24 @@ def diffs(session: Session, series: Range) -> dict[str, bytes]:
     return {c.sha: session.scratch.git("show", *options, c.sha).stdout for c in series.commits}
 
 
+def is_page(file: Path) -> bool:
+    """Say whether a file is empty or begins as the pages do: no other is replaced."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(200).lstrip().lower()
+    except OSError as error:
+        raise refused(error, f"cannot read {file}") from error
+    return not start or start.startswith(b"<!doctype html")
+
+
 def write(target: Path, text: str) -> None:
     """Write a file whole or not at all."""
     if not target.parent.is_dir():
         raise UserError(f"{target.parent}: no such directory")
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a file, and the page would be put in its place")
+    if target.exists() and not is_page(target):
+        raise UserError(f"{target} is there and is not a page of patchbot's; name another file, or remove it")
     target = target.resolve()  # else a link, as /dev/stdout is one, would become a file
     try:
         temporary.sweep(target.parent, ".patchbot-new-*")
