@@ -152,6 +152,10 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
     patches = tuple(document["patches"])
+    asked = "".join(f"{p['commit']}\n{p['parent']}\n" for p in patches).encode()
+    kinds = repo.look("cat-file", "--batch-check", stdin=asked).stdout.decode("utf-8", "replace").splitlines()
+    if gone := [row.split(" ")[0] for row in kinds if " commit " not in row]:
+        raise unreadable(name, f"series.json: this repository has no commit {gone[0][:40]}")
     generated = tuple(document.get("generated", patches))
     version = document.get("version", 1)
     return Draft(tip, document["base"], patches, document, record, version, generated, handmade, trailers)

@@ -82,6 +82,9 @@ def read_trailers(repo: Repo, record: str) -> dict[str, tuple[Given, ...]]:
         rows = shapes.read(data.decode("utf-8", "surrogateescape"), KEPT)
     except ShapeError as error:
         raise ShapeError(f"{FILE}: {error}") from error
+    for row in (row for given in rows.values() for row in given):
+        if "\n" in row["trailer"] or not is_trailer(row["trailer"]) or row["trailer"].startswith(GENERATED):
+            raise ShapeError(f"{FILE}: {row['trailer'][:80]!r} is not a tag that anybody gave")
     names = {f.name for f in fields(Given)}
     return {
         patch: tuple(Given(**{k: v for k, v in row.items() if k in names}) for row in given)

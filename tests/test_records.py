@@ -175,3 +175,25 @@ def test_a_damaged_stopped_regeneration_can_be_let_go(
         assert "let it go with: patchbot regenerate kfunc_flags --abort" in str(said)
     assert cli(drafted, "regenerate", "--abort")[0] == 0
     assert cli(drafted, "status")[0] == 0
+
+
+@pytest.mark.parametrize("argv", COMMANDS, ids=lambda argv: argv[0])
+def test_a_record_whose_commits_are_gone_names_the_way_out(drafted: Repo, cli: Any, argv: list[str]) -> None:
+    rewrite(drafted, DRAFT, {"series.json": patch(drafted, commit="0123456789abcdef" * 2 + "01234567")})
+    code, text = cli(drafted, *argv)
+    assert code == 2
+    assert "no commit 0123456789abcdef" in str(text)
+    assert f"git update-ref -d {DRAFT}" in str(text)
+
+
+@pytest.mark.parametrize(
+    "line", ["no tag", "Reviewed-by: X <x@y.z>\nAcked-by: Z <z@y.z>", "Signed-off-by: Z <z@y.z>", "Acked-by: Z\n <z@y>"]
+)
+def test_a_record_with_a_tag_that_is_none_names_the_way_out(drafted: Repo, cli: Any, line: str) -> None:
+    first = json.loads(drafted.git("show", f"{DRAFT}:series.json").stdout)["patches"][0]["id"]
+    row = {"trailer": line, "message_id": "a@b", "version": 1, "patch_id": ""}
+    rewrite(drafted, DRAFT, {"trailers.json": json.dumps({first: [row]}).encode()})
+    code, text = cli(drafted, "status")
+    assert code == 2
+    assert "is not a tag that anybody gave" in str(text)
+    assert f"git update-ref -d {DRAFT}" in str(text)
