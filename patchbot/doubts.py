@@ -122,7 +122,9 @@ GOES_ON = re.compile(
 )
 SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[^\Wa-z])")
 TESTED = re.compile(
-    r"(?:(?:I|we)(?:'ve| have)? )?(?:also )?(?:(?:re|build|boot|compile|runtime)-?)?(?:test|verifi)ed\b", re.I
+    r"(?:(?:I|we|\w{1,30}(?= has))(?:'ve| have| has)? )?(?:also )?"
+    r"(?:(?:re|build|boot|compile|runtime)-?)?(?:test|verifi)ed\b",
+    re.I,
 )
 GREETING = re.compile(
     r"(?:(?:hi|hello|hey|dear|hallo|moin|good (?:morning|day|evening))\b[^:;]{0,60}|[^\W\da-z_]\w+),", re.I

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from .progress import tick
@@ -16,6 +16,9 @@ from .said import Said, Tag, read_said
 from .scope import pick
 from .threads import Answer, Message, Thread, Title, read_sender, read_title
 from .trailers import Given, Trailers, Verdict, diff_id, identify, measure, survives
+
+#: Some lists give and refuse in the subject: `NACK/Cmnt: [PATCH] ...`.
+REFUSED = re.compile(r"(?:re:\s{0,3}){0,5}\W{0,3}NAC?K\b(?=[^\[]{0,40}\[)", re.I)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers =
         if message.note:
             ignore("", message.note)
         said = read_said(message.texts, message.sender, choices.sloppy)
+        if REFUSED.match(message.title.text):
+            said = replace(said, objection=said.objection or message.title.text)
         if not (said.tags or said.retracted or said.objection):
             continue
         answer = thread.answer(message)
@@ -137,7 +142,7 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers =
         if key not in seen:
             seen[key] = look_up(thread, answer, drafted, choices)
         answered, doubt = seen[key]
-        if (said.retracted or said.objection) and message.sender:
+        if (said.retracted or said.objection) and message.sender and not answer.elsewhere:
             back = Back(message, said.objection or said.retracted, answer, frozenset(row.patch.id for row in answered))
             if answered or answer.problem or fold(answer.title.summary) == fold(drafted.title):
                 backs.append(back)

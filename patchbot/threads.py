@@ -130,11 +130,15 @@ class Unread:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a mail answers: its title, and the posted mail if that is there; `problem` where that is not certain."""
+    """What a mail answers: its title, and the posted mail if that is there; `problem` where that is not certain.
+
+    `elsewhere` where it is no patch of this series for sure.
+    """
 
     title: Title
     opener: Message | None
     problem: str = ""
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,9 @@ class Thread:
         title = message.title
         if not title.is_reply and not message.parents:
             return Answer(title, None, "it answers nothing: neither a Re: nor an In-Reply-To")
+        near = next((self.by_id[p] for p in message.parents if p in self.by_id), None)
+        if near is not None and near.diff and not near.opens:
+            return Answer(title, None, f"it answers a diff in <{near.id}>, which is not a patch of this series", True)
         opener, gap = self.opener(message)
         if opener is None:
             if title.is_patch and not title.version:

@@ -113,6 +113,7 @@ GIVEN = [
     "So here is my",
     "As I said once again:",
     "Tested on qemu, with KASAN:",
+    "syzbot has tested the patch and the reproducer did not trigger any issue:",
     "I have not tested this.",
     "Sorry for the late reply.",
     "The code is right, and the message explains why.",

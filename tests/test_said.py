@@ -405,3 +405,25 @@ def test_a_tag_for_a_patch_in_an_older_tree_is_not_taken(tree):
 @pytest.mark.parametrize("tree", ["bpf-next", "RFC v2", "v2.1", "6.12-rc3", "for-7.4", "net/next", "RESEND"])
 def test_other_words_in_a_subject_are_no_older_tree(tree):
     assert "another tree" not in str(read(mail(TAG, 1).replace(b"[PATCH ", f"[PATCH {tree} ".encode())).ignored)
+
+
+@pytest.mark.parametrize("subject", ["NAK: [PATCH 1/4] sample: Patch 1", "Re: NACK/Cmnt: [PATCH 1/4] sample: Patch 1"])
+def test_an_objection_in_the_subject_is_one(subject):
+    found = read(mail(TAG, 1), mail("See the subject.", 1, "r2", Subject=subject))
+    assert found.attached == ()
+    assert [(row.line, row.objection) for row in found.ignored if row.message_id == "r2@example.com"] == [
+        (subject, True)
+    ]
+
+
+def test_a_tag_for_a_diff_that_somebody_answered_with_is_not_for_the_patch():
+    diff = "How about this?\n\ndiff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1,2 @@\n a\n+y\n"
+    other = mail(diff, 1, "d1", "Else Where <else@example.com>")
+    found = read(other, mail(f"Better.\n\n{TAG}", 1, In_Reply_To="<d1@example.com>"))
+    assert found.attached == ()
+    assert [row.reason for row in found.ignored] == [
+        "it answers a diff in <d1@example.com>, which is not a patch of this series"
+    ]
+    assert patches(read(other, mail(TAG, 1))) == "1"
+    refused = mail("NAK", 1, "r2", In_Reply_To="<d1@example.com>")
+    assert patches(read(other, mail(TAG, 1), mail(TAG, 2, "r3"), refused)) == "12"
