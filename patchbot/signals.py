@@ -51,8 +51,11 @@ def stopped() -> bool:
 
 
 def check() -> None:
-    """Raise Stopped if a signal ends this run: a thread that goes on must not start anything more."""
-    if _state.stop:
+    """Raise Stopped if a signal ends this run: a thread that goes on must not start anything more.
+
+    What must be whole goes on to its end all the same, with all that it starts.
+    """
+    if _state.stop and not (main_thread() and _state.depth):
         raise Stopped(_state.stop)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from patchbot import signals, temporary
 from patchbot.paths import cache_dir
+from patchbot.run import run
 
 #: Starts programs that run for a minute: in the main thread, in four others, with a grandchild, deaf to SIGTERM.
 BUSY = """\
@@ -147,6 +148,16 @@ def test_a_signal_waits_until_what_must_be_whole_is_done() -> None:
         done.append("more")
     assert (done, stopped.value.number) == (["whole"], signal.SIGTERM)
     assert not signals.stopped()
+
+
+def test_what_must_be_whole_still_starts_and_ends_its_programs(tmp_path: Path) -> None:
+    done = []
+    with pytest.raises(signals.Stopped), signals.heard(), signals.whole():
+        os.kill(os.getpid(), signal.SIGTERM)
+        for number in (1, 2):
+            run(["sh", "-c", f"sleep 0.1; touch {tmp_path}/{number}"], apart=True)
+            done.append(number)
+    assert (done, sorted(p.name for p in tmp_path.iterdir())) == ([1, 2], ["1", "2"])
 
 
 def test_a_signal_that_a_finalizer_swallows_still_ends_the_run() -> None:
