@@ -26,7 +26,11 @@ def held(repo: Repo, ref: str) -> list[str]:
     for git_dir, place in work_trees(repo):
         done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
         if done.stdout.strip() == os.fsencode(ref):
-            found.append(f"is checked out in {place}; free it with: git -C {quoted(place)} switch --detach")
+            if place.is_dir():
+                found.append(f"is checked out in {place}; free it with: git -C {quoted(place)} switch --detach")
+            else:
+                way = f"git --git-dir={quoted(repo.common_dir)} worktree prune"
+                found.append(f"is checked out in {place}, a work tree that is gone; free it with: {way}")
         for state, names in busy(git_dir).items():
             if ref in names:
                 end = "bisect reset" if state == "bisect" else f"{state} --continue` or `git {state} --abort"

@@ -526,3 +526,15 @@ def test_a_damaged_ref_is_named(tmp_path: Path, cli: Cli) -> None:
     code, said = cli(repo, "generate")
     assert code == 2
     assert f"{file} is damaged" in str(said)
+
+
+def test_a_work_tree_that_is_gone_frees_its_branch_as_is_said(tmp_path: Path, cli: Cli) -> None:
+    repo = build(tmp_path / "linux")
+    assert cli(repo, "generate")[0] == 0
+    git(repo, "worktree", "add", "-q", str(tmp_path / "gone"), "patchbot/kfunc_flags")
+    shutil.rmtree(tmp_path / "gone")
+    code, said = cli(repo, "generate")
+    way = str(said).partition("a work tree that is gone; free it with: ")[2].partition(" (")[0]
+    assert (code, way) == (2, f"git --git-dir={repo.git_dir} worktree prune")
+    subprocess.run(way.split(), check=True)
+    assert cli(repo, "generate")[0] == 0
