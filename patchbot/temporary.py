@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from .errors import UserError
 from .paths import cache_dir
 from .signals import leavers
 
+#: How often to remove a folder that fills again, 0.02 s apart.
+TRIES = 100
 _mine: dict[Path, int] = {}
 
 
@@ -51,8 +54,12 @@ def make(where: Path, prefix: str) -> Path:
 
 
 def drop(place: Path) -> None:
-    """Remove a folder of `make` and whatever is in it."""
-    shutil.rmtree(place, ignore_errors=True)
+    """Remove a folder of `make` and whatever is in it, also what a program writes that is just being ended."""
+    for _ in range(TRIES):
+        shutil.rmtree(place, ignore_errors=True)
+        if not place.exists():
+            break
+        time.sleep(0.02)
     handle = _mine.pop(place, None)
     if handle is not None:
         os.close(handle)

@@ -32,8 +32,8 @@ MARK = "patchbot"
 LOCKED = re.compile(
     "Permission denied|Read-only file system|Operation not permitted|insufficient permission|File exists"
 )
-#: Each gives a pack of the same objects another name.
-LEVELS = (6, 1, 9, 0, 3, 5, 7, 2, 4, 8)
+#: What fast-import compressed is taken as it is; each of the others gives a pack of the same objects another name.
+FORMS = ((), *(("--no-reuse-object", f"--compression={level}") for level in (6, 1, 9, 0, 3, 5, 7, 2, 4, 8)))
 
 
 def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str = "") -> None:
@@ -64,9 +64,8 @@ def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: st
     """Write all that the new refs reach and `base` does not to a pack, whoever has it now; return the file."""
     there = {old for _, _, old in updates}
     asked = "".join(f"{new}\n" for _, new, _ in updates if new not in there) + f"^{base}\n"
-    for level in LEVELS:
-        argv = ("pack-objects", "--revs", "--stdout", "-q", "--no-reuse-object", f"--compression={level}")
-        done = scratch.git(*argv, stdin=asked.encode(), check=False)
+    for form in FORMS:
+        done = scratch.git("pack-objects", "--revs", "--stdout", "-q", *form, stdin=asked.encode(), check=False)
         if done.returncode:
             lost = re.search(r"\b[0-9a-f]{40,64}\b", done.stderr.decode("utf-8", "replace"))
             raise UserError(

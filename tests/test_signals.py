@@ -170,3 +170,13 @@ def test_a_signal_that_a_finalizer_swallows_still_ends_the_run() -> None:
 
     with pytest.raises(signals.Stopped), signals.heard():
         Odd()
+
+
+def test_a_folder_goes_that_an_ending_program_still_fills() -> None:
+    with temporary.folder("busy") as place:
+        script = f"n=0; while [ $n -lt 5000 ]; do : >{place}/$n || exit 0; n=$((n+1)); done"
+        child = subprocess.Popen(["sh", "-c", script], stderr=subprocess.DEVNULL)
+        while not (place / "0").exists():
+            time.sleep(0.001)
+    child.wait()
+    assert not place.exists()
