@@ -65,7 +65,10 @@ def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: st
     there = {old for _, _, old in updates}
     asked = "".join(f"{new}\n" for _, new, _ in updates if new not in there) + f"^{base}\n"
     for form in FORMS:
-        done = scratch.git("pack-objects", "--revs", "--stdout", "-q", *form, stdin=asked.encode(), check=False)
+        # A search for better deltas (--window) takes a second.
+        done = scratch.git(
+            "pack-objects", "--revs", "--stdout", "-q", "--window=0", *form, stdin=asked.encode(), check=False
+        )
         if done.returncode:
             lost = re.search(r"\b[0-9a-f]{40,64}\b", done.stderr.decode("utf-8", "replace"))
             raise UserError(
