@@ -154,7 +154,8 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     patches = tuple(document["patches"])
     asked = "".join(f"{p['commit']}\n{p['parent']}\n" for p in patches).encode()
     kinds = repo.look("cat-file", "--batch-check", stdin=asked).stdout.decode("utf-8", "replace").splitlines()
-    if gone := [row.split(" ")[0] for row in kinds if " commit " not in row]:
+    known = (" commit ", " missing") if repo.shallow else (" commit ",)  # beyond a shallow clone's border: not known
+    if gone := [row.split(" ")[0] for row in kinds if not any(kind in row for kind in known)]:
         raise unreadable(name, f"series.json: this repository has no commit {gone[0][:40]}")
     generated = tuple(document.get("generated", patches))
     version = document.get("version", 1)
