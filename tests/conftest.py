@@ -174,3 +174,8 @@ def no_cross_compiler(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     find_once.cache_clear()
     yield
     find_once.cache_clear()
+
+
+@pytest.fixture
+def work(tiny: Repo) -> Path:
+    return tiny.git_dir.parent

@@ -2,8 +2,16 @@
 
 import re
 
+import pytest
+from tinytree import commit
+
+from patchbot import render
 from patchbot.campaign import Audit, Campaign, Change, Context, Step
+from patchbot.config import CampaignConfig
+from patchbot.git import Repo
 from patchbot.model import Edit
+from patchbot.run import run
+from patchbot.tree import Tree
 
 FILES = {
     "Makefile": b"VERSION = 7\nPATCHLEVEL = 99\nSUBLEVEL = 0\nEXTRAVERSION =\n",
@@ -66,3 +74,27 @@ def campaign(split=lambda context, edits: lambda edit: edit.path, first=header) 
         lambda tree: ["a/one.c"],
         "sample: A title",
     )
+
+
+CONFIG = CampaignConfig("sample", "b-next")
+
+
+@pytest.fixture(autouse=True)
+def templates(tmp_path, monkeypatch):
+    folder = tmp_path / "templates/sample"
+    folder.mkdir(parents=True)
+    for name, text in TEMPLATES.items():
+        (folder / name).write_text(text)
+    monkeypatch.setattr(render, "bundled", lambda name: tmp_path / name)
+    render.environment.cache_clear()
+    yield
+    render.environment.cache_clear()
+
+
+def tree(tmp_path, changes=()) -> Tree:
+    work = tmp_path / "linux"
+    work.mkdir(parents=True, exist_ok=True)
+    run(["git", "init", "-q", work])
+    commit(work, "start", {**FILES, **dict(changes)})
+    repo = Repo.open(work)
+    return Tree(repo, repo.resolve("HEAD"))

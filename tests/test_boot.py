@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import tinytree
 from conftest import REAL_CACHE
+from tinytree import TESTS
 
 from patchbot.boot import features, images, judge, linked, programs, qemu, selftests, serial
 from patchbot.boot.initramfs import pack
@@ -29,7 +30,7 @@ from patchbot.git import Scratch
 from patchbot.model import Finding, Status
 from patchbot.run import run
 
-LOGS = Path(__file__).parent / "logs"
+LOGS = TESTS / "logs"
 MODULE = "kfa_test"
 FLAGS = frozenset({"KFA_RELEASE", "KFA_RCU"})
 BEFORE = frozenset({"KF_RELEASE", "KF_RCU", "KF_ACQUIRE", "KF_RET_NULL"})

@@ -18,6 +18,7 @@ from threading import Thread
 import pytest
 from conftest import RealKernel
 from subjects import make_subject
+from tinytree import TESTS
 from toolchain import needs_s390
 
 from patchbot.check import Outcome, Subject, load
@@ -328,7 +329,7 @@ def test_a_kill_in_the_middle_leaves_nothing_wrong(tiny: Repo, tmp_path: Path, w
         "s = subject_of(Repo.open(Path(sys.argv[3])), where, where / 'wanted.config', [{CPUMASK: b'\\n'}])\n"
         "run_all(replace(s, options={**s.options, 'cc': sys.argv[4], 'ccache': False}))\n"
     )
-    argv = [sys.executable, "-c", program, str(Path(__file__).parent), str(tmp_path)]
+    argv = [sys.executable, "-c", program, str(TESTS), str(tmp_path)]
     child = subprocess.Popen([*argv, str(tiny.git_dir.parent), str(slow)], start_new_session=True, env=dict(os.environ))
     out = subject.work / "build/out"
     for _ in range(300):

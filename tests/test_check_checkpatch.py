@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from subjects import make_subject
+from tinytree import TESTS
 
 from patchbot.bundle import bundled
 from patchbot.check import Subject
@@ -22,7 +23,7 @@ from patchbot.results import Results
 from patchbot.run import Completed, run
 from patchbot.runner import run_checks
 
-LOGS = Path(__file__).parent / "logs"
+LOGS = TESTS / "logs"
 GOOD = "x: Change a\n\nThe change is needed because of this and that.\n"
 
 #: Says what it sees, in the form of the real script, and obeys the form of its output.

@@ -6,33 +6,17 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from test_git import snapshot
-from tinytree import TINY, build, commit
+from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
 
 from patchbot.git import Repo
-
-PATCHBOT = [sys.executable, "-m", "patchbot.cli"]
-
-
-def patchbot(*argv: str, cwd: Path, code: int = 0, **env: str) -> subprocess.CompletedProcess:
-    done = subprocess.run([*PATCHBOT, *argv], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True)
-    assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr + done.stdout
-    return done
 
 
 def objects(repo: Repo) -> list[Path]:
     return sorted((repo.git_dir / "objects").rglob("*"))
-
-
-@pytest.fixture
-def work(tiny: Repo) -> Path:
-    return tiny.git_dir.parent
 
 
 def test_without_arguments_it_prints_its_help(tmp_path):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import sample
-from test_git import snapshot
-from test_series import CONFIG, templates, tree  # noqa: F401
+from sample import CONFIG, templates, tree  # noqa: F401
+from tinytree import snapshot
 
 from patchbot.draft import branch, identity, numstat, publish, read_draft, write_scratch
 from patchbot.errors import UserError

@@ -2,10 +2,10 @@
 
 import os
 import resource
-import subprocess
 from pathlib import Path
 
 import pytest
+from tinytree import sh, snapshot
 
 from patchbot.errors import UserError
 from patchbot.fastimport import NewCommit, Record, quote
@@ -14,11 +14,6 @@ from patchbot.held import held
 from patchbot.model import Identity
 
 ME = Identity("A U Thor", "author@example.org")
-
-
-def sh(cwd: Path, *argv: str, **env: str) -> str:
-    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, check=True, capture_output=True)
-    return done.stdout.decode().strip()
 
 
 @pytest.fixture
@@ -37,19 +32,6 @@ def repo(tmp_path: Path) -> Repo:
     date = "2026-01-02T03:04:05 +0200"
     sh(work, "git", "commit", "-qm", "start", GIT_COMMITTER_DATE=date, GIT_AUTHOR_DATE=date)
     return Repo.open(work)
-
-
-def snapshot(repo: Repo) -> dict[str, object]:
-    """Everything of a repository that patchbot must not touch."""
-    work = repo.git_dir.parent
-    return {
-        "head": (repo.git_dir / "HEAD").read_text(),
-        "index": (repo.git_dir / "index").read_bytes(),
-        "config": (repo.git_dir / "config").read_text(),
-        "status": sh(work, "git", "status", "--porcelain=v2", "--branch", "--ignored", GIT_OPTIONAL_LOCKS="0"),
-        "refs": {k: v for k, v in repo.refs("refs").items() if "patchbot" not in k},
-        "stash": sh(work, "git", "stash", "list"),
-    }
 
 
 def commit(id_: str, files: dict[str, bytes], message: str = "x: y\n\nbody\n", author: Identity = ME) -> NewCommit:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import RealKernel
 from elftools.elf.elffile import ELFFile
-from tinytree import commit
+from tinytree import TESTS, commit
 
 from patchbot import render
 from patchbot.anchors import AnchorError, Outcome, resolve
@@ -40,7 +40,7 @@ from patchbot.git import Repo
 from patchbot.run import run
 from patchbot.tree import Tree
 
-GOLDEN = Path(__file__).parent / "golden" / "kfunc_flags"
+GOLDEN = TESTS / "golden" / "kfunc_flags"
 SHAPES = ("first", "referenced")
 STEPS: dict[str, tuple[Callable[[Context], Change], Callable]] = {
     "dynptr": (infra_verifier.release_dynptr, infra_verifier.anchors_release_dynptr),
@@ -386,7 +386,7 @@ def test_registration_checks_what_an_object_file_holds(trees, tmp_path):
     program = tmp_path / "registration"
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     options = ["-std=gnu11", "-Wall", "-Wno-unused-function", '-DGENERATED="generated.h"', "-I", tmp_path]
-    run(["gcc", *options, *sanitize, "-o", program, Path(__file__).parent / "registration.c"])
+    run(["gcc", *options, *sanitize, "-o", program, TESTS / "registration.c"])
     printed = run([program]).stdout.decode().split("\n")
     assert [line for line in printed if line] == [
         c.strip() for c in REGISTRATION.replace("\n", "|").split("|") if c.strip()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from kfunctree import FIRST, REFERENCED, make
+from tinytree import TOP
 
 from patchbot.campaigns.kfunc_flags.inventory import audit, components, inventory, witnesses
 from patchbot.campaigns.kfunc_flags.kfunc_set import SetError
@@ -388,7 +389,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> GrepCache:
 
 def shipped() -> CampaignConfig:
     """Return the campaign's table of the project's own patchbot.toml."""
-    return load(None, Path(__file__).parents[1] / "patchbot.toml").campaign("kfunc_flags")
+    return load(None, TOP / "patchbot.toml").campaign("kfunc_flags")
 
 
 @pytest.mark.kernel

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tinytree import TESTS
 from versioned import BRANCH, World, open_world
 
-DRIVER = Path(__file__).parent / "killed.py"
+DRIVER = TESTS / "killed.py"
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\n", "d/four.c": b"OLD f;\n"}
 
 

@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tinytree import TOP
 
-ROOT = Path(__file__).parent.parent
+ROOT = TOP
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import json
 import os
 
-from test_cli import patchbot, work  # noqa: F401
+from tinytree import patchbot
 
 from patchbot.page import coloured, page
 
@@ -54,7 +54,7 @@ def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():
     assert kinds[" same"] == ""
 
 
-def test_the_page_shows_recorded_results_only(work, tmp_path):  # noqa: F811
+def test_the_page_shows_recorded_results_only(work, tmp_path):
     patchbot("generate", "-q", cwd=work)
     target = tmp_path / "page.html"
     first = patchbot("report", "--html", str(target), cwd=work)
@@ -68,7 +68,7 @@ def test_the_page_shows_recorded_results_only(work, tmp_path):  # noqa: F811
     assert "no such directory" in patchbot("report", "--html", "nope/x.html", cwd=work, code=2).stderr
 
 
-def test_the_page_is_put_in_the_place_of_files_only(work, tmp_path):  # noqa: F811
+def test_the_page_is_put_in_the_place_of_files_only(work, tmp_path):
     patchbot("generate", "-q", cwd=work)
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", tmp_path, "/dev/null"):
@@ -79,7 +79,7 @@ def test_the_page_is_put_in_the_place_of_files_only(work, tmp_path):  # noqa: F8
     assert "<html" in (tmp_path / "page.html").read_text()
 
 
-def test_the_page_takes_the_place_of_no_other_file(work, tmp_path):  # noqa: F811
+def test_the_page_takes_the_place_of_no_other_file(work, tmp_path):
     patchbot("generate", "-q", cwd=work)
     before = (work / ".git/config").read_bytes()
     assert "is not a page of" in patchbot("report", "--html", ".git/config", cwd=work, code=2).stderr

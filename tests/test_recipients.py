@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RealKernel
-from tinytree import commit
+from tinytree import TESTS, commit
 
 from patchbot import maintainers
 from patchbot.errors import MissingTool, ToolError, UserError
@@ -15,7 +15,7 @@ from patchbot.git import Repo
 from patchbot.recipients import SCRIPT, Recipient, parse, recipient_of, recipients
 from patchbot.run import run
 
-LOGS = Path(__file__).parent / "logs"
+LOGS = TESTS / "logs"
 
 # Says who is in MAINTAINERS if the patch touches a file, and what it was given.
 ASK = b"""#!/usr/bin/perl

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import sample
-from test_git import snapshot
-from test_series import templates, tree  # noqa: F401
+from sample import templates, tree  # noqa: F401
 from test_threads import MAILS, RAE, TED
-from tinytree import commit
+from tinytree import commit, snapshot
 
 from patchbot import session
 from patchbot.draft import branch, read_draft

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from kfunctree import FIRST, OLD_HEADER, REFERENCED, make
+from tinytree import TESTS, TOP
 
 from patchbot import render
 from patchbot.campaign import Change, Context
@@ -15,7 +16,7 @@ from patchbot.errors import UserError
 from patchbot.grepcache import GrepCache
 from patchbot.tree import Tree
 
-GOLDEN = Path(__file__).parent / "golden/kfunc_flags"
+GOLDEN = TESTS / "golden/kfunc_flags"
 CONFIG = CampaignConfig("kfunc_flags")
 
 
@@ -194,7 +195,7 @@ def test_prefixes(path: str, prefix: str) -> None:
 
 @pytest.mark.kernel
 def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
-    config = load(None, Path(__file__).parents[1] / "patchbot.toml").campaign("kfunc_flags")
+    config = load(None, TOP / "patchbot.toml").campaign("kfunc_flags")
     base = Tree(kernel.repo, kernel.commit, cache=GrepCache(tmp_path_factory.getbasetemp() / "grep.sqlite"))
     old = b"__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)"
     header = base.read(rows.HEADER).replace(old, old + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)", 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import RealKernel
-from tinytree import commit
+from tinytree import TESTS, commit
 
 from patchbot import render
 from patchbot.anchors import AnchorError, Outcome
@@ -24,7 +24,7 @@ from patchbot.git import Repo
 from patchbot.run import run
 from patchbot.tree import Tree
 
-GOLDEN = Path(__file__).parent / "golden" / "kfunc_flags"
+GOLDEN = TESTS / "golden" / "kfunc_flags"
 SHAPES = ("shared", "own")
 PROGRAMS, TESTS = (f"{selftests.SELFTESTS}/{name}/kfunc_arg_flags.c" for name in ("progs", "prog_tests"))
 BEFORE = ("dynptr", "btf_ids", "btf", "verifier", "docs")

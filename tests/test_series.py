@@ -4,40 +4,13 @@ from dataclasses import replace
 
 import pytest
 import sample
-from tinytree import commit
+from sample import CONFIG, templates, tree  # noqa: F401
 
-from patchbot import render
 from patchbot.campaign import Change
 from patchbot.config import CampaignConfig
 from patchbot.errors import ConfigError, PatchbotError, RefusedSites
-from patchbot.git import Repo
 from patchbot.model import Edit
-from patchbot.run import run
 from patchbot.series import active_steps, generate, posted, switched, verify
-from patchbot.tree import Tree
-
-CONFIG = CampaignConfig("sample", "b-next")
-
-
-@pytest.fixture(autouse=True)
-def templates(tmp_path, monkeypatch):
-    folder = tmp_path / "templates/sample"
-    folder.mkdir(parents=True)
-    for name, text in sample.TEMPLATES.items():
-        (folder / name).write_text(text)
-    monkeypatch.setattr(render, "bundled", lambda name: tmp_path / name)
-    render.environment.cache_clear()
-    yield
-    render.environment.cache_clear()
-
-
-def tree(tmp_path, changes=()) -> Tree:
-    work = tmp_path / "linux"
-    work.mkdir(parents=True, exist_ok=True)
-    run(["git", "init", "-q", work])
-    commit(work, "start", {**sample.FILES, **dict(changes)})
-    repo = Repo.open(work)
-    return Tree(repo, repo.resolve("HEAD"))
 
 
 def test_a_series_is_ordered_by_step_then_tree_then_key(tmp_path):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
-from pathlib import Path
 
 import pytest
+from tinytree import TESTS
 
 from patchbot.errors import UserError
 from patchbot.mailparts import decode, unflow
@@ -16,7 +16,7 @@ from patchbot.said import Tag, read_said
 from patchbot.threads import Thread, read_message, read_sender, read_thread, read_title
 from patchbot.trailers import diff_id, diff_lines
 
-MAILS = Path(__file__).parent / "mails"
+MAILS = TESTS / "mails"
 HEADER = diff_lines(
     b"diff --git a/inc.h b/inc.h\n--- a/inc.h\n+++ b/inc.h\n@@ -1 +1,2 @@\n #define NEW\n+#define ADDED\n"
 )

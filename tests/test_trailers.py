@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from test_series import tree
+from sample import tree
 
 from patchbot.shapes import ShapeError
 from patchbot.trailers import (

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from tinytree import TESTS
 
 from patchbot.model import Status
 from patchbot.warnings import Said, parse
 
-LOGS = Path(__file__).parent / "logs"
+LOGS = TESTS / "logs"
 SOURCE, OUT = "/home/dev/patchbot/build/tree", "/home/dev/patchbot/build/out"
 
 

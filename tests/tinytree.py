@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from patchbot.git import Repo
 from patchbot.run import run
 
-TINY = Path(__file__).parent / "linux"
+#: The folder of the tests, and the patchbot that they are of.
+TESTS = Path(__file__).parent
+TOP = TESTS.parent
+TINY = TESTS / "linux"
 DATE = "1767225600 +0000"
 PERSON = ("A Maintainer", "maintainer@example.org")
 
@@ -77,3 +83,31 @@ def told_to_lack_an_anchor() -> dict[str, bytes | None]:
         path: data.replace(b"btf_populate_kfunc_set", b"btf_fill_kfunc_set")
         for path, data in {"kernel/bpf/btf.c": (TINY / "kernel/bpf/btf.c").read_bytes()}.items()
     }
+
+
+def sh(cwd: Path, *argv: str, **env: str) -> str:
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
+def snapshot(repo: Repo) -> dict[str, object]:
+    """Everything of a repository that patchbot must not touch."""
+    work = repo.git_dir.parent
+    return {
+        "head": (repo.git_dir / "HEAD").read_text(),
+        "index": (repo.git_dir / "index").read_bytes(),
+        "config": (repo.git_dir / "config").read_text(),
+        "status": sh(work, "git", "status", "--porcelain=v2", "--branch", "--ignored", GIT_OPTIONAL_LOCKS="0"),
+        "refs": {k: v for k, v in repo.refs("refs").items() if "patchbot" not in k},
+        "stash": sh(work, "git", "stash", "list"),
+    }
+
+
+PATCHBOT = [sys.executable, "-m", "patchbot.cli"]
+
+
+def patchbot(*argv: str, cwd: Path, code: int = 0, **env: str) -> subprocess.CompletedProcess:
+    done = subprocess.run([*PATCHBOT, *argv], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True)
+    assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
