@@ -15,7 +15,7 @@ from pathlib import Path
 from patchbot import temporary
 from patchbot.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
-from patchbot.git import Scratch
+from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status
 from patchbot.run import Completed
 

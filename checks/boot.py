@@ -62,7 +62,7 @@ from patchbot.check import Outcome, Subject
 from patchbot.config import known
 from patchbot.effective import IMPLICIT_ARGS
 from patchbot.errors import ToolError, UserError
-from patchbot.git import Scratch
+from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status
 
 NEEDS = {

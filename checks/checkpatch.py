@@ -21,7 +21,7 @@ from patchbot import temporary
 from patchbot.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
-from patchbot.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
+from patchbot.git.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
 from patchbot.model import Finding, Status
 from patchbot.run import Completed, run, which
 from patchbot.sandbox import borrowed

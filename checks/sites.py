@@ -14,7 +14,7 @@ import patchbot
 from patchbot.campaigns.kfunc_flags.expansion import compared
 from patchbot.check import Outcome, Subject
 from patchbot.config import known
-from patchbot.grepcache import GrepCache
+from patchbot.git.grep import GrepCache
 from patchbot.model import Finding, Status
 from patchbot.run import run
 from patchbot.tree import Tree

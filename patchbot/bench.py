@@ -19,7 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import ToolError
-from .git import Scratch
+from .git.repo import Scratch
+from .git.worktree import WorkTree
 from .identity import identity
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .model import Finding, Status
@@ -30,7 +31,6 @@ from .turns import Turn
 from .units import Compiled, Unit, build_rules, object_of, place
 from .unresolved import undefined_in_btf_ids
 from .warnings import Said, parse
-from .worktree import WorkTree
 
 CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
 FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]

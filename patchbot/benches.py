@@ -21,7 +21,7 @@ from .check import Subject
 from .config import known
 from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
 from .errors import PatchbotError, UserError
-from .git import Scratch
+from .git.repo import Scratch
 from .identity import identity
 from .kbuild import Compiler, find_compiler, read_options
 from .paths import expanded

@@ -27,7 +27,7 @@ from typing import Any
 
 from .bundle import bundled
 from .errors import PatchbotError, UserError
-from .git import Repo, Scratch
+from .git.repo import Repo, Scratch
 from .identity import identity
 from .model import Finding, Status
 from .sandbox import NORMAL, Sandbox

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from . import __version__, lost, signals, temporary
+from . import __version__, signals, temporary
 from .errors import PatchbotError
+from .git import lost
 from .paths import refused
 from .session import Session
 from .terminal import Terminal, complain, let_go, prepare, visible, write

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from .draft import plain_commits
 from .errors import UserError
-from .fastimport import NewCommit
-from .git import Repo
+from .git.commits import entries
+from .git.fastimport import NewCommit
+from .git.merge import REGULAR, Entry, Labels, Merged, merge, merge_text
+from .git.repo import Repo
 from .handmade import Extra, FileEdit, Handmade, PatchEdit, Rewrite
-from .merge import REGULAR, Entry, Labels, Merged, merge, merge_text
 from .model import Identity, Patch, Series
-from .written import entries
 
 EDIT = Labels("generated now", "generated before", "edited by hand")
 MOVE = Labels("on the branch below", "below the generated patch", "generated now")

@@ -18,7 +18,7 @@ from typing import Any
 from . import shapes
 from .compose import Conflict, Resolutions
 from .errors import UserError
-from .merge import unresolved
+from .git.merge import unresolved
 from .shapes import PATH, SHA, ShapeError
 from .signals import whole
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from . import __version__, shapes
 from .errors import UserError
-from .fastimport import NewCommit, Record, without_crud
-from .git import Repo, Scratch
+from .git.fastimport import NewCommit, Record, without_crud
+from .git.held import held
+from .git.repo import Repo, Scratch
 from .handmade import Handmade, read_handmade
-from .held import held
 from .model import Commit, Identity, Patch, Series
 from .shapes import PATH, SHA, ShapeError
 from .trailers import Trailers, read_trailers

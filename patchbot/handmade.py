@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import shapes
-from .git import Repo
-from .merge import Entry
+from .git.merge import Entry
+from .git.repo import Repo
 from .model import Identity, headline
 from .shapes import PATH, WORDS, ShapeError
 

@@ -6,9 +6,13 @@ Report -> Mail) can be read as a function from one of these to the next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
+
+from .errors import UserError
 
 
 class Status(Enum):
@@ -143,3 +147,17 @@ class Result:
 def headline(message: str) -> str:
     """Return the first line of a message that is not blank, "" if there is none."""
     return next((line for line in message.split("\n") if line.strip()), "")
+
+
+@lru_cache(maxsize=16)
+def kernel_version(makefile: bytes | None) -> str:
+    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError if it is no kernel's."""
+    values = {}
+    for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL", b"EXTRAVERSION"):
+        match = re.search(rb"^" + name + rb"[ \t]*=[ \t]*(.*)$", makefile or b"", re.MULTILINE)
+        values[name] = match[1].strip().decode("utf-8", "replace") if match else None
+    version, patchlevel = values[b"VERSION"], values[b"PATCHLEVEL"]
+    if not version or not version.isdigit() or not patchlevel or not patchlevel.isdigit():
+        raise UserError("this is not a kernel: its top Makefile has no VERSION and PATCHLEVEL")
+    sublevel = values[b"SUBLEVEL"]
+    return f"{version}.{patchlevel}" + (f".{sublevel}" if sublevel else "") + (values[b"EXTRAVERSION"] or "")

@@ -14,7 +14,7 @@ from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbo
 from .benches import cross_compiler
 from .check import Subject
 from .errors import MissingTool, UserError
-from .git import Scratch
+from .git.repo import Scratch
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import sys
 from functools import cmp_to_key
 from pathlib import Path
 
-from .debian import Apt, Package, Say, compare
 from .errors import PatchbotError, ToolError
+from .git.debian import Apt, Package, Say, compare
 from .run import run
 from .terminal import complain, write
 

@@ -14,11 +14,11 @@ from .anchors import resolve
 from .campaign import Campaign, Context, Step
 from .config import CampaignConfig
 from .errors import ConfigError, PatchbotError, RefusedSites, UserError
-from .git import Repo
+from .git.commits import read_commit
+from .git.repo import Repo
 from .model import Commit, Edit
 from .series import active_steps, refusal
 from .tree import Tree
-from .written import read_commit
 
 PLACE = re.compile(r"^\s*((?=[^\s:]+?/[^\s:])[^\s:]++|[A-Z][a-z]+file)(?::(\d{1,9}))?: ")
 #: A blame of one line of a file with a long history takes seconds; more than this is not worth waiting for.

@@ -21,15 +21,15 @@ from .bundle import PACKAGE, bundled
 from .campaign import Campaign
 from .config import CampaignConfig
 from .draft import Draft
-from .git import Repo
-from .grepcache import GrepCache, holds
+from .git.commits import read_commit
+from .git.grep import GrepCache, holds
+from .git.repo import Repo
 from .identity import identity
 from .model import KernelInfo, Patch, Series
 from .series import Generated, active_steps, generate
 from .shapes import ShapeError
 from .terminal import complain
 from .tree import Tree
-from .written import read_commit
 
 FILE = "reads.json"
 READS = {"maker": str, "files": [str], "folders": [str], "searches": {str: [str]}}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .git import Repo
+from .git.repo import Repo
 from .maintainers import lists_of, profiles_of, sections, strangers
 
 Family = Literal["", "bpf", "net"]

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import temporary
 from .errors import MissingTool, ToolError, UserError
-from .git import Repo
+from .git.repo import Repo
 from .identity import identity
 from .maintainers import sections
 from .run import run, which

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .draft import Draft
-from .git import Repo
+from .git.commits import Written, entries, read_commit, read_line
+from .git.merge import Labels, merge
+from .git.repo import Repo
 from .handmade import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, diffs, known_of, match
-from .merge import Labels, merge
 from .model import Commit
 from .tags import without_tags
 from .trailers import Given, Trailers, diff_id, diff_of
-from .written import Written, entries, read_commit, read_line
 
 SIDES = Labels("on the branch", "below the generated patch", "generated")
 

@@ -13,18 +13,10 @@ from typing import Any
 
 from . import temporary
 from .compose import Composed, Resolutions, compose
-from .draft import (
-    Draft,
-    numstat,
-    patch_document,
-    plain_commits,
-    publish,
-    record_document,
-    write_record,
-)
+from .draft import Draft, numstat, patch_document, plain_commits, publish, record_document, write_record
 from .errors import UserError
-from .fastimport import NewCommit
-from .git import Repo, Scratch
+from .git.fastimport import NewCommit
+from .git.repo import Repo, Scratch
 from .handmade import Handmade, edits_files
 from .model import Commit, Identity, Patch
 from .produce import FILE as READS

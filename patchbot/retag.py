@@ -13,8 +13,9 @@ from typing import Any
 
 from .draft import Draft, branch, publish, write_record
 from .errors import ToolError, UserError
-from .fastimport import NewCommit
-from .git import Repo, Scratch
+from .git.commits import entries, read_commit
+from .git.fastimport import NewCommit
+from .git.repo import Repo, Scratch
 from .handmade import edits_files
 from .model import Commit, Identity
 from .produce import FILE as READS
@@ -33,7 +34,6 @@ from .trailers import (
     unlist_dropped,
 )
 from .versions import versions
-from .written import entries, read_commit
 
 
 @dataclass(frozen=True)

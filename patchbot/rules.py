@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from . import wording
-from .git import Repo
+from .git.repo import Repo
 from .letter import Case, Letter, Remarks
 from .mail import Outbox
 from .model import Finding, Status

@@ -23,8 +23,8 @@ from .bundle import bundled
 from .campaign import Campaign
 from .config import CampaignConfig, Config, listed, load, read_toml
 from .errors import ConfigError, MissingTool, UserError
-from .git import Repo, Scratch
-from .grepcache import GrepCache
+from .git.grep import GrepCache
+from .git.repo import Repo, Scratch
 from .paths import cache_dir, expanded, refused
 from .sandbox import Sandbox
 from .series import switched

@@ -13,7 +13,7 @@ from typing import Any
 from .check import Item, Subject
 from .draft import Draft, branch, read_draft
 from .errors import UserError
-from .mail import patch_mails
+from .git.formatpatch import patch_mails
 from .model import Commit
 from .progress import bound
 from .recognise import recognise

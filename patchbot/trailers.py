@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from . import shapes
-from .git import Repo, Scratch
+from .git.repo import Repo, Scratch
 from .shapes import ShapeError
 
 FILE = "trailers.json"

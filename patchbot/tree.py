@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
 
 from .edits import apply_edits
 from .errors import UserError
-from .git import Repo
-from .grepcache import GrepCache
-from .model import Edit, KernelInfo
+from .git.grep import GrepCache
+from .git.repo import Repo
+from .model import Edit, KernelInfo, kernel_version
 
 
 @dataclass(frozen=True)
@@ -101,17 +100,3 @@ def in_pathspecs(path: str, pathspecs: Sequence[str]) -> bool:
 def covers(spec: str, path: str) -> bool:
     """Say whether a pathspec that is `:/`, a folder, a file or a pattern takes in `path`."""
     return spec == ":/" or path == spec or path.startswith(spec.rstrip("/") + "/") or fnmatchcase(path, spec)
-
-
-@lru_cache(maxsize=16)
-def kernel_version(makefile: bytes | None) -> str:
-    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError if it is no kernel's."""
-    values = {}
-    for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL", b"EXTRAVERSION"):
-        match = re.search(rb"^" + name + rb"[ \t]*=[ \t]*(.*)$", makefile or b"", re.MULTILINE)
-        values[name] = match[1].strip().decode("utf-8", "replace") if match else None
-    version, patchlevel = values[b"VERSION"], values[b"PATCHLEVEL"]
-    if not version or not version.isdigit() or not patchlevel or not patchlevel.isdigit():
-        raise UserError("this is not a kernel: its top Makefile has no VERSION and PATCHLEVEL")
-    sublevel = values[b"SUBLEVEL"]
-    return f"{version}.{patchlevel}" + (f".{sublevel}" if sublevel else "") + (values[b"EXTRAVERSION"] or "")

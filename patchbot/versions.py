@@ -12,7 +12,7 @@ from typing import Any
 
 from .draft import Draft, branch, read_draft, read_record, record_ref, version_refs, write_record
 from .errors import UserError
-from .git import Repo, Scratch
+from .git.repo import Repo, Scratch
 from .handmade import edits_files
 from .model import Identity
 from .produce import FILE as READS

@@ -24,11 +24,12 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/campaigns/kfunc_flags/includes.py": {"name": "name"},
     "patchbot/campaigns/kfunc_flags/expansion.py": {"w": "word"},
     "patchbot/doubts.py": {"parts": ["one", "two"]},
-    "patchbot/git.py": {"name": "name"},
-    "patchbot/grepcache.py": {"needle": b"word"},
+    "patchbot/git/repo.py": {"name": "name"},
+    "patchbot/git/grep.py": {"needle": b"word"},
+    "patchbot/model.py": {"name": b"NAME"},
     "patchbot/profile.py": {"phrase": "two words"},
     "patchbot/rules.py": {"words": "campaign|script"},
-    "patchbot/tree.py": {"name": b"NAME", "pattern": "one|two", "word": True},
+    "patchbot/tree.py": {"pattern": "one|two", "word": True},
     "patchbot/unresolved.py": {"name": "name"},
 }
 

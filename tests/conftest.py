@@ -20,10 +20,10 @@ from tinytree import build
 
 from patchbot.arches import ARCHES, X86
 from patchbot.benches import find_once
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
+from patchbot.model import kernel_version
 from patchbot.paths import cache_dir
 from patchbot.run import run
-from patchbot.tree import kernel_version
 
 HOW = "no real kernel: `make kernels` (or `patchbot demo`) fetches one, or PATCHBOT_TEST_REPO names a repository"
 GITCONFIG = """\

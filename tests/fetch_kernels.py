@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from patchbot.errors import PatchbotError
-from patchbot.kernels import fetch
+from patchbot.git.kernels import fetch
 from patchbot.paths import cache_dir
 
 

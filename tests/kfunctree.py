@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.tree import Tree
 

@@ -18,10 +18,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import sample
 
-from patchbot import git, render, session
+from patchbot import render, session
 from patchbot.cli import main
+from patchbot.git import repo
 
-real_bundled, real_run = render.bundled, git.run
+real_bundled, real_run = render.bundled, repo.run
 
 
 def run(argv: Any, **options: Any) -> Any:
@@ -32,7 +33,7 @@ def run(argv: Any, **options: Any) -> Any:
     return real_run(argv, **options)
 
 
-git.run = run
+repo.run = run
 if sys.argv[1]:
     folder = Path(sys.argv[1])
     render.bundled = lambda name: folder if name == "templates" else real_bundled(name)

@@ -28,7 +28,7 @@ from patchbot.campaigns.kfunc_flags.sets import read_sets
 from patchbot.check import Item, Subject
 from patchbot.draft import identity
 from patchbot.errors import UserError
-from patchbot.fastimport import NewCommit
+from patchbot.git.fastimport import NewCommit
 from patchbot.model import Identity, Result, Status
 from patchbot.results import Results
 from patchbot.runner import run_checks

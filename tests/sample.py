@@ -8,7 +8,7 @@ from tinytree import commit
 from patchbot import render
 from patchbot.campaign import Audit, Campaign, Change, Context, Step
 from patchbot.config import CampaignConfig
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.model import Edit
 from patchbot.run import run
 from patchbot.tree import Tree

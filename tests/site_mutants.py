@@ -26,8 +26,8 @@ from patchbot.campaigns.kfunc_flags.kfunc_set import Row
 from patchbot.campaigns.kfunc_flags.sets import read_sets
 from patchbot.config import load
 from patchbot.errors import UserError
-from patchbot.git import Repo
-from patchbot.grepcache import GrepCache
+from patchbot.git.grep import GrepCache
+from patchbot.git.repo import Repo
 from patchbot.tree import Tree
 
 BTF_H = "include/linux/btf.h"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from patchbot.check import Item, Subject
-from patchbot.fastimport import NewCommit
-from patchbot.git import Repo, Scratch
+from patchbot.git.fastimport import NewCommit
+from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
 
 AUTHOR = Identity("A Developer", "developer@example.org")

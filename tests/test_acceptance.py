@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import RealKernel
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 
 Borrow = Callable[[RealKernel], Repo]

@@ -14,7 +14,7 @@ from toolchain import needs_s390
 from patchbot.arches import ARCHES, Symbols, homes, named_symbols, read_symbols
 from patchbot.check import Subject
 from patchbot.errors import UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.needs import cross_versions, find_symbols, lacks, needs, others
 
 KNOWN = Symbols(

@@ -26,7 +26,7 @@ from patchbot.bundle import bundled
 from patchbot.check import load
 from patchbot.effective import Flags, Rule, read_flags
 from patchbot.errors import ToolError, UserError
-from patchbot.git import Scratch
+from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status
 from patchbot.run import run
 

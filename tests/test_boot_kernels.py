@@ -14,7 +14,7 @@ from patchbot.boot.linked import Functions, Linked, check_linked
 from patchbot.boot.rows import LeftOut, Rows, read_rows
 from patchbot.bundle import bundled
 from patchbot.effective import IMPLICIT_ARGS, Flags
-from patchbot.git import Scratch
+from patchbot.git.repo import Scratch
 from patchbot.model import Status
 from patchbot.run import run
 

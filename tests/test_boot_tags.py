@@ -13,7 +13,7 @@ from patchbot.boot.linked import Functions, check_linked, kernel_functions, modu
 from patchbot.boot.rows import Rows
 from patchbot.bundle import bundled
 from patchbot.effective import Flags
-from patchbot.git import Scratch
+from patchbot.git.repo import Scratch
 from patchbot.run import run
 
 FLAGS = Flags({}, {"KFA_RELEASE": 1, "KFA_RCU": 2, "KFA_CONST_SZ": 4, "KFA_ALL_FLAGS": 7}, {"BTF_SET8_KFUNC_ARGS": 2})

@@ -10,7 +10,7 @@ from patchbot.bundle import bundled
 from patchbot.check import Check, Item, Outcome, Subject, available, load
 from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, PatchbotError, UserError
-from patchbot.git import Repo, Scratch
+from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Result, Status
 from patchbot.results import Results
 from patchbot.run import run

@@ -7,7 +7,7 @@ from subjects import make_subject
 
 from patchbot.check import Check, Subject, load
 from patchbot.config import ChecksConfig
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.model import Result, Status
 from patchbot.results import Results
 from patchbot.run import run

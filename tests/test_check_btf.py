@@ -17,7 +17,7 @@ from patchbot.bundle import bundled
 from patchbot.check import Item, Outcome, Subject
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.run import run
 from patchbot.series import generate

@@ -22,7 +22,7 @@ from tinytree import TESTS
 from toolchain import needs_s390
 
 from patchbot.check import Outcome, Subject, load
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.progress import shown
 from patchbot.terminal import Terminal

@@ -17,7 +17,7 @@ from patchbot.bundle import bundled
 from patchbot.check import Subject
 from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, ToolError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.model import Finding, Result, Status
 from patchbot.results import Results
 from patchbot.run import Completed, run

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 
 
 def objects(repo: Repo) -> list[Path]:

@@ -8,7 +8,7 @@ from versioned import BRANCH, World, open_world
 
 from patchbot.compose import Conflict
 from patchbot.conflicts import place
-from patchbot.merge import REGULAR, Entry, Labels, merge, unresolved
+from patchbot.git.merge import REGULAR, Entry, Labels, merge, unresolved
 
 SIDES = Labels("ours", "base", "theirs")
 

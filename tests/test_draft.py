@@ -10,11 +10,11 @@ from tinytree import snapshot
 
 from patchbot.draft import branch, identity, numstat, publish, read_draft, write_scratch
 from patchbot.errors import UserError
-from patchbot.fastimport import NewCommit
-from patchbot.git import Repo, Scratch
+from patchbot.git.commits import read_commit
+from patchbot.git.fastimport import NewCommit
+from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
 from patchbot.series import generate
-from patchbot.written import read_commit
 
 
 def draft(repo_tree, folder: Path, extra=None):

@@ -5,8 +5,8 @@ import json
 import pytest
 from versioned import BRANCH, World, open_world
 
-from patchbot.git import Scratch
-from patchbot.mail import format_patches
+from patchbot.git.formatpatch import format_patches
+from patchbot.git.repo import Scratch
 
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\n", "b/two.c": b"first\n\n\nOLD z;\n\xff\n"}
 ADDED = {"a/one.c": b"OLD x;\nkeep\nOLD y;\nsome\nmore\nlines\nOLD new;\n"}

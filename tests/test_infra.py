@@ -36,7 +36,7 @@ from patchbot.campaigns.kfunc_flags import (
 )
 from patchbot.config import CampaignConfig
 from patchbot.errors import UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.tree import Tree
 

@@ -12,7 +12,7 @@ from patchbot.campaigns.kfunc_flags.inventory import audit, components, inventor
 from patchbot.campaigns.kfunc_flags.kfunc_set import SetError
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import ConfigError, UserError
-from patchbot.grepcache import GrepCache
+from patchbot.git.grep import GrepCache
 from patchbot.tree import Tree
 
 DEFINITIONS = """\

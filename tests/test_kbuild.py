@@ -15,7 +15,8 @@ from patchbot.arches import ARCHES
 from patchbot.benches import compiler_of
 from patchbot.bundle import bundled
 from patchbot.errors import MissingTool, ToolError, UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
+from patchbot.git.worktree import WorkTree
 from patchbot.kbuild import (
     Compiler,
     Kbuild,
@@ -30,7 +31,6 @@ from patchbot.kbuild import (
 )
 from patchbot.run import run
 from patchbot.unresolved import read_symbols, undefined_in_btf_ids
-from patchbot.worktree import WorkTree
 
 needs_make = pytest.mark.skipif(not (shutil.which("make") and shutil.which("gcc")), reason="make and gcc are needed")
 CMD = """\

@@ -16,8 +16,9 @@ from tinytree import commit
 
 from patchbot import render
 from patchbot.errors import ToolError, UserError
-from patchbot.git import Repo, Scratch
-from patchbot.mail import COVER, Outbox, Posting, choose, make_mails, parse_date, patch_mails
+from patchbot.git.formatpatch import patch_mails
+from patchbot.git.repo import Repo, Scratch
+from patchbot.mail import COVER, Outbox, Posting, choose, make_mails, parse_date
 from patchbot.model import Commit, Identity
 from patchbot.outbox import LIST, write_folder
 from patchbot.recipients import Recipient, Recipients

@@ -9,7 +9,7 @@ from tinytree import commit
 
 from patchbot import maintainers
 from patchbot.cli import main
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.maintainers import Section, matching, owners, sections, target_of
 
 GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"

@@ -6,7 +6,7 @@ import pytest
 from tinytree import commit
 
 from patchbot.errors import UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.matching import Diff, Known, cost, diffs, match, parse_choices
 from patchbot.tags import Dropped, dress, without_tags
 from patchbot.trailers import Given

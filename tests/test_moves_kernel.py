@@ -14,8 +14,8 @@ import pytest
 from conftest import RealKernel, real_kernels
 
 from patchbot.cli import main
-from patchbot.fastimport import NewCommit
-from patchbot.git import Repo, Scratch
+from patchbot.git.fastimport import NewCommit
+from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]

@@ -8,7 +8,7 @@ import pytest
 from tinytree import commit
 
 from patchbot.cli import main
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 
 BTF, BTF_IDS, VERIFIER = "kernel/bpf/btf.c", "include/linux/btf_ids.h", "kernel/bpf/verifier.c"
 CPUMASK = "kernel/bpf/cpumask.c"

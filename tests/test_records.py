@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 
 DRAFT = "refs/patchbot/kfunc_flags/draft"
 V1 = "refs/patchbot/kfunc_flags/v1"

@@ -13,7 +13,7 @@ from patchbot.campaigns.kfunc_flags import rows
 from patchbot.campaigns.kfunc_flags.prefixes import subject
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import UserError
-from patchbot.grepcache import GrepCache
+from patchbot.git.grep import GrepCache
 from patchbot.tree import Tree
 
 GOLDEN = TESTS / "golden/kfunc_flags"

@@ -10,7 +10,7 @@ import pytest
 from conftest import RealKernel
 from tinytree import commit
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.mail import COVER, Mail, Outbox, Posting
 from patchbot.model import Identity, Status
 from patchbot.profile import ASSISTANTS, Profile

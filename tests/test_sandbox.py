@@ -18,7 +18,7 @@ from patchbot.check import load
 from patchbot.cli import main
 from patchbot.config import AUTO, OFF, REQUIRED
 from patchbot.errors import UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.kbuild import Compiler, Kbuild, configure, write_anew
 from patchbot.run import run
 from patchbot.sandbox import Sandbox, borrowed

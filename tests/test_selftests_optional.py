@@ -23,7 +23,7 @@ from patchbot.campaigns.kfunc_flags import STEPS, campaign, infra, infra_decl_ta
 from patchbot.campaigns.kfunc_flags.inventory import audit
 from patchbot.cli import main
 from patchbot.config import CampaignConfig, load
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.series import active_steps, generate
 from patchbot.tree import Tree

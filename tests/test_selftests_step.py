@@ -20,7 +20,7 @@ from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import STEPS, infra, inventory, selftests, sets
 from patchbot.config import CampaignConfig
 from patchbot.errors import UserError
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.tree import Tree
 

@@ -13,7 +13,7 @@ from patchbot.campaign import Campaign, Change, Context, Step
 from patchbot.campaigns.kfunc_flags import campaign
 from patchbot.campaigns.kfunc_flags.infra import carry_out
 from patchbot.config import CampaignConfig
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.survey import document, survey
 from patchbot.tree import Tree
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tinytree import build, told_to_fail, told_to_lack_an_anchor, told_to_warn
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import Completed, run
 from patchbot.tree import Tree
 

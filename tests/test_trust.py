@@ -16,7 +16,7 @@ from patchbot.benches import wanted_options
 from patchbot.bundle import bundled
 from patchbot.cli import main
 from patchbot.config import HARMLESS, load, read_toml, sift
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 
 #: A check that leaves a file behind as soon as it is loaded.

@@ -7,7 +7,7 @@ import pytest
 from versioned import BRANCH, World, open_world
 
 from patchbot import render
-from patchbot.git import Scratch
+from patchbot.git.repo import Scratch
 from patchbot.versions import changes_since
 
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\nOLD new;\n", "b/two.c": None, "d/four.c": b"OLD f;\n"}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 from patchbot.run import run
 
 #: The folder of the tests, and the patchbot that they are of.

@@ -13,7 +13,7 @@ from tinytree import commit
 
 from patchbot import render, session
 from patchbot.cli import main
-from patchbot.git import Repo
+from patchbot.git.repo import Repo
 
 BRANCH = "patchbot/sample"
 

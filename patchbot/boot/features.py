@@ -16,7 +16,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from ..effective import BPF_TYPES, RELEASE, VERIFIER, Flags, Rule, read_rule
 from ..errors import ToolError
-from ..git import Scratch
+from ..git.repo import Scratch
 
 #: Where kfuncs are; a look into every file of a kernel takes ten times as long.
 FOLDERS = ("block", "crypto", "drivers", "fs", "io_uring", "kernel", "lib", "mm", "net", "security", "virt", "include")

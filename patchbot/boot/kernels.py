@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..effective import BTF_H, BTF_IDS_H, IMPLICIT_ARGS, Flags, read_flags
-from ..git import Scratch
+from ..git.repo import Scratch
 from ..model import Finding, Status
 from .features import absent, called, features, rule_of
 from .linked import IMPL, TAG, Linked

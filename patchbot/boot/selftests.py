@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import ToolError
-from ..git import Scratch
+from ..git.repo import Scratch
 from ..run import run, which
 from .images import BuildFailure, Images, digest, entries
 from .programs import CLANG

@@ -3,18 +3,7 @@
 from .blocks import unfit
 from .conditions import conditions_at
 from .declarations import Param
-from .query import (
-    Call,
-    Function,
-    Macro,
-    calls,
-    function,
-    functions,
-    initialisers,
-    macro,
-    macros,
-    prototypes,
-)
+from .query import Call, Function, Macro, calls, function, functions, initialisers, macro, macros, prototypes
 from .search import (
     Candidate,
     Match,

@@ -7,10 +7,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from .. import kernels
 from ..draft import branch, identity
 from ..errors import UserError
-from ..git import Repo
+from ..git import kernels
+from ..git.repo import Repo
 from ..model import Identity
 from ..paths import cache_dir
 from ..session import Session

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..draft import branch, read_draft
 from ..errors import UserError
+from ..git.merge import Entry
 from ..handmade import Extra, FileEdit, Handmade, PatchEdit
 from ..matching import parse_choices
-from ..merge import Entry
 from ..recognise import recognise
 from ..session import Session
 from ..terminal import cell

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..bundle import bundled
 from ..errors import UserError
-from ..git import Repo
+from ..git.repo import Repo
 from ..session import Session
 from ..trust import surroundings
 

@@ -18,9 +18,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from patchbot.fastimport import NewCommit
-from patchbot.git import Repo, Scratch
-from patchbot.kernels import imported
+from patchbot.git.fastimport import NewCommit
+from patchbot.git.kernels import imported
+from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
 from patchbot.paths import cache_dir
 from patchbot.run import run

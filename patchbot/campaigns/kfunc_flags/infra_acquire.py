@@ -26,17 +26,7 @@ from ...c import Source, Span, find, function
 from ...campaign import Change, Context
 from ...model import Edit
 from . import infra_docs
-from .infra import (
-    BTF_C,
-    BTF_H,
-    VERIFIER_C,
-    carry_out,
-    extend_flags,
-    fragment,
-    free_bit,
-    meta_struct,
-    single_flags,
-)
+from .infra import BTF_C, BTF_H, VERIFIER_C, carry_out, extend_flags, fragment, free_bit, meta_struct, single_flags
 
 STRICT = "process_kf_arg_ptr_to_btf_id"
 CHECK = "btf_check_kfunc_arg_flags"

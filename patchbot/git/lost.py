@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import shlex
 
-from .errors import PatchbotError, UserError
-from .git import Repo
+from ..errors import PatchbotError, UserError
+from .repo import Repo
 
 
 def explained(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:

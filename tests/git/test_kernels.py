@@ -13,11 +13,11 @@ from pathlib import Path
 import debarchive
 import pytest
 
-from patchbot import kernels
-from patchbot.debian import Package, choose, derive_sources
 from patchbot.errors import ToolError, UserError
-from patchbot.git import Repo
-from patchbot.kernels import fetch, imported, inside
+from patchbot.git import kernels
+from patchbot.git.debian import Package, choose, derive_sources
+from patchbot.git.kernels import fetch, imported, inside
+from patchbot.git.repo import Repo
 from patchbot.run import piped, run
 
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get (Debian)")

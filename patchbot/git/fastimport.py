@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .model import Identity
+from ..model import Identity
 
 #: What git takes away around a name.
 CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"

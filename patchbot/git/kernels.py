@@ -15,15 +15,14 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import IO
 
-from . import temporary
+from .. import temporary
+from ..errors import ToolError, UserError
+from ..model import Identity, kernel_version
+from ..run import piped, run
+from ..turns import Turn
 from .debian import Apt, Package, Say, choose
-from .errors import ToolError, UserError
 from .fastimport import quote, without_crud
-from .git import Repo, Scratch
-from .model import Identity
-from .run import piped, run
-from .tree import kernel_version
-from .turns import Turn
+from .repo import Repo, Scratch
 
 #: Bytes on disk for each byte of a package while it is imported: the package and a pack of more than twice its size.
 SPACE = 3.5

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from patchbot.errors import UserError
-from patchbot.git import Repo
-from patchbot.grepcache import GrepCache
+from patchbot.git.grep import GrepCache
+from patchbot.git.repo import Repo
 
 NEEDLES = ["put_it", "__mark"]
 FIRST = {

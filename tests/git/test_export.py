@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from patchbot.errors import ToolError
-from patchbot.export import LANDMARK_FOLDERS, Thing, contents, keep, probe, tree_files, write_files
-from patchbot.git import Repo, Scratch
+from patchbot.git.export import LANDMARK_FOLDERS, Thing, contents, keep, probe, tree_files, write_files
+from patchbot.git.repo import Repo, Scratch
 from patchbot.run import run
 
 

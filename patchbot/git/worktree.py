@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .git import Scratch
+from .repo import Scratch
 
 
 @dataclass(frozen=True)

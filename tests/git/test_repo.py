@@ -8,9 +8,9 @@ import pytest
 from tinytree import sh, snapshot
 
 from patchbot.errors import UserError
-from patchbot.fastimport import NewCommit, Record, quote
-from patchbot.git import Repo, Scratch
-from patchbot.held import held
+from patchbot.git.fastimport import NewCommit, Record, quote
+from patchbot.git.held import held
+from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
 
 ME = Identity("A U Thor", "author@example.org")

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from .git import Repo
+from ..run import run
 from .plumbing import PLAIN
-from .run import run
+from .repo import Repo
 
 
 def held(repo: Repo, ref: str) -> list[str]:

@@ -19,13 +19,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
+from ..errors import ToolError, UserError
+from ..model import Commit
+from ..paths import cache_dir
+from ..run import Completed, piped, run, which
 from . import transaction
-from .errors import ToolError, UserError
 from .fastimport import NewCommit, Record, fast_import_stream, usable_date
-from .model import Commit
-from .paths import cache_dir
 from .plumbing import PLAIN, SEALED, SETTINGS, Batch, alternates, make_bare
-from .run import Completed, piped, run, which
 from .transaction import Update
 
 #: What git says of an object that is there but is not what its name says.

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
 
-from .errors import MissingTool, ToolError, UserError
-from .run import run
+from ..errors import MissingTool, ToolError, UserError
+from ..run import run
 
 Say = Callable[[str], None]
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .errors import UserError
-from .git import Repo
-from .store import Store
+from ..errors import UserError
+from ..store import Store
+from .repo import Repo
 
 #: Where more files than this differ, a search of the whole tree is cheaper than reading them.
 MOST_CHANGED = 20_000

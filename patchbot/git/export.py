@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from . import temporary
-from .errors import ToolError
-from .git import Scratch
+from .. import temporary
+from ..errors import ToolError
+from .repo import Scratch
 
 #: What the kernel's scripts look for to tell that a folder is the top of a kernel tree.
 LANDMARK_FILES = ("COPYING", "CREDITS", "Kbuild", "MAINTAINERS", "Makefile", "README")

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from tinytree import build
 
-from patchbot.git import Repo, Scratch
-from patchbot.held import held
+from patchbot.git.held import held
+from patchbot.git.repo import Repo, Scratch
+from patchbot.git.worktree import WorkTree
 from patchbot.run import clean_env, run, which
-from patchbot.worktree import WorkTree
 
 CPUMASK = "kernel/bpf/cpumask.c"
 BRANCH = "refs/heads/patchbot/kfunc_flags"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .errors import UserError
+from ..errors import UserError
+from ..model import Identity, headline
 from .fastimport import usable_date
-from .git import Repo
 from .merge import Entry
-from .model import Identity, headline
+from .repo import Repo
 
 #: More commits than this between a base and a branch are not a series but a branch that was rebased.
 MOST_COMMITS = 1000

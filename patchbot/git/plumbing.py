@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from . import temporary
-from .errors import UserError
-from .run import release, start
+from .. import temporary
+from ..errors import UserError
+from ..run import release, start
 
 #: For every git process, also in the person's repository: nothing is replaced, and no commit-graph (a file that git
 #: believes more than the commits themselves) says what the parents and the tree of a commit are.

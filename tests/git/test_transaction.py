@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tinytree import commit
 
-from patchbot import transaction
 from patchbot.draft import branch, record_ref
 from patchbot.errors import UserError
-from patchbot.git import Repo, Scratch
+from patchbot.git import transaction
+from patchbot.git.repo import Repo, Scratch
 
 NAME = "kfunc_flags"
 READERS = [("check",), ("mail", "-o", "mails"), ("report", "--html", "page.html"), ("edits",), ("status",), ("diff",)]

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import temporary
-from .errors import ToolError
-from .run import run
+from .. import temporary
+from ..errors import ToolError
+from ..run import run
 
 REGULAR = "100644"
 MARKER = re.compile(rb"^(?:<<<<<<< |\|\|\|\|\|\|\| |>>>>>>> )", re.M)

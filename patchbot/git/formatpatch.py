@@ -1,0 +1,75 @@
+"""Mails as git format-patch makes them: the same bytes on every machine, whoever runs it.
+
+They are made in patchbot's scratch repository and without the person's git configuration (attachments, prefixes, extra
+headers, signatures).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from .. import temporary
+from ..errors import ToolError
+from ..model import Commit
+from .repo import Scratch
+
+STAT = (
+    *("--no-color", "--no-ext-diff", "--no-textconv", "-M", "--diff-algorithm=myers", "--indent-heuristic"),
+    *("--stat=70", "--summary"),
+)
+PATCH = ("-U3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/", "--abbrev=12")
+FORMAT = ("--no-attach", "--no-thread", "--no-notes", "--no-to", "--no-cc", "--no-add-header", "--no-cover-letter")
+OUTPUT = ("--zero-commit", "--always", "--encode-email-headers", "--suffix=.patch", "--filename-max-length=64")
+FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]*\.patch")  # a subject without such letters leaves nothing
+
+
+def patch_mails(scratch: Scratch, base: str, commits: Sequence[Commit]) -> dict[str, bytes]:
+    """Return {commit: its plain mail, `[PATCH] subject`}: what checks look at and get_maintainer is asked about."""
+    options = ("--no-numbered", "--subject-prefix=PATCH", "--no-signature")
+    rows = format_patches(scratch, base, commits, options, {})
+    return {commit.sha: data for commit, (_, data) in zip(commits, rows, strict=True)}
+
+
+def format_patches(
+    scratch: Scratch, base: str, commits: Sequence[Commit], options: Sequence[str], env: Mapping[str, str]
+) -> list[tuple[str, bytes]]:
+    """Return (file name, mail) of each of `commits`, which must be a line on `base` but for empty ones between them."""
+    if not commits:
+        return []
+    with temporary.folder("mails") as folder:
+        argv = [
+            "format-patch",
+            "-q",
+            "-o",
+            str(folder),
+            *STAT,
+            *PATCH,
+            *FORMAT,
+            *OUTPUT,
+            *options,
+            f"{base}..{joined(scratch, base, commits)}",
+        ]
+        scratch.git(*argv, env=env)
+        rows = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+    if len(rows) != len(commits):
+        raise ToolError(
+            f"git format-patch made {len(rows)} mails of {len(commits)} commits; a series is a line without merges"
+        )
+    for name, _ in rows:
+        if not FILE_NAME.fullmatch(name):
+            raise ToolError(f"git format-patch named a mail {name!r}")
+    return rows
+
+
+def joined(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:
+    """Return the tip of `commits` without the empty commits between them, which format-patch would number."""
+    parent = base
+    for commit in commits:
+        if commit.parent == parent:
+            parent = commit.sha
+            continue
+        raw = scratch.git("cat-file", "commit", commit.sha).stdout
+        moved = raw.replace(f"\nparent {commit.parent}\n".encode(), f"\nparent {parent}\n".encode(), 1)
+        parent = scratch.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=moved).stdout.decode().strip()
+    return parent
