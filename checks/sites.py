@@ -17,7 +17,7 @@ from patchbot.config import known
 from patchbot.git.grep import GrepCache
 from patchbot.model import Finding, Status
 from patchbot.run import run
-from patchbot.tree import Tree
+from patchbot.series.tree import Tree
 
 NEEDS = {"gcc": "gcc"}
 WAIVABLE = False

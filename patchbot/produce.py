@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import maintainers, shapes
+from . import shapes
 from .bundle import PACKAGE, bundled
-from .campaign import Campaign
 from .config import CampaignConfig
 from .draft import Draft
 from .git.commits import read_commit
@@ -26,10 +25,12 @@ from .git.grep import GrepCache, holds
 from .git.repo import Repo
 from .identity import identity
 from .model import KernelInfo, Patch, Series
-from .series import Generated, active_steps, generate
+from .series import maintainers
+from .series.campaign import Campaign
+from .series.generate import Generated, active_steps, generate
+from .series.tree import Tree
 from .shapes import ShapeError
 from .terminal import complain
-from .tree import Tree
 
 FILE = "reads.json"
 READS = {"maker": str, "files": [str], "folders": [str], "searches": {str: [str]}}

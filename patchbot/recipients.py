@@ -23,9 +23,9 @@ from . import temporary
 from .errors import MissingTool, ToolError, UserError
 from .git.repo import Repo
 from .identity import identity
-from .maintainers import sections
 from .run import run, which
 from .sandbox import NORMAL, Sandbox
+from .series.maintainers import sections
 from .store import read_json, write_json
 
 SCRIPT = "scripts/get_maintainer.pl"

@@ -20,16 +20,16 @@ from typing import Any
 
 from . import campaigns
 from .bundle import bundled
-from .campaign import Campaign
 from .config import CampaignConfig, Config, listed, load, read_toml
 from .errors import ConfigError, MissingTool, UserError
 from .git.grep import GrepCache
 from .git.repo import Repo, Scratch
 from .paths import cache_dir, expanded, refused
 from .sandbox import Sandbox
-from .series import switched
+from .series.campaign import Campaign
+from .series.generate import switched
+from .series.tree import Tree
 from .terminal import Terminal, complain, write
-from .tree import Tree
 from .trust import judge
 from .turns import Turn
 

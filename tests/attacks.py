@@ -29,7 +29,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/model.py": {"name": b"NAME"},
     "patchbot/profile.py": {"phrase": "two words"},
     "patchbot/rules.py": {"words": "campaign|script"},
-    "patchbot/tree.py": {"pattern": "one|two", "word": True},
+    "patchbot/series/tree.py": {"pattern": "one|two", "word": True},
     "patchbot/unresolved.py": {"name": "name"},
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from patchbot.git.repo import Repo
 from patchbot.run import run
-from patchbot.tree import Tree
+from patchbot.series.tree import Tree
 
 FIRST = b"""\
 int bpf_fetch_kfunc_arg_meta(struct bpf_call_arg_meta *meta)

@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import sample
 
-from patchbot import render, session
+from patchbot import session
 from patchbot.cli import main
 from patchbot.git import repo
+from patchbot.series import render
 
 real_bundled, real_run = render.bundled, repo.run
 

@@ -5,13 +5,13 @@ import re
 import pytest
 from tinytree import commit
 
-from patchbot import render
-from patchbot.campaign import Audit, Campaign, Change, Context, Step
 from patchbot.config import CampaignConfig
 from patchbot.git.repo import Repo
 from patchbot.model import Edit
 from patchbot.run import run
-from patchbot.tree import Tree
+from patchbot.series import render
+from patchbot.series.campaign import Audit, Campaign, Change, Context, Step
+from patchbot.series.tree import Tree
 
 FILES = {
     "Makefile": b"VERSION = 7\nPATCHLEVEL = 99\nSUBLEVEL = 0\nEXTRAVERSION =\n",

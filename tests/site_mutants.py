@@ -28,7 +28,7 @@ from patchbot.config import load
 from patchbot.errors import UserError
 from patchbot.git.grep import GrepCache
 from patchbot.git.repo import Repo
-from patchbot.tree import Tree
+from patchbot.series.tree import Tree
 
 BTF_H = "include/linux/btf.h"
 NAMES = (

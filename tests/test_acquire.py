@@ -9,15 +9,15 @@ import pytest
 from conftest import RealKernel
 from kfunctree import make
 
-from patchbot import render
 from patchbot.bundle import bundled
-from patchbot.campaign import Context
 from patchbot.campaigns.kfunc_flags import campaign, rows
 from patchbot.campaigns.kfunc_flags.inventory import audit
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import ConfigError
-from patchbot.series import active_steps, generate
-from patchbot.tree import Tree
+from patchbot.series import render
+from patchbot.series.campaign import Context
+from patchbot.series.generate import active_steps, generate
+from patchbot.series.tree import Tree
 
 KFUNCS = """\
 __bpf_kfunc struct a *get(struct a *a, u32 flags)

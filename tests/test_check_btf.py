@@ -20,10 +20,10 @@ from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.run import run
-from patchbot.series import generate
+from patchbot.series.generate import generate
+from patchbot.series.tree import Tree
 from patchbot.session import load_campaign
 from patchbot.snapshots import _snapshots, snapshot
-from patchbot.tree import Tree
 
 Commits = Sequence[tuple[str, Mapping[str, bytes]]]
 

@@ -17,7 +17,7 @@ from patchbot.campaigns.kfunc_flags.expansion import compared
 from patchbot.check import load
 from patchbot.git.repo import Repo
 from patchbot.model import Status
-from patchbot.tree import Tree
+from patchbot.series.tree import Tree
 
 FLAGS = "#define KF_RELEASE (1 << 1)\n#define KF_SLEEPABLE (1 << 5)\n#define KF_RCU (1 << 7)\n"
 SET = "BTF_KFUNCS_START(ids)\nBTF_ID_FLAGS(func, put, KF_RELEASE)\nBTF_KFUNCS_END(ids)\n"

@@ -14,8 +14,8 @@ from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags import campaign, infra_decl_tags
 from patchbot.config import CampaignConfig, load
 from patchbot.run import run
-from patchbot.series import generate
-from patchbot.tree import Tree
+from patchbot.series.generate import generate
+from patchbot.series.tree import Tree
 
 TOOL, BPFTOOL = "tools/bpf/resolve_btfids", "tools/bpf/bpftool"
 FOLDERS = (

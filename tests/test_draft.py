@@ -14,7 +14,7 @@ from patchbot.git.commits import read_commit
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
-from patchbot.series import generate
+from patchbot.series.generate import generate
 
 
 def draft(repo_tree, folder: Path, extra=None):

@@ -19,10 +19,7 @@ from conftest import RealKernel
 from elftools.elf.elffile import ELFFile
 from tinytree import TESTS, commit
 
-from patchbot import render
-from patchbot.anchors import AnchorError, Outcome, resolve
 from patchbot.c import find, function, functions, macros, parse, structs, tokens
-from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import (
     infra,
     infra_acquire,
@@ -38,7 +35,10 @@ from patchbot.config import CampaignConfig
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.run import run
-from patchbot.tree import Tree
+from patchbot.series import render
+from patchbot.series.anchors import AnchorError, Outcome, resolve
+from patchbot.series.campaign import Change, Context
+from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden" / "kfunc_flags"
 SHAPES = ("first", "referenced")

@@ -13,7 +13,7 @@ from patchbot.campaigns.kfunc_flags.kfunc_set import SetError
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import ConfigError, UserError
 from patchbot.git.grep import GrepCache
-from patchbot.tree import Tree
+from patchbot.series.tree import Tree
 
 DEFINITIONS = """\
 __bpf_kfunc void put(struct task_struct *p)

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from tinytree import commit
 
-from patchbot import render
 from patchbot.errors import ToolError, UserError
 from patchbot.git.formatpatch import patch_mails
 from patchbot.git.repo import Repo, Scratch
@@ -23,6 +22,7 @@ from patchbot.model import Commit, Identity
 from patchbot.outbox import LIST, write_folder
 from patchbot.recipients import Recipient, Recipients
 from patchbot.run import run
+from patchbot.series import render
 
 SENDER = Identity("A Developer", "developer@example.org")
 LONG = "bpf: " + "Convert the flags of kfuncs of the long named subsystem " * 3 + "to 'what' they \"are\""

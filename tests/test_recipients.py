@@ -9,11 +9,11 @@ import pytest
 from conftest import RealKernel
 from tinytree import TESTS, commit
 
-from patchbot import maintainers
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
 from patchbot.recipients import SCRIPT, Recipient, parse, recipient_of, recipients
 from patchbot.run import run
+from patchbot.series import maintainers
 
 LOGS = TESTS / "logs"
 

@@ -7,14 +7,14 @@ import pytest
 from kfunctree import FIRST, OLD_HEADER, REFERENCED, make
 from tinytree import TESTS, TOP
 
-from patchbot import render
-from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import rows
 from patchbot.campaigns.kfunc_flags.prefixes import subject
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import UserError
 from patchbot.git.grep import GrepCache
-from patchbot.tree import Tree
+from patchbot.series import render
+from patchbot.series.campaign import Change, Context
+from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden/kfunc_flags"
 CONFIG = CampaignConfig("kfunc_flags")

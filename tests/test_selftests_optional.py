@@ -14,19 +14,19 @@ from conftest import RealKernel
 from test_selftests_step import BEFORE, GOLDEN, SHAPES, files, spoken
 from tinytree import commit
 
-from patchbot import render
-from patchbot.anchors import AnchorError, Outcome
 from patchbot.bundle import bundled
 from patchbot.c import parse
-from patchbot.campaign import Change, Context, Step
 from patchbot.campaigns.kfunc_flags import STEPS, campaign, infra, infra_decl_tags, selftests, sets
 from patchbot.campaigns.kfunc_flags.inventory import audit
 from patchbot.cli import main
 from patchbot.config import CampaignConfig, load
 from patchbot.git.repo import Repo
 from patchbot.run import run
-from patchbot.series import active_steps, generate
-from patchbot.tree import Tree
+from patchbot.series import render
+from patchbot.series.anchors import AnchorError, Outcome
+from patchbot.series.campaign import Change, Context, Step
+from patchbot.series.generate import active_steps, generate
+from patchbot.series.tree import Tree
 
 OPTIONAL = {s.follows: s for s in STEPS if s.name.endswith("-selftests")}
 SUBSETS = list(chain.from_iterable(combinations(OPTIONAL, n + 1) for n in range(len(OPTIONAL))))

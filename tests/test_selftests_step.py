@@ -13,16 +13,16 @@ import pytest
 from conftest import RealKernel
 from tinytree import TESTS, commit
 
-from patchbot import render
-from patchbot.anchors import AnchorError, Outcome
 from patchbot.c import parse
-from patchbot.campaign import Change, Context
 from patchbot.campaigns.kfunc_flags import STEPS, infra, inventory, selftests, sets
 from patchbot.config import CampaignConfig
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.run import run
-from patchbot.tree import Tree
+from patchbot.series import render
+from patchbot.series.anchors import AnchorError, Outcome
+from patchbot.series.campaign import Change, Context
+from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden" / "kfunc_flags"
 SHAPES = ("shared", "own")

@@ -11,7 +11,7 @@ from tinytree import build, told_to_fail, told_to_lack_an_anchor, told_to_warn
 
 from patchbot.git.repo import Repo
 from patchbot.run import Completed, run
-from patchbot.tree import Tree
+from patchbot.series.tree import Tree
 
 DRAFT = "refs/heads/patchbot/kfunc_flags"
 Cli = Callable[..., tuple[int, Any]]

@@ -11,9 +11,10 @@ import pytest
 import sample
 from tinytree import commit
 
-from patchbot import render, session
+from patchbot import session
 from patchbot.cli import main
 from patchbot.git.repo import Repo
+from patchbot.series import render
 
 BRANCH = "patchbot/sample"
 

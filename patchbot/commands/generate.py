@@ -14,12 +14,12 @@ from rich.table import Table
 from ..compose import Conflicts
 from ..draft import branch, identity, read_draft, refuse_unsafe, version_of
 from ..errors import UserError
-from ..problems import complete
 from ..produce import Made, produce
 from ..progress import shown, tick
 from ..regenerate import Result, carried, extra_rows, put, workshop
-from ..render import plural
-from ..series import active_steps, posted
+from ..series.generate import active_steps, posted
+from ..series.problems import complete
+from ..series.render import plural
 from ..session import Session
 from ..terminal import cell
 

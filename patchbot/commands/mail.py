@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, maintainers, rules
-from ..campaign import Context
+from .. import __version__, rules
 from ..draft import identity, version_of
 from ..errors import UserError
 from ..mail import Outbox, Posting, make_mails, parse_date
@@ -19,9 +18,11 @@ from ..model import Finding, Status
 from ..progress import shown
 from ..recipients import recipients
 from ..results import Results, finding_to
+from ..series import maintainers
+from ..series.campaign import Context
+from ..series.tree import Tree
 from ..session import Session
 from ..subject import Range, select
-from ..tree import Tree
 from ..versions import changes_since
 
 

@@ -15,12 +15,12 @@ from ..draft import Draft, before_ref, branch, identity, read_draft, refuse_in_t
 from ..errors import UserError
 from ..handmade import Handmade
 from ..matching import parse_choices
-from ..problems import explained
 from ..produce import produce
 from ..progress import shown, tick
 from ..rangediff import Pair, compare, render, side
 from ..recognise import recognise
 from ..regenerate import Carried, Result, extra_rows, put, since, site_changes, workshop
+from ..series.problems import explained
 from ..session import Session
 from ..tags import percentage
 from ..terminal import cell

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from rich.table import Table
 
 from ..progress import shown
+from ..series.trial import Tried, document, survey
 from ..session import Session
-from ..survey import Tried, document, survey
 from ..terminal import cell
 
 STYLES = {"change": "green", "keep": "dim", "refuse": "bold red"}

@@ -14,8 +14,8 @@ from ..produce import maker, recorded_maker
 from ..progress import shown
 from ..recognise import recognise
 from ..regenerate import site_changes
-from ..render import plural
 from ..results import Results
+from ..series.render import plural
 from ..session import Session
 from ..versions import versions
 from .generate import edit_lines

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ... import maintainers
-from ...campaign import Campaign, Step
 from ...config import CampaignConfig
-from ...tree import Tree
+from ...series import maintainers
+from ...series.campaign import Campaign, Step
+from ...series.tree import Tree
 from . import (
     infra,
     infra_acquire,

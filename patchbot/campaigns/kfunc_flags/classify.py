@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ...c import Param
 from ...errors import UserError
-from ...tree import Tree
+from ...series.tree import Tree
 
 VERIFIER = "kernel/bpf/verifier.c"
 BPF_TYPES = "include/linux/bpf_types.h"

@@ -17,7 +17,7 @@ from functools import lru_cache
 from ... import temporary
 from ...c import macros, parse
 from ...run import run
-from ...tree import Tree
+from ...series.tree import Tree
 from .branches import branches, plain, replaced_includes
 from .expanded import Expanded, Names, kind, trimmed
 from .files import C_LIKE, NEEDLES, PATHSPECS, SETS_HEADERS, candidates

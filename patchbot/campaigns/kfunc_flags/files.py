@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ...tree import Tree
+from ...series.tree import Tree
 from .includes import forced, is_makefile, named
 
 SETS_HEADER = "include/linux/btf_ids.h"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...c import macros, parse
 from ...c.query import Macro
-from ...tree import Tree
+from ...series.tree import Tree
 
 FLAGS_HEADER = "include/linux/btf.h"
 #: Flags of kfuncs and of arguments are two families: each counts its bits from 0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...c import macro, parse
-from ...tree import Tree
+from ...series.tree import Tree
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', re.MULTILINE)
 #: Also what a macro names, for `#include MACRO`.

@@ -11,16 +11,27 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ... import render
-from ...anchors import Alternative, Anchor, AnchorError, Outcome, Report, Selector, lost, macro_in, require, resolve
 from ...bundle import bundled
 from ...c import Source, Span, Token, calls, find, function, macro, macros, parse, structs
-from ...campaign import Change, Context
-from ...edits import apply_edits
 from ...errors import UserError
 from ...model import Edit
-from ...names import unknown_names
-from ...tree import Tree
+from ...series import render
+from ...series.anchors import (
+    Alternative,
+    Anchor,
+    AnchorError,
+    Outcome,
+    Report,
+    Selector,
+    lost,
+    macro_in,
+    require,
+    resolve,
+)
+from ...series.campaign import Change, Context
+from ...series.edits import apply_edits
+from ...series.names import unknown_names
+from ...series.tree import Tree
 
 BTF_H = "include/linux/btf.h"
 BTF_IDS_H = "include/linux/btf_ids.h"

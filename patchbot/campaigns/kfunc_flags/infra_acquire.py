@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...anchors import (
+from ...c import Source, Span, find, function
+from ...model import Edit
+from ...series.anchors import (
     Alternative,
     Anchor,
     contains,
@@ -22,9 +24,7 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Source, Span, find, function
-from ...campaign import Change, Context
-from ...model import Edit
+from ...series.campaign import Change, Context
 from . import infra_docs
 from .infra import BTF_C, BTF_H, VERIFIER_C, carry_out, extend_flags, fragment, free_bit, meta_struct, single_flags
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...anchors import (
+from ...series.anchors import (
     Anchor,
     contains,
     in_function,
@@ -15,7 +15,7 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...campaign import Change, Context
+from ...series.campaign import Change, Context
 from .infra import carry_out, fragment
 
 BTF_C = "tools/bpf/bpftool/btf.c"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...anchors import (
+from ...c import Source, Span, conditions_at, struct
+from ...series.anchors import (
     Anchor,
     AnchorError,
     Scope,
@@ -26,8 +27,7 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Source, Span, conditions_at, struct
-from ...campaign import Change, Context
+from ...series.campaign import Change, Context
 from .infra import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, single_flags, told_release
 
 #: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.

@@ -10,7 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...anchors import (
+from ...c import Source, Span, function, macro, macros
+from ...errors import UserError
+from ...model import Edit
+from ...series.anchors import (
     Alternative,
     Anchor,
     contains,
@@ -22,11 +25,8 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Source, Span, function, macro, macros
-from ...campaign import Change, Context
-from ...errors import UserError
-from ...model import Edit
-from ...tree import Tree
+from ...series.campaign import Change, Context
+from ...series.tree import Tree
 from . import infra_docs
 from .infra import BTF_H, TOOLS_BTF_IDS_H, carry_out, fragment, need_source, source_of, words_like
 

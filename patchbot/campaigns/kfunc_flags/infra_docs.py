@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...anchors import Alternative, Anchor
 from ...c import Source, Span
-from ...campaign import Change, Context
 from ...model import Edit
+from ...series.anchors import Alternative, Anchor
+from ...series.campaign import Change, Context
 from .infra import KFUNCS_RST, carry_out, fragment, implicit_arguments, told_release
 
 #: A title with the number that this file gives it, and the line below it.

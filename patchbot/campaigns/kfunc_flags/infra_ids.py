@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ...anchors import (
+from ...c import Source, Span, find, macro, macros
+from ...series.anchors import (
     Anchor,
     AnchorError,
     Outcome,
@@ -23,9 +24,8 @@ from ...anchors import (
     tokens_like,
     whole,
 )
-from ...c import Source, Span, find, macro, macros
-from ...campaign import Change, Context
-from ...tree import Tree
+from ...series.campaign import Change, Context
+from ...series.tree import Tree
 from .infra import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
 
 #: MAX_BPF_FUNC_ARGS of the kernels so far; more flags than this are an undefined macro, i.e. a compile error.

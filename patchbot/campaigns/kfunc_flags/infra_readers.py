@@ -6,9 +6,9 @@ that was split off it, would not see the flag of an argument: a hole in the veri
 
 from __future__ import annotations
 
-from ...anchors import Outcome, Report
 from ...c import Source, Span, functions, parse
-from ...campaign import Context
+from ...series.anchors import Outcome, Report
+from ...series.campaign import Context
 from .infra import VERIFIER_C
 
 FLAGS = (b"KF_RELEASE", b"KF_RCU")

@@ -6,8 +6,8 @@ trusted if the kfunc asks for it. A kfunc that releases something asks for it, w
 
 from __future__ import annotations
 
-from ...anchors import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
 from ...c import Source, Span, function
+from ...series.anchors import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
 from .infra import VERIFIER_C, calls_with_meta, fragment, replace_calls
 
 ARGS = "check_kfunc_args"

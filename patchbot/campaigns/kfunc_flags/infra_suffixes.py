@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...anchors import (
+from ...c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
+from ...model import Edit
+from ...series.anchors import (
     Alternative,
     Anchor,
     AnchorError,
@@ -24,9 +26,7 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
-from ...campaign import Change, Context
-from ...model import Edit
+from ...series.campaign import Change, Context
 from . import infra_docs
 from .infra import (
     BTF_C,

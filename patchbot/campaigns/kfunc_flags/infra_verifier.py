@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...anchors import (
+from ...c import Function, Source, Span, calls, find, function, functions, parse, struct, tokens
+from ...c.tokens import is_word
+from ...errors import UserError
+from ...model import Edit
+from ...series.anchors import (
     Alternative,
     Anchor,
     contains,
@@ -27,11 +31,7 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Function, Source, Span, calls, find, function, functions, parse, struct, tokens
-from ...c.tokens import is_word
-from ...campaign import Change, Context
-from ...errors import UserError
-from ...model import Edit
+from ...series.campaign import Change, Context
 from . import infra_readers, infra_referenced
 from .infra import (
     VERIFIER_C,

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...campaign import Audit
 from ...config import CampaignConfig
 from ...errors import UserError
-from ...tree import Tree
+from ...series.campaign import Audit
+from ...series.tree import Tree
 from .classify import Verifier, classify, is_scalar, read_verifier
 from .files import SETS_HEADER, candidates, defining
 from .flags import Flags, macros_of, read_flags

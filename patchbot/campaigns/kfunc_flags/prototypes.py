@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...c import Param, functions, parse
-from ...tree import Tree
+from ...series.tree import Tree
 
 TOOLS = "tools/"
 

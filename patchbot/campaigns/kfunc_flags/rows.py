@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...c import Span, Token, macro, parse, tokens
-from ...campaign import Change, Context
 from ...errors import UserError
 from ...model import Edit
+from ...series.campaign import Change, Context
 from .classify import read_verifier
 from .inventory import Entry, Inventory, components, inventory
 from .kfunc_set import Row

@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from ...anchors import (
+from ...c import Source, Span, macro
+from ...errors import UserError
+from ...model import Edit
+from ...series.anchors import (
     Alternative,
     Anchor,
     Outcome,
@@ -29,11 +32,8 @@ from ...anchors import (
     tokens_like,
     whole,
 )
-from ...c import Source, Span, macro
-from ...campaign import Change, Context
-from ...errors import UserError
-from ...model import Edit
-from ...tree import Tree
+from ...series.campaign import Change, Context
+from ...series.tree import Tree
 from . import infra
 from .infra import BTF_H, VERIFIER_C, fragment, implicit_arguments
 

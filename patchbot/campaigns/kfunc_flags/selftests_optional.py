@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...anchors import (
+from ...c import Function, Source, Span, function, functions, prototypes
+from ...series.anchors import (
     Anchor,
     Selector,
     contains,
@@ -25,9 +26,8 @@ from ...anchors import (
     whole,
     with_comment,
 )
-from ...c import Function, Source, Span, function, functions, prototypes
-from ...campaign import Change, Context
-from ...tree import Tree
+from ...series.campaign import Change, Context
+from ...series.tree import Tree
 from .infra import carry_out, fragment, need_source
 from .selftests import (
     INVALID,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...c import Directive, Source, Span, Token, conditions_at, parse, tokens
-from ...tree import Tree
+from ...series.tree import Tree
 from .includes import included_macro
 from .kfunc_set import FileSets, KfuncSet, Row, SetError
 from .shadows import WORDS, mentions, shadows

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...c import Source, conditions_at, parse
-from ...tree import Tree
+from ...series.tree import Tree
 from .files import SETS_HEADER, SETS_HEADERS
 from .flags import FLAGS_HEADER
 from .includes import beside

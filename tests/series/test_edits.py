@@ -2,8 +2,8 @@
 
 import pytest
 
-from patchbot.edits import EditError, apply_edits
 from patchbot.model import Edit
+from patchbot.series.edits import EditError, apply_edits
 
 TEXT = {"a.c": b"0123456789", "b.c": b"\xff\xfe"}
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from ..errors import UserError
+from ..git.grep import GrepCache
+from ..git.repo import Repo
+from ..model import Edit, KernelInfo, kernel_version
 from .edits import apply_edits
-from .errors import UserError
-from .git.grep import GrepCache
-from .git.repo import Repo
-from .model import Edit, KernelInfo, kernel_version
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ..config import CampaignConfig
+from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
+from ..git.commits import read_commit
+from ..git.repo import Repo
+from ..model import Commit, Edit
 from .anchors import resolve
 from .campaign import Campaign, Context, Step
-from .config import CampaignConfig
-from .errors import ConfigError, PatchbotError, RefusedSites, UserError
-from .git.commits import read_commit
-from .git.repo import Repo
-from .model import Commit, Edit
-from .series import active_steps, refusal
+from .generate import active_steps, refusal
 from .tree import Tree
 
 PLACE = re.compile(r"^\s*((?=[^\s:]+?/[^\s:])[^\s:]++|[A-Z][a-z]+file)(?::(\d{1,9}))?: ")

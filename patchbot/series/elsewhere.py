@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .c import functions, macros, parse, prototypes, structs
+from ..c import functions, macros, parse, prototypes, structs
 from .tree import Tree
 
 #: More places than this tell nothing.

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .c import Function, Source, functions, macros, parse, prototypes, structs
-from .c.declarations import KEYWORDS
-from .c.items import Kind
-from .c.tokens import is_word, lex
+from ..c import Function, Source, functions, macros, parse, prototypes, structs
+from ..c.declarations import KEYWORDS
+from ..c.items import Kind
+from ..c.tokens import is_word, lex
+from ..model import Edit
 from .edits import apply_edits
-from .model import Edit
 from .tree import Tree
 
 #: Words before a name that is used, not declared.

@@ -6,11 +6,11 @@ import pytest
 import sample
 from sample import CONFIG, templates, tree  # noqa: F401
 
-from patchbot.campaign import Change
 from patchbot.config import CampaignConfig
 from patchbot.errors import ConfigError, PatchbotError, RefusedSites
 from patchbot.model import Edit
-from patchbot.series import active_steps, generate, posted, switched, verify
+from patchbot.series.campaign import Change
+from patchbot.series.generate import active_steps, generate, posted, switched, verify
 
 
 def test_a_series_is_ordered_by_step_then_tree_then_key(tmp_path):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import c
-from .c import Source, Span
+from .. import c
+from ..c import Source, Span
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from patchbot import render
 from patchbot.bundle import bundled
 from patchbot.errors import PatchbotError
+from patchbot.series import render
 
 TEMPLATES = bundled("templates")
 C_TEMPLATES = sorted(p for p in TEMPLATES.rglob("*.j2") if p.name.endswith((".c.j2", ".h.j2")))

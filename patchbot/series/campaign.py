@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..config import CampaignConfig
+from ..model import Edit
 from .anchors import Anchor, Report
-from .config import CampaignConfig
-from .model import Edit
 from .tree import Tree
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..config import CampaignConfig, listed
+from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
+from ..model import Edit, Patch, Series
+from ..progress import tick
 from . import render
 from .campaign import Audit, Campaign, Context, Step
-from .config import CampaignConfig, listed
 from .edits import apply_edits
-from .errors import ConfigError, PatchbotError, RefusedSites, UserError
-from .model import Edit, Patch, Series
-from .progress import tick
 from .tree import Tree
 
 

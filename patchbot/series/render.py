@@ -17,8 +17,8 @@ from typing import Any
 
 import jinja2
 
-from .bundle import bundled
-from .errors import PatchbotError, UserError
+from ..bundle import bundled
+from ..errors import PatchbotError, UserError
 
 #: A line that a wrapped paragraph never swallows: indented, a list item, a table row, a quotation, a URL.
 VERBATIM = re.compile(r"[\s|+>*-]|(?:[\w-]+: )?\w+://|\[\d+\] ")

@@ -8,14 +8,14 @@ import pytest
 from conftest import RealKernel
 from tinytree import commit
 
-from patchbot.anchors import Anchor, AnchorError, Outcome, contains, either, in_file, insert_after, tokens_like
-from patchbot.campaign import Campaign, Change, Context, Step
 from patchbot.campaigns.kfunc_flags import campaign
 from patchbot.campaigns.kfunc_flags.infra import carry_out
 from patchbot.config import CampaignConfig
 from patchbot.git.repo import Repo
-from patchbot.survey import document, survey
-from patchbot.tree import Tree
+from patchbot.series.anchors import Anchor, AnchorError, Outcome, contains, either, in_file, insert_after, tokens_like
+from patchbot.series.campaign import Campaign, Change, Context, Step
+from patchbot.series.tree import Tree
+from patchbot.series.trial import document, survey
 
 VERIFIER = "kernel/bpf/verifier.c"
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .foreign import BadPattern, Pattern, extended, pattern
+from ..foreign import BadPattern, Pattern, extended, pattern
 
 TAG = re.compile(r"([A-Z]):(.*)")
 #: A glob that is a regular expression whatever it says; nearly all are.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from patchbot.anchors import Outcome, in_function, insert_after, insert_before, replace, resolve, statement
 from patchbot.c import parse, unfit
 from patchbot.c.tokens import Span
+from patchbot.series.anchors import Outcome, in_function, insert_after, insert_before, replace, resolve, statement
 
 
 class Files:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from .errors import PatchbotError
-from .model import Edit
+from ..errors import PatchbotError
+from ..model import Edit
 
 
 class EditError(PatchbotError):

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .c import Source, Span, find_text, line_span, nearest, parse, unfit
+from ..c import Source, Span, find_text, line_span, nearest, parse, unfit
+from ..errors import UserError
+from ..model import Edit
 from .elsewhere import elsewhere
-from .errors import UserError
-from .model import Edit
 from .selectors import (
     WHOLE,
     Scope,

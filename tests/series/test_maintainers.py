@@ -7,10 +7,10 @@ from attacks import limited
 from conftest import RealKernel
 from tinytree import commit
 
-from patchbot import maintainers
 from patchbot.cli import main
 from patchbot.git.repo import Repo
-from patchbot.maintainers import Section, matching, owners, sections, target_of
+from patchbot.series import maintainers
+from patchbot.series.maintainers import Section, matching, owners, sections, target_of
 
 GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"
 TEXT = f"""List of maintainers

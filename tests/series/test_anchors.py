@@ -6,12 +6,12 @@ from textwrap import dedent
 
 import pytest
 
-from patchbot import anchors as a
-from patchbot.anchors import Alternative, Anchor, AnchorError, Outcome, Report
 from patchbot.c import Source, Span, find
 from patchbot.errors import UserError
 from patchbot.model import Edit
-from patchbot.tree import Tree
+from patchbot.series import anchors as a
+from patchbot.series.anchors import Alternative, Anchor, AnchorError, Outcome, Report
+from patchbot.series.tree import Tree
 
 PATH = "kernel/bpf/some.c"
 TEXT = """\

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..config import CampaignConfig
+from ..errors import UserError
+from ..model import Edit
+from ..progress import tick
 from .anchors import Anchor, Outcome, Report, judged, resolve
 from .campaign import Campaign, Context, Step
-from .config import CampaignConfig
-from .errors import UserError
-from .model import Edit
-from .progress import tick
-from .series import active_steps
+from .generate import active_steps
 from .tree import Tree
 
 
