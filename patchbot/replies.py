@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from .draft.trailers import Given, Trailers, Verdict, diff_id, identify, measure, survives
 from .progress import tick
 from .said import Said, Tag, read_said
 from .scope import pick
 from .threads import Answer, Message, Thread, Title, read_sender, read_title
-from .trailers import Given, Trailers, Verdict, diff_id, identify, measure, survives
 
 #: Some lists give and refuse in the subject: `NACK/Cmnt: [PATCH] ...`.
 REFUSED = re.compile(r"(?:re:\s{0,3}){0,5}\W{0,3}NAC?K\b(?=[^\[]{0,40}\[)", re.I)

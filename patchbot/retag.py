@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from .draft import Draft, branch, publish, write_record
-from .errors import ToolError, UserError
-from .git.commits import entries, read_commit
-from .git.fastimport import NewCommit
-from .git.repo import Repo, Scratch
-from .handmade import edits_files
-from .model import Commit, Identity
-from .produce import FILE as READS
-from .recognise import Recognised, recognise
-from .replies import Drafted, DraftPatch
-from .trailers import (
+from .draft.amendments import edits_files
+from .draft.produce import FILE as READS
+from .draft.recognise import Recognised, recognise
+from .draft.record import Draft, branch, publish, write_record
+from .draft.trailers import (
     FILE,
     Given,
     Trailers,
@@ -33,7 +27,13 @@ from .trailers import (
     remove_from_message,
     unlist_dropped,
 )
-from .versions import versions
+from .draft.versions import versions
+from .errors import ToolError, UserError
+from .git.commits import entries, read_commit
+from .git.fastimport import NewCommit
+from .git.repo import Repo, Scratch
+from .model import Commit, Identity
+from .replies import Drafted, DraftPatch
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .check import Item, Subject
-from .draft import Draft, branch, read_draft
+from .draft.recognise import recognise
+from .draft.record import Draft, branch, read_draft
 from .errors import UserError
 from .git.formatpatch import patch_mails
 from .model import Commit
 from .progress import bound
-from .recognise import recognise
 from .session import Session
 
 

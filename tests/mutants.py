@@ -26,7 +26,7 @@ from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.kfunc_set import KfuncSet, Row
 from patchbot.campaigns.kfunc_flags.sets import read_sets
 from patchbot.check import Item, Subject
-from patchbot.draft import identity
+from patchbot.draft.record import identity
 from patchbot.errors import UserError
 from patchbot.git.fastimport import NewCommit
 from patchbot.model import Identity, Result, Status

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from patchbot.bundle import PACKAGE
+from patchbot.draft.produce import file_of
 from patchbot.identity import identity, imported, reached
-from patchbot.produce import file_of
 
 
 @pytest.fixture(autouse=True)

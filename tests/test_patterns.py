@@ -13,7 +13,7 @@ LIMIT = 20.0
 #: Patterns that never see more: {file: (characters, who sees to it)}.
 BOUNDED: dict[str, tuple[int, str]] = {
     f"patchbot/{name}.py": (1000, "mailparts.MOST_LINE")
-    for name in ("doubts", "quoting", "replies", "said", "scope", "tags")
+    for name in ("doubts", "quoting", "replies", "said", "scope", "draft/tags")
 } | {"patchbot/campaigns/kfunc_flags/flags.py": (200, "LONGEST")}
 PATTERNS = list(patterns())
 

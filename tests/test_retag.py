@@ -13,8 +13,8 @@ from test_threads import MAILS, RAE, TED
 from tinytree import commit, snapshot
 
 from patchbot import session
-from patchbot.draft import branch, read_draft
-from patchbot.trailers import trailers_of
+from patchbot.draft.record import branch, read_draft
+from patchbot.draft.trailers import trailers_of
 
 REF = branch("sample")
 

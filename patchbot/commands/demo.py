@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ..draft import branch, identity
+from ..draft.record import branch, identity
 from ..errors import UserError
 from ..git import kernels
 from ..git.repo import Repo

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 
-from ..draft import branch, read_draft
+from ..draft.rangediff import Side, body, compare, render, side
+from ..draft.recognise import recognise
+from ..draft.record import branch, read_draft
+from ..draft.versions import named, previous
 from ..errors import UserError
 from ..progress import shown
-from ..rangediff import Side, body, compare, render, side
-from ..recognise import recognise
 from ..session import Session
-from ..versions import named, previous
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,12 @@ import argparse
 import difflib
 from typing import Any
 
-from ..draft import branch, read_draft
+from ..draft.amendments import Extra, FileEdit, Handmade, PatchEdit
+from ..draft.matching import parse_choices
+from ..draft.recognise import recognise
+from ..draft.record import branch, read_draft
 from ..errors import UserError
 from ..git.merge import Entry
-from ..handmade import Extra, FileEdit, Handmade, PatchEdit
-from ..matching import parse_choices
-from ..recognise import recognise
 from ..session import Session
 from ..terminal import cell
 from .generate import edit_lines

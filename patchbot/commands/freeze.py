@@ -6,13 +6,13 @@ import argparse
 import re
 from contextlib import closing
 
-from ..draft import branch, identity, read_draft, version_of
+from ..draft.matching import parse_choices
+from ..draft.record import branch, identity, read_draft, version_of
+from ..draft.versions import freeze, version_ref, versions
+from ..draft.write import workshop
 from ..errors import UserError
-from ..matching import parse_choices
-from ..regenerate import workshop
 from ..results import Results
 from ..session import Session
-from ..versions import freeze, version_ref, versions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
-from ..compose import Conflicts
-from ..draft import branch, identity, read_draft, refuse_unsafe, version_of
+from ..draft.produce import Made, produce
+from ..draft.record import branch, identity, read_draft, refuse_unsafe, version_of
+from ..draft.restack import Conflicts
+from ..draft.write import Result, carried, extra_rows, put, workshop
 from ..errors import UserError
-from ..produce import Made, produce
 from ..progress import shown, tick
-from ..regenerate import Result, carried, extra_rows, put, workshop
 from ..series.generate import active_steps, posted
 from ..series.problems import complete
 from ..series.render import plural

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, rules
-from ..draft import identity, version_of
+from ..draft.record import identity, version_of
+from ..draft.versions import changes_since
 from ..errors import UserError
 from ..mail import Outbox, Posting, make_mails, parse_date
 from ..model import Finding, Status
@@ -23,7 +24,6 @@ from ..series.campaign import Context
 from ..series.tree import Tree
 from ..session import Session
 from ..subject import Range, select
-from ..versions import changes_since
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

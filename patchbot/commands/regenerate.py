@@ -8,23 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .. import conflicts
-from ..compose import Conflicts, Resolutions
-from ..conflicts import Asked, Pending
-from ..draft import Draft, before_ref, branch, identity, read_draft, refuse_in_the_way
+from ..draft import conflicts
+from ..draft.amendments import Handmade
+from ..draft.conflicts import Asked, Pending
+from ..draft.matching import parse_choices
+from ..draft.produce import produce
+from ..draft.rangediff import Pair, compare, render, side
+from ..draft.recognise import recognise
+from ..draft.record import Draft, before_ref, branch, identity, read_draft, refuse_in_the_way
+from ..draft.restack import Conflicts, Resolutions
+from ..draft.tags import percentage
+from ..draft.versions import previous, version_ref
+from ..draft.write import Carried, Result, extra_rows, put, since, site_changes, workshop
 from ..errors import UserError
-from ..handmade import Handmade
-from ..matching import parse_choices
-from ..produce import produce
 from ..progress import shown, tick
-from ..rangediff import Pair, compare, render, side
-from ..recognise import recognise
-from ..regenerate import Carried, Result, extra_rows, put, since, site_changes, workshop
 from ..series.problems import explained
 from ..session import Session
-from ..tags import percentage
 from ..terminal import cell
-from ..versions import previous, version_ref
 from .generate import describe, remarks
 from .generate import show as show_series
 

@@ -6,18 +6,19 @@ import argparse
 from contextlib import closing
 from typing import Any
 
-from .. import __version__, conflicts
-from ..draft import Draft, branch, read_draft
+from .. import __version__
+from ..draft import conflicts
+from ..draft.amendments import Handmade
+from ..draft.produce import maker, recorded_maker
+from ..draft.recognise import recognise
+from ..draft.record import Draft, branch, read_draft
+from ..draft.versions import versions
+from ..draft.write import site_changes
 from ..errors import UserError
-from ..handmade import Handmade
-from ..produce import maker, recorded_maker
 from ..progress import shown
-from ..recognise import recognise
-from ..regenerate import site_changes
 from ..results import Results
 from ..series.render import plural
 from ..session import Session
-from ..versions import versions
 from .generate import edit_lines
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..draft import identity, read_draft
+from ..draft.record import identity, read_draft
+from ..draft.tags import percentage
+from ..draft.write import workshop
 from ..errors import UserError
 from ..paths import expanded
 from ..progress import shown
-from ..regenerate import workshop
 from ..replies import Attached, Choices, Drafted, Gathered, gather
 from ..retag import put_tags, read_branch, read_drafted
 from ..session import Session
-from ..tags import percentage
 from ..threads import read_thread
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tinytree import commit
 
-from patchbot.draft import branch, record_ref
+from patchbot.draft.record import branch, record_ref
 from patchbot.errors import UserError
 from patchbot.git import transaction
 from patchbot.git.repo import Repo, Scratch

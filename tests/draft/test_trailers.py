@@ -5,8 +5,7 @@ import subprocess
 import pytest
 from sample import tree
 
-from patchbot.shapes import ShapeError
-from patchbot.trailers import (
+from patchbot.draft.trailers import (
     Given,
     apply_to_message,
     diff_id,
@@ -21,6 +20,7 @@ from patchbot.trailers import (
     trailers_of,
     unlist_dropped,
 )
+from patchbot.shapes import ShapeError
 
 MESSAGES = {
     "no block": "s: x\n\nbody\n",

@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import __version__, shapes
-from .errors import UserError
-from .git.fastimport import NewCommit, Record, without_crud
-from .git.held import held
-from .git.repo import Repo, Scratch
-from .handmade import Handmade, read_handmade
-from .model import Commit, Identity, Patch, Series
-from .shapes import PATH, SHA, ShapeError
+from .. import __version__, shapes
+from ..errors import UserError
+from ..git.fastimport import NewCommit, Record, without_crud
+from ..git.held import held
+from ..git.repo import Repo, Scratch
+from ..model import Commit, Identity, Patch, Series
+from ..shapes import PATH, SHA, ShapeError
+from .amendments import Handmade, read_handmade
 from .trailers import Trailers, read_trailers
 
 PATCH = {

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from . import shapes
-from .compose import Conflict, Resolutions
-from .errors import UserError
-from .git.merge import unresolved
-from .shapes import PATH, SHA, ShapeError
-from .signals import whole
+from .. import shapes
+from ..errors import UserError
+from ..git.merge import unresolved
+from ..shapes import PATH, SHA, ShapeError
+from ..signals import whole
+from .restack import Conflict, Resolutions
 
 MESSAGE = "COMMIT_MESSAGE.txt"
 STATE = {

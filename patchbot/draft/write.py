@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from . import temporary
-from .compose import Composed, Resolutions, compose
-from .draft import Draft, numstat, patch_document, plain_commits, publish, record_document, write_record
-from .errors import UserError
-from .git.fastimport import NewCommit
-from .git.repo import Repo, Scratch
-from .handmade import Handmade, edits_files
-from .model import Commit, Identity, Patch
+from .. import temporary
+from ..errors import UserError
+from ..git.fastimport import NewCommit
+from ..git.repo import Repo, Scratch
+from ..model import Commit, Identity, Patch
+from .amendments import Handmade, edits_files
 from .produce import FILE as READS
 from .produce import Made
+from .record import Draft, numstat, patch_document, plain_commits, publish, record_document, write_record
+from .restack import Composed, Resolutions, compose
 from .tags import Decided, Dropped, decide, dress
 from .trailers import FILE as TRAILERS
 from .trailers import Trailers, format_trailers

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .draft import Draft
-from .git.commits import Written, entries, read_commit, read_line
-from .git.merge import Labels, merge
-from .git.repo import Repo
-from .handmade import Extra, FileEdit, Handmade, PatchEdit, Rewrite
+from ..git.commits import Written, entries, read_commit, read_line
+from ..git.merge import Labels, merge
+from ..git.repo import Repo
+from ..model import Commit
+from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, diffs, known_of, match
-from .model import Commit
+from .record import Draft
 from .tags import without_tags
 from .trailers import Given, Trailers, diff_id, diff_of
 

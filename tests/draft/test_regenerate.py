@@ -6,7 +6,7 @@ import re
 import pytest
 from versioned import BRANCH, World, open_world
 
-from patchbot.draft import read_draft
+from patchbot.draft.record import read_draft
 from patchbot.errors import UserError
 
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\nOLD new;\n", "b/two.c": None, "d/four.c": b"OLD f;\n"}

@@ -5,11 +5,11 @@ import subprocess
 import pytest
 from tinytree import commit
 
+from patchbot.draft.matching import Diff, Known, cost, diffs, match, parse_choices
+from patchbot.draft.tags import Dropped, dress, without_tags
+from patchbot.draft.trailers import Given
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
-from patchbot.matching import Diff, Known, cost, diffs, match, parse_choices
-from patchbot.tags import Dropped, dress, without_tags
-from patchbot.trailers import Given
 
 TAG = Given("Reviewed-by: R Person <r@example.org>", "m@example.org", 1, "x")
 MESSAGE = "a: Subject\n\nBody.\n"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .git.repo import Repo, Scratch
+from ..git.repo import Repo, Scratch
+from ..model import Commit
 from .matching import lost
-from .model import Commit
 from .trailers import Given, Trailers, apply_to_message, diff_id, diff_of, list_dropped, measure, survives, take_apart
 
 #: What says that a person looked at this very patch, and so may not outlive a change of it.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .git.repo import Scratch
+from ..git.repo import Scratch
 from .matching import diffs, lost
 from .tags import without_tags
 from .trailers import Trailers

@@ -10,14 +10,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .draft import plain_commits
-from .errors import UserError
-from .git.commits import entries
-from .git.fastimport import NewCommit
-from .git.merge import REGULAR, Entry, Labels, Merged, merge, merge_text
-from .git.repo import Repo
-from .handmade import Extra, FileEdit, Handmade, PatchEdit, Rewrite
-from .model import Identity, Patch, Series
+from ..errors import UserError
+from ..git.commits import entries
+from ..git.fastimport import NewCommit
+from ..git.merge import REGULAR, Entry, Labels, Merged, merge, merge_text
+from ..git.repo import Repo
+from ..model import Identity, Patch, Series
+from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
+from .record import plain_commits
 
 EDIT = Labels("generated now", "generated before", "edited by hand")
 MOVE = Labels("on the branch below", "below the generated patch", "generated now")

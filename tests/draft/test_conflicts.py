@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from versioned import BRANCH, World, open_world
 
-from patchbot.compose import Conflict
-from patchbot.conflicts import place
+from patchbot.draft.conflicts import place
+from patchbot.draft.restack import Conflict
 from patchbot.git.merge import REGULAR, Entry, Labels, merge, unresolved
 
 SIDES = Labels("ours", "base", "theirs")

@@ -16,21 +16,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import shapes
-from .bundle import PACKAGE, bundled
-from .config import CampaignConfig
-from .draft import Draft
-from .git.commits import read_commit
-from .git.grep import GrepCache, holds
-from .git.repo import Repo
-from .identity import identity
-from .model import KernelInfo, Patch, Series
-from .series import maintainers
-from .series.campaign import Campaign
-from .series.generate import Generated, active_steps, generate
-from .series.tree import Tree
-from .shapes import ShapeError
-from .terminal import complain
+from .. import shapes
+from ..bundle import PACKAGE, bundled
+from ..config import CampaignConfig
+from ..git.commits import read_commit
+from ..git.grep import GrepCache, holds
+from ..git.repo import Repo
+from ..identity import identity
+from ..model import KernelInfo, Patch, Series
+from ..series import maintainers
+from ..series.campaign import Campaign
+from ..series.generate import Generated, active_steps, generate
+from ..series.tree import Tree
+from ..shapes import ShapeError
+from ..terminal import complain
+from .record import Draft
 
 FILE = "reads.json"
 READS = {"maker": str, "files": [str], "folders": [str], "searches": {str: [str]}}

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .draft import Draft, branch, read_draft, read_record, record_ref, version_refs, write_record
-from .errors import UserError
-from .git.repo import Repo, Scratch
-from .handmade import edits_files
-from .model import Identity
+from ..errors import UserError
+from ..git.repo import Repo, Scratch
+from ..model import Identity
+from .amendments import edits_files
 from .produce import FILE as READS
 from .rangediff import Pair, Side, compare, side
 from .recognise import recognise
-from .regenerate import dropped_of, site_changes
+from .record import Draft, branch, read_draft, read_record, record_ref, version_refs, write_record
 from .trailers import FILE as TRAILERS
 from .trailers import format_trailers
+from .write import dropped_of, site_changes
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import UserError
-from .run import Completed
+from ..errors import UserError
+from ..run import Completed
 
 #: git range-diff's creation factor: a pair must cost less than this share of writing both patches anew.
 CREATION_FACTOR = 0.6

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import shapes
-from .git.merge import Entry
-from .git.repo import Repo
-from .model import Identity, headline
-from .shapes import PATH, WORDS, ShapeError
+from .. import shapes
+from ..git.merge import Entry
+from ..git.repo import Repo
+from ..model import Identity, headline
+from ..shapes import PATH, WORDS, ShapeError
 
 FILE = "edits.json"
 FOLDER = "edits"

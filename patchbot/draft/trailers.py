@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
-from . import shapes
-from .git.repo import Repo, Scratch
-from .shapes import ShapeError
+from .. import shapes
+from ..git.repo import Repo, Scratch
+from ..shapes import ShapeError
 
 FILE = "trailers.json"
 KEPT = {str: [{"trailer": str, "message_id": str, "version": int, "patch_id": str, "sender?": str}]}

@@ -6,9 +6,9 @@ import subprocess
 import pytest
 from versioned import BRANCH, World, open_world
 
+from patchbot.draft.versions import changes_since
 from patchbot.git.repo import Scratch
 from patchbot.series import render
-from patchbot.versions import changes_since
 
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\nOLD new;\n", "b/two.c": None, "d/four.c": b"OLD f;\n"}
 V1 = "refs/patchbot/sample/v1"

@@ -8,7 +8,7 @@ import sample
 from sample import CONFIG, templates, tree  # noqa: F401
 from tinytree import snapshot
 
-from patchbot.draft import branch, identity, numstat, publish, read_draft, write_scratch
+from patchbot.draft.record import branch, identity, numstat, publish, read_draft, write_scratch
 from patchbot.errors import UserError
 from patchbot.git.commits import read_commit
 from patchbot.git.fastimport import NewCommit
