@@ -22,10 +22,10 @@ from patchbot.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.git.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
+from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER
 from patchbot.model import Finding, Status
 from patchbot.run import Completed, run, which
 from patchbot.sandbox import borrowed
-from patchbot.wording import BETTER, MOST, PLACEHOLDER
 
 NEEDS = {"perl": "perl", "git": "git"}
 

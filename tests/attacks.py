@@ -23,12 +23,12 @@ REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT)
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/campaigns/kfunc_flags/includes.py": {"name": "name"},
     "patchbot/campaigns/kfunc_flags/expansion.py": {"w": "word"},
-    "patchbot/doubts.py": {"parts": ["one", "two"]},
+    "patchbot/mail/doubts.py": {"parts": ["one", "two"]},
     "patchbot/git/repo.py": {"name": "name"},
     "patchbot/git/grep.py": {"needle": b"word"},
     "patchbot/model.py": {"name": b"NAME"},
-    "patchbot/profile.py": {"phrase": "two words"},
-    "patchbot/rules.py": {"words": "campaign|script"},
+    "patchbot/mail/target.py": {"phrase": "two words"},
+    "patchbot/mail/rules.py": {"words": "campaign|script"},
     "patchbot/series/tree.py": {"pattern": "one|two", "word": True},
     "patchbot/unresolved.py": {"name": "name"},
 }

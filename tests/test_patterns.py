@@ -12,8 +12,8 @@ from attacks import Slow, attacks, cpu, made, patterns
 LIMIT = 20.0
 #: Patterns that never see more: {file: (characters, who sees to it)}.
 BOUNDED: dict[str, tuple[int, str]] = {
-    f"patchbot/{name}.py": (1000, "mailparts.MOST_LINE")
-    for name in ("doubts", "quoting", "replies", "said", "scope", "draft/tags")
+    f"patchbot/{name}.py": (1000, "parts.MOST_LINE")
+    for name in ("draft/tags", "mail/doubts", "mail/quoting", "mail/replies", "mail/said", "mail/scope")
 } | {"patchbot/campaigns/kfunc_flags/flags.py": (200, "LONGEST")}
 PATTERNS = list(patterns())
 

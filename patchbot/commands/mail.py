@@ -10,14 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, rules
+from .. import __version__
 from ..draft.record import identity, version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
-from ..mail import Outbox, Posting, make_mails, parse_date
+from ..mail import rules
+from ..mail.compose import Outbox, Posting, make_mails, parse_date
+from ..mail.recipients import recipients
 from ..model import Finding, Status
 from ..progress import shown
-from ..recipients import recipients
 from ..results import Results, finding_to
 from ..series import maintainers
 from ..series.campaign import Context

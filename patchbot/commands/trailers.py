@@ -9,12 +9,12 @@ from ..draft.record import identity, read_draft
 from ..draft.tags import percentage
 from ..draft.write import workshop
 from ..errors import UserError
+from ..mail.replies import Attached, Choices, Drafted, Gathered, gather
+from ..mail.retag import put_tags, read_branch, read_drafted
+from ..mail.threads import read_thread
 from ..paths import expanded
 from ..progress import shown
-from ..replies import Attached, Choices, Drafted, Gathered, gather
-from ..retag import put_tags, read_branch, read_drafted
 from ..session import Session
-from ..threads import read_thread
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

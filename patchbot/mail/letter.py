@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .mail import Mail, Outbox
-from .profile import Profile
+from .compose import Mail, Outbox
+from .target import Profile
 
 SUBJECT = re.compile(r"\[((?:RFC )?PATCH(?: [^\]\s]+)*?)(?: (\d+)/(\d+))?\] (.*)")
 #: Where the text of a cover letter and that of a patch end.

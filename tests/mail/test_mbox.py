@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from patchbot import progress
-from patchbot.mbox import read_mails
-from patchbot.threads import read_thread
+from patchbot.mail.mbox import read_mails
+from patchbot.mail.threads import read_thread
 
 ENVELOPE = b"From list@example.org Mon Jan  5 10:00:00 2026\n"
 PATCH = b"From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\n"

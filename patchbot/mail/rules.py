@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..git.repo import Repo
+from ..model import Finding, Status
 from . import wording
-from .git.repo import Repo
+from .compose import Outbox
 from .letter import Case, Letter, Remarks
-from .mail import Outbox
-from .model import Finding, Status
-from .profile import ASSISTANTS, Family, Profile, read_profile
+from .target import ASSISTANTS, Family, Profile, read_profile
 
 FAIL, WARN, BOX = Status.FAIL, Status.WARN, Status.SKIP
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .git.repo import Repo
-from .series.maintainers import lists_of, profiles_of, sections, strangers
+from ..git.repo import Repo
+from ..series.maintainers import lists_of, profiles_of, sections, strangers
 
 Family = Literal["", "bpf", "net"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 
+from ..model import Identity
 from .doubts import OBJECTION_TAG, condition, far_condition, objection, runs_on, taken_back
-from .model import Identity
 from .quoting import Line, plain, read_lines
 from .scope import PARTS, Scope, read_scope, unclear_scope
 from .threads import ADDRESS

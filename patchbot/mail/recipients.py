@@ -19,14 +19,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import temporary
-from .errors import MissingTool, ToolError, UserError
-from .git.repo import Repo
-from .identity import identity
-from .run import run, which
-from .sandbox import NORMAL, Sandbox
-from .series.maintainers import sections
-from .store import read_json, write_json
+from .. import temporary
+from ..errors import MissingTool, ToolError, UserError
+from ..git.repo import Repo
+from ..identity import identity
+from ..run import run, which
+from ..sandbox import NORMAL, Sandbox
+from ..series.maintainers import sections
+from ..store import read_json, write_json
 
 SCRIPT = "scripts/get_maintainer.pl"
 OPTIONS = ("--no-git", "--no-git-fallback", "--roles", "--no-rolestats")

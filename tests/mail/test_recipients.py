@@ -11,7 +11,7 @@ from tinytree import TESTS, commit
 
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
-from patchbot.recipients import SCRIPT, Recipient, parse, recipient_of, recipients
+from patchbot.mail.recipients import SCRIPT, Recipient, parse, recipient_of, recipients
 from patchbot.run import run
 from patchbot.series import maintainers
 

@@ -14,12 +14,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import __version__, temporary
-from .errors import UserError
-from .paths import cache_dir, refused
-from .progress import note
-from .signals import whole
-from .turns import Turn
+from .. import __version__, temporary
+from ..errors import UserError
+from ..paths import cache_dir, refused
+from ..progress import note
+from ..signals import whole
+from ..turns import Turn
 
 LIST = ".patchbot.json"
 

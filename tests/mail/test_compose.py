@@ -17,10 +17,10 @@ from tinytree import commit
 from patchbot.errors import ToolError, UserError
 from patchbot.git.formatpatch import patch_mails
 from patchbot.git.repo import Repo, Scratch
-from patchbot.mail import COVER, Outbox, Posting, choose, make_mails, parse_date
+from patchbot.mail.compose import COVER, Outbox, Posting, choose, make_mails, parse_date
+from patchbot.mail.folder import LIST, write_folder
+from patchbot.mail.recipients import Recipient, Recipients
 from patchbot.model import Commit, Identity
-from patchbot.outbox import LIST, write_folder
-from patchbot.recipients import Recipient, Recipients
 from patchbot.run import run
 from patchbot.series import render
 

@@ -13,10 +13,10 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import cached_property
 from pathlib import Path
 
-from .draft.trailers import diff_lines
-from .mailparts import Unreadable, decode, parse, read_fields, read_text
+from ..draft.trailers import diff_lines
+from ..model import Identity
 from .mbox import MOST_MAIL, read_mails
-from .model import Identity
+from .parts import Unreadable, decode, parse, read_fields, read_text
 
 MOST_HEADER = 4000
 MOST_NAME = 100

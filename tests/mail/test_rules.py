@@ -11,10 +11,10 @@ from conftest import RealKernel
 from tinytree import commit
 
 from patchbot.git.repo import Repo
-from patchbot.mail import COVER, Mail, Outbox, Posting
+from patchbot.mail.compose import COVER, Mail, Outbox, Posting
+from patchbot.mail.rules import RULES, boxes, profile_of, review
+from patchbot.mail.target import ASSISTANTS, Profile
 from patchbot.model import Identity, Status
-from patchbot.profile import ASSISTANTS, Profile
-from patchbot.rules import RULES, boxes, profile_of, review
 from patchbot.run import run
 
 BASE = "0123456789" * 4

@@ -16,15 +16,15 @@ from email.utils import format_datetime, formataddr, parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .errors import UserError
-from .git.fastimport import usable_date
-from .git.formatpatch import STAT, format_patches, patch_mails
-from .git.repo import Scratch
-from .model import Commit, Identity
-from .outbox import write_folder
+from .. import __version__
+from ..errors import UserError
+from ..git.fastimport import usable_date
+from ..git.formatpatch import STAT, format_patches, patch_mails
+from ..git.repo import Scratch
+from ..model import Commit, Identity
+from ..series import render
+from .folder import write_folder
 from .recipients import Recipient, Recipients
-from .series import render
 
 COVER = "0000-cover-letter.patch"
 TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from .draft.amendments import edits_files
-from .draft.produce import FILE as READS
-from .draft.recognise import Recognised, recognise
-from .draft.record import Draft, branch, publish, write_record
-from .draft.trailers import (
+from ..draft.amendments import edits_files
+from ..draft.produce import FILE as READS
+from ..draft.recognise import Recognised, recognise
+from ..draft.record import Draft, branch, publish, write_record
+from ..draft.trailers import (
     FILE,
     Given,
     Trailers,
@@ -27,12 +27,12 @@ from .draft.trailers import (
     remove_from_message,
     unlist_dropped,
 )
-from .draft.versions import versions
-from .errors import ToolError, UserError
-from .git.commits import entries, read_commit
-from .git.fastimport import NewCommit
-from .git.repo import Repo, Scratch
-from .model import Commit, Identity
+from ..draft.versions import versions
+from ..errors import ToolError, UserError
+from ..git.commits import entries, read_commit
+from ..git.fastimport import NewCommit
+from ..git.repo import Repo, Scratch
+from ..model import Commit, Identity
 from .replies import Drafted, DraftPatch
 
 

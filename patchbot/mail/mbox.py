@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import UserError
-from .progress import tick
+from ..errors import UserError
+from ..progress import tick
 
 MOST_BYTES = 512 << 20
 MOST_MAIL = 2 << 20

@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from patchbot import mailparts
-from patchbot.said import MOST_TAGS, MOST_WORDS, read_said
-from patchbot.threads import read_message
+from patchbot.mail import parts
+from patchbot.mail.said import MOST_TAGS, MOST_WORDS, read_said
+from patchbot.mail.threads import read_message
 
 SECONDS = 120
 HEAD = b"From: Rae Viewer <rae@example.com>\nSubject: Re: [PATCH 1/4] x\nMessage-ID: <a@b.c>\nIn-Reply-To: <p@b.c>\n"
@@ -89,11 +89,11 @@ STEMS = (
 )
 PATTERNS = f"""
 import re
-from patchbot import doubts, mailparts, mbox, quoting, replies, said, scope, tags, threads, trailers
-whole = (mbox.LINE, mailparts.MIME)  # matched with files and mails
-modules = (doubts, mailparts, mbox, quoting, replies, said, scope, tags, threads, trailers)
+from patchbot import doubts, parts, mbox, quoting, replies, said, scope, tags, threads, trailers
+whole = (mbox.LINE, parts.MIME)  # matched with files and mails
+modules = (doubts, parts, mbox, quoting, replies, said, scope, tags, threads, trailers)
 for pattern in {{p for module in modules for p in vars(module).values() if isinstance(p, re.Pattern)}}:
-    length = 1 << 17 if pattern in whole else mailparts.MOST_LINE
+    length = 1 << 17 if pattern in whole else parts.MOST_LINE
     for stem in {STEMS!r}:
         text = (stem * length)[: length - 1] + "!"
         text = text.encode() if isinstance(pattern.pattern, bytes) else text
@@ -142,7 +142,7 @@ def test_no_mail_takes_long(tmp_path):
         (tmp_path / str(number)).write_bytes((HEAD + body)[: 2 * MIB])
     child(f"""
 from pathlib import Path
-from patchbot.mailparts import Unreadable
+from patchbot.parts import Unreadable
 from patchbot.said import read_said
 from patchbot.threads import read_message
 for path in sorted(Path({str(tmp_path)!r}).iterdir()):
@@ -179,7 +179,7 @@ for many in (200, 2000, 100_000):
 )
 def test_every_way_in_has_the_bound(data):
     message = read_message("m", HEAD + data)
-    assert max(map(len, message.lines)) == mailparts.MOST_LINE
+    assert max(map(len, message.lines)) == parts.MOST_LINE
 
 
 def test_a_mail_with_too_much_is_named_and_not_read():

@@ -10,11 +10,11 @@ from tinytree import TESTS
 
 from patchbot.draft.trailers import diff_id, diff_lines
 from patchbot.errors import UserError
-from patchbot.mailparts import decode, unflow
+from patchbot.mail.parts import decode, unflow
+from patchbot.mail.replies import Choices, Drafted, DraftPatch, Gathered, gather
+from patchbot.mail.said import Tag, read_said
+from patchbot.mail.threads import Thread, read_message, read_sender, read_thread, read_title
 from patchbot.model import Identity
-from patchbot.replies import Choices, Drafted, DraftPatch, Gathered, gather
-from patchbot.said import Tag, read_said
-from patchbot.threads import Thread, read_message, read_sender, read_thread, read_title
 
 MAILS = TESTS / "mails"
 HEADER = diff_lines(

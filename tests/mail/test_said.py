@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from patchbot.replies import Choices, Drafted, DraftPatch, Gathered, gather
-from patchbot.threads import Thread, read_message
+from patchbot.mail.replies import Choices, Drafted, DraftPatch, Gathered, gather
+from patchbot.mail.threads import Thread, read_message
 
 RAE = "Rae Viewer <rae@example.com>"
 TAG = f"Reviewed-by: {RAE}"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from .draft.trailers import Given, Trailers, Verdict, diff_id, identify, measure, survives
-from .progress import tick
+from ..draft.trailers import Given, Trailers, Verdict, diff_id, identify, measure, survives
+from ..progress import tick
 from .said import Said, Tag, read_said
 from .scope import pick
 from .threads import Answer, Message, Thread, Title, read_sender, read_title

@@ -1,0 +1,1 @@
+"""The mails that a series becomes, and those that people answer with."""
