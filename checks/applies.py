@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchbot import temporary
-from patchbot.check import Item, Outcome, Subject
+from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status

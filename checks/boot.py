@@ -58,7 +58,7 @@ from patchbot.boot.rows import Rows, read_rows
 from patchbot.boot.selftests import find_selftests
 from patchbot.boot.serial import Said, parse, stopped, tail
 from patchbot.bundle import bundled
-from patchbot.check import Outcome, Subject
+from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
 from patchbot.effective import IMPLICIT_ARGS
 from patchbot.errors import ToolError, UserError

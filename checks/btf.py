@@ -24,7 +24,7 @@ from typing import Any
 import patchbot
 from patchbot.arches import X86
 from patchbot.benches import compiler_of, make_lines, open_bench, wanted_options
-from patchbot.check import Item, Outcome, Subject
+from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.effective import BPF_TYPES, VERIFIER
 from patchbot.errors import PatchbotError, UserError

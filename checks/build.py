@@ -22,7 +22,7 @@ from pathlib import Path
 import patchbot
 from patchbot.bench import Bench
 from patchbot.benches import APART, compiler_of, make_lines, open_bench, units_of, wanted_options
-from patchbot.check import Item, Outcome, Subject
+from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
 from patchbot.needs import cross_versions, needs

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from patchbot import temporary
-from patchbot.check import Item, Outcome, Subject
+from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.git.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import patchbot
 from patchbot.campaigns.kfunc_flags.expansion import compared
-from patchbot.check import Outcome, Subject
+from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
 from patchbot.git.grep import GrepCache
 from patchbot.model import Finding, Status

@@ -17,7 +17,7 @@ from .arches import X86, Arch
 from .bench import Bench
 from .btfproto import PAHOLE
 from .bundle import bundled
-from .check import Subject
+from .checking.check import Subject
 from .config import known
 from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
 from .errors import PatchbotError, UserError

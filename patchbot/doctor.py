@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .arches import ARCHES, X86
-from .check import Check
+from .checking.check import Check
 from .errors import ToolError
 from .kbuild import HOST_HEADERS, has_header
 from .run import run

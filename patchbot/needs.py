@@ -12,7 +12,7 @@ from typing import Any
 
 from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbols
 from .benches import cross_compiler
-from .check import Subject
+from .checking.check import Subject
 from .errors import MissingTool, UserError
 from .git.repo import Scratch
 

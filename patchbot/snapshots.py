@@ -14,7 +14,7 @@ from typing import Any
 from .arches import X86, Arch
 from .bench import Bench
 from .benches import flags_of, open_bench, read_of, shelf_of, units_of
-from .check import Subject
+from .checking.check import Subject
 from .effective import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
 from .errors import ToolError
 from .needs import Need, needs

@@ -25,15 +25,15 @@ from rich.console import Console
 from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.kfunc_set import KfuncSet, Row
 from patchbot.campaigns.kfunc_flags.sets import read_sets
-from patchbot.check import Item, Subject
+from patchbot.checking.check import Item, Subject
+from patchbot.checking.runner import run_checks
+from patchbot.checking.store import Results
+from patchbot.checking.subject import Range, select, subject
 from patchbot.draft.record import identity
 from patchbot.errors import UserError
 from patchbot.git.fastimport import NewCommit
 from patchbot.model import Identity, Result, Status
-from patchbot.results import Results
-from patchbot.runner import run_checks
 from patchbot.session import Session
-from patchbot.subject import Range, select, subject
 
 NOBODY = Identity("Mutant", "mutant@example.org")
 

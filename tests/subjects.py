@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from patchbot.check import Item, Subject
+from patchbot.checking.check import Item, Subject
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity

@@ -12,7 +12,7 @@ from tinytree import build
 from toolchain import needs_s390
 
 from patchbot.arches import ARCHES, Symbols, homes, named_symbols, read_symbols
-from patchbot.check import Subject
+from patchbot.checking.check import Subject
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.needs import cross_versions, find_symbols, lacks, needs, others

@@ -23,7 +23,7 @@ from patchbot.boot.kernels import Kernel, describe
 from patchbot.boot.rows import Expected, LeftOut, Rows, read_rows
 from patchbot.btfids import BtfIds, IdSet, Pair
 from patchbot.bundle import bundled
-from patchbot.check import load
+from patchbot.checking.check import load
 from patchbot.effective import Flags, Rule, read_flags
 from patchbot.errors import ToolError, UserError
 from patchbot.git.repo import Scratch

@@ -14,7 +14,7 @@ import pytest
 from subjects import make_subject
 from tinytree import TINY, build, commit
 
-from patchbot.check import load
+from patchbot.checking.check import load
 from patchbot.cli import main
 from patchbot.config import AUTO, OFF, REQUIRED
 from patchbot.errors import UserError

@@ -7,14 +7,14 @@ import os
 import time
 from contextlib import closing
 
-from .. import report
+from ..checking import report
+from ..checking.runner import run_checks
+from ..checking.store import Results
+from ..checking.subject import select, subject
 from ..errors import UserError
 from ..model import Status
 from ..progress import shown
-from ..results import Results
-from ..runner import run_checks
 from ..session import Session, commas
-from ..subject import select, subject
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

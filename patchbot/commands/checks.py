@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..check import available, load
+from ..checking.check import available, load
 from ..session import Session
 
 

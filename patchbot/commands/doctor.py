@@ -7,7 +7,7 @@ import argparse
 from rich.table import Column, Table
 
 from .. import doctor
-from ..check import available, load
+from ..checking.check import available, load
 from ..errors import UserError
 from ..sandbox import Sandbox
 from ..session import Session

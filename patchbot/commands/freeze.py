@@ -6,12 +6,12 @@ import argparse
 import re
 from contextlib import closing
 
+from ..checking.store import Results
 from ..draft.matching import parse_choices
 from ..draft.record import branch, identity, read_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
-from ..results import Results
 from ..session import Session
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..checking.store import Results, finding_to
+from ..checking.subject import Range, select
 from ..draft.record import identity, version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
@@ -19,12 +21,10 @@ from ..mail.compose import Outbox, Posting, make_mails, parse_date
 from ..mail.recipients import recipients
 from ..model import Finding, Status
 from ..progress import shown
-from ..results import Results, finding_to
 from ..series import maintainers
 from ..series.campaign import Context
 from ..series.tree import Tree
 from ..session import Session
-from ..subject import Range, select
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

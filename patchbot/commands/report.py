@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 from .. import temporary
+from ..checking.page import page
+from ..checking.store import Results
+from ..checking.subject import Range, select
 from ..errors import UserError
-from ..page import page
 from ..paths import refused
-from ..results import Results
 from ..session import Session
-from ..subject import Range, select
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

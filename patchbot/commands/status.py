@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from .. import __version__
+from ..checking.store import Results
 from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.produce import maker, recorded_maker
@@ -16,7 +17,6 @@ from ..draft.versions import versions
 from ..draft.write import site_changes
 from ..errors import UserError
 from ..progress import shown
-from ..results import Results
 from ..series.render import plural
 from ..session import Session
 from .generate import edit_lines

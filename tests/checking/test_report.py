@@ -1,9 +1,9 @@
 import io
 import json
 
-from patchbot.check import Item
+from patchbot.checking.check import Item
+from patchbot.checking.report import document, show
 from patchbot.model import Finding, Result, Status
-from patchbot.report import document, show
 from patchbot.terminal import Terminal, one_line
 
 BAD = Finding(Status.FAIL, "bad [red]markup[/] \x1b[31m and \udcff", "a/[b].c", 7, "TYPE")

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..draft.recognise import recognise
+from ..draft.record import Draft, branch, read_draft
+from ..errors import UserError
+from ..git.formatpatch import patch_mails
+from ..model import Commit
+from ..progress import bound
+from ..session import Session
 from .check import Item, Subject
-from .draft.recognise import recognise
-from .draft.record import Draft, branch, read_draft
-from .errors import UserError
-from .git.formatpatch import patch_mails
-from .model import Commit
-from .progress import bound
-from .session import Session
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from patchbot.checking.store import Results, new_findings, result_key, result_to
 from patchbot.model import Finding, Result, Status
-from patchbot.results import Results, new_findings, result_key, result_to
 from patchbot.run import run
 
 RESULT = Result(

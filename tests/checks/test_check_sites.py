@@ -14,7 +14,7 @@ from subjects import make_subject
 
 from patchbot.campaigns.kfunc_flags.branches import branches, plain
 from patchbot.campaigns.kfunc_flags.expansion import compared
-from patchbot.check import load
+from patchbot.checking.check import load
 from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.series.tree import Tree

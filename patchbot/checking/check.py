@@ -25,12 +25,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .bundle import bundled
-from .errors import PatchbotError, UserError
-from .git.repo import Repo, Scratch
-from .identity import identity
-from .model import Finding, Status
-from .sandbox import NORMAL, Sandbox
+from ..bundle import bundled
+from ..errors import PatchbotError, UserError
+from ..git.repo import Repo, Scratch
+from ..identity import identity
+from ..model import Finding, Status
+from ..sandbox import NORMAL, Sandbox
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from subjects import make_subject
 
-from patchbot.check import Check, Subject, load
+from patchbot.checking.check import Check, Subject, load
+from patchbot.checking.runner import run_checks
+from patchbot.checking.store import Results
 from patchbot.config import ChecksConfig
 from patchbot.git.repo import Repo
 from patchbot.model import Result, Status
-from patchbot.results import Results
 from patchbot.run import run
-from patchbot.runner import run_checks
 
 TEXT = b"".join(b"line %d\n" % n for n in range(1, 60))
 BODY = "x: Change {}\n\nThe change is needed.\n"

@@ -21,7 +21,7 @@ from subjects import make_subject
 from tinytree import TESTS
 from toolchain import needs_s390
 
-from patchbot.check import Outcome, Subject, load
+from patchbot.checking.check import Outcome, Subject, load
 from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.progress import shown

@@ -5,7 +5,7 @@ import os
 
 from tinytree import patchbot
 
-from patchbot.page import coloured, page
+from patchbot.checking.page import coloured, page
 
 EVIL = "<script>alert(1)</script>&\x1b[31m\u202e"
 PATCH = {"id": "a", "commit": "c" * 40, "subject": EVIL, "files": [EVIL], "owners": [EVIL], "target": EVIL}

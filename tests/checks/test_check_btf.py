@@ -12,9 +12,9 @@ from subjects import make_subject
 from tinytree import build
 from toolchain import needs_s390
 
-from patchbot import check
 from patchbot.bundle import bundled
-from patchbot.check import Item, Outcome, Subject
+from patchbot.checking import check
+from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from .config import Waiver
-from .errors import ConfigError
-from .model import Finding, Result, Status
+from ..config import Waiver
+from ..errors import ConfigError
+from ..model import Finding, Result, Status
 
 #: The step of a finding about the series as a whole.
 SERIES = "series"

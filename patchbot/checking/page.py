@@ -10,11 +10,11 @@ from typing import Any
 
 import jinja2
 
-from . import __version__
-from .bundle import bundled
-from .errors import PatchbotError
-from .model import Status
-from .terminal import visible
+from .. import __version__
+from ..bundle import bundled
+from ..errors import PatchbotError
+from ..model import Status
+from ..terminal import visible
 
 
 def page(

@@ -15,10 +15,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ..model import Finding, Result, Status
+from ..terminal import Terminal, cell, one_line
 from .check import Item
-from .model import Finding, Result, Status
-from .results import finding_to
-from .terminal import Terminal, cell, one_line
+from .store import finding_to
 
 STYLES = {
     Status.PASS: "green",

@@ -14,14 +14,14 @@ from subjects import make_subject
 from tinytree import TESTS
 
 from patchbot.bundle import bundled
-from patchbot.check import Subject
+from patchbot.checking.check import Subject
+from patchbot.checking.runner import run_checks
+from patchbot.checking.store import Results
 from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, ToolError
 from patchbot.git.repo import Repo
 from patchbot.model import Finding, Result, Status
-from patchbot.results import Results
 from patchbot.run import Completed, run
-from patchbot.runner import run_checks
 
 LOGS = TESTS / "logs"
 GOOD = "x: Change a\n\nThe change is needed because of this and that.\n"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from .model import Finding, Result, Status
-from .store import Store
+from ..model import Finding, Result, Status
+from ..store import Store
 
 STATUS = tuple(status.value for status in Status)
 TEXT = (str, None)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from patchbot import runner
 from patchbot.bundle import bundled
-from patchbot.check import Check, Item, Outcome, Subject, available, load
+from patchbot.checking import runner
+from patchbot.checking.check import Check, Item, Outcome, Subject, available, load
+from patchbot.checking.runner import run_checks
+from patchbot.checking.store import Results
 from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, PatchbotError, UserError
 from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Result, Status
-from patchbot.results import Results
 from patchbot.run import run
-from patchbot.runner import run_checks
 
 HEAD = (
     '"""Say something about patches."""\n'

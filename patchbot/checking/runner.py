@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ..config import ChecksConfig
+from ..config import known as refuse_unknown
+from ..errors import MissingTool, PatchbotError, UserError
+from ..model import Result, Status
+from ..run import which
 from .check import Check, Item, Outcome, Subject, available, load
-from .config import ChecksConfig
-from .config import known as refuse_unknown
-from .errors import MissingTool, PatchbotError, UserError
-from .model import Result, Status
-from .results import Results, result_key
-from .run import which
+from .store import Results, result_key
 from .waivers import apply_waivers, refuse_blanket_waivers
 
 
