@@ -23,12 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from patchbot import boot as package
-from patchbot.benches import OPTIONS as BUILD_OPTIONS
-from patchbot.benches import compiler_of, wanted_options
 from patchbot.boot.features import rows_in_source
-from patchbot.boot.images import BuildFailure, Image, Images, kernel_key, libbpf_key
-from patchbot.boot.initramfs import pack
 from patchbot.boot.judge import (
     Line,
     document,
@@ -53,10 +48,14 @@ from patchbot.boot.kernels import (
 )
 from patchbot.boot.linked import Functions, Linked, check_linked, kernel_functions, module_functions
 from patchbot.boot.programs import build_loader, compile_programs, sets_header
-from patchbot.boot.qemu import boot, shell_line
 from patchbot.boot.rows import Rows, read_rows
 from patchbot.boot.selftests import find_selftests
 from patchbot.boot.serial import Said, parse, stopped, tail
+from patchbot.build.benches import OPTIONS as BUILD_OPTIONS
+from patchbot.build.benches import compiler_of, wanted_options
+from patchbot.build.images import BuildFailure, Image, Images, kernel_key, libbpf_key
+from patchbot.build.initramfs import pack
+from patchbot.build.qemu import boot, shell_line
 from patchbot.bundle import bundled
 from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
@@ -123,18 +122,12 @@ class Booted:
 
 
 def key_series(subject: Subject) -> str:
-    """Return what the kernels are made of, the programs, the tools, and everything that judges."""
+    """Return what the kernels are made of, the programs and the tools."""
     options = options_of(subject)
     compiler, config = compiler_of(build_options(options)), wanted_options(build_options(options))
     trees = (tree_of(subject, subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
-    folder = Path(str(package.__file__)).parent
-    own = [
-        *sorted(folder.glob("*.py")),
-        *(folder.parent / name for name in ("btfids.py", "btfproto.py", "effective.py")),
-        *sorted(bundled("checks/boot").iterdir()),
-        *extra(options),
-    ]
+    own = [*sorted(bundled("checks/boot").iterdir()), *extra(options)]
     read = hashlib.sha256(b"\0".join(path.read_bytes() for path in own if path.is_file())).hexdigest()
     tests = [row for item in subject.items for row in item.files if row.startswith("tools/testing/selftests/bpf/")]
     selftests = subject.scratch.git("ls-tree", trees[1], *sorted(set(tests))).stdout.decode() if tests else ""

@@ -13,7 +13,6 @@ wrong so that the kernel refuses them; only changes of these are judged.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -21,15 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import patchbot
-from patchbot.arches import X86
-from patchbot.benches import compiler_of, make_lines, open_bench, wanted_options
+from patchbot.build.arches import X86
+from patchbot.build.benches import compiler_of, make_lines, open_bench, wanted_options
+from patchbot.build.needs import cross_versions
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.effective import BPF_TYPES, VERIFIER
 from patchbot.errors import PatchbotError, UserError
 from patchbot.model import Finding, Status
-from patchbot.needs import cross_versions
 from patchbot.setdiff import State, agree, compare, group, inspect, layout, mismatches
 from patchbot.snapshots import Sides, Snapshot, View, build_options, look, rule_of
 
@@ -45,25 +43,9 @@ NEEDS = {
 }
 EXCLUSIVE = True
 
-#: The modules that decide what is found; a change of one of them makes the stored results worthless.
-READERS = (
-    "arches",
-    "bench",
-    "benches",
-    "btfids",
-    "btfproto",
-    "effective",
-    "kbuild",
-    "needs",
-    "readings",
-    "setdiff",
-    "snapshots",
-    "units",
-)
-
 
 def key(subject: Subject, item: Item) -> str:
-    """Return what is read: both trees, the rules of the base, the configuration, the decisions, the readers."""
+    """Return what is read: both trees, the rules of the base, the configuration, the decisions."""
     return f"{item.parent_tree} {item.tree} {common_key(subject)}"
 
 
@@ -75,13 +57,11 @@ def key_series(subject: Subject) -> str:
 def common_key(subject: Subject) -> str:
     """Return what all patches have in common."""
     known("patchbot.toml", "checks.btf", subject.options, ("wrong_on_purpose",))
-    folder = Path(patchbot.__file__).parent
-    readers = hashlib.sha256(b"\0".join((folder / f"{name}.py").read_bytes() for name in READERS)).hexdigest()
     options = build_options(subject)
     parts = [compiler_of(options).versions, wanted_options(options), subject.decisions, subject.campaign]
     parts += [wrong_on_purpose(subject), cross_versions(options)]
     base = subject.scratch.git("rev-parse", f"{subject.base}^{{tree}}").stdout.decode().strip()
-    return f"{base} {readers}\n{json.dumps(parts, sort_keys=True)}"
+    return f"{base}\n{json.dumps(parts, sort_keys=True)}"
 
 
 def check(subject: Subject, item: Item) -> Outcome:

@@ -13,20 +13,18 @@ program to use instead of the installed one), and arch: the architectures to com
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import patchbot
-from patchbot.bench import Bench
-from patchbot.benches import APART, compiler_of, make_lines, open_bench, units_of, wanted_options
+from patchbot.build.bench import Bench
+from patchbot.build.benches import APART, compiler_of, make_lines, open_bench, units_of, wanted_options
+from patchbot.build.needs import cross_versions, needs
+from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
-from patchbot.needs import cross_versions, needs
-from patchbot.units import Compiled, Unit
 
 NEEDS = {
     "bc": "bc",
@@ -40,8 +38,6 @@ NEEDS = {
 }
 EXCLUSIVE = True
 
-#: The modules that decide what is found; a change of one of them makes the stored results worthless.
-READERS = ("arches", "bench", "benches", "kbuild", "needs", "units", "unresolved", "warnings")
 COMPILED = (".c", ".S")
 HEADERS = (".h",)
 #: Files that a compiler or make reads, but whose effect one object does not show.
@@ -60,11 +56,9 @@ class Built:
 def key(subject: Subject, item: Item) -> str:
     """Return what the compiler reads: both trees, the configuration, the tools, and how their output is read."""
     compiler = compiler_of(subject.options)
-    folder = Path(patchbot.__file__).parent
-    reader = hashlib.sha256(b"\0".join((folder / f"{name}.py").read_bytes() for name in READERS)).hexdigest()
     options = json.dumps([wanted_options(subject.options), cross_versions(subject.options)], sort_keys=True)
     first = item.parent == subject.base
-    return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions} {reader}\n{options}"
+    return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{options}"
 
 
 def check(subject: Subject, item: Item) -> Outcome:

@@ -7,10 +7,6 @@ them has is a site that would be lost, or one that is not there. It needs no con
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
-import patchbot
 from patchbot.campaigns.kfunc_flags.expansion import compared
 from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
@@ -27,14 +23,11 @@ MOST = 200
 
 
 def key_series(subject: Subject) -> str:
-    """Return what is read: two trees, the decisions to keep rows, the preprocessor, and patchbot's own readers."""
+    """Return what is read: two trees, the decisions to keep rows, and the preprocessor."""
     known("patchbot.toml", "checks.sites", subject.options, ())
-    folder = Path(patchbot.__file__).parent
-    sources = [*sorted((folder / "campaigns" / CAMPAIGN).glob("*.py")), *sorted((folder / "c").glob("*.py"))]
-    readers = hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()
     gcc = run(["gcc", "--version"]).stdout.split(b"\n")[0].decode("utf-8", "replace")
     tip = subject.items[-1].tree if subject.items else ""
-    return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {readers} {gcc} {kept_by(subject)}"
+    return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {gcc} {kept_by(subject)}"
 
 
 def kept_by(subject: Subject) -> list[str]:

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .arches import ARCHES, X86
+from .build.arches import ARCHES, X86
+from .build.kbuild import HOST_HEADERS, has_header
 from .checking.check import Check
 from .errors import ToolError
-from .kbuild import HOST_HEADERS, has_header
 from .run import run
 
 #: {program: (package, what uses it)}; nothing else of these commands works without it.

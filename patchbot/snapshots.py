@@ -11,16 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .arches import X86, Arch
-from .bench import Bench
-from .benches import flags_of, open_bench, read_of, shelf_of, units_of
+from .build.arches import X86, Arch
+from .build.bench import Bench
+from .build.benches import flags_of, open_bench, read_of, shelf_of, units_of
+from .build.needs import Need, needs
+from .build.units import Unit
 from .checking.check import Subject
 from .effective import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
 from .errors import ToolError
-from .needs import Need, needs
 from .readings import Reading, read_object
 from .setdiff import Places, State, uncovered
-from .units import Unit
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
 

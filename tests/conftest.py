@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 from tinytree import build
 
-from patchbot.arches import ARCHES, X86
-from patchbot.benches import find_once
+from patchbot.build.arches import ARCHES, X86
+from patchbot.build.benches import find_once
 from patchbot.git.repo import Repo
 from patchbot.model import kernel_version
 from patchbot.paths import cache_dir

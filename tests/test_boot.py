@@ -17,11 +17,12 @@ import tinytree
 from conftest import REAL_CACHE
 from tinytree import TESTS
 
-from patchbot.boot import features, images, judge, linked, programs, qemu, selftests, serial
-from patchbot.boot.initramfs import pack
+from patchbot.boot import features, judge, linked, programs, selftests, serial
 from patchbot.boot.kernels import Kernel, describe
 from patchbot.boot.rows import Expected, LeftOut, Rows, read_rows
 from patchbot.btfids import BtfIds, IdSet, Pair
+from patchbot.build import images, qemu
+from patchbot.build.initramfs import pack
 from patchbot.bundle import bundled
 from patchbot.checking.check import load
 from patchbot.effective import Flags, Rule, read_flags

@@ -28,19 +28,19 @@ def names(source: Path) -> set[str]:
 @pytest.mark.parametrize(
     "line",
     [
-        "from patchbot.worktree import WorkTree",
-        "from patchbot import worktree",
-        "from patchbot import (\n    errors,\n    worktree as w,\n)",
-        "import patchbot.worktree",
-        "import os, patchbot.worktree as w",
-        "def late():\n    from patchbot.worktree import WorkTree",
+        "from patchbot.git.worktree import WorkTree",
+        "from patchbot.git import worktree",
+        "from patchbot.git import (\n    merge,\n    worktree as w,\n)",
+        "import patchbot.git.worktree",
+        "import os, patchbot.git.worktree as w",
+        "def late():\n    from patchbot.git.worktree import WorkTree",
     ],
 )
 def test_what_a_check_imports_from_patchbot_is_a_part_of_it(tmp_path: Path, line: str) -> None:
     check = tmp_path / "mine.py"
     check.write_text(f'"""Mine."""\n{line}\n')
-    assert {"mine.py", "worktree.py", "git.py", "run.py", "plumbing.py"} <= names(check)
-    assert "replies.py" not in names(check)
+    assert {"mine.py", "git/worktree.py", "git/repo.py", "run.py", "git/plumbing.py"} <= names(check)
+    assert "mail/replies.py" not in names(check)
 
 
 def test_a_module_beside_a_check_is_a_part_of_it(tmp_path: Path) -> None:
@@ -78,8 +78,10 @@ def test_byte_code_does_not_count(tmp_path: Path) -> None:
 
 
 def test_relative_imports_of_the_package_are_followed() -> None:
-    assert {"bench.py", "warnings.py", "worktree.py"} <= names(PACKAGE / "bench.py")
-    assert {"campaigns/kfunc_flags/plan.py", "anchors.py", "c/items.py"} <= names(PACKAGE / "campaigns/kfunc_flags")
+    assert {"build/bench.py", "build/log.py", "git/worktree.py"} <= names(PACKAGE / "build/bench.py")
+    assert {"campaigns/kfunc_flags/plan.py", "series/anchors.py", "c/items.py"} <= names(
+        PACKAGE / "campaigns/kfunc_flags"
+    )
 
 
 CODE = """\

@@ -14,12 +14,12 @@ import pytest
 from subjects import make_subject
 from tinytree import TINY, build, commit
 
+from patchbot.build.kbuild import Compiler, Kbuild, configure, write_anew
 from patchbot.checking.check import load
 from patchbot.cli import main
 from patchbot.config import AUTO, OFF, REQUIRED
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
-from patchbot.kbuild import Compiler, Kbuild, configure, write_anew
 from patchbot.run import run
 from patchbot.sandbox import Sandbox, borrowed
 

@@ -12,7 +12,7 @@ import pytest
 from tinytree import commit
 
 from patchbot import trust
-from patchbot.benches import wanted_options
+from patchbot.build.benches import wanted_options
 from patchbot.bundle import bundled
 from patchbot.cli import main
 from patchbot.config import HARMLESS, load, read_toml, sift
@@ -22,7 +22,7 @@ from patchbot.run import run
 #: A check that leaves a file behind as soon as it is loaded.
 EVIL = '''"""A check."""
 open({canary!r}, "w").close()
-from patchbot.check import Outcome
+from patchbot.checking.check import Outcome
 from patchbot.model import Status
 def check(subject, item):
     return Outcome(Status.PASS, examined=1)

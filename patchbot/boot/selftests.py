@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ..build.images import BuildFailure, Images, digest, entries
 from ..errors import ToolError
 from ..git.repo import Scratch
 from ..run import run, which
-from .images import BuildFailure, Images, digest, entries
 from .programs import CLANG
 
 ROOT = "tools/testing/selftests/bpf"

@@ -18,7 +18,7 @@ from patchbot.run import run
 
 HEAD = (
     '"""Say something about patches."""\n'
-    "from patchbot.check import Outcome\nfrom patchbot.model import Finding, Status\n"
+    "from patchbot.checking.check import Outcome\nfrom patchbot.model import Finding, Status\n"
 )
 COUNTED = HEAD + (
     "def key(subject, item):\n    return item.tree\n"

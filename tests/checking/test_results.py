@@ -56,7 +56,8 @@ def test_reports_are_kept_by_name(tmp_path: Path) -> None:
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "results.db"
     program = (
-        "import sys; from pathlib import Path; from patchbot.results import Results; from patchbot.model import *\n"
+        "import sys; from pathlib import Path\n"
+        "from patchbot.checking.store import Results; from patchbot.model import *\n"
         "store = Results(Path(sys.argv[1]))\n"
         "for n in range(50): store.put(f'{sys.argv[2]}{n}', Result('c', None, None, Status.PASS))\n"
     )

@@ -323,8 +323,8 @@ def test_a_kill_in_the_middle_leaves_nothing_wrong(tiny: Repo, tmp_path: Path, w
     )
     slow.chmod(0o755)
     program = (
-        "import sys; sys.path[:0] = sys.argv[1:2]\n"
-        "from pathlib import Path\nfrom test_check_build import *\nfrom patchbot.git import Repo\n"
+        "import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/checks']\n"
+        "from pathlib import Path\nfrom test_check_build import *\nfrom patchbot.git.repo import Repo\n"
         "where = Path(sys.argv[2])\n"
         "s = subject_of(Repo.open(Path(sys.argv[3])), where, where / 'wanted.config', [{CPUMASK: b'\\n'}])\n"
         "run_all(replace(s, options={**s.options, 'cc': sys.argv[4], 'ccache': False}))\n"

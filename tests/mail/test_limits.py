@@ -142,9 +142,9 @@ def test_no_mail_takes_long(tmp_path):
         (tmp_path / str(number)).write_bytes((HEAD + body)[: 2 * MIB])
     child(f"""
 from pathlib import Path
-from patchbot.parts import Unreadable
-from patchbot.said import read_said
-from patchbot.threads import read_message
+from patchbot.mail.parts import Unreadable
+from patchbot.mail.said import read_said
+from patchbot.mail.threads import read_message
 for path in sorted(Path({str(tmp_path)!r}).iterdir()):
     try:
         message = read_message(path.name, path.read_bytes())
@@ -156,7 +156,7 @@ for path in sorted(Path({str(tmp_path)!r}).iterdir()):
 
 def test_no_two_diffs_take_long_to_compare():
     child("""
-from patchbot.trailers import measure
+from patchbot.draft.trailers import measure
 for many in (200, 2000, 100_000):
     old, new = [b"x", b"y"] * (many // 2), [b"x", b"x", b"y", b"y"] * (many // 4)
     assert 0 < measure(old, new) < 100

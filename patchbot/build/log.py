@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .model import Finding, Status
+from ..model import Finding, Status
 
 
 @dataclass(frozen=True)

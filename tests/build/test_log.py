@@ -1,12 +1,12 @@
-"""Tests of patchbot/warnings.py on logs that real builds of Linux 7.2 and 7.3 wrote (gcc 12, clang 19)."""
+"""Tests of patchbot/build/log.py on logs that real builds of Linux 7.2 and 7.3 wrote (gcc 12, clang 19)."""
 
 from __future__ import annotations
 
 import pytest
 from tinytree import TESTS
 
+from patchbot.build.log import Said, parse
 from patchbot.model import Status
-from patchbot.warnings import Said, parse
 
 LOGS = TESTS / "logs"
 SOURCE, OUT = "/home/dev/patchbot/build/tree", "/home/dev/patchbot/build/out"

@@ -17,11 +17,11 @@ from pathlib import Path
 from ..errors import ToolError
 from ..git.repo import Scratch
 from ..git.worktree import WorkTree
-from ..kbuild import Compiler, Kbuild, configure, defined_symbols, write_anew
 from ..progress import note
 from ..run import run
 from ..sandbox import NORMAL, Sandbox
 from ..turns import Turn
+from .kbuild import Compiler, Kbuild, configure, defined_symbols, write_anew
 
 #: Nothing of these is in a kernel.
 APART = frozenset(("Documentation", "LICENSES", "samples", "MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap"))

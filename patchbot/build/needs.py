@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ..checking.check import Subject
+from ..errors import MissingTool, UserError
+from ..git.repo import Scratch
 from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbols
 from .benches import cross_compiler
-from .checking.check import Subject
-from .errors import MissingTool, UserError
-from .git.repo import Scratch
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,20 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from . import readings
+from .. import readings
+from ..btfproto import PAHOLE
+from ..bundle import bundled
+from ..checking.check import Subject
+from ..config import known
+from ..effective import BTF_H, BTF_IDS_H, Flags, read_flags
+from ..errors import PatchbotError, UserError
+from ..git.repo import Scratch
+from ..identity import identity
+from ..paths import expanded
+from ..readings import Shelf, read_object
 from .arches import X86, Arch
 from .bench import Bench
-from .btfproto import PAHOLE
-from .bundle import bundled
-from .checking.check import Subject
-from .config import known
-from .effective import BTF_H, BTF_IDS_H, Flags, read_flags
-from .errors import PatchbotError, UserError
-from .git.repo import Scratch
-from .identity import identity
 from .kbuild import Compiler, find_compiler, read_options
-from .paths import expanded
-from .readings import Shelf, read_object
 from .units import Compiled, Unit, object_of
 
 OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch", "pahole")

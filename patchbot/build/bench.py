@@ -18,19 +18,19 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .errors import ToolError
-from .git.repo import Scratch
-from .git.worktree import WorkTree
-from .identity import identity
+from ..errors import ToolError
+from ..git.repo import Scratch
+from ..git.worktree import WorkTree
+from ..identity import identity
+from ..model import Finding, Status
+from ..progress import note
+from ..sandbox import NORMAL, Sandbox
+from ..store import Store
+from ..turns import Turn
+from ..unresolved import undefined_in_btf_ids
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
-from .model import Finding, Status
-from .progress import note
-from .sandbox import NORMAL, Sandbox
-from .store import Store
-from .turns import Turn
+from .log import Said, parse
 from .units import Compiled, Unit, build_rules, object_of, place
-from .unresolved import undefined_in_btf_ids
-from .warnings import Said, parse
 
 CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
 FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..btfproto import PAHOLE
+from ..errors import MissingTool, ToolError, UserError
+from ..run import Completed, run, which
+from ..sandbox import NORMAL, Sandbox
 from .arches import X86, Arch
-from .btfproto import PAHOLE
-from .errors import MissingTool, ToolError, UserError
-from .run import Completed, run, which
-from .sandbox import NORMAL, Sandbox
 
 #: Headers that the kernel's host programs need, with the Debian package that has them.
 HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}

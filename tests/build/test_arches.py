@@ -1,4 +1,4 @@
-"""Tests of patchbot/arches.py and patchbot/needs.py: what x86 cannot have, and who compiles it."""
+"""Tests of patchbot/build/arches.py and patchbot/build/needs.py: what x86 cannot have, and who compiles it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from subjects import make_subject
 from tinytree import build
 from toolchain import needs_s390
 
-from patchbot.arches import ARCHES, Symbols, homes, named_symbols, read_symbols
+from patchbot.build.arches import ARCHES, Symbols, homes, named_symbols, read_symbols
+from patchbot.build.needs import cross_versions, find_symbols, lacks, needs, others
 from patchbot.checking.check import Subject
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
-from patchbot.needs import cross_versions, find_symbols, lacks, needs, others
 
 KNOWN = Symbols(
     {

@@ -9,7 +9,7 @@ from pathlib import Path
 import debarchive
 import pytest
 
-from patchbot import pahole
+from patchbot.build import pahole
 from patchbot.errors import ToolError
 from patchbot.run import run
 

@@ -1,4 +1,4 @@
-"""Tests of patchbot/kbuild.py, worktree.py and unresolved.py."""
+"""Tests of patchbot/build/kbuild.py, worktree.py and unresolved.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ import pytest
 from subjects import make_subject
 from toolchain import needs_s390
 
-from patchbot.arches import ARCHES
-from patchbot.benches import compiler_of
-from patchbot.bundle import bundled
-from patchbot.errors import MissingTool, ToolError, UserError
-from patchbot.git.repo import Repo
-from patchbot.git.worktree import WorkTree
-from patchbot.kbuild import (
+from patchbot.build.arches import ARCHES
+from patchbot.build.benches import compiler_of
+from patchbot.build.kbuild import (
     Compiler,
     Kbuild,
     configure,
@@ -29,6 +25,10 @@ from patchbot.kbuild import (
     read_options,
     write_options,
 )
+from patchbot.bundle import bundled
+from patchbot.errors import MissingTool, ToolError, UserError
+from patchbot.git.repo import Repo
+from patchbot.git.worktree import WorkTree
 from patchbot.run import run
 from patchbot.unresolved import read_symbols, undefined_in_btf_ids
 
@@ -205,7 +205,7 @@ def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:
 @needs_make
 @pytest.mark.skipif(not shutil.which("pahole"), reason="pahole is needed")
 def test_a_missing_header_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patchbot.kbuild.HOST_HEADERS", {"stdio.h": "libc6-dev", "no/such.h": "libnone-dev"})
+    monkeypatch.setattr("patchbot.build.kbuild.HOST_HEADERS", {"stdio.h": "libc6-dev", "no/such.h": "libnone-dev"})
     with pytest.raises(MissingTool, match=r"need no/such\.h \(Debian: libnone-dev\)$"):
         find_compiler(None, "", False)
 

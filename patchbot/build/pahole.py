@@ -2,7 +2,7 @@
 
 Linux 7.0 to 7.2 cannot make all kfuncs with a pahole before 1.26 (their Documentation/process/changes.rst). It comes
 from the Debian suite nearest to the machine's own that has one, with the libraries that it needs, and is unpacked
-into a folder; nothing is installed. `python -m patchbot.pahole FOLDER` (or `make pahole`) tells what to configure.
+into a folder; nothing is installed. `make pahole` tells what to configure.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sys
 from functools import cmp_to_key
 from pathlib import Path
 
-from .errors import PatchbotError, ToolError
-from .git.debian import Apt, Package, Say, compare
-from .run import run
-from .terminal import complain, write
+from ..errors import PatchbotError, ToolError
+from ..git.debian import Apt, Package, Say, compare
+from ..run import run
+from ..terminal import complain, write
 
 LEAST = (1, 26)
 LOADER = "usr/lib64/ld-linux-x86-64.so.2"
@@ -81,7 +81,7 @@ def fetch(folder: Path, say: Say, etc: Path = Path("/etc/apt")) -> Path:
 def main() -> int:
     """Get it into the folder that is the only argument."""
     if len(sys.argv) != 2:
-        complain("python -m patchbot.pahole FOLDER", "usage")
+        complain("python -m patchbot.build.pahole FOLDER", "usage")
         return 2
     try:
         program = fetch(Path(sys.argv[1]), lambda text: complain(text, "pahole"))

@@ -1,0 +1,1 @@
+"""Compile a kernel or single objects of it, and boot it."""
