@@ -23,8 +23,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from patchbot.boot.features import rows_in_source
-from patchbot.boot.judge import (
+from patchbot.build.benches import OPTIONS as BUILD_OPTIONS
+from patchbot.build.benches import compiler_of, wanted_options
+from patchbot.build.images import BuildFailure, Image, Images, kernel_key, libbpf_key
+from patchbot.build.initramfs import pack
+from patchbot.build.qemu import boot, shell_line
+from patchbot.bundle import bundled
+from patchbot.campaigns.kfunc_flags.boot.features import rows_in_source
+from patchbot.campaigns.kfunc_flags.boot.fit import (
+    NO_IMPLICIT,
+    Kernel,
+    asked_pahole,
+    describe,
+    judge_implicit,
+    without_absent,
+    without_unmade,
+)
+from patchbot.campaigns.kfunc_flags.boot.judge import (
     Line,
     document,
     findings,
@@ -37,29 +52,20 @@ from patchbot.boot.judge import (
     skipped,
     table,
 )
-from patchbot.boot.kernels import (
-    NO_IMPLICIT,
-    Kernel,
-    asked_pahole,
-    describe,
-    judge_implicit,
-    without_absent,
-    without_unmade,
+from patchbot.campaigns.kfunc_flags.boot.linked import (
+    Functions,
+    Linked,
+    check_linked,
+    kernel_functions,
+    module_functions,
 )
-from patchbot.boot.linked import Functions, Linked, check_linked, kernel_functions, module_functions
-from patchbot.boot.programs import build_loader, compile_programs, sets_header
-from patchbot.boot.rows import Rows, read_rows
-from patchbot.boot.selftests import find_selftests
-from patchbot.boot.serial import Said, parse, stopped, tail
-from patchbot.build.benches import OPTIONS as BUILD_OPTIONS
-from patchbot.build.benches import compiler_of, wanted_options
-from patchbot.build.images import BuildFailure, Image, Images, kernel_key, libbpf_key
-from patchbot.build.initramfs import pack
-from patchbot.build.qemu import boot, shell_line
-from patchbot.bundle import bundled
+from patchbot.campaigns.kfunc_flags.boot.programs import build_loader, compile_programs, sets_header
+from patchbot.campaigns.kfunc_flags.boot.selftests import find_selftests
+from patchbot.campaigns.kfunc_flags.boot.serial import Said, parse, stopped, tail
+from patchbot.campaigns.kfunc_flags.boot.trials import Rows, read_rows
+from patchbot.campaigns.kfunc_flags.proof.meaning import IMPLICIT_ARGS
 from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
-from patchbot.effective import IMPLICIT_ARGS
 from patchbot.errors import ToolError, UserError
 from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status

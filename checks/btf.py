@@ -23,13 +23,13 @@ from typing import Any
 from patchbot.build.arches import X86
 from patchbot.build.benches import compiler_of, make_lines, open_bench, wanted_options
 from patchbot.build.needs import cross_versions
+from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER
+from patchbot.campaigns.kfunc_flags.proof.rules import State, agree, compare, group, inspect, layout, mismatches
+from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, build_options, look, rule_of
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
-from patchbot.effective import BPF_TYPES, VERIFIER
 from patchbot.errors import PatchbotError, UserError
 from patchbot.model import Finding, Status
-from patchbot.setdiff import State, agree, compare, group, inspect, layout, mismatches
-from patchbot.snapshots import Sides, Snapshot, View, build_options, look, rule_of
 
 NEEDS = {
     "bc": "bc",

@@ -7,7 +7,7 @@ them has is a site that would be lost, or one that is not there. It needs no con
 
 from __future__ import annotations
 
-from patchbot.campaigns.kfunc_flags.expansion import compared
+from patchbot.campaigns.kfunc_flags.sites.expansion import compared
 from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
 from patchbot.git.grep import GrepCache

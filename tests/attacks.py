@@ -21,8 +21,8 @@ REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT)
 
 #: What a pattern is put together from where it is used, by file.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "patchbot/campaigns/kfunc_flags/includes.py": {"name": "name"},
-    "patchbot/campaigns/kfunc_flags/expansion.py": {"w": "word"},
+    "patchbot/campaigns/kfunc_flags/sites/includes.py": {"name": "name"},
+    "patchbot/campaigns/kfunc_flags/sites/expansion.py": {"w": "word"},
     "patchbot/mail/doubts.py": {"parts": ["one", "two"]},
     "patchbot/git/repo.py": {"name": "name"},
     "patchbot/git/grep.py": {"needle": b"word"},
@@ -30,7 +30,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/mail/target.py": {"phrase": "two words"},
     "patchbot/mail/rules.py": {"words": "campaign|script"},
     "patchbot/series/tree.py": {"pattern": "one|two", "word": True},
-    "patchbot/unresolved.py": {"name": "name"},
+    "patchbot/campaigns/kfunc_flags/proof/undefined.py": {"name": "name"},
 }
 
 #: Patterns that shapes.insist() matches, under another name.

@@ -23,8 +23,8 @@ from pathlib import Path
 from rich.console import Console
 
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.kfunc_set import KfuncSet, Row
-from patchbot.campaigns.kfunc_flags.sets import read_sets
+from patchbot.campaigns.kfunc_flags.sites.nouns import KfuncSet, Row
+from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
 from patchbot.checking.check import Item, Subject
 from patchbot.checking.runner import run_checks
 from patchbot.checking.store import Results

@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.expansion import compared
-from patchbot.campaigns.kfunc_flags.files import candidates
-from patchbot.campaigns.kfunc_flags.inventory import audit
-from patchbot.campaigns.kfunc_flags.kfunc_set import Row
-from patchbot.campaigns.kfunc_flags.sets import read_sets
+from patchbot.campaigns.kfunc_flags.sites.expansion import compared
+from patchbot.campaigns.kfunc_flags.sites.files import candidates
+from patchbot.campaigns.kfunc_flags.sites.inventory import audit
+from patchbot.campaigns.kfunc_flags.sites.nouns import Row
+from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
 from patchbot.config import load
 from patchbot.errors import UserError
 from patchbot.git.grep import GrepCache

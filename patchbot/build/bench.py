@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..campaigns.kfunc_flags.proof.undefined import undefined_in_btf_ids
 from ..errors import ToolError
 from ..git.repo import Scratch
 from ..git.worktree import WorkTree
@@ -27,7 +28,6 @@ from ..progress import note
 from ..sandbox import NORMAL, Sandbox
 from ..store import Store
 from ..turns import Turn
-from ..unresolved import undefined_in_btf_ids
 from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .log import Said, parse
 from .units import Compiled, Unit, build_rules, object_of, place

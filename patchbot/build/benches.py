@@ -12,17 +12,17 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from .. import readings
-from ..btfproto import PAHOLE
 from ..bundle import bundled
+from ..campaigns.kfunc_flags.proof import readings
+from ..campaigns.kfunc_flags.proof.btf import PAHOLE
+from ..campaigns.kfunc_flags.proof.meaning import BTF_H, BTF_IDS_H, Flags, read_flags
+from ..campaigns.kfunc_flags.proof.readings import Shelf, read_object
 from ..checking.check import Subject
 from ..config import known
-from ..effective import BTF_H, BTF_IDS_H, Flags, read_flags
 from ..errors import PatchbotError, UserError
 from ..git.repo import Scratch
 from ..identity import identity
 from ..paths import expanded
-from ..readings import Shelf, read_object
 from .arches import X86, Arch
 from .bench import Bench
 from .kbuild import Compiler, find_compiler, read_options

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..btfproto import PAHOLE
+from ..campaigns.kfunc_flags.proof.btf import PAHOLE
 from ..errors import MissingTool, ToolError, UserError
 from ..run import Completed, run, which
 from ..sandbox import NORMAL, Sandbox

@@ -26,11 +26,11 @@ from patchbot.build.kbuild import (
     write_options,
 )
 from patchbot.bundle import bundled
+from patchbot.campaigns.kfunc_flags.proof.undefined import read_symbols, undefined_in_btf_ids
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
 from patchbot.git.worktree import WorkTree
 from patchbot.run import run
-from patchbot.unresolved import read_symbols, undefined_in_btf_ids
 
 needs_make = pytest.mark.skipif(not (shutil.which("make") and shutil.which("gcc")), reason="make and gcc are needed")
 CMD = """\

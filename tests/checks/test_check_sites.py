@@ -12,8 +12,8 @@ from conftest import RealKernel
 from kfunctree import make
 from subjects import make_subject
 
-from patchbot.campaigns.kfunc_flags.branches import branches, plain
-from patchbot.campaigns.kfunc_flags.expansion import compared
+from patchbot.campaigns.kfunc_flags.sites.branches import branches, plain
+from patchbot.campaigns.kfunc_flags.sites.expansion import compared
 from patchbot.checking.check import load
 from patchbot.git.repo import Repo
 from patchbot.model import Status

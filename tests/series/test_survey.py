@@ -9,7 +9,7 @@ from conftest import RealKernel
 from tinytree import commit
 
 from patchbot.campaigns.kfunc_flags import campaign
-from patchbot.campaigns.kfunc_flags.infra import carry_out
+from patchbot.campaigns.kfunc_flags.steps.facts import carry_out
 from patchbot.config import CampaignConfig
 from patchbot.git.repo import Repo
 from patchbot.series.anchors import Anchor, AnchorError, Outcome, contains, either, in_file, insert_after, tokens_like

@@ -1,0 +1,63 @@
+"""Say what a kernel has of what a row of programs.toml can need: flags, what they mean there, and kfuncs.
+
+Rows are chosen by what a tree defines and what was linked, never by a version: a backport is as good as a release.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from ....errors import ToolError
+from ....git.repo import Scratch
+from ..proof.meaning import BPF_TYPES, RELEASE, VERIFIER, Flags, Rule, read_rule
+
+#: Where kfuncs are; a look into every file of a kernel takes ten times as long.
+FOLDERS = ("block", "crypto", "drivers", "fs", "io_uring", "kernel", "lib", "mm", "net", "security", "virt", "include")
+
+
+def features(flags: Flags, rule: Rule) -> frozenset[str]:
+    """Return the names that `needs` and `lacks` of a row may hold: KF_ and KFA_ flags, and what KF_RELEASE is about."""
+    return frozenset((*flags.kfunc, *flags.argument, f"{RELEASE}={rule.release}"))
+
+
+def rule_of(scratch: Scratch, tree: str) -> Rule:
+    """Return what the verifier of a tree makes of flags."""
+    texts = [scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (VERIFIER, BPF_TYPES)]
+    return read_rule(texts[0], texts[1])
+
+
+def called(obj: Path) -> frozenset[str]:
+    """Return the functions that a BPF object takes from elsewhere: the kfuncs that it calls."""
+    try:
+        table = ELFFile(io.BytesIO(obj.read_bytes())).get_section_by_name(".symtab")
+    except (OSError, ELFError) as error:
+        raise ToolError(f"{obj} cannot be read: {error}") from error
+    if not isinstance(table, SymbolTableSection):
+        raise ToolError(f"{obj} has no symbols")
+    return frozenset(s.name for s in table.iter_symbols() if s.name and s["st_shndx"] == "SHN_UNDEF")
+
+
+def absent(objects: Iterable[Path], kfuncs: Collection[str], own: str) -> dict[str, list[str]]:
+    """Return {name of an object: kfuncs that it calls and the kernel lacks}.
+
+    `kfuncs` are those of the kernel, `own` the source of the test module: what stands there is never excused.
+    """
+    ours = frozenset(re.findall(r"\w+", own))
+    missing = {obj.stem: sorted(called(obj) - set(kfuncs) - ours) for obj in objects}
+    return {name: names for name, names in missing.items() if names}
+
+
+def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[str]:
+    """Return which kfuncs have a row in the source of a tree: a configuration leaves these out, not the kernel."""
+    if not names:
+        return []
+    pattern = rf"BTF_ID_FLAGS\(func, *({'|'.join(sorted(names))})\b"
+    done = scratch.git("grep", "-hoE", pattern, tree, "--", *FOLDERS, check=False)
+    return sorted({row.rpartition(" ")[2].rpartition(",")[2].strip() for row in done.stdout.decode().splitlines()})

@@ -1,0 +1,123 @@
+"""Say what each of the two kernels is to try: the rows that fit it, and why it does not get the others.
+
+What a kernel can do is known in three steps: its headers name the flags, the linked file shows which kfuncs the
+configuration left and whether resolve_btfids did what KF_IMPLICIT_ARGS needs, and the modules hold the selftests'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ....git.repo import Scratch
+from ....model import Finding, Status
+from ..proof.meaning import BTF_H, BTF_IDS_H, IMPLICIT_ARGS, Flags, read_flags
+from .features import absent, called, features, rule_of
+from .linked import IMPL, TAG, Linked
+from .trials import LeftOut, Rows
+
+CHANGES = "Documentation/process/changes.rst"
+RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
+NO_IMPLICIT = f"its BTF lacks the functions that {IMPLICIT_ARGS} needs"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it gets or not.
+
+    `tagged` says whether its resolve_btfids makes decl tags of the flags of arguments.
+    """
+
+    what: str
+    tree: str
+    flags: Flags
+    features: frozenset[str]
+    rows: Rows
+    left_out: tuple[LeftOut, ...] = ()
+    tagged: bool = False
+
+    def without(self, feature: str, why: str) -> Kernel:
+        """Return the kernel without the rows that need a feature, which only its headers have."""
+        have = self.features - {feature}
+        left = [replace(row, why=why) for row in self.rows.left_out(have)]
+        return replace(self, features=have, rows=self.rows.known_to(have), left_out=(*self.left_out, *left))
+
+
+def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
+    """Return a kernel with the flags that its headers define and the rows that it can have."""
+    texts = [scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (BTF_H, BTF_IDS_H)]
+    flags = read_flags(texts[0], texts[1])
+    have = features(flags, rule_of(scratch, tree))
+    tool = scratch.git("cat-file", "blob", f"{tree}:{RESOLVE_BTFIDS}", check=False).stdout
+    return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)
+
+
+def asked_pahole(scratch: Scratch, tree: str) -> str:
+    """Return the least version of pahole that a kernel's own document asks for, "" if it names none."""
+    text = scratch.git("cat-file", "blob", f"{tree}:{CHANGES}", check=False).stdout.decode("utf-8", "replace")
+    found = re.search(r"^pahole\s+(\d[\w.]*)\s", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str, asked: str) -> list[Finding]:
+    """Return what is wrong with kfuncs that hide arguments; `unmade` has those of base and tip without function.
+
+    A function that the series loses is a fault. Without it before, the tools are too old: Linux 7.0 to 7.2 make it
+    of tags that only a newer pahole writes, of the version that they ask for (`asked`).
+    """
+    found = [
+        Finding(Status.FAIL, f"the series loses the function {kfunc}{IMPL} of {kfunc}", None, None, "implicit")
+        for kfunc in sorted(unmade["tip"] - unmade["base"])
+    ]
+    if old := sorted(unmade["base"]):
+        text = (
+            f"{NO_IMPLICIT} ({old[0]}{IMPL} and {len(old) - 1} more), so nothing that needs them was tried; "
+            f"{CHANGES} asks for pahole {asked or 'of no version'}, and this is {pahole}: name a newer one in"
+            " [checks.build] pahole, `make pahole` gets one"
+        )
+        found.append(Finding(Status.WARN, text, None, None, "implicit"))
+    return found
+
+
+def without_absent(
+    kernels: Mapping[str, Kernel], objects: Sequence[Path], kfuncs: Mapping[str, frozenset[str]], own: str
+) -> dict[str, Kernel]:
+    """Return the kernels without the programs that call what they lack; `own` is the source of the test module.
+
+    A kfunc that only the kernel before the series has is lost, so its programs stay, and fail.
+    """
+    missing = {what: absent(objects, names, own) for what, names in kfuncs.items()}
+    missing["tip"] = {
+        name: found
+        for name, found in missing["tip"].items()
+        if name in missing["base"] or name not in {p.name for p in kernels["base"].rows.programs}
+    }
+    made = {}
+    for what, kernel in kernels.items():
+        programs = tuple(p for p in kernel.rows.programs if p.name not in missing[what])
+        left = [
+            LeftOut("program", p.name, f"it has no kfunc {', '.join(names)}", tuple(names))
+            for p in kernel.rows.programs
+            if (names := missing[what].get(p.name))
+        ]
+        made[what] = replace(kernel, rows=replace(kernel.rows, programs=programs), left_out=(*kernel.left_out, *left))
+    return made
+
+
+def without_unmade(
+    tests: Sequence[Path], modules: Mapping[str, Linked]
+) -> tuple[list[Path], frozenset[str], list[LeftOut]]:
+    """Return which selftests can be tried where NO_IMPLICIT holds: objects, names of modules, and what is left out.
+
+    A module with such a kfunc is inserted only if a program that can be tried calls another one of it.
+    """
+    unmade = frozenset(kfunc for one in modules.values() for kfunc in one.unmade)
+    calls = {test: called(test) for test in tests}
+    kept = [test for test in tests if not calls[test] & unmade]
+    wanted = frozenset(kfunc for test in kept for kfunc in calls[test])
+    names = frozenset(name for name, one in modules.items() if not one.unmade or one.kfuncs & wanted)
+    left = [LeftOut("selftest", test.stem, NO_IMPLICIT) for test in tests if test not in kept]
+    left += [LeftOut("module", name, NO_IMPLICIT) for name in sorted(modules.keys() - names)]
+    return kept, names, left

@@ -1,0 +1,201 @@
+"""Check the kfunc sets of a linked kernel or module: what resolve_btfids and the linker made of them.
+
+An object file has zeros for ids and an order of its own; only after the link can a set be searched, and only then is
+it known that the records of arguments are where the set says. The same goes for KF_IMPLICIT_ARGS: resolve_btfids makes
+the functions that programs and the verifier look for, and some kernels' wants tags that only a newer pahole writes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from ....errors import ToolError
+from ..proof.btf import DECL_TAG, EXTRA, FUNC, parse, text
+from ..proof.btf_ids import BtfIds, IdSet, Pair, read_file
+from ..proof.meaning import ARGUMENT_PREFIX, IMPLICIT_ARGS, Flags
+
+#: What a kfunc with KF_IMPLICIT_ARGS is called with all of its arguments.
+IMPL = "_impl"
+#: Decl tags that stand for flags of arguments: `arg:release` for KFA_RELEASE.
+TAG = "arg:"
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The functions of a BTF by id, and where the ids and strings of a module's BTF go on.
+
+    `tags` are the decl tags of their parameters: (number of the parameter, tag).
+    """
+
+    names: Mapping[int, str]
+    types: int
+    strings: int
+    tags: Mapping[int, frozenset[tuple[int, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What was looked at in one file, and each problem as a sentence.
+
+    `kfuncs` are those of its sets, `unmade` those of them that hide arguments but lack the function that has all.
+    `tags` is the number of decl tags that were compared with flags of arguments, None where the kernel makes none.
+    """
+
+    sets: int
+    pairs: int
+    records: int
+    problems: tuple[str, ...]
+    kfuncs: frozenset[str] = frozenset()
+    unmade: frozenset[str] = frozenset()
+    tags: int | None = None
+
+    def __str__(self) -> str:
+        """Return the counts for a report."""
+        tags = "" if self.tags is None else f", {self.tags} decl tags of arguments"
+        return f"{self.sets} sets, {self.pairs} entries, {self.records} records of arguments{tags}"
+
+
+def section(path: Path, name: str) -> bytes:
+    """Return a section of an ELF file; raise ToolError if there is none."""
+    try:
+        found = ELFFile(io.BytesIO(path.read_bytes())).get_section_by_name(name)
+    except (OSError, ELFError) as error:
+        raise ToolError(f"{path} cannot be read: {error}") from error
+    if found is None:
+        raise ToolError(f"{path} has no section {name}")
+    return bytes(found.data())
+
+
+def kernel_functions(vmlinux: Path) -> Functions:
+    """Return the functions in a kernel's BTF."""
+    blob = section(vmlinux, ".BTF")
+    btf = parse(blob)
+    tags = ((t.size_or_type, t.component, t.name) for t in btf.types if t.kind == DECL_TAG)
+    return Functions(btf.names(), len(btf.types), struct.unpack_from("<I", blob, 20)[0], by_function(tags))
+
+
+def module_functions(module: Path, kernel: Functions) -> Functions:
+    """Return the functions that a module can name: the kernel's, and those of its own BTF, which goes on there."""
+    blob = section(module, ".BTF")
+    try:
+        # Built outside of the kernel's tree: ids go on after the few types of the kernel that the module names.
+        base = section(module, ".BTF.base")
+        kernel = Functions({}, len(parse(base).types), struct.unpack_from("<I", base, 20)[0])
+    except ToolError:
+        pass
+    header, type_off, type_len, str_off, str_len = struct.unpack_from("<IIIII", blob, 4)
+    strings = blob[header + str_off : header + str_off + str_len]
+    names = dict(kernel.names)
+    tags = []
+    number, at, end = kernel.types, header + type_off, header + type_off + type_len
+    while at < end:
+        name, info, target = struct.unpack_from("<III", blob, at)
+        kind, members = info >> 24 & 0x1F, info & 0xFFFF
+        if kind == FUNC:
+            names[number] = text(strings, name - kernel.strings)
+        elif kind == DECL_TAG:
+            component = struct.unpack_from("<i", blob, at + 12)[0]
+            tags.append((target, component, text(strings, name - kernel.strings)))
+        fixed, each = EXTRA.get(kind, (0, 0))
+        at += 12 + fixed + each * members
+        number += 1
+    return Functions(names, number, kernel.strings + str_len, {**kernel.tags, **by_function(tags)})
+
+
+def by_function(tags: Iterable[tuple[int, int, str]]) -> dict[int, frozenset[tuple[int, str]]]:
+    """Return those decl tags (what for, component, tag) that are about parameters, by function."""
+    found: dict[int, frozenset[tuple[int, str]]] = {}
+    for target, component, tag in tags:
+        if component >= 0 and tag.startswith(TAG):
+            found[target] = found.get(target, frozenset()) | {(component, tag)}
+    return found
+
+
+def check_linked(path: Path, functions: Functions, flags: Flags, *, tagged: bool = False) -> Linked:
+    """Check the kfunc sets of a linked file: ids resolved, entries sorted, records found through the trailers.
+
+    With `tagged` its BTF must have a decl tag for each flag of an argument, and no other.
+    """
+    names = {number: f"{number} {name}" for number, name in functions.names.items()}
+    ids = read_file(path, flags.trailer, names)
+    problems = (*ids.problems, *wrong_order(ids), *foreign(ids), *(wrong_tags(ids, functions, flags) if tagged else ()))
+    implicit = flags.kfunc.get(IMPLICIT_ARGS, 0)
+    have = frozenset(functions.names.values())
+    hiding = {name_of(p) for s in ids.sets for p in s.pairs if p.flags & implicit}
+    return Linked(
+        len(ids.sets),
+        sum(len(s.pairs) for s in ids.sets),
+        sum(len(s.records) for s in ids.sets),
+        problems,
+        frozenset(name_of(p) for s in ids.sets for p in s.pairs),
+        frozenset(kfunc for kfunc in hiding if f"{kfunc}{IMPL}" not in have),
+        sum(len(functions.tags.get(n, ())) for n in numbers(ids)) if tagged else None,
+    )
+
+
+def name_of(pair: Pair) -> str:
+    """Return the kfunc of an entry, which is `<id> <name>`."""
+    return pair.kfunc.partition(" ")[2]
+
+
+def wrong_order(ids: BtfIds) -> Iterator[str]:
+    """Yield the sets that a binary search would fail on; entries are `<id> <name>`."""
+    for one in ids.sets:
+        numbers = [number(p.kfunc) for p in one.pairs]
+        for before, after in pairwise(numbers):
+            if before >= after:
+                yield f"the set {one.name} is not sorted: id {after} follows {before}"
+                break
+
+
+def foreign(ids: BtfIds) -> Iterator[str]:
+    """Yield records of kfuncs that are not in their set."""
+    for one in ids.sets:
+        for name in outside(one):
+            yield f"the set {one.name} has flags of the arguments of {name}, which is not in it"
+
+
+def wrong_tags(ids: BtfIds, functions: Functions, flags: Flags) -> Iterator[str]:
+    """Yield the kfuncs whose decl tags are not what the flags of their arguments say."""
+    wanted = {
+        number(record.kfunc): frozenset(
+            (argument, f"{TAG}{name.removeprefix(ARGUMENT_PREFIX).lower()}")
+            for argument, value in enumerate(record.flags)
+            for name, bit in flags.single.items()
+            if value & bit
+        )
+        for one in ids.sets
+        for record in one.records
+    }
+    for func in numbers(ids):
+        want, have = wanted.get(func, frozenset()), functions.tags.get(func, frozenset())
+        name = functions.names.get(func, str(func))
+        for argument, tag in sorted(want - have):
+            yield f"the BTF lacks the decl tag {tag} of argument {argument} of {name}"
+        for argument, tag in sorted(have - want):
+            yield f"the BTF has a decl tag {tag} of argument {argument} of {name}, which has no such flag"
+
+
+def numbers(ids: BtfIds) -> list[int]:
+    """Return the BTF ids of the kfuncs of all sets, each once."""
+    return sorted({number(pair.kfunc) for one in ids.sets for pair in one.pairs})
+
+
+def outside(one: IdSet) -> list[str]:
+    """Return the kfuncs that a set has a record of but no entry."""
+    inside = {p.kfunc for p in one.pairs}
+    return [r.kfunc for r in one.records if r.kfunc not in inside]
+
+
+def number(kfunc: str) -> int:
+    """Return the id in `<id> <name>`, 0 for one that is not resolved."""
+    word = kfunc.partition(" ")[0]
+    return int(word) if word.isdigit() else 0

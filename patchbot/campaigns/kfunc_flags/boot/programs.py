@@ -1,0 +1,104 @@
+"""Make BPF objects of the rows with clang, and the header that makes a module of the kfunc sets.
+
+Each program is an object of its own: one that calls a kfunc that the kernel lacks does not take others with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ....errors import ToolError, UserError
+from ....run import run, which
+from .trials import Program, SetRow
+
+CLANG = "clang-19"
+FLAGS = ("-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wno-unused", "-Werror")
+TYPES = {
+    "tracing": "BPF_PROG_TYPE_TRACING",
+    "syscall": "BPF_PROG_TYPE_SYSCALL",
+    "tc": "BPF_PROG_TYPE_SCHED_CLS",
+    "xdp": "BPF_PROG_TYPE_XDP",
+}
+
+
+def source(program: Program) -> str:
+    """Return a program as C; a compiler's complaint gives the place of its row."""
+    argument = f"#define ARG {program.argument}\n" if program.argument else ""
+    return (
+        f'#include "program.h"\n{argument}#line {program.line} "{program.row}"\n{program.declare}\n'
+        f'SEC("{program.section}")\nint {program.name}(__u64 *ctx)\n{{\n\t{program.start}\n{program.body}\n'
+        "\treturn 0;\n}\n"
+    )
+
+
+def compile_programs(programs: Sequence[Program], header: Path, libbpf: Path, folder: Path, jobs: int) -> list[Path]:
+    """Compile programs against libbpf's headers and return their objects, `<name>.o` in `folder`.
+
+    An object is reused as long as its source, the header and the compiler are the same.
+    """
+    clang = which(CLANG, CLANG)
+    version = run([clang, "--version"]).stdout
+    common = hashlib.sha256(version + header.read_bytes() + " ".join(FLAGS).encode() + str(libbpf).encode())
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def compile_one(program: Program) -> Path:
+        text = source(program).encode()
+        digest = common.copy()
+        digest.update(text)
+        obj = folder / f"{program.name}.o"
+        stamp = folder / f"{program.name}.key"
+        if obj.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return obj
+        stamp.unlink(missing_ok=True)
+        code = folder / f"{program.name}.bpf.c"
+        code.write_bytes(text)
+        includes = [f"-I{header.parent}", f"-I{libbpf / 'include'}"]
+        done = run([clang, *FLAGS, *includes, "-c", code, "-o", obj], check=False, timeout=120)
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace")
+            raise UserError(f"the program {program.name} does not compile:\n{said[-2000:]}")
+        stamp.write_text(digest.hexdigest())
+        return obj
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        return list(pool.map(compile_one, programs))
+
+
+def sets_header(sets: Iterable[SetRow]) -> str:
+    """Return the C that kfa_sets.c includes: the kfuncs, the sets, and the table of what to register in order."""
+    rows = list(sets)
+    parts = ["/* Made of programs.toml */\n__bpf_kfunc_start_defs();\n"]
+    for row in rows:
+        for kfunc in row.kfuncs:
+            body = "" if re.match(r"void\s+\w", kfunc) else "\treturn NULL;\n"
+            parts.append(f"__bpf_kfunc {kfunc}\n{{\n{body}}}\n")
+    parts.append("__bpf_kfunc_end_defs();\n")
+    for row in rows:
+        # Each row of a set is a macro with an asm() in it: one a line, or the compiler's message names none.
+        text = re.sub(r"\)\s*(?=(?:BTF_ID_FLAGS|RECORD)\()", ")\n", row.rows.strip())
+        parts.append(f"BTF_KFUNCS_START(kfa_set_{row.name})\n{text}\nBTF_KFUNCS_END(kfa_set_{row.name})\n")
+    table = [
+        f'\t{{ "{row.name}", {TYPES.get(row.hook, "BPF_PROG_TYPE_UNSPEC")},'
+        f" {{ THIS_MODULE, &kfa_set_{row.name} }} }},\n"
+        for row in rows
+    ]
+    parts.append(f"static const struct kfa_set kfa_sets[] = {{\n{''.join(table)}}};\n")
+    return "\n".join(parts)
+
+
+def build_loader(source_file: Path, libbpf: Path, out: Path) -> None:
+    """Link the loader statically; raise ToolError if that is impossible."""
+    argv: list[str | Path] = ["gcc", "-static", "-O2", "-Wall", f"-I{libbpf / 'include'}", "-o", out, source_file]
+    done = run([*argv, libbpf / "libbpf.a", "-lelf", "-lz"], check=False)
+    if done.returncode and b"zstd" in done.stderr:
+        # Newer elfutils compress sections with zstd as well.
+        done = run([*argv, libbpf / "libbpf.a", "-lelf", "-lz", "-lzstd"], check=False)
+    if done.returncode:
+        raise ToolError(
+            "the loader cannot be linked; it needs the static libraries of libelf-dev, zlib1g-dev, libzstd-dev and"
+            f" libc6-dev:\n{done.stderr.decode('utf-8', 'replace')[-1500:]}"
+        )

@@ -1,0 +1,129 @@
+"""Take the BPF selftests that a series touches along: test modules of the tree, and programs with their own verdicts.
+
+The tree's test runner is not built: it needs most of a distribution. What a program must come to is in its object
+(__success, __failure, __msg are declaration tags), so the loader can tell it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ....build.images import BuildFailure, Images, digest, entries
+from ....errors import ToolError
+from ....git.repo import Scratch
+from ....run import run, which
+from .programs import CLANG
+
+ROOT = "tools/testing/selftests/bpf"
+BPFTOOL = ("tools/bpf/bpftool", "tools/lib/bpf", "tools/include", "tools/build", "tools/scripts", "kernel/bpf/disasm.c")
+#: As the Makefile of the selftests has them.
+FLAGS = (
+    *("-g", "-O2", "-target", "bpf", "-mcpu=v3", "-D__TARGET_ARCH_x86", "-mlittle-endian", "-std=gnu11"),
+    *("-fno-strict-aliasing", "-fms-extensions", "-Wno-microsoft-anon-tag", "-Wno-compare-distinct-pointer-types"),
+    *("-Wno-initializer-overrides", "-w"),
+)
+
+
+@dataclass(frozen=True)
+class Selftests:
+    """What a series touches of the BPF selftests.
+
+    `modules` are the files of whole folders of test modules by their path in the build, since one may need another's;
+    `inserted` names the modules that are touched themselves. Others may need hardware. `programs` are paths.
+    """
+
+    tree: str = ""
+    modules: Mapping[str, bytes] = field(default_factory=dict)
+    inserted: frozenset[str] = frozenset()
+    programs: tuple[str, ...] = ()
+
+    def compile(self, images: Images, libbpf: Path, vmlinux: Path, folder: Path, log: Path) -> list[Path]:
+        """Compile the programs for the kernel `vmlinux`; raise BuildFailure if one does not compile."""
+        if not self.programs:
+            return []
+        key = digest(
+            [self.tree, list(self.programs), str(libbpf), str(vmlinux), run([CLANG, "--version"]).stdout.decode()]
+        )
+        place = folder / key[:16]
+        objects = [place / f"selftest_{PurePosixPath(path).stem}.o" for path in self.programs]
+        if (place / "done").exists():
+            return objects
+        shutil.rmtree(folder, ignore_errors=True)
+        place.mkdir(parents=True)
+        images.worktree.move(self.tree)
+        dump_types(images, vmlinux, place / "vmlinux.h", log)
+        source = images.worktree.path / ROOT
+        system = ["-I/usr/include/x86_64-linux-gnu", "-I/usr/include"]
+        tools = images.worktree.path / "tools/include"
+        for path, obj in zip(self.programs, objects, strict=True):
+            includes = [place, source, f"{libbpf}/include", tools / "uapi", tools, source / "libarena/include"]
+            argv = [which(CLANG, CLANG), *FLAGS, *(f"-I{i}" for i in includes), *(f"-idirafter{i[2:]}" for i in system)]
+            done = run([*argv, "-c", images.worktree.path / path, "-o", obj], check=False, timeout=120)
+            if done.returncode:
+                said = done.stderr.decode("utf-8", "replace")
+                raise BuildFailure("tip", f"{path} does not compile:\n{said[-2000:]}")
+        (place / "done").touch()
+        return objects
+
+
+def find_selftests(scratch: Scratch, tree: str, paths: Iterable[str]) -> Selftests:
+    """Return the selftests among the paths that a series touches, with the whole folders of their modules."""
+    touched = sorted({path for path in paths if path.startswith(f"{ROOT}/")})
+    programs = []
+    modules: dict[str, bytes] = {}
+    inserted: set[str] = set()
+    for folder in sorted({str(PurePosixPath(path).parent) for path in touched}):
+        found = dict(entries(scratch, f"{tree}:{folder}")) if exists(scratch, tree, folder) else {}
+        if folder == f"{ROOT}/progs":
+            programs = [
+                p
+                for p in touched
+                if p.endswith(".c") and p.rpartition("/")[2] in found and str(PurePosixPath(p).parent) == folder
+            ]
+        elif "Makefile" in found and re.search(rb"\bobj-m\b", blob(scratch, found["Makefile"])):
+            name = folder.rpartition("/")[2]
+            inserted |= {PurePosixPath(p).stem for p in touched if p.startswith(f"{folder}/") and p.endswith(".c")}
+            modules |= {f"{name}/{file}": blob(scratch, oid) for file, oid in found.items() if is_source(file)}
+    return Selftests(tree, modules, frozenset(inserted), tuple(programs))
+
+
+def is_source(name: str) -> bool:
+    """Say whether a file of a module's folder is needed to build it."""
+    return name == "Makefile" or name.endswith((".c", ".h"))
+
+
+def exists(scratch: Scratch, tree: str, path: str) -> bool:
+    """Say whether a tree has a path."""
+    return scratch.git("cat-file", "-e", f"{tree}:{path}", check=False).returncode == 0
+
+
+def blob(scratch: Scratch, oid: str) -> bytes:
+    """Return the content of an object."""
+    return scratch.git("cat-file", "blob", oid).stdout
+
+
+def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
+    """Write vmlinux.h with the tree's own bpftool: an older one does not know what it should declare."""
+    place = header.parent / "bpftool"
+    place.mkdir()
+    images.progress("boot: building bpftool for vmlinux.h")
+    argv: list[str | Path] = [
+        "make",
+        "-C",
+        images.worktree.path / "tools/bpf/bpftool",
+        f"-j{images.kbuild.jobs}",
+        f"OUTPUT={place}/",
+    ]
+    inside = images.kbuild.inside(images.worktree.path, place)
+    done = run([*argv, "V=0", "bootstrap"], log=log, check=False, timeout=900, inside=inside)
+    tool = place / "bootstrap/bpftool"
+    if done.returncode or not tool.exists():
+        raise ToolError(f"bpftool of the kernel's tools/ cannot be built; see {log}")
+    reads = images.kbuild.sandbox.around(place, [], [place, vmlinux])
+    dumped = run([tool, "btf", "dump", "file", vmlinux, "format", "c"], inside=reads)
+    header.write_bytes(dumped.stdout)
+    shutil.rmtree(place)

@@ -1,0 +1,1 @@
+"""What kfunc sets mean, read from compiled objects."""

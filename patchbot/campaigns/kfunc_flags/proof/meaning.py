@@ -1,0 +1,289 @@
+"""Say what flags mean for each argument of a kfunc, whether they stand on the kfunc or on the argument.
+
+A conversion moves a flag from the kfunc to an argument and may not change what a program is allowed to do. To compare
+the two forms, a flag of the kfunc is spread over the arguments that the verifier applies it to. That is decided on
+compiled prototypes, apart from whatever wrote the patch, so that the two can disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ....errors import ToolError
+from .btf import Param
+
+BTF_H = "include/linux/btf.h"
+BTF_IDS_H = "include/linux/btf_ids.h"
+VERIFIER = "kernel/bpf/verifier.c"
+BPF_TYPES = "include/linux/bpf_types.h"
+
+RELEASE, RCU, ACQUIRE, IMPLICIT_ARGS = "KF_RELEASE", "KF_RCU", "KF_ACQUIRE", "KF_IMPLICIT_ARGS"
+ITERATOR_FLAGS = frozenset({"KF_ITER_NEW", "KF_ITER_NEXT", "KF_ITER_DESTROY"})
+#: KFA_RELEASE on an argument has the effect "release".
+ARGUMENT_PREFIX = "KFA_"
+
+OBJECT = "object"
+#: By name of the struct that an argument points to; these come before the suffixes in LATE.
+SPECIAL = {
+    "bpf_list_head": "list head",
+    "bpf_list_node": "list node",
+    "bpf_rb_root": "tree root",
+    "bpf_rb_node": "tree node",
+}
+LATE = (("__str", "string"), ("__const_map", "map"), ("__map", OBJECT))
+OTHERS = {
+    "bpf_wq": "work queue",
+    "bpf_timer": "timer",
+    "bpf_task_work": "task work",
+    "bpf_res_spin_lock": "lock",
+}
+IMPLICIT_STRUCTS = ("bpf_prog_aux", "btf_struct_meta")
+
+_DEFINE = re.compile(
+    rb"^[ \t]*#[ \t]*define[ \t]+((?:KFA?|BTF_SET8)_\w+)[ \t]+((?:[^\n\\/]|\\\n|/(?![*/]))+)", re.MULTILINE
+)
+_NULL = re.compile(
+    rb"\bis_kfunc_\w*rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*"
+    rb"\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null"
+)
+_CONTEXT = re.compile(
+    rb"\bif\s*+\(((?>[^;{}()]*?special_kfunc_list\[KF_\w+\])[^;{}()]*+)\)\s*+(?:arg_type\s*+=|return)\s*+"
+    rb"KF_ARG_PTR_TO_CTX\b"
+)
+_TERM = re.compile(r"\(?\s*(?:(\d+)U?\s*<<\s*(\d+)|BIT\s*\(\s*(\d+)\s*\)|(0[xX][0-9a-fA-F]+|\d+)U?|(\w+))\s*\)?")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The bits of flags by name, as the headers of one commit define them: KF_*, KFA_* and BTF_SET8_*."""
+
+    kfunc: Mapping[str, int]
+    argument: Mapping[str, int]
+    set: Mapping[str, int]
+
+    @property
+    def single(self) -> Mapping[str, int]:
+        """The flags of arguments that are one flag, not a mask."""
+        return {name: bit for name, bit in self.argument.items() if not name.endswith("_FLAGS")}
+
+    @property
+    def trailer(self) -> int | None:
+        """The flag of a set that says that a trailer follows it; None where the header knows none."""
+        return self.set.get("BTF_SET8_KFUNC_ARGS")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the verifier makes of flags of a whole kfunc.
+
+    `release` is "first" where KF_RELEASE is about argument 0, "referenced" where it is about whichever argument the
+    program passes a reference in. `null`: KF_RCU also refuses NULL, which is accepted without it. `contexts` are the
+    structs that programs know as their context, `context_kfuncs` the kfuncs whose every pointer is one.
+    """
+
+    release: str
+    null: bool = False
+    contexts: frozenset[str] = frozenset()
+    context_kfuncs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, order=True)
+class Effect:
+    """What holds for an argument (None: for no single one) of a kfunc."""
+
+    argument: int | None
+    what: str
+
+    def __str__(self) -> str:
+        """Return `release of argument 0`, `KF_SLEEPABLE`."""
+        return self.what if self.argument is None else f"{self.what} of argument {self.argument}"
+
+
+def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
+    """Return the flags that two headers define; raise ToolError for a definition that is no constant."""
+    values: dict[str, int] = {}
+    for path, text in ((BTF_H, btf_h), (BTF_IDS_H, btf_ids_h)):
+        for match in _DEFINE.finditer(text):
+            name = match[1].decode()
+            words = match[2].decode("utf-8", "replace").replace("\\\n", " ").strip()
+            value = evaluate(words, values)
+            if value is None:
+                line = text.count(b"\n", 0, match.start()) + 1
+                raise ToolError(f"{path}:{line}: {name} is defined as {words!r}; expected (1 << n) or names of flags")
+            if values.setdefault(name, value) != value:
+                raise ToolError(f"{path}: {name} is defined twice, as {values[name]:#x} and as {value:#x}")
+
+    def some(prefix: str) -> dict[str, int]:
+        return {name: value for name, value in values.items() if name.startswith(prefix)}
+
+    found = Flags(some("KF_"), some("KFA_"), some("BTF_SET8_"))
+    for wanted in (RELEASE, RCU):
+        if wanted not in found.kfunc:
+            raise ToolError(f"{BTF_H}: there is no `#define {wanted} (1 << n)`; expected the flags of kfuncs here")
+    return found
+
+
+def evaluate(words: str, known: Mapping[str, int]) -> int | None:
+    """Return the value of `A | B`, `(1 << n)`, `BIT(n)` or a number; None if it is none of them."""
+    words = words.strip()
+    total = 0
+    inner = words[1:-1] if words.startswith("(") and words.endswith(")") else words
+    for part in inner.split("|"):
+        match = _TERM.fullmatch(part.strip())
+        if match is None:
+            return None
+        one, shift, bit, number, name = match.groups()
+        if shift is not None:
+            total |= int(one) << int(shift)
+        elif bit is not None:
+            total |= 1 << int(bit)
+        elif number is not None:
+            total |= int(number, 0)
+        elif name in known:
+            total |= known[name]
+        else:
+            return None
+    return total
+
+
+def spell(mask: int, flags: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the names of the bits of `mask`, sorted; bits without a name as one hexadecimal number."""
+    single = {value: name for name, value in sorted(flags.items(), reverse=True) if value.bit_count() == 1}
+    names = [name for value, name in single.items() if mask & value]
+    left = mask & ~sum(single)
+    return tuple(sorted(names)) + ((f"{left:#x}",) if left else ())
+
+
+def read_rule(verifier: bytes, bpf_types: bytes) -> Rule:
+    """Return what a verifier does; raise ToolError if it treats KF_RELEASE in neither of the known ways."""
+    code = without_comments(verifier)
+    if re.search(rb"\brelease_regno\s*=\s*regno\s*;", code):
+        release = "referenced"
+    elif re.search(rb"\brelease_regno\s*=\s*BPF_REG_1\s*;", code) or is_first(code):
+        release = "first"
+    else:
+        raise ToolError(
+            f"{VERIFIER}: what KF_RELEASE means cannot be told; expected `release_regno = regno` (the referenced "
+            "argument) or `release_regno = BPF_REG_1`, there or in kfunc_release_regno()"
+        )
+    null = _NULL.search(code)
+    named = _CONTEXT.search(code)
+    kfuncs = re.findall(rb"\[KF_(\w+)\]", named[1]) if named else []
+    contexts = re.findall(rb"\bBPF_PROG_TYPE\s*\(\s*\w+\s*,\s*\w+\s*,\s*(?:struct\s+)?(\w+)\s*,", bpf_types)
+    return Rule(release, null is not None, frozenset(map(bytes.decode, contexts)), frozenset(map(bytes.decode, kfuncs)))
+
+
+def without_comments(code: bytes) -> bytes:
+    """Return C without its comments."""
+    return re.sub(rb"/\*(?:.*?\*/|.*)|//[^\n]*", b" ", code, flags=re.DOTALL)
+
+
+def is_first(code: bytes) -> bool:
+    """Say whether kfunc_release_regno() is what sets release_regno, and KF_RELEASE gives BPF_REG_1 there."""
+    head = re.search(rb"^[^\n;]*\bkfunc_release_regno\s*+\([^()]*+\)\s*+\{", code, re.MULTILINE)
+    body, closed, _ = code[head.end() :].partition(b"\n}") if head else (b"", b"", b"")
+    used = re.search(rb"\brelease_regno\s*=\s*kfunc_release_regno\s*\(", code)
+    return bool(closed and used and re.search(rb"KF_RELEASE\s*+(?:\)\s*+return|\?)\s*+BPF_REG_1\b", body))
+
+
+def classify(kfunc: str, params: Sequence[Param], flags: Iterable[str], rule: Rule) -> tuple[str, ...]:
+    """Return what the verifier takes each argument for, in the order in which it asks; "object" is what KF_RCU reaches.
+
+    What a struct without a name of its own is depends on the program on older kernels: it counts as an object.
+    """
+    flags = frozenset(flags)
+    found: list[str] = []
+    implicit = False
+    for index, param in enumerate(params):
+        implicit = implicit or (IMPLICIT_ARGS in flags and param.struct in IMPLICIT_STRUCTS)
+        if implicit:
+            found.append("implicit")
+        elif param.struct == "bpf_prog_aux" or param.name.endswith(("__ign", "__prog")):
+            found.append("ignored")
+        elif param.kind == "pointer":
+            found.append(pointer(kfunc, index, params, flags, rule))
+        else:
+            found.append({"function": "callback"}.get(param.kind, param.kind))
+    return tuple(found)
+
+
+def pointer(kfunc: str, index: int, params: Sequence[Param], flags: frozenset[str], rule: Rule) -> str:
+    """Return what a pointer is."""
+    param = params[index]
+    if kfunc in rule.context_kfuncs or (param.struct is not None and {param.struct, param.typedef} & rule.contexts):
+        return "context"
+    if param.name.endswith("__alloc"):
+        return "allocated"
+    if param.name.endswith("__refcounted_kptr"):
+        return "refcounted"
+    if param.struct == "bpf_dynptr":
+        return "dynptr"
+    if index == 0 if ITERATOR_FLAGS & flags else param.name.endswith("__iter"):
+        return "iterator"
+    if param.struct in SPECIAL:
+        return SPECIAL[param.struct]
+    for suffix, name in LATE:
+        if param.name.endswith(suffix):
+            return name
+    if param.struct in OTHERS:
+        return OTHERS[param.struct]
+    if param.name.endswith("__irq_flag"):
+        return "irq flag"
+    if param.name.endswith(("__arena", "__arena__nullable")):
+        return "arena"
+    follower = params[index + 1] if index + 1 < len(params) else None
+    sized = follower is not None and follower.kind == "scalar" and follower.name.endswith(("__sz", "__szk"))
+    return OBJECT if param.struct is not None and not sized else "memory"
+
+
+def effects(
+    kfunc: str,
+    flags: Sequence[str],
+    arguments: Sequence[Sequence[str]],
+    params: Sequence[Param] | None,
+    rule: Rule,
+) -> frozenset[Effect]:
+    """Return everything that holds for a kfunc: what its own flags mean for its arguments, and the arguments' flags.
+
+    `params` None means that the prototype is unknown: then a flag of the kfunc that is about arguments stays whole.
+    """
+    found = {Effect(None, flag) for flag in flags if flag not in (RELEASE, RCU, ACQUIRE)}
+    classes = None if params is None else classify(kfunc, params, flags, rule)
+    if RELEASE in flags:
+        found |= released(classes, rule)
+    if RCU in flags:
+        found |= protected(classes, params, rule)
+    if ACQUIRE in flags:
+        found |= {Effect(None, "acquire of what is returned")}
+    for number, names in enumerate(arguments):
+        found |= {Effect(number, what(name)) for name in names}
+    return frozenset(found)
+
+
+def what(name: str) -> str:
+    """Return the effect of a flag of an argument: KFA_RELEASE is "release"."""
+    return name.removeprefix(ARGUMENT_PREFIX).lower()
+
+
+def released(classes: Sequence[str] | None, rule: Rule) -> set[Effect]:
+    """Return the effect of KF_RELEASE; argument None if the program decides which one it is about."""
+    if rule.release == "first":
+        return {Effect(0, "release")}
+    held = [n for n, c in enumerate(classes or ()) if c in (OBJECT, "allocated", "refcounted")]
+    return {Effect(held[0], "release")} if len(held) == 1 else {Effect(None, "release of whichever is referenced")}
+
+
+def protected(classes: Sequence[str] | None, params: Sequence[Param] | None, rule: Rule) -> set[Effect]:
+    """Return the effect of KF_RCU: on every object; where it refuses NULL, on memory that NULL is accepted for too."""
+    if classes is None or params is None:
+        return {Effect(None, "rcu of unknown arguments")}
+    reached = {OBJECT, "allocated", "memory"} if rule.null else {OBJECT}
+    numbers = [n for n, c in enumerate(classes) if c in reached]
+    return {Effect(n, "rcu") for n in numbers} or {Effect(None, "rcu of no argument")}
+
+
+def visible(classes: Sequence[str]) -> int:
+    """Return how many arguments a program passes."""
+    return sum(c != "implicit" for c in classes)

@@ -1,0 +1,367 @@
+"""Compare what kfunc sets mean before and after a patch, and with what the source says: the rules of the check `btf`.
+
+Nothing here runs a program: readings of objects go in, findings come out, so that each rule is tested on its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from ....model import Finding, Status
+from .btf import Param
+from .btf_ids import IdSet
+from .meaning import ACQUIRE, RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
+from .readings import Reading
+
+#: Only arguments in registers can be released.
+REGISTERS = 5
+KFUNCS, KFUNC_ARGS = "BTF_SET8_KFUNCS", "BTF_SET8_KFUNC_ARGS"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as it is compiled: names of the flags of the kfunc and of each argument, and what they add up to."""
+
+    object: str
+    set: str
+    kfunc: str
+    flags: tuple[str, ...]
+    arguments: tuple[tuple[str, ...], ...]
+    effects: frozenset[Effect]
+
+    @property
+    def records(self) -> tuple[tuple[str, ...], ...]:
+        """The flags of arguments without what is empty at the end: no record is the same as one of zeros."""
+        return trimmed(self.arguments)
+
+
+@dataclass(frozen=True)
+class State:
+    """All objects that matter at one commit: those with sets, and those that define their kfuncs.
+
+    `others` are prototypes that none of these objects has.
+    """
+
+    flags: Flags
+    rule: Rule
+    readings: Mapping[str, Reading]
+    others: Mapping[str, tuple[Param, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def prototypes(self) -> dict[str, tuple[Param, ...]]:
+        """Prototypes by function."""
+        found = dict(self.others)
+        for name in sorted(self.readings, reverse=True):
+            found.update(self.readings[name].prototypes)
+        return found
+
+    def prototype(self, object_: str, kfunc: str) -> tuple[Param, ...] | None:
+        """Return the parameters of a kfunc as the object of its row or another one defines it, None if none does."""
+        own = self.readings[object_].prototypes.get(kfunc)
+        return self.prototypes.get(kfunc) if own is None else own
+
+    def knows(self, kfunc: str) -> bool:
+        """Say whether some object defines a kfunc or some set has it."""
+        return kfunc in self.prototypes or any(row.kfunc == kfunc for row in self.rows)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows of all sets, kfuncs or not, in the order of objects, sets and the source."""
+        found = []
+        for name in sorted(self.readings):
+            for owner in self.readings[name].ids.sets:
+                records = {r.kfunc: r.flags for r in owner.records}
+                for pair in owner.pairs:
+                    flags = spell(pair.flags, self.flags.kfunc)
+                    arguments = tuple(spell(mask, self.flags.argument) for mask in records.get(pair.kfunc, ()))
+                    params = self.prototype(name, pair.kfunc)
+                    meaning = effects(pair.kfunc, flags, arguments, params, self.rule)
+                    found.append(Row(name, owner.name, pair.kfunc, flags, arguments, meaning))
+        return tuple(found)
+
+    @property
+    def arguments(self) -> int:
+        """How many pairs of a row's kfunc and an argument there are; a kfunc without known prototype has none."""
+        return sum(len(self.prototype(row.object, row.kfunc) or ()) for row in self.rows)
+
+    def without(self, objects: Collection[str]) -> State:
+        """Return this state without some objects."""
+        return replace(self, readings={n: r for n, r in self.readings.items() if n not in objects})
+
+    @cached_property
+    def sets(self) -> dict[tuple[str, str], IdSet]:
+        """The sets by object and name."""
+        return {(name, s.name): s for name, reading in self.readings.items() for s in reading.ids.sets}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where rows are in the source; `entries` are those of the inventory (kfunc, set, file, line...)."""
+
+    entries: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], tuple[str, int]]:
+        """File and line by set and kfunc, and of a set (its first row) under the kfunc ""."""
+        found: dict[tuple[str, str], tuple[str, int]] = {}
+        for entry in self.entries:
+            place = (str(entry["file"]), int(entry["line"]))
+            found.setdefault((str(entry["set"]), str(entry["kfunc"])), place)
+            found.setdefault((str(entry["set"]), ""), place)
+        return found
+
+    def finding(
+        self, kind: str, message: str, set_: str = "", kfunc: str = "", status: Status = Status.FAIL
+    ) -> Finding:
+        """Return a finding about a row or a set, with its place as far as that is known."""
+        file, line = self.by_name.get((set_, kfunc)) or self.by_name.get((set_, "")) or (None, None)
+        return Finding(status, message, file, line, kind)
+
+
+def trimmed(arguments: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Return the flags of arguments without empty ones at the end, each sorted."""
+    out = [tuple(sorted(names)) for names in arguments]
+    while out and not out[-1]:
+        out.pop()
+    return tuple(out)
+
+
+def spelled(flags: Sequence[str]) -> str:
+    """Return flags as in C."""
+    return " | ".join(flags) or "0"
+
+
+def listed(effects_: Iterable[Effect]) -> str:
+    """Return effects as text."""
+    found = sorted(effects_, key=lambda e: (e.argument is None, e.argument or 0, e.what))
+    return ", ".join(map(str, found)) or "nothing"
+
+
+def compare(before: State, after: State, places: Places, decided: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield what a patch changed that it may not: rows, their effects, the kind of sets, other bytes of the section.
+
+    `decided` gives by kfunc the arguments (`rcu`, `release`, `acquire`) that a person chose where no prototype tells.
+    """
+    old_rows, new_rows = group(before.rows), group(after.rows)
+    for key in sorted(old_rows.keys() | new_rows.keys()):
+        object_, set_, kfunc = key
+        old, new = old_rows.get(key, []), new_rows.get(key, [])
+        if len(new) < len(old):
+            yield places.finding("LOST", f"{set_}: the row of {kfunc}() is lost in {object_}", set_, kfunc)
+        elif len(new) > len(old) and not before.knows(kfunc):
+            continue  # a new function: there is nothing that it could differ from
+        elif len(new) > len(old):
+            many = "another row" if old else "a row"
+            yield places.finding("NEW", f"{set_}: {kfunc}() gets {many} in {object_}", set_, kfunc)
+        else:
+            for one, other in zip(old, new, strict=True):
+                text = changed(one, other, decided.get(kfunc, {}))
+                if text:
+                    yield places.finding("EFFECT", f"{set_}: {kfunc}(): {text}", set_, kfunc)
+    for owner in sorted(before.sets.keys() | after.sets.keys()):
+        text = changed_set(before, after, owner)
+        if text:
+            yield places.finding("SET", f"{owner[1]}: {text}", owner[1])
+    for name in sorted(before.readings.keys() & after.readings.keys()):
+        was, now = before.readings[name].ids.rest, after.readings[name].ids.rest
+        if was != now:
+            lost, gained = list(Counter(was) - Counter(now)), list(Counter(now) - Counter(was))
+            text = f"lost {', '.join(lost[:3]) or 'nothing'}, gained {', '.join(gained[:3]) or 'nothing'}"
+            text = text if lost or gained else "the order of ids"
+            yield Finding(Status.FAIL, f"{name}: .BTF_ids changes outside of the sets: {text}", type="REST")
+
+
+def group(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
+    """Return rows by object, set and kfunc."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.object, row.set, row.kfunc), []).append(row)
+    return found
+
+
+def changed(old: Row, new: Row, decision: Mapping[str, Any]) -> str:
+    """Return what a row's change means, "" if it means the same or what a person decided."""
+    if old.effects == new.effects:
+        return ""
+    lost, gained = old.effects - new.effects, new.effects - old.effects
+    for word in ("rcu", "release", "acquire"):
+        if decision.get(word) and reached(new, word) == set(decision[word]):
+            lost = frozenset(e for e in lost if e.what.partition(" ")[0] != word)
+            gained = frozenset(e for e in gained if e.what != word)
+    if not lost and not gained:
+        return ""
+    how = f"{spelled(old.flags)}{args(old)} became {spelled(new.flags)}{args(new)}"
+    return f"{how}: lost {listed(lost)}; gained {listed(gained)}"
+
+
+def reached(row: Row, word: str) -> set[int]:
+    """Return the arguments for which an effect holds."""
+    return {e.argument for e in row.effects if e.what == word and e.argument is not None}
+
+
+def args(row: Row) -> str:
+    """Return the flags of a row's arguments as BTF_ID_FLAGS() takes them."""
+    return "".join(f", {spelled(names)}" for names in row.arguments)
+
+
+def changed_set(before: State, after: State, key: tuple[str, str]) -> str:
+    """Return what is wrong with a set's change, "" if nothing is."""
+    old, new = before.sets.get(key), after.sets.get(key)
+    if old is None and new is not None and not any(before.knows(p.kfunc) for p in new.pairs):
+        return ""
+    if old is None or new is None:
+        return f"the set is {'lost' if new is None else 'new'} in {key[0]}"
+    was, now = set(spell(old.flags, before.flags.set)), set(spell(new.flags, after.flags.set))
+    # The header that introduces the flag is the one patch that may set it, and then on every set of kfuncs.
+    if KFUNC_ARGS not in before.flags.set and KFUNC_ARGS in after.flags.set and KFUNCS in was:
+        was |= {KFUNC_ARGS}
+    return "" if was == now else f"the set's flags {spelled(sorted(was))} became {spelled(sorted(now))}"
+
+
+def layout(state: State) -> Iterator[Finding]:
+    """Yield the bytes of a section that make no sense, and the flags that are undefined symbols."""
+    for name, reading in sorted(state.readings.items()):
+        for problem in reading.ids.problems:
+            yield Finding(Status.FAIL, f"{name}: .BTF_ids: {problem}", type="LAYOUT")
+        for symbol in reading.ids.undefined:
+            text = f"{name}: .BTF_ids needs {symbol}, which nothing defines; a misspelt flag?"
+            yield Finding(Status.FAIL, text, type="UNDEFINED")
+
+
+def inspect(state: State, places: Places) -> Iterator[Finding]:
+    """Yield what is wrong at one commit, whatever was before: what the kernel would refuse or never see."""
+    for (_, set_), owner in sorted(state.sets.items()):
+        kinds = spell(owner.flags, state.flags.set)
+        unknown = [k for k in kinds if k not in state.flags.set]
+        if unknown:
+            yield places.finding("SET", f"{set_}: the set has the unknown flag {unknown[0]}", set_)
+        if KFUNC_ARGS in state.flags.set and (KFUNCS in kinds) != (KFUNC_ARGS in kinds):
+            yield places.finding(
+                "SET", f"{set_}: a set of kfuncs and no other has {KFUNC_ARGS}: {spelled(kinds)}", set_
+            )
+        rows = Counter(p.kfunc for p in owner.pairs)
+        for kfunc, number in sorted(Counter(r.kfunc for r in owner.records).items()):
+            if kfunc not in rows:
+                text = f"{set_}: there are flags of arguments for {kfunc}(), which is not in the set"
+                yield places.finding("RECORD", text, set_)
+            if number > 1:
+                yield places.finding("RECORD", f"{set_}: {kfunc}() has {number} records of arguments", set_, kfunc)
+        for kfunc, number in sorted(rows.items()):
+            if number > 1:
+                yield places.finding("TWICE", f"{set_}: {kfunc}() is in the set {number} times", set_, kfunc)
+    for row in state.rows:
+        for text in wrong(row, state):
+            yield places.finding("RECORD", f"{row.set}: {row.kfunc}(): {text}", row.set, row.kfunc)
+
+
+def wrong(row: Row, state: State) -> Iterator[str]:
+    """Yield what the kernel would refuse of a row, or what cannot be meant."""
+    for names, known in ((row.flags, state.flags.kfunc), *((a, state.flags.argument) for a in row.arguments)):
+        yield from (f"the flag {name} has no name in the header" for name in names if name not in known)
+    if not row.arguments:
+        return
+    given = {n: set(names) for n, names in enumerate(row.arguments)}
+    if not row.arguments[-1]:
+        yield "the record ends with an argument that has no flag"
+    releases = [n for n, names in given.items() if "KFA_RELEASE" in names]
+    if len(releases) > 1:
+        yield f"arguments {releases} are released; a kfunc can release one"
+    if any(n >= REGISTERS for n in releases):
+        yield f"argument {releases[-1]} is released, which is not in a register"
+    for whole, single in ((RELEASE, "KFA_RELEASE"), (RCU, "KFA_RCU"), (ACQUIRE, "KFA_ACQUIRE")):
+        if whole in row.flags and any(single in names for names in given.values()):
+            yield f"both {whole} and {single}: the kernel refuses a flag that stands on the kfunc and on an argument"
+    params = state.prototype(row.object, row.kfunc)
+    if params is None:
+        yield "flags of arguments, and no compiled object tells its prototype"
+        return
+    classes = classify(row.kfunc, params, row.flags, state.rule)
+    if len(row.arguments) > visible(classes):
+        yield f"flags of {len(row.arguments)} arguments, and a program passes {visible(classes)}"
+    pointers = {n for n, p in enumerate(params) if p.kind == "pointer"}
+    for n, held in given.items():
+        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE"} and n not in pointers:
+            yield f"{spelled(sorted(held))} on argument {n}, which is no pointer"
+
+
+def agree(before: State | None, after: State, places: Places) -> Iterator[Finding]:
+    """Yield the kfuncs whose rows in several sets differ in flags of arguments, or in others unlike in `before`."""
+    old = by_kfunc(before.rows) if before else {}
+    for kfunc, rows in sorted(by_kfunc(after.rows).items()):
+        sets = ", ".join(sorted({r.set for r in rows}))
+        if len({r.records for r in rows}) > 1:
+            text = f"{kfunc}() has different flags of arguments in {sets}; the kernel registers the first only"
+            yield places.finding("AGREE", text, rows[-1].set, kfunc)
+        elif len({r.effects for r in rows}) > 1 and len({r.effects for r in old.get(kfunc, ())}) == 1:
+            text = f"{kfunc}() had the same flags in {sets}, and no longer has"
+            yield places.finding("AGREE", text, rows[-1].set, kfunc)
+
+
+def by_kfunc(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return rows by kfunc."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.kfunc, []).append(row)
+    return found
+
+
+def mismatches(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield how compiled rows and the inventory differ; `objects` gives the object of a file that was compiled.
+
+    A row that the source has under #if may be missing: `uncovered` lists those.
+    """
+    compiled = group(state.rows)
+    listed_: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for entry in places.entries:
+        if entry["file"] in objects:
+            key = (objects[str(entry["file"])], str(entry["set"]), str(entry["kfunc"]))
+            listed_.setdefault(key, []).append(entry)
+    for key in sorted(compiled.keys() | listed_.keys()):
+        object_, set_, kfunc = key
+        rows, entries = compiled.get(key, []), listed_.get(key, [])
+        sure = [e for e in entries if not e.get("conditions")]
+        if not entries:
+            text = f"{set_}: {object_} has a row of {kfunc}() that the inventory lacks"
+            yield places.finding("INVENTORY", text, set_)
+        elif not len(sure) <= len(rows) <= len(entries):
+            text = f"{set_}: {object_} has {len(rows)} rows of {kfunc}(), the inventory {len(entries)}"
+            yield places.finding("INVENTORY", text, set_, kfunc)
+        else:
+            for row in rows:
+                if not any(says(entry, row) for entry in entries):
+                    said = "; ".join(f"{spelled(e['flags'])}, {dict(e['arg_flags'])}" for e in entries)
+                    text = f"{spelled(row.flags)}{args(row)}, and the inventory says {said}"
+                    yield places.finding("INVENTORY", f"{set_}: {kfunc}() is compiled as {text}", set_, kfunc)
+
+
+def says(entry: Mapping[str, Any], row: Row) -> bool:
+    """Say whether an entry of the inventory is what a row is compiled to.
+
+    The `arg_flags` of an entry that is to be changed are those that it will have; it has a part of them.
+    """
+    given = {n: set(entry["arg_flags"].get(str(n), ())) for n in range(len(row.arguments))}
+    now = {n: set(names) for n, names in enumerate(row.arguments)}
+    if tuple(sorted(entry["flags"])) != row.flags:
+        return False
+    if entry.get("fate") == "change":
+        return all(names <= given[n] for n, names in now.items())
+    return now == given and len(trimmed(row.arguments)) == max((int(n) + 1 for n in entry["arg_flags"]), default=0)
+
+
+def uncovered(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield the entries of the inventory that no object has, each with why that is so as far as it is known."""
+    compiled = {key: len(rows) for key, rows in group(state.rows).items()}
+    for entry in places.entries:
+        object_ = objects.get(str(entry["file"]))
+        if object_ is None:
+            yield entry, ""
+            continue
+        key = (object_, str(entry["set"]), str(entry["kfunc"]))
+        if compiled.get(key, 0):
+            compiled[key] -= 1
+        else:
+            yield entry, "under #if " + " && ".join(entry.get("conditions", ()))

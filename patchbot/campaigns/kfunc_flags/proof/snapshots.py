@@ -1,0 +1,204 @@
+"""Show what the kfunc sets of a commit are in its objects: compile those that hold sets or define kfuncs, read them.
+
+What x86 cannot have is looked at in objects for another architecture, so that each row is seen by some compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ....build.arches import X86, Arch
+from ....build.bench import Bench
+from ....build.benches import flags_of, open_bench, read_of, shelf_of, units_of
+from ....build.needs import Need, needs
+from ....build.units import Unit
+from ....checking.check import Subject
+from ....errors import ToolError
+from .meaning import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
+from .readings import Reading, read_object
+from .rules import Places, State, uncovered
+
+ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The sets at one commit: what they mean, where their rows are, the object of each file, what did not compile."""
+
+    state: State
+    places: Places
+    units: Mapping[str, Unit]
+    broken: Mapping[str, str] = field(default_factory=dict)
+    compiled: int = 0
+
+    @property
+    def objects(self) -> dict[str, str]:
+        """The object of each file that was compiled."""
+        return {source: unit.obj for source, unit in self.units.items() if unit.obj in self.state.readings}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two commits as the objects for one architecture show them."""
+
+    arch: Arch
+    before: Snapshot
+    after: Snapshot
+
+    @cached_property
+    def states(self) -> tuple[State, State]:
+        """Return both states without the objects that did not compile in one of them."""
+        broken = {*self.before.broken, *self.after.broken}
+        return self.before.state.without(broken), self.after.state.without(broken)
+
+
+@dataclass(frozen=True)
+class View:
+    """Two commits as the objects for x86 and then those for other architectures show them; what x86 cannot have."""
+
+    sides: tuple[Sides, ...]
+    needs: tuple[Need, ...]
+
+    @property
+    def main(self) -> Sides:
+        """What the objects for x86 show."""
+        return self.sides[0]
+
+    def missing(self) -> list[tuple[Mapping[str, Any], str]]:
+        """Return the entries of the inventory after the patch that no object shows, each with the reason."""
+        after = self.main.after
+        left = list(uncovered(after.state, after.places, after.objects))
+        for sides in self.sides[1:]:
+            places = Places([entry for entry, _ in left])
+            still = [id(e) for e, _ in uncovered(sides.after.state, places, sides.after.objects)]
+            left = [(entry, why) for entry, why in left if id(entry) in still]
+        return [(entry, self.reason(entry, why)) for entry, why in left]
+
+    def reason(self, entry: Mapping[str, Any], why: str) -> str:
+        """Return why no object shows an entry."""
+        parts = [why_not(entry, why, self.main.after)]
+        for need in self.needs:
+            if entry in need.entries:
+                parts.append(need.lacking or f"nor is it in an object for {need.arch.folder}")
+                parts += [f"{o}: {w}" for s in self.sides if s.arch == need.arch for o, w in s.after.broken.items()]
+        return ", ".join(parts)
+
+
+_snapshots: dict[tuple[str, str], Snapshot] = {}
+
+
+def look(subject: Subject, old: tuple[str, str], new: tuple[str, str], log: Path) -> View:
+    """Return what objects show of two commits, given as (commit, tree), compiled as far as that is not known."""
+    options = build_options(subject)
+    main = Sides(X86, snapshot(subject, *old, log), snapshot(subject, *new, log))
+    both = (main.before, main.after)
+    found = needs(subject, options, [e for s in both for e, _ in uncovered(s.state, s.places, s.objects)])
+    sides = [main]
+    for number, need in enumerate(found):
+        if need.lacking:
+            continue
+        sources = sorted({*need.files, *definitions(need.entries)})
+        try:
+            bench = open_bench(subject, options, need.arch)
+            pair = [
+                beside(subject, bench, tree, sources, s, log) for s, (_, tree) in zip(both, (old, new), strict=True)
+            ]
+            sides.append(Sides(need.arch, *pair))
+        except ToolError as error:
+            # A compiler that is too old for this kernel, say: the rows are listed with that.
+            found[number] = replace(need, lacking=f"for {need.arch.folder}: {error}".splitlines()[0])
+    return View(tuple(sides), tuple(found))
+
+
+def beside(subject: Subject, bench: Bench, tree: str, sources: Sequence[str], main: Snapshot, log: Path) -> Snapshot:
+    """Return what the objects of some files for another architecture show; `main` knows prototypes of other files."""
+    units, readings, broken, compiled = read_sources(subject, bench, tree, sources, main.state.flags, log)
+    state = State(main.state.flags, main.state.rule, readings, main.state.prototypes)
+    return Snapshot(state, main.places, units, broken, compiled)
+
+
+def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
+    """Return the sets at a commit as the objects for x86 show them."""
+    where = (str(subject.work), commit)
+    if where not in _snapshots:
+        bench = open_bench(subject, build_options(subject))
+        entries = subject.rows(commit)
+        sources = sorted({*subject.witnesses(commit), *(e["file"] for e in entries), *definitions(entries)})
+        flags = flags_of(bench, tree)
+        units, readings, broken, compiled = read_sources(subject, bench, tree, sources, flags, log)
+        state = State(flags, rule_of(bench, subject.items[0].parent_tree), readings)
+        for old in list(_snapshots)[:-3]:
+            del _snapshots[old]
+        _snapshots[where] = Snapshot(state, Places(entries), units, broken, compiled)
+    return _snapshots[where]
+
+
+def read_sources(
+    subject: Subject, bench: Bench, tree: str, sources: Sequence[str], flags: Flags, log: Path
+) -> tuple[dict[str, Unit], dict[str, Reading], dict[str, str], int]:
+    """Return the units of source files and what `read_all` says of them."""
+    files = bench.files(tree)
+    units: dict[str, Unit] = {}
+    for source in sources:
+        found = units_of(bench, tree, source, log) if source.endswith(".c") and source in files else []
+        if found:
+            units[source] = found[0]
+    return (units, *read_all(subject, bench, tree, sorted(set(units.values())), flags, log))
+
+
+def definitions(entries: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the files that define the kfuncs whose flags are about arguments: their objects have the prototypes."""
+    return {
+        str(e["prototype"]["file"])
+        for e in entries
+        if e.get("prototype") and (e["arg_flags"] or ABOUT_ARGUMENTS & set(e["flags"]))
+    }
+
+
+def read_all(
+    subject: Subject, bench: Bench, tree: str, units: Sequence[Unit], flags: Flags, log: Path
+) -> tuple[dict[str, Reading], dict[str, str], int]:
+    """Return the readings of objects at a tree, why others do not compile, and how many had to be compiled."""
+    files = bench.files(tree)
+    shelf = shelf_of(bench, subject.work, bench.config(tree, log).digest)
+    readings = {unit.obj: shelf.find(unit.obj, files) for unit in units}
+    missing = [unit for unit in units if readings[unit.obj] is None]
+    broken = {}
+    if missing:
+        subject.progress(f"btf: compiling {len(missing)} objects")
+        for result, path in bench.fetch(tree, missing, log):
+            name = result.unit.obj
+            if result.built:
+                # Bench.watch put it on the shelf; without that, or if it could not, this says why.
+                found = shelf.find(name, files)
+                readings[name] = found or read_object(name, path, flags.trailer, bench.kbuild.compiler.pahole)
+            else:
+                first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)
+                broken[name] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"
+    return {name: r for name, r in readings.items() if r is not None}, broken, len(missing)
+
+
+def why_not(entry: Mapping[str, Any], why: str, snapshot_: Snapshot) -> str:
+    """Return why no object shows a row."""
+    file = str(entry["file"])
+    if why:
+        return why
+    if file.startswith("tools/"):
+        return "no module of the kernel: user space"
+    if snapshot_.broken:
+        return f"{file} does not compile, or is in no object of this configuration"
+    return f"{file} is in no object of this configuration"
+
+
+def rule_of(bench: Bench, tree: str) -> Rule:
+    """Return what the verifier of a tree does."""
+    return read_rule(read_of(bench, tree, VERIFIER), read_of(bench, tree, BPF_TYPES))
+
+
+def build_options(subject: Subject) -> Mapping[str, Any]:
+    """Return [checks.build] of patchbot.toml, which says how objects are compiled."""
+    return subject.tables.get("build", {})

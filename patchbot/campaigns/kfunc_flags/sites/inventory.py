@@ -1,0 +1,290 @@
+"""Account for every row of every kfunc set in a tree, with its prototype, the class of each argument and its fate."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ....config import CampaignConfig
+from ....errors import UserError
+from ....series.campaign import Audit
+from ....series.tree import Tree
+from .classify import Verifier, classify, is_scalar, read_verifier
+from .files import SETS_HEADER, candidates, defining
+from .flags import Flags, macros_of, read_flags
+from .nouns import FileSets, KfuncSet, Row, SetError
+from .plan import (
+    ARGUMENT_FLAG,
+    DECIDE,
+    SELFTESTS,
+    Decision,
+    Plan,
+    in_question,
+    merged,
+    numbered,
+    plan_row,
+    read_decisions,
+    refuse,
+)
+from .prototypes import TOOLS, Missing, Prototype, find_prototypes
+from .registrations import registered, unseen
+from .sets import read_sets
+from .shadows import foreign
+
+#: Below tools/, what only the kernel has and what only user space has.
+_MODULE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<linux/module\.h>|^MODULE_LICENSE\b", re.MULTILINE)
+_KERNEL = re.compile(rb"<linux/(?:module|init)\.h>|\bMODULE_LICENSE\b|\b__bpf_kfunc\b|\bbtf_kfunc_id_set\b")
+_USER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(?:bpf/|std\w+\.h|string\.h|unistd\.h)|\bint main\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row, what is known of its kfunc, and its plan; `site` is its name, the same in every tree."""
+
+    site: str
+    row: Row
+    prototype: Prototype | Missing
+    classes: tuple[str, ...]
+    plan: Plan
+
+    @property
+    def where(self) -> str:
+        """Return `file:line` of the row."""
+        return f"{self.row.file}:{self.row.line}"
+
+    @property
+    def arg_flags(self) -> tuple[tuple[str, ...], ...]:
+        """Return the flags of each argument as the row has them once its plan is carried out."""
+        return merged(self.row.arg_flags, self.plan.arguments)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All sets and rows of a tree, in the order of files and text."""
+
+    sets: tuple[KfuncSet, ...]
+    entries: tuple[Entry, ...]
+    verifier: Verifier
+    warnings: tuple[str, ...]
+
+    def changed(self, flag: str) -> tuple[Entry, ...]:
+        """Return the entries in which a flag is converted."""
+        return tuple(e for e in self.entries if e.plan.fate == "change" and flag in e.plan.arguments)
+
+
+def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = None) -> Inventory:
+    """Return the inventory of `tree`; raise SetError with all that is not understood and all refused rows.
+
+    `verifier` says what the flags mean; a step whose tree has a changed verifier passes that of the base.
+    """
+    problems: list[str] = []
+    try:
+        verifier = verifier or read_verifier(tree)
+    except UserError as error:
+        problems.append(str(error))
+        verifier = Verifier("unknown", False, frozenset(), frozenset())
+    decisions = read_decisions(config)
+    files = candidates(tree)
+    by_file = {path: read_sets(tree, path) for path in files}
+    problems += [line for path in sorted(by_file) for line in by_file[path].problems]
+    problems += unseen({path: registered(path, tree.read(path)) for path in files}, by_file)
+    problems += foreign(tree, by_file)
+    by_file = {path: found for path, found in by_file.items() if found.sets}
+    flags = read_flags(tree)
+    user_space = {path for path in by_file if is_user_space(path, tree.read(path))}
+    kernel = [row for path, found in by_file.items() if path not in user_space for row in found.rows]
+    needed = {row.kfunc for row in kernel if set(in_question(config)) & set(row.flags)}
+    prototypes = find_prototypes(tree, [(row.kfunc, row.file) for row in kernel], defining(tree, files), needed)
+    entries: list[Entry] = []
+    names: Counter[str] = Counter()
+    for path in sorted(by_file):
+        owners = owners_in(by_file[path])
+        for row in by_file[path].rows:
+            prototype = prototypes.get((row.kfunc, path), Missing("user space: not looked for"))
+            classes = (
+                () if isinstance(prototype, Missing) else classify(row.kfunc, prototype.params, row.flags, verifier)
+            )
+            plan = plan_row(
+                row, owners[row.set], path in user_space, prototype, classes, verifier, decisions.get(row.kfunc), config
+            )
+            if mislaid(row, owners[row.set], decisions.get(row.kfunc), config) and path not in user_space:
+                plan = refuse(f"{' and '.join(row.flags)} in a {owners[row.set].kind}; expected BTF_KFUNCS_START")
+            elif path not in user_space and not path.startswith(SELFTESTS):
+                plan = doubted(plan, row, prototype, classes, decisions.get(row.kfunc), flags)
+            names[f"{row.kfunc}@{row.set}"] += 1
+            number = names[f"{row.kfunc}@{row.set}"]
+            site = f"{row.kfunc}@{row.set}" + (f"#{number}" if number > 1 else "")
+            entries.append(Entry(site, row, prototype, classes, plan))
+    present = {e.row.kfunc for e in entries}
+    lacking = [k for k, d in decisions.items() if k not in present and not d.optional]
+    warnings = tuple(
+        f"patchbot.toml decides about {k}(), which is in no kfunc set of this tree" for k in sorted(lacking)
+    )
+    if by_file and not macros_of(tree, SETS_HEADER, "BTF_KFUNCS_START"):
+        warnings += (f"{SETS_HEADER}: no BTF_KFUNCS_START(): no set of this tree can say that it holds kfuncs",)
+    sets = tuple(s for path in sorted(by_file) for s in by_file[path].sets)
+    entries = agreed(entries)
+    if problems:
+        raise SetError("\n".join([*problems, *refused_lines(entries)]))
+    return Inventory(sets, tuple(entries), verifier, warnings)
+
+
+def refused_lines(entries: Iterable[Entry]) -> list[str]:
+    """Return a line for each row that needs a decision."""
+    return [f"{e.where}: {e.site}: {e.plan.reason}" for e in entries if e.plan.fate == "refuse"]
+
+
+def is_user_space(path: str, text: bytes) -> bool:
+    """Say whether a file is a program of user space, in which a set is only a test of the section's format.
+
+    Tests that are no modules are; elsewhere below tools/ a file that shows neither is taken for the kernel's.
+    """
+    if path.startswith(SELFTESTS):
+        return not _MODULE.search(text)
+    return path.startswith(TOOLS) and not _KERNEL.search(text) and _USER.search(text) is not None
+
+
+def owners_in(found: FileSets) -> dict[str, KfuncSet]:
+    """Return the sets of a file by name; of two with one name (under #if and #else), one that holds kfuncs."""
+    return {s.name: s for s in sorted(found.sets, key=lambda s: s.kfunc)}
+
+
+def mislaid(row: Row, owner: KfuncSet, decision: Decision | None, config: CampaignConfig) -> bool:
+    """Say whether a row has a flag to convert, but its set cannot hold kfuncs, and nobody decided that this is fine."""
+    kept = decision is not None and decision.keep
+    return not owner.kfunc and not kept and not set(in_question(config)).isdisjoint(row.flags)
+
+
+def doubted(
+    plan: Plan,
+    row: Row,
+    prototype: Prototype | Missing,
+    classes: Sequence[str],
+    decision: Decision | None,
+    flags: Flags,
+) -> Plan:
+    """Return `plan`, or a refusal where a flag or a type hides what the row says of its arguments."""
+    doubts = [flags.doubt(flag, tuple(ARGUMENT_FLAG)) for flag in row.flags]
+    doubts += [flags.doubt(flag, (), "KFA_") for names in row.arg_flags for flag in names]
+    if any(doubts) and not (decision is not None and decision.keep):
+        return refuse("; ".join(dict.fromkeys(filter(None, doubts))))
+    twice = sorted({flag for flag in plan.arguments if row.flags.count(flag) > 1})
+    if twice:
+        return refuse(f"{' and '.join(twice)} stands there twice; expected each flag once")
+    if plan.fate == "change" and decision is None and not isinstance(prototype, Missing):
+        hidden = [i for i, c in enumerate(classes) if c == "scalar" and not is_scalar(prototype.params[i])]
+        if hidden:
+            types = ", ".join(prototype.params[i].type for i in hidden)
+            return refuse(f"{numbered(hidden)} may be a pointer in disguise ({types}); {DECIDE}")
+    return plan
+
+
+def agreed(entries: Sequence[Entry]) -> list[Entry]:
+    """Return `entries`, those refused whose kfunc would get flags of arguments in only some of its sets.
+
+    The kernel refuses to register a kfunc whose argument flags differ between two sets.
+    """
+    plans: dict[str, set[tuple[tuple[str, tuple[int, ...]], ...]]] = {}
+    for entry in entries:
+        if entry.plan.fate == "change" or (entry.plan.fate == "keep" and not entry.row.file.startswith(TOOLS)):
+            plans.setdefault(entry.row.kfunc, set()).add(tuple(sorted(entry.plan.arguments.items())))
+    out = []
+    for entry in entries:
+        if entry.plan.fate == "change" and len(plans[entry.row.kfunc]) > 1:
+            others = sorted(e.where for e in entries if e.row.kfunc == entry.row.kfunc and e.site != entry.site)
+            entry = replace(
+                entry, plan=refuse(f"the rows of {entry.row.kfunc}() in its sets differ: see {', '.join(others)}")
+            )
+        out.append(entry)
+    return out
+
+
+def components(found: Inventory, flag: str) -> list[tuple[str, ...]]:
+    """Return the files that must be converted in one patch: those connected by a kfunc that both convert, sorted."""
+    by_kfunc: dict[str, set[str]] = {}
+    for entry in found.changed(flag):
+        by_kfunc.setdefault(entry.row.kfunc, set()).add(entry.row.file)
+    groups: list[set[str]] = []
+    for files in by_kfunc.values():
+        touching = [g for g in groups if g & files]
+        groups = [g for g in groups if not g & files] + [files.union(*touching)]
+    return sorted(tuple(sorted(g)) for g in groups)
+
+
+def witnesses(tree: Tree) -> list[str]:
+    """Return the kernel's .c files that hold sets: they see the effect of a change of the sets' header."""
+    return [
+        path
+        for path in candidates(tree)
+        if path.endswith(".c") and not path.startswith(TOOLS) and read_sets(tree, path).sets
+    ]
+
+
+def audit(tree: Tree, config: CampaignConfig) -> Audit:
+    """Return every site of the campaign in `tree` and its fate, as `scan --json` prints it."""
+    found = inventory(tree, config)
+    refused = tuple(refused_lines(found.entries))
+    sites = {e.site: (e.plan.fate, e.where) for e in found.entries}
+    return Audit(document(found), refused, found.warnings, sites)
+
+
+def document(found: Inventory) -> dict[str, Any]:
+    """Return the JSON document of an inventory."""
+    fates = Counter(e.plan.fate for e in found.entries)
+    return {
+        "sets": [set_document(s) for s in found.sets],
+        "entries": [entry_document(e) for e in found.entries],
+        "counts": {
+            "files": len({s.file for s in found.sets}),
+            "sets": len(found.sets),
+            "entries": len(found.entries),
+            "kfuncs": len({e.row.kfunc for e in found.entries}),
+            **{fate: fates[fate] for fate in ("change", "keep", "refuse")},
+        },
+    }
+
+
+def set_document(owner: KfuncSet) -> dict[str, Any]:
+    """Return the JSON of a set."""
+    return {
+        "name": owner.name,
+        "file": owner.file,
+        "line": owner.line,
+        "kind": owner.kind,
+        "kfunc": owner.kfunc,
+        "conditions": list(owner.conditions),
+    }
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """Return the JSON of a row."""
+    row = entry.row
+    return {
+        "kfunc": row.kfunc,
+        "set": row.set,
+        "file": row.file,
+        "line": row.line,
+        "end_line": row.end_line,
+        "flags": list(row.flags),
+        "conditions": list(row.conditions),
+        "via": row.via,
+        "prototype": prototype_document(entry),
+        "arg_flags": {str(i): list(names) for i, names in enumerate(entry.arg_flags) if names},
+        "fate": entry.plan.fate,
+        "reason": entry.plan.reason,
+    }
+
+
+def prototype_document(entry: Entry) -> dict[str, Any] | None:
+    """Return the JSON of a prototype, None if there is none."""
+    prototype = entry.prototype
+    if isinstance(prototype, Missing):
+        return None
+    params = [
+        {"index": i, "text": p.text.decode("utf-8", "replace"), "name": p.name, "class": c}
+        for i, (p, c) in enumerate(zip(prototype.params, entry.classes, strict=True))
+    ]
+    return {"file": prototype.file, "line": prototype.line, "params": params}

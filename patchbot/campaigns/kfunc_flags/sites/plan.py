@@ -1,0 +1,302 @@
+"""Decide what becomes of a row: which arguments its flags are about, or why it stays as it is.
+
+A conversion must not change what a program may do. So the rules say what the verifier of this very tree does with
+the flag, and where a prototype cannot tell, a person decides by name in patchbot.toml, with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....config import CampaignConfig
+from ....errors import ConfigError
+from .classify import NOT_POINTERS, OBJECT, Verifier, pointed_struct, struct_of
+from .nouns import KfuncSet, Row
+from .prototypes import Missing, Prototype
+
+RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
+#: The flag of an argument that says what the flag of the kfunc says of all, of the first or of what is returned.
+ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE"}
+#: The step that converts a flag, as `with` and `without` name it.
+STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire"}
+#: The flags that are only converted when asked for.
+OPTIONAL = frozenset({ACQUIRE})
+#: Only an argument that is passed in a register can be released.
+REGISTER_ARGUMENTS = 5
+#: Where KF_RCU also refuses NULL, it means something for these as well.
+NULL_CLASSES = frozenset({OBJECT, "alloc_btf_id", "mem", "map"})
+RELEASABLE = frozenset({OBJECT, "alloc_btf_id", "refcounted_kptr", "dynptr"})
+DECIDE = "decide by name in patchbot.toml"
+DECISION_KEYS = ("rcu", "release", "acquire", "keep", "optional", "reason")
+SELFTESTS = "tools/testing/selftests/"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided about a kfunc; `optional` says that not every tree has it.
+
+    An empty `acquire` says that the kfunc returns another object than its argument.
+    """
+
+    rcu: tuple[int, ...] | None
+    release: tuple[int, ...] | None
+    acquire: tuple[int, ...] | None
+    keep: bool
+    optional: bool
+    reason: str
+
+    def arguments(self, flag: str) -> tuple[int, ...] | None:
+        """Return the arguments that a flag is about, None if nothing was decided."""
+        return {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire}[flag]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The fate of a row, and for each flag that is converted the arguments it is about."""
+
+    fate: str
+    reason: str
+    arguments: Mapping[str, tuple[int, ...]]
+
+
+def keep(reason: str) -> Plan:
+    """Return the plan that changes nothing."""
+    return Plan("keep", reason, {})
+
+
+def refuse(reason: str) -> Plan:
+    """Return the plan that stops the series until a person decides."""
+    return Plan("refuse", reason, {})
+
+
+def merged(arg_flags: Sequence[Sequence[str]], arguments: Mapping[str, Sequence[int]]) -> tuple[tuple[str, ...], ...]:
+    """Return `arg_flags` with the argument's form of each flag in `arguments`, up to the last argument that has any."""
+    out = [list(names) for names in arg_flags]
+    for flag, numbers in arguments.items():
+        for number in numbers:
+            out += [[] for _ in range(number + 1 - len(out))]
+            if ARGUMENT_FLAG[flag] not in out[number]:
+                out[number].append(ARGUMENT_FLAG[flag])
+    while out and not out[-1]:
+        out.pop()
+    return tuple(tuple(names) for names in out)
+
+
+def read_decisions(config: CampaignConfig) -> dict[str, Decision]:
+    """Return the decisions of patchbot.toml; raise ConfigError for one that is not understood or has no reason."""
+    return {
+        kfunc: read_decision(f"campaigns.{config.name}.decisions.{kfunc}", d) for kfunc, d in config.decisions.items()
+    }
+
+
+def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
+    """Return one decision."""
+    unknown = [key for key in data if key not in DECISION_KEYS]
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r} (known: {', '.join(DECISION_KEYS)})")
+    reason = data.get("reason")
+    if not isinstance(reason, str) or not reason.strip():
+        raise ConfigError(f"{where}: a decision needs a reason, which is printed")
+    for key in ("keep", "optional"):
+        if not isinstance(data.get(key, False), bool):
+            raise ConfigError(f"{where}.{key} must be true or false, not {data[key]!r}")
+    rcu, release = (argument_numbers(where, key, data.get(key)) for key in ("rcu", "release"))
+    acquire = () if data.get("acquire") == [] else argument_numbers(where, "acquire", data.get("acquire"))
+    for key, numbers in (("release", release), ("acquire", acquire)):
+        if numbers is not None and len(numbers) > 1:
+            raise ConfigError(f"{where}.{key} must name one argument: a kfunc {key}s one")
+    kept = bool(data.get("keep", False))
+    if kept == any(numbers is not None for numbers in (rcu, release, acquire)):
+        raise ConfigError(
+            f"{where}: expected either `keep = true` or the arguments of any of `rcu`, `release` and `acquire`"
+        )
+    return Decision(rcu, release, acquire, kept, bool(data.get("optional", False)), reason.strip())
+
+
+def argument_numbers(where: str, key: str, value: Any) -> tuple[int, ...] | None:
+    """Return a list of argument numbers from 0, sorted; None if the key is absent."""
+    if value is None:
+        return None
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(type(n) is int and n >= 0 for n in value)
+        or len(set(value)) != len(value)
+    ):
+        raise ConfigError(f"{where}.{key} must be a list of different argument numbers from 0, not {value!r}")
+    return tuple(sorted(value))
+
+
+def off(config: CampaignConfig, flag: str) -> bool:
+    """Say whether the conversion of a flag is switched off."""
+    return STEP[flag] in config.without
+
+
+def in_question(config: CampaignConfig) -> tuple[str, ...]:
+    """Return the flags whose rows are looked at: an optional conversion has no sites unless it is on."""
+    return tuple(
+        flag for flag in STEP if flag not in OPTIONAL or (STEP[flag] in config.with_ and not off(config, flag))
+    )
+
+
+def plan_row(
+    row: Row,
+    owner: KfuncSet,
+    user_space: bool,
+    prototype: Prototype | Missing,
+    classes: Sequence[str],
+    verifier: Verifier,
+    decision: Decision | None,
+    config: CampaignConfig,
+) -> Plan:
+    """Return what becomes of a row."""
+    wanted = [flag for flag in in_question(config) if flag in row.flags]
+    fixed = untouched(row, owner, user_space, wanted)
+    if fixed is not None:
+        return keep(fixed)
+    if decision is not None and decision.keep:
+        return keep(decision.reason)
+    switched_off = [flag for flag in wanted if off(config, flag)]
+    wanted = [flag for flag in wanted if flag not in switched_off]
+    if not wanted:
+        return keep(f"the conversion of {' and '.join(switched_off)} is switched off")
+    if row.via is not None:
+        return refuse(f"the row is made by the macro {row.via}: its {' and '.join(wanted)} has to be converted by hand")
+    if isinstance(prototype, Missing):
+        decided = decision is not None and all(decision.arguments(flag) is not None for flag in wanted)
+        if not decided:
+            return refuse(f"{prototype.reason}; {DECIDE}")
+    arguments: dict[str, tuple[int, ...]] = {}
+    reasons, stays = [], []
+    for flag in wanted:
+        given = decision.arguments(flag) if decision is not None else None
+        because = f" ({decision.reason})" if decision is not None and given is not None else ""
+        other = another(given, prototype, classes) if flag == ACQUIRE else ""
+        if other:
+            stays.append(f"{flag} stays: {other}{because}")
+            continue
+        found, why = place(flag, given, prototype, classes, verifier)
+        if not found:
+            return refuse(f"{flag}: {why}")
+        arguments[flag] = found
+        reasons.append(f"{flag}: {why}{because}")
+    stays += [f"{flag} stays: its conversion is switched off" for flag in switched_off]
+    text = "; ".join([*reasons, *stays])
+    return Plan("change", text, arguments) if arguments else keep(text)
+
+
+def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]) -> str | None:
+    """Return why a row is none of this campaign's business, None if it is."""
+    if user_space:
+        return "user space: a test of the section's format, no kfunc is registered"
+    if not owner.kfunc:
+        return "not a set of kfuncs: BTF_SET8_START leaves BTF_SET8_KFUNCS out (fmodret hooks and the like)"
+    if not wanted:
+        if any(row.arg_flags):
+            return "already converted"
+        if "KF_TRUSTED_ARGS" in row.flags:
+            return "KF_TRUSTED_ARGS is deprecated (it is the default later on) and about the whole kfunc"
+        return "no argument-specific flag"
+    if row.file.startswith(SELFTESTS):
+        return "test module: it tests the flags of the whole kfunc, which stay supported"
+    return None
+
+
+def place(
+    flag: str,
+    given: tuple[int, ...] | None,
+    prototype: Prototype | Missing,
+    classes: Sequence[str],
+    verifier: Verifier,
+) -> tuple[tuple[int, ...], str]:
+    """Return the arguments that a flag is about and why, or no argument and why not.
+
+    `given` is the decided answer, which must be there if there is no prototype.
+    """
+    if flag == RELEASE and verifier.release == "first" and given not in (None, (0,)):
+        return (), f"argument {given[0]} was decided, but this verifier releases argument 0" if given else ""
+    if given is not None:
+        wrong = "" if isinstance(prototype, Missing) else checked(flag, given, prototype, classes)
+        return ((), wrong) if wrong else (given, f"{numbered(given)}, by decision")
+    assert not isinstance(prototype, Missing)
+    if flag == ACQUIRE:
+        which = numbered(of_returned_type(prototype, classes))
+        return (), f"the type of {which} is returned, but not necessarily the object; {DECIDE}"
+    return released(classes, verifier) if flag == RELEASE else protected(classes, verifier)
+
+
+def another(given: tuple[int, ...] | None, prototype: Prototype | Missing, classes: Sequence[str]) -> str:
+    """Return why a kfunc returns another object than it is given, "" if it may return that."""
+    if given == ():
+        return "it returns another object than its argument, by decision"
+    if given is None and not isinstance(prototype, Missing) and not of_returned_type(prototype, classes):
+        return "it returns no object of the type of an argument"
+    return ""
+
+
+def of_returned_type(prototype: Prototype, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the arguments that are pointers to kernel objects of the very struct that the kfunc returns."""
+    struct = struct_of(prototype.returns)
+    return tuple(
+        i
+        for i, (param, c) in enumerate(zip(prototype.params, classes, strict=True))
+        if c == OBJECT and struct is not None and pointed_struct(param) == struct
+    )
+
+
+def checked(flag: str, given: Sequence[int], prototype: Prototype, classes: Sequence[str]) -> str:
+    """Return what is wrong with decided arguments, "" if nothing is."""
+    if flag == RELEASE and given[0] >= REGISTER_ARGUMENTS:
+        return f"argument {given[0]} was decided, but only the first {REGISTER_ARGUMENTS} are in registers"
+    visible = [c for c in classes if c != "implicit"]
+    for number in given:
+        if number >= len(visible):
+            return f"argument {number} was decided, but the kfunc has {len(visible)} for a BPF program"
+        if visible[number] in NOT_POINTERS:
+            return f"argument {number} was decided, but it is no pointer ({visible[number]})"
+        if flag == ACQUIRE and number not in of_returned_type(prototype, classes):
+            return f"argument {number} was decided, but the kfunc returns {prototype.returns}"
+    return ""
+
+
+def released(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ...], str]:
+    """Return the argument that KF_RELEASE is about."""
+    if verifier.release == "first":
+        if not classes or classes[0] in NOT_POINTERS:
+            return (), "this verifier releases argument 0, which is no pointer"
+        return (0,), "argument 0, the one that the verifier releases"
+    found = tuple(i for i, c in enumerate(classes) if c in RELEASABLE)
+    if len(found) != 1 or found[0] >= REGISTER_ARGUMENTS:
+        which = numbered(found) if found else "no argument"
+        return (), f"{which} could be the referenced one that this verifier releases; {DECIDE}"
+    return found, f"argument {found[0]}, the only one that can be referenced"
+
+
+def protected(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ...], str]:
+    """Return the arguments that KF_RCU is about: the pointers to kernel objects, see the verifier's use of KF_RCU."""
+    meant = NULL_CLASSES if verifier.rcu_checks_null else {OBJECT}
+    found = tuple(i for i, c in enumerate(classes) if c in meant)
+    if "map" in classes:
+        return (), f"whether it is about the map is unclear; {DECIDE}"
+    if not found:
+        return (
+            (),
+            f"no argument is a pointer to a kernel object, so nothing can bear it; {DECIDE}",
+        )
+    memory = tuple(i for i in found if classes[i] == "mem")
+    why = (
+        f"{numbered(found)}, a pointer to a kernel object"
+        if len(found) == 1
+        else f"{numbered(found)}, pointers to kernel objects"
+    )
+    return found, why + (f" ({numbered(memory)} is memory: here KF_RCU is what refuses NULL)" if memory else "")
+
+
+def numbered(arguments: Sequence[int]) -> str:
+    """Return `argument 0`, `arguments 0, 1 and 2`."""
+    words = [str(a) for a in arguments]
+    if len(words) == 1:
+        return f"argument {words[0]}"
+    return f"arguments {', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,111 @@
+"""Hold what is registered against what was read: a set of kfuncs that no file shows is made by what nobody can follow.
+
+A set has no effect until a struct btf_kfunc_id_set names it, and its symbol is local, so both are in one compilation.
+Whatever macros, pasted words or oddly named files make a set, its name stands here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ....c import Directive, Source, parse
+from .includes import headers
+from .nouns import FileSets
+from .plan import SELFTESTS
+
+_NAMED = re.compile(rb"\bset\s*=\s*&|\bbtf_kfunc_id_set\b[^;(]{0,500}=")
+_STRUCT = b"btf_kfunc_id_set"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The sets that one file registers, as (name, `file:line`), and what else it registers, as lines for a person."""
+
+    sets: tuple[tuple[str, str], ...]
+    includes: frozenset[str]
+    problems: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def registered(path: str, text: bytes) -> Registered:
+    """Return which sets a file registers; test modules, whose rows stay as they are, may do it in any way."""
+    if path.startswith(SELFTESTS) or _STRUCT not in text or not _NAMED.search(text):
+        return Registered((), frozenset(), ())
+    source = parse(path, text)
+    texts = source.lexed.texts
+    sets: list[tuple[str, str]] = []
+    problems: list[str] = []
+    seen: set[int] = set()
+    for number in source.lexed.index.get(b"set", ()):
+        if texts[number - 1] in (b".", b"->") and texts[number + 1 : number + 3] == [b"=", b"&"]:
+            seen.add(number)
+            note(source, number, texts[number + 3], sets, problems)
+    for number in source.lexed.index.get(_STRUCT, ()):
+        inner = initialiser(source, number)
+        if not inner or any(i in seen for i in inner):
+            continue
+        names = [i for i in inner if texts[i] == b"&"]
+        where = source.where(source.lexed.starts[number])
+        if not names and len(inner) > 2:
+            problems.append(f"{where}: cannot tell which set of kfuncs is registered here; expected .set = &<name>")
+        for i in names:
+            note(source, number, texts[i + 1], sets, problems)
+    folder = path.rpartition("/")[0]
+    return Registered(tuple(sets), frozenset(headers(folder, text)), tuple(problems))
+
+
+def note(source: Source, number: int, name: bytes, sets: list[tuple[str, str]], problems: list[str]) -> None:
+    """Take in one registered set."""
+    start = source.lexed.starts[number]
+    where = source.where(start)
+    if in_define(source.lexed.directives, start):
+        problems.append(
+            f"{where}: a macro registers a set of kfuncs, which cannot be followed; expected it in the open"
+        )
+    else:
+        sets.append((name.decode("utf-8", "replace"), where))
+
+
+def in_define(directives: Sequence[Directive], offset: int) -> bool:
+    """Say whether a place is in a preprocessor line."""
+    return any(offset in d.span for d in directives)
+
+
+def initialiser(source: Source, number: int) -> range:
+    """Return the tokens of the braces after `struct btf_kfunc_id_set name =`, an empty range if there are none."""
+    texts = source.lexed.texts
+    for at in range(number + 1, min(number + 8, len(texts))):
+        if texts[at] == b"{":
+            return range(at, closing(texts, at))
+        if texts[at] in (b";", b"(") or (texts[at] == b")" and texts[at + 1 : at + 2] != [b"{"]):
+            break
+    return range(0)
+
+
+def closing(texts: Sequence[bytes], start: int) -> int:
+    """Return the number of the brace that closes the one at `start`, of the last token if none does."""
+    depth = 0
+    for at in range(start, len(texts)):
+        depth += (texts[at] == b"{") - (texts[at] == b"}")
+        if not depth:
+            return at
+    return len(texts) - 1
+
+
+def unseen(found: Mapping[str, Registered], by_file: Mapping[str, FileSets]) -> list[str]:
+    """Return a line for each registered set that is in no file which its compilation can see."""
+    everywhere = {s.name for path, read in by_file.items() if not path.endswith(".c") for s in read.sets}
+    lines: list[str] = []
+    for path in sorted(found):
+        here = {s.name for other in (path, *found[path].includes) if other in by_file for s in by_file[other].sets}
+        lines += found[path].problems
+        lines += [
+            f"{where}: registers the set {name}, which neither this file nor one that it includes shows; expected "
+            f"BTF_KFUNCS_START({name}), without macros around it"
+            for name, where in found[path].sets
+            if name not in here | everywhere
+        ]
+    return lines

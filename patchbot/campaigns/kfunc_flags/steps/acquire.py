@@ -1,0 +1,121 @@
+"""The optional step acquire: KFA_ACQUIRE, for a kfunc that takes a reference on an argument and returns it.
+
+KF_ACQUIRE is about the return value and stays for kfuncs that return another object than the one they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ....c import Source, Span, find, function
+from ....model import Edit
+from ....series.anchors import (
+    Alternative,
+    Anchor,
+    contains,
+    exactly,
+    in_file,
+    in_function,
+    insert_after,
+    insert_before,
+    last_of,
+    replace,
+    statement,
+    whole,
+    with_comment,
+)
+from ....series.campaign import Change, Context
+from . import docs
+from .facts import BTF_C, BTF_H, VERIFIER_C, carry_out, extend_flags, fragment, free_bit, meta_struct, single_flags
+
+STRICT = "process_kf_arg_ptr_to_btf_id"
+CHECK = "btf_check_kfunc_arg_flags"
+
+
+def acquire(context: Context) -> Change:
+    """Add KFA_ACQUIRE."""
+    return carry_out(context, anchors_acquire(context))
+
+
+def anchors_acquire(context: Context) -> list[Anchor]:
+    """Return the anchors of the step acquire."""
+    meta, _ = meta_struct(context.tree)
+    return [
+        insert_after(
+            BTF_H,
+            "the last flag of arguments",
+            in_file(),
+            last_of(single_flags("KFA_")),
+            fragment("acquire-flag.h.j2", bit=free_bit(context.tree, "KFA_")),
+            contains("#define KFA_ACQUIRE"),
+        ),
+        extend_flags("KFA_PTR_FLAGS", ("KFA_ACQUIRE",)),
+        *anchors_check(),
+        replace(
+            VERIFIER_C,
+            "is_kfunc_acquire()",
+            in_function("is_kfunc_acquire"),
+            exactly(f"static bool is_kfunc_acquire(struct {meta} *meta)", "return meta->kfunc_flags & KF_ACQUIRE;"),
+            fragment("acquire-verifier.c.j2", meta=meta).rstrip(b"\n"),
+            contains("bool is_kfunc_arg_acquire("),
+        ),
+        Anchor(
+            f"{STRICT}(): strict type matching of an acquired argument",
+            VERIFIER_C,
+            tuple(strictly(name) for name in ("arg", "argno")),
+        ),
+        docs.new_flags("docs-acquire.rst.j2", b"* ``KFA_ACQUIRE``"),
+    ]
+
+
+def anchors_check() -> list[Anchor]:
+    """Return the anchors of the check of the flag against the prototype."""
+    check = in_function(CHECK)
+    return [
+        insert_before(
+            BTF_C,
+            f"{CHECK}(): before it",
+            check,
+            with_comment(whole()),
+            fragment("acquire-returned.c.j2"),
+            contains("bool btf_kfunc_returns_arg($_) {"),
+        ),
+        insert_after(
+            BTF_C,
+            f"{CHECK}(): what the kfunc acquires",
+            check,
+            statement("bool release = func_flags & KF_RELEASE;"),
+            "\tbool acquire = func_flags & KF_ACQUIRE;\n",
+            contains("bool acquire = func_flags & KF_ACQUIRE;", check),
+        ),
+        insert_before(
+            BTF_C,
+            f"{CHECK}(): before KFA_RCU",
+            check,
+            statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;"),
+            fragment("acquire-check.c.j2"),
+            contains("if (flags & KFA_ACQUIRE)", check),
+        ),
+    ]
+
+
+def strictly(number: str) -> Alternative:
+    """Return the alternative in which the parameter `number` is the number of the argument."""
+    old, new = "btf_type_ids_nocast_alias(&env->log,", f"is_kfunc_arg_acquire(meta, {number}) ||"
+
+    def find_it(source: Source) -> Sequence[Span]:
+        return [
+            span
+            for f in function(source, STRICT)
+            if (number, "int") in [(p.name, p.type) for p in f.params]
+            for span in find(source, old, f.body)
+        ]
+
+    return Alternative(
+        f"btf_type_ids_nocast_alias() in {STRICT}(.., int {number})",
+        find_it,
+        lambda source, span: [Edit(source.path, span.start, span.start, f"{new}\n\t    ".encode())],
+        contains(new, in_function(STRICT)),
+        in_function(STRICT).spans,
+        old,
+    )

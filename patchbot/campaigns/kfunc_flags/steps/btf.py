@@ -1,0 +1,158 @@
+"""The step btf: define KFA_RELEASE and KFA_RCU, and copy the flags of arguments from a set to its BTF, checked.
+
+The check stands before btf_populate_kfunc_set(), because the error path of that function drops every kfunc of the
+BTF. The look-up stands behind the one of the kfunc's own flags and has the same rules for its callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ....c import Source, Span, conditions_at, struct
+from ....series.anchors import (
+    Anchor,
+    AnchorError,
+    Scope,
+    Selector,
+    contains,
+    either,
+    in_file,
+    in_function,
+    in_prototype,
+    in_struct,
+    insert_after,
+    insert_before,
+    last_of,
+    statement,
+    whole,
+    with_comment,
+)
+from ....series.campaign import Change, Context
+from .facts import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, single_flags, told_release
+
+#: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
+LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
+
+
+def btf(context: Context) -> Change:
+    """Define the flags of arguments and register, validate and look them up."""
+    return carry_out(context, anchors_btf(context))
+
+
+def anchors_btf(context: Context) -> list[Anchor]:
+    """Return the anchors of the step btf."""
+    tree = context.tree
+    release, unknown = told_release(tree)
+    register = in_function("__register_btf_kfunc_id_set")
+    populate = in_function("btf_populate_kfunc_set")
+    free = in_function("btf_free_kfunc_set_tab")
+    tab = in_struct("btf_kfunc_set_tab")
+    return [
+        *unknown,
+        insert_after(
+            BTF_H,
+            "the last flag of kfuncs",
+            in_file(),
+            last_of(single_flags("KF_")),
+            lambda source, span: flags_of_arguments(source, span, release),
+            contains("#define KFA_RELEASE"),
+        ),
+        behind_one_of(
+            BTF_H,
+            "the declarations of the look-ups of kfunc flags",
+            (in_prototype("btf_kfunc_check_flag"), *lookups(in_prototype)),
+            fragment("btf-prototype.h.j2"),
+            contains("btf_kfunc_arg_flags("),
+        ),
+        insert_before(
+            BTF_C,
+            "struct btf_kfunc_set_tab: before it",
+            tab,
+            whole(),
+            fragment("btf-structs.c.j2"),
+            contains("struct btf_kfunc_arg_flags_tab {"),
+        ),
+        insert_after(
+            BTF_C,
+            "struct btf_kfunc_set_tab: its last member",
+            tab,
+            last_member(),
+            fragment("btf-member.c.j2"),
+            contains("struct btf_kfunc_arg_flags_tab *arg_flags;", tab),
+        ),
+        insert_before(
+            BTF_C,
+            "btf_free_kfunc_set_tab(): before the table is freed",
+            free,
+            statement("kfree(tab);"),
+            "\tkfree(tab->arg_flags);\n",
+            contains("kfree(tab->arg_flags);", free),
+        ),
+        insert_after(
+            BTF_C,
+            "btf_check_kfunc_protos(): after it",
+            in_function("btf_check_kfunc_protos"),
+            whole(),
+            fragment("btf-check.c.j2", implicit=implicit_arguments(tree)),
+            contains("int btf_check_kfunc_args($_) {"),
+        ),
+        insert_before(
+            BTF_C,
+            "btf_populate_kfunc_set(): before it",
+            populate,
+            whole(),
+            fragment("btf-populate.c.j2"),
+            contains("int btf_populate_kfunc_arg_flags($_) {"),
+        ),
+        insert_before(
+            BTF_C,
+            "btf_populate_kfunc_set(): before the set grows",
+            populate,
+            with_comment(statement("set = krealloc(tab->sets[hook], $_);")),
+            fragment("btf-populate-call.c.j2"),
+            contains("btf_populate_kfunc_arg_flags(btf, add_set)", populate),
+        ),
+        behind_one_of(
+            BTF_C,
+            "the look-up of kfunc flags: after it",
+            lookups(in_function),
+            fragment("btf-lookup.c.j2"),
+            contains("btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id) {"),
+        ),
+        insert_before(
+            BTF_C,
+            "__register_btf_kfunc_id_set(): before btf_populate_kfunc_set()",
+            register,
+            statement("ret = btf_populate_kfunc_set(btf, hook, kset);"),
+            fragment("btf-check-call.c.j2"),
+            contains("btf_check_kfunc_args(btf, hook, kset->set)", register),
+        ),
+    ]
+
+
+def flags_of_arguments(source: Source, span: Span, release: str) -> bytes:
+    """Return the definitions of the flags; raise AnchorError where not every kernel would have them."""
+    under = conditions_at(source, span.start)
+    if under:
+        raise AnchorError(f"it stands under #if {' and '.join(under)}, where flags of arguments cannot stand")
+    return fragment("btf-flags.h.j2", release=release)
+
+
+def lookups(make: Callable[[str, Sequence[str]], Scope]) -> tuple[Scope, ...]:
+    """Return the scopes that can be the exported function that looks up the flags of a kfunc for a program."""
+    return make("btf_kfunc_flags", LOOKUP), make("btf_kfunc_id_set_contains", LOOKUP)
+
+
+def behind_one_of(path: str, name: str, scopes: Sequence[Scope], text: bytes, done: Callable[[Source], bool]) -> Anchor:
+    """Anchor `text` after the first of `scopes` that the file has."""
+    return either(name, *(insert_after(path, name, scope, whole(), text, done) for scope in scopes))
+
+
+def last_member() -> Selector:
+    """Select the last member of the scope, a struct."""
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        owner = next(s for s in struct(source, "btf_kfunc_set_tab") if s.span == span)
+        return [m.span for m in owner.members[-1:]]
+
+    return Selector("the last member", find)

@@ -1,0 +1,168 @@
+"""The step btf_ids: BTF_ID_FLAGS() takes flags of arguments and keeps them in records behind the sets.
+
+Before this step the macro swallows a further argument silently, so the conversions depend on it. tools/ has a copy
+of the header, which in some kernels lacks the macros; then there is nothing to change in it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ....c import Source, Span, find, macro, macros
+from ....series.anchors import (
+    Anchor,
+    AnchorError,
+    Outcome,
+    Report,
+    contains,
+    in_file,
+    in_struct,
+    insert_after,
+    insert_before,
+    macro_in,
+    replace,
+    tokens_like,
+    whole,
+)
+from ....series.campaign import Change, Context
+from ....series.tree import Tree
+from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
+
+#: MAX_BPF_FUNC_ARGS of the kernels so far; more flags than this are an undefined macro, i.e. a compile error.
+MOST_ARGUMENTS = 12
+
+#: The half of the header that makes something; the other one has empty macros of the same names.
+ENABLED = "defined(CONFIG_DEBUG_INFO_BTF)"
+
+
+def btf_ids(context: Context) -> Change:
+    """Let BTF_ID_FLAGS() take flags of arguments, in the kernel's header and in the copy in tools/."""
+    remarks = []
+    if not context.tree.exists(TOOLS_BTF_IDS_H):
+        remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
+    elif not has_macros(context.tree, TOOLS_BTF_IDS_H):
+        remarks.append(f"{TOOLS_BTF_IDS_H} is left as it is: it has no BTF_ID_FLAGS() and BTF_KFUNCS_START()")
+    return carry_out(context, anchors_btf_ids(context), remarks, lacking(context.tree))
+
+
+def anchors_btf_ids(context: Context) -> list[Anchor]:
+    """Return the anchors of the step btf_ids."""
+    paths = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(context.tree, TOOLS_BTF_IDS_H) else [])]
+    return [anchor for path in paths for anchor in anchors_of(path)]
+
+
+def lacking(tree: Tree) -> list[Report]:
+    """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
+    headers = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(tree, TOOLS_BTF_IDS_H) else [])]
+    return [
+        Report(
+            "COUNT_ARGS() and CONCATENATE()", needed, None, Outcome.MISSING, "", f"no such file; {path} needs it", False
+        )
+        for path in headers
+        if not tree.exists(needed := path.replace("btf_ids.h", "args.h"))
+    ]
+
+
+def has_macros(tree: Tree, path: str) -> bool:
+    """Say whether a header can make sets of kfuncs."""
+    source = source_of(tree, path)
+    return source is not None and bool(macro(source, "BTF_ID_FLAGS") and macro(source, "BTF_KFUNCS_START"))
+
+
+def anchors_of(path: str) -> list[Anchor]:
+    """Return the anchors in one of the two headers."""
+    return [
+        insert_after(
+            path,
+            "BTF_SET8_KFUNCS",
+            macro_in("BTF_SET8_KFUNCS"),
+            whole(),
+            set_flag,
+            contains("#define BTF_SET8_KFUNC_ARGS"),
+        ),
+        insert_after(
+            path,
+            "struct btf_id_set8",
+            in_struct("btf_id_set8"),
+            whole(),
+            fragment("btf_ids-structs.h.j2"),
+            contains("struct btf_kfunc_args {"),
+        ),
+        insert_before(
+            path,
+            "the includes under CONFIG_DEBUG_INFO_BTF",
+            in_file(),
+            tokens_like("#include <linux/compiler.h>"),
+            fragment("btf_ids-include.h.j2"),
+            contains("#include <linux/args.h>"),
+        ),
+        replace(
+            path,
+            "BTF_ID_FLAGS()",
+            macro_in("BTF_ID_FLAGS", ENABLED),
+            whole(),
+            extended_id_flags,
+            contains("#define __BTF_ID_ARG_FLAGS"),
+        ),
+        insert_before(
+            path,
+            "BTF_KFUNCS_START(): before it",
+            macro_in("BTF_KFUNCS_START", ENABLED),
+            whole(),
+            fragment("btf_ids-delimiters.h.j2"),
+            contains("#define __BTF_KFUNC_ARGS_START"),
+        ),
+        replace(
+            path,
+            "BTF_KFUNCS_START()",
+            macro_in("BTF_KFUNCS_START", ENABLED),
+            tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"),
+            fragment("btf_ids-start.h.j2").rstrip(b"\n"),
+            contains("__BTF_KFUNC_ARGS_START(name)", macro_in("BTF_KFUNCS_START", ENABLED)),
+        ),
+        replace(
+            path,
+            "BTF_KFUNCS_END()",
+            macro_in("BTF_KFUNCS_END", ENABLED),
+            tokens_like("BTF_SET8_END(name)"),
+            fragment("btf_ids-end.h.j2").rstrip(b"\n"),
+            contains("__BTF_KFUNC_ARGS_END(name)", macro_in("BTF_KFUNCS_END", ENABLED)),
+        ),
+    ]
+
+
+def set_flag(source: Source, span: Span) -> bytes:
+    """Return the definition of the new flag of sets; raise AnchorError if another one has its bit."""
+    new = fragment("btf_ids-set-flag.h.j2")
+    (bit,) = re.findall(rb"<<\s*(\d+)", new)
+    taken = [m.name for m in macros(source) if m.name.startswith("BTF_SET8_") and is_bit(m.value, int(bit))]
+    if taken:
+        raise AnchorError(f"{' and '.join(taken)} has bit {bit.decode()} of the flags of a set, which is needed")
+    return new
+
+
+def is_bit(value: bytes, bit: int) -> bool:
+    """Say whether the value of a macro is one bit."""
+    text = re.sub(rb"/\*(?:.*?\*/|.*)|//.*|[\s()UuLl]", b"", value, flags=re.DOTALL)
+    return text in (b"1<<%d" % bit, b"BIT%d" % bit, b"%d" % (1 << bit), b"0x%x" % (1 << bit))
+
+
+def extended_id_flags(source: Source, span: Span) -> bytes:
+    """Return BTF_ID_FLAGS() with the record of the arguments appended, and the macros that make the record.
+
+    Raises AnchorError if the macro has other parameters or another body: more arguments would be lost silently.
+    """
+    found = find(source, "__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)", span)
+    (defined,) = (m for m in macros(source) if m.span == span)
+    if len(found) != 1 or defined.params != ("prefix", "name", "..."):
+        raise AnchorError(
+            "expected `#define BTF_ID_FLAGS(prefix, name, ...) __BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)`, "
+            f"found `{' '.join(source.at(span).decode('utf-8', 'replace').split())}`"
+        )
+    return (
+        source.text[span.start : found[0].end]
+        + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)"
+        + source.text[found[0].end : span.end].rstrip()
+        + b"\n"
+        + fragment("btf_ids-arg-flags.h.j2", most=MOST_ARGUMENTS)
+    )

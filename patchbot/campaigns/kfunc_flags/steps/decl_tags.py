@@ -1,0 +1,148 @@
+"""The optional step decl-tags: resolve_btfids makes BTF decl tags out of the flags of arguments, for user space.
+
+That tool is built on its own, so it has copies of the flags, as it has of those of kfuncs. Kernels whose tool does
+not write BTF at all leave decl tags to pahole, which knows nothing of the records: there this step cannot be done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ....c import Source, Span, function, macro, macros
+from ....errors import UserError
+from ....model import Edit
+from ....series.anchors import (
+    Alternative,
+    Anchor,
+    contains,
+    in_function,
+    in_struct,
+    insert_after,
+    insert_before,
+    tokens_like,
+    whole,
+    with_comment,
+)
+from ....series.campaign import Change, Context
+from ....series.tree import Tree
+from . import docs
+from .facts import BTF_H, TOOLS_BTF_IDS_H, carry_out, fragment, need_source, source_of, words_like
+
+MAIN_C = "tools/bpf/resolve_btfids/main.c"
+TRANSFORM = "btf2btf"
+PREFIX = "KFA_"
+#: The line of the list in the first comment that says what is done for kfuncs.
+LISTED = re.compile(rb"^ \*   - emits a \"bpf_kfunc\" decl tag[^;]{0,1000};\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag of arguments, its value in C, and what follows `arg:` in the tag."""
+
+    name: str
+    value: str
+    tag: str
+
+
+def decl_tags(context: Context) -> Change:
+    """Let resolve_btfids emit decl tags for the flags of arguments."""
+    return carry_out(context, anchors_decl_tags(context))
+
+
+def anchors_decl_tags(context: Context) -> list[Anchor]:
+    """Return the anchors of the step decl-tags; raise UserError where resolve_btfids writes no BTF."""
+    source = source_of(context.tree, MAIN_C)
+    if source is None or not function(source, TRANSFORM):
+        lacks = f"has no {TRANSFORM}(), i.e. it writes no BTF" if source is not None else "does not exist"
+        raise UserError(
+            f"{MAIN_C}: it {lacks}, so it cannot emit decl tags for the flags of arguments; "
+            "this tree is for a series without the step decl-tags"
+        )
+    transform = in_function(TRANSFORM)
+    return [
+        table_anchor(context.tree),
+        insert_before(
+            MAIN_C,
+            f"{TRANSFORM}(): before it",
+            transform,
+            with_comment(whole()),
+            fragment("decl_tags-functions.c.j2", find=lookup(source)),
+            contains("int add_kfunc_arg_tags($_) {"),
+        ),
+        insert_after(
+            MAIN_C,
+            f"{TRANSFORM}(): after the kfuncs are known",
+            transform,
+            tokens_like("err = build_btf2btf_context(obj, &ctx); if (err) goto out;"),
+            fragment("decl_tags-call.c.j2"),
+            contains("add_kfunc_arg_tags(obj, &ctx)", transform),
+        ),
+        comment_anchor(),
+        docs.new_paragraph("Flags of the arguments", "docs-decl-tags.rst.j2", b"by a BTF decl tag of the kfunc"),
+    ]
+
+
+def lookup(source: Source) -> str:
+    """Return the function of libbpf with which the tool looks for a function's BTF: without the base BTF if it can."""
+    own = "btf__find_by_name_kind_own"
+    return own if words_like(source, own, Span(0, len(source.text))) else own.removesuffix("_own")
+
+
+def argument_flags(tree: Tree) -> list[Flag]:
+    """Return the flags of arguments of this tree, in the order of the header."""
+    found = [(m.name, m.value.split(b"/*")[0].decode().strip()) for m in macros(need_source(tree, BTF_H))]
+    return [
+        Flag(name, value, name.removeprefix(PREFIX).lower())
+        for name, value in found
+        if name.startswith(PREFIX) and "<<" in value
+    ]
+
+
+def table_anchor(tree: Tree) -> Anchor:
+    """Return the anchor of the table of flags and tags; a table without all flags has drifted."""
+    flags = argument_flags(tree)
+    header = source_of(tree, TOOLS_BTF_IDS_H)
+    set_flag = header is not None and bool(macro(header, "BTF_SET8_KFUNC_ARGS"))
+    before = in_struct("kfunc")
+    there = contains("} kfunc_arg_tags[] = {")
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        text = fragment("decl_tags-table.c.j2", flags=flags, set_flag=set_flag)
+        return [Edit(source.path, span.start, span.start, text)]
+
+    def done(source: Source) -> bool:
+        within = Span(0, len(source.text))
+        return there(source) and all(words_like(source, flag.name, within) for flag in flags)
+
+    return Anchor(
+        "struct kfunc: before it",
+        MAIN_C,
+        (
+            Alternative(
+                "struct kfunc, and no table of flags of arguments yet",
+                lambda source: [] if there(source) else before.spans(source),
+                edit,
+                done,
+                before.spans,
+            ),
+        ),
+    )
+
+
+def comment_anchor() -> Anchor:
+    """Return the anchor of the comment that lists what the tool does for kfuncs."""
+    return Anchor(
+        "the list of what is done for kfuncs",
+        MAIN_C,
+        (
+            Alternative(
+                'the item of the decl tag "bpf_kfunc"',
+                lambda source: [Span(*m.span()) for m in LISTED.finditer(source.text)],
+                lambda source, span: [Edit(source.path, span.end, span.end, fragment("decl_tags-comment.c.j2"))],
+                lambda source: b'- emits an "arg:*" decl tag' in source.text,
+            ),
+        ),
+        optional="this tool has no comment that lists what it does for kfuncs",
+    )

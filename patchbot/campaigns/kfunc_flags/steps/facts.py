@@ -1,0 +1,252 @@
+"""What the infrastructure steps share: the files of the BPF core, and the facts about them that differ between kernels.
+
+Each edit of these steps is tied to a named function, struct or macro and to the tokens in it, and each fact is read
+from the tree, never from its version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from ....bundle import bundled
+from ....c import Source, Span, Token, calls, find, function, macro, macros, parse, structs
+from ....errors import UserError
+from ....model import Edit
+from ....series import render
+from ....series.anchors import (
+    Alternative,
+    Anchor,
+    AnchorError,
+    Outcome,
+    Report,
+    Selector,
+    lost,
+    macro_in,
+    require,
+    resolve,
+)
+from ....series.campaign import Change, Context
+from ....series.edits import apply_edits
+from ....series.names import unknown_names
+from ....series.tree import Tree
+
+BTF_H = "include/linux/btf.h"
+BTF_IDS_H = "include/linux/btf_ids.h"
+TOOLS_BTF_IDS_H = "tools/include/linux/btf_ids.h"
+BTF_C = "kernel/bpf/btf.c"
+VERIFIER_H = "include/linux/bpf_verifier.h"
+VERIFIER_C = "kernel/bpf/verifier.c"
+KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
+
+#: What C at file scope defines: macros, functions, structs.
+DEFINED = re.compile(
+    r"^#define (\w+)|^(?! )(?:static )?[\w *]*?\b(\w+)\((?:[^;{}\n]|\n[ \t])*\)\n\{"
+    r"|^(?:static |const )*struct (\w+) \{",
+    re.MULTILINE,
+)
+
+
+def fragment(name: str, /, **words: Any) -> bytes:
+    """Return C or reStructuredText of this campaign's templates."""
+    return render.fragment("kfunc_flags", name, **words)
+
+
+def carry_out(
+    context: Context, anchors: Sequence[Anchor], remarks: Sequence[str] = (), lacking: Sequence[Report] = ()
+) -> Change:
+    """Return the edits of `anchors`; raise AnchorError if one of them has no place in this tree.
+
+    `lacking` is what else the tree must have and has not.
+    """
+    edits, reports = resolve(context.tree, anchors)
+    require([*lacking, *reports, *unknown(context, edits)])
+    return Change(tuple(edits), tuple(reports), tuple(remarks))
+
+
+def unknown(context: Context, edits: Sequence[Edit]) -> list[Report]:
+    """Return a report for each edit of the kernel that uses a name which this tree has not.
+
+    What the series adds is known, though an anchor that is missing keeps it from being added.
+    """
+    found = []
+    for edit, names in unknown_names(
+        context.tree, [e for e in edits if not e.path.startswith("tools/testing/")]
+    ).items():
+        lacks = [name for name in names if name not in defined_by_templates()]
+        if lacks:
+            source = need_source(context.tree, edit.path)
+            message = f"what is put there uses {', '.join(lacks)}, which is not known there"
+            line = source.line(edit.start)
+            found.append(Report(edit.site, edit.path, line, Outcome.DRIFTED, "", message, False))
+    return found
+
+
+@cache
+def defined_by_templates() -> frozenset[str]:
+    """Return what the C of this campaign defines: functions, macros, structs and members."""
+    files = sorted((bundled("templates") / "kfunc_flags").glob("*.[ch].j2"))
+    texts = [re.sub(r"\{[{%](?:.*?[%}]\}|.*)", "x", p.read_text()) for p in files]
+    found = (name for text in texts for row in DEFINED.findall(text) for name in row if name)
+    return frozenset((*found, "kfunc_arg_flags", "arg_flags"))
+
+
+def insist_gone(context: Context, change: Change, path: str, names: Mapping[str, Sequence[str]]) -> Change:
+    """Return `change`; raise AnchorError if a name is left in a file after it, with every place.
+
+    `names` gives for each name the C, as patterns, in which it may be left.
+    """
+    text = apply_edits([e for e in change.edits if e.path == path], context.tree.get).get(path)
+    source = parse(path, context.tree.read(path) if text is None else text)
+    left = [
+        f"{source.where(token.start)}: {name}() is still used, and this step knows no replacement here"
+        for name, fine in names.items()
+        for token in words_like(source, name, Span(0, len(source.text)))
+        if not any(token.start in span for pattern in fine for span in find(source, pattern))
+    ]
+    if left:
+        raise AnchorError("\n".join(left))
+    return change
+
+
+def words_like(source: Source, word: str, within: Span) -> list[Token]:
+    """Return the tokens in a span that are `word`."""
+    lexed, text = source.lexed, word.encode()
+    found = (Token(*lexed.spans[number], text) for number in lexed.index.get(text, ()))
+    return [t for t in found if within.start <= t.start and t.end <= within.end]
+
+
+def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
+    """Return the calls of a predicate of kfuncs, `callee(meta)`, in a span."""
+    return [c.span for c in calls(source, callee, within) if [source.at(a) for a in c.args] == [b"meta"]]
+
+
+def replace_calls(source: Source, span: Span, callee: str, new: bytes) -> list[Edit]:
+    """Put `new` in the place of each `callee(meta)` in a span."""
+    return [Edit(source.path, c.start, c.end, new) for c in calls_with_meta(source, callee, span)]
+
+
+# Flags, which are macros of single bits
+
+
+def single_flags(prefix: str) -> Selector:
+    """Select the definitions of flags, which are single bits, by the beginning of their names."""
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        return [m.span for m in macros(source) if m.name.startswith(prefix) and b"<<" in m.value and m.span in span]
+
+    return Selector(f"#define {prefix}*", find)
+
+
+def free_bit(tree: Tree, prefix: str) -> int:
+    """Return the bit after the highest one that a flag has in BTF_H."""
+    source = need_source(tree, BTF_H)
+    shifts = [re.search(rb"1U?\s*<<\s*(\d+)", m.value) for m in macros(source) if m.name.startswith(prefix)]
+    return max((int(shift[1]) for shift in shifts if shift), default=-1) + 1
+
+
+def extend_flags(name: str, more: Sequence[str]) -> Anchor:
+    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags."""
+    scope = macro_in(name)
+    new = "".join(f" | {flag}" for flag in more)
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        end = source.text.rindex(b")", span.start, span.end)
+        return [Edit(source.path, end, end, new.encode())]
+
+    def done(source: Source) -> bool:
+        return any(all(words_like(source, flag, span) for flag in more) for span in scope.spans(source))
+
+    return Anchor(
+        name,
+        BTF_H,
+        (
+            Alternative(
+                f"#define {name} (..)",
+                lambda source: [s for s in scope.spans(source) if source.at(s).rstrip().endswith(b")")],
+                edit,
+                done,
+                scope.spans,
+            ),
+        ),
+    )
+
+
+# Facts of a tree
+
+
+def source_of(tree: Tree, path: str) -> Source | None:
+    """Return a C file of the tree, None if there is none."""
+    text = tree.get(path)
+    return None if text is None else parse(path, text)
+
+
+def need_source(tree: Tree, path: str) -> Source:
+    """Return a C file of the tree; raise UserError if there is none."""
+    return parse(path, tree.read(path))
+
+
+def meta_struct(tree: Tree) -> tuple[str, str]:
+    """Return what holds the flags of a called kfunc, (struct, file); raise UserError if there is not exactly one."""
+    paths = (VERIFIER_H, VERIFIER_C)
+    found = [
+        (s.name, path)
+        for path in paths
+        if (source := source_of(tree, path)) is not None
+        for s in structs(source)
+        if any(m.name == "kfunc_flags" for m in s.members)
+    ]
+    if len(found) != 1:
+        names = ", ".join(f"struct {name} in {path}" for name, path in found) or "none"
+        raise UserError(f"{' and '.join(paths)}: one struct with a member kfunc_flags is needed, found {names}")
+    return found[0]
+
+
+def implicit_arguments(tree: Tree) -> bool:
+    """Say whether kfuncs can have implicit arguments."""
+    source = source_of(tree, BTF_H)
+    return source is not None and bool(macro(source, "KF_IMPLICIT_ARGS"))
+
+
+def releases_first(tree: Tree) -> bool:
+    """Say whether KF_RELEASE is about the first argument, rather than about the one that happens to be referenced.
+
+    Raises UserError if the verifier shows neither.
+    """
+    source = need_source(tree, VERIFIER_C)
+    # The call alone: the function is lacking where this very step finds its place no more.
+    if any(find(source, f"meta->release_regno = {what};") for what in ("BPF_REG_1", "kfunc_release_regno($_)")):
+        return True
+    if any(find(source, "meta->release_regno = regno;", f.body) for f in function(source, "check_kfunc_args")):
+        return False
+    raise UserError(
+        f"{VERIFIER_C}: nothing sets meta->release_regno to BPF_REG_1, nor check_kfunc_args() to regno, so it is not "
+        "known which argument KF_RELEASE is about"
+    )
+
+
+def released(tree: Tree) -> str:
+    """Return in words which argument KF_RELEASE is about."""
+    return "the first argument" if releases_first(tree) else "the referenced argument"
+
+
+def told_release(tree: Tree) -> tuple[str, list[Anchor]]:
+    """Return `released` for a text, and an anchor that is lost where the tree does not show it."""
+    try:
+        return released(tree), []
+    except UserError as error:
+        return "the first argument", [lost(VERIFIER_C, "what KF_RELEASE is about", str(error).partition(": ")[2])]
+
+
+def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
+    """Return the variables of the commit messages of these steps and of cover-design.txt.j2."""
+    header = source_of(context.base, BTF_H)
+    return {
+        "implicit": implicit_arguments(context.base),
+        "arena": header is not None and bool(macro(header, "KF_ARENA_ARG1")),
+        "fixed": releases_first(context.base),
+        "acquire": "acquire" in context.steps,
+        "decl_tags": "decl-tags" in context.steps,
+    }

@@ -1,0 +1,99 @@
+"""The step verifier where KF_RELEASE is about whichever argument is referenced, as in older kernels.
+
+There the verifier learns the released argument while it checks the arguments, and pointers are only checked to be
+trusted if the kfunc asks for it. A kfunc that releases something asks for it, with whichever flag it says so.
+"""
+
+from __future__ import annotations
+
+from ....c import Source, Span, function
+from ....series.anchors import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
+from .facts import VERIFIER_C, calls_with_meta, fragment, replace_calls
+
+ARGS = "check_kfunc_args"
+STRICT = "process_kf_arg_ptr_to_btf_id"
+#: Where the predicates may go on to be about all arguments of a kfunc; elsewhere they must be about one.
+KNOWN = {
+    "is_kfunc_release": (
+        "static bool is_kfunc_release(const struct",
+        "KF_TRUSTED_ARGS) || is_kfunc_release(meta);",
+        "is_kfunc_release(meta) && !meta->release_regno",
+    ),
+    "is_kfunc_rcu": ("static bool is_kfunc_rcu(const struct", "is_kfunc_trusted_args(meta) || is_kfunc_rcu(meta)"),
+}
+
+
+def anchors(meta: str) -> list[Anchor]:
+    """Return the anchors in a verifier whose kfunc meta is `struct meta`."""
+    return [
+        replace(
+            VERIFIER_C,
+            "is_kfunc_release()",
+            in_function("is_kfunc_release"),
+            exactly(f"static bool is_kfunc_release(struct {meta} *meta)", "return meta->kfunc_flags & KF_RELEASE;"),
+            fragment("verifier-referenced-release.c.j2", meta=meta).rstrip(b"\n"),
+            contains("bool is_kfunc_arg_release("),
+        ),
+        replace(
+            VERIFIER_C,
+            "is_kfunc_rcu()",
+            in_function("is_kfunc_rcu"),
+            exactly(f"static bool is_kfunc_rcu(struct {meta} *meta)", "return meta->kfunc_flags & KF_RCU;"),
+            fragment("verifier-referenced-rcu.c.j2", meta=meta).rstrip(b"\n"),
+            contains("bool is_kfunc_arg_rcu("),
+        ),
+        Anchor(
+            f"{STRICT}(): strict type matching",
+            VERIFIER_C,
+            (
+                Alternative(
+                    f"is_kfunc_release(meta) in {STRICT}(.., int argno)",
+                    matching_strictly,
+                    lambda source, span: replace_calls(
+                        source, span, "is_kfunc_release", b"is_kfunc_arg_release(meta, argno)"
+                    ),
+                    contains("is_kfunc_arg_release(meta, argno)", in_function(STRICT)),
+                    in_function(STRICT).spans,
+                    "is_kfunc_release(meta) && reg->ref_obj_id",
+                    STRICT,
+                ),
+            ),
+        ),
+        condition(
+            "two referenced arguments",
+            "if (is_kfunc_release(meta) && meta->ref_obj_id)",
+            "if (meta->kfunc_flags & KF_RELEASE && meta->ref_obj_id)",
+        ),
+        condition(
+            "meta->release_regno",
+            "if (is_kfunc_release(meta)) meta->release_regno = regno;",
+            "if (is_kfunc_arg_release(meta, i))\n\t\t\t\tmeta->release_regno = regno;",
+        ),
+        condition(
+            "pointers that must be trusted or RCU pointers",
+            "if (!is_kfunc_trusted_args(meta) && !is_kfunc_rcu(meta))",
+            "if (!is_kfunc_trusted_args(meta) && !is_kfunc_arg_rcu(meta, i))",
+        ),
+        condition("pointers that are not trusted", "if (!is_kfunc_rcu(meta))", "if (!is_kfunc_arg_rcu(meta, i))"),
+        condition(
+            "OBJ_RELEASE",
+            "if (is_kfunc_release(meta) && reg->ref_obj_id)",
+            "if (is_kfunc_arg_release(meta, i) && reg->ref_obj_id)",
+        ),
+    ]
+
+
+def condition(what: str, old: str, new: str) -> Anchor:
+    """Return the anchor of one condition in check_kfunc_args()."""
+    scope = in_function(ARGS)
+    return replace(VERIFIER_C, f"{ARGS}(): {what}", scope, tokens_like(old), new, contains(new, scope))
+
+
+def matching_strictly(source: Source) -> list[Span]:
+    """Find the function that matches types strictly for every argument of a kfunc that releases one."""
+    return [
+        f.span
+        for f in function(source, STRICT)
+        if ("argno", "int") in [(p.name, p.type) for p in f.params]
+        and calls_with_meta(source, "is_kfunc_release", f.body)
+    ]

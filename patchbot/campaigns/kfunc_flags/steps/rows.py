@@ -1,0 +1,271 @@
+"""Rewrite rows: the flag of a kfunc becomes the flag of the arguments that it is about.
+
+Only the tokens of the row change; its comments, its `;` and its layout stay. One patch holds all files that share a
+kfunc, because the kernel and resolve_btfids refuse a kfunc whose flags differ between two sets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ....c import Span, Token, macro, parse, tokens
+from ....errors import UserError
+from ....model import Edit
+from ....series.campaign import Change, Context
+from ..sites.classify import read_verifier
+from ..sites.inventory import Entry, Inventory, components, inventory
+from ..sites.nouns import Row
+from ..sites.plan import ACQUIRE, ARGUMENT_FLAG, OPTIONAL, RCU, RELEASE, merged, numbered, read_decisions
+from ..sites.subjects import subject
+
+HEADER = "include/linux/btf_ids.h"
+ARGUMENT_MACRO = b"__BTF_ID_ARG_FLAGS"
+MAX_COLUMNS = 100
+TAB = 8
+
+_CONTINUED = re.compile(rb"\\\r?\n[ \t]*")
+_COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//([^\n]*)", re.DOTALL)
+
+
+def convert_rcu(context: Context) -> Change:
+    """Turn KF_RCU into KFA_RCU of the arguments that it is about."""
+    return convert(context, RCU)
+
+
+def convert_release(context: Context) -> Change:
+    """Turn KF_RELEASE into KFA_RELEASE of the argument that is released."""
+    return convert(context, RELEASE)
+
+
+def convert_acquire(context: Context) -> Change:
+    """Turn KF_ACQUIRE into KFA_ACQUIRE of the argument that is returned."""
+    return convert(context, ACQUIRE)
+
+
+def convert(context: Context, flag: str) -> Change:
+    """Return the edits that convert one flag in the step's tree; raise UserError on a header that would drop them."""
+    found = look(context)
+    entries = found.changed(flag)
+    if entries:
+        require_header(context)
+    keys = {path: group[0] for group in components(found, flag) for path in group}
+    edits = []
+    for entry in entries:
+        text = context.tree.read(entry.row.file)
+        new = rewrite(text, entry.row, flag, entry.plan.arguments[flag])
+        edits.append(
+            Edit(entry.row.file, entry.row.span.start, entry.row.span.end, new, keys[entry.row.file], entry.site)
+        )
+    remarks = tuple(
+        f"{e.where}: {e.site} keeps {flag}: {why}"
+        for e in found.entries
+        if flag in e.row.flags and e not in entries and (why := why_kept(context, e, flag))
+    )
+    return Change(tuple(edits), remarks=remarks)
+
+
+#: The last context that was looked at and its inventory: each of a step's 20 messages asks for the same one.
+_last: list[tuple[Context, Inventory]] = []
+
+
+def look(context: Context) -> Inventory:
+    """Return the inventory of the step's tree; what the flags mean is read from the untouched verifier."""
+    if not _last or _last[0][0] is not context:
+        _last[:] = [(context, inventory(context.tree, context.config, read_verifier(context.base)))]
+    return _last[0][1]
+
+
+def require_header(context: Context) -> None:
+    """Raise UserError if BTF_ID_FLAGS() of this tree drops more than three arguments without a word."""
+    found = macro(parse(HEADER, context.tree.read(HEADER)), "BTF_ID_FLAGS")
+    if not found or ARGUMENT_MACRO not in found[0].value:
+        raise UserError(
+            f"{HEADER}: BTF_ID_FLAGS() of this tree drops the flags of arguments without a warning; "
+            f"expected {ARGUMENT_MACRO.decode()}() in it, which an earlier step of the series adds"
+        )
+
+
+def split_rcu(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
+    """Make one patch of the files that share a converted kfunc; the key is the first of them."""
+    return lambda edit: edit.key
+
+
+split_release = split_acquire = split_rcu
+
+
+def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
+    """Return the new bytes of a row's span: without `flag`, with the argument's form of it on `arguments`."""
+    flags, *given = row.args[2:]
+    wanted = merged(row.arg_flags, {flag: tuple(arguments)})
+    pieces = [text[row.span.start : flags.start], without_flag(text, flags, flag)]
+    end = flags.end
+    for number, names in enumerate(wanted):
+        spelled = b" | ".join(n.encode() for n in names) or b"0"
+        if number < len(given):
+            same = names == row.arg_flags[number]
+            pieces += [
+                text[end : given[number].start],
+                text[given[number].start : given[number].end] if same else spelled,
+            ]
+            end = given[number].end
+        else:
+            pieces.append(b", " + spelled)
+    pieces.append(text[end : row.span.end])
+    return wrap(text, row.span, b"".join(pieces))
+
+
+def without_flag(text: bytes, span: Span, flag: str) -> bytes:
+    """Return the flags in `span` without one of them and the `|` that goes with it, `0` if none is left."""
+    found = tokens(text, span.start, span.end)
+    at = next(i for i, token in enumerate(found) if token.text == flag.encode())
+    if len(found) == 1:
+        return b"0"
+    if at == 0:
+        return (
+            remark(text, found[0], found[1], after=True)
+            + remark(text, found[1], found[2], after=True)
+            + text[found[2].start : span.end]
+        )
+    head = text[span.start : found[at - 2].end]
+    return (
+        head
+        + remark(text, found[at - 2], found[at - 1])
+        + remark(text, found[at - 1], found[at])
+        + text[found[at].end : span.end]
+    )
+
+
+def remark(text: bytes, one: Token, two: Token, after: bool = False) -> bytes:
+    """Return the comment between two tokens, with a blank that keeps it apart from what stays; b"" if there is none.
+
+    What follows comes on the same line, so a comment that ends with its line becomes one that does not.
+    """
+    between = _CONTINUED.sub(b" ", text[one.end : two.start]).strip()
+    between = _COMMENT.sub(within_line, between)
+    if not between:
+        return b""
+    return between + b" " if after else b" " + between
+
+
+def within_line(comment: re.Match[bytes]) -> bytes:
+    """Return a comment that does not end with its line."""
+    if comment[1] is None:
+        return comment[0]
+    return b"/* " + comment[1].replace(b"*/", b"* /").strip() + b" */"
+
+
+def wrap(text: bytes, span: Span, new: bytes) -> bytes:
+    """Break the lines of a new row that are too long, at commas, aligned to its open bracket as the kernel does."""
+    column = width(text[text.rfind(b"\n", 0, span.start) + 1 : span.start])
+    align = column + width(new[: new.index(b"(") + 1])
+    indent = b"\t" * (align // TAB) + b" " * (align % TAB)
+    semicolon = text[span.end : span.end + 1] == b";"
+    lines = new.split(b"\n")
+    out: list[bytes] = []
+    while lines:
+        line = lines.pop(0)
+        start = 0 if out else column
+        room = MAX_COLUMNS - (1 if semicolon and not lines else 0)
+        if width(line, start) > room and b"//" not in line:
+            cuts = [
+                i + 1
+                for i in range(len(line) - 1)
+                if line[i : i + 2] == b", " and width(line[: i + 1], start) <= MAX_COLUMNS
+            ]
+            if cuts and line[: cuts[-1]].strip():
+                lines.insert(0, indent + line[cuts[-1] :].lstrip())
+                line = line[: cuts[-1]]
+        out.append(line)
+    return b"\n".join(out)
+
+
+def width(line: bytes, column: int = 0) -> int:
+    """Return the column after `line`, tabs being 8 wide."""
+    for char in line:
+        column += TAB - column % TAB if char == 9 else 1
+    return column
+
+
+def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]]:
+    """Return the function that gives the words of a conversion's commit message."""
+
+    def say(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
+        found = look(context)
+        sites = {edit.site for edit in edits}
+        files = sorted({edit.path for edit in edits})
+        entries = [e for e in found.changed(flag) if e.row.file in files and e.site in sites]
+        about = {e.row.kfunc: e.plan.arguments[flag] for e in entries}
+        kept: dict[str, set[str]] = {}
+        for entry in found.entries:
+            if entry.row.file in files and flag in entry.row.flags and entry.site not in sites:
+                kept.setdefault(why_kept(context, entry, flag), set()).add(f"{entry.row.kfunc}()")
+        named = subject(files)
+        return {
+            "prefix": named.prefix,
+            "topic": named.topic,
+            "flag": flag,
+            "argument_flag": ARGUMENT_FLAG[flag],
+            "files": files,
+            "rows": len(edits),
+            "sets": sorted(Counter(e.row.set for e in entries).items()),
+            "kfuncs": sorted(about),
+            "arguments": [(kfunc, list(about[kfunc])) for kfunc in sorted(about)],
+            "table": table(about),
+            "many": any(len(numbers) > 1 for numbers in about.values()),
+            "several": any(len(e.classes) > len(about[e.row.kfunc]) for e in entries),
+            "memory": sorted(
+                {f"{numbered(n)} of {e.row.kfunc}()" for e in entries if (n := memory(e, about[e.row.kfunc]))}
+            ),
+            "shared": shared(entries),
+            "shared_files": len(files) > 1,
+            "kept": [(sorted(kfuncs), reason) for reason, kfuncs in sorted(kept.items()) if reason],
+            "verifier": found.verifier,
+            "decided": decided(context, entries, flag),
+        }
+
+    return say
+
+
+def why_kept(context: Context, entry: Entry, flag: str) -> str:
+    """Return why a row keeps a flag, "" if nobody would expect it to lose it.
+
+    Most flags of an optional conversion stay by the prototype alone; what is worth a word was decided by a person.
+    """
+    if flag not in OPTIONAL:
+        return entry.plan.reason
+    decision = read_decisions(context.config).get(entry.row.kfunc)
+    return decision.reason if decision is not None and decision.arguments(flag) is not None else ""
+
+
+def table(about: Mapping[str, Sequence[int]]) -> list[tuple[str, list[str]]]:
+    """Return [(which arguments, kfuncs)], the most usual first."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for kfunc in sorted(about):
+        groups.setdefault(tuple(about[kfunc]), []).append(kfunc)
+    return [(numbered(a), groups[a]) for a in sorted(groups, key=lambda a: (-len(groups[a]), a))]
+
+
+def memory(entry: Entry, arguments: Sequence[int]) -> list[int]:
+    """Return those of `arguments` that are memory and no kernel objects."""
+    return [n for n in arguments if n < len(entry.classes) and entry.classes[n] == "mem"]
+
+
+def shared(entries: Sequence[Entry]) -> list[str]:
+    """Return the kfuncs that have rows in more than one file, as `f()`."""
+    count = Counter(kfunc for kfunc, _ in {(e.row.kfunc, e.row.file) for e in entries})
+    return sorted(f"{kfunc}()" for kfunc, number in count.items() if number > 1)
+
+
+def decided(context: Context, entries: Sequence[Entry], flag: str) -> list[tuple[str, str]]:
+    """Return (kfunc, reason) of those whose arguments a person decided."""
+    decisions = read_decisions(context.config)
+    kfuncs = sorted({e.row.kfunc for e in entries})
+    return [(k, decisions[k].reason) for k in kfuncs if k in decisions and decisions[k].arguments(flag) is not None]
+
+
+words_rcu = words(RCU)
+words_release = words(RELEASE)
+words_acquire = words(ACQUIRE)

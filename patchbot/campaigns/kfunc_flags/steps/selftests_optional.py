@@ -1,0 +1,244 @@
+"""The steps that test what the optional steps add: more of what the step selftests has made, in the same files.
+
+Each follows its optional step and stands behind the step selftests, so every patch compiles. Nothing but whole lines
+is added: for the step selftests a file is all right that holds its text and more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....c import Function, Source, Span, function, functions, prototypes
+from ....series.anchors import (
+    Anchor,
+    Selector,
+    contains,
+    first_of,
+    in_file,
+    in_initialiser,
+    insert_after,
+    insert_before,
+    last_of,
+    tokens_like,
+    whole,
+    with_comment,
+)
+from ....series.campaign import Change, Context
+from ....series.tree import Tree
+from .facts import carry_out, fragment, need_source
+from .selftests import (
+    INVALID,
+    KFUNCS_H,
+    PROGRAMS,
+    SELFTESTS,
+    SET,
+    SHARED_FOLDER,
+    TESTMOD,
+    TESTS,
+    no_folder,
+    no_module,
+    shared,
+    testmod_folder,
+    words_of,
+)
+
+#: The beginning of the names of the test kfuncs that have flags of arguments.
+KFUNCS = "bpf_kfunc_arg_"
+#: The set of the module of bad sets that is not refused, and the table of those that are.
+VALID, MALFORMED = "bpf_test_kfa_valid_ids", "malformed"
+#: The test of decl tags, and what it includes.
+TAGS_TEST, BTF_INCLUDE = "test_kfunc_arg_flags_decl_tags", "#include <bpf/btf.h>"
+INCLUDE = re.compile(rb"^#include ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of an optional step: its templates begin with selftests-`step`-, `kfunc` and `bad` are in them."""
+
+    step: str
+    kfunc: str
+    bad: str
+
+    def template(self, name: str, facts: Mapping[str, Any]) -> bytes:
+        """Return the text of one of the templates."""
+        return fragment(f"selftests-{self.step}-{name}.j2", **facts)
+
+
+SUFFIXES = Flags("suffixes", "bpf_kfunc_arg_nullable_test", "bpf_test_kfa_nullable_ids")
+ACQUIRE = Flags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_acquires_ids")
+
+
+def suffixes(context: Context) -> Change:
+    """Test the flags that are equal to suffixes."""
+    return extend(context, anchors_suffixes(context))
+
+
+def acquire(context: Context) -> Change:
+    """Test KFA_ACQUIRE."""
+    return extend(context, anchors_acquire(context))
+
+
+def decl_tags(context: Context) -> Change:
+    """Test the decl tags of arguments."""
+    return extend(context, anchors_decl_tags(context), modules=False)
+
+
+def extend(context: Context, anchors: Sequence[Anchor], modules: bool = True) -> Change:
+    """Return the edits of `anchors`, or why there are none; `modules` says that bad sets belong to them."""
+    why = lacking(context.tree)
+    if why:
+        return Change((), remarks=(why,))
+    left_out = modules and testmod_folder(context.tree) != SHARED_FOLDER
+    return carry_out(context, anchors, (no_module(),) if left_out else ())
+
+
+def lacking(tree: Tree) -> str:
+    """Return why there is nothing that could be extended, "" if there is."""
+    if testmod_folder(tree) is None:
+        return no_folder()
+    if tree.get(PROGRAMS) is None:
+        return f"the flags are not tested: this tree has no {PROGRAMS}, which the step selftests adds"
+    return ""
+
+
+def anchors_suffixes(context: Context) -> list[Anchor]:
+    """Return the anchors of the tests of flags that are equal to suffixes, none if there is nothing to extend."""
+    return anchors_flags(context, SUFFIXES)
+
+
+def anchors_acquire(context: Context) -> list[Anchor]:
+    """Return the anchors of the tests of KFA_ACQUIRE, none if there is nothing to extend."""
+    return anchors_flags(context, ACQUIRE)
+
+
+def anchors_flags(context: Context, flags: Flags) -> list[Anchor]:
+    """Return the anchors of the kfuncs, programs and bad sets for some flags."""
+    tree, folder = context.tree, testmod_folder(context.tree)
+    if lacking(tree) or folder is None:
+        return []
+    facts = words_of(tree, folder)
+    found = [*anchors_kfuncs(f"{SELFTESTS}/{folder}", flags, facts)]
+    found.append(
+        insert_after(
+            PROGRAMS,
+            "the end of the programs",
+            in_file(),
+            whole(),
+            flags.template("programs.c", facts),
+            contains(f"{flags.kfunc}("),
+        )
+    )
+    return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
+
+
+def anchors_kfuncs(folder: str, flags: Flags, facts: Mapping[str, Any]) -> list[Anchor]:
+    """Return the anchors of the test kfuncs, their rows and their prototypes."""
+    source, there = f"{folder}/{TESTMOD}.c", contains(f"{flags.kfunc}(")
+    return [
+        insert_after(
+            source,
+            "the last test kfunc with flags of arguments",
+            in_file(),
+            last_kfunc(functions),
+            flags.template("testmod.c", facts),
+            there,
+        ),
+        insert_before(
+            source,
+            f"{SET}: its last row",
+            in_file(),
+            tokens_like(f"BTF_KFUNCS_END({SET})"),
+            flags.template("rows.c", facts),
+            contains(f"BTF_ID_FLAGS(func, {flags.kfunc}, $_)"),
+        ),
+        insert_after(
+            f"{folder}/{KFUNCS_H}",
+            "the last prototype of a test kfunc with flags of arguments",
+            in_file(),
+            last_kfunc(prototypes),
+            flags.template("testmod.h", facts),
+            there,
+        ),
+    ]
+
+
+def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> Selector:
+    """Select the last of the test kfuncs, i.e. of their definitions or their prototypes."""
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        return [f.span for f in functions_of(source) if f.name.startswith(KFUNCS)]
+
+    return last_of(Selector(f"{KFUNCS}*()", find))
+
+
+def anchors_bad_sets(path: str, flags: Flags, facts: Mapping[str, Any]) -> list[Anchor]:
+    """Return the anchors of the sets that are refused, and of the rows of the one that is not."""
+
+    kfunc = flags.bad.removesuffix("_ids")
+    rows = flags.template("invalid-rows.c", facts)
+
+    def before(name: str, what: Selector, text: bytes, there: str) -> Anchor:
+        return insert_before(path, name, in_file(), what, text, contains(there))
+
+    return [
+        before(
+            "the end of the kfuncs",
+            tokens_like("__bpf_kfunc_end_defs();"),
+            flags.template("invalid-kfuncs.c", facts),
+            f"{kfunc}(",
+        ),
+        before(
+            f"{VALID}: before it",
+            with_comment(tokens_like(f"BTF_KFUNCS_START({VALID})")),
+            flags.template("invalid-sets.c", facts),
+            f"BTF_KFUNCS_START({flags.bad})",
+        ),
+        before(f"{VALID}: its last row", tokens_like(f"BTF_KFUNCS_END({VALID})"), rows, rows.decode().split("\n")[0]),
+        before(
+            f"{MALFORMED}[]: its last row",
+            closing(MALFORMED),
+            flags.template("invalid-tests.c", facts),
+            f"&{flags.bad}",
+        ),
+    ]
+
+
+def closing(table: str) -> Selector:
+    """Select the brace that ends the initialiser of a table."""
+    scope = in_initialiser(table)
+
+    def find(source: Source, span: Span) -> Sequence[Span]:
+        return [Span(found.end - 1, found.end) for found in scope.spans(source)]
+
+    return Selector(f"the end of {scope.label}", find)
+
+
+def anchors_decl_tags(context: Context) -> list[Anchor]:
+    """Return the anchors of the test of decl tags, none if there is nothing to extend."""
+    tree, folder = context.tree, testmod_folder(context.tree)
+    if lacking(tree) or folder is None:
+        return []
+    known = {f.name for f in prototypes(need_source(tree, f"{SELFTESTS}/{folder}/{KFUNCS_H}"))}
+    facts = {flags.step: flags.kfunc in known for flags in (SUFFIXES, ACQUIRE)}
+    made = fragment("selftests-decl-tags.c.j2", **words_of(tree, folder), **facts)
+    tags = re.findall(rb'"arg:\w+"', made)
+
+    def there(source: Source) -> bool:
+        return bool(function(source, TAGS_TEST)) and all(tag in source.text for tag in tags)
+
+    def end(source: Source, span: Span) -> Sequence[Span]:
+        return [] if function(source, TAGS_TEST) else [span]
+
+    def includes(source: Source, span: Span) -> Sequence[Span]:
+        return [Span(*found.span()) for found in INCLUDE.finditer(source.text)]
+
+    include = first_of(Selector("#include", includes))
+    return [
+        insert_before(TESTS, "the includes", in_file(), include, f"{BTF_INCLUDE}\n", there),
+        insert_after(
+            TESTS, "the end of the tests", in_file(), Selector(f"the end, and no {TAGS_TEST}()", end), made, there
+        ),
+    ]

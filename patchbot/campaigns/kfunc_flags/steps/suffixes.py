@@ -1,0 +1,353 @@
+"""The optional step suffixes: flags of arguments that are equal to the suffixes of argument names.
+
+A facility wants a user in the same series, so this is off by default. The predicates of the suffixes take the number
+of the argument instead of its BTF, so that they see its flags; every caller is rewritten, whatever it calls them with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ....c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
+from ....model import Edit
+from ....series.anchors import (
+    Alternative,
+    Anchor,
+    AnchorError,
+    contains,
+    in_function,
+    insert_after,
+    insert_before,
+    macro_in,
+    replace,
+    statement,
+    tokens_like,
+    whole,
+    with_comment,
+)
+from ....series.campaign import Change, Context
+from . import docs
+from .facts import (
+    BTF_C,
+    BTF_H,
+    VERIFIER_C,
+    carry_out,
+    fragment,
+    free_bit,
+    meta_struct,
+    need_source,
+    source_of,
+    words_like,
+)
+
+MATCH = "btf_param_match_suffix"
+ANNOTATED = "is_kfunc_arg_annotated"
+
+
+@dataclass(frozen=True)
+class Suffix:
+    """A suffix of argument names, the predicate that looks for it, and the flag that is equal to it."""
+
+    text: str
+    predicate: str
+    flag: str
+
+
+SUFFIXES = (
+    Suffix("__nullable", "is_kfunc_arg_nullable", "KFA_NULLABLE"),
+    Suffix("__uninit", "is_kfunc_arg_uninit", "KFA_UNINIT"),
+    Suffix("__str", "is_kfunc_arg_const_str", "KFA_STR"),
+    Suffix("__k", "is_kfunc_arg_constant", "KFA_CONST"),
+    Suffix("__sz", "is_kfunc_arg_mem_size", "KFA_SZ"),
+    Suffix("__szk", "is_kfunc_arg_const_mem_size", "KFA_CONST_SZ"),
+    Suffix("__ign", "is_kfunc_arg_ignore", "KFA_IGN"),
+)
+PREDICATES = frozenset(s.predicate for s in SUFFIXES)
+
+
+def suffixes(context: Context) -> Change:
+    """Add flags of arguments that are equal to suffixes."""
+    return carry_out(context, anchors_suffixes(context))
+
+
+def anchors_suffixes(context: Context) -> list[Anchor]:
+    """Return the anchors of the step suffixes."""
+    meta, _ = meta_struct(context.tree)
+    source = need_source(context.tree, VERIFIER_C)
+    names = "|".join(sorted(PREDICATES))
+    return [
+        *anchors_flags(context),
+        *anchors_check(),
+        Anchor(
+            "the first predicate of a suffix",
+            VERIFIER_C,
+            (
+                Alternative(
+                    names,
+                    lambda source: [f.span for f in functions(source) if f.name in PREDICATES][:1],
+                    lambda source, span: [
+                        Edit(source.path, span.start, span.start, fragment("suffixes-annotated.c.j2", meta=meta))
+                    ],
+                    contains(f"bool {ANNOTATED}("),
+                ),
+            ),
+        ),
+        *[predicate_anchor(suffix, meta) for suffix in SUFFIXES],
+        *[user_anchor(name, meta) for name in users(source)],
+        *anchors_model(context),
+        *anchors_docs(),
+    ]
+
+
+def anchors_flags(context: Context) -> list[Anchor]:
+    """Return the anchors of the definitions of the flags."""
+    flags = macro_in("KFA_PTR_FLAGS")
+    return [
+        insert_after(
+            BTF_H,
+            "KFA_RCU",
+            macro_in("KFA_RCU"),
+            whole(),
+            fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_")),
+            contains("#define KFA_NULLABLE"),
+        ),
+        Anchor(
+            "KFA_PTR_FLAGS",
+            BTF_H,
+            (
+                Alternative(
+                    "#define KFA_PTR_FLAGS (..)",
+                    lambda source: [s for s in flags.spans(source) if source.at(s).rstrip().endswith(b")")],
+                    extend_pointer_flags,
+                    contains("#define KFA_SCALAR_FLAGS"),
+                    flags.spans,
+                    "#define KFA_PTR_FLAGS (KFA_RELEASE | KFA_RCU)",
+                ),
+            ),
+        ),
+    ]
+
+
+def extend_pointer_flags(source: Source, span: Span) -> Sequence[Edit]:
+    """Add the new flags of pointers to those there are, and name those of scalars."""
+    end = source.text.rindex(b")", span.start, span.end)
+    return [
+        Edit(source.path, end, end, b" | KFA_NULLABLE | KFA_UNINIT | KFA_STR"),
+        Edit(source.path, span.end, span.end, fragment("suffixes-scalars.h.j2")),
+    ]
+
+
+def anchors_check() -> list[Anchor]:
+    """Return the anchors of the check of the flags against the type of the argument."""
+    name = "btf_check_kfunc_arg_flags"
+    check = in_function(name)
+    return [
+        insert_before(
+            BTF_C,
+            f"{name}(): before it",
+            check,
+            with_comment(whole()),
+            fragment("suffixes-check.c.j2"),
+            contains("bool btf_check_kfunc_scalar_flags($_) {"),
+        ),
+        insert_before(
+            BTF_C,
+            f"{name}(): before the type of the argument is looked up",
+            check,
+            statement("t = btf_type_skip_modifiers(btf, params[i].type, NULL);"),
+            fragment("suffixes-check-ignored.c.j2"),
+            contains("if (flags == KFA_IGN)", check),
+        ),
+        insert_before(
+            BTF_C,
+            f"{name}(): before the argument must be a pointer",
+            check,
+            tokens_like("if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)"),
+            fragment("suffixes-check-scalar.c.j2"),
+            contains("btf_check_kfunc_scalar_flags($_)", check),
+        ),
+    ]
+
+
+def predicate_anchor(suffix: Suffix, meta: str) -> Anchor:
+    """Return the anchor of a predicate that is to take the meta of the kfunc and the number of the argument."""
+    old = ["const struct btf *", "const struct btf_param *"]
+    new = [f"const struct {meta} *", "int"]
+
+    def find_it(source: Source) -> Sequence[Span]:
+        return [f.span for f in function(source, suffix.predicate) if [p.type for p in f.params[:2]] == old]
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        predicate = next(f for f in function(source, suffix.predicate) if f.span == span)
+        return rewrite_predicate(source, predicate, suffix, meta)
+
+    def done(source: Source) -> bool:
+        return any([p.type for p in f.params[:2]] == new for f in function(source, suffix.predicate))
+
+    text = f"static bool {suffix.predicate}(const struct btf *btf, const struct btf_param *arg"
+    scope = in_function(suffix.predicate)
+    return Anchor(
+        f"{suffix.predicate}()", VERIFIER_C, (Alternative(text + ")", find_it, edit, done, scope.spans, text),)
+    )
+
+
+def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta: str) -> list[Edit]:
+    """Return the edits of one predicate; raise AnchorError if it does something else with its parameters."""
+    btf, arg = (p.name for p in predicate.params[:2])
+    param = b"btf_params(meta->func_proto)[arg]"
+
+    def edit(span: Span, new: bytes) -> Edit:
+        return Edit(source.path, span.start, span.end, new)
+
+    heads = find(source, f"const struct btf *{btf}, const struct btf_param *{arg}", predicate.head)
+    edits = [edit(span, b"const struct " + meta.encode() + b" *meta, int arg") for span in heads]
+    for match in matches(source, f"{MATCH}({btf}, {arg}, $suffix)", predicate.body):
+        text = source.at(match.bindings["suffix"])
+        if text == f'"{suffix.text}"'.encode():
+            edits.append(edit(match.span, f"{ANNOTATED}(meta, arg, {suffix.flag}, ".encode() + text + b")"))
+        else:
+            edits.append(edit(match.span, f"{MATCH}(meta->btf, &".encode() + param + b", " + text + b")"))
+    for span in find(source, f"btf_type_skip_modifiers({btf}, {arg}->type, NULL)", predicate.body):
+        edits.append(edit(span, b"btf_type_skip_modifiers(meta->btf, " + param + b".type, NULL)"))
+    covered = [Span(e.start, e.end) for e in edits]
+    for name in (btf, arg):
+        for token in words_like(source, name, predicate.span):
+            if not any(Span(token.start, token.end) in span for span in covered):
+                raise AnchorError(
+                    f"{source.where(token.start)}: {predicate.name}() uses {name} in a way this step does not know"
+                )
+    return edits
+
+
+# Those who call the predicates
+
+
+@dataclass(frozen=True)
+class Use:
+    """A place that asks for a suffix: what it is, and the BTF parameter it asks about."""
+
+    span: Span
+    param: Span
+    new: str
+
+
+def old_uses(source: Source, user: Function) -> list[Use]:
+    """Return the places in a function that ask for a suffix of a parameter rather than for an argument."""
+    if user.name in PREDICATES or user.name == ANNOTATED:
+        return []
+    found = []
+    for suffix in SUFFIXES:
+        for call in calls(source, suffix.predicate, user.body):
+            if len(call.args) >= 2 and source.at(call.args[0]) not in (b"meta", b"&meta"):
+                rest = "".join(", " + source.at(a).decode() for a in call.args[2:])
+                found.append(Use(call.span, call.args[1], f"{suffix.predicate}({{meta}}, {{index}}{rest})"))
+        for call in calls(source, MATCH, user.body):
+            if len(call.args) == 3 and source.at(call.args[2]) == f'"{suffix.text}"'.encode():
+                new = f'{ANNOTATED}({{meta}}, {{index}}, {suffix.flag}, "{suffix.text}")'
+                found.append(Use(call.span, call.args[1], new))
+    return sorted(found, key=lambda use: use.span)
+
+
+def new_uses(source: Source, user: Function) -> bool:
+    """Say whether a function asks for an argument."""
+    return any(
+        source.at(call.args[0]) in (b"meta", b"&meta")
+        for name in (*sorted(PREDICATES), ANNOTATED)
+        for call in calls(source, name, user.body)
+        if call.args
+    )
+
+
+def users(source: Source) -> list[str]:
+    """Return the functions that ask for a suffix, or for an argument."""
+    return [
+        f.name
+        for f in functions(source)
+        if f.name not in PREDICATES and f.name != ANNOTATED and (old_uses(source, f) or new_uses(source, f))
+    ]
+
+
+def user_anchor(name: str, meta: str) -> Anchor:
+    """Return the anchor of the places in one function that ask for suffixes."""
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        return rewrite_user(source, next(f for f in function(source, name) if f.span == span), meta)
+
+    return Anchor(
+        f"{name}(): arguments with suffixes",
+        VERIFIER_C,
+        (
+            Alternative(
+                f"predicates of suffixes in {name}()",
+                lambda source: [f.span for f in function(source, name) if old_uses(source, f)],
+                edit,
+                lambda source: all(not old_uses(source, f) for f in function(source, name)),
+                in_function(name).spans,
+            ),
+        ),
+    )
+
+
+def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
+    """Return the edits that let a function ask for arguments; raise AnchorError for what has no argument number."""
+    if any(p.name == "meta" and p.type.endswith(f"struct {meta} *") for p in user.params):
+        meta_text = "meta"
+    elif find(source, f"struct {meta} meta;", user.body):
+        meta_text = "&meta"
+    else:
+        raise AnchorError(f"{source.where(user.span.start)}: {user.name}() asks for suffixes, but has no struct {meta}")
+    aliases = {
+        source.at(m.bindings["name"]): m
+        for m in matches(source, "const struct btf_param *$name = &args[$index];", user.body)
+    }
+    uses = old_uses(source, user)
+    edits = []
+    for use in uses:
+        text = source.at(use.param)
+        direct = matches(source, "&args[$index]", use.param)
+        match = direct[0] if direct and direct[0].span == use.param else aliases.get(text)
+        if match is None:
+            where = source.where(use.span.start)
+            raise AnchorError(f"{where}: the number of the argument is not known, &args[..] is expected, not {text!r}")
+        new = use.new.format(meta=meta_text, index=source.at(match.bindings["index"]).decode())
+        edits.append(Edit(source.path, use.span.start, use.span.end, new.encode()))
+    for name, alias in aliases.items():
+        told = [t for t in words_like(source, name.decode(), user.body) if t.start not in alias.span]
+        if told and all(any(t.start in use.span for use in uses) for t in told):
+            line = line_span(source, alias.span)
+            edits.append(Edit(source.path, line.start, line.end, b""))
+    return edits
+
+
+# The rest
+
+
+def anchors_model(context: Context) -> list[Anchor]:
+    """Return the anchors of the function model, where JITs are told which arguments may be NULL."""
+    header = source_of(context.tree, "include/linux/bpf.h")
+    if header is None or not macro(header, "BTF_FMODEL_NULLABLE_ARG"):
+        return []
+    adder = in_function("bpf_add_kfunc_call")
+    done = contains("func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", adder)
+    return [
+        replace(VERIFIER_C, "bpf_add_kfunc_call(): int err", adder, statement("int err;"), "int err, i;", done),
+        insert_after(
+            VERIFIER_C,
+            "bpf_add_kfunc_call(): flags of the function model",
+            adder,
+            statement("meta.kfunc_arg_flags = $_;"),
+            fragment("suffixes-model.c.j2"),
+            done,
+        ),
+    ]
+
+
+def anchors_docs() -> list[Anchor]:
+    """Return the anchors of the documentation of these flags."""
+    return [
+        docs.new_section(
+            docs.SUFFIXES_CHAPTER, "Argument flags", "docs-suffixes.rst.j2", b":ref:`BPF_kfunc_arg_flags`"
+        ),
+        docs.new_flags("docs-suffix-flags.rst.j2", b"* ``KFA_NULLABLE``"),
+    ]

@@ -1,0 +1,318 @@
+"""The steps dynptr and verifier: which argument a kfunc releases, and which ones may be RCU pointers.
+
+A forgotten place makes a flag silently ineffective, which is a hole in the verifier. Hence every function that fills
+the meta of a kfunc is found by what it assigns, and no use of a predicate that became one of an argument may be left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ....c import Function, Source, Span, calls, find, function, functions, parse, struct, tokens
+from ....c.tokens import is_word
+from ....errors import UserError
+from ....model import Edit
+from ....series.anchors import (
+    Alternative,
+    Anchor,
+    contains,
+    either,
+    exactly,
+    in_function,
+    in_struct,
+    insert_after,
+    insert_before,
+    insist_fit,
+    lost,
+    member,
+    replace,
+    statement,
+    whole,
+    with_comment,
+)
+from ....series.campaign import Change, Context
+from . import readers, referenced
+from .facts import (
+    VERIFIER_C,
+    calls_with_meta,
+    carry_out,
+    fragment,
+    insist_gone,
+    meta_struct,
+    releases_first,
+    replace_calls,
+    source_of,
+)
+
+STRICT = "process_kf_arg_ptr_to_btf_id"
+
+
+def release_dynptr(context: Context) -> Change:
+    """Release a dynptr only if the argument that is released is one."""
+    anchors = anchors_release_dynptr(context)
+    return carry_out(context, anchors, [a.optional for a in anchors if a.optional])
+
+
+def anchors_release_dynptr(context: Context) -> list[Anchor]:
+    """Return the anchors of the step dynptr."""
+    source = source_of(context.tree, VERIFIER_C)
+    caller = in_function("check_kfunc_call")
+    lacks = source is not None and releases_references(source)
+    return [
+        replace(
+            VERIFIER_C,
+            "check_kfunc_call(): what release_reg() releases",
+            caller,
+            statement("err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);"),
+            fragment("dynptr-release.c.j2").rstrip(b"\n"),
+            contains("meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg)", caller),
+            optional="kfuncs can't release a dynptr here: check_kfunc_call() only releases references" if lacks else "",
+        )
+    ]
+
+
+def releases_references(source: Source) -> bool:
+    """Say whether check_kfunc_call() releases a reference, whatever the argument is."""
+    release = "release_reference(env, regs[meta.release_regno].ref_obj_id)"
+    return any(find(source, release, f.body) for f in function(source, "check_kfunc_call"))
+
+
+def verifier(context: Context) -> Change:
+    """Support KFA_RELEASE and KFA_RCU."""
+    change = carry_out(context, anchors_verifier(context), lacking=readers.unknown(context))
+    gone = {"is_kfunc_release": (), "is_kfunc_rcu": ()} if releases_first(context.tree) else referenced.KNOWN
+    return insist_gone(context, change, VERIFIER_C, gone)
+
+
+def anchors_verifier(context: Context) -> list[Anchor]:
+    """Return the anchors of the step verifier."""
+    source = source_of(context.tree, VERIFIER_C) or parse(VERIFIER_C, b"")
+    owner, meta = anchors_meta(context)
+    try:
+        first, unknown = releases_first(context.tree), []
+    except UserError as error:
+        first = not referenced.matching_strictly(source)
+        unknown = [lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
+    return [
+        *owner,
+        *(anchors_fetch() if struct(source, "bpf_kfunc_meta") else []),
+        *[filling_anchor(name) for name in filling_functions(source)],
+        arg_flags_anchor(meta),
+        *unknown,
+        *(anchors_first(meta) if first else referenced.anchors(meta)),
+    ]
+
+
+def anchors_meta(context: Context) -> tuple[list[Anchor], str]:
+    """Return the anchor in the struct that holds the flags of a called kfunc, and the name of that struct."""
+    try:
+        meta, path = meta_struct(context.tree)
+    except UserError as error:
+        return [lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
+    scope = in_struct(meta)
+    text = "\tconst u32 *kfunc_arg_flags;\n"
+    done = contains("const u32 *kfunc_arg_flags;", scope)
+    return [insert_after(path, f"struct {meta}: kfunc_flags", scope, member("kfunc_flags"), text, done)], meta
+
+
+def anchors_fetch() -> list[Anchor]:
+    """Return the anchors of what the verifier learns of a kfunc before it fills the meta of a call."""
+    fetch, raw = in_function("fetch_kfunc_meta"), in_struct("bpf_kfunc_meta")
+    return [
+        insert_after(
+            VERIFIER_C,
+            "struct bpf_kfunc_meta: flags",
+            raw,
+            member("flags"),
+            "\tconst u32 *arg_flags;\n",
+            contains("const u32 *arg_flags;", raw),
+        ),
+        insert_after(
+            VERIFIER_C,
+            "fetch_kfunc_meta(): flags",
+            fetch,
+            statement("kfunc->flags = kfunc_flags;"),
+            "\tkfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);\n",
+            contains("kfunc->arg_flags =", fetch),
+        ),
+    ]
+
+
+# Who fills the meta of a kfunc
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A statement that sets the flags of the kfunc in its meta, and the one that sets those of the arguments."""
+
+    span: Span
+    twin: bytes
+
+
+def fillings(source: Source, filler: Function) -> list[Filling]:
+    """Return the statements of a function that set `kfunc_flags` in the meta of a kfunc."""
+    words = tokens(source.text, filler.body.start, filler.body.end)
+    texts = [w.text for w in words]
+    found = []
+    for at in range(2, len(words) - 2):
+        if texts[at : at + 2] != [b"kfunc_flags", b"="] or texts[at - 1] not in (b".", b"->"):
+            continue
+        if not is_word(texts[at - 2]) or b";" not in texts[at:]:
+            continue  # a member of an initialiser, which has no statement
+        end = texts.index(b";", at)
+        value = argument_flags(source, filler, texts[at + 2 : end])
+        if value:
+            left = texts[at - 2] + texts[at - 1]
+            found.append(
+                Filling(Span(words[at - 2].start, words[end].end), left + b"kfunc_arg_flags = " + value + b";")
+            )
+    return found
+
+
+def argument_flags(source: Source, filler: Function, value: Sequence[bytes]) -> bytes:
+    """Return where the flags of the arguments are, if `value` are the flags of the kfunc; b"" if that is unknown."""
+    for at in range(1, len(value) - 1):
+        if value[at] in (b".", b"->") and value[at + 1] == b"flags":
+            return value[at - 1] + value[at] + b"arg_flags"
+    for lookup in ("btf_kfunc_flags", "btf_kfunc_id_set_contains"):
+        for call in calls(source, lookup, filler.body):
+            if len(call.args) == 3:
+                btf, func_id, _ = (source.at(a) for a in call.args)
+                return b"btf_kfunc_arg_flags(" + btf + b", " + func_id + b")"
+    return b""
+
+
+def filling_functions(source: Source) -> list[str]:
+    """Return the functions that set `kfunc_flags` in the meta of a kfunc; one that surely does if there is none."""
+    return [f.name for f in functions(source) if find(source, "kfunc_flags =", f.body) and sets_member(source, f)] or [
+        "bpf_fetch_kfunc_arg_meta"
+    ]
+
+
+def sets_member(source: Source, filler: Function) -> bool:
+    """Say whether a function sets the member kfunc_flags of something."""
+    return any(find(source, f"{dot}kfunc_flags =", filler.body) for dot in (".", "->"))
+
+
+def filling_anchor(name: str) -> Anchor:
+    """Return the anchor of the place where a function fills the meta of a kfunc."""
+
+    def find_it(source: Source) -> Sequence[Span]:
+        return [filling.span for f in function(source, name) for filling in fillings(source, f)]
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        insist_fit(source, span)
+        twin = next(m.twin for f in function(source, name) for m in fillings(source, f) if m.span == span)
+        return [Edit(source.path, span.end, span.end, b"\n\t" + twin)]
+
+    return Anchor(
+        f"{name}(): meta of the kfunc",
+        VERIFIER_C,
+        (
+            Alternative(
+                f"the flags of the kfunc in {name}()",
+                find_it,
+                edit,
+                contains("kfunc_arg_flags =", in_function(name)),
+                in_function(name).spans,
+                "meta->kfunc_flags = *kfunc.flags;",
+                name,
+            ),
+        ),
+    )
+
+
+def arg_flags_anchor(meta: str) -> Anchor:
+    """Return the anchor of kfunc_arg_flags(), which stands before whatever may use it."""
+    text = fragment("verifier-arg-flags.c.j2", meta=meta)
+    done = contains("u32 kfunc_arg_flags(")
+    name = "kfunc_arg_flags(): before its users"
+    raw = in_function("fetch_kfunc_meta", ["struct bpf_verifier_env *", "s32", "s16", "struct bpf_kfunc_meta *"])
+    return either(
+        name,
+        insert_after(VERIFIER_C, name, raw, whole(), b"\n" + text, done),
+        insert_before(VERIFIER_C, name, in_function("is_kfunc_acquire"), whole(), text + b"\n", done),
+    )
+
+
+# A verifier in which KF_RELEASE is about the first argument
+
+
+def anchors_first(meta: str) -> list[Anchor]:
+    """Return the anchors of the predicates and their users."""
+    fetch, check = in_function("bpf_fetch_kfunc_arg_meta"), in_function("check_kfunc_args")
+    return [
+        replace(
+            VERIFIER_C,
+            "is_kfunc_release()",
+            in_function("is_kfunc_release"),
+            exactly(f"static bool is_kfunc_release(struct {meta} *meta)", "return meta->kfunc_flags & KF_RELEASE;"),
+            fragment("verifier-release-regno.c.j2", meta=meta).rstrip(b"\n"),
+            contains("int kfunc_release_regno("),
+        ),
+        replace(
+            VERIFIER_C,
+            "is_kfunc_rcu()",
+            in_function("is_kfunc_rcu"),
+            exactly(f"static bool is_kfunc_rcu(struct {meta} *meta)", "return meta->kfunc_flags & KF_RCU;"),
+            fragment("verifier-arg-rcu.c.j2", meta=meta).rstrip(b"\n"),
+            contains("bool is_kfunc_arg_rcu("),
+        ),
+        replace(
+            VERIFIER_C,
+            "bpf_fetch_kfunc_arg_meta(): meta->release_regno",
+            fetch,
+            with_comment(statement("if (is_kfunc_release(meta)) meta->release_regno = BPF_REG_1;")),
+            "meta->release_regno = kfunc_release_regno(meta);",
+            contains("meta->release_regno = kfunc_release_regno(meta);", fetch),
+        ),
+        Anchor(
+            f"{STRICT}(): strict type matching",
+            VERIFIER_C,
+            (
+                Alternative(
+                    f"is_kfunc_release(meta) in {STRICT}(.., argno_t argno)",
+                    matching_strictly,
+                    match_released_strictly,
+                    contains("bool release = reg_from_argno(argno) == meta->release_regno;", in_function(STRICT)),
+                    in_function(STRICT).spans,
+                    "is_kfunc_release(meta) && reg_is_referenced(env, reg)",
+                    STRICT,
+                ),
+            ),
+        ),
+        Anchor(
+            "check_kfunc_args(): RCU pointers",
+            VERIFIER_C,
+            (
+                Alternative(
+                    "is_kfunc_rcu(meta) in check_kfunc_args()",
+                    lambda source: [s for s in check.spans(source) if calls_with_meta(source, "is_kfunc_rcu", s)],
+                    lambda source, span: replace_calls(source, span, "is_kfunc_rcu", b"is_kfunc_arg_rcu(meta, i)"),
+                    contains("is_kfunc_arg_rcu(meta, i)", check),
+                    check.spans,
+                    "is_kfunc_rcu(meta)",
+                    check.name,
+                ),
+            ),
+        ),
+    ]
+
+
+def matching_strictly(source: Source) -> Sequence[Span]:
+    """Find the function that matches types strictly for every argument of a kfunc that releases one."""
+    return [
+        f.span
+        for f in function(source, STRICT)
+        if ("argno", "argno_t") in [(p.name, p.type) for p in f.params]
+        and len(find(source, "bool strict_type_match = false;", f.body)) == 1
+        and calls_with_meta(source, "is_kfunc_release", f.body)
+    ]
+
+
+def match_released_strictly(source: Source, span: Span) -> Sequence[Edit]:
+    """Ask for each argument whether it is the one that is released, rather than whether the kfunc releases one."""
+    at = find(source, "bool strict_type_match = false;", span)[0].start
+    new = b"bool release = reg_from_argno(argno) == meta->release_regno;\n\t"
+    return [Edit(source.path, at, at, new), *replace_calls(source, span, "is_kfunc_release", b"release")]
