@@ -17,10 +17,10 @@ from types import ModuleType
 from typing import NoReturn
 
 from . import __version__, signals, temporary
+from .commands.session import Session
 from .errors import PatchbotError
 from .git import lost
 from .paths import refused
-from .session import Session
 from .terminal import Terminal, complain, let_go, prepare, visible, write
 from .turns import call_me
 

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import sample
 
-from patchbot import session
 from patchbot.cli import main
+from patchbot.commands import session
 from patchbot.git import repo
 from patchbot.series import render
 

@@ -28,12 +28,13 @@ from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
 from patchbot.checking.check import Item, Subject
 from patchbot.checking.runner import run_checks
 from patchbot.checking.store import Results
-from patchbot.checking.subject import Range, select, subject
+from patchbot.commands.session import Session
+from patchbot.commands.subject import select, subject
+from patchbot.draft.range import Range
 from patchbot.draft.record import identity
 from patchbot.errors import UserError
 from patchbot.git.fastimport import NewCommit
 from patchbot.model import Identity, Result, Status
-from patchbot.session import Session
 
 NOBODY = Identity("Mutant", "mutant@example.org")
 

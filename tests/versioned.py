@@ -11,8 +11,8 @@ import pytest
 import sample
 from tinytree import commit
 
-from patchbot import session
 from patchbot.cli import main
+from patchbot.commands import session
 from patchbot.git.repo import Repo
 from patchbot.series import render
 

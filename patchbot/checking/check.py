@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import bundled
+from ..draft.range import Range
 from ..errors import PatchbotError, UserError
 from ..git.repo import Repo, Scratch
 from ..identity import identity
@@ -87,6 +88,18 @@ class Subject:
         folder.mkdir(parents=True, exist_ok=True)
         what = item.commit[:12] if item else f"series-{self.items[-1].commit[:12] if self.items else self.base[:12]}"
         return folder / f"{check}-{what}.log"
+
+
+def items(repo: Repo, series: Range) -> tuple[Item, ...]:
+    """Return the commits of a range as checks see them."""
+    made = []
+    before = repo.tree_of(series.base)
+    for commit, known in zip(series.commits, series.known, strict=True):
+        files = tuple(known.get("files") or repo.changed_paths(commit.parent, commit.sha))
+        name, step = str(known.get("id") or commit.sha[:12]), str(known.get("step") or "")
+        made.append(Item(name, commit.sha, commit.parent, commit.tree, before, commit.subject, step, files))
+        before = commit.tree
+    return tuple(made)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..campaigns import campaign_names, load_campaign
 from ..config import CampaignConfig
-from ..session import Session, campaign_names, load_campaign
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,11 +10,11 @@ from contextlib import closing
 from ..checking import report
 from ..checking.runner import run_checks
 from ..checking.store import Results
-from ..checking.subject import select, subject
 from ..errors import UserError
 from ..model import Status
 from ..progress import shown
-from ..session import Session, commas
+from .session import Session, commas
+from .subject import select, subject
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..checking.check import available, load
-from ..session import Session
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,8 @@ from ..git import kernels
 from ..git.repo import Repo
 from ..model import Identity
 from ..paths import cache_dir
-from ..session import Session
 from . import check, generate, mail
+from .session import Session
 
 #: Stands in where git knows nobody, so that a fresh machine can show something; nothing of a demo is ever posted.
 NOBODY = Identity("A. U. Thor", "author@example.org")

@@ -11,7 +11,7 @@ from ..draft.record import branch, read_draft
 from ..draft.versions import named, previous
 from ..errors import UserError
 from ..progress import shown
-from ..session import Session
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,17 +1,129 @@
-"""Say what this machine lacks for which check, and the package that has it."""
+"""Say what this machine lacks for which check, and the Debian package that has it, before a check is skipped for it.
+
+A check names its programs and headers itself (`NEEDS`); only what commands use outside of checks is listed here.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Column, Table
 
-from .. import doctor
-from ..checking.check import available, load
-from ..errors import UserError
+from ..build.arches import ARCHES, X86
+from ..build.kbuild import HOST_HEADERS, has_header
+from ..checking.check import Check, available, load
+from ..errors import ToolError, UserError
+from ..run import run
 from ..sandbox import Sandbox
-from ..session import Session
 from ..terminal import cell
+from .session import Session
+
+#: {program: (package, what uses it)}; nothing else of these commands works without it.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "git": ("git", "everything"),
+    "perl": ("perl", "mail"),
+}
+#: {program: (package, what it is good for)}; patchbot does without.
+OPTIONAL: Mapping[str, tuple[str, str]] = {
+    "apt-get": ("apt", "demo"),
+    "dpkg-deb": ("dpkg", "demo"),
+    "bwrap": ("bubblewrap", "the sandbox of the tree's scripts"),
+    "ccache": ("ccache", "builds that repeat"),
+    "git-send-email": ("git-email", "sending the mails"),
+    **{f"{a.cross}gcc": (a.package, f"code of {a.folder}") for a in ARCHES.values() if a != X86},
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program (or `x.h`, a header): its Debian package, what uses it, its version, None if it is missing."""
+
+    name: str
+    package: str
+    used_by: tuple[str, ...]
+    required: bool
+    version: str | None
+
+    @property
+    def found(self) -> bool:
+        """Say whether this machine has it."""
+        return self.version is not None
+
+
+def examine(checks: Iterable[Check], required: Sequence[str]) -> list[Tool]:
+    """Return what `checks` and commands use, as this machine has it; the checks named in `required` must find all."""
+    uses: dict[str, list[str]] = {}
+    packages: dict[str, str] = {}
+    must = set(COMMANDS)
+    for table in (COMMANDS, OPTIONAL):
+        for name, (package, use) in table.items():
+            packages[name] = package
+            uses.setdefault(name, []).append(use)
+    for check in checks:
+        # Whoever runs the kernel's make needs the headers of its host programs too.
+        needs = {**check.needs, **(HOST_HEADERS if "make" in check.needs else {})}
+        for name, package in needs.items():
+            packages.setdefault(name, package.split(" or ")[0])
+            uses.setdefault(name, []).append(check.name)
+            if check.name in required:
+                must.add(name)
+    with ThreadPoolExecutor(8) as pool:
+        versions = dict(zip(packages, pool.map(version_of, packages), strict=True))
+    return [
+        Tool(name, packages[name], tuple(sorted(set(uses[name]))), name in must, versions[name])
+        for name in sorted(packages)
+    ]
+
+
+def version_of(name: str) -> str | None:
+    """Return the version of a program, "" if it does not say, None if this machine lacks it; headers have none."""
+    if name.endswith(".h"):
+        return "" if shutil.which("gcc") and has_header(name) else None
+    if shutil.which(name) is None:
+        if name.startswith("git-") and shutil.which("git"):  # git keeps its own commands elsewhere
+            folder = run(["git", "--exec-path"]).stdout.decode().strip()
+            return "" if (Path(folder) / name).exists() else None
+        return None
+    try:
+        done = run([name, "--version"], check=False, timeout=10)
+    except ToolError:
+        return ""
+    said = done.stdout or done.stderr
+    match = re.search(rb"(?<!\d)\d++(?:\.\d++)++", said) or re.search(rb"\d+", said)
+    return match[0].decode() if match and done.returncode == 0 else ""
+
+
+def document(tools: Sequence[Tool]) -> dict[str, object]:
+    """Return the JSON document of `doctor --json`."""
+    rows = [
+        {
+            "name": tool.name,
+            "found": tool.found,
+            "version": tool.version or None,
+            "package": tool.package,
+            "required": tool.required,
+            "used_by": list(tool.used_by),
+        }
+        for tool in tools
+    ]
+    return {"schema": 1, "tools": rows, "missing": missing(tools), "install": install_command(tools)}
+
+
+def missing(tools: Sequence[Tool], *, optional: bool = False) -> list[str]:
+    """Return the Debian packages of what is required (with `optional`, of everything) and missing, sorted."""
+    return sorted({tool.package for tool in tools if not tool.found and (tool.required or optional)})
+
+
+def install_command(tools: Sequence[Tool]) -> str:
+    """Return the shell line that installs what is required and missing, "" if nothing is."""
+    packages = missing(tools)
+    return f"apt-get install {' '.join(packages)}" if packages else ""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +133,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session) -> int:
     """Run the command."""
     config = session.config.checks
-    tools = doctor.examine([load(name, config.path) for name in available(config.path)], config.run)
+    tools = examine([load(name, config.path) for name in available(config.path)], config.run)
     sandbox = Sandbox(session.config.sandbox)
     try:
         why = sandbox.lacking()
     except UserError as error:
         why = str(error)
-    if session.emit({**doctor.document(tools), "sandbox": {"mode": sandbox.mode, "lacking": why or None}}):
+    if session.emit({**document(tools), "sandbox": {"mode": sandbox.mode, "lacking": why or None}}):
         return 0
     # A name that is cut cannot be installed.
     program, package = (Column(head, no_wrap=True) for head in ("tool", "Debian package"))
@@ -38,6 +150,6 @@ def execute(session: Session) -> int:
         table.add_row(cell(tool.name), found, cell(", ".join(tool.used_by)), cell(tool.package))
     session.out.print(table)
     session.show(f"\nthe tree's own scripts run {f'without a sandbox: {why}' if why else 'in a sandbox'}")
-    command = doctor.install_command(tools)
+    command = install_command(tools)
     session.show(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")
     return 0

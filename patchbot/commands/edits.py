@@ -12,9 +12,9 @@ from ..draft.recognise import recognise
 from ..draft.record import branch, read_draft
 from ..errors import UserError
 from ..git.merge import Entry
-from ..session import Session
 from ..terminal import cell
 from .generate import edit_lines
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

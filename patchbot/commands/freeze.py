@@ -12,7 +12,7 @@ from ..draft.record import branch, identity, read_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
-from ..session import Session
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,8 +20,8 @@ from ..progress import shown, tick
 from ..series.generate import active_steps, posted
 from ..series.problems import complete
 from ..series.render import plural
-from ..session import Session
 from ..terminal import cell
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

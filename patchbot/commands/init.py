@@ -9,8 +9,8 @@ from pathlib import Path
 from ..bundle import bundled
 from ..errors import UserError
 from ..git.repo import Repo
-from ..session import Session
 from ..trust import surroundings
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import __version__
 from ..checking.store import Results, finding_to
-from ..checking.subject import Range, select
+from ..draft.range import Range
 from ..draft.record import identity, version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
@@ -24,7 +24,8 @@ from ..progress import shown
 from ..series import maintainers
 from ..series.campaign import Context
 from ..series.tree import Tree
-from ..session import Session
+from .session import Session
+from .subject import select
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

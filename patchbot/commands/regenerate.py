@@ -23,10 +23,10 @@ from ..draft.write import Carried, Result, extra_rows, put, since, site_changes,
 from ..errors import UserError
 from ..progress import shown, tick
 from ..series.problems import explained
-from ..session import Session
 from ..terminal import cell
 from .generate import describe, remarks
 from .generate import show as show_series
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from .. import temporary
 from ..checking.page import page
 from ..checking.store import Results
-from ..checking.subject import Range, select
+from ..draft.range import Range
 from ..errors import UserError
 from ..paths import refused
-from ..session import Session
+from .session import Session
+from .subject import select
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from ..progress import shown
 from ..series.trial import Tried, document, survey
-from ..session import Session
 from ..terminal import cell
+from .session import Session
 
 STYLES = {"change": "green", "keep": "dim", "refuse": "bold red"}
 OUTCOMES = {"applied": "green", "already": "dim", "missing": "bold red", "ambiguous": "bold red", "drifted": "bold red"}

@@ -18,8 +18,8 @@ from ..draft.write import site_changes
 from ..errors import UserError
 from ..progress import shown
 from ..series.render import plural
-from ..session import Session
 from .generate import edit_lines
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

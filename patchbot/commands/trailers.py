@@ -14,7 +14,7 @@ from ..mail.retag import put_tags, read_branch, read_drafted
 from ..mail.threads import read_thread
 from ..paths import expanded
 from ..progress import shown
-from ..session import Session
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

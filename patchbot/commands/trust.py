@@ -10,7 +10,7 @@ from ..bundle import bundled
 from ..config import load, read_toml, sift
 from ..errors import UserError
 from ..paths import expanded
-from ..session import Session
+from .session import Session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

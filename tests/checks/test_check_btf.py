@@ -13,6 +13,7 @@ from tinytree import build
 from toolchain import needs_s390
 
 from patchbot.bundle import bundled
+from patchbot.campaigns import load_campaign
 from patchbot.campaigns.kfunc_flags.proof.snapshots import _snapshots, snapshot
 from patchbot.checking import check
 from patchbot.checking.check import Item, Outcome, Subject
@@ -23,7 +24,6 @@ from patchbot.model import Status
 from patchbot.run import run
 from patchbot.series.generate import generate
 from patchbot.series.tree import Tree
-from patchbot.session import load_campaign
 
 Commits = Sequence[tuple[str, Mapping[str, bytes]]]
 

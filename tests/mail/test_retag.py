@@ -12,7 +12,7 @@ from sample import templates, tree  # noqa: F401
 from test_threads import MAILS, RAE, TED
 from tinytree import commit, snapshot
 
-from patchbot import session
+from patchbot.commands import session
 from patchbot.draft.record import branch, read_draft
 from patchbot.draft.trailers import trailers_of
 

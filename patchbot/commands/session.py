@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
 import json
 import os
-import pkgutil
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,35 +16,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import campaigns
-from .bundle import bundled
-from .config import CampaignConfig, Config, listed, load, read_toml
-from .errors import ConfigError, MissingTool, UserError
-from .git.grep import GrepCache
-from .git.repo import Repo, Scratch
-from .paths import cache_dir, expanded, refused
-from .sandbox import Sandbox
-from .series.campaign import Campaign
-from .series.generate import switched
-from .series.tree import Tree
-from .terminal import Terminal, complain, write
-from .trust import judge
-from .turns import Turn
-
-
-def campaign_names() -> list[str]:
-    """Return the names of the campaigns that this installation has."""
-    return sorted(m.name for m in pkgutil.iter_modules(campaigns.__path__) if m.ispkg)
-
-
-def load_campaign(config: CampaignConfig) -> Campaign:
-    """Import the campaign that a table of patchbot.toml names."""
-    if config.name not in campaign_names():
-        raise ConfigError(f"no campaign {config.name!r}; there are {listed(campaign_names())}")
-    module = importlib.import_module(f"{campaigns.__name__}.{config.name}")
-    made = module.campaign(config)
-    assert isinstance(made, Campaign)
-    return made
+from ..bundle import bundled
+from ..campaigns import load_campaign
+from ..config import CampaignConfig, Config, load, read_toml
+from ..errors import MissingTool, UserError
+from ..git.grep import GrepCache
+from ..git.repo import Repo, Scratch
+from ..paths import cache_dir, expanded, refused
+from ..sandbox import Sandbox
+from ..series.campaign import Campaign
+from ..series.generate import switched
+from ..series.tree import Tree
+from ..terminal import Terminal, complain, write
+from ..trust import judge
+from ..turns import Turn
 
 
 @dataclass

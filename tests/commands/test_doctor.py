@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchbot.checking.check import Check, load
-from patchbot.doctor import Tool, document, examine, install_command, missing, version_of
+from patchbot.commands.doctor import Tool, document, examine, install_command, missing, version_of
 
 CHECK = '''"""A check with needs."""
 

@@ -1,0 +1,49 @@
+"""What the commands that look at a range of commits have in common: which range, and how checks get it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..checking.check import Subject, items
+from ..draft.range import Range
+from ..draft.range import select as select_range
+from ..git.formatpatch import patch_mails
+from ..progress import bound
+from .session import Session
+
+
+def select(session: Session, what: str | None) -> Range:
+    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft."""
+    return select_range(session.repo, session.config, what, session.say)
+
+
+def subject(session: Session, series: Range, jobs: int) -> Subject:
+    """Return a range as the runner of checks takes it."""
+    campaign, config = session.campaign, session.campaign_config
+
+    def witnesses(commit: str) -> Sequence[str]:
+        return campaign.witnesses(session.tree(commit))
+
+    def rows(commit: str) -> Sequence[Mapping[str, Any]]:
+        document = campaign.audit(session.tree(commit), config).document
+        return list(document.get("entries", []))
+
+    show = bound()
+    mails = patch_mails(session.scratch, series.base, series.commits)
+    return Subject(
+        session.repo,
+        session.scratch,
+        series.base,
+        items(session.repo, series),
+        campaign.name,
+        witnesses,
+        mails,
+        session.work,
+        jobs=jobs,
+        progress=show,
+        rows=rows,
+        decisions=config.decisions,
+        tables=session.config.checks.options,
+        sandbox=session.sandbox,
+    )

@@ -1,0 +1,94 @@
+"""A series as it is now: the draft on its branch, or any range of commits.
+
+The branch counts, not the record: what a person amended is what would be posted. A commit that patchbot made keeps its
+stable id, and so does one that a person amended; any other goes by its commit id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import Config
+from ..errors import UserError
+from ..git.repo import Repo
+from ..model import Commit
+from .recognise import recognise
+from .record import Draft, branch, read_draft
+
+#: Tells a person something on the way.
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Commits base..tip, oldest first, but for empty ones; what the record knows of each, {} if nothing; the record."""
+
+    base: str
+    tip: str
+    commits: tuple[Commit, ...]
+    known: tuple[Mapping[str, Any], ...]
+    draft: Draft | None
+
+    @property
+    def edited(self) -> bool:
+        """Say whether a person changed the branch after patchbot left it."""
+        return self.draft is not None and self.draft.tip != self.tip
+
+
+def select(repo: Repo, config: Config, what: str | None, say: Say) -> Range:
+    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft."""
+    if what and ".." in what:
+        old, new = what.split("...", 1) if "..." in what else what.split("..", 1)
+        base, tip = repo.resolve(old or "HEAD"), repo.resolve(new or "HEAD")
+        if "..." in what:
+            base = repo.text("merge-base", base, tip)
+        return ranged(repo, base, tip, None, say)
+    name = config.campaign(what).name
+    draft = read_draft(repo, name)
+    if draft is None:
+        raise UserError(f"there is no draft of {name} in {repo.git_dir}; make one with: patchbot generate {name}")
+    current = repo.ref(branch(name))
+    if current is None:
+        raise UserError(f"{branch(name)} is gone; make the draft anew with: patchbot generate {name}")
+    return ranged(repo, draft.base, current, draft, say)
+
+
+def ranged(repo: Repo, base: str, tip: str, draft: Draft | None, say: Say) -> Range:
+    """Return base..tip without empty commits; raise UserError where nothing is left, or it is not a line."""
+    commits = repo.commits(base, tip)
+    if not commits:
+        raise UserError(f"{base[:12]}..{tip[:12]} holds no commit")
+    for commit, before in zip(commits, [base, *(c.sha for c in commits)], strict=False):
+        if commit.parent != before:
+            raise UserError(
+                f"{commit.sha[:12]} ({commit.subject}) is not on {before[:12]}: a series must be a line of commits"
+                " that starts at its base, without merges"
+            )
+    changing = without_empty(repo, base, commits)
+    if not changing:
+        raise UserError(f"{base[:12]}..{tip[:12]} changes no file")
+    for commit in changing:
+        if not commit.subject.strip():
+            raise UserError(f"{commit.sha[:12]}: its message is empty; a commit needs one")
+    return Range(base, tip, tuple(changing), tuple(known_rows(repo, draft, tip, changing, say)), draft)
+
+
+def without_empty(repo: Repo, base: str, commits: Sequence[Commit]) -> list[Commit]:
+    """Return the commits that change anything: an empty one is a note, as b4's cover letter is, and no patch."""
+    trees = [repo.tree_of(base), *(c.tree for c in commits)]
+    return [c for c, before in zip(commits, trees, strict=False) if c.tree != before]
+
+
+def known_rows(
+    repo: Repo, draft: Draft | None, tip: str, commits: Sequence[Commit], say: Say
+) -> Sequence[Mapping[str, Any]]:
+    """Return what the record says of each commit, {} for one by hand; an amended commit is still its patch."""
+    rows = draft.by_commit() if draft else {}
+    if draft is not None and draft.tip != tip:
+        try:
+            return recognise(repo, draft, tip).known(repo, draft, commits)
+        except UserError as error:
+            say(f"note: {error}")
+    return [rows.get(c.sha, {}) for c in commits]
