@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -70,15 +71,18 @@ def heard() -> Iterator[None]:
     if not main_thread():
         yield
         return
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda lost: None if lost.exc_type is Stopped else hook(lost)
     before = {n: old for n in ENDING if (old := signal.getsignal(n)) not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, _stop)
     try:
         yield
-        check()  # an exception in the wrong place (a finalizer) is lost
+        check()  # Python loses an exception in a finalizer, and would print it
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+        sys.unraisablehook = hook
         _state.stop, _state.depth, _state.waiting = 0, 0, False
 
 
