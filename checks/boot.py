@@ -23,11 +23,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from patchbot.build.benches import OPTIONS as BUILD_OPTIONS
-from patchbot.build.benches import compiler_of, wanted_options
 from patchbot.build.images import BuildFailure, Image, Images, kernel_key, libbpf_key
 from patchbot.build.initramfs import pack
+from patchbot.build.options import OPTIONS as BUILD_OPTIONS
+from patchbot.build.options import wanted_options
 from patchbot.build.qemu import boot, shell_line
+from patchbot.build.toolchain import compiler_of
 from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.boot.features import rows_in_source
 from patchbot.campaigns.kfunc_flags.boot.fit import (
@@ -84,6 +85,7 @@ NEEDS = {
     "qemu-system-x86_64": "qemu-system-x86",
 }
 EXCLUSIVE = True
+CAMPAIGN = "kfunc_flags"
 
 OPTIONS = ("timeout", "programs", *BUILD_OPTIONS)
 MODULE = "kfa_test"
@@ -130,7 +132,8 @@ class Booted:
 def key_series(subject: Subject) -> str:
     """Return what the kernels are made of, the programs and the tools."""
     options = options_of(subject)
-    compiler, config = compiler_of(build_options(options)), wanted_options(build_options(options))
+    build = build_options(options)
+    compiler, config = compiler_of(build), wanted_options(build, subject.objects)
     trees = (tree_of(subject, subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
     own = [*sorted(bundled("checks/boot").iterdir()), *extra(options)]
@@ -152,7 +155,8 @@ def check_series(subject: Subject) -> Outcome:
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
     compiler = compiler_of(build)
-    images = Images(folder, subject.scratch, compiler, wanted_options(build), jobs, subject.progress, subject.sandbox)
+    config = wanted_options(build, subject.objects)
+    images = Images(folder, subject.scratch, compiler, config, jobs, subject.progress, subject.sandbox)
     log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     started = time.monotonic()
     try:

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from patchbot.build.arches import X86
-from patchbot.build.benches import compiler_of, make_lines, open_bench, wanted_options
+from patchbot.build.benches import make_lines, open_bench
 from patchbot.build.needs import cross_versions
+from patchbot.build.options import wanted_options
+from patchbot.build.toolchain import compiler_of
 from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER
 from patchbot.campaigns.kfunc_flags.proof.rules import State, agree, compare, group, inspect, layout, mismatches
 from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, build_options, look, rule_of
@@ -30,6 +31,7 @@ from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import PatchbotError, UserError
 from patchbot.model import Finding, Status
+from patchbot.series.campaign import Site
 
 NEEDS = {
     "bc": "bc",
@@ -42,6 +44,7 @@ NEEDS = {
     "perl": "perl",
 }
 EXCLUSIVE = True
+CAMPAIGN = "kfunc_flags"
 
 
 def key(subject: Subject, item: Item) -> str:
@@ -58,8 +61,8 @@ def common_key(subject: Subject) -> str:
     """Return what all patches have in common."""
     known("patchbot.toml", "checks.btf", subject.options, ("wrong_on_purpose",))
     options = build_options(subject)
-    parts = [compiler_of(options).versions, wanted_options(options), subject.decisions, subject.campaign]
-    parts += [wrong_on_purpose(subject), cross_versions(options)]
+    parts = [compiler_of(options).versions, wanted_options(options, subject.objects), subject.decisions]
+    parts += [subject.campaign, wrong_on_purpose(subject), cross_versions(options)]
     base = subject.scratch.git("rev-parse", f"{subject.base}^{{tree}}").stdout.decode().strip()
     return f"{base}\n{json.dumps(parts, sort_keys=True)}"
 
@@ -80,7 +83,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     if findings:
         reason = f"{counted(view)} compared, {len(findings)} findings"
     reason += abroad(view)
-    if not view.main.after.places.entries:
+    if not view.main.after.places.sites:
         reason += "; not compared with an inventory, there is none"
     return Outcome.of(findings, examined=rows, reason=reason, log=log, reproduce=reproduce(subject, item, view))
 
@@ -116,7 +119,11 @@ def check_series(subject: Subject) -> Outcome:
     missing = view.missing()
     listed = [
         Finding(
-            Status.SKIP, f"{e['kfunc']}() in {e['set']} is not compiled: {why}", e["file"], int(e["line"]), "UNCOVERED"
+            Status.SKIP,
+            f"{e.details['kfunc']}() in {e.details['set']} is not compiled: {why}",
+            e.file,
+            e.line,
+            "UNCOVERED",
         )
         for e, why in missing
     ]
@@ -169,7 +176,7 @@ def faults(snapshot_: Snapshot, subject: Subject, before: State | None = None) -
     apart = {objects[path] for path in wrong_on_purpose(subject) if path in objects}
     state = snapshot_.state.without(apart)
     found = [*layout(snapshot_.state), *inspect(state, places), *agree(before, state, places)]
-    if places.entries:
+    if places.sites:
         found += mismatches(state, places, {path: obj for path, obj in objects.items() if obj not in apart})
     return found
 
@@ -184,26 +191,26 @@ def wrong_on_purpose(subject: Subject) -> Sequence[str]:
 
 def unseen(view: View) -> list[Finding]:
     """Return the rows that a patch changes and that no object shows."""
-    was = {text_of(e) for e in view.main.before.places.entries}
+    was = {text_of(e) for e in view.main.before.places.sites}
     return [
         view.main.after.places.finding(
             "UNCOVERED",
-            f"{e['set']}: the row of {e['kfunc']}() changes, and nothing compiles it: {why}",
-            str(e["set"]),
-            str(e["kfunc"]),
+            f"{e.details['set']}: the row of {e.details['kfunc']}() changes, and nothing compiles it: {why}",
+            str(e.details["set"]),
+            str(e.details["kfunc"]),
         )
         for e, why in view.missing()
         if text_of(e) not in was
     ]
 
 
-def text_of(entry: Mapping[str, Any]) -> str:
+def text_of(site: Site) -> str:
     """Return what an entry of the inventory says of a row, without its place."""
     names = ("kfunc", "set", "file", "flags", "arg_flags", "fate")
-    return json.dumps([entry.get(name) for name in names], sort_keys=True)
+    return json.dumps([site.entry().get(name) for name in names], sort_keys=True)
 
 
-def reasons(missing: Sequence[tuple[Mapping[str, Any], str]]) -> str:
+def reasons(missing: Sequence[tuple[Site, str]]) -> str:
     """Return the reasons for rows that are not compiled, with their numbers."""
     count: dict[str, int] = {}
     for _, why in missing:

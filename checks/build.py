@@ -19,12 +19,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, compiler_of, make_lines, open_bench, units_of, wanted_options
+from patchbot.build.benches import APART, make_lines, open_bench, units_of
 from patchbot.build.needs import cross_versions, needs
+from patchbot.build.options import wanted_options
+from patchbot.build.toolchain import compiler_of
 from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
+from patchbot.series.campaign import Site
 
 NEEDS = {
     "bc": "bc",
@@ -56,7 +59,8 @@ class Built:
 def key(subject: Subject, item: Item) -> str:
     """Return what the compiler reads: both trees, the configuration, the tools, and how their output is read."""
     compiler = compiler_of(subject.options)
-    options = json.dumps([wanted_options(subject.options), cross_versions(subject.options)], sort_keys=True)
+    wanted = [wanted_options(subject.options, subject.objects), cross_versions(subject.options)]
+    options = json.dumps(wanted, sort_keys=True)
     first = item.parent == subject.base
     return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{options}"
 
@@ -127,11 +131,11 @@ def compile_elsewhere(
     subject: Subject, item: Item, sources: Iterable[str], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
     """Compile those sources for other architectures that x86 cannot have the whole of; return why others are not."""
-    entries = [e for e in subject.rows(item.commit) if e["file"] in sources]
-    entries += [{"file": path} for path in sorted(sources) if path.startswith("arch/")]
+    sites = [s for s in subject.sites(item.commit) if s.file in sources]
+    sites += [Site(path, path, 1, "change") for path in sorted(sources) if path.startswith("arch/")]
     found = []
     lacking = {}
-    for need in needs(subject, subject.options, entries):
+    for need in needs(subject, subject.options, sites):
         if need.lacking:
             lacking.update(dict.fromkeys(sorted(need.files), need.lacking))
             continue

@@ -11,7 +11,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 class Waiver:
     """Accept up to `max` findings of one type of one check, in one step's patches and one path, for a reason.
 
-    `optional` says that not every kernel has them, so that one which is not used is no warning.
+    `optional` says that not every kernel has them, so that one which is not used is no warning. `campaign` names the
+    only one that it is for.
     """
 
     check: str
@@ -55,14 +56,16 @@ class Waiver:
     max: int
     reason: str
     optional: bool = False
+    campaign: str = ""
 
 
 @dataclass(frozen=True)
 class CampaignConfig:
     """One [campaigns.<name>] table.
 
-    `url` is where the campaign's source is, `rfc` None means that version 1 is an RFC, and `tag_threshold` is how many
-    percent of a patch's diff may change before a tag of it is dropped.
+    `path` is the folder of a campaign that is not patchbot's own, `url` is where the campaign's source is, `rfc` None
+    means that version 1 is an RFC, and `tag_threshold` is how many percent of a patch's diff may change before a tag of
+    it is dropped.
     """
 
     name: str
@@ -73,6 +76,11 @@ class CampaignConfig:
     url: str = ""
     rfc: bool | None = None
     tag_threshold: float = 0.0
+    path: Path | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the table as JSON, without what is about this machine."""
+        return {key: value for key, value in asdict(self).items() if key != "path"}
 
 
 @dataclass(frozen=True)
@@ -216,7 +224,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     ):
         raise ConfigError(f"{where}: [author] needs both name and email")
     campaigns = {
-        name: campaign(where, name, table(where, f"campaigns.{name}", value))
+        name: campaign(where, folder, name, table(where, f"campaigns.{name}", value))
         for name, value in table(where, "campaigns", data.get("campaigns", {})).items()
     }
     run = table(where, "run", data.get("run", {}))
@@ -238,10 +246,10 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     )
 
 
-def campaign(where: str, name: str, data: Mapping[str, Any]) -> CampaignConfig:
+def campaign(where: str, folder: Path, name: str, data: Mapping[str, Any]) -> CampaignConfig:
     """Return one [campaigns.<name>] table."""
     key = f"campaigns.{name}"
-    known(where, key, data, ("target", "with", "without", "decisions", "url", "rfc", "tag_threshold"))
+    known(where, key, data, ("target", "with", "without", "decisions", "url", "rfc", "tag_threshold", "path"))
     decisions = table(where, f"{key}.decisions", data.get("decisions", {}))
     rfc = data.get("rfc")
     if not (rfc is None or isinstance(rfc, bool)):
@@ -258,6 +266,7 @@ def campaign(where: str, name: str, data: Mapping[str, Any]) -> CampaignConfig:
         text(where, f"{key}.url", data.get("url")) or "",
         rfc,
         float(threshold),
+        folder / expanded(path) if (path := text(where, f"{key}.path", data.get("path"))) else None,
     )
 
 
@@ -272,7 +281,7 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
     fields = (*WAIVED, "max", "reason")
     for number, row in enumerate(rows, 1):
         key = f"checks.waivers[{number}]"
-        known(where, key, table(where, key, row), (*fields, "optional"))
+        known(where, key, table(where, key, row), (*fields, "optional", "campaign"))
         missing = [f for f in fields if row.get(f) in (None, "")]
         if missing:
             raise ConfigError(
@@ -285,7 +294,8 @@ def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
         optional = row.get("optional", False)
         if not isinstance(optional, bool):
             raise ConfigError(f"{where}: {key}.optional must be true or false, not {optional!r}")
-        waivers.append(replace(Waiver(*(row[f] for f in fields)), optional=optional))
+        owner = text(where, f"{key}.campaign", row.get("campaign")) or ""
+        waivers.append(replace(Waiver(*(row[f] for f in fields)), optional=optional, campaign=owner))
     paths = tuple(folder / expanded(p) for p in strings(where, "checks.path", data.get("path", [])))
     return ChecksConfig(strings(where, "checks.run", data.get("run", [])), paths, options, tuple(waivers))
 

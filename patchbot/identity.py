@@ -6,11 +6,13 @@ A version says nothing in a checkout, nor in a campaign or a check that somebody
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from .bundle import PACKAGE
 
@@ -25,6 +27,13 @@ def identity(*sources: Path) -> str:
         data = file.read_bytes()
         total.update(b"%b\0%d\0" % (os.fsencode(file.name), len(data)) + data)
     return total.hexdigest()
+
+
+def file_of(call: Any) -> Path:
+    """Return the file of a function, of one with arguments of its own, or of an object that is called."""
+    while isinstance(call, partial):
+        call = call.func
+    return Path(inspect.getfile(call if inspect.isroutine(call) else type(call)))
 
 
 @cache

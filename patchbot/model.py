@@ -40,7 +40,7 @@ class Edit:
     """Replace the bytes [start, end) of `path`, as they are in the base text of the step, by `new`.
 
     A file that the base lacks is created by one edit with start = end = 0 and `create` set. `key` is what the
-    step's split function groups by, `site` names the thing that is edited (a kfunc, an anchor) for counts and
+    step's split function groups by, `site` names the thing that is edited (a site, an anchor) for counts and
     messages.
     """
 

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from tinytree import build
+from versioned import World, open_world
 
 from patchbot.build.arches import ARCHES, X86
-from patchbot.build.benches import find_once
+from patchbot.build.toolchain import find_once
 from patchbot.git.repo import Repo
 from patchbot.model import kernel_version
 from patchbot.paths import cache_dir
@@ -179,3 +180,9 @@ def no_cross_compiler(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
 @pytest.fixture
 def work(tiny: Repo) -> Path:
     return tiny.git_dir.parent
+
+
+@pytest.fixture
+def world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> World:
+    """A person's repository and patchbot.toml with the campaign of tests/outside/sample."""
+    return open_world(tmp_path, capsys)

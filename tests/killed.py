@@ -1,6 +1,6 @@
-"""Run patchbot with the sample campaign as a process of its own, so that it can be killed at any moment.
+"""Run patchbot as a process of its own, so that it can be killed at any moment.
 
-    python killed.py TEMPLATES ARGUMENT...
+    python killed.py ARGUMENT...
 
 With KILL_BEFORE=<git command> in the environment it kills itself right before it starts that command on the person's
 repository: between what it wrote before and what would have come next.
@@ -11,19 +11,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import sample
-
 from patchbot.cli import main
-from patchbot.commands import session
 from patchbot.git import repo
-from patchbot.series import render
 
-real_bundled, real_run = render.bundled, repo.run
+real_run = repo.run
 
 
 def run(argv: Any, **options: Any) -> Any:
@@ -35,8 +28,4 @@ def run(argv: Any, **options: Any) -> Any:
 
 
 repo.run = run
-if sys.argv[1]:
-    folder = Path(sys.argv[1])
-    render.bundled = lambda name: folder if name == "templates" else real_bundled(name)
-    session.load_campaign = lambda config: sample.campaign()
-sys.exit(main(sys.argv[2:]))
+sys.exit(main(sys.argv[1:]))

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.sites.nouns import KfuncSet, Row
 from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
 from patchbot.checking.check import Item, Subject
@@ -165,7 +164,7 @@ def mutate(site: Site, seed: str) -> Mutant | None:
 def sites(session: Session, series: Range) -> list[Site]:
     """Return every set of the base tree, as it is at the tip of the series."""
     base, tip = session.tree(series.base), session.tree(series.tip)
-    entries = session.campaign.audit(tip, session.campaign_config).document
+    entries = session.campaign.audit(tip, session.campaign_config).document()
     files = sorted({s["file"] for s in entries["sets"]})
     sets_of: dict[str, int] = {}
     for entry in entries["entries"]:
@@ -211,7 +210,7 @@ def judged(
         items=(item,),
         mails={item.commit: b""},
         witnesses=lambda commit: session.campaign.witnesses(trees[commit]),
-        rows=lambda commit: session.campaign.audit(trees[commit], session.campaign_config).document["entries"],
+        sites=lambda commit: session.campaign.audit(trees[commit], session.campaign_config).sites,
     )
     with closing(Results(session.work / "mutants.sqlite")) as store:
         return run_checks(one, config, store, only=[check], only_patches=[1])
@@ -232,9 +231,9 @@ def caught(mutant: Mutant, results: Sequence[Result], ignore: str = "") -> str:
     return ""
 
 
-def without_btf(folder: Path) -> Path:
+def without_btf(session: Session, folder: Path) -> Path:
     """Write the fragment of the check `build` with BTF off."""
-    text = bundled("checks").joinpath("bpf.config").read_text()
+    text = session.campaign.objects.config[0].read_text()
     text = re.sub(r"^CONFIG_DEBUG_INFO\w*=.*\n", "", text, flags=re.M)
     target = folder / "without-btf.config"
     target.write_text(text + "CONFIG_DEBUG_INFO_NONE=y\n")
@@ -269,7 +268,7 @@ def main() -> int:
         else:
             rounds.setdefault(mutant.file, []).append(mutant)
     with tempfile.TemporaryDirectory() as folder:
-        off = without_btf(Path(folder))
+        off = without_btf(session, Path(folder))
         for number_ in range(max(map(len, rounds.values()), default=0)):
             together = [mutants[number_] for mutants in rounds.values() if number_ < len(mutants)]
             started = time.monotonic()

@@ -444,7 +444,7 @@ def verdict(site: Site, made: Made, base: int) -> tuple[str, str]:
     if found.refused:
         about = any(any(f"{path}:" in line for path in files) for line in found.refused)
         return ("refused row" if about else "REFUSED ELSEWHERE"), found.refused[0]
-    entries = found.document["entries"]
+    entries = found.document()["entries"]
     kept = [kfunc for kfunc, decision in config.decisions.items() if decision.get("keep")]
     count, differences = compared(tree, kept=kept)
     if differences:

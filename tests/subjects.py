@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from patchbot.campaigns.kfunc_flags.campaign import campaign
 from patchbot.checking.check import Item, Subject
+from patchbot.config import CampaignConfig
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Identity
+from patchbot.series.campaign import Site
 
 AUTHOR = Identity("A Developer", "developer@example.org")
 DATE = "1767225600 +0000"
+
+#: What the campaign of kfuncs wants of objects: tests are mostly about its checks.
+KFUNCS = campaign(CampaignConfig("kfunc_flags")).objects
 
 
 def make_subject(
@@ -47,4 +53,12 @@ def make_subject(
         ).stdout
         for n, item in enumerate(items, 1)
     }
-    return Subject(repo, scratch, base, tuple(items), "demo", lambda commit: (), mails, work, options or {}, 2)
+    return Subject(
+        repo, scratch, base, tuple(items), "demo", lambda commit: (), mails, work, options or {}, 2, objects=KFUNCS
+    )
+
+
+def site_of(entry: Mapping[str, Any]) -> Site:
+    """Return the site of an entry of the inventory's document."""
+    conditions, fate = tuple(entry.get("conditions", ())), entry.get("fate", "keep")
+    return Site(entry.get("kfunc", ""), entry.get("file", ""), entry.get("line", 1), fate, "", conditions, entry)

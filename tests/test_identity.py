@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from patchbot.bundle import PACKAGE
-from patchbot.draft.produce import file_of
-from patchbot.identity import identity, imported, reached
+from patchbot.identity import file_of, identity, imported, reached
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +78,7 @@ def test_byte_code_does_not_count(tmp_path: Path) -> None:
 
 def test_relative_imports_of_the_package_are_followed() -> None:
     assert {"build/bench.py", "build/log.py", "git/worktree.py"} <= names(PACKAGE / "build/bench.py")
-    assert {"campaigns/kfunc_flags/plan.py", "series/anchors.py", "c/items.py"} <= names(
+    assert {"campaigns/kfunc_flags/sites/plan.py", "series/anchors.py", "c/items.py"} <= names(
         PACKAGE / "campaigns/kfunc_flags"
     )
 

@@ -8,22 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from tinytree import TESTS
-from versioned import BRANCH, World, open_world
+from versioned import BRANCH, World
 
 DRIVER = TESTS / "killed.py"
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\n", "d/four.c": b"OLD f;\n"}
 
 
-@pytest.fixture
-def world(tmp_path, monkeypatch, capsys):
-    yield from open_world(tmp_path, monkeypatch, capsys)
-
-
 def start(world: World, onto: str, **env: str) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, str(DRIVER), str(world.path.parent / "templates")]
-    argv += ["regenerate", "sample", "--onto", onto, "-q"]
+    argv = [sys.executable, str(DRIVER), "regenerate", "sample", "--onto", onto, "-q"]
     argv += ["--kernel", str(world.path), "--config", str(world.path.parent / "p.toml")]
     return subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 

@@ -14,7 +14,8 @@ import pytest
 from subjects import make_subject
 from tinytree import TINY, build, commit
 
-from patchbot.build.kbuild import Compiler, Kbuild, configure, write_anew
+from patchbot.build.kbuild import Kbuild, configure, write_anew
+from patchbot.build.toolchain import Compiler
 from patchbot.checking.check import load
 from patchbot.cli import main
 from patchbot.config import AUTO, OFF, REQUIRED

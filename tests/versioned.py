@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,7 @@ import sample
 from tinytree import commit
 
 from patchbot.cli import main
-from patchbot.commands import session
 from patchbot.git.repo import Repo
-from patchbot.series import render
 
 BRANCH = "patchbot/sample"
 
@@ -115,16 +113,7 @@ class World:
         self.git("switch", "-q", "--detach", record["base"])
 
 
-def open_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
+def open_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> World:
     """Give a repository and the sample campaign, for a fixture."""
-    folder = tmp_path / "templates/sample"
-    folder.mkdir(parents=True)
-    for name, text in sample.TEMPLATES.items():
-        (folder / name).write_text(text)
-    real = render.bundled
-    monkeypatch.setattr(render, "bundled", lambda name: tmp_path / name if name == "templates" else real(name))
-    render.environment.cache_clear()
-    monkeypatch.setattr(session, "load_campaign", lambda config: sample.campaign())
-    (tmp_path / "p.toml").write_text('[campaigns.sample]\ntarget = "b-next"\n')
-    yield World(tmp_path / "linux", capsys)
-    render.environment.cache_clear()
+    (tmp_path / "p.toml").write_text(sample.TOML)
+    return World(tmp_path / "linux", capsys)

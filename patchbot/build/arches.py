@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Arch:
 
 
 X86 = Arch("x86", "x86_64", "x86_64-linux-gnu-", "gcc-x86-64-linux-gnu")
-#: By folder, with x86 those whose programs can call kfuncs; of two that would do, the first that is installed is taken.
+#: By folder; of two that would do, the first that is installed is taken.
 ARCHES: Mapping[str, Arch] = {
     arch.folder: arch
     for arch in (
@@ -119,9 +118,9 @@ def read_symbols(rows: Iterable[tuple[str, str]]) -> Symbols:
     return Symbols({s: frozenset(f) for s, f in folders.items()}, {s: frozenset(f) for s, f in always.items()})
 
 
-def named_symbols(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the Kconfig symbols in the conditions of entries of the inventory."""
-    return frozenset(s for e in entries for c in e.get("conditions", ()) for s in _SYMBOL.findall(str(c)))
+def named_symbols(conditions: Iterable[str]) -> frozenset[str]:
+    """Return the Kconfig symbols in conditions of the preprocessor."""
+    return frozenset(s for c in conditions for s in _SYMBOL.findall(c))
 
 
 def homes(file: str, conditions: Sequence[str], symbols: Symbols, known: Collection[str] = ARCHES) -> list[str]:

@@ -14,22 +14,22 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..campaigns.kfunc_flags.proof.undefined import undefined_in_btf_ids
 from ..errors import ToolError
 from ..git.repo import Scratch
 from ..git.worktree import WorkTree
-from ..identity import identity
+from ..identity import file_of, identity
 from ..model import Finding, Status
 from ..progress import note
 from ..sandbox import NORMAL, Sandbox
+from ..series.campaign import nothing
 from ..store import Store
 from ..turns import Turn
-from .kbuild import Compiler, Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
+from .kbuild import Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .log import Said, parse
+from .toolchain import Compiler
 from .units import Compiled, Unit, build_rules, object_of, place
 
 CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
@@ -51,11 +51,14 @@ class Bench:
         jobs: int,
         progress: Callable[[str], None] = lambda _: None,
         sandbox: Sandbox = NORMAL,
+        inspect: Callable[[Path, str, bytes], Sequence[Finding]] = nothing,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._turn = Turn(folder / "lock", f"the objects in {folder}", note)  # as long as the bench
         self.scratch = scratch
         self.options = options
+        self.inspect = inspect
+        self._maker = identity(Path(__file__), file_of(inspect))
         self.progress = progress
         self.worktree = WorkTree.at(folder / "tree", scratch)
         self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
@@ -143,7 +146,7 @@ class Bench:
         """Say whether the configuration of `tree` makes an object of `source`."""
         files = self.files(tree)
         rules = {p: files[p] for p in self.rules(tree, source)}
-        key = "member " + digest([maker(), source, self.config(tree, log).digest, rules])
+        key = "member " + digest([self._maker, source, self.config(tree, log).digest, rules])
         known = self._known.get(key, bool, bool)
         if known is None:
             self.enter(tree, log)
@@ -263,7 +266,7 @@ class Bench:
                 own = [Finding(Status.FAIL, text, unit.source, None, "make")]
             return Compiled(unit, False, frozenset(place(f, unit, files) for f in own))
         if not unit.tool:
-            own += undefined_in_btf_ids(obj, unit.source, (self.worktree.path / unit.source).read_bytes())
+            own += self.inspect(obj, unit.source, (self.worktree.path / unit.source).read_bytes())
         cmd = obj.with_name(f".{obj.name}.cmd")
         made_of = self._dependencies(cmd, files) if cmd.is_file() else []
         if not made_of and not unit.tool:
@@ -313,7 +316,7 @@ class Bench:
         files = self.files(tree)
         read = [(path, files[path]) for path in self._kconfigs(tree)]
         read += [(p, oid) for p, oid in files.items() if p.startswith("scripts/") and p.count("/") == 1]
-        return digest([maker(), sorted(read), dict(self.options), self.kbuild.compiler.versions])
+        return digest([self._maker, sorted(read), dict(self.options), self.kbuild.compiler.versions])
 
     def _recall(self, unit: Unit, config: str, files: Mapping[str, str]) -> Compiled | None:
         """Return what is known of a unit whose files all have the contents that they had then."""
@@ -341,17 +344,11 @@ class Bench:
     def _key(self, unit: Unit, config: str, files: Mapping[str, str], made_of: Sequence[str]) -> str:
         """Return the key of a unit made of these files as they are in a tree."""
         read = [(path, files.get(path, "")) for path in made_of]
-        return "object " + digest([maker(), unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
+        return "object " + digest([self._maker, unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
 
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that say how `source` is compiled here."""
         return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
-
-
-@cache
-def maker() -> str:
-    """Return the identity of what compiles objects and reads what compilers say."""
-    return identity(Path(__file__))
 
 
 def read_configured(known: Mapping[str, Any]) -> Configured:

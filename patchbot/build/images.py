@@ -21,7 +21,8 @@ from ..progress import note
 from ..run import run
 from ..sandbox import NORMAL, Sandbox
 from ..turns import Turn
-from .kbuild import Compiler, Kbuild, configure, defined_symbols, write_anew
+from .kbuild import Kbuild, configure, defined_symbols, write_anew
+from .toolchain import Compiler
 
 #: Nothing of these is in a kernel.
 APART = frozenset(("Documentation", "LICENSES", "samples", "MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap"))
@@ -146,7 +147,7 @@ class Images:
         symbols = defined_symbols(p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
         configured = configure(self.kbuild, self.options, symbols, log)
         if not configured.btf:
-            raise ToolError("CONFIG_DEBUG_INFO_BTF is off, so there is no kfunc; does the kernel accept this pahole?")
+            raise ToolError("CONFIG_DEBUG_INFO_BTF is off; does the kernel accept this pahole?")
         self.progress(
             f"boot: linking the kernel of the {what} (about 10 minutes on two processors, if all of it is new)"
         )

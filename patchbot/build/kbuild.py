@@ -10,41 +10,22 @@ import hashlib
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..campaigns.kfunc_flags.proof.btf import PAHOLE
-from ..errors import MissingTool, ToolError, UserError
-from ..run import Completed, run, which
+from ..errors import ToolError
+from ..run import Completed, run
 from ..sandbox import NORMAL, Sandbox
-from .arches import X86, Arch
+from .options import read_options, write_options
+from .toolchain import Compiler
 
-#: Headers that the kernel's host programs need, with the Debian package that has them.
-HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
 LIST_MEMBERS = """\
 .PHONY: patchbot-list
 patchbot-list:
 	@printf 'object %s\\n' $(real-obj-y) $(real-obj-m) $(lib-y) $(always-y)
 	@printf 'folder %s\\n' $(subdir-ym)
 """
-
-
-@dataclass(frozen=True)
-class Compiler:
-    """What CC= is, the prefix of the binutils, everything about the tools that can change a result, and for what."""
-
-    cc: str
-    cross: str
-    versions: str
-    arch: Arch = X86
-    pahole: str = PAHOLE
-
-    def variables(self) -> list[str]:
-        """Return make's variables that say for which machine, and with which binutils and pahole."""
-        found = [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
-        return [*found, *([f"PAHOLE={self.pahole}"] if self.pahole != PAHOLE else [])]
 
 
 @dataclass(frozen=True)
@@ -106,38 +87,6 @@ def write_anew(path: Path, text: str) -> None:
         file.write(text)
 
 
-def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86, pahole: str = PAHOLE) -> Compiler:
-    """Return the compiler to use; `ccache` None means "if it is installed".
-
-    Raises MissingTool if it is not there or makes no code for `arch`, or if a header of the host programs is missing.
-    """
-    name = cc or f"{cross}gcc"
-    words = shlex.split(name)
-    which(words[0], arch.package if cross == arch.cross else "gcc")
-    machine = run([*words, "-dumpmachine"]).stdout.decode().strip()
-    if not machine.startswith(arch.machine) and "clang" not in name:
-        raise MissingTool(
-            f"{name} makes code for {machine}, and the check `build` compiles for {arch.make}; install"
-            f" {arch.package} and set [checks.build] cross_compile = '{arch.cross}'"
-        )
-    # pahole decides whether there is BTF at all, and the assembler reads the flags.
-    tools = [[*words, "--version"], [f"{cross}as", "--version"], [which(pahole, PAHOLE), "--version"]]
-    versions = [run(argv).stdout.decode("utf-8", "replace").split("\n")[0] for argv in tools]
-    lacking = [f"{h} (Debian: {package})" for h, package in HOST_HEADERS.items() if not has_header(h)]
-    if lacking:
-        raise MissingTool(f"the kernel's host programs need {', '.join(lacking)}")
-    if ccache or (ccache is None and shutil.which("ccache")):
-        which("ccache", "ccache")
-        name = f"ccache {name}"
-    return Compiler(name, cross, "; ".join(versions), arch, pahole)
-
-
-def has_header(name: str) -> bool:
-    """Say whether the host compiler finds a header."""
-    probe = f"#include <{name}>\n".encode()
-    return run(["gcc", "-E", "-x", "c", "-o", os.devnull, "-"], stdin=probe, check=False).returncode == 0
-
-
 @dataclass(frozen=True)
 class Configured:
     """What became of the wanted options: the digest of the result, the dropped and the unknown ones."""
@@ -146,26 +95,6 @@ class Configured:
     dropped: tuple[str, ...]
     unknown: tuple[str, ...]
     btf: bool
-
-
-def read_options(text: str, where: str) -> dict[str, str]:
-    """Return {symbol: value} of a configuration or fragment, `n` for one not set; raise UserError on nonsense."""
-    found = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if match := re.fullmatch(r"# CONFIG_(\w+) is not set", line):
-            found[match[1]] = "n"
-        elif match := re.fullmatch(r"CONFIG_(\w+)=(.*)", line):
-            found[match[1]] = match[2]
-        elif line and not line.startswith("#"):
-            raise UserError(f"{where}:{number}: {line!r} is no option (CONFIG_X=y, # CONFIG_X is not set)")
-    return found
-
-
-def write_options(options: Mapping[str, str]) -> str:
-    """Return options as a fragment."""
-    rows = (f"# CONFIG_{k} is not set" if v == "n" else f"CONFIG_{k}={v}" for k, v in sorted(options.items()))
-    return "\n".join(rows) + "\n"
 
 
 def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str], log: Path) -> Configured:

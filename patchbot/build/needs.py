@@ -1,6 +1,6 @@
 """Find what must be compiled for another architecture than x86, and whether this machine can.
 
-Every row of a kfunc set is to be seen by some compiler; a row that none sees is listed with what would help.
+Every site is to be seen by some compiler; one that none sees is listed with what would help.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from typing import Any
 from ..checking.check import Subject
 from ..errors import MissingTool, UserError
 from ..git.repo import Scratch
+from ..series.campaign import Site
 from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbols
-from .benches import cross_compiler
+from .toolchain import cross_compiler
 
 
 @dataclass(frozen=True)
 class Need:
-    """Entries of the inventory that x86 cannot have and an architecture can; `lacking` says why it is not compiled."""
+    """Sites that x86 cannot have and an architecture can; `lacking` says why it is not compiled."""
 
     arch: Arch
-    entries: tuple[Mapping[str, Any], ...]
+    sites: tuple[Site, ...]
     lacking: str = ""
 
     @property
     def files(self) -> set[str]:
-        """The files that hold the entries."""
-        return {str(entry["file"]) for entry in self.entries}
+        """The files that hold the sites."""
+        return {site.file for site in self.sites}
 
 
 def cross_versions(options: Mapping[str, Any]) -> list[str]:
@@ -52,20 +53,20 @@ def others(options: Mapping[str, Any]) -> list[Arch]:
     return [arch for arch in ARCHES.values() if arch.folder in names and arch != X86]
 
 
-def needs(subject: Subject, options: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> list[Need]:
-    """Return which of some entries of the inventory x86 cannot have, by the architecture to compile them for.
+def needs(subject: Subject, options: Mapping[str, Any], sites: Iterable[Site]) -> list[Need]:
+    """Return which of some sites x86 cannot have, by the architecture to compile them for.
 
     Of several architectures that can, one whose compiler is there is taken.
     """
-    entries = [e for e in entries if str(e["file"]).endswith((".c", ".S"))]
+    sites = [s for s in sites if s.file.endswith((".c", ".S"))]
     tree = subject.items[0].parent_tree
-    symbols = find_symbols(subject.scratch, tree, named_symbols(entries))
-    wanted: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        folders = homes(str(entry["file"]), entry.get("conditions", ()), symbols)
+    symbols = find_symbols(subject.scratch, tree, named_symbols(c for s in sites for c in s.conditions))
+    wanted: dict[str, list[Site]] = {}
+    for site in sites:
+        folders = homes(site.file, site.conditions, symbols)
         if folders and X86.folder not in folders:
             here = [folder for folder in folders if not lacks(options, folder)]
-            wanted.setdefault((here or folders)[0], []).append(entry)
+            wanted.setdefault((here or folders)[0], []).append(site)
     rows = sorted(wanted.items())
     return [Need(ARCHES.get(f) or Arch(f, f, "", ""), tuple(found), lacks(options, f)) for f, found in rows]
 

@@ -1,6 +1,6 @@
 """Get a newer pahole than the machine's suite has, beside it: kernels ask for one sooner than distributions have it.
 
-Linux 7.0 to 7.2 cannot make all kfuncs with a pahole before 1.26 (their Documentation/process/changes.rst). It comes
+Linux 7.0 to 7.2 lose functions with a pahole before 1.26 (their Documentation/process/changes.rst). It comes
 from the Debian suite nearest to the machine's own that has one, with the libraries that it needs, and is unpacked
 into a folder; nothing is installed. `make pahole` tells what to configure.
 """

@@ -1,6 +1,6 @@
 """Cut a file into what stands at file scope: functions, prototypes, variables, types and macro lines.
 
-A macro line such as `BTF_ID(func, name)` or `EXPORT_SYMBOL_GPL(name)` without `;` makes a C grammar swallow the next
+A macro line such as `LIST_HEAD(name)` or `EXPORT_SYMBOL_GPL(name)` without `;` makes a C grammar swallow the next
 definition (8 of kernel/bpf/verifier.c), so items are told apart by tokens and brackets.
 """
 
@@ -119,7 +119,7 @@ def _begins_line(lexed: Lexed, number: int) -> bool:
 
 
 def _is_macro_line(lexed: Lexed, seen: list[int]) -> bool:
-    """Say whether all of an item so far are macro calls, e.g. `BTF_ID(func, a)`."""
+    """Say whether all of an item so far are macro calls, e.g. `LIST_HEAD(a)`."""
     texts = lexed.texts
     if len(seen) % 2:
         return False

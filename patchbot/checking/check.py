@@ -4,6 +4,7 @@ A check is one file: its name is the file's name, its docstring the line that `p
 
     NEEDS = {"perl": "perl"}              programs and the Debian packages that have them (optional)
     EXCLUSIVE = True                      runs alone, it uses every processor itself (optional)
+    CAMPAIGN = "timer_delete"             what it judges is of one campaign; SKIP in others (optional)
     WAIVABLE = False                      its findings cannot be waived (optional)
     def check(subject, item)              judge one patch                       -> Outcome
     def check_each(subject)               or: judge all patches in one go       -> one Outcome for each item
@@ -32,6 +33,7 @@ from ..git.repo import Repo, Scratch
 from ..identity import identity
 from ..model import Finding, Status
 from ..sandbox import NORMAL, Sandbox
+from ..series.campaign import Objects, Site
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ class Subject:
     """What is checked, and where a check may work.
 
     All git work happens in `scratch`, which sees the objects of `repo` too. `mails` are git format-patch's mails by
-    commit. `witnesses` names the files that show the effect of a commit, `rows` gives the entries of the campaign's
-    audit in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
+    commit. `witnesses` names the files that show the effect of a commit, `sites` gives the campaign's
+    sites in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
     patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by name of what they
-    are about. What a tree brings along runs in `sandbox`.
+    are about. What a tree brings along runs in `sandbox`. `objects` is what the campaign wants of compiled objects.
     """
 
     repo: Repo
@@ -70,10 +72,11 @@ class Subject:
     options: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 1
     progress: Callable[[str], None] = lambda _: None
-    rows: Callable[[str], Sequence[Mapping[str, Any]]] = lambda _: ()
+    sites: Callable[[str], Sequence[Site]] = lambda _: ()
     decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sandbox: Sandbox = NORMAL
+    objects: Objects = field(default_factory=Objects)
 
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""
@@ -134,7 +137,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """A loaded check; `source` is the identity of its file."""
+    """A loaded check; `source` is the identity of its file, `campaign` the only one that it is about."""
 
     name: str
     file: Path
@@ -142,6 +145,7 @@ class Check:
     source: str
     needs: Mapping[str, str]
     exclusive: bool
+    campaign: str
     waivable: bool
     patch: Callable[[Subject, Item], Outcome] | None
     each: Callable[[Subject], Sequence[Outcome]] | None
@@ -198,6 +202,7 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
         identity(file),
         getattr(module, "NEEDS", {}),
         getattr(module, "EXCLUSIVE", False),
+        getattr(module, "CAMPAIGN", ""),
         getattr(module, "WAIVABLE", True),
         hooks["check"],
         hooks["check_each"],

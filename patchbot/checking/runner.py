@@ -66,6 +66,8 @@ def run_checks(
         own = replace(subject, options=config.options.get(check.name, {}))
         if not wanted:
             keep([Result(check.name, None, None, Status.SKIP, "there is no patch to check")])
+        elif check.campaign and check.campaign != subject.campaign:
+            keep([Result(check.name, None, None, Status.SKIP, f"it is about the campaign {check.campaign} only")])
         elif missing := missing_tools(check):
             keep([Result(check.name, None, None, Status.ERROR, missing)])
         else:
@@ -96,7 +98,8 @@ def run_checks(
     order = {check.name: number for number, check in enumerate(checks)}
     ordered = sorted(results.values(), key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
     steps = {item.id: item.step for item in subject.items}
-    return apply_waivers(ordered, config.waivers, steps, complete=only_patches is None)
+    waivers = [w for w in config.waivers if w.campaign in ("", subject.campaign)]
+    return apply_waivers(ordered, waivers, steps, complete=only_patches is None)
 
 
 def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:

@@ -18,7 +18,7 @@ def execute(session: Session) -> int:
     """Run the command."""
     rows: list[dict[str, Any]] = []
     texts: dict[str, list[str]] = {}
-    for name in campaign_names():
+    for name in campaign_names(session.config.campaigns.values()):
         config = session.config.campaigns.get(name, CampaignConfig(name))
         made = load_campaign(config)
         steps = [{"name": s.name, "doc": s.doc, "optional": s.optional, "follows": s.follows} for s in made.steps]

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from ..build.arches import ARCHES, X86
-from ..build.kbuild import HOST_HEADERS, has_header
+from ..build.toolchain import HOST_HEADERS, has_header
 from ..checking.check import Check, available, load
 from ..errors import ToolError, UserError
 from ..run import run

@@ -18,8 +18,8 @@ from ..draft.write import Result, carried, extra_rows, put, workshop
 from ..errors import UserError
 from ..progress import shown, tick
 from ..series.generate import active_steps, posted
-from ..series.problems import complete
 from ..series.render import plural
+from ..series.trial import complete
 from ..terminal import cell
 from .session import Session
 

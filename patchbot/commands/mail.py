@@ -78,6 +78,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         signoff=session.args.signoff,
         date=parse_date(session.args.date) if session.args.date else None,
         template=session.campaign.cover,
+        folder=session.campaign.folder,
         most=session.campaign.most,
         lists=tuple(maintainers.lists_of(entries, target)),
     )

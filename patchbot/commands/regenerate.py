@@ -22,7 +22,7 @@ from ..draft.versions import previous, version_ref
 from ..draft.write import Carried, Result, extra_rows, put, since, site_changes, workshop
 from ..errors import UserError
 from ..progress import shown, tick
-from ..series.problems import explained
+from ..series.trial import explained
 from ..terminal import cell
 from .generate import describe, remarks
 from .generate import show as show_series

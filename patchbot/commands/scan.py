@@ -8,6 +8,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from ..progress import shown
+from ..series.campaign import Audit
 from ..series.trial import Tried, document, survey
 from ..terminal import cell
 from .session import Session
@@ -33,36 +34,29 @@ def execute(session: Session) -> int:
         audit = session.campaign.audit(tree, session.campaign_config)
     for warning in audit.warnings:
         session.say(f"warning: {warning}")
-    if not session.emit({"kernel": asdict(tree.kernel()), **audit.document}):
-        show(session, audit.document)
+    if not session.emit({"kernel": asdict(tree.kernel()), **audit.document()}):
+        show(session, audit)
     for line in audit.refused:
         session.say(f"refused: {line}")
     return 1 if audit.refused else 0
 
 
-def show(session: Session, document: object) -> None:
-    """Print the rows that change or are refused (with -v all), why the others are kept, and the counts."""
-    assert isinstance(document, dict)
-    table = Table("row", "kfunc", "set", "flags", "argument flags", "fate", "reason", box=None, pad_edge=False)
+def show(session: Session, audit: Audit) -> None:
+    """Print the sites that change or are refused (with -v all), why the others are kept, and the counts."""
+    columns = session.campaign.columns
+    table = Table("site", *columns, "fate", "reason", box=None, pad_edge=False)
     kept: dict[str, int] = {}
-    for entry in document["entries"]:
-        if entry["fate"] == "keep":
-            kept[entry["reason"]] = kept.get(entry["reason"], 0) + 1
+    for site in audit.sites:
+        if site.fate == "keep":
+            kept[site.reason] = kept.get(site.reason, 0) + 1
             if not session.args.verbose:
                 continue
-        flags = " ".join(f"{n}:{'|'.join(f)}" for n, f in entry["arg_flags"].items())
-        cells = (
-            f"{entry['file']}:{entry['line']}",
-            entry["kfunc"],
-            entry["set"] or "",
-            "|".join(entry["flags"]),
-            flags,
-        )
-        table.add_row(*map(cell, cells), cell(entry["fate"], STYLES[entry["fate"]]), cell(entry["reason"]))
+        cells = [cell(site.where), *(cell(text(site)) for text in columns.values())]
+        table.add_row(*cells, cell(site.fate, STYLES[site.fate]), cell(site.reason))
     session.out.print(table)
     for reason, number in sorted(kept.items(), key=lambda item: -item[1]):
         session.show(f"{number:5} kept: {reason}")
-    session.show("  ".join(f"{name} {number}" for name, number in document["counts"].items()))
+    session.show("  ".join(f"{name} {number}" for name, number in audit.counts.items()))
 
 
 def scan_anchors(session: Session) -> int:

@@ -101,7 +101,7 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     found["related"] = related
     found["commits"] = int(repo.look("rev-list", "--count", f"{draft.base}..{base}").stdout) if related else None
     found["files"] = len(repo.changed_paths(draft.base, base)) if here else None
-    sites = session.campaign.audit(session.tree(base), session.campaign_config).sites
+    sites = session.campaign.audit(session.tree(base), session.campaign_config).fates()
     if not any(fate in ("change", "refuse") for fate, _ in sites.values()):
         return found | {"converted": True, **site_changes({}, {})}
     return found | site_changes(draft.document.get("sites", {}), sites)

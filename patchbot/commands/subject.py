@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..checking.check import Subject, items
 from ..draft.range import Range
 from ..draft.range import select as select_range
 from ..git.formatpatch import patch_mails
 from ..progress import bound
+from ..series.campaign import Site
 from .session import Session
 
 
@@ -25,9 +25,8 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
     def witnesses(commit: str) -> Sequence[str]:
         return campaign.witnesses(session.tree(commit))
 
-    def rows(commit: str) -> Sequence[Mapping[str, Any]]:
-        document = campaign.audit(session.tree(commit), config).document
-        return list(document.get("entries", []))
+    def sites(commit: str) -> Sequence[Site]:
+        return campaign.audit(session.tree(commit), config).sites
 
     show = bound()
     mails = patch_mails(session.scratch, series.base, series.commits)
@@ -42,8 +41,9 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
         session.work,
         jobs=jobs,
         progress=show,
-        rows=rows,
+        sites=sites,
         decisions=config.decisions,
         tables=session.config.checks.options,
         sandbox=session.sandbox,
+        objects=campaign.objects,
     )

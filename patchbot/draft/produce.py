@@ -8,12 +8,9 @@ patches, so those of the record are taken: 0.1 s.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import shapes
@@ -134,18 +131,18 @@ def unusable(tree: Tree) -> tuple[str, ...]:
 def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> dict[str, Any]:
     """Return what the record keeps besides the patches: the facts that cover letter and later versions need."""
     kept: dict[str, int] = {}
-    for entry in made.audit.document.get("entries", []):
-        if entry["fate"] == "keep":
-            kept[entry["reason"]] = kept.get(entry["reason"], 0) + 1
+    for site in made.audit.sites:
+        if site.fate == "keep":
+            kept[site.reason] = kept.get(site.reason, 0) + 1
     return {
         "target": config.target,
         "steps": [s.name for s in active_steps(campaign, config)],
-        "counts": made.audit.document.get("counts", {}),
+        "counts": made.audit.counts,
         "kept": sorted(([reason, n] for reason, n in kept.items()), key=lambda row: (-row[1], row[0])),
-        "sites": {site: list(fate) for site, fate in sorted(made.audit.sites.items())},
+        "sites": {site: list(fate) for site, fate in sorted(made.audit.fates().items())},
         "remarks": list(made.remarks),
         "warnings": list(made.audit.warnings),
-        "config": asdict(config),
+        "config": config.document(),
     }
 
 
@@ -162,16 +159,8 @@ def reads_file(made_with: str, reads: Reads) -> bytes:
 
 def maker(campaign: Campaign, config: CampaignConfig) -> str:
     """Return a digest of what makes a series out of a tree: patchbot, templates, the campaign and its configuration."""
-    own = {file_of(call) for call in (campaign.audit, *(step.codemod for step in campaign.steps))}
-    made_with = identity(PACKAGE, bundled("templates"), *sorted(f for f in own if not f.is_relative_to(PACKAGE)))
-    return hashlib.sha256(json.dumps([made_with, asdict(config)], sort_keys=True).encode()).hexdigest()
-
-
-def file_of(call: Any) -> Path:
-    """Return the file of a function, of one with arguments of its own, or of an object that is called."""
-    while isinstance(call, partial):
-        call = call.func
-    return Path(inspect.getfile(call if inspect.isroutine(call) else type(call)))
+    made_with = identity(PACKAGE, bundled("templates"), *([campaign.folder] if campaign.folder else []))
+    return hashlib.sha256(json.dumps([made_with, config.document()], sort_keys=True).encode()).hexdigest()
 
 
 def recorded_maker(repo: Repo, record: str) -> str | None:

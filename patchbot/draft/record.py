@@ -16,6 +16,7 @@ from typing import Any
 
 from .. import __version__, shapes
 from ..errors import UserError
+from ..git import transaction
 from ..git.fastimport import NewCommit, Record, without_crud
 from ..git.held import held
 from ..git.repo import Repo, Scratch
@@ -340,7 +341,7 @@ def publish(
         before = before_ref(campaign)
         if now[0] is not None and now[1] is not None and first_parent(repo, now[1], kept) != now[0]:
             updates.append((before, now[0], repo.ref(before)))
-    repo.publish(scratch, updates, base)
+    transaction.publish(repo, scratch, updates, base)
     return now[0] != tip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..git.repo import Repo, Scratch
+from ..git.transaction import publish
 from ..model import Identity
 from .amendments import edits_files
 from .produce import FILE as READS
@@ -155,5 +156,5 @@ def freeze(
     record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
     ref = version_ref(campaign, number)
     current = repo.ref(record_ref(campaign))
-    repo.publish(scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base)
+    publish(repo, scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base)
     return record

@@ -23,6 +23,7 @@ from ..turns import Turn
 from .debian import Apt, Package, Say, choose
 from .fastimport import quote, without_crud
 from .repo import Repo, Scratch
+from .transaction import publish
 
 #: Bytes on disk for each byte of a package while it is imported: the package and a pack of more than twice its size.
 SPACE = 3.5
@@ -147,7 +148,7 @@ def import_package(deb: Path, package: Package, repo: Repo, scratch_dir: Path) -
         raise ToolError(f"cannot import {deb.name}: {error.strerror or error}") from error
     commit = scratch.git("rev-parse", "refs/heads/import").stdout.decode().strip()
     repo.adopt(scratch)
-    repo.publish(scratch, [(f"refs/tags/{tag_of(package)}", commit, None)])
+    publish(repo, scratch, [(f"refs/tags/{tag_of(package)}", commit, None)])
     return Kernel(repo.git_dir, commit, tag_of(package), version)
 
 

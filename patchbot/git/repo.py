@@ -23,10 +23,8 @@ from ..errors import ToolError, UserError
 from ..model import Commit
 from ..paths import cache_dir
 from ..run import Completed, piped, run, which
-from . import transaction
 from .fastimport import NewCommit, Record, fast_import_stream, usable_date
 from .plumbing import PLAIN, SEALED, SETTINGS, Batch, alternates, make_bare
-from .transaction import Update
 
 #: What git says of an object that is there but is not what its name says.
 DAMAGED = re.compile(
@@ -287,10 +285,6 @@ class Repo:
                 sha, parent, tree, subject = row.split("\x01", 3)
                 found.append(Commit("", sha, parent, tree, subject))
         return found
-
-    def publish(self, scratch: Scratch, updates: Sequence[Update], base: str = "") -> None:
-        """Take over the objects of `scratch` and move refs, all or none; see transaction.publish."""
-        transaction.publish(self, scratch, updates, base)
 
     def adopt(self, scratch: Scratch) -> None:
         """Move the packs of `scratch`, which must be on the same file system, to this repository of patchbot's own."""

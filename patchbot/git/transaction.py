@@ -12,14 +12,11 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import temporary
 from ..errors import PatchbotError, ToolError, UserError
 from ..signals import whole
-
-if TYPE_CHECKING:
-    from .repo import Repo, Scratch
+from .repo import Repo, Scratch
 
 #: (ref, new id, id it must have now or None).
 Update = tuple[str, str, str | None]

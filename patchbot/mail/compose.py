@@ -43,6 +43,7 @@ class Posting:
     date: datetime | None = None
     template: str = "cover-letter.txt.j2"
     most: int = 15
+    folder: Path | None = None
     lists: tuple[str, ...] = ()
 
     @property
@@ -176,7 +177,7 @@ def make_mails(
     if len(posted) > 1:
         known = {**facts, "patches": [(c.subject, posting.target) for c in posted], "waiting": waiting}
         known["rfc"] = posting.prefix.startswith("RFC")
-        text = render.message(posting.campaign, posting.template, **known)
+        text = render.message(posting.campaign, posting.folder, posting.template, **known)
         mails.insert(0, cover_mail(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
     return Outbox(base, posting, tuple(mails), tuple(waiting), rejected)

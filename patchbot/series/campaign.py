@@ -6,12 +6,14 @@ function, `campaign(config) -> Campaign`; it imports the engine, never the rever
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..config import CampaignConfig
-from ..model import Edit
+from ..model import Edit, Finding
 from .anchors import Anchor, Report
 from .tree import Tree
 
@@ -28,7 +30,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Change:
-    """What a codemod sees: `tree` is the text that its edits refer to, `base` the untouched one, `steps` those on."""
+    """What a codemod yields: edits, what became of each anchor, and what the cover letter is to say."""
 
     edits: tuple[Edit, ...]
     reports: tuple[Report, ...] = ()
@@ -73,17 +75,79 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """Every site of a campaign in a tree and its fate, for `scan` and for what the cover letter counts.
+class Site:
+    """One place in a tree that a campaign is about, and its fate: change, keep (why) or refuse (why; stops generate).
 
-    `document` is the JSON of CLI.md without schema and kernel; `refused` are one-line texts that stop generate.
-    `sites` maps a stable site name to (fate, file:line), so that two bases can be compared.
+    `name` is stable from base to base, `conditions` are the #if around it; `details` is what the campaign knows
+    besides, as JSON, for `scan --json` and for the campaign's own checks.
     """
 
-    document: Mapping[str, Any]
-    refused: tuple[str, ...]
-    warnings: tuple[str, ...]
-    sites: Mapping[str, tuple[str, str]]
+    name: str
+    file: str
+    line: int
+    fate: str
+    reason: str = ""
+    conditions: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """Return file:line."""
+        return f"{self.file}:{self.line}"
+
+    def entry(self) -> dict[str, Any]:
+        """Return the site as `scan --json` has it."""
+        own = {"file": self.file, "line": self.line, "fate": self.fate, "reason": self.reason}
+        return {**self.details, **own, "conditions": list(self.conditions)}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Every site of a campaign in a tree, for `scan` and the counts of the cover letter; `more` joins the document."""
+
+    sites: tuple[Site, ...]
+    warnings: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Return a line for each site that needs a decision."""
+        return tuple(f"{s.where}: {s.name}: {s.reason}" for s in self.sites if s.fate == "refuse")
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return how many sites there are, and of each fate; the campaign's own counts where it has such."""
+        fates = Counter(s.fate for s in self.sites)
+        plain = {"sites": len(self.sites), **{fate: fates[fate] for fate in ("change", "keep", "refuse")}}
+        return self.more.get("counts") or plain
+
+    def fates(self) -> dict[str, tuple[str, str]]:
+        """Return {site: (fate, file:line)}, so that two bases can be compared."""
+        return {s.name: (s.fate, s.where) for s in self.sites}
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON of `scan` without schema and kernel."""
+        own = {"entries": [s.entry() for s in self.sites], "counts": self.counts}
+        return {**{k: v for k, v in self.more.items() if k not in own}, **own}
+
+
+def nothing(obj: Path, source: str, text: bytes) -> Sequence[Finding]:
+    """Find nothing in an object."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What a campaign wants of objects that are compiled.
+
+    `config` are fragments of Kconfig's .config for a kernel that has the code in question. `inspect(object file, its
+    source, the source's text)` finds what no compiler says. `watch(bench, patchbot's folder)` has a bench (of
+    build/bench.py) keep more of each object, so that no check compiles it a second time.
+    """
+
+    config: tuple[Path, ...] = ()
+    inspect: Callable[[Path, str, bytes], Sequence[Finding]] = nothing
+    watch: Callable[[Any, Path], None] = lambda bench, work: None
 
 
 @dataclass(frozen=True)
@@ -107,3 +171,6 @@ class Campaign:
     cover: str = "cover-letter.txt.j2"
     most: int = 15
     prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}
+    objects: Objects = field(default_factory=Objects)
+    columns: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
+    folder: Path | None = None

@@ -73,7 +73,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
         raise UserError("nothing was written, because this tree lacks what the series needs:\n" + "\n".join(problems))
     ordered = order(patches, config.target)
     verify(ordered, tree, current)
-    series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.document.get("counts", {}))})
+    series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), current)
 
 
@@ -100,7 +100,7 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
             continue
         touched = sorted(files)
         target = campaign.target_of(context.base, context.config, touched) if step.by_owner else ""
-        message = render.message(campaign.name, step.template, **step.words(context, key, mine))
+        message = render.message(campaign.name, campaign.folder, step.template, **step.words(context, key, mine))
         sites = tuple(sorted({e.site for e in mine if e.site}))
         owners = tuple(campaign.owners_of(context.base, touched))
         stable = f"{step.name}/{key}" if key else step.name

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..config import CampaignConfig
 from ..foreign import BadPattern, Pattern, extended, pattern
+from .tree import Tree
 
 TAG = re.compile(r"([A-Z]):(.*)")
 #: A glob that is a regular expression whatever it says; nearly all are.
@@ -273,3 +275,16 @@ def lists_of(entries: Iterable[Section], tree: str) -> tuple[str, ...]:
 def profiles_of(entries: tuple[Section, ...], paths: Iterable[str]) -> tuple[str, ...]:
     """Return the P: documents of the sections that own any of these paths, sorted."""
     return tuple(sorted({doc for path in paths for section in owning(entries, path) for doc in section.profiles}))
+
+
+def tree_for(tree: Tree, config: CampaignConfig, paths: Sequence[str]) -> str:
+    """Return the tree that most of `paths` belong to by MAINTAINERS; the campaign's own where nobody says."""
+    entries = sections(tree.read("MAINTAINERS"))
+    names = sorted(target_of(entries, path) for path in paths)
+    return max(names, key=lambda n: (names.count(n), n == config.target), default="") or config.target
+
+
+def owners_for(tree: Tree, paths: Sequence[str]) -> Sequence[str]:
+    """Return the sections of MAINTAINERS that own any of `paths`, sorted."""
+    entries = sections(tree.read("MAINTAINERS"))
+    return sorted({name for path in paths for name in owners(entries, path)})

@@ -34,7 +34,7 @@ def environment(folder: Path | None = None) -> jinja2.Environment:
     """Return the environment over `folder`, the bundled templates if None."""
     # No autoescape: the output is mail and C, never HTML.
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder or bundled("templates")),
+        loader=jinja2.FileSystemLoader([*([folder] if folder else []), bundled("templates")]),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -50,11 +50,16 @@ def render(name: str, folder: Path | None = None, /, **words: Any) -> str:
     try:
         return environment(folder).get_template(name).render(**words)
     except jinja2.TemplateNotFound as error:
-        raise PatchbotError(f"templates/{name}: no template {error}") from error
+        raise PatchbotError(f"{shown(name, folder)}: no template {error}") from error
     except jinja2.TemplateSyntaxError as error:
-        raise PatchbotError(f"templates/{error.name or name}:{error.lineno}: {error.message}") from error
+        raise PatchbotError(f"{shown(error.name or name, folder)}:{error.lineno}: {error.message}") from error
     except (jinja2.UndefinedError, TypeError, ValueError) as error:
-        raise PatchbotError(f"templates/{place(error, name, folder)}: {error}") from error
+        raise PatchbotError(f"{shown(place(error, name, folder), folder)}: {error}") from error
+
+
+def shown(name: str, folder: Path | None) -> str:
+    """Return the path of a template as a person knows it."""
+    return str(folder / name) if folder else f"templates/{name}"
 
 
 def place(error: Exception, name: str, folder: Path | None) -> str:
@@ -71,8 +76,13 @@ def fragment(campaign: str, name: str, /, **words: Any) -> bytes:
     return render(f"{campaign}/{name}", **words).encode("utf-8", "surrogateescape")
 
 
-def message(campaign: str, name: str, /, **words: Any) -> str:
-    """Return a commit message, templates/<campaign>/<name>, ready for git: ends with one newline."""
+def message(campaign: str, folder: Path | None, name: str, /, **words: Any) -> str:
+    """Return a commit message, ready for git: ends with one newline.
+
+    Its template is `name` in a campaign's own folder, else templates/<campaign>/<name>.
+    """
+    if folder:
+        return checked_message(str(folder / name), render(name, folder, **words))
     return checked_message(f"templates/{campaign}/{name}", render(f"{campaign}/{name}", **words))
 
 

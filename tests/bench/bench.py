@@ -21,6 +21,7 @@ from pathlib import Path
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.kernels import imported
 from patchbot.git.repo import Repo, Scratch
+from patchbot.git.transaction import publish
 from patchbot.model import Identity
 from patchbot.paths import cache_dir
 from patchbot.run import run
@@ -87,7 +88,7 @@ def move_on(repo: Path, commit: str, place: Path) -> str:
         "", "credits: Add somebody\n", Identity("Some Body", "s@example.org"), "1767225700 +0000", files, {}
     )
     (made,) = scratch.write(commit, [new])
-    own.publish(scratch, [("refs/heads/moved", made.sha, None)])
+    publish(own, scratch, [("refs/heads/moved", made.sha, None)])
     return made.sha
 
 

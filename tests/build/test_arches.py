@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from subjects import make_subject
+from subjects import make_subject, site_of
 from tinytree import build
 from toolchain import needs_s390
 
@@ -16,6 +14,7 @@ from patchbot.build.needs import cross_versions, find_symbols, lacks, needs, oth
 from patchbot.checking.check import Subject
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
+from patchbot.series.campaign import Site
 
 KNOWN = Symbols(
     {
@@ -90,8 +89,7 @@ def test_symbols_are_read_from_kconfig_files() -> None:
 
 
 def test_symbols_in_conditions() -> None:
-    entries: list[Mapping[str, Any]] = [{"conditions": ["CONFIG_A && defined(CONFIG_B)", "XCONFIG_C"]}, {"file": "x"}]
-    assert named_symbols(entries) == {"A", "B"}
+    assert named_symbols(["CONFIG_A && defined(CONFIG_B)", "XCONFIG_C"]) == {"A", "B"}
 
 
 @pytest.fixture
@@ -99,8 +97,8 @@ def subject(tiny: Repo, tmp_path: Path) -> Subject:
     return make_subject(tiny, "HEAD", [("one\n\nbody\n", {"a.c": b"1\n"})], tmp_path)
 
 
-def entry(*conditions: str, file: str = "kernel/bpf/helpers.c") -> Mapping[str, Any]:
-    return {"file": file, "kfunc": "f", "set": "s", "conditions": conditions}
+def entry(*conditions: str, file: str = "kernel/bpf/helpers.c") -> Site:
+    return site_of({"file": file, "kfunc": "f", "set": "s", "conditions": conditions})
 
 
 def test_the_tree_says_whose_symbol_it_is(subject: Subject) -> None:
@@ -116,7 +114,7 @@ def test_only_what_x86_cannot_have_is_needed(subject: Subject) -> None:
     assert needs(subject, {}, mine) == []
     s390, bpf = entry("CONFIG_S390"), entry(file="arch/s390/kernel/bpf.c")
     (need,) = needs(subject, {}, [*mine, s390, bpf])
-    assert (need.arch.folder, need.entries) == ("s390", (s390, bpf))
+    assert (need.arch.folder, need.sites) == ("s390", (s390, bpf))
     assert need.files == {"kernel/bpf/helpers.c", "arch/s390/kernel/bpf.c"}
 
 

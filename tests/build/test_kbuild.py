@@ -8,24 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from subjects import make_subject
+from subjects import KFUNCS, make_subject
 from toolchain import needs_s390
 
 from patchbot.build.arches import ARCHES
-from patchbot.build.benches import compiler_of
 from patchbot.build.kbuild import (
-    Compiler,
     Kbuild,
     configure,
     defined_symbols,
-    find_compiler,
     is_member,
     list_members,
     read_dependencies,
-    read_options,
     write_options,
 )
-from patchbot.bundle import bundled
+from patchbot.build.options import read_options
+from patchbot.build.toolchain import Compiler, compiler_of, find_compiler
 from patchbot.campaigns.kfunc_flags.proof.undefined import read_symbols, undefined_in_btf_ids
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
@@ -62,7 +59,7 @@ def test_nonsense_in_a_fragment_is_named_with_its_line(line: str) -> None:
 
 
 def test_the_bundled_fragment_says_why() -> None:
-    text = (bundled("checks") / "bpf.config").read_text()
+    text = KFUNCS.config[0].read_text()
     options = read_options(text, "bpf.config")
     assert options["DEBUG_INFO_BTF"] == options["BPF_SYSCALL"] == "y"
     assert len(options) == text.count("\nCONFIG_"), "no option is there twice"
@@ -205,7 +202,7 @@ def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:
 @needs_make
 @pytest.mark.skipif(not shutil.which("pahole"), reason="pahole is needed")
 def test_a_missing_header_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patchbot.build.kbuild.HOST_HEADERS", {"stdio.h": "libc6-dev", "no/such.h": "libnone-dev"})
+    monkeypatch.setattr("patchbot.build.toolchain.HOST_HEADERS", {"stdio.h": "libc6-dev", "no/such.h": "libnone-dev"})
     with pytest.raises(MissingTool, match=r"need no/such\.h \(Debian: libnone-dev\)$"):
         find_compiler(None, "", False)
 

@@ -6,7 +6,7 @@ import pytest
 
 from patchbot.c import parse, unfit
 from patchbot.c.tokens import Span
-from patchbot.series.anchors import Outcome, in_function, insert_after, insert_before, replace, resolve, statement
+from patchbot.series.codemod import Outcome, in_function, insert_after, insert_before, replace, resolve, statement
 
 
 class Files:

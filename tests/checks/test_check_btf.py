@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from subjects import make_subject
@@ -22,6 +21,7 @@ from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.run import run
+from patchbot.series.campaign import Site
 from patchbot.series.generate import generate
 from patchbot.series.tree import Tree
 
@@ -55,11 +55,12 @@ class Bench:
         (made.scratch.objects / "info/alternates").write_text(f"{self.repo.objects}\n")
         repo = Repo.open(made.scratch.path)
 
-        def rows(commit: str) -> Sequence[Mapping[str, Any]]:
-            entries: Sequence[Mapping[str, Any]] = campaign.audit(Tree(repo, commit), self.config).document["entries"]
-            return entries
-
-        return replace(made, witnesses=lambda commit: campaign.witnesses(Tree(repo, commit)), rows=rows)
+        return replace(
+            made,
+            witnesses=lambda commit: campaign.witnesses(Tree(repo, commit)),
+            sites=lambda commit: campaign.audit(Tree(repo, commit), self.config).sites,
+            objects=campaign.objects,
+        )
 
     def check(self, subject: Subject, item: Item) -> Outcome:
         outcome: Outcome = self.module.check(subject, item)
@@ -378,10 +379,10 @@ def test_rows_that_only_move_are_the_same(bench: Bench) -> None:
 def test_the_inventory_is_part_of_it(bench: Bench) -> None:
     subject = bench.subject(bench.patches[:1])
 
-    def without_one(commit: str) -> list[Mapping[str, Any]]:
-        return [row for row in subject.rows(commit) if row["kfunc"] != "bpf_cpumask_first"]
+    def without_one(commit: str) -> list[Site]:
+        return [site for site in subject.sites(commit) if site.details["kfunc"] != "bpf_cpumask_first"]
 
-    fewer = replace(subject, rows=without_one, work=subject.work)
+    fewer = replace(subject, sites=without_one, work=subject.work)
     _snapshots.clear()
     outcome = bench.check(fewer, fewer.items[0])
     _snapshots.clear()

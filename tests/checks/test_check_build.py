@@ -17,7 +17,7 @@ from threading import Thread
 
 import pytest
 from conftest import RealKernel
-from subjects import make_subject
+from subjects import make_subject, site_of
 from tinytree import TESTS
 from toolchain import needs_s390
 
@@ -251,7 +251,7 @@ IN_S390 = b"#ifdef CONFIG_S390\n__bpf_kfunc struct cgroup *bpf_lowcore(struct cg
 
 def with_rows(subject: Subject) -> Subject:
     """Return a series whose inventory has a row that x86 lacks."""
-    return replace(subject, rows=lambda commit: [S390_ROW])
+    return replace(subject, sites=lambda commit: [site_of(S390_ROW)])
 
 
 @needs_s390

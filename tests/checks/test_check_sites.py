@@ -16,6 +16,7 @@ from patchbot.campaigns.kfunc_flags.sites.branches import branches, plain
 from patchbot.campaigns.kfunc_flags.sites.expansion import compared
 from patchbot.checking.check import load
 from patchbot.git.repo import Repo
+from patchbot.git.transaction import publish
 from patchbot.model import Status
 from patchbot.series.tree import Tree
 
@@ -46,20 +47,12 @@ def test_the_rows_of_a_real_kernel_are_the_same(kernel: RealKernel) -> None:
     assert count > 250
 
 
-def test_another_campaign_has_no_sites_of_this_kind(tmp_path: Path) -> None:
-    tree = make(tmp_path / "tree", {"net/a.c": SET})
-    subject = make_subject(tree.repo, "HEAD", [("x: A\n\nB.\n", {"net/a.c": SET.encode() * 2})], tmp_path)
-    check = load("sites").series
-    assert check is not None
-    assert check(replace(subject, campaign="other")).status is Status.SKIP
-
-
 def test_a_difference_fails_with_both_lists(tmp_path: Path) -> None:
     files = {"net/a.c": '#include "my.h"\n' + SET, "net/my.h": OTHER + "#define put real_put\n"}
     tree = make(tmp_path / "tree", {"include/linux/btf.h": FLAGS, **files})
     commits = [("x: Say more\n\nIt is needed.\n", {"net/b.c": b"int b;\n"})]
     subject = replace(make_subject(tree.repo, "HEAD", commits, tmp_path), campaign="kfunc_flags")
-    tree.repo.publish(subject.scratch, [("refs/heads/draft", subject.items[-1].commit, None)])
+    publish(tree.repo, subject.scratch, [("refs/heads/draft", subject.items[-1].commit, None)])
     check = load("sites").series
     assert check is not None
     outcome = check(subject)

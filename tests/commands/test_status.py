@@ -1,14 +1,8 @@
 """status: versions, where the draft is, what is by hand, how far upstream moved, and what to do about it."""
 
-import pytest
-from versioned import BRANCH, World, open_world
+from versioned import BRANCH, World
 
 MOVED = {"a/one.c": b"OLD x;\nkeep\nOLD new;\n", "b/two.c": None}
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch, capsys):
-    yield from open_world(tmp_path, monkeypatch, capsys)
 
 
 def test_without_a_series_it_says_how_to_make_one(world: World):
@@ -36,16 +30,16 @@ def test_how_far_upstream_moved_and_which_sites_are_new_and_gone_there(world: Wo
     related = world.base({"a/one.c": b"OLD x;\nkeep\nOLD new;\n"}, related=True)
     said = world.run("status", "sample", "--base", related).splitlines()
     assert f"{related} is {related[:12]}: 1 commit further, 1 file differs" in said
-    assert "    new site: a/one.c: a/one.c:n: change" in said
-    assert "    gone site: a/one.c: a/one.c:y: change" in said
+    assert "    new site: a/one.c:3: a/one.c:n: change" in said
+    assert "    gone site: a/one.c:3: a/one.c:y: change" in said
     assert f"stale: the base is not {related}: patchbot regenerate sample --onto {related}" in said
     other = world.base(MOVED)
     said = world.run("status", "sample", "--base", other)
     assert f"{other[:12]}: another history, 2 files differ" in said
-    assert "    gone site: b/two.c: b/two.c:z: change" in said
+    assert "    gone site: b/two.c:1: b/two.c:z: change" in said
     asks = world.base({"a/one.c": b"ASK x;\nkeep\nOLD y;\n"})
     said = world.run("status", "sample", "--base", asks)
-    assert "    changed site: a/one.c: a/one.c:x: refuse (was change)" in said
+    assert "    changed site: a/one.c:1: a/one.c:x: refuse (was change)" in said
 
 
 def test_the_own_branch_is_no_upstream(world: World):

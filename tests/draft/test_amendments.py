@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from versioned import BRANCH, World, open_world
+from versioned import BRANCH, World
 
 from patchbot.git.formatpatch import format_patches
 from patchbot.git.repo import Scratch
@@ -11,11 +11,6 @@ from patchbot.git.repo import Scratch
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\n", "b/two.c": b"first\n\n\nOLD z;\n\xff\n"}
 ADDED = {"a/one.c": b"OLD x;\nkeep\nOLD y;\nsome\nmore\nlines\nOLD new;\n"}
 REWORDED = "sample: Put a line at the end of the header\n\nThe header needs it, as the other headers did.\n"
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch, capsys):
-    yield from open_world(tmp_path, monkeypatch, capsys)
 
 
 def drafted(world: World) -> tuple[str, list[str]]:

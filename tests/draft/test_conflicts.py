@@ -4,18 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from versioned import BRANCH, World, open_world
+from versioned import BRANCH, World
 
 from patchbot.draft.conflicts import place
 from patchbot.draft.restack import Conflict
 from patchbot.git.merge import REGULAR, Entry, Labels, merge, unresolved
 
 SIDES = Labels("ours", "base", "theirs")
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch, capsys):
-    yield from open_world(tmp_path, monkeypatch, capsys)
 
 
 def conflicting(world: World) -> tuple[str, str, list[Path]]:

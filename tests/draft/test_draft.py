@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import sample
-from sample import CONFIG, templates, tree  # noqa: F401
+from sample import CONFIG, tree
 from tinytree import snapshot
 
 from patchbot.draft.record import branch, identity, numstat, publish, read_draft, write_scratch

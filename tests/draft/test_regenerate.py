@@ -4,17 +4,12 @@ import json
 import re
 
 import pytest
-from versioned import BRANCH, World, open_world
+from versioned import BRANCH, World
 
 from patchbot.draft.record import read_draft
 from patchbot.errors import UserError
 
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\nOLD new;\n", "b/two.c": None, "d/four.c": b"OLD f;\n"}
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch, capsys):
-    yield from open_world(tmp_path, monkeypatch, capsys)
 
 
 def states(document) -> dict[str, str]:
@@ -82,7 +77,7 @@ def test_a_failure_names_the_site_and_who_changed_it_and_leaves_the_draft(world:
     before = world.refs()
     new = world.base({"c/three.c": b"ASK p ASK q\n"}, related=True)
     said = world.run("regenerate", "sample", "--onto", new, code=1)
-    assert re.search(rf"c/three\.c:p needs a decision\n\s+last changed by {new[:12]} \(base 3\)", said)
+    assert re.search(rf"c/three\.c:p: needs a decision\n\s+last changed by {new[:12]} \(base 3\)", said)
     assert "c/three.c:q" in said
     assert "the last version is as it was" in said
     assert world.refs() == before
@@ -146,7 +141,7 @@ def test_a_clone_without_the_old_base_has_all_that_is_needed(world: World):
     assert world.git("cat-file", "-t", old, check=False) == ""
     said = world.run("status", "sample", "--base", new)
     assert f": not known how far, for the draft's base {old[:12]} is not in this clone" in said
-    assert "    new site: d/four.c: d/four.c:f: change" in said
+    assert "    new site: d/four.c:1: d/four.c:f: change" in said
     made = world.json("regenerate", "sample", "--onto", new)
     assert [(p["id"], p["state"], p["changed"]) for p in made["patches"]] == [
         ("header", "changed", ["unknown"]),

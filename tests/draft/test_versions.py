@@ -3,8 +3,7 @@
 import json
 import subprocess
 
-import pytest
-from versioned import BRANCH, World, open_world
+from versioned import BRANCH, World
 
 from patchbot.draft.versions import changes_since
 from patchbot.git.repo import Scratch
@@ -12,11 +11,6 @@ from patchbot.series import render
 
 MOVED = {"a/one.c": b"above\nOLD x;\nkeep\nOLD y;\nOLD new;\n", "b/two.c": None, "d/four.c": b"OLD f;\n"}
 V1 = "refs/patchbot/sample/v1"
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch, capsys):
-    yield from open_world(tmp_path, monkeypatch, capsys)
 
 
 def test_an_unchanged_result_makes_no_version(world: World):
@@ -155,7 +149,7 @@ def test_status_says_what_is_there_and_what_is_stale(world: World):
     assert len(document["stale"]) == 3
     said = world.run("status", "sample", "--base", new)
     assert "another history, 3 files differ" in said
-    assert "gone site: b/two.c: b/two.c:z: change" in said
+    assert "gone site: b/two.c:1: b/two.c:z: change" in said
     assert "stale: the branch as it is was not checked" in said
     ahead = world.base({"doc.txt": b"x\n"}, related=True)
     world.run("regenerate", "sample", "--onto", new, "--discard-edits")

@@ -11,6 +11,7 @@ from patchbot.errors import UserError
 from patchbot.git.fastimport import NewCommit, Record, quote
 from patchbot.git.held import held
 from patchbot.git.repo import Repo, Scratch
+from patchbot.git.transaction import publish
 from patchbot.model import Identity
 
 ME = Identity("A U Thor", "author@example.org")
@@ -82,7 +83,7 @@ def test_writing_leaves_the_users_repository_as_it_was_until_it_is_published(rep
     assert sorted((repo.git_dir / "objects").rglob("*")) == objects
     assert [c.id for c in made] == ["one", "two"]
     assert made[0].parent == base
-    repo.publish(scratch(repo, tmp_path), [("refs/heads/patchbot/x", made[1].sha, None)])
+    publish(repo, scratch(repo, tmp_path), [("refs/heads/patchbot/x", made[1].sha, None)])
     assert snapshot(repo) == before
     assert repo.read(made[1].sha, "new/z.c") == b"\xfe"
     assert repo.ls(made[1].sha)["run.sh"][0] == "100755"
@@ -98,10 +99,10 @@ def test_the_same_input_gives_the_same_ids(repo, tmp_path):
 
 def test_one_ref_that_moved_meanwhile_stops_all_of_them(repo, tmp_path):
     made = scratch(repo, tmp_path).write(repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"})])
-    repo.publish(scratch(repo, tmp_path), [("refs/patchbot/x/a", made[0].sha, None)])
+    publish(repo, scratch(repo, tmp_path), [("refs/patchbot/x/a", made[0].sha, None)])
     updates = [("refs/patchbot/x/b", made[0].sha, None), ("refs/patchbot/x/a", repo.resolve("HEAD"), "1" * 40)]
     with pytest.raises(UserError, match="refs/patchbot/x/a was moved by somebody else meanwhile"):
-        repo.publish(scratch(repo, tmp_path), updates)
+        publish(repo, scratch(repo, tmp_path), updates)
     assert sorted(repo.refs("refs/patchbot")) == ["refs/patchbot/x/a"]
 
 

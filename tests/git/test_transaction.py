@@ -12,6 +12,7 @@ from patchbot.draft.record import branch, record_ref
 from patchbot.errors import UserError
 from patchbot.git import transaction
 from patchbot.git.repo import Repo, Scratch
+from patchbot.git.transaction import publish
 
 NAME = "kfunc_flags"
 READERS = [("check",), ("mail", "-o", "mails"), ("report", "--html", "page.html"), ("edits",), ("status",), ("diff",)]
@@ -143,6 +144,6 @@ def test_a_ref_that_another_one_moved_is_told_plainly(tiny: Repo, tmp_path: Path
     scratch = Scratch.at(tmp_path / "s.git", tiny)
     with pytest.raises(UserError, match=said) as error:
         head = tiny.resolve("HEAD")
-        tiny.publish(scratch, [("refs/patchbot/y", head, None), ("refs/patchbot/x/a", head, now)])
+        publish(tiny, scratch, [("refs/patchbot/y", head, None), ("refs/patchbot/x/a", head, now)])
     assert "fatal" not in str(error.value)
     assert "refs/patchbot/y" not in tiny.refs("refs/")

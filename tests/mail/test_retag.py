@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import sample
-from sample import templates, tree  # noqa: F401
+from sample import tree
 from test_threads import MAILS, RAE, TED
 from tinytree import commit, snapshot
 
-from patchbot.commands import session
 from patchbot.draft.record import branch, read_draft
 from patchbot.draft.trailers import trailers_of
 
@@ -22,10 +21,9 @@ REF = branch("sample")
 @pytest.fixture
 def drafted(tmp_path, monkeypatch, cli):
     """A repository with a draft of the sample campaign."""
-    monkeypatch.setattr(session, "load_campaign", lambda config: sample.campaign())
     monkeypatch.chdir(tmp_path)
     repo = tree(tmp_path).repo
-    (repo.git_dir / "patchbot.toml").write_text('[campaigns.sample]\ntarget = "b-next"\n')
+    (tmp_path / "patchbot.toml").write_text(sample.TOML)
     code, said = cli(repo, "generate", "sample")
     assert code == 0, said
     return repo
@@ -126,7 +124,7 @@ def test_a_changed_patch_takes_a_tag_only_as_far_as_allowed(drafted, cli):
 
 
 def test_how_far_is_allowed_may_stand_in_the_configuration(drafted, cli):
-    with (drafted.git_dir / "patchbot.toml").open("a") as file:
+    with Path("patchbot.toml").open("a") as file:
         file.write("tag_threshold = 25\n")
     line = [f"Reviewed-by: {RAE}"]
     assert [row["line"] for row in trailers(cli, drafted, "versions", "--threshold", "0")[1]["ignored"]] == line

@@ -9,8 +9,8 @@ import pytest
 from patchbot.c import Source, Span, find
 from patchbot.errors import UserError
 from patchbot.model import Edit
-from patchbot.series import anchors as a
-from patchbot.series.anchors import Alternative, Anchor, AnchorError, Outcome, Report
+from patchbot.series import codemod as a
+from patchbot.series.codemod import Alternative, Anchor, AnchorError, Outcome, Report
 from patchbot.series.tree import Tree
 
 PATH = "kernel/bpf/some.c"

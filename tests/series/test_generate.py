@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import sample
-from sample import CONFIG, templates, tree  # noqa: F401
+from sample import CONFIG, tree
 
 from patchbot.config import CampaignConfig
 from patchbot.errors import ConfigError, PatchbotError, RefusedSites

@@ -45,9 +45,9 @@ def test_undefined_variable_names_template_and_line(tmp_path: Path) -> None:
 
 def test_missing_template_and_syntax_error(tmp_path: Path) -> None:
     with pytest.raises(PatchbotError, match=r"templates/none/x\.j2: no template"):
-        render.message("none", "x.j2")
+        render.message("none", None, "x.j2")
     (tmp_path / "a.j2").write_text("ok\n{% if %}\n")
-    with pytest.raises(PatchbotError, match=r"templates/a\.j2:2: "):
+    with pytest.raises(PatchbotError, match=r"/a\.j2:2: "):
         render.render("a.j2", tmp_path)
 
 

@@ -16,6 +16,7 @@ from conftest import RealKernel, real_kernels
 from patchbot.cli import main
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
+from patchbot.git.transaction import publish
 from patchbot.model import Identity
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
@@ -59,7 +60,7 @@ class Moved:
         (made,) = self.scratch.write(
             base, [NewCommit("", "up: Change it\n\nBody.\n", UPSTREAM, "1767225700 +0000", files, {})]
         )
-        self.repo.publish(self.scratch, [(f"refs/heads/up-{made.sha[:12]}", made.sha, None)])
+        publish(self.repo, self.scratch, [(f"refs/heads/up-{made.sha[:12]}", made.sha, None)])
         return made.sha
 
     def git(self, *argv: str) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .... import temporary
+from ....build.toolchain import PAHOLE
 from ....errors import ToolError
 from ....run import run, which
 
 MAGIC = 0xEB9F
-PAHOLE = "pahole"
 (INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC) = range(
     1, 16
 )

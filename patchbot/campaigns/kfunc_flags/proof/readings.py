@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ....build.bench import Bench
+from ....build.toolchain import PAHOLE
+from ....build.units import Compiled
+from ....errors import PatchbotError
+from ....git.repo import Scratch
+from ....identity import identity
 from ....store import read_json, write_json
-from .btf import PAHOLE, Param, read_prototypes
+from .btf import Param, read_prototypes
 from .btf_ids import BtfIds, IdSet, Pair, Record, read_file
+from .meaning import BTF_H, BTF_IDS_H, Flags, read_flags
 
 #: How many lists of dependencies are kept of an object: its headers change little within a series.
 REMEMBERED = 8
@@ -121,3 +129,53 @@ def reading_from(data: Mapping[str, Any]) -> Reading:
     ids = BtfIds(sets, tuple(data["rest"]), tuple(data["undefined"]), tuple(data["problems"]))
     prototypes = {name: tuple(Param(*p) for p in params) for name, params in data["prototypes"].items()}
     return Reading(data["object"], ids, prototypes)
+
+
+def shelf_of(bench: Bench, work: Path, config: str) -> Shelf:
+    """Return where the readings of objects are kept that are compiled with one configuration."""
+    compiler = bench.kbuild.compiler
+    return Shelf(work / "btf" / compiler.arch.folder, f"{config} {compiler.versions} {readers()}")
+
+
+@cache
+def readers() -> str:
+    """Return the identity of what reads objects: what an older one stored is not used."""
+    return identity(Path(__file__))
+
+
+def keep_readings(bench: Bench, work: Path) -> None:
+    """Have every object read as soon as it is compiled, so that no check compiles it a second time to read it.
+
+    An object that cannot be read is passed over: the check that needs it says why.
+    """
+
+    def read(tree: str, result: Compiled, path: Path) -> None:
+        if result.unit.tool or not path.name.endswith(".o"):
+            return
+        try:
+            files = bench.files(tree)
+            reading = read_object(result.unit.obj, path, flags_of(bench, tree).trailer, bench.kbuild.compiler.pahole)
+            config = bench.config(tree, bench.kbuild.out / "config.log").digest
+        except PatchbotError:
+            return
+        made_of = {*result.files, *bench.rules(tree, result.unit.source)}
+        shelf_of(bench, work, config).put(reading, made_of, files)
+
+    bench.watch = read
+
+
+@lru_cache(maxsize=64)
+def blob(scratch: Scratch, oid: str) -> bytes:
+    """Return an object of a scratch repository, read once."""
+    return scratch.git("cat-file", "blob", oid).stdout
+
+
+def read_of(bench: Bench, tree: str, path: str) -> bytes:
+    """Return a file of a tree, nothing if there is none."""
+    files = bench.files(tree)
+    return blob(bench.scratch, files[path]) if path in files else b""
+
+
+def flags_of(bench: Bench, tree: str) -> Flags:
+    """Return the flags of kfuncs as the headers of a tree define them."""
+    return read_flags(read_of(bench, tree, BTF_H), read_of(bench, tree, BTF_IDS_H))

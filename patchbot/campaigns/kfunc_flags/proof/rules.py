@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ....model import Finding, Status
+from ....series.campaign import Site
 from .btf import Param
 from .btf_ids import IdSet
 from .meaning import ACQUIRE, RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
@@ -102,16 +103,16 @@ class State:
 class Places:
     """Where rows are in the source; `entries` are those of the inventory (kfunc, set, file, line...)."""
 
-    entries: Sequence[Mapping[str, Any]]
+    sites: Sequence[Site]
 
     @cached_property
     def by_name(self) -> dict[tuple[str, str], tuple[str, int]]:
         """File and line by set and kfunc, and of a set (its first row) under the kfunc ""."""
         found: dict[tuple[str, str], tuple[str, int]] = {}
-        for entry in self.entries:
-            place = (str(entry["file"]), int(entry["line"]))
-            found.setdefault((str(entry["set"]), str(entry["kfunc"])), place)
-            found.setdefault((str(entry["set"]), ""), place)
+        for site in self.sites:
+            place = (site.file, site.line)
+            found.setdefault((str(site.details["set"]), str(site.details["kfunc"])), place)
+            found.setdefault((str(site.details["set"]), ""), place)
         return found
 
     def finding(
@@ -315,15 +316,15 @@ def mismatches(state: State, places: Places, objects: Mapping[str, str]) -> Iter
     A row that the source has under #if may be missing: `uncovered` lists those.
     """
     compiled = group(state.rows)
-    listed_: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for entry in places.entries:
-        if entry["file"] in objects:
-            key = (objects[str(entry["file"])], str(entry["set"]), str(entry["kfunc"]))
-            listed_.setdefault(key, []).append(entry)
+    listed_: dict[tuple[str, str, str], list[Site]] = {}
+    for site in places.sites:
+        if site.file in objects:
+            key = (objects[site.file], str(site.details["set"]), str(site.details["kfunc"]))
+            listed_.setdefault(key, []).append(site)
     for key in sorted(compiled.keys() | listed_.keys()):
         object_, set_, kfunc = key
         rows, entries = compiled.get(key, []), listed_.get(key, [])
-        sure = [e for e in entries if not e.get("conditions")]
+        sure = [e for e in entries if not e.conditions]
         if not entries:
             text = f"{set_}: {object_} has a row of {kfunc}() that the inventory lacks"
             yield places.finding("INVENTORY", text, set_)
@@ -332,36 +333,38 @@ def mismatches(state: State, places: Places, objects: Mapping[str, str]) -> Iter
             yield places.finding("INVENTORY", text, set_, kfunc)
         else:
             for row in rows:
-                if not any(says(entry, row) for entry in entries):
-                    said = "; ".join(f"{spelled(e['flags'])}, {dict(e['arg_flags'])}" for e in entries)
+                if not any(says(site, row) for site in entries):
+                    said = "; ".join(f"{spelled(e.details['flags'])}, {dict(e.details['arg_flags'])}" for e in entries)
                     text = f"{spelled(row.flags)}{args(row)}, and the inventory says {said}"
                     yield places.finding("INVENTORY", f"{set_}: {kfunc}() is compiled as {text}", set_, kfunc)
 
 
-def says(entry: Mapping[str, Any], row: Row) -> bool:
+def says(site: Site, row: Row) -> bool:
     """Say whether an entry of the inventory is what a row is compiled to.
 
     The `arg_flags` of an entry that is to be changed are those that it will have; it has a part of them.
     """
-    given = {n: set(entry["arg_flags"].get(str(n), ())) for n in range(len(row.arguments))}
+    given = {n: set(site.details["arg_flags"].get(str(n), ())) for n in range(len(row.arguments))}
     now = {n: set(names) for n, names in enumerate(row.arguments)}
-    if tuple(sorted(entry["flags"])) != row.flags:
+    if tuple(sorted(site.details["flags"])) != row.flags:
         return False
-    if entry.get("fate") == "change":
+    if site.fate == "change":
         return all(names <= given[n] for n, names in now.items())
-    return now == given and len(trimmed(row.arguments)) == max((int(n) + 1 for n in entry["arg_flags"]), default=0)
+    return now == given and len(trimmed(row.arguments)) == max(
+        (int(n) + 1 for n in site.details["arg_flags"]), default=0
+    )
 
 
-def uncovered(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def uncovered(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[tuple[Site, str]]:
     """Yield the entries of the inventory that no object has, each with why that is so as far as it is known."""
     compiled = {key: len(rows) for key, rows in group(state.rows).items()}
-    for entry in places.entries:
-        object_ = objects.get(str(entry["file"]))
+    for site in places.sites:
+        object_ = objects.get(site.file)
         if object_ is None:
-            yield entry, ""
+            yield site, ""
             continue
-        key = (object_, str(entry["set"]), str(entry["kfunc"]))
+        key = (object_, str(site.details["set"]), str(site.details["kfunc"]))
         if compiled.get(key, 0):
             compiled[key] -= 1
         else:
-            yield entry, "under #if " + " && ".join(entry.get("conditions", ()))
+            yield site, "under #if " + " && ".join(site.conditions)

@@ -13,13 +13,14 @@ from typing import Any
 
 from ....build.arches import X86, Arch
 from ....build.bench import Bench
-from ....build.benches import flags_of, open_bench, read_of, shelf_of, units_of
+from ....build.benches import open_bench, units_of
 from ....build.needs import Need, needs
 from ....build.units import Unit
 from ....checking.check import Subject
 from ....errors import ToolError
+from ....series.campaign import Site
 from .meaning import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
-from .readings import Reading, read_object
+from .readings import Reading, flags_of, read_object, read_of, shelf_of
 from .rules import Places, State, uncovered
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
@@ -68,21 +69,21 @@ class View:
         """What the objects for x86 show."""
         return self.sides[0]
 
-    def missing(self) -> list[tuple[Mapping[str, Any], str]]:
+    def missing(self) -> list[tuple[Site, str]]:
         """Return the entries of the inventory after the patch that no object shows, each with the reason."""
         after = self.main.after
         left = list(uncovered(after.state, after.places, after.objects))
         for sides in self.sides[1:]:
-            places = Places([entry for entry, _ in left])
+            places = Places([site for site, _ in left])
             still = [id(e) for e, _ in uncovered(sides.after.state, places, sides.after.objects)]
-            left = [(entry, why) for entry, why in left if id(entry) in still]
-        return [(entry, self.reason(entry, why)) for entry, why in left]
+            left = [(site, why) for site, why in left if id(site) in still]
+        return [(site, self.reason(site, why)) for site, why in left]
 
-    def reason(self, entry: Mapping[str, Any], why: str) -> str:
-        """Return why no object shows an entry."""
-        parts = [why_not(entry, why, self.main.after)]
+    def reason(self, site: Site, why: str) -> str:
+        """Return why no object shows an site."""
+        parts = [why_not(site, why, self.main.after)]
         for need in self.needs:
-            if entry in need.entries:
+            if site in need.sites:
                 parts.append(need.lacking or f"nor is it in an object for {need.arch.folder}")
                 parts += [f"{o}: {w}" for s in self.sides if s.arch == need.arch for o, w in s.after.broken.items()]
         return ", ".join(parts)
@@ -101,7 +102,7 @@ def look(subject: Subject, old: tuple[str, str], new: tuple[str, str], log: Path
     for number, need in enumerate(found):
         if need.lacking:
             continue
-        sources = sorted({*need.files, *definitions(need.entries)})
+        sources = sorted({*need.files, *definitions(need.sites)})
         try:
             bench = open_bench(subject, options, need.arch)
             pair = [
@@ -126,14 +127,14 @@ def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
     where = (str(subject.work), commit)
     if where not in _snapshots:
         bench = open_bench(subject, build_options(subject))
-        entries = subject.rows(commit)
-        sources = sorted({*subject.witnesses(commit), *(e["file"] for e in entries), *definitions(entries)})
+        sites = subject.sites(commit)
+        sources = sorted({*subject.witnesses(commit), *(s.file for s in sites), *definitions(sites)})
         flags = flags_of(bench, tree)
         units, readings, broken, compiled = read_sources(subject, bench, tree, sources, flags, log)
         state = State(flags, rule_of(bench, subject.items[0].parent_tree), readings)
         for old in list(_snapshots)[:-3]:
             del _snapshots[old]
-        _snapshots[where] = Snapshot(state, Places(entries), units, broken, compiled)
+        _snapshots[where] = Snapshot(state, Places(sites), units, broken, compiled)
     return _snapshots[where]
 
 
@@ -150,12 +151,12 @@ def read_sources(
     return (units, *read_all(subject, bench, tree, sorted(set(units.values())), flags, log))
 
 
-def definitions(entries: Sequence[Mapping[str, Any]]) -> set[str]:
+def definitions(sites: Sequence[Site]) -> set[str]:
     """Return the files that define the kfuncs whose flags are about arguments: their objects have the prototypes."""
     return {
-        str(e["prototype"]["file"])
-        for e in entries
-        if e.get("prototype") and (e["arg_flags"] or ABOUT_ARGUMENTS & set(e["flags"]))
+        str(s.details["prototype"]["file"])
+        for s in sites
+        if s.details.get("prototype") and (s.details["arg_flags"] or ABOUT_ARGUMENTS & set(s.details["flags"]))
     }
 
 
@@ -182,9 +183,9 @@ def read_all(
     return {name: r for name, r in readings.items() if r is not None}, broken, len(missing)
 
 
-def why_not(entry: Mapping[str, Any], why: str, snapshot_: Snapshot) -> str:
+def why_not(site: Site, why: str, snapshot_: Snapshot) -> str:
     """Return why no object shows a row."""
-    file = str(entry["file"])
+    file = site.file
     if why:
         return why
     if file.startswith("tools/"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ....config import CampaignConfig
 from ....errors import UserError
-from ....series.campaign import Audit
+from ....series.campaign import Audit, Site
 from ....series.tree import Tree
 from .classify import Verifier, classify, is_scalar, read_verifier
 from .files import SETS_HEADER, candidates, defining
@@ -226,9 +226,7 @@ def witnesses(tree: Tree) -> list[str]:
 def audit(tree: Tree, config: CampaignConfig) -> Audit:
     """Return every site of the campaign in `tree` and its fate, as `scan --json` prints it."""
     found = inventory(tree, config)
-    refused = tuple(refused_lines(found.entries))
-    sites = {e.site: (e.plan.fate, e.where) for e in found.entries}
-    return Audit(document(found), refused, found.warnings, sites)
+    return Audit(tuple(map(site_of, found.entries)), found.warnings, document(found))
 
 
 def document(found: Inventory) -> dict[str, Any]:
@@ -236,7 +234,6 @@ def document(found: Inventory) -> dict[str, Any]:
     fates = Counter(e.plan.fate for e in found.entries)
     return {
         "sets": [set_document(s) for s in found.sets],
-        "entries": [entry_document(e) for e in found.entries],
         "counts": {
             "files": len({s.file for s in found.sets}),
             "sets": len(found.sets),
@@ -259,10 +256,10 @@ def set_document(owner: KfuncSet) -> dict[str, Any]:
     }
 
 
-def entry_document(entry: Entry) -> dict[str, Any]:
-    """Return the JSON of a row."""
+def site_of(entry: Entry) -> Site:
+    """Return a row as a site."""
     row = entry.row
-    return {
+    details = {
         "kfunc": row.kfunc,
         "set": row.set,
         "file": row.file,
@@ -276,6 +273,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "fate": entry.plan.fate,
         "reason": entry.plan.reason,
     }
+    return Site(entry.site, row.file, row.line, entry.plan.fate, entry.plan.reason, tuple(row.conditions), details)
 
 
 def prototype_document(entry: Entry) -> dict[str, Any] | None:
@@ -288,3 +286,12 @@ def prototype_document(entry: Entry) -> dict[str, Any] | None:
         for i, (p, c) in enumerate(zip(prototype.params, entry.classes, strict=True))
     ]
     return {"file": prototype.file, "line": prototype.line, "params": params}
+
+
+#: What `scan` shows of a row besides its place and its fate.
+COLUMNS: Mapping[str, Callable[[Site], str]] = {
+    "kfunc": lambda site: str(site.details["kfunc"]),
+    "set": lambda site: str(site.details["set"] or ""),
+    "flags": lambda site: "|".join(site.details["flags"]),
+    "argument flags": lambda site: " ".join(f"{n}:{'|'.join(f)}" for n, f in site.details["arg_flags"].items()),
+}

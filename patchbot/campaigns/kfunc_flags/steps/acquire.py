@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from ....c import Source, Span, find, function
 from ....model import Edit
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Alternative,
     Anchor,
     contains,
@@ -24,7 +25,6 @@ from ....series.anchors import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from . import docs
 from .facts import BTF_C, BTF_H, VERIFIER_C, carry_out, extend_flags, fragment, free_bit, meta_struct, single_flags
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Anchor,
     contains,
     in_function,
@@ -15,7 +16,6 @@ from ....series.anchors import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from .facts import carry_out, fragment
 
 BTF_C = "tools/bpf/bpftool/btf.c"

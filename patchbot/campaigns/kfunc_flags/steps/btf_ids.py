@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from ....c import Source, Span, find, macro, macros
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Anchor,
     AnchorError,
     Outcome,
@@ -24,7 +25,6 @@ from ....series.anchors import (
     tokens_like,
     whole,
 )
-from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ....c import Source, Span, function, macro, macros
 from ....errors import UserError
 from ....model import Edit
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Alternative,
     Anchor,
     contains,
@@ -25,7 +26,6 @@ from ....series.anchors import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from . import docs
 from .facts import BTF_H, TOOLS_BTF_IDS_H, carry_out, fragment, need_source, source_of, words_like

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ....c import Source, Span
 from ....model import Edit
-from ....series.anchors import Alternative, Anchor
 from ....series.campaign import Change, Context
+from ....series.codemod import Alternative, Anchor
 from .facts import KFUNCS_RST, carry_out, fragment, implicit_arguments, told_release
 
 #: A title with the number that this file gives it, and the line below it.

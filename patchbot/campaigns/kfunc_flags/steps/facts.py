@@ -16,7 +16,8 @@ from ....c import Source, Span, Token, calls, find, function, macro, macros, par
 from ....errors import UserError
 from ....model import Edit
 from ....series import render
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Alternative,
     Anchor,
     AnchorError,
@@ -28,9 +29,8 @@ from ....series.anchors import (
     require,
     resolve,
 )
-from ....series.campaign import Change, Context
+from ....series.diagnosis import unknown_names
 from ....series.edits import apply_edits
-from ....series.names import unknown_names
 from ....series.tree import Tree
 
 BTF_H = "include/linux/btf.h"

@@ -7,8 +7,8 @@ that was split off it, would not see the flag of an argument: a hole in the veri
 from __future__ import annotations
 
 from ....c import Source, Span, functions, parse
-from ....series.anchors import Outcome, Report
 from ....series.campaign import Context
+from ....series.codemod import Outcome, Report
 from .facts import VERIFIER_C
 
 FLAGS = (b"KF_RELEASE", b"KF_RCU")

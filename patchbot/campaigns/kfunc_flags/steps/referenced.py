@@ -7,7 +7,7 @@ trusted if the kfunc asks for it. A kfunc that releases something asks for it, w
 from __future__ import annotations
 
 from ....c import Source, Span, function
-from ....series.anchors import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
+from ....series.codemod import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
 from .facts import VERIFIER_C, calls_with_meta, fragment, replace_calls
 
 ARGS = "check_kfunc_args"

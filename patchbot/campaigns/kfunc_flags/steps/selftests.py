@@ -15,7 +15,8 @@ from typing import Any
 from ....c import Source, Span, macro
 from ....errors import UserError
 from ....model import Edit
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Alternative,
     Anchor,
     Outcome,
@@ -32,7 +33,6 @@ from ....series.anchors import (
     tokens_like,
     whole,
 )
-from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from . import facts
 from .facts import BTF_H, VERIFIER_C, fragment, implicit_arguments

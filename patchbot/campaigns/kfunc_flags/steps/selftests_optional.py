@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....c import Function, Source, Span, function, functions, prototypes
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Anchor,
     Selector,
     contains,
@@ -26,7 +27,6 @@ from ....series.anchors import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from .facts import carry_out, fragment, need_source
 from .selftests import (

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ....c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
 from ....model import Edit
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Alternative,
     Anchor,
     AnchorError,
@@ -26,7 +27,6 @@ from ....series.anchors import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from . import docs
 from .facts import (
     BTF_C,

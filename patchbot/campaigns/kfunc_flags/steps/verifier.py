@@ -13,7 +13,8 @@ from ....c import Function, Source, Span, calls, find, function, functions, pars
 from ....c.tokens import is_word
 from ....errors import UserError
 from ....model import Edit
-from ....series.anchors import (
+from ....series.campaign import Change, Context
+from ....series.codemod import (
     Alternative,
     Anchor,
     contains,
@@ -31,7 +32,6 @@ from ....series.anchors import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from . import readers, referenced
 from .facts import (
     VERIFIER_C,

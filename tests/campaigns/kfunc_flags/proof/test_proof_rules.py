@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from idsets import compile_sets
+from subjects import site_of
 
 from patchbot.campaigns.kfunc_flags.proof.meaning import Flags, Rule
 from patchbot.campaigns.kfunc_flags.proof.readings import Reading, Shelf, read_object, reading_from, reading_to
@@ -81,6 +82,11 @@ def make(tmp_path: Path) -> Make:
 NOWHERE = Places(())
 
 
+def at(*entries: Mapping[str, Any]) -> Places:
+    """Return the places of entries of the inventory."""
+    return Places([site_of(entry) for entry in entries])
+
+
 def kinds(findings: Any) -> list[str]:
     return [f"{f.type}: {f.message}" for f in findings]
 
@@ -137,7 +143,7 @@ def test_a_new_function_may_get_a_row_and_a_set(make: Make) -> None:
 
 def test_the_finding_says_what_changed_and_where(make: Make) -> None:
     before, after = make(NEW, WHOLE), make(NEW, SINGLE.replace("ARGS3(both, 128, 0, 128)", "ARGS3(both, 128, 128, 0)"))
-    places = Places(({"set": "set1", "kfunc": "both", "file": "kernel/x.c", "line": 12},))
+    places = at({"set": "set1", "kfunc": "both", "file": "kernel/x.c", "line": 12})
     found = [f for f in compare(before, after, places, {}) if f.type == "EFFECT"]
     text = (
         "set1: both(): KF_RCU | KF_SLEEPABLE became KF_SLEEPABLE, KFA_RCU, KFA_RCU, 0: "
@@ -236,10 +242,10 @@ OBJECTS = {"a.c": "o1.o"}
 
 def test_compiled_rows_equal_the_inventory(make: Make) -> None:
     state = make(NEW, SINGLE)
-    assert kinds(mismatches(state, Places(RIGHT), OBJECTS)) == []
+    assert kinds(mismatches(state, at(*RIGHT), OBJECTS)) == []
     planned = {**entry("put", "KF_RELEASE", a0=["KFA_RELEASE"]), "fate": "change"}
     rest = [entry("both", "KF_RCU", "KF_SLEEPABLE"), RIGHT[2]]
-    assert kinds(mismatches(make(NEW, WHOLE), Places([planned, *rest]), OBJECTS)) == []
+    assert kinds(mismatches(make(NEW, WHOLE), at(planned, *rest), OBJECTS)) == []
 
 
 @pytest.mark.parametrize(
@@ -256,7 +262,7 @@ def test_compiled_rows_equal_the_inventory(make: Make) -> None:
     ],
 )
 def test_rows_that_differ_from_the_inventory_are_found(make: Make, entries: list[dict[str, Any]], words: str) -> None:
-    found: list[Finding] = list(mismatches(make(NEW, SINGLE), Places(entries), OBJECTS))
+    found: list[Finding] = list(mismatches(make(NEW, SINGLE), at(*entries), OBJECTS))
     assert any(words in f.message for f in found), kinds(found)
 
 
@@ -264,9 +270,9 @@ def test_rows_that_are_not_compiled_are_listed(make: Make) -> None:
     state = make(NEW, SINGLE)
     s390 = entry("odd", conditions=("CONFIG_S390", "defined(X)"))
     elsewhere = {**entry("far"), "file": "b.c"}
-    places = Places([*RIGHT, s390, elsewhere])
+    places = at(*RIGHT, s390, elsewhere)
     assert kinds(mismatches(state, places, OBJECTS)) == []
-    found = [(e["kfunc"], why) for e, why in uncovered(state, places, OBJECTS)]
+    found = [(s.details["kfunc"], why) for s, why in uncovered(state, places, OBJECTS)]
     assert found == [("odd", "under #if CONFIG_S390 && defined(X)"), ("far", "")]
 
 

@@ -37,7 +37,7 @@ def one_set(rows: str, name: str = "ids", definitions: str = DEFINITIONS) -> str
 def scan(path: Path, text: str, decisions: dict[str, dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     """Return {kfunc: entry} of a tree with one file."""
     found = audit(make(path, {"kernel/bpf/a.c": text}, **more), config(decisions))
-    return {entry["kfunc"]: entry for entry in found.document["entries"]}
+    return {entry["kfunc"]: entry for entry in found.document()["entries"]}
 
 
 def test_entry_says_all_there_is(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_counts_and_sites(tmp_path: Path) -> None:
         },
     )
     found = audit(tree, config())
-    assert found.document["counts"] == {
+    assert found.document()["counts"] == {
         "files": 2,
         "sets": 2,
         "entries": 3,
@@ -83,7 +83,7 @@ def test_counts_and_sites(tmp_path: Path) -> None:
         "keep": 1,
         "refuse": 0,
     }
-    assert found.sites["put@other"] == ("change", "net/b.c:2")
+    assert found.fates()["put@other"] == ("change", "net/b.c:2")
     assert witnesses(tree) == ["kernel/bpf/a.c", "net/b.c"]
     assert components(inventory(tree, config()), "KF_RELEASE") == [("kernel/bpf/a.c", "net/b.c")]
     assert components(inventory(tree, config()), "KF_RCU") == []
@@ -288,7 +288,7 @@ def test_rows_of_one_kfunc_must_agree(tmp_path: Path) -> None:
         + "BTF_KFUNCS_START(b)\nBTF_ID_FLAGS(func, look)\nBTF_KFUNCS_END(b)\n"
     )
     found = audit(make(tmp_path, {"kernel/bpf/a.c": text}), config())
-    assert found.sites["look@ids"][0] == "refuse"
+    assert found.fates()["look@ids"][0] == "refuse"
     assert "differ: see kernel/bpf/a.c:13" in found.refused[0]
 
 

@@ -26,7 +26,7 @@ def said(path: Path, files: dict[str, str]) -> tuple[dict[str, str], str]:
         found = audit(make(path, {"include/linux/btf.h": FLAGS, **files}), CampaignConfig("kfunc_flags"))
     except SetError as error:
         return {}, str(error)
-    return {site: fate for site, (fate, _) in found.sites.items()}, "\n".join(found.refused)
+    return {site: fate for site, (fate, _) in found.fates().items()}, "\n".join(found.refused)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def scan(path: Path, files: dict[str, str | bytes]) -> tuple[dict[str, dict[str,
         found = audit(make(path, files), CampaignConfig("kfunc_flags"))
     except SetError as error:
         return {}, str(error)
-    return {e["kfunc"]: e["arg_flags"] for e in found.document["entries"]}, "\n".join(found.refused)
+    return {e["kfunc"]: e["arg_flags"] for e in found.document()["entries"]}, "\n".join(found.refused)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from conftest import RealKernel
 from kfunctree import make
 
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags import campaign
+from patchbot.campaigns.kfunc_flags.campaign import campaign
 from patchbot.campaigns.kfunc_flags.sites.inventory import audit
 from patchbot.campaigns.kfunc_flags.steps import rows
 from patchbot.config import CampaignConfig, load
@@ -53,7 +53,7 @@ def config(decisions: dict[str, Any], on: bool = True) -> CampaignConfig:
 
 
 def entries(tree: Tree, decisions: dict[str, Any], on: bool = True) -> dict[str, dict[str, Any]]:
-    return {e["kfunc"]: e for e in audit(tree, config(decisions, on)).document["entries"]}
+    return {e["kfunc"]: e for e in audit(tree, config(decisions, on)).document()["entries"]}
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_message_says_which_argument_and_what_stays(tree):
     context = Context(tree, tree, config(DECIDED), ())
     edits = rows.convert_acquire(context).edits
     words = rows.words_acquire(context, edits[0].key, edits)
-    message = render.message("kfunc_flags", "convert-acquire.txt.j2", **words)
+    message = render.message("kfunc_flags", None, "convert-acquire.txt.j2", **words)
     assert message.startswith("bpf: Use KFA_ACQUIRE instead of KF_ACQUIRE for a kfuncs\n\n")
     assert "  argument 0 of get()\n  argument 1 of second()\n" in message
     assert "get_const() keeps KF_ACQUIRE: it is its parent.\n" in message

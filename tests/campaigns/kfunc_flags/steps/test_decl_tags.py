@@ -10,7 +10,7 @@ import pytest
 from conftest import RealKernel
 
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags import campaign
+from patchbot.campaigns.kfunc_flags.campaign import campaign
 from patchbot.campaigns.kfunc_flags.proof.btf import DECL_TAG, EXTRA, FUNC, FUNC_PROTO, parse
 from patchbot.campaigns.kfunc_flags.steps import decl_tags
 from patchbot.config import CampaignConfig, load

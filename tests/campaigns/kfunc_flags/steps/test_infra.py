@@ -36,8 +36,8 @@ from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.series import render
-from patchbot.series.anchors import AnchorError, Outcome, resolve
 from patchbot.series.campaign import Change, Context
+from patchbot.series.codemod import AnchorError, Outcome, resolve
 from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden" / "kfunc_flags"
@@ -249,7 +249,7 @@ def test_a_table_of_tags_without_a_flag_is_no_table(trees):
 @pytest.mark.parametrize("name", STEPS)
 def test_messages_fit_a_mail(name, flags):
     words = dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
-    message = render.message("kfunc_flags", f"{name}.txt.j2", **words)
+    message = render.message("kfunc_flags", None, f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
     assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: ", "bpftool: "))
     assert len(subject.split(": ", 1)[1]) <= 70

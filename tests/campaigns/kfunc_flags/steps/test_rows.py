@@ -144,7 +144,7 @@ def messages(where: Context, change: Change, step: str) -> dict[str, str]:
     out = {}
     for key in sorted({e.key for e in change.edits}):
         mine = [e for e in change.edits if e.key == key]
-        out[key] = render.message("kfunc_flags", f"convert-{step}.txt.j2", **words(where, key, mine))
+        out[key] = render.message("kfunc_flags", None, f"convert-{step}.txt.j2", **words(where, key, mine))
     return out
 
 

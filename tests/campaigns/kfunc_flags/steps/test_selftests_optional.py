@@ -16,7 +16,7 @@ from tinytree import commit
 
 from patchbot.bundle import bundled
 from patchbot.c import parse
-from patchbot.campaigns.kfunc_flags import STEPS, campaign
+from patchbot.campaigns.kfunc_flags.campaign import STEPS, campaign
 from patchbot.campaigns.kfunc_flags.sites import sets
 from patchbot.campaigns.kfunc_flags.sites.inventory import audit
 from patchbot.campaigns.kfunc_flags.steps import decl_tags, facts, selftests
@@ -25,8 +25,8 @@ from patchbot.config import CampaignConfig, load
 from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.series import render
-from patchbot.series.anchors import AnchorError, Outcome
 from patchbot.series.campaign import Change, Context, Step
+from patchbot.series.codemod import AnchorError, Outcome
 from patchbot.series.generate import active_steps, generate
 from patchbot.series.tree import Tree
 
@@ -222,7 +222,7 @@ def test_a_test_of_tags_that_knows_no_new_flags_has_drifted(trees):
 @pytest.mark.parametrize("step", OPTIONAL.values(), ids=lambda step: step.name)
 @pytest.mark.parametrize("module", [True, False])
 def test_messages_fit_a_mail(step, module):
-    message = render.message("kfunc_flags", step.template, module=module)
+    message = render.message("kfunc_flags", None, step.template, module=module)
     subject = message.split("\n")[0]
     assert subject.startswith("selftests/bpf: Test ")
     assert len(subject) <= 70
@@ -258,6 +258,6 @@ def test_real_kernels_take_the_steps_once(kernel: RealKernel):
     verifier = generated.tip.read(facts.VERIFIER_C).decode()
     for said in re.findall(r'__msg\("([^"]*)"\)', generated.tip.read(selftests.PROGRAMS).decode()):
         assert spoken(said, verifier), said
-    entries = audit(generated.tip, config).document["entries"]
+    entries = audit(generated.tip, config).document()["entries"]
     rows = [e for e in entries if e["kfunc"].startswith(("bpf_kfunc_arg_", "bpf_test_kfa_"))]
     assert {e["fate"] for e in rows} == {"keep"}

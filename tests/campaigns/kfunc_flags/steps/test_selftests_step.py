@@ -14,7 +14,7 @@ from conftest import RealKernel
 from tinytree import TESTS, commit
 
 from patchbot.c import parse
-from patchbot.campaigns.kfunc_flags import STEPS
+from patchbot.campaigns.kfunc_flags.campaign import STEPS
 from patchbot.campaigns.kfunc_flags.sites import inventory, sets
 from patchbot.campaigns.kfunc_flags.steps import facts, selftests
 from patchbot.config import CampaignConfig
@@ -22,8 +22,8 @@ from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.series import render
-from patchbot.series.anchors import AnchorError, Outcome
 from patchbot.series.campaign import Change, Context
+from patchbot.series.codemod import AnchorError, Outcome
 from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden" / "kfunc_flags"
@@ -183,7 +183,7 @@ def test_each_bad_set_is_tried_and_each_of_its_kfuncs_is_once_all_right(trees):
 @pytest.mark.parametrize("implicit", [True, False])
 @pytest.mark.parametrize("module", [True, False])
 def test_messages_fit_a_mail(implicit, module):
-    message = render.message("kfunc_flags", "selftests.txt.j2", implicit=implicit, module=module)
+    message = render.message("kfunc_flags", None, "selftests.txt.j2", implicit=implicit, module=module)
     subject = message.split("\n")[0]
     assert subject.startswith("selftests/bpf: ")
     assert len(subject) <= 70
@@ -202,15 +202,15 @@ def test_real_kernels_take_the_step_once(kernel: RealKernel):
             seen = context(tree, base)
             change = step.codemod(seen)
             tree = tree.edit(change.edits)
-            render.message("kfunc_flags", step.template, **step.words(seen, "", change.edits))
+            render.message("kfunc_flags", None, step.template, **step.words(seen, "", change.edits))
     again(tree)
     verifier = tree.read(facts.VERIFIER_C).decode()
     for said in re.findall(r'__msg\("([^"]*)"\)', tree.read(PROGRAMS).decode()):
         assert spoken(said, verifier), said
-    rows = [e for e in inventory.audit(tree, CampaignConfig("kfunc_flags")).document["entries"] if new(e["kfunc"])]
+    rows = [s for s in inventory.audit(tree, CampaignConfig("kfunc_flags")).sites if new(s.details["kfunc"])]
     assert len(rows) == sum(e.new.count(b"BTF_ID_FLAGS(func, ") for e in change.edits)
-    assert {e["fate"] for e in rows} == {"keep"}
-    assert all(e["reason"] for e in rows)
+    assert {s.fate for s in rows} == {"keep"}
+    assert all(s.reason for s in rows)
 
 
 def new(kfunc: str) -> bool:

@@ -8,12 +8,12 @@ import pytest
 from conftest import RealKernel
 from tinytree import commit
 
-from patchbot.campaigns.kfunc_flags import campaign
+from patchbot.campaigns.kfunc_flags.campaign import campaign
 from patchbot.campaigns.kfunc_flags.steps.facts import carry_out
 from patchbot.config import CampaignConfig
 from patchbot.git.repo import Repo
-from patchbot.series.anchors import Anchor, AnchorError, Outcome, contains, either, in_file, insert_after, tokens_like
 from patchbot.series.campaign import Campaign, Change, Context, Step
+from patchbot.series.codemod import Anchor, AnchorError, Outcome, contains, either, in_file, insert_after, tokens_like
 from patchbot.series.tree import Tree
 from patchbot.series.trial import document, survey
 

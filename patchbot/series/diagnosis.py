@@ -1,7 +1,7 @@
-"""Say which names new C uses that nothing around it has.
+"""Say what upstream did to a tree: which names new C uses that nothing around it has, and where a missing thing went.
 
 An edit can go where it belongs and still not compile: upstream renames a helper, a label or a variable that the new
-text uses. Tokens tell that without a compiler, as far as names go.
+text uses. Tokens tell that without a compiler, as far as names go. And it splits files, and moves functions.
 """
 
 from __future__ import annotations
@@ -136,3 +136,34 @@ def _file_scope(source: Source) -> frozenset[bytes]:
     texts = source.lexed.texts
     numbers = (n for i in source.items if i.kind is not Kind.MACRO for n in i.outline)
     return frozenset(texts[n] for n in numbers if texts[n - 1] not in _TAGS)
+
+
+#: More places than this tell nothing.
+MOST = 4
+
+
+def elsewhere(tree: Tree, paths: Sequence[str], names: Sequence[str]) -> str:
+    """Return where the functions, structs or macros `names` are defined instead of in `paths`, "" if nowhere near.
+
+    The folders of `paths` and the kernel's own headers are searched.
+    """
+    if not names:
+        return ""
+    folders = sorted({path.rpartition("/")[0] for path in paths} - {""} | {"include/linux"})
+    found = []
+    for path in tree.grep(list(names), folders, word=True):
+        if not path.endswith((".c", ".h")) or path in paths:
+            continue
+        source = parse(path, tree.read(path))
+        things = [(x.name, x.span) for kind in (functions, structs, macros) for x in kind(source)]
+        found += [f"{name} is in {source.where(span.start)}" for name, span in things if name in names]
+    if not found:
+        found = [
+            f"{p.name}() is only declared in {source.where(p.span.start)}"
+            for path in paths
+            if (text := tree.get(path)) is not None
+            for source in [parse(path, text)]
+            for p in prototypes(source)
+            if p.name in names
+        ]
+    return "".join(f"\n    {line}" for line in found[:MOST])

@@ -8,7 +8,7 @@ import pytest
 from kfunctree import make
 
 from patchbot.model import Edit
-from patchbot.series.names import unknown_names
+from patchbot.series.diagnosis import unknown_names
 
 FILE = """\
 static DEFINE_MUTEX(lock);

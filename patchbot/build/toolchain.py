@@ -1,0 +1,100 @@
+"""The tools that compile: which ones, their versions, and for which architecture they make code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..config import known
+from ..errors import MissingTool, UserError
+from ..paths import expanded
+from ..run import run, which
+from .arches import X86, Arch
+from .options import OPTIONS
+
+PAHOLE = "pahole"
+
+
+#: Headers that the kernel's host programs need, with the Debian package that has them.
+HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """What CC= is, the prefix of the binutils, everything about the tools that can change a result, and for what."""
+
+    cc: str
+    cross: str
+    versions: str
+    arch: Arch = X86
+    pahole: str = PAHOLE
+
+    def variables(self) -> list[str]:
+        """Return make's variables that say for which machine, and with which binutils and pahole."""
+        found = [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
+        return [*found, *([f"PAHOLE={self.pahole}"] if self.pahole != PAHOLE else [])]
+
+
+def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86, pahole: str = PAHOLE) -> Compiler:
+    """Return the compiler to use; `ccache` None means "if it is installed".
+
+    Raises MissingTool if it is not there or makes no code for `arch`, or if a header of the host programs is missing.
+    """
+    name = cc or f"{cross}gcc"
+    words = shlex.split(name)
+    which(words[0], arch.package if cross == arch.cross else "gcc")
+    machine = run([*words, "-dumpmachine"]).stdout.decode().strip()
+    if not machine.startswith(arch.machine) and "clang" not in name:
+        raise MissingTool(
+            f"{name} makes code for {machine}, and the check `build` compiles for {arch.make}; install"
+            f" {arch.package} and set [checks.build] cross_compile = '{arch.cross}'"
+        )
+    # pahole decides about debug information, and the assembler about what is handed to it as text.
+    tools = [[*words, "--version"], [f"{cross}as", "--version"], [which(pahole, PAHOLE), "--version"]]
+    versions = [run(argv).stdout.decode("utf-8", "replace").split("\n")[0] for argv in tools]
+    lacking = [f"{h} (Debian: {package})" for h, package in HOST_HEADERS.items() if not has_header(h)]
+    if lacking:
+        raise MissingTool(f"the kernel's host programs need {', '.join(lacking)}")
+    if ccache or (ccache is None and shutil.which("ccache")):
+        which("ccache", "ccache")
+        name = f"ccache {name}"
+    return Compiler(name, cross, "; ".join(versions), arch, pahole)
+
+
+def has_header(name: str) -> bool:
+    """Say whether the host compiler finds a header."""
+    probe = f"#include <{name}>\n".encode()
+    return run(["gcc", "-E", "-x", "c", "-o", os.devnull, "-"], stdin=probe, check=False).returncode == 0
+
+
+def compiler_of(options: Mapping[str, Any]) -> Compiler:
+    """Return the compiler that [checks.build] names."""
+    known("patchbot.toml", "checks.build", options, OPTIONS)
+    for name, kind in {"cc": str, "cross_compile": str, "ccache": bool, "jobs": int, "pahole": str}.items():
+        if name in options and not isinstance(options[name], kind):
+            raise UserError(f"[checks.build] {name} must be a {kind.__name__}, not {options[name]!r}")
+    return find_once(
+        options.get("cc"), options.get("cross_compile", ""), options.get("ccache"), X86, pahole_of(options)
+    )
+
+
+def cross_compiler(options: Mapping[str, Any], arch: Arch) -> Compiler:
+    """Return the compiler for another architecture; raise MissingTool that names its package."""
+    return find_once(None, arch.cross, options.get("ccache"), arch, pahole_of(options))
+
+
+def pahole_of(options: Mapping[str, Any]) -> str:
+    """Return the pahole that [checks.build] names; a path is absolute, as make goes elsewhere."""
+    name = options.get("pahole", PAHOLE)
+    return str(expanded(name).absolute()) if "/" in name else str(name)
+
+
+@cache
+def find_once(cc: str | None, cross: str, ccache: bool | None, arch: Arch, pahole: str) -> Compiler:
+    """Ask the tools for their versions once a run."""
+    return find_compiler(cc, cross, ccache, arch, pahole)
