@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +76,6 @@ class Results:
 def result_key(check: str, source: str, part: str) -> str:
     """Return the key of a result: the check's name and identity, what it read."""
     return hashlib.sha256(json.dumps([check, source, part]).encode()).hexdigest()
-
-
-def new_findings(before: Iterable[Finding], after: Iterable[Finding]) -> list[Finding]:
-    """Return the findings of `after` that `before` lacks, as sets: a finding replaced by another one is new.
-
-    Line numbers do not count (Finding does not compare them), so code that only moved is not new.
-    """
-    known = set(before)
-    return sorted({f for f in after if f not in known}, key=lambda f: (f.file or "", f.line or 0, f.type, f.message))
 
 
 def result_to(result: Result) -> dict[str, Any]:

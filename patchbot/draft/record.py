@@ -82,15 +82,6 @@ class Draft:
         return {p["commit"]: p for p in self.patches}
 
 
-@dataclass(frozen=True)
-class Written:
-    """A series as commits; `changed` says whether a ref moved."""
-
-    commits: tuple[Commit, ...]
-    tip: str
-    changed: bool
-
-
 def branch(campaign: str) -> str:
     """Return the branch of a campaign."""
     return f"refs/heads/patchbot/{campaign}"
@@ -205,15 +196,6 @@ def own(repo: Repo, key: str) -> str:
         f"user.{key} of git for {repo.git_dir} is not UTF-8; set it again with git config, or say in"
         " i18n.commitEncoding what it is"
     )
-
-
-def write_scratch(
-    scratch: Scratch, series: Series, author: Identity, extra: Mapping[str, Any]
-) -> tuple[tuple[Commit, ...], str]:
-    """Write a series that nobody touched and its record into `scratch`; return the commits and the record's id."""
-    commits = scratch.write(series.kernel.base, plain_commits(scratch.source, series, author))
-    document = {**record_document(series, commits), **extra}
-    return tuple(commits), write_record(scratch, author, commits[-1].sha, document)
 
 
 def plain_commits(repo: Repo, series: Series, author: Identity) -> list[NewCommit]:

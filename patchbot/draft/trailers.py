@@ -126,12 +126,6 @@ def identify(trailer: str) -> tuple[str, str]:
     return match[1].lower(), value.strip().lower()
 
 
-def trailers_of(message: str) -> list[str]:
-    """Return the trailers of a commit message as `git interpret-trailers --parse` sees them, each on one line."""
-    _, rows, _ = take_apart(message)
-    return [re.sub(r"\n[ \t]+", " ", row) for row in rows if is_trailer(row)]
-
-
 def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
     """Return a commit message with `trailers` added to its trailer block; what it has already stays as it is.
 

@@ -7,7 +7,6 @@ caller's choice, so each file goes through `git merge-file`; nearly all of them 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .. import temporary
@@ -24,9 +23,6 @@ class Entry:
 
     mode: str
     data: bytes
-
-
-Files = Mapping[str, Entry | None]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..git.repo import Repo
@@ -77,11 +77,6 @@ def review(outbox: Outbox, profile: Profile) -> list[Finding]:
     text = f"{len(people)} people and lists get this series, a mail goes to {min(sizes)} to {max(sizes)} of them"
     found.append(Finding(WARN if max(sizes) > MANY else Status.PASS, text, None, None, "R8"))
     return found
-
-
-def boxes(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the open boxes."""
-    return [finding for finding in findings if finding.status is BOX]
 
 
 def always(text: str) -> Callable[[Case], Remarks]:

@@ -31,7 +31,7 @@ ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
 # Compared by identity: a key of 3,334 sections is hashed for every path.
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One entry of MAINTAINERS; `files`, `excluded`, `regexes` and `keywords` are F:, X:, N: and K: as written."""
+    """One entry of MAINTAINERS; `files`, `excluded` and `regexes` are F:, X: and N: as written."""
 
     name: str
     maintainers: tuple[str, ...]
@@ -42,7 +42,6 @@ class Section:
     files: tuple[str, ...]
     excluded: tuple[str, ...]
     regexes: tuple[str, ...]
-    keywords: tuple[str, ...]
     status: str
 
 
@@ -64,7 +63,7 @@ def sections(text: bytes) -> tuple[Section, ...]:
 
     def close() -> None:
         if name and tags:
-            get = {letter: tuple(tags.get(letter, ())) for letter in "MRLTPFXNKS"}
+            get = {letter: tuple(tags.get(letter, ())) for letter in "MRLTPFXNS"}
             found.append(
                 Section(
                     name,
@@ -76,7 +75,6 @@ def sections(text: bytes) -> tuple[Section, ...]:
                     files=get["F"],
                     excluded=get["X"],
                     regexes=get["N"],
-                    keywords=get["K"],
                     status=" ".join(get["S"]),
                 )
             )
@@ -175,11 +173,6 @@ def ranked(entries: tuple[Section, ...], path: str) -> tuple[tuple[Fit, Section]
 def beginnings(entries: tuple[Section, ...]) -> tuple[tuple[Section, tuple[str, ...]], ...]:
     """Return each section with the literal texts that its F: patterns start with: most sections fall out by these."""
     return tuple((section, tuple(divided(glob)[0] for glob in section.files)) for section in entries)
-
-
-def matching(entries: tuple[Section, ...], path: str) -> list[Section]:
-    """Return the sections that a path belongs to, the most specific first, what matches everything last."""
-    return [section for _, section in ranked(entries, path)]
 
 
 def owning(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:

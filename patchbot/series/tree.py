@@ -49,16 +49,6 @@ class Tree:
         """Return {path: mode} of those of `paths` (files) that the base commit has."""
         return {p: mode for p, (mode, _) in self.repo.ls(self.commit, *paths).items()}
 
-    def paths(self, *prefixes: str) -> list[str]:
-        """Return every file below `prefixes` (the whole tree if none), sorted."""
-        found = set(self.repo.ls(self.commit, *prefixes))
-        found |= {
-            p
-            for p in self.overlay
-            if not prefixes or any(p == q or p.startswith(q.rstrip("/") + "/") for q in prefixes)
-        }
-        return sorted(found)
-
     def grep(self, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False) -> list[str]:
         """Return the files that hold any of the fixed strings `needles`, sorted.
 

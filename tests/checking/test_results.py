@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbot.checking.store import Results, new_findings, result_key, result_to
+from patchbot.checking.store import Results, result_key, result_to
 from patchbot.model import Finding, Result, Status
 from patchbot.run import run
 
@@ -117,12 +117,3 @@ def test_the_key_depends_on_each_part() -> None:
         for parts in [("a", "b", "c"), ("a", "b", "d"), ("a", "x", "c"), ("x", "b", "c"), ("ab", "", "c")]
     }
     assert len(keys) == 5
-
-
-def test_a_replaced_finding_is_new_and_a_moved_one_is_not() -> None:
-    old = Finding(Status.WARN, "unused x", "a.c", 3, "W")
-    moved = Finding(Status.WARN, "unused x", "a.c", 30, "W")
-    other = Finding(Status.WARN, "unused y", "a.c", 3, "W")
-    assert new_findings([old], [moved]) == []
-    assert new_findings([old], [moved, other, other]) == [other]
-    assert new_findings([old, other], [old]) == []

@@ -8,7 +8,16 @@ import sample
 from sample import CONFIG, tree
 from tinytree import snapshot
 
-from patchbot.draft.record import branch, identity, numstat, publish, read_draft, write_scratch
+from patchbot.draft.record import (
+    branch,
+    identity,
+    numstat,
+    plain_commits,
+    publish,
+    read_draft,
+    record_document,
+    write_record,
+)
 from patchbot.errors import UserError
 from patchbot.git.commits import read_commit
 from patchbot.git.fastimport import NewCommit
@@ -21,7 +30,9 @@ def draft(repo_tree, folder: Path, extra=None):
     made = generate(repo_tree, sample.campaign(), CONFIG)
     scratch = Scratch.at(folder, repo_tree.repo)
     author = identity(repo_tree.repo, None)
-    commits, record = write_scratch(scratch, made.series, author, extra or {})
+    commits = scratch.write(made.series.kernel.base, plain_commits(repo_tree.repo, made.series, author))
+    document = {**record_document(made.series, commits), **(extra or {})}
+    record = write_record(scratch, author, commits[-1].sha, document)
     return scratch, commits, record
 
 

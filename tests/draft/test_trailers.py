@@ -1,5 +1,6 @@
 """Tags in commit messages, their store and their proof, and what becomes of them when the patch changes."""
 
+import re
 import subprocess
 
 import pytest
@@ -12,12 +13,13 @@ from patchbot.draft.trailers import (
     diff_lines,
     diff_of,
     format_trailers,
+    is_trailer,
     list_dropped,
     measure,
     merge,
     read_trailers,
     survives,
-    trailers_of,
+    take_apart,
     unlist_dropped,
 )
 from patchbot.shapes import ShapeError
@@ -38,6 +40,10 @@ MESSAGES = {
     "not utf-8": "s\n\nb\n\nAcked-by: J\udcfcrgen <j@y.z>\n",
     "empty": "",
 }
+
+
+def trailers_of(message: str) -> list[str]:
+    return [re.sub(r"\n[ \t]+", " ", row) for row in take_apart(message)[1] if is_trailer(row)]
 
 
 def parsed_by_git(message: str) -> list[str]:

@@ -161,7 +161,7 @@ def test_real_script_agrees_with_maintainers(kernel: RealKernel, tmp_path: Path)
     entries = maintainers.sections(kernel.repo.read(kernel.commit, "MAINTAINERS") or b"")
     answers = recipients(kernel.repo, kernel.commit, [patch(p) for p in paths], tmp_path, os.cpu_count() or 1)
     for path, who in zip(paths, answers, strict=True):
-        found = maintainers.matching(entries, path)
+        found = [section for _, section in maintainers.ranked(entries, path)]
         lists = {name for section in found for name in section.lists}
         assert {r.email for r in who.everyone if r.is_list} == lists, path
         people = " ".join(line for section in found for line in (*section.maintainers, *section.reviewers))

@@ -12,7 +12,7 @@ from tinytree import commit
 
 from patchbot.git.repo import Repo
 from patchbot.mail.compose import COVER, Mail, Outbox, Posting
-from patchbot.mail.rules import RULES, boxes, profile_of, review
+from patchbot.mail.rules import RULES, profile_of, review
 from patchbot.mail.target import ASSISTANTS, Profile
 from patchbot.model import Identity, Status
 from patchbot.run import run
@@ -189,7 +189,7 @@ def test_a_tree_without_the_document_has_no_such_rule() -> None:
 
 def test_findings_name_the_line_of_the_document() -> None:
     found = review(Outbox(BASE, POSTING, GOOD), PROFILE)
-    (box,) = [f for f in boxes(found) if f.type == "T8"]
+    (box,) = [f for f in found if f.type == "T8"]
     line = DOCUMENTS[ASSISTANTS].split("\n").index("Contributions should include an Assisted-by tag") + 1
     assert f"({ASSISTANTS}:{line})" in box.message
     assert "Assisted-by: LLM [TOOL]" in box.message

@@ -10,7 +10,7 @@ from tinytree import commit
 from patchbot.cli import main
 from patchbot.git.repo import Repo
 from patchbot.series import maintainers
-from patchbot.series.maintainers import Section, matching, owners, sections, target_of
+from patchbot.series.maintainers import Section, owners, ranked, sections, target_of
 
 GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"
 TEXT = f"""List of maintainers
@@ -106,7 +106,7 @@ def test_sections_hold_every_tag(entries: tuple[Section, ...]) -> None:
     ],
 )
 def test_matching_follows_get_maintainer(entries: tuple[Section, ...], path: str, expected: list[str]) -> None:
-    assert names(matching(entries, path)) == expected
+    assert names(section for _, section in ranked(entries, path)) == expected
 
 
 def test_owners_leave_catch_alls_out(entries: tuple[Section, ...]) -> None:

@@ -19,7 +19,6 @@ from ....run import run, which
 from .programs import CLANG
 
 ROOT = "tools/testing/selftests/bpf"
-BPFTOOL = ("tools/bpf/bpftool", "tools/lib/bpf", "tools/include", "tools/build", "tools/scripts", "kernel/bpf/disasm.c")
 #: As the Makefile of the selftests has them.
 FLAGS = (
     *("-g", "-O2", "-target", "bpf", "-mcpu=v3", "-D__TARGET_ARCH_x86", "-mlittle-endian", "-std=gnu11"),
