@@ -6,6 +6,7 @@ This is the only place that prints errors and exits. A command appears here only
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import signal
@@ -97,10 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     except OSError as error:
         known = refused(error)
-        complain(str(known))
+        complain(f"{known}{kept_traceback()}")
         return known.exit_code
-    except Exception:
-        return crash()
+    except Exception as error:
+        complain(f"a bug in patchbot: {type(error).__name__}: {error}{kept_traceback()}")
+        return 3
     finally:
         let_go()
 
@@ -133,13 +135,13 @@ def explained(session: Session, error: PatchbotError) -> PatchbotError:
         return error
 
 
-def crash() -> int:
-    """Keep the traceback of a bug in a file and say where."""
-    with tempfile.NamedTemporaryFile("w", prefix="patchbot-", suffix=".log", delete=False) as log:
-        traceback.print_exc(file=log)
-    kind, value, _ = sys.exc_info()
-    complain(f"a bug in patchbot: {kind.__name__ if kind else '?'}: {value}\n  the traceback is in {log.name}")
-    return 3
+def kept_traceback() -> str:
+    """Return the line that names the file with the traceback, "" where no file can be written."""
+    with contextlib.suppress(OSError):
+        with tempfile.NamedTemporaryFile("w", prefix="patchbot-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        return f"\n  the traceback is in {log.name}"
+    return ""
 
 
 if __name__ == "__main__":

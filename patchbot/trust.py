@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import shapes
 from .config import sift
 from .errors import UserError
 from .paths import state_dir
+from .shapes import ShapeError
 
 #: A folder of checks or a campaign has fewer files; a tree of a kernel is not read at each start.
 MOST_FILES = 1000
@@ -156,14 +158,11 @@ def read_store() -> tuple[dict[str, str], str]:
     """Return {real path: digest} of what is trusted, and what is wrong with the store, "" if nothing is."""
     path = store()
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))["files"]
-        if not all(isinstance(value, str) for value in known.values()):
-            raise TypeError
+        return dict(shapes.read(path.read_bytes(), {"files": {str: str}})["files"]), ""
     except FileNotFoundError:
         return {}, ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ShapeError):
         return {}, f"{path} is damaged, so nothing is trusted; `patchbot trust` writes it anew"
-    return known, ""
 
 
 def remember(file: Path, value: str | None) -> None:

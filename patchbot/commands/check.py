@@ -79,7 +79,7 @@ def numbers(text: str | None, most: int) -> frozenset[int] | None:
             low = int(first)
             high = int(last) if last else (most if dash else low)
         except ValueError:
-            raise UserError(f"--patches {text}: {part!r} is no patch number or range such as 2-5") from None
+            raise UserError(f"--patches {text}: {part!r} is not a patch number or range such as 2-5") from None
         if not 1 <= low <= high <= most:
             raise UserError(f"--patches {text}: the series has the patches 1 to {most}")
         chosen |= set(range(low, high + 1))

@@ -131,7 +131,7 @@ def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Pat
     for finding, files in grouped(findings):
         mark = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "  -")
         where = f"{files[0]} and {len(files) - 1} more: " if len(files) > 1 else f"{files[0]}: " if files else ""
-        session.show(f"{mark} {finding.type} {where}{finding.message}")
+        session.show(f"{mark} {where}{finding.message}")
     session.show(f"\nread them, then send them yourself:\n    {box.send_line(folder)}")
 
 

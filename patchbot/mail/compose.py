@@ -286,4 +286,4 @@ def parse_date(text: str) -> datetime:
         except (ValueError, TypeError, IndexError, OverflowError):
             continue
         return found if found.tzinfo else found.replace(tzinfo=UTC)
-    raise UserError(f"--date {text!r} is no date; 2026-01-31T12:00:00+01:00 or @1769857200 would be")
+    raise UserError(f"--date {text!r} is not a date; 2026-01-31T12:00:00+01:00 or @1769857200 would be")

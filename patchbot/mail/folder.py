@@ -14,10 +14,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import __version__, temporary
+from .. import __version__, shapes, temporary
 from ..errors import UserError
 from ..paths import cache_dir, refused
 from ..progress import note
+from ..shapes import ShapeError
 from ..signals import whole
 from ..turns import Turn
 
@@ -35,13 +36,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         raise UserError(f"{folder}: the mails need a folder of their own; name one with -o")
     for name in files:
         if name in ("", ".", "..", LIST) or name != os.path.basename(name) or not name.isprintable():
-            raise UserError(f"{name!r} is no file name for a mail")
+            raise UserError(f"{name!r} is not a file name for a mail")
     with Turn(cache_dir() / f"mails-{digest(os.fsencode(where))[:16]}.lock", f"the mails in {folder}", note):
         replace_folder(where, folder, files)
 
 
 def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> None:
-    """Do it; nobody else does."""
+    """Put the files in the place of the folder, which this run has alone."""
     old = where.with_name(f".{where.name}.patchbot-old")
     new: Path | None = None
     try:
@@ -76,7 +77,7 @@ def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> Non
 
 
 def refuse_foreign(where: Path, shown: Path) -> None:
-    """Raise UserError if `where` is no folder, or holds a file that patchbot did not write or that was changed."""
+    """Raise UserError if `where` is not a folder, or holds a file that patchbot did not write or that was changed."""
     if not where.exists():
         return
     if not where.is_dir():
@@ -99,9 +100,8 @@ def refuse_foreign(where: Path, shown: Path) -> None:
 def listed_files(where: Path) -> dict[str, str]:
     """Return {name: digest} of what patchbot wrote to a folder, {} if there is no list that can be read."""
     try:
-        files = json.loads((where / LIST).read_text(encoding="utf-8"))["files"]
-        return {str(name): str(known) for name, known in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return dict(shapes.read((where / LIST).read_bytes(), {"files": {str: str}})["files"])
+    except (OSError, ShapeError):
         return {}
 
 

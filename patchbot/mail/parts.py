@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.errors import InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect
 from email.message import Message
 from email.parser import BytesFeedParser
 from email.policy import Policy, compat32
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MOST_PARTS = 100
 MOST_NESTED = 12
@@ -73,8 +76,20 @@ def parse(data: bytes) -> Part:
         return Part(policy)
 
     parser = BytesFeedParser(make)
-    parser.feed(data)
-    return parser.close()
+    asked(parser.feed, data)
+    return asked(parser.close)
+
+
+def asked(method: Callable[..., T], *words: Any) -> T:
+    """Return what a method of the email package does; Unreadable for what it raises on mails that it cannot take."""
+    try:
+        return method(*words)
+    except Unreadable:
+        raise
+    except RecursionError as error:
+        raise Unreadable("its parts are nested too deeply") from error
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise Unreadable(f"cannot be taken apart ({type(error).__name__})") from error
 
 
 def read_fields(mail: Part) -> dict[str, list[str]]:
@@ -100,19 +115,19 @@ def read_text(mail: Part) -> Text:
     parts: list[tuple[Message, int]] = [(mail, 0)]
     while parts:
         part, depth = parts.pop()
-        kind = part.get_content_type()
+        kind = asked(part.get_content_type)
         inner = part.get_payload() if part.is_multipart() else None  # else it decodes with any codec that is named
         if kind.startswith("message/"):
             kinds.append(kind)
         elif isinstance(inner, list) and depth < MOST_NESTED:
             parts += [(p, depth + 1) for p in reversed(inner) if isinstance(p, Message)]
         elif kind == "text/plain":
-            payload = part.get_payload(decode=True)
+            payload = asked(part.get_payload, None, True)
             payload = payload if isinstance(payload, bytes) else b""
             broken = broken or any(isinstance(defect, BAD_BASE64) for defect in part.defects)
             payloads.append(payload)
             texts.append("\n".join(text_lines(part, payload)))
-        elif part.get_content_disposition() != "attachment":
+        elif asked(part.get_content_disposition) != "attachment":
             kinds.append(kind)
     note = "a text in it says that it is base64 and is not, so not all of it can be read" if broken else ""
     if not any(text.strip() for text in texts) and not note:

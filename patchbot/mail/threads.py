@@ -26,7 +26,7 @@ ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\]{1,128}@[^\W_](?:[\w-]*\w)?(?:\.[^\W
 MESSAGE_ID = re.compile(r"<([!-;=?-~]{1,250})>")
 REPLY = re.compile(r"(?:re|aw|sv|vs|antw|odp|tr|回复|答复)(?:\[\d+\]|\^\d+)?[:：]\s*", re.I)
 BRACKET = re.compile(r"\[([^\[\]]*)\]\s*")
-#: The words in a subject's brackets. `v6.12.y` is no version of a series but a tree.
+#: The words in a subject's brackets. `v6.12.y` is not a version of a series but a tree.
 PATCH_WORD = re.compile(r"(?:\A|[-_/.]|send|post)(?:patch(?:es|set)?|rfc)(?![a-uw-z])", re.I)
 VERSION_WORD = re.compile(
     r"(?:.*(?:patch(?:es|set)?|rfc|send|post)[-_]?)?v\.?([0-9]{1,4})(?:[-_]?(?:rfc|re-?send|re-?post))?", re.I
@@ -132,7 +132,7 @@ class Unread:
 class Answer:
     """What a mail answers: its title, and the posted mail if that is there; `problem` where that is not certain.
 
-    `elsewhere` where it is no patch of this series for sure.
+    `elsewhere` where it is not a patch of this series for sure.
     """
 
     title: Title
@@ -217,14 +217,8 @@ def read_thread(path: Path) -> Thread:
             continue
         try:
             message = read_message(where, data, number)
-        except RecursionError:
-            unread.append(Unread(where, "", "its parts are nested too deeply"))
-            continue
         except Unreadable as error:
             unread.append(Unread(where, "", str(error)))
-            continue
-        except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-            unread.append(Unread(where, "", f"cannot be taken apart ({type(error).__name__})"))
             continue
         old = messages.get(message.id) if message.id else None
         if old is None:
@@ -272,10 +266,9 @@ def decode_words(text: str) -> str:
     text = text[:MOST_HEADER]
     try:
         parts = decode_header(text)
-        words = [p if isinstance(p, str) else decode(p, charset) for p, charset in parts]
     except (ValueError, LookupError, TypeError, AssertionError, MessageError):
         return text
-    return "".join(words)
+    return "".join(p if isinstance(p, str) else decode(p, charset) for p, charset in parts)
 
 
 def read_sender(value: str) -> Identity | None:

@@ -235,7 +235,7 @@ def test_a_missing_tool_is_named_with_its_package(work, tmp_path):
     ("argv", "message"),
     [
         (["check", "--patches", "0-99"], "the series has the patches 1 to"),
-        (["check", "--patches", "x"], "no patch number"),
+        (["check", "--patches", "x"], "not a patch number"),
         (["check", "--only", "nope"], "applies"),
         (["check", "HEAD..HEAD"], "holds no commit"),
         (["generate", "nope"], "no campaign 'nope'"),
@@ -284,6 +284,14 @@ def test_a_cache_that_cannot_be_written_is_named_with_its_variable(work, tmp_pat
         done = patchbot(*command, cwd=work, code=2, XDG_CACHE_HOME=str(place))
         assert str(place) in done.stderr
         assert "XDG_CACHE_HOME" in done.stderr
+
+
+def test_what_the_system_refused_unexpectedly_keeps_its_traceback(work, tmp_path):
+    (tmp_path / "file").touch()
+    done = patchbot("scan", cwd=work, code=2, XDG_CACHE_HOME=f"{tmp_path}/file", TMPDIR=str(tmp_path))
+    (log,) = tmp_path.glob("patchbot-*.log")
+    assert f"the traceback is in {log}" in done.stderr
+    assert "NotADirectoryError" in log.read_text()
 
 
 def test_nobody_needs_a_home_or_a_folder_for_temporary_files(work, tmp_path):

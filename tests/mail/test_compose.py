@@ -218,7 +218,7 @@ def test_date_option(draft: Drafted) -> None:
         "Sat, 31 Jan 2026 12:00:01 +0100",
     ]
     assert parse_date("@0") == parse_date("Thu, 01 Jan 1970 00:00:00 +0000") == parse_date("1970-01-01")
-    with pytest.raises(UserError, match="is no date"):
+    with pytest.raises(UserError, match="is not a date"):
         parse_date("yesterday")
 
 
@@ -320,7 +320,7 @@ def test_a_persons_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError, match="a folder of their own"):
         write_folder(Path("."), {"a.patch": b"2"})
     for name in ("../a.patch", "/a.patch", "..", "", LIST, "a\nb"):
-        with pytest.raises(UserError, match="no file name"):
+        with pytest.raises(UserError, match="not a file name"):
             write_folder(tmp_path / "new", {name: b""})
     assert not (tmp_path / "new").exists()
 

@@ -276,6 +276,20 @@ def test_what_is_no_mailbox_is_refused(tmp_path, name, data, text):
         read_thread(tmp_path)
 
 
+def test_what_the_email_package_cannot_take_costs_only_that_mail(tmp_path):
+    (tmp_path / "odd").write_bytes(b"Content-Type: multipart/mixed; boundary*=x; boundary*0=y\n\nx")
+    assert [u.reason for u in read_thread(tmp_path / "odd").unread] == ["cannot be taken apart (TypeError)"]
+
+
+def test_a_fault_of_our_own_is_not_the_mails(tmp_path, monkeypatch):
+    def broken(text):
+        raise AttributeError("ours")
+
+    monkeypatch.setattr("patchbot.mail.threads.read_title", broken)
+    with pytest.raises(AttributeError, match="ours"):
+        read_thread(MAILS / "plain.mbox")
+
+
 def test_a_huge_mail_costs_only_itself(tmp_path):
     data = (MAILS / "base64.mbox").read_bytes()
     huge = b"From x@y Mon Jan  5 10:00:00 2026\nFrom: a@b.c\n\n" + b"x" * (3 << 20) + b"\n\n"
