@@ -151,7 +151,7 @@ def headline(message: str) -> str:
 
 @lru_cache(maxsize=16)
 def kernel_version(makefile: bytes | None) -> str:
-    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError if it is no kernel's."""
+    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError for no kernel's."""
     values = {}
     for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL", b"EXTRAVERSION"):
         match = re.search(rb"^" + name + rb"[ \t]*=[ \t]*(.*)$", makefile or b"", re.MULTILINE)

@@ -64,7 +64,7 @@ def decode(text: bytes) -> str:
 
 
 def function_head(lexed: Lexed, items: Sequence[int]) -> Head | None:
-    """Return the name and parameters in a head whose top-level tokens are `items`, None if it is no function's."""
+    """Return the name and parameters in a head whose top-level tokens are `items`, None if it is not a function's."""
     texts, partner = lexed.texts, lexed.brackets.partner
     candidates: list[Head] = []
     wrapped: Head | None = None
@@ -163,7 +163,7 @@ def param(lexed: Lexed, first: int, last: int) -> Param:
 
 
 def undecorated(lexed: Lexed, first: int, last: int) -> list[int]:
-    """Return the numbers of the tokens in [first, last) that are no attributes."""
+    """Return the numbers of the tokens in [first, last) that are not attributes."""
     texts, partner = lexed.texts, lexed.brackets.partner
     kept = []
     at = first

@@ -72,5 +72,5 @@ def message_id(text: str | None) -> str:
         return ""
     match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/@]+@[^\s<>/@]+)>?/?", text.strip())
     if not match or not match[1].isascii() or not match[1].isprintable():
-        raise UserError(f"--message-id {text!r} is none; 20260131.1-v1-0-abc@example.org would be")
+        raise UserError(f"--message-id {text!r} is not a message-id; 20260131.1-v1-0-abc@example.org would be")
     return match[1]

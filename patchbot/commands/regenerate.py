@@ -116,7 +116,7 @@ def what_is_asked(session: Session, draft: Draft, pending: Pending | None) -> tu
 def regenerate(
     session: Session, draft: Draft, asked: Asked, done: Resolutions, started: float
 ) -> tuple[dict[str, Any], Result, list[Pair]]:
-    """Do it; return the JSON document, what was written, and each patch's change since the previous version."""
+    """Make the draft anew; return the JSON document, what was written, each patch's change since the last version."""
     repo, name = session.repo, str(draft.document["campaign"])
     author = identity(repo, session.config.author)
     before = previous(repo, name, "")

@@ -130,7 +130,7 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
 
 
 def show(session: Session, document: dict[str, Any]) -> None:
-    """Print it."""
+    """Print versions, the draft and what is stale."""
     for row in document["versions"]:
         posted = f", posted as {row['message_id']}" if row["message_id"] else ""
         worst = f", checks {row['worst']}" if row["worst"] else ""

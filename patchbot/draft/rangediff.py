@@ -54,7 +54,7 @@ def side(name: str, document: Mapping[str, Any], trailers: Trailers) -> Side:
 def compare(scratch: Scratch, old: Side, new: Side) -> list[Pair]:
     """Return every patch of two versions, in the order of the newer one, those that are gone at the end.
 
-    A tag that was added or dropped is no change of a patch. Extra commits by hand are paired by subject where their
+    A tag that was added or dropped is not a change of a patch. Extra commits by hand are paired by subject where their
     keys differ.
     """
     twins = paired(old, new)

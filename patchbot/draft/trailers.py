@@ -137,7 +137,7 @@ def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
     for item in trailers:
         trailer = item.trailer if isinstance(item, Given) else item
         if "\n" in trailer or not is_trailer(trailer):
-            raise ValueError(f"{trailer!r} is no trailer")
+            raise ValueError(f"{trailer!r} is not a trailer")
         if identify(trailer) in present:
             continue
         present.add(identify(trailer))

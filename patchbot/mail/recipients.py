@@ -69,7 +69,7 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Recipients:
-    """Who gets one mail, in get_maintainer's order, and lines of its output that are no valid address."""
+    """Who gets one mail, in get_maintainer's order, and lines of its output that are not a valid address."""
 
     everyone: tuple[Recipient, ...]
     rejected: tuple[str, ...] = ()

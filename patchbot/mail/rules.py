@@ -89,7 +89,7 @@ def always(text: str) -> Callable[[Case], Remarks]:
 
 
 def base_commit(case: Case) -> Remarks:
-    """B1."""
+    """Ask for one base-commit line, at the very bottom of the first mail."""
     rows = [(letter, line) for letter in case.letters for line in re.findall(r"^base-commit: .*$", letter.body, re.M)]
     if len(rows) != 1 or rows[0][0] is not case.letters[0]:
         yield None, f"{len(rows)} base-commit lines; there must be one, in the first mail"
@@ -101,51 +101,51 @@ def base_commit(case: Case) -> Remarks:
 
 
 def base_public(case: Case) -> Remarks:
-    """B2."""
+    """Ask whether others have the base."""
     if not case.profile.public:
         yield None, f"is base commit {case.outbox.base[:12]} public? no remote branch of this clone has it"
 
 
 def base_point(case: Case) -> Remarks:
-    """B3."""
+    """Ask whether the base is one that people know."""
     if not case.profile.release and not case.profile.public:
         known = f"its tag {case.profile.tag} is not a kernel's, as v7.3" if case.profile.tag else "no tag names it"
         yield None, f"is base commit {case.outbox.base[:12]} a release or the target's tree? {known}"
 
 
 def base_target(case: Case) -> Remarks:
-    """B6."""
+    """Ask whether the base is the target's tip."""
     if case.profile.public.split("/", 1)[0] != case.profile.target:
         yield None, f"is the base the tip of {case.profile.target}? this clone has no remote {case.profile.target}"
 
 
 def too_many(case: Case) -> Remarks:
-    """B8."""
+    """Ask for no more patches than a reviewer takes at a time."""
     if len(case.patches) > 15:
         yield None, f"{len(case.patches)} patches; post 15 and wait"
 
 
 def merge_window(case: Case) -> Remarks:
-    """B11."""
+    """Ask whether the target takes new work now."""
     if not case.outbox.posting.prefix.startswith("RFC"):
         yield None, f"is the merge window closed? {case.profile.target} takes nothing but RFCs while it is open"
 
 
 def shallow(case: Case) -> Remarks:
-    """B14."""
+    """Ask for mails that are not threaded by hand."""
     for letter in case.letters:
         if letter.headers["in-reply-to"] or letter.headers["references"]:
             yield letter, "threading belongs to git send-email: a new version is a thread of its own"
 
 
 def has_cover(case: Case) -> Remarks:
-    """B15."""
+    """Ask for a cover letter."""
     if len(case.patches) > 1 and case.outbox.cover is None:
         yield None, "more than one patch and no cover letter"
 
 
 def signed(case: Case) -> Remarks:
-    """T1, T2."""
+    """Ask for the sender's Signed-off-by."""
     sender = str(case.outbox.posting.sender)
     missing = sum(("Signed-off-by", sender) not in letter.trailers for letter in case.patches)
     if missing:
@@ -157,14 +157,14 @@ def signed(case: Case) -> Remarks:
 
 
 def assisted(case: Case) -> Remarks:
-    """T8."""
+    """Ask for Assisted-by where an assistant helped."""
     if case.profile.assisted_by and not any("Assisted-by" in dict(letter.trailers) for letter in case.patches):
         form = case.profile.assisted_by.removeprefix("Assisted-by:").strip()
         yield None, f"did an assistant help with this? then the patches need: Assisted-by: {form}"
 
 
 def disclosed(case: Case) -> Remarks:
-    """T9."""
+    """Ask the letter what it must say of a generated series."""
     text = re.sub(r"\s+", " ", " ".join(case.letters[0].log)).lower()
     wanted = {
         "the tool": "patchbot",
@@ -178,7 +178,7 @@ def disclosed(case: Case) -> Remarks:
 
 
 def linked(case: Case) -> Remarks:
-    """T9: the input itself, or where it is."""
+    """Ask the letter where the tool's source is."""
     words = " ".join(case.letters[0].log)
     if not any("lore.kernel.org" not in url for url in re.findall(r"https?://\S+", words)):
         yield (
@@ -188,7 +188,7 @@ def linked(case: Case) -> Remarks:
 
 
 def duplicates(case: Case) -> Remarks:
-    """T12."""
+    """Ask for each tag and each address once."""
     for letter in case.letters:
         twice = [f"{name}: {value}" for (name, value), n in Counter(letter.trailers).items() if n > 1]
         addresses = [address_of(name) for name in (*letter.mail.to, *letter.mail.cc)]
@@ -202,7 +202,7 @@ def address_of(line: str) -> str:
 
 
 def unusable(case: Case) -> Remarks:
-    """R1."""
+    """Ask for addresses that can be used, one of them in To."""
     yield from ((None, f"get_maintainer.pl names no usable address: {line!r}") for line in case.outbox.rejected)
     for letter in case.letters:
         if not letter.mail.to:
@@ -210,7 +210,7 @@ def unusable(case: Case) -> Remarks:
 
 
 def the_list(case: Case) -> Remarks:
-    """R2."""
+    """Ask for the list that everything goes to, and for nobody who is asked by accident."""
     for letter in case.letters:
         everybody = " ".join((*letter.mail.to, *letter.mail.cc))
         if "linux-kernel@vger.kernel.org" not in everybody:
@@ -223,7 +223,7 @@ def the_list(case: Case) -> Remarks:
 
 
 def own_list(case: Case) -> Remarks:
-    """R6."""
+    """Ask for the target's own lists."""
     for letter in case.letters:
         for name in case.profile.lists:
             if name not in (*letter.mail.to, *letter.mail.cc):

@@ -18,7 +18,7 @@ from .quoting import Line, plain, read_lines
 from .scope import PARTS, Scope, read_scope, unclear_scope
 from .threads import ADDRESS
 
-#: What people give to a patch. Sign-offs are no opinion, and a report is about the bug, so it comes with a Closes:.
+#: What people give to a patch. Sign-offs are not an opinion, and a report is about the bug, so it comes with a Closes:.
 TAKEN = ("Reviewed-by", "Acked-by", "Tested-by", "Suggested-by")
 ASKED = ("Reported-by",)
 OTHER = re.compile(r"(?:[A-Za-z][A-Za-z-]*-by|Cc|Fixes|Closes|Link)[ \t]*:", re.I)

@@ -63,7 +63,7 @@ class Scope:
 
 
 def read_scope(text: str, prose: bool = False) -> Scope | None:
-    """Return the scope that is all that `text` says, None if it says anything else; `prose` is no remark on a tag."""
+    """Return the scope that is all that `text` says, None if it says anything else; `prose` is a text of its own."""
     folded = " ".join(plain(text).lower().split()).strip(" .:;,*_()[]")
     folded = re.sub(r"^(?:and|but) ", "", folded)
     if ONE.fullmatch(folded):

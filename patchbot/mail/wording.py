@@ -18,7 +18,7 @@ DAMAGE = re.compile(r"#|diff -|---|>?From |(?i:change-id:)")
 
 
 def subject_form(case: Case) -> Remarks:
-    """S1."""
+    """Ask for brackets with PATCH and the number."""
     total = len(case.patches)
     for number, letter in enumerate(case.letters, 1 if case.outbox.cover is None else 0):
         expected = f"{number:0{len(str(total))}}/{total}" if total > 1 else None
@@ -29,7 +29,7 @@ def subject_form(case: Case) -> Remarks:
 
 
 def subject_target(case: Case) -> Remarks:
-    """S2."""
+    """Ask for brackets that name the tree."""
     for letter in case.letters:
         match = SUBJECT.fullmatch(letter.subject)
         if (
@@ -41,37 +41,37 @@ def subject_target(case: Case) -> Remarks:
 
 
 def summary_long(case: Case) -> Remarks:
-    """S3: more columns than allowed."""
+    """Ask for no more columns than allowed."""
     yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.letters if len(x.summary) > MOST)
 
 
 def summary_longish(case: Case) -> Remarks:
-    """S3: more columns than it should have."""
+    """Ask for as few columns as is wanted."""
     yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.patches if BETTER < len(x.summary) <= MOST)
 
 
 def summary_same(case: Case) -> Remarks:
-    """S3: one summary twice."""
+    """Ask for a summary of its own for each mail."""
     count = Counter(letter.summary for letter in case.letters)
     yield from ((None, f"{n} mails have the summary {text!r}") for text, n in count.items() if n > 1)
 
 
 def summary_prefix(case: Case) -> Remarks:
-    """S4."""
+    """Ask for a subsystem before the summary."""
     for letter in case.patches:
         if not re.match(r"[A-Za-z][\w/,.+ -]*: \S", letter.summary):
             yield letter, f"{letter.summary!r} does not start with its subsystem and a colon"
 
 
 def summary_tool(case: Case) -> Remarks:
-    """S5."""
+    """Ask for the problem, not the tool that found it."""
     for letter in case.patches:
         if re.search(r"\b(checkpatch|sparse|smatch)(\.pl)?\b", letter.summary, re.I):
             yield letter, "the summary names a checking tool, not the problem"
 
 
 def placeholders(case: Case) -> Remarks:
-    """S6."""
+    """Ask for a letter without placeholders."""
     for letter in case.letters:
         for line in (letter.subject, *letter.log):
             if PLACEHOLDER.search(line):
@@ -79,7 +79,7 @@ def placeholders(case: Case) -> Remarks:
 
 
 def plain_text(case: Case) -> Remarks:
-    """S9."""
+    """Ask for plain text in UTF-8."""
     for letter in case.letters:
         if letter.headers.is_multipart() or letter.headers.get_content_type() != "text/plain":
             yield letter, f"{letter.headers.get_content_type()}, not plain text"
@@ -92,7 +92,7 @@ def plain_text(case: Case) -> Remarks:
 
 
 def latin_bytes(case: Case) -> Remarks:
-    """S9: bytes that no UTF-8 mail can hold."""
+    """Ask for bytes that a mail in UTF-8 can hold."""
     for letter in case.letters:
         try:
             letter.mail.data.decode()
@@ -102,7 +102,7 @@ def latin_bytes(case: Case) -> Remarks:
 
 
 def empty_log(case: Case) -> Remarks:
-    """C1."""
+    """Ask for a changelog."""
     for letter in case.letters:
         tags = {f"{name}: {value}" for name, value in letter.trailers}
         if not [line for line in letter.log if line.strip() and line not in tags]:
@@ -110,14 +110,14 @@ def empty_log(case: Case) -> Remarks:
 
 
 def log_style(case: Case) -> Remarks:
-    """C1: style."""
+    """Ask for the imperative mood."""
     for letter in case.patches:
         for phrase in re.findall(r"\b(?:this patch|this commit)\b", " ".join(letter.log), re.I)[:1]:
             yield letter, f"{phrase!r}: say what the change does in imperative mood"
 
 
 def log_lines(case: Case) -> Remarks:
-    """C3."""
+    """Ask for lines of 75 columns."""
     for letter in case.patches:
         for line in letter.log:
             # Exempt: tags, links, quotations of logs and code, which are indented.
@@ -126,7 +126,7 @@ def log_lines(case: Case) -> Remarks:
 
 
 def log_damage(case: Case) -> Remarks:
-    """C8."""
+    """Ask for no line that git am takes for an end."""
     for letter in case.letters:
         for line in letter.log:
             if DAMAGE.match(line):
@@ -134,7 +134,7 @@ def log_damage(case: Case) -> Remarks:
 
 
 def diffstat(case: Case) -> Remarks:
-    """C10."""
+    """Ask for a diffstat."""
     for letter in case.patches:
         if not re.search(r"^ \d+ files? changed", letter.comments, re.M):
             yield letter, "no diffstat below ---"

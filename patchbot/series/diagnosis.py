@@ -123,7 +123,7 @@ def _function_around(source: Source, edit: Edit) -> Function | None:
 
 
 def _words(source: Source, function: Function) -> frozenset[bytes]:
-    """Return the words of a function that are no tags and no members."""
+    """Return the words of a function that are neither tags nor members."""
     lexed = source.lexed
     first, last = lexed.token_range(function.span.start, function.span.end)
     texts = lexed.texts

@@ -104,7 +104,7 @@ def either(name: str, *anchors: Anchor) -> Anchor:
 
 
 def insist_fit(source: Source, span: Span, *, before: bool = False, after: bool = False) -> None:
-    """Raise AnchorError where a statement is no place for lines before or after it."""
+    """Raise AnchorError where a statement is not a place for lines before or after it."""
     why = unfit(source, span, before=before, after=after)
     if why:
         raise AnchorError(why)

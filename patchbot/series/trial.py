@@ -97,7 +97,7 @@ def drifted(anchor: Anchor, error: UserError) -> Report:
 
 
 def failed(step: Step, error: UserError) -> Tried:
-    """Return the row of a step that refuses the tree for what is no anchor."""
+    """Return the row of a step that refuses the tree for what is not an anchor."""
     report = Report("what the step needs besides its anchors", "", None, Outcome.MISSING, "", str(error), False)
     return Tried(step.name, report, 0, 0)
 

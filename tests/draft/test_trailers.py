@@ -83,7 +83,7 @@ def test_tags_stand_in_the_order_of_the_documents():
 
 @pytest.mark.parametrize("text", ["Reviewed-by: A <a@b.c>\nSigned-off-by: B <b@b.c>", "no trailer", ""])
 def test_what_is_no_trailer_is_not_added(text):
-    with pytest.raises(ValueError, match="is no trailer"):
+    with pytest.raises(ValueError, match="is not a trailer"):
         apply_to_message("s\n\nb\n", [text])
 
 

@@ -52,7 +52,7 @@ def test_a_message_id_can_be_added_after_sending(world: World):
     assert "now with" in world.run("freeze", "sample", "--message-id", "<a@b>")
     assert json.loads(world.show(V1, "series.json"))["message_id"] == "a@b"
     assert world.json("freeze", "sample")["message_id"] == "a@b"
-    assert "is none" in world.run("freeze", "sample", "--message-id", "no id", code=2)
+    assert "is not a message-id" in world.run("freeze", "sample", "--message-id", "no id", code=2)
 
 
 def test_freezing_takes_in_what_a_person_committed(world: World):

@@ -89,7 +89,8 @@ STEMS = (
 )
 PATTERNS = f"""
 import re
-from patchbot import doubts, parts, mbox, quoting, replies, said, scope, tags, threads, trailers
+from patchbot.draft import tags, trailers
+from patchbot.mail import doubts, mbox, parts, quoting, replies, said, scope, threads
 whole = (mbox.LINE, parts.MIME)  # matched with files and mails
 modules = (doubts, parts, mbox, quoting, replies, said, scope, tags, threads, trailers)
 for pattern in {{p for module in modules for p in vars(module).values() if isinstance(p, re.Pattern)}}:

@@ -117,7 +117,7 @@ def classify(kfunc: str, params: Sequence[Param], flags: Sequence[str], verifier
 
 
 def scalar(param: Param) -> str:
-    """Return the class of an argument that is no pointer."""
+    """Return the class of an argument that is not a pointer."""
     for suffix, name in (("__k", "const"), ("__szk", "const_mem_size"), ("__sz", "mem_size")):
         if param.name.endswith(suffix):
             return name

@@ -37,7 +37,7 @@ class Names:
         self.asked = asked
 
     def of_text(self, text: str, kind: str) -> tuple[str, ...]:
-        """Return the names of an expanded expression; what is no number in it stays as it is."""
+        """Return the names of an expanded expression; what is not a number in it stays as it is."""
         found: set[str] = set()
         for part in [text] if value_of(text) is not None else text.split("|"):
             value = value_of(part)

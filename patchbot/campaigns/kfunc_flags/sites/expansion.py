@@ -36,7 +36,7 @@ MARKS = {
     "BTF_ID_FLAGS(prefix, name, ...)": f"{ROW}(prefix, name, ##__VA_ARGS__)",
     "BTF_ID(prefix, name)": f"{ROW}(prefix, name)",
 }
-#: What makes lists and sets that are none of kfuncs; their BTF_ID()s are no rows.
+#: What makes lists and sets that are none of kfuncs; their BTF_ID()s are not rows.
 OTHERS = ("BTF_SET_START(name)", "BTF_SET_START_GLOBAL(name)", "BTF_ID_LIST(name)", "BTF_ID_LIST_GLOBAL(name, n)")
 OPTIONS = ("-E", "-x", "c", "-std=gnu11", "-undef", "-nostdinc", "-w", "-fmax-include-depth=40")
 _WORDS = re.compile(rb"BTF_KFUNCS|BTF_SET8|BTF_ID_FLAGS|btf_kfunc_id_set")
@@ -112,7 +112,7 @@ def expand(tree: Tree, jobs: int) -> tuple[Count, Names]:
         for row, line in made[number].lines.items():
             lines.setdefault(row, line)
         problems += [
-            f"{file}:{line}: after the preprocessor the set {owner} holds {word!r}, which is no row"
+            f"{file}:{line}: after the preprocessor the set {owner} holds {word!r}, which is not a row"
             for word, (owner, file, line) in made[number].left.items()
         ]
     return Count(total, lines, tuple(problems)), names

@@ -21,7 +21,7 @@ _PIECE = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)[uUlL]*\b|(_?BIT\w
 
 @dataclass(frozen=True)
 class Flags:
-    """The bit of each flag that is one; `bits` has no name whose definitions differ, are no bit or cannot be read.
+    """The bit of each flag that is one; `bits` has no name whose definitions differ, are not a bit or cannot be read.
 
     A tree without the header, `there` is False, is none that anybody compiles; its flags are what they are called.
     """

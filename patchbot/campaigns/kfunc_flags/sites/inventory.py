@@ -140,7 +140,7 @@ def refused_lines(entries: Iterable[Entry]) -> list[str]:
 def is_user_space(path: str, text: bytes) -> bool:
     """Say whether a file is a program of user space, in which a set is only a test of the section's format.
 
-    Tests that are no modules are; elsewhere below tools/ a file that shows neither is taken for the kernel's.
+    Tests that are not modules are; elsewhere below tools/ a file that shows neither is taken for the kernel's.
     """
     if path.startswith(SELFTESTS):
         return not _MODULE.search(text)

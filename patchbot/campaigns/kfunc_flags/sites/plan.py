@@ -255,7 +255,7 @@ def checked(flag: str, given: Sequence[int], prototype: Prototype, classes: Sequ
         if number >= len(visible):
             return f"argument {number} was decided, but the kfunc has {len(visible)} for a BPF program"
         if visible[number] in NOT_POINTERS:
-            return f"argument {number} was decided, but it is no pointer ({visible[number]})"
+            return f"argument {number} was decided, but it is not a pointer ({visible[number]})"
         if flag == ACQUIRE and number not in of_returned_type(prototype, classes):
             return f"argument {number} was decided, but the kfunc returns {prototype.returns}"
     return ""
@@ -265,7 +265,7 @@ def released(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ...
     """Return the argument that KF_RELEASE is about."""
     if verifier.release == "first":
         if not classes or classes[0] in NOT_POINTERS:
-            return (), "this verifier releases argument 0, which is no pointer"
+            return (), "this verifier releases argument 0, which is not a pointer"
         return (0,), "argument 0, the one that the verifier releases"
     found = tuple(i for i, c in enumerate(classes) if c in RELEASABLE)
     if len(found) != 1 or found[0] >= REGISTER_ARGUMENTS:

@@ -79,7 +79,7 @@ def parse_sets(
 
 
 class _Reader:
-    """Reads one set after the other out of a source; `out` collects sets and rows, `problems` what is no row."""
+    """Reads one set after the other out of a source; `out` collects sets and rows, `problems` what is not a row."""
 
     def __init__(self, source: Source, macros: Mapping[str, tuple[str, bytes]]) -> None:
         self.source = source
@@ -148,7 +148,7 @@ class _Reader:
                 except SetError as error:
                     self.problems.append(str(error))
                     line = lines.get(token.start)
-                    # What a #define holds is no row.
+                    # What a #define holds is not a row.
                     at = next_from(found, at, line.span.end) if line is not None else after_mistake(found, at)
         raise self.error(start, f"the set {name} has no {STARTS[kind].decode()}({name})")
 

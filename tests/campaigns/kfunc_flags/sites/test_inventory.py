@@ -348,7 +348,7 @@ def test_bad_decisions(tmp_path: Path, decision: dict[str, Any], message: str) -
     ("decision", "message"),
     [
         ({"rcu": [2], "reason": "x"}, "argument 2 was decided, but the kfunc has 2"),
-        ({"rcu": [1], "reason": "x"}, "argument 1 was decided, but it is no pointer (scalar)"),
+        ({"rcu": [1], "reason": "x"}, "argument 1 was decided, but it is not a pointer (scalar)"),
     ],
 )
 def test_decision_that_does_not_fit_is_refused(tmp_path: Path, decision: dict[str, Any], message: str) -> None:

@@ -93,7 +93,7 @@ def test_off_is_as_if_there_were_no_such_step(tree):
 @pytest.mark.parametrize(
     ("kfunc", "argument", "message"),
     [
-        ("get", 1, "argument 1 was decided, but it is no pointer (scalar)"),
+        ("get", 1, "argument 1 was decided, but it is not a pointer (scalar)"),
         ("get", 2, "argument 2 was decided, but the kfunc has 2 for a BPF program"),
         ("of", 0, "argument 0 was decided, but the kfunc returns struct a *"),
         ("node", 1, "argument 1 was decided, but the kfunc returns struct bpf_rb_node *"),
