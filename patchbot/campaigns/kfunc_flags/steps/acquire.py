@@ -14,19 +14,27 @@ from ....series.codemod import (
     Alternative,
     Anchor,
     contains,
-    exactly,
     in_file,
     in_function,
-    insert_after,
-    insert_before,
     last_of,
-    replace,
     statement,
     whole,
     with_comment,
 )
 from . import docs
-from .facts import BTF_C, BTF_H, VERIFIER_C, carry_out, extend_flags, fragment, free_bit, meta_struct, single_flags
+from .facts import (
+    BTF_C,
+    BTF_H,
+    VERIFIER_C,
+    Place,
+    carry_out,
+    extend_flags,
+    fragment,
+    free_bit,
+    meta_struct,
+    predicate,
+    single_flags,
+)
 
 STRICT = "process_kf_arg_ptr_to_btf_id"
 CHECK = "btf_check_kfunc_arg_flags"
@@ -41,24 +49,15 @@ def anchors_acquire(context: Context) -> list[Anchor]:
     """Return the anchors of the step acquire."""
     meta, _ = meta_struct(context.tree)
     return [
-        insert_after(
-            BTF_H,
+        Place(BTF_H, in_file()).after(
             "the last flag of arguments",
-            in_file(),
             last_of(single_flags("KFA_")),
             fragment("acquire-flag.h.j2", bit=free_bit(context.tree, "KFA_")),
             contains("#define KFA_ACQUIRE"),
         ),
         extend_flags("KFA_PTR_FLAGS", ("KFA_ACQUIRE",)),
         *anchors_check(),
-        replace(
-            VERIFIER_C,
-            "is_kfunc_acquire()",
-            in_function("is_kfunc_acquire"),
-            exactly(f"static bool is_kfunc_acquire(struct {meta} *meta)", "return meta->kfunc_flags & KF_ACQUIRE;"),
-            fragment("acquire-verifier.c.j2", meta=meta).rstrip(b"\n"),
-            contains("bool is_kfunc_arg_acquire("),
-        ),
+        predicate("acquire", meta, "acquire-verifier.c.j2", "bool is_kfunc_arg_acquire("),
         Anchor(
             f"{STRICT}(): strict type matching of an acquired argument",
             VERIFIER_C,
@@ -70,32 +69,14 @@ def anchors_acquire(context: Context) -> list[Anchor]:
 
 def anchors_check() -> list[Anchor]:
     """Return the anchors of the check of the flag against the prototype."""
-    check = in_function(CHECK)
+    check = Place(BTF_C, in_function(CHECK))
+    returned = contains("bool btf_kfunc_returns_arg($_) {")
+    release, acquire = (f"bool {name} = func_flags & KF_{name.upper()};" for name in ("release", "acquire"))
+    before = statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;")
     return [
-        insert_before(
-            BTF_C,
-            f"{CHECK}(): before it",
-            check,
-            with_comment(whole()),
-            fragment("acquire-returned.c.j2"),
-            contains("bool btf_kfunc_returns_arg($_) {"),
-        ),
-        insert_after(
-            BTF_C,
-            f"{CHECK}(): what the kfunc acquires",
-            check,
-            statement("bool release = func_flags & KF_RELEASE;"),
-            "\tbool acquire = func_flags & KF_ACQUIRE;\n",
-            contains("bool acquire = func_flags & KF_ACQUIRE;", check),
-        ),
-        insert_before(
-            BTF_C,
-            f"{CHECK}(): before KFA_RCU",
-            check,
-            statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;"),
-            fragment("acquire-check.c.j2"),
-            contains("if (flags & KFA_ACQUIRE)", check),
-        ),
+        check.before("before it", with_comment(whole()), fragment("acquire-returned.c.j2"), returned),
+        check.after("what the kfunc acquires", statement(release), f"\t{acquire}\n"),
+        check.before("before KFA_RCU", before, fragment("acquire-check.c.j2"), "if (flags & KFA_ACQUIRE)"),
     ]
 
 

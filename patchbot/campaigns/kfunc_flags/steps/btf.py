@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ....c import Source, Span, conditions_at, struct
-from ....series.campaign import Change, Context
 from ....series.codemod import (
     Anchor,
     AnchorError,
@@ -22,13 +21,13 @@ from ....series.codemod import (
     in_prototype,
     in_struct,
     insert_after,
-    insert_before,
     last_of,
     statement,
     whole,
     with_comment,
 )
-from .facts import BTF_C, BTF_H, carry_out, fragment, implicit_arguments, single_flags, told_release
+from ....series.campaign import Change, Context
+from .facts import BTF_C, BTF_H, Place, carry_out, fragment, implicit_arguments, single_flags, told_release
 
 #: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
 LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
@@ -43,16 +42,18 @@ def anchors_btf(context: Context) -> list[Anchor]:
     """Return the anchors of the step btf."""
     tree = context.tree
     release, unknown = told_release(tree)
-    register = in_function("__register_btf_kfunc_id_set")
-    populate = in_function("btf_populate_kfunc_set")
-    free = in_function("btf_free_kfunc_set_tab")
-    tab = in_struct("btf_kfunc_set_tab")
+    functions = (
+        "__register_btf_kfunc_id_set",
+        "btf_populate_kfunc_set",
+        "btf_free_kfunc_set_tab",
+        "btf_check_kfunc_protos",
+    )
+    register, populate, free, check = (Place(BTF_C, in_function(name)) for name in functions)
+    tab = Place(BTF_C, in_struct("btf_kfunc_set_tab"))
     return [
         *unknown,
-        insert_after(
-            BTF_H,
+        Place(BTF_H, in_file()).after(
             "the last flag of kfuncs",
-            in_file(),
             last_of(single_flags("KF_")),
             lambda source, span: flags_of_arguments(source, span, release),
             contains("#define KFA_RELEASE"),
@@ -64,53 +65,25 @@ def anchors_btf(context: Context) -> list[Anchor]:
             fragment("btf-prototype.h.j2"),
             contains("btf_kfunc_arg_flags("),
         ),
-        insert_before(
-            BTF_C,
-            "struct btf_kfunc_set_tab: before it",
-            tab,
-            whole(),
-            fragment("btf-structs.c.j2"),
-            contains("struct btf_kfunc_arg_flags_tab {"),
+        tab.before("before it", whole(), fragment("btf-structs.c.j2"), contains("struct btf_kfunc_arg_flags_tab {")),
+        tab.after(
+            "its last member", last_member(), fragment("btf-member.c.j2"), "struct btf_kfunc_arg_flags_tab *arg_flags;"
         ),
-        insert_after(
-            BTF_C,
-            "struct btf_kfunc_set_tab: its last member",
-            tab,
-            last_member(),
-            fragment("btf-member.c.j2"),
-            contains("struct btf_kfunc_arg_flags_tab *arg_flags;", tab),
-        ),
-        insert_before(
-            BTF_C,
-            "btf_free_kfunc_set_tab(): before the table is freed",
-            free,
-            statement("kfree(tab);"),
-            "\tkfree(tab->arg_flags);\n",
-            contains("kfree(tab->arg_flags);", free),
-        ),
-        insert_after(
-            BTF_C,
-            "btf_check_kfunc_protos(): after it",
-            in_function("btf_check_kfunc_protos"),
+        free.before("before the table is freed", statement("kfree(tab);"), "\tkfree(tab->arg_flags);\n"),
+        check.after(
+            "after it",
             whole(),
             fragment("btf-check.c.j2", implicit=implicit_arguments(tree)),
             contains("int btf_check_kfunc_args($_) {"),
         ),
-        insert_before(
-            BTF_C,
-            "btf_populate_kfunc_set(): before it",
-            populate,
-            whole(),
-            fragment("btf-populate.c.j2"),
-            contains("int btf_populate_kfunc_arg_flags($_) {"),
+        populate.before(
+            "before it", whole(), fragment("btf-populate.c.j2"), contains("int btf_populate_kfunc_arg_flags($_) {")
         ),
-        insert_before(
-            BTF_C,
-            "btf_populate_kfunc_set(): before the set grows",
-            populate,
+        populate.before(
+            "before the set grows",
             with_comment(statement("set = krealloc(tab->sets[hook], $_);")),
             fragment("btf-populate-call.c.j2"),
-            contains("btf_populate_kfunc_arg_flags(btf, add_set)", populate),
+            "btf_populate_kfunc_arg_flags(btf, add_set)",
         ),
         behind_one_of(
             BTF_C,
@@ -119,13 +92,11 @@ def anchors_btf(context: Context) -> list[Anchor]:
             fragment("btf-lookup.c.j2"),
             contains("btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id) {"),
         ),
-        insert_before(
-            BTF_C,
-            "__register_btf_kfunc_id_set(): before btf_populate_kfunc_set()",
-            register,
+        register.before(
+            "before btf_populate_kfunc_set()",
             statement("ret = btf_populate_kfunc_set(btf, hook, kset);"),
             fragment("btf-check-call.c.j2"),
-            contains("btf_check_kfunc_args(btf, hook, kset->set)", register),
+            "btf_check_kfunc_args(btf, hook, kset->set)",
         ),
     ]
 

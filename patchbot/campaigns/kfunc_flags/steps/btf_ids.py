@@ -26,7 +26,7 @@ from ....series.codemod import (
     whole,
 )
 from ....series.tree import Tree
-from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, carry_out, fragment, source_of
+from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, source_of
 
 #: MAX_BPF_FUNC_ARGS of the kernels so far; more flags than this are an undefined macro, i.e. a compile error.
 MOST_ARGUMENTS = 12
@@ -71,62 +71,33 @@ def has_macros(tree: Tree, path: str) -> bool:
 
 def anchors_of(path: str) -> list[Anchor]:
     """Return the anchors in one of the two headers."""
+    set8, struct = macro_in("BTF_SET8_KFUNCS"), in_struct("btf_id_set8")
+    rows, start, end = (macro_in(name, ENABLED) for name in ("BTF_ID_FLAGS", "BTF_KFUNCS_START", "BTF_KFUNCS_END"))
+    include = tokens_like("#include <linux/compiler.h>")
+    delimiters, delimited = fragment("btf_ids-delimiters.h.j2"), contains("#define __BTF_KFUNC_ARGS_START")
+    first, first_new = tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"), fragment("btf_ids-start.h.j2")
+    last, last_new = tokens_like("BTF_SET8_END(name)"), fragment("btf_ids-end.h.j2")
     return [
-        insert_after(
-            path,
-            "BTF_SET8_KFUNCS",
-            macro_in("BTF_SET8_KFUNCS"),
-            whole(),
-            set_flag,
-            contains("#define BTF_SET8_KFUNC_ARGS"),
-        ),
-        insert_after(
-            path,
-            "struct btf_id_set8",
-            in_struct("btf_id_set8"),
-            whole(),
-            fragment("btf_ids-structs.h.j2"),
-            contains("struct btf_kfunc_args {"),
-        ),
-        insert_before(
-            path,
+        insert_after(path, "BTF_SET8_KFUNCS", set8, whole(), set_flag, contains("#define BTF_SET8_KFUNC_ARGS")),
+        Place(path, struct).after("", whole(), fragment("btf_ids-structs.h.j2"), contains("struct btf_kfunc_args {")),
+        Place(path, in_file()).before(
             "the includes under CONFIG_DEBUG_INFO_BTF",
-            in_file(),
-            tokens_like("#include <linux/compiler.h>"),
+            include,
             fragment("btf_ids-include.h.j2"),
-            contains("#include <linux/args.h>"),
+            "#include <linux/args.h>",
         ),
-        replace(
-            path,
-            "BTF_ID_FLAGS()",
-            macro_in("BTF_ID_FLAGS", ENABLED),
-            whole(),
-            extended_id_flags,
-            contains("#define __BTF_ID_ARG_FLAGS"),
-        ),
-        insert_before(
-            path,
-            "BTF_KFUNCS_START(): before it",
-            macro_in("BTF_KFUNCS_START", ENABLED),
-            whole(),
-            fragment("btf_ids-delimiters.h.j2"),
-            contains("#define __BTF_KFUNC_ARGS_START"),
-        ),
+        replace(path, "BTF_ID_FLAGS()", rows, whole(), extended_id_flags, contains("#define __BTF_ID_ARG_FLAGS")),
+        insert_before(path, "BTF_KFUNCS_START(): before it", start, whole(), delimiters, delimited),
         replace(
             path,
             "BTF_KFUNCS_START()",
-            macro_in("BTF_KFUNCS_START", ENABLED),
-            tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"),
-            fragment("btf_ids-start.h.j2").rstrip(b"\n"),
-            contains("__BTF_KFUNC_ARGS_START(name)", macro_in("BTF_KFUNCS_START", ENABLED)),
+            start,
+            first,
+            first_new.rstrip(b"\n"),
+            contains("__BTF_KFUNC_ARGS_START(name)", start),
         ),
         replace(
-            path,
-            "BTF_KFUNCS_END()",
-            macro_in("BTF_KFUNCS_END", ENABLED),
-            tokens_like("BTF_SET8_END(name)"),
-            fragment("btf_ids-end.h.j2").rstrip(b"\n"),
-            contains("__BTF_KFUNC_ARGS_END(name)", macro_in("BTF_KFUNCS_END", ENABLED)),
+            path, "BTF_KFUNCS_END()", end, last, last_new.rstrip(b"\n"), contains("__BTF_KFUNC_ARGS_END(name)", end)
         ),
     ]
 

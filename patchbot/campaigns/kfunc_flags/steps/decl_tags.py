@@ -13,22 +13,11 @@ from dataclasses import dataclass
 from ....c import Source, Span, function, macro, macros
 from ....errors import UserError
 from ....model import Edit
+from ....series.codemod import Alternative, Anchor, contains, in_function, in_struct, tokens_like, whole, with_comment
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Alternative,
-    Anchor,
-    contains,
-    in_function,
-    in_struct,
-    insert_after,
-    insert_before,
-    tokens_like,
-    whole,
-    with_comment,
-)
 from ....series.tree import Tree
 from . import docs
-from .facts import BTF_H, TOOLS_BTF_IDS_H, carry_out, fragment, need_source, source_of, words_like
+from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, need_source, one_shape, source_of, words_like
 
 MAIN_C = "tools/bpf/resolve_btfids/main.c"
 TRANSFORM = "btf2btf"
@@ -60,24 +49,18 @@ def anchors_decl_tags(context: Context) -> list[Anchor]:
             f"{MAIN_C}: it {lacks}, so it cannot emit decl tags for the flags of arguments; "
             "this tree is for a series without the step decl-tags"
         )
-    transform = in_function(TRANSFORM)
+    transform, functions = (
+        Place(MAIN_C, in_function(TRANSFORM)),
+        fragment("decl_tags-functions.c.j2", find=lookup(source)),
+    )
     return [
         table_anchor(context.tree),
-        insert_before(
-            MAIN_C,
-            f"{TRANSFORM}(): before it",
-            transform,
-            with_comment(whole()),
-            fragment("decl_tags-functions.c.j2", find=lookup(source)),
-            contains("int add_kfunc_arg_tags($_) {"),
-        ),
-        insert_after(
-            MAIN_C,
-            f"{TRANSFORM}(): after the kfuncs are known",
-            transform,
+        transform.before("before it", with_comment(whole()), functions, contains("int add_kfunc_arg_tags($_) {")),
+        transform.after(
+            "after the kfuncs are known",
             tokens_like("err = build_btf2btf_context(obj, &ctx); if (err) goto out;"),
             fragment("decl_tags-call.c.j2"),
-            contains("add_kfunc_arg_tags(obj, &ctx)", transform),
+            "add_kfunc_arg_tags(obj, &ctx)",
         ),
         comment_anchor(),
         docs.new_paragraph("Flags of the arguments", "docs-decl-tags.rst.j2", b"by a BTF decl tag of the kfunc"),
@@ -116,19 +99,11 @@ def table_anchor(tree: Tree) -> Anchor:
         within = Span(0, len(source.text))
         return there(source) and all(words_like(source, flag.name, within) for flag in flags)
 
-    return Anchor(
-        "struct kfunc: before it",
-        MAIN_C,
-        (
-            Alternative(
-                "struct kfunc, and no table of flags of arguments yet",
-                lambda source: [] if there(source) else before.spans(source),
-                edit,
-                done,
-                before.spans,
-            ),
-        ),
-    )
+    def find_it(source: Source) -> Sequence[Span]:
+        return [] if there(source) else before.spans(source)
+
+    label = "struct kfunc, and no table of flags of arguments yet"
+    return one_shape("struct kfunc: before it", MAIN_C, label, find_it, edit, done, before)
 
 
 def comment_anchor() -> Anchor:

@@ -7,7 +7,8 @@ from the tree, never from its version.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -23,9 +24,17 @@ from ....series.codemod import (
     AnchorError,
     Outcome,
     Report,
+    Scope,
     Selector,
+    Text,
+    contains,
+    exactly,
+    in_function,
+    insert_after,
+    insert_before,
     lost,
     macro_in,
+    replace,
     require,
     resolve,
 )
@@ -41,6 +50,8 @@ VERIFIER_H = "include/linux/bpf_verifier.h"
 VERIFIER_C = "kernel/bpf/verifier.c"
 KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
 
+Done = Callable[[Source], bool] | str | None
+
 #: What C at file scope defines: macros, functions, structs.
 DEFINED = re.compile(
     r"^#define (\w+)|^(?! )(?:static )?[\w *]*?\b(\w+)\((?:[^;{}\n]|\n[ \t])*\)\n\{"
@@ -52,6 +63,55 @@ DEFINED = re.compile(
 def fragment(name: str, /, **words: Any) -> bytes:
     """Return C or reStructuredText of this campaign's templates."""
     return render.fragment("kfunc_flags", name, **words)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A scope in a file, and the anchors of edits in it; `done` is what stands in the scope then, or sees that."""
+
+    path: str
+    scope: Scope
+
+    def before(self, name: str, what: Selector, text: Text, done: Done = None) -> Anchor:
+        """Return the anchor of lines before what is selected."""
+        return insert_before(self.path, self._called(name), self.scope, what, text, self._seen(done))
+
+    def after(self, name: str, what: Selector, text: Text, done: Done = None) -> Anchor:
+        """Return the anchor of lines after what is selected."""
+        return insert_after(self.path, self._called(name), self.scope, what, text, self._seen(done))
+
+    def instead(self, name: str, what: Selector, text: Text, done: Done = None, optional: str = "") -> Anchor:
+        """Return the anchor of a text in the place of what is selected, but for its last line end."""
+        text = text.rstrip(b"\n") if isinstance(text, bytes) else text
+        return replace(self.path, self._called(name), self.scope, what, text, self._seen(done), optional=optional)
+
+    def _called(self, name: str) -> str:
+        return ": ".join(filter(None, (self.scope.label if self.scope.name else "", name)))
+
+    def _seen(self, done: Done) -> Callable[[Source], bool] | None:
+        return contains(done, self.scope) if isinstance(done, str) else done
+
+
+def one_shape(
+    name: str,
+    path: str,
+    label: str,
+    find: Callable[[Source], Sequence[Span]],
+    edit: Callable[[Source, Span], Sequence[Edit]],
+    done: Callable[[Source], bool],
+    within: Scope | None = None,
+    pattern: str = "",
+) -> Anchor:
+    """Return an anchor of which only one shape is known; `within` is the scope that `find` looks in."""
+    spans, owner = (within.spans, within.name) if within else (None, "")
+    return Anchor(name, path, (Alternative(label, find, edit, done, spans, pattern, owner),))
+
+
+def predicate(flag: str, meta: str, template: str, done: str) -> Anchor:
+    """Return the anchor of a predicate of the verifier that says whether a kfunc has a flag."""
+    place, body = Place(VERIFIER_C, in_function(f"is_kfunc_{flag}")), f"return meta->kfunc_flags & KF_{flag.upper()};"
+    whole_function = exactly(f"static bool is_kfunc_{flag}(struct {meta} *meta)", body)
+    return place.instead("", whole_function, fragment(template, meta=meta), contains(done))
 
 
 def carry_out(
@@ -159,19 +219,10 @@ def extend_flags(name: str, more: Sequence[str]) -> Anchor:
     def done(source: Source) -> bool:
         return any(all(words_like(source, flag, span) for flag in more) for span in scope.spans(source))
 
-    return Anchor(
-        name,
-        BTF_H,
-        (
-            Alternative(
-                f"#define {name} (..)",
-                lambda source: [s for s in scope.spans(source) if source.at(s).rstrip().endswith(b")")],
-                edit,
-                done,
-                scope.spans,
-            ),
-        ),
-    )
+    def find_it(source: Source) -> Sequence[Span]:
+        return [s for s in scope.spans(source) if source.at(s).rstrip().endswith(b")")]
+
+    return one_shape(name, BTF_H, f"#define {name} (..)", find_it, edit, done, scope)
 
 
 # Facts of a tree

@@ -7,8 +7,8 @@ trusted if the kfunc asks for it. A kfunc that releases something asks for it, w
 from __future__ import annotations
 
 from ....c import Source, Span, function
-from ....series.codemod import Alternative, Anchor, contains, exactly, in_function, replace, tokens_like
-from .facts import VERIFIER_C, calls_with_meta, fragment, replace_calls
+from ....series.codemod import Anchor, contains, in_function, tokens_like
+from .facts import VERIFIER_C, Place, calls_with_meta, one_shape, predicate, replace_calls
 
 ARGS = "check_kfunc_args"
 STRICT = "process_kf_arg_ptr_to_btf_id"
@@ -26,38 +26,17 @@ KNOWN = {
 def anchors(meta: str) -> list[Anchor]:
     """Return the anchors in a verifier whose kfunc meta is `struct meta`."""
     return [
-        replace(
-            VERIFIER_C,
-            "is_kfunc_release()",
-            in_function("is_kfunc_release"),
-            exactly(f"static bool is_kfunc_release(struct {meta} *meta)", "return meta->kfunc_flags & KF_RELEASE;"),
-            fragment("verifier-referenced-release.c.j2", meta=meta).rstrip(b"\n"),
-            contains("bool is_kfunc_arg_release("),
-        ),
-        replace(
-            VERIFIER_C,
-            "is_kfunc_rcu()",
-            in_function("is_kfunc_rcu"),
-            exactly(f"static bool is_kfunc_rcu(struct {meta} *meta)", "return meta->kfunc_flags & KF_RCU;"),
-            fragment("verifier-referenced-rcu.c.j2", meta=meta).rstrip(b"\n"),
-            contains("bool is_kfunc_arg_rcu("),
-        ),
-        Anchor(
+        predicate("release", meta, "verifier-referenced-release.c.j2", "bool is_kfunc_arg_release("),
+        predicate("rcu", meta, "verifier-referenced-rcu.c.j2", "bool is_kfunc_arg_rcu("),
+        one_shape(
             f"{STRICT}(): strict type matching",
             VERIFIER_C,
-            (
-                Alternative(
-                    f"is_kfunc_release(meta) in {STRICT}(.., int argno)",
-                    matching_strictly,
-                    lambda source, span: replace_calls(
-                        source, span, "is_kfunc_release", b"is_kfunc_arg_release(meta, argno)"
-                    ),
-                    contains("is_kfunc_arg_release(meta, argno)", in_function(STRICT)),
-                    in_function(STRICT).spans,
-                    "is_kfunc_release(meta) && reg->ref_obj_id",
-                    STRICT,
-                ),
-            ),
+            f"is_kfunc_release(meta) in {STRICT}(.., int argno)",
+            matching_strictly,
+            lambda source, span: replace_calls(source, span, "is_kfunc_release", b"is_kfunc_arg_release(meta, argno)"),
+            contains("is_kfunc_arg_release(meta, argno)", in_function(STRICT)),
+            in_function(STRICT),
+            "is_kfunc_release(meta) && reg->ref_obj_id",
         ),
         condition(
             "two referenced arguments",
@@ -85,8 +64,7 @@ def anchors(meta: str) -> list[Anchor]:
 
 def condition(what: str, old: str, new: str) -> Anchor:
     """Return the anchor of one condition in check_kfunc_args()."""
-    scope = in_function(ARGS)
-    return replace(VERIFIER_C, f"{ARGS}(): {what}", scope, tokens_like(old), new, contains(new, scope))
+    return Place(VERIFIER_C, in_function(ARGS)).instead(what, tokens_like(old), new, new)
 
 
 def matching_strictly(source: Source) -> list[Span]:

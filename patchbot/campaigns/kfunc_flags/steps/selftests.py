@@ -27,7 +27,6 @@ from ....series.codemod import (
     in_function,
     in_prototype,
     insert_after,
-    insert_before,
     require,
     resolve,
     tokens_like,
@@ -35,7 +34,7 @@ from ....series.codemod import (
 )
 from ....series.tree import Tree
 from . import facts
-from .facts import BTF_H, VERIFIER_C, fragment, implicit_arguments
+from .facts import BTF_H, VERIFIER_C, Place, fragment, implicit_arguments
 
 SELFTESTS = "tools/testing/selftests/bpf"
 TESTMOD = "bpf_testmod"
@@ -122,13 +121,11 @@ def anchors_selftests(context: Context) -> list[Anchor]:
             insert_after(source, name, in_file(), destructor, kfuncs, defined),
             insert_after(source, name, in_function("bpf_testmod_ctx_release"), whole(), kfuncs, defined),
         ),
-        insert_before(
-            source,
+        Place(source, in_file()).before(
             f"{SET}: its last row",
-            in_file(),
             tokens_like(f"BTF_KFUNCS_END({SET})"),
             fragment("selftests-testmod-rows.c.j2", **variables),
-            contains("BTF_ID_FLAGS(func, bpf_kfunc_arg_release_test, $_)"),
+            "BTF_ID_FLAGS(func, bpf_kfunc_arg_release_test, $_)",
         ),
         insert_after(
             header,

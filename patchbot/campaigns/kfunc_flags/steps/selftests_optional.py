@@ -16,7 +16,6 @@ from ....series.campaign import Change, Context
 from ....series.codemod import (
     Anchor,
     Selector,
-    contains,
     first_of,
     in_file,
     in_initialiser,
@@ -28,7 +27,7 @@ from ....series.codemod import (
     with_comment,
 )
 from ....series.tree import Tree
-from .facts import carry_out, fragment, need_source
+from .facts import Place, carry_out, fragment, need_source
 from .selftests import (
     INVALID,
     KFUNCS_H,
@@ -120,47 +119,24 @@ def anchors_flags(context: Context, flags: Flags) -> list[Anchor]:
     if lacking(tree) or folder is None:
         return []
     facts = words_of(tree, folder)
-    found = [*anchors_kfuncs(f"{SELFTESTS}/{folder}", flags, facts)]
-    found.append(
-        insert_after(
-            PROGRAMS,
-            "the end of the programs",
-            in_file(),
-            whole(),
-            flags.template("programs.c", facts),
-            contains(f"{flags.kfunc}("),
-        )
-    )
+    programs = flags.template("programs.c", facts)
+    found = [
+        *anchors_kfuncs(f"{SELFTESTS}/{folder}", flags, facts),
+        Place(PROGRAMS, in_file()).after("the end of the programs", whole(), programs, f"{flags.kfunc}("),
+    ]
     return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
 
 
 def anchors_kfuncs(folder: str, flags: Flags, facts: Mapping[str, Any]) -> list[Anchor]:
     """Return the anchors of the test kfuncs, their rows and their prototypes."""
-    source, there = f"{folder}/{TESTMOD}.c", contains(f"{flags.kfunc}(")
+    source, header = (Place(f"{folder}/{name}", in_file()) for name in (f"{TESTMOD}.c", KFUNCS_H))
+    there, row = f"{flags.kfunc}(", f"BTF_ID_FLAGS(func, {flags.kfunc}, $_)"
+    kfuncs, rows, heads = (flags.template(name, facts) for name in ("testmod.c", "rows.c", "testmod.h"))
     return [
-        insert_after(
-            source,
-            "the last test kfunc with flags of arguments",
-            in_file(),
-            last_kfunc(functions),
-            flags.template("testmod.c", facts),
-            there,
-        ),
-        insert_before(
-            source,
-            f"{SET}: its last row",
-            in_file(),
-            tokens_like(f"BTF_KFUNCS_END({SET})"),
-            flags.template("rows.c", facts),
-            contains(f"BTF_ID_FLAGS(func, {flags.kfunc}, $_)"),
-        ),
-        insert_after(
-            f"{folder}/{KFUNCS_H}",
-            "the last prototype of a test kfunc with flags of arguments",
-            in_file(),
-            last_kfunc(prototypes),
-            flags.template("testmod.h", facts),
-            there,
+        source.after("the last test kfunc with flags of arguments", last_kfunc(functions), kfuncs, there),
+        source.before(f"{SET}: its last row", tokens_like(f"BTF_KFUNCS_END({SET})"), rows, row),
+        header.after(
+            "the last prototype of a test kfunc with flags of arguments", last_kfunc(prototypes), heads, there
         ),
     ]
 
@@ -176,33 +152,17 @@ def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> Selector
 
 def anchors_bad_sets(path: str, flags: Flags, facts: Mapping[str, Any]) -> list[Anchor]:
     """Return the anchors of the sets that are refused, and of the rows of the one that is not."""
-
-    kfunc = flags.bad.removesuffix("_ids")
-    rows = flags.template("invalid-rows.c", facts)
-
-    def before(name: str, what: Selector, text: bytes, there: str) -> Anchor:
-        return insert_before(path, name, in_file(), what, text, contains(there))
-
+    bad, kfunc = Place(path, in_file()), flags.bad.removesuffix("_ids")
+    names = ("invalid-kfuncs.c", "invalid-sets.c", "invalid-rows.c", "invalid-tests.c")
+    kfuncs, sets, rows, tests = (flags.template(name, facts) for name in names)
+    start = with_comment(tokens_like(f"BTF_KFUNCS_START({VALID})"))
     return [
-        before(
-            "the end of the kfuncs",
-            tokens_like("__bpf_kfunc_end_defs();"),
-            flags.template("invalid-kfuncs.c", facts),
-            f"{kfunc}(",
+        bad.before("the end of the kfuncs", tokens_like("__bpf_kfunc_end_defs();"), kfuncs, f"{kfunc}("),
+        bad.before(f"{VALID}: before it", start, sets, f"BTF_KFUNCS_START({flags.bad})"),
+        bad.before(
+            f"{VALID}: its last row", tokens_like(f"BTF_KFUNCS_END({VALID})"), rows, rows.decode().split("\n")[0]
         ),
-        before(
-            f"{VALID}: before it",
-            with_comment(tokens_like(f"BTF_KFUNCS_START({VALID})")),
-            flags.template("invalid-sets.c", facts),
-            f"BTF_KFUNCS_START({flags.bad})",
-        ),
-        before(f"{VALID}: its last row", tokens_like(f"BTF_KFUNCS_END({VALID})"), rows, rows.decode().split("\n")[0]),
-        before(
-            f"{MALFORMED}[]: its last row",
-            closing(MALFORMED),
-            flags.template("invalid-tests.c", facts),
-            f"&{flags.bad}",
-        ),
+        bad.before(f"{MALFORMED}[]: its last row", closing(MALFORMED), tests, f"&{flags.bad}"),
     ]
 
 

@@ -19,9 +19,7 @@ from ....series.codemod import (
     contains,
     in_function,
     insert_after,
-    insert_before,
     macro_in,
-    replace,
     statement,
     tokens_like,
     whole,
@@ -32,11 +30,13 @@ from .facts import (
     BTF_C,
     BTF_H,
     VERIFIER_C,
+    Place,
     carry_out,
     fragment,
     free_bit,
     meta_struct,
     need_source,
+    one_shape,
     source_of,
     words_like,
 )
@@ -79,19 +79,15 @@ def anchors_suffixes(context: Context) -> list[Anchor]:
     return [
         *anchors_flags(context),
         *anchors_check(),
-        Anchor(
+        one_shape(
             "the first predicate of a suffix",
             VERIFIER_C,
-            (
-                Alternative(
-                    names,
-                    lambda source: [f.span for f in functions(source) if f.name in PREDICATES][:1],
-                    lambda source, span: [
-                        Edit(source.path, span.start, span.start, fragment("suffixes-annotated.c.j2", meta=meta))
-                    ],
-                    contains(f"bool {ANNOTATED}("),
-                ),
-            ),
+            names,
+            lambda source: [f.span for f in functions(source) if f.name in PREDICATES][:1],
+            lambda source, span: [
+                Edit(source.path, span.start, span.start, fragment("suffixes-annotated.c.j2", meta=meta))
+            ],
+            contains(f"bool {ANNOTATED}("),
         ),
         *[predicate_anchor(suffix, meta) for suffix in SUFFIXES],
         *[user_anchor(name, meta) for name in users(source)],
@@ -102,29 +98,19 @@ def anchors_suffixes(context: Context) -> list[Anchor]:
 
 def anchors_flags(context: Context) -> list[Anchor]:
     """Return the anchors of the definitions of the flags."""
-    flags = macro_in("KFA_PTR_FLAGS")
+    flags, rcu, done = macro_in("KFA_PTR_FLAGS"), macro_in("KFA_RCU"), contains("#define KFA_NULLABLE")
+    new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"))
     return [
-        insert_after(
-            BTF_H,
-            "KFA_RCU",
-            macro_in("KFA_RCU"),
-            whole(),
-            fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_")),
-            contains("#define KFA_NULLABLE"),
-        ),
-        Anchor(
+        insert_after(BTF_H, "KFA_RCU", rcu, whole(), new, done),
+        one_shape(
             "KFA_PTR_FLAGS",
             BTF_H,
-            (
-                Alternative(
-                    "#define KFA_PTR_FLAGS (..)",
-                    lambda source: [s for s in flags.spans(source) if source.at(s).rstrip().endswith(b")")],
-                    extend_pointer_flags,
-                    contains("#define KFA_SCALAR_FLAGS"),
-                    flags.spans,
-                    "#define KFA_PTR_FLAGS (KFA_RELEASE | KFA_RCU)",
-                ),
-            ),
+            "#define KFA_PTR_FLAGS (..)",
+            lambda source: [s for s in flags.spans(source) if source.at(s).rstrip().endswith(b")")],
+            extend_pointer_flags,
+            contains("#define KFA_SCALAR_FLAGS"),
+            flags,
+            "#define KFA_PTR_FLAGS (KFA_RELEASE | KFA_RCU)",
         ),
     ]
 
@@ -140,32 +126,23 @@ def extend_pointer_flags(source: Source, span: Span) -> Sequence[Edit]:
 
 def anchors_check() -> list[Anchor]:
     """Return the anchors of the check of the flags against the type of the argument."""
-    name = "btf_check_kfunc_arg_flags"
-    check = in_function(name)
+    check, done = (
+        Place(BTF_C, in_function("btf_check_kfunc_arg_flags")),
+        contains("bool btf_check_kfunc_scalar_flags($_) {"),
+    )
     return [
-        insert_before(
-            BTF_C,
-            f"{name}(): before it",
-            check,
-            with_comment(whole()),
-            fragment("suffixes-check.c.j2"),
-            contains("bool btf_check_kfunc_scalar_flags($_) {"),
-        ),
-        insert_before(
-            BTF_C,
-            f"{name}(): before the type of the argument is looked up",
-            check,
+        check.before("before it", with_comment(whole()), fragment("suffixes-check.c.j2"), done),
+        check.before(
+            "before the type of the argument is looked up",
             statement("t = btf_type_skip_modifiers(btf, params[i].type, NULL);"),
             fragment("suffixes-check-ignored.c.j2"),
-            contains("if (flags == KFA_IGN)", check),
+            "if (flags == KFA_IGN)",
         ),
-        insert_before(
-            BTF_C,
-            f"{name}(): before the argument must be a pointer",
-            check,
+        check.before(
+            "before the argument must be a pointer",
             tokens_like("if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)"),
             fragment("suffixes-check-scalar.c.j2"),
-            contains("btf_check_kfunc_scalar_flags($_)", check),
+            "btf_check_kfunc_scalar_flags($_)",
         ),
     ]
 
@@ -187,9 +164,7 @@ def predicate_anchor(suffix: Suffix, meta: str) -> Anchor:
 
     text = f"static bool {suffix.predicate}(const struct btf *btf, const struct btf_param *arg"
     scope = in_function(suffix.predicate)
-    return Anchor(
-        f"{suffix.predicate}()", VERIFIER_C, (Alternative(text + ")", find_it, edit, done, scope.spans, text),)
-    )
+    return Anchor(scope.label, VERIFIER_C, (Alternative(text + ")", find_it, edit, done, scope.spans, text),))
 
 
 def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta: str) -> list[Edit]:
@@ -328,18 +303,11 @@ def anchors_model(context: Context) -> list[Anchor]:
     header = source_of(context.tree, "include/linux/bpf.h")
     if header is None or not macro(header, "BTF_FMODEL_NULLABLE_ARG"):
         return []
-    adder = in_function("bpf_add_kfunc_call")
-    done = contains("func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", adder)
+    adder = Place(VERIFIER_C, in_function("bpf_add_kfunc_call"))
+    done, meta = "func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", statement("meta.kfunc_arg_flags = $_;")
     return [
-        replace(VERIFIER_C, "bpf_add_kfunc_call(): int err", adder, statement("int err;"), "int err, i;", done),
-        insert_after(
-            VERIFIER_C,
-            "bpf_add_kfunc_call(): flags of the function model",
-            adder,
-            statement("meta.kfunc_arg_flags = $_;"),
-            fragment("suffixes-model.c.j2"),
-            done,
-        ),
+        adder.instead("int err", statement("int err;"), "int err, i;", done),
+        adder.after("flags of the function model", meta, fragment("suffixes-model.c.j2"), done),
     ]
 
 

@@ -13,13 +13,10 @@ from ....c import Function, Source, Span, calls, find, function, functions, pars
 from ....c.tokens import is_word
 from ....errors import UserError
 from ....model import Edit
-from ....series.campaign import Change, Context
 from ....series.codemod import (
-    Alternative,
     Anchor,
     contains,
     either,
-    exactly,
     in_function,
     in_struct,
     insert_after,
@@ -27,19 +24,22 @@ from ....series.codemod import (
     insist_fit,
     lost,
     member,
-    replace,
     statement,
     whole,
     with_comment,
 )
+from ....series.campaign import Change, Context
 from . import readers, referenced
 from .facts import (
     VERIFIER_C,
+    Place,
     calls_with_meta,
     carry_out,
     fragment,
     insist_gone,
     meta_struct,
+    one_shape,
+    predicate,
     releases_first,
     replace_calls,
     source_of,
@@ -57,16 +57,14 @@ def release_dynptr(context: Context) -> Change:
 def anchors_release_dynptr(context: Context) -> list[Anchor]:
     """Return the anchors of the step dynptr."""
     source = source_of(context.tree, VERIFIER_C)
-    caller = in_function("check_kfunc_call")
+    caller = Place(VERIFIER_C, in_function("check_kfunc_call"))
     lacks = source is not None and releases_references(source)
     return [
-        replace(
-            VERIFIER_C,
-            "check_kfunc_call(): what release_reg() releases",
-            caller,
+        caller.instead(
+            "what release_reg() releases",
             statement("err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);"),
-            fragment("dynptr-release.c.j2").rstrip(b"\n"),
-            contains("meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg)", caller),
+            fragment("dynptr-release.c.j2"),
+            "meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg)",
             optional="kfuncs can't release a dynptr here: check_kfunc_call() only releases references" if lacks else "",
         )
     ]
@@ -110,32 +108,17 @@ def anchors_meta(context: Context) -> tuple[list[Anchor], str]:
         meta, path = meta_struct(context.tree)
     except UserError as error:
         return [lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
-    scope = in_struct(meta)
     text = "\tconst u32 *kfunc_arg_flags;\n"
-    done = contains("const u32 *kfunc_arg_flags;", scope)
-    return [insert_after(path, f"struct {meta}: kfunc_flags", scope, member("kfunc_flags"), text, done)], meta
+    return [Place(path, in_struct(meta)).after("kfunc_flags", member("kfunc_flags"), text)], meta
 
 
 def anchors_fetch() -> list[Anchor]:
     """Return the anchors of what the verifier learns of a kfunc before it fills the meta of a call."""
-    fetch, raw = in_function("fetch_kfunc_meta"), in_struct("bpf_kfunc_meta")
+    fetch, raw = (Place(VERIFIER_C, scope) for scope in (in_function("fetch_kfunc_meta"), in_struct("bpf_kfunc_meta")))
+    text = "\tkfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);\n"
     return [
-        insert_after(
-            VERIFIER_C,
-            "struct bpf_kfunc_meta: flags",
-            raw,
-            member("flags"),
-            "\tconst u32 *arg_flags;\n",
-            contains("const u32 *arg_flags;", raw),
-        ),
-        insert_after(
-            VERIFIER_C,
-            "fetch_kfunc_meta(): flags",
-            fetch,
-            statement("kfunc->flags = kfunc_flags;"),
-            "\tkfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);\n",
-            contains("kfunc->arg_flags =", fetch),
-        ),
+        raw.after("flags", member("flags"), "\tconst u32 *arg_flags;\n"),
+        fetch.after("flags", statement("kfunc->flags = kfunc_flags;"), text, "kfunc->arg_flags ="),
     ]
 
 
@@ -206,20 +189,16 @@ def filling_anchor(name: str) -> Anchor:
         twin = next(m.twin for f in function(source, name) for m in fillings(source, f) if m.span == span)
         return [Edit(source.path, span.end, span.end, b"\n\t" + twin)]
 
-    return Anchor(
+    scope = in_function(name)
+    return one_shape(
         f"{name}(): meta of the kfunc",
         VERIFIER_C,
-        (
-            Alternative(
-                f"the flags of the kfunc in {name}()",
-                find_it,
-                edit,
-                contains("kfunc_arg_flags =", in_function(name)),
-                in_function(name).spans,
-                "meta->kfunc_flags = *kfunc.flags;",
-                name,
-            ),
-        ),
+        f"the flags of the kfunc in {name}()",
+        find_it,
+        edit,
+        contains("kfunc_arg_flags =", scope),
+        scope,
+        "meta->kfunc_flags = *kfunc.flags;",
     )
 
 
@@ -241,61 +220,35 @@ def arg_flags_anchor(meta: str) -> Anchor:
 
 def anchors_first(meta: str) -> list[Anchor]:
     """Return the anchors of the predicates and their users."""
-    fetch, check = in_function("bpf_fetch_kfunc_arg_meta"), in_function("check_kfunc_args")
+    fetch, check = Place(VERIFIER_C, in_function("bpf_fetch_kfunc_arg_meta")), in_function("check_kfunc_args")
     return [
-        replace(
-            VERIFIER_C,
-            "is_kfunc_release()",
-            in_function("is_kfunc_release"),
-            exactly(f"static bool is_kfunc_release(struct {meta} *meta)", "return meta->kfunc_flags & KF_RELEASE;"),
-            fragment("verifier-release-regno.c.j2", meta=meta).rstrip(b"\n"),
-            contains("int kfunc_release_regno("),
-        ),
-        replace(
-            VERIFIER_C,
-            "is_kfunc_rcu()",
-            in_function("is_kfunc_rcu"),
-            exactly(f"static bool is_kfunc_rcu(struct {meta} *meta)", "return meta->kfunc_flags & KF_RCU;"),
-            fragment("verifier-arg-rcu.c.j2", meta=meta).rstrip(b"\n"),
-            contains("bool is_kfunc_arg_rcu("),
-        ),
-        replace(
-            VERIFIER_C,
-            "bpf_fetch_kfunc_arg_meta(): meta->release_regno",
-            fetch,
+        predicate("release", meta, "verifier-release-regno.c.j2", "int kfunc_release_regno("),
+        predicate("rcu", meta, "verifier-arg-rcu.c.j2", "bool is_kfunc_arg_rcu("),
+        fetch.instead(
+            "meta->release_regno",
             with_comment(statement("if (is_kfunc_release(meta)) meta->release_regno = BPF_REG_1;")),
             "meta->release_regno = kfunc_release_regno(meta);",
-            contains("meta->release_regno = kfunc_release_regno(meta);", fetch),
+            "meta->release_regno = kfunc_release_regno(meta);",
         ),
-        Anchor(
+        one_shape(
             f"{STRICT}(): strict type matching",
             VERIFIER_C,
-            (
-                Alternative(
-                    f"is_kfunc_release(meta) in {STRICT}(.., argno_t argno)",
-                    matching_strictly,
-                    match_released_strictly,
-                    contains("bool release = reg_from_argno(argno) == meta->release_regno;", in_function(STRICT)),
-                    in_function(STRICT).spans,
-                    "is_kfunc_release(meta) && reg_is_referenced(env, reg)",
-                    STRICT,
-                ),
-            ),
+            f"is_kfunc_release(meta) in {STRICT}(.., argno_t argno)",
+            matching_strictly,
+            match_released_strictly,
+            contains("bool release = reg_from_argno(argno) == meta->release_regno;", in_function(STRICT)),
+            in_function(STRICT),
+            "is_kfunc_release(meta) && reg_is_referenced(env, reg)",
         ),
-        Anchor(
+        one_shape(
             "check_kfunc_args(): RCU pointers",
             VERIFIER_C,
-            (
-                Alternative(
-                    "is_kfunc_rcu(meta) in check_kfunc_args()",
-                    lambda source: [s for s in check.spans(source) if calls_with_meta(source, "is_kfunc_rcu", s)],
-                    lambda source, span: replace_calls(source, span, "is_kfunc_rcu", b"is_kfunc_arg_rcu(meta, i)"),
-                    contains("is_kfunc_arg_rcu(meta, i)", check),
-                    check.spans,
-                    "is_kfunc_rcu(meta)",
-                    check.name,
-                ),
-            ),
+            "is_kfunc_rcu(meta) in check_kfunc_args()",
+            lambda source: [s for s in check.spans(source) if calls_with_meta(source, "is_kfunc_rcu", s)],
+            lambda source, span: replace_calls(source, span, "is_kfunc_rcu", b"is_kfunc_arg_rcu(meta, i)"),
+            contains("is_kfunc_arg_rcu(meta, i)", check),
+            check,
+            "is_kfunc_rcu(meta)",
         ),
     ]
 
