@@ -101,13 +101,13 @@ def compose(
     repo: Repo, series: Series, made: Handmade, author: Identity, resolutions: Resolutions | None = None
 ) -> Composed:
     """Return the commits of the branch; raise Conflicts for the first commit that cannot be merged."""
+    if not made:
+        return Composed(tuple(plain_commits(repo, series, author)), made, ())
     base, done = series.kernel.base, resolutions or {}
     edited = [f.path for e in made.patches.values() for f in e.files] + [f.path for e in made.extras for f in e.files]
     paths = sorted({*edited, *(path for p in series.patches for path in p.files)})
     start = entries(repo, base, paths)
     date = repo.committer_date(base)
-    if not made:
-        return Composed(tuple(plain_commits(repo, series, author)), made, ())
     generated = {p.id: p for p in series.patches}
     steps = sides(series, start)
     extras = {e.key: e for e in made.extras}

@@ -1,7 +1,7 @@
 """Apply the edits of one step to the text they refer to.
 
-All edits of a step refer to that step's base text, as byte offsets, so they can be made in any order and are
-applied last to first. What overlaps, or inserts twice at one place, has no defined result and is an error.
+All edits of a step refer to that step's base text, as byte offsets, so they may come in any order. What overlaps, or
+inserts twice at one place, has no defined result and is an error.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ def apply_to_text(path: str, text: bytes | None, edits: list[Edit]) -> bytes:
         if two.start < one.end or (one.start, one.end) == (two.start, two.end):
             line = text.count(b"\n", 0, two.start) + 1
             raise EditError(f"{path}:{line}: the edits of {one.site or '?'} and {two.site or '?'} overlap")
-    for edit in reversed(ordered):
-        text = text[: edit.start] + edit.new + text[edit.end :]
-    return text
+    parts, at = [], 0
+    for edit in ordered:
+        parts += [text[at : edit.start], edit.new]
+        at = edit.end
+    return b"".join([*parts, text[at:]])
 
 
 def create(path: str, text: bytes | None, edits: list[Edit]) -> bytes:

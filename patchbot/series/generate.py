@@ -6,6 +6,7 @@ of every file is compared with all edits made at once, and the campaign must fin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -91,11 +92,12 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
     for edit in edits:
         groups.setdefault(key_of(edit), []).append(edit)
     patches: list[Patch] = []
+    upto: dict[str, list[Edit]] = {}
     for key in sorted(groups):
         mine = sorted(groups[key])
-        paths = {e.path for e in mine}
-        upto = [e for k in sorted(groups) if k <= key for e in groups[k] if e.path in paths]
-        files = apply_edits(upto, context.tree.get)
+        for edit in groups[key]:
+            upto.setdefault(edit.path, []).append(edit)
+        files = apply_edits((e for path in {e.path for e in mine} for e in upto[path]), context.tree.get)
         if not files:
             continue
         touched = sorted(files)
@@ -111,9 +113,8 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
 def order(patches: Sequence[Patch], target: str) -> list[Patch]:
     """Put the patches for `target` first and those for other trees after them, tree by tree, else as they are."""
     ordered = sorted(patches, key=lambda p: (p.target != target, p.target if p.target != target else ""))
-    for patch in ordered:
-        if [p.id for p in ordered].count(patch.id) > 1:
-            raise PatchbotError(f"two patches have the id {patch.id}")
+    if twice := [id_ for id_, count in Counter(p.id for p in ordered).items() if count > 1]:
+        raise PatchbotError(f"two patches have the id {twice[0]}")
     before: dict[str, list[str]] = {}
     after: dict[str, list[str]] = {}
     for sequence, seen in ((patches, before), (ordered, after)):

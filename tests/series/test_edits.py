@@ -1,9 +1,11 @@
-"""apply_edits: last to first, overlaps and double insertions are errors."""
+"""apply_edits: in any order, overlaps and double insertions are errors."""
+
+from __future__ import annotations
 
 import pytest
 
 from patchbot.model import Edit
-from patchbot.series.edits import EditError, apply_edits
+from patchbot.series.edits import EditError, apply_edits, apply_to_text
 
 TEXT = {"a.c": b"0123456789", "b.c": b"\xff\xfe"}
 
@@ -53,3 +55,23 @@ def test_a_file_is_created_once_and_only_if_it_is_new():
         apply(Edit("a.c", 0, 0, b"x", create=True))
     with pytest.raises(EditError, match="does not exist"):
         apply(Edit("new.c", 0, 0, b"x"))
+
+
+def test_edits_of_a_file_copy_it_once() -> None:
+    class Text(bytes):
+        copied = 0
+
+        def __getitem__(self, part: slice) -> Text:
+            return self.counted(super().__getitem__(part))
+
+        def __add__(self, more: bytes) -> Text:
+            return self.counted(super().__add__(more))
+
+        def counted(self, made: bytes) -> Text:
+            Text.copied += len(made)
+            return Text(made)
+
+    text = Text(b"old;\n" * 1000)
+    edits = [Edit("a.c", at, at + 3, b"new") for at in range(0, len(text), 5)]
+    assert apply_to_text("a.c", text, edits) == b"new;\n" * 1000
+    assert Text.copied < len(text)
