@@ -24,6 +24,8 @@ WAIVABLE = False
 
 #: git am makes commits; its scratch repository knows no person.
 ENV = {"GIT_COMMITTER_NAME": "patchbot", "GIT_COMMITTER_EMAIL": "patchbot@localhost"}
+#: git am writes the index for each patch: of a whole kernel that takes 80 ms, of what changed 15.
+SPLIT = ("-c", "core.splitIndex=true")
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ def check_each(subject: Subject) -> Sequence[Outcome]:
         scratch = Scratch.at(folder / "git", subject.repo, subject.scratch.objects)
         done = apply_mails(subject, scratch, folder)
         temporary.replace(log, done.stdout + done.stderr)
-        commits = read_commits(scratch, f"{subject.base}..HEAD")
+        commits = read_commits(scratch, "--reverse", f"{subject.base}..HEAD")
         if done.returncode < 0 or (done.returncode == 0) != (len(commits) == len(subject.items)):
             raise ToolError(f"git am made {len(commits)} commits of {len(subject.items)} mails: {done.explain()}")
-        wanted = {i.commit: read_commits(scratch, "-1", i.commit)[0] for i in subject.items}
+        wanted = read_commits(scratch, "--no-walk=unsorted", *(item.commit for item in subject.items))
         outcomes: list[Outcome] = []
         for number, item in enumerate(subject.items):
             reproduce = f"git checkout --detach {subject.base[:12]} && git am <the first {number + 1} mails>"
@@ -61,7 +63,7 @@ def check_each(subject: Subject) -> Sequence[Outcome]:
                 outcomes.append(Outcome(Status.SKIP, reason="an earlier patch does not apply"))
                 continue
             if number < len(commits):
-                findings = compare(scratch, item, commits[number], wanted[item.commit])
+                findings = compare(scratch, item, commits[number], wanted[number])
             else:
                 findings = explain(done.stdout + b"\n" + done.stderr, subject.mail(item))
             outcomes.append(Outcome.of(findings, examined=1, log=log, reproduce=reproduce))
@@ -80,16 +82,15 @@ def apply_mails(subject: Subject, scratch: Scratch, folder: Path) -> Completed:
     scratch.git("update-ref", "--no-deref", "HEAD", subject.base, env=env)
     scratch.git("read-tree", subject.base, env=env)
     listing = scratch.git("ls-files", "-z", env=env).stdout
-    scratch.git("update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
+    scratch.git(*SPLIT, "update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
     # git am itself writes out a file that it needs and that is not there, so no file has to be named here.
-    return scratch.git(
-        "-c", "advice.mergeConflict=false", "am", "--no-3way", *map(str, mails), check=False, env=env, cwd=tree
-    )
+    argv = (*SPLIT, "-c", "advice.mergeConflict=false", "am", "--no-3way", *map(str, mails))
+    return scratch.git(*argv, check=False, env=env, cwd=tree)
 
 
 def read_commits(scratch: Scratch, *revisions: str) -> list[Applied]:
-    """Return tree and message of commits, oldest first."""
-    rows = scratch.git("log", "--reverse", "-z", "--format=%T%n%B", *revisions, "--").stdout
+    """Return tree and message of the commits that git log names, in its order."""
+    rows = scratch.git("log", "-z", "--format=%T%n%B", *revisions, "--").stdout
     found = []
     for row in rows.decode("utf-8", "surrogateescape").split("\0"):
         if row:

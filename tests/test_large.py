@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import large
 import pytest
-from effort import bytecodes
+from effort import bytecodes, started
 
+from patchbot.cli import main
 from patchbot.config import CampaignConfig
 from patchbot.git.repo import Repo
 from patchbot.series.generate import generate
@@ -55,3 +57,20 @@ def test_a_series_is_made_in_linear_time(made: Callable[[int], list[str]], tmp_p
         return bytecodes(lambda: generate(tree, large.campaign(config), config))
 
     assert growth(work, 40) < LINEAR
+
+
+def test_no_command_starts_a_program_for_each_patch(
+    made: Callable[[int], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def programs(owners: int) -> dict[str, int]:
+        argv = made(owners)
+        found = {}
+        for command in (["generate"], ["check", "--only", "applies"], ["check", "--only", "applies", "--full"]):
+            with started() as names:
+                assert main([command[0], *argv, *command[1:], "--json", "-q"]) == 0
+            found[" ".join(command)] = names.count("git")
+            document = json.loads(capsys.readouterr().out)
+            assert len(document.get("patches") or document["results"]) == owners
+        return found
+
+    assert programs(3) == programs(6)

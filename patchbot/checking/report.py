@@ -104,8 +104,11 @@ def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -
     rows: list[tuple[str, str, str | None]] = [(str(n), item.subject, item.id) for n, item in enumerate(items, 1)]
     if any(r.patch is None for r in results):
         rows.append(("", "(the series)", None))
+    found: dict[tuple[str, str | None], list[Result]] = {}
+    for result in results:
+        found.setdefault((result.check, result.patch), []).append(result)
     for number, subject, patch in rows:
-        cells = [judged([r for r in results if r.check == check and r.patch == patch]) for check in checks]
+        cells = [judged(found.get((check, patch), [])) for check in checks]
         table.add_row(number, cell(subject), *cells)
     return table
 
