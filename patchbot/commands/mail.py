@@ -67,7 +67,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
     record = series.draft.document
     target = str(record.get("target") or config.target)
     entries = maintainers.sections(tree.read("MAINTAINERS"))
-    for text in maintainers.unusable(tree.read("MAINTAINERS")):
+    for text in entries.unusable:
         session.say(f"note: {text}")
     posting = Posting(
         config.name,

@@ -125,7 +125,7 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
 
 def unusable(tree: Tree) -> tuple[str, ...]:
     """Return what is to be said of patterns in the tree's MAINTAINERS."""
-    return maintainers.unusable(tree.get("MAINTAINERS") or b"")
+    return maintainers.sections(tree.get("MAINTAINERS") or b"").unusable
 
 
 def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from ..config import CampaignConfig
 from ..foreign import BadPattern, Pattern, extended, pattern
@@ -28,7 +28,6 @@ URL = re.compile(r"(?<![a-z+])[a-z+]++://\S+")
 ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
 
 
-# Compared by identity: a key of 3,334 sections is hashed for every path.
 @dataclass(frozen=True, eq=False)
 class Section:
     """One entry of MAINTAINERS; `files`, `excluded` and `regexes` are F:, X: and N: as written."""
@@ -54,10 +53,56 @@ class Fit:
     name: str
 
 
+class Sections(tuple[Section, ...]):
+    """The entries of a MAINTAINERS file, and what finds those of a path without trying all 3,300 of them.
+
+    Equal only to itself, which makes it a cheap key. `unusable` has a line for each pattern that cannot be matched.
+    """
+
+    unusable: tuple[str, ...] = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+    @cached_property
+    def starts(self) -> dict[str, list[tuple[int, str]]]:
+        """{text: the F: patterns that start with just this literal text, each with the number of its section}."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for number, section in enumerate(self):
+            for glob in section.files:
+                found.setdefault(divided(glob)[0], []).append((number, glob))
+        return found
+
+    @cached_property
+    def names(self) -> dict[int, list[Pattern]]:
+        """{number of a section: its N: patterns}."""
+        return {n: [regex(extended(text)) for text in s.regexes] for n, s in enumerate(self) if s.regexes}
+
+    @cached_property
+    def any_name(self) -> Pattern:
+        """One pattern that is in a path where any N: pattern is: 100 of them, tried one by one, take 0.1 ms."""
+        forms = [extended(text) for s in self for text in s.regexes if not unmatchable("N", text)]
+        try:
+            return pattern("" if any(r"\Q" in form for form in forms) else "|".join(f"(?:{form})" for form in forms))
+        except BadPattern:  # too long for one
+            return pattern("")
+
+    def likely(self, path: str) -> dict[int, list[str]]:
+        """Return {number: the F: patterns that start as `path` does} of each section that may have it."""
+        found: dict[int, list[str]] = {}
+        for end in range(len(path) + 1):
+            for number, glob in self.starts.get(path[:end], ()):
+                found.setdefault(number, []).append(glob)
+        if self.any_name.within(path):
+            found |= {n: found.get(n, []) for n, ps in self.names.items() if any(p.within(path) for p in ps)}
+        return found
+
+
 @lru_cache(maxsize=8)
-def sections(text: bytes) -> tuple[Section, ...]:
+def sections(text: bytes) -> Sections:
     """Return the entries of a MAINTAINERS file."""
     found: list[Section] = []
+    wrong: list[str] = []
     name = ""
     tags: dict[str, list[str]] = {}
 
@@ -80,14 +125,20 @@ def sections(text: bytes) -> tuple[Section, ...]:
             )
         tags.clear()
 
-    for line in text.decode("utf-8", "surrogateescape").splitlines():
+    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
         if tag := TAG.match(line):
-            tags.setdefault(tag[1], []).append(tag[2].strip())
+            value = tag[2].strip()
+            tags.setdefault(tag[1], []).append(value)
+            if why := unmatchable(tag[1], value):
+                what = f"MAINTAINERS:{number}: {tag[1]}: {value[:80]}"
+                wrong.append(f"{what} cannot be used, so it matches nothing: {why}")
         elif line.strip() and not line.lstrip().startswith("#"):
             close()
             name = line.strip()
     close()
-    return tuple(found)
+    made = Sections(found)
+    made.unusable = tuple(wrong)
+    return made
 
 
 @lru_cache(maxsize=1 << 16)
@@ -109,23 +160,15 @@ def regex(text: str) -> Pattern:
         return pattern(r"[^\x00-\xff]")
 
 
-@lru_cache(maxsize=8)
-def unusable(text: bytes) -> tuple[str, ...]:
-    """Return a line for each pattern of a MAINTAINERS file that cannot be matched, and why."""
-    found = []
-    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
-        tag = TAG.match(line)
-        if not tag or tag[1] not in "FXN":
-            continue
-        value = tag[2].strip()
-        if tag[1] != "N" and PLAIN.fullmatch(value):
-            continue
-        form = extended(value) if tag[1] == "N" else divided(value)[1]
-        try:
-            pattern(form or "")
-        except BadPattern as error:
-            found.append(f"MAINTAINERS:{number}: {tag[1]}: {value[:80]} cannot be used, so it matches nothing: {error}")
-    return tuple(found)
+def unmatchable(tag: str, value: str) -> str:
+    """Return why the pattern of an F:, X: or N: line cannot be matched, "" if it can."""
+    if tag not in "FXN" or (tag != "N" and PLAIN.fullmatch(value)):
+        return ""
+    try:
+        pattern((extended(value) if tag == "N" else divided(value)[1]) or "")
+    except BadPattern as error:
+        return str(error)
+    return ""
 
 
 def fits(glob: str, path: str) -> bool:
@@ -146,9 +189,9 @@ def catches_all(glob: str) -> bool:
     return not glob.strip("*?/.")
 
 
-def fit(section: Section, path: str) -> Fit | None:
-    """Return how well a section fits a path, None if it does not."""
-    taken = [glob for glob in section.files if fits(glob, path)]
+def fit(section: Section, globs: Iterable[str], path: str) -> Fit | None:
+    """Return how well a section fits a path, None if it does not; `globs` are those of its F: that may fit."""
+    taken = [glob for glob in globs if fits(glob, path)]
     by_regex = not taken and any(regex(extended(text)).within(path) for text in section.regexes)
     if not (taken or by_regex) or any(fits(glob, path) for glob in section.excluded):
         return None
@@ -161,21 +204,15 @@ def fit(section: Section, path: str) -> Fit | None:
     return Fit(-depth, -length, section.name)
 
 
-@lru_cache(maxsize=4096)
-def ranked(entries: tuple[Section, ...], path: str) -> tuple[tuple[Fit, Section], ...]:
+@lru_cache(maxsize=1 << 16)
+def ranked(entries: Sections, path: str) -> tuple[tuple[Fit, Section], ...]:
     """Return the sections that a path belongs to with how well they fit, the most specific first."""
-    likely = (section for section, starts in beginnings(entries) if section.regexes or path.startswith(starts))
-    found = [(match, section) for section in likely if (match := fit(section, path))]
+    likely = [(entries[number], globs) for number, globs in sorted(entries.likely(path).items())]
+    found = [(match, section) for section, globs in likely if (match := fit(section, globs, path))]
     return tuple(sorted(found, key=lambda pair: pair[0]))
 
 
-@lru_cache(maxsize=4)
-def beginnings(entries: tuple[Section, ...]) -> tuple[tuple[Section, tuple[str, ...]], ...]:
-    """Return each section with the literal texts that its F: patterns start with: most sections fall out by these."""
-    return tuple((section, tuple(divided(glob)[0] for glob in section.files)) for section in entries)
-
-
-def owning(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:
+def owning(entries: Sections, path: str) -> tuple[Section, ...]:
     """Return the sections that own a path, the most specific first.
 
     THE REST and other catch-alls own nothing, nor does a section that only matches by N: where another one names
@@ -186,13 +223,13 @@ def owning(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:
     return named or tuple(section for match, section in found if match.rank == 1)
 
 
-def strangers(entries: tuple[Section, ...], path: str) -> tuple[Section, ...]:
+def strangers(entries: Sections, path: str) -> tuple[Section, ...]:
     """Return the sections that match a path by N: only, though others name it: `stm` also takes bpf_te[stm]od.c."""
     named = set(owning(entries, path))
     return tuple(section for match, section in ranked(entries, path) if match.rank == 1 and section not in named)
 
 
-def owners(entries: tuple[Section, ...], path: str) -> tuple[str, ...]:
+def owners(entries: Sections, path: str) -> tuple[str, ...]:
     """Return the names of the sections that own a path, as `owning` does."""
     return tuple(section.name for section in owning(entries, path))
 
@@ -223,7 +260,7 @@ def tree_of(section: Section) -> str:
 
 
 @lru_cache(maxsize=8)
-def tree_of_lists(entries: tuple[Section, ...]) -> dict[str, str]:
+def tree_of_lists(entries: Sections) -> dict[str, str]:
     """Return {list: tree}: of the sections that put this list first, the one that covers most says it.
 
     A list of THE REST, which hears of everything, belongs to no tree.
@@ -239,7 +276,7 @@ def tree_of_lists(entries: tuple[Section, ...]) -> dict[str, str]:
     return {name: tree for name, (_, _, tree) in broadest.items()}
 
 
-def target_of(entries: tuple[Section, ...], *paths: str) -> str:
+def target_of(entries: Sections, *paths: str) -> str:
     """Return the name of the tree that takes a change of these paths, "" if MAINTAINERS does not say.
 
     For each path that is the tree of its most specific section; one without T: has the tree of its first list that
@@ -249,7 +286,7 @@ def target_of(entries: tuple[Section, ...], *paths: str) -> str:
     return max(votes, key=lambda tree: votes[tree], default="")
 
 
-def target_of_path(entries: tuple[Section, ...], path: str) -> str:
+def target_of_path(entries: Sections, path: str) -> str:
     """Return the name of the tree that takes a change of one path, "" if MAINTAINERS does not say."""
     by_list = tree_of_lists(entries)
     for section in owning(entries, path):
@@ -265,7 +302,7 @@ def lists_of(entries: Iterable[Section], tree: str) -> tuple[str, ...]:
     return tuple(name for name, _ in count.most_common(1))
 
 
-def profiles_of(entries: tuple[Section, ...], paths: Iterable[str]) -> tuple[str, ...]:
+def profiles_of(entries: Sections, paths: Iterable[str]) -> tuple[str, ...]:
     """Return the P: documents of the sections that own any of these paths, sorted."""
     return tuple(sorted({doc for path in paths for section in owning(entries, path) for doc in section.profiles}))
 

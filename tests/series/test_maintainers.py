@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import large
 import pytest
 from attacks import limited
 from conftest import RealKernel
+from effort import bytecodes
 from tinytree import commit
 
 from patchbot.cli import main
 from patchbot.git.repo import Repo
 from patchbot.series import maintainers
-from patchbot.series.maintainers import Section, owners, ranked, sections, target_of
+from patchbot.series.maintainers import Section, Sections, owners, ranked, sections, target_of
 
 GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"
 TEXT = f"""List of maintainers
@@ -70,7 +72,7 @@ F:	*/
 
 
 @pytest.fixture(scope="module")
-def entries() -> tuple[Section, ...]:
+def entries() -> Sections:
     return sections(TEXT.encode())
 
 
@@ -78,7 +80,7 @@ def names(found: list[Section]) -> list[str]:
     return [section.name for section in found]
 
 
-def test_sections_hold_every_tag(entries: tuple[Section, ...]) -> None:
+def test_sections_hold_every_tag(entries: Sections) -> None:
     general = next(s for s in entries if s.name.startswith("BPF [GENERAL]"))
     assert general.maintainers == ('"General, Person" <general@example.org>',)
     assert general.lists == ("bpf@example.org",)
@@ -105,22 +107,22 @@ def test_sections_hold_every_tag(entries: tuple[Section, ...]) -> None:
         ("README", ["THE REST"]),
     ],
 )
-def test_matching_follows_get_maintainer(entries: tuple[Section, ...], path: str, expected: list[str]) -> None:
+def test_matching_follows_get_maintainer(entries: Sections, path: str, expected: list[str]) -> None:
     assert names(section for _, section in ranked(entries, path)) == expected
 
 
-def test_owners_leave_catch_alls_out(entries: tuple[Section, ...]) -> None:
+def test_owners_leave_catch_alls_out(entries: Sections) -> None:
     assert owners(entries, "kernel/bpf/stm.c") == ("BPF [GENERAL] (Programs and Tools)",)
     assert owners(entries, "drivers/stm.c") == ("ODD CHIP",)
     assert owners(entries, "README") == ()
 
 
-def test_strangers_only_match_by_name(entries: tuple[Section, ...]) -> None:
+def test_strangers_only_match_by_name(entries: Sections) -> None:
     assert names(list(maintainers.strangers(entries, "kernel/bpf/stm.c"))) == ["ODD CHIP"]
     assert maintainers.strangers(entries, "drivers/stm.c") == ()
 
 
-def test_target_of_a_path(entries: tuple[Section, ...]) -> None:
+def test_target_of_a_path(entries: Sections) -> None:
     assert target_of(entries, "kernel/bpf/core.c") == "bpf-next"
     assert target_of(entries, "include/linux/bpf.h") == "bpf-next", "BPF [CORE] has no T:, its list has"
     assert target_of(entries, "lib/folder/x.c") == "bpf-next"
@@ -148,7 +150,7 @@ def test_tree_name(value: str, name: str) -> None:
     assert maintainers.tree_name(value) == name
 
 
-def test_lists_and_profiles(entries: tuple[Section, ...]) -> None:
+def test_lists_and_profiles(entries: Sections) -> None:
     assert maintainers.lists_of(entries, "bpf-next") == ("bpf@example.org",)
     assert maintainers.lists_of(entries, "") == ()
     assert maintainers.profiles_of(entries, ["kernel/bpf/a.c", "README"]) == ("Documentation/bpf/bpf_devel_QA.rst",)
@@ -218,9 +220,19 @@ def test_a_regex_means_what_perl_makes_of_it(pattern: str, path: str, fits: bool
     assert owners(entries, path) == (("ONE",) if fits else ())
 
 
+@pytest.mark.parametrize("odd", [r"\Qstm", r"(?P<n>stm)", "((", "x{900}", "", "a|b", "(?i)STM"])
+def test_one_regex_does_not_change_what_another_means(odd: str) -> None:
+    entries = sections(f"ODD\nN:\t{odd}\n\nONE\nN:\tbar\n\nTWO\nN:\t(?P<n>qux)\nN:\ty{{900}}\n".encode())
+    alone = sections(f"ODD\nN:\t{odd}\n".encode())
+    for path in ("x/bar.c", "x/BAR.c", "stm)|(?:bar", "qux/stm.c", "none", "y" * 900, "x" * 900):
+        expected = {*owners(alone, path), *(["ONE"] if "bar" in path else [])}
+        expected |= {"TWO"} if "qux" in path or "y" * 900 in path else set()
+        assert set(owners(entries, path)) == expected, path
+
+
 def test_a_pattern_that_cannot_be_used_is_named_with_its_line() -> None:
     text = b"ONE\nM:\tA <a@example.org>\nN:\t(?!x)y\nF:\ta[/\nF:\tok*\nK:\t((\nX:\t+\nN:\tfine\n"
-    named = maintainers.unusable(text)
+    named = sections(text).unusable
     assert [line.split(" cannot")[0] for line in named] == [
         "MAINTAINERS:3: N: (?!x)y",
         "MAINTAINERS:4: F: a[/",
@@ -237,3 +249,12 @@ def test_generate_names_a_pattern_that_cannot_be_used(tiny: Repo, capsys: pytest
     line = text.count(b"\n") + 3
     said = capsys.readouterr().err
     assert said.count(f"note: MAINTAINERS:{line}: N: (?<=x)y cannot be used, so it matches nothing") == 1
+
+
+def test_a_look_up_does_not_depend_on_the_number_of_sections() -> None:
+    def work(count: int) -> int:
+        entries = sections(large.list_of(100, count))
+        owners(entries, "warm/up.c")
+        return bytecodes(lambda: owners(entries, f"{large.folder(7)}/file1.c"))
+
+    assert work(1000) == work(3000)

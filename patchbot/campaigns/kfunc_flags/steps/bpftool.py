@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....series.campaign import Change, Context
 from ....series.codemod import (
     Anchor,
     contains,
@@ -13,7 +14,6 @@ from ....series.codemod import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from .facts import Place, carry_out, fragment
 
 BTF_C = "tools/bpf/bpftool/btf.c"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ....c import Source, Span, conditions_at, struct
+from ....series.campaign import Change, Context
 from ....series.codemod import (
     Anchor,
     AnchorError,
@@ -26,7 +27,6 @@ from ....series.codemod import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from .facts import BTF_C, BTF_H, Place, carry_out, fragment, implicit_arguments, single_flags, told_release
 
 #: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ....c import Source, Span, function, macro, macros
 from ....errors import UserError
 from ....model import Edit
-from ....series.codemod import Alternative, Anchor, contains, in_function, in_struct, tokens_like, whole, with_comment
 from ....series.campaign import Change, Context
+from ....series.codemod import Alternative, Anchor, contains, in_function, in_struct, tokens_like, whole, with_comment
 from ....series.tree import Tree
 from . import docs
 from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, need_source, one_shape, source_of, words_like

@@ -13,6 +13,7 @@ from ....c import Function, Source, Span, calls, find, function, functions, pars
 from ....c.tokens import is_word
 from ....errors import UserError
 from ....model import Edit
+from ....series.campaign import Change, Context
 from ....series.codemod import (
     Anchor,
     contains,
@@ -28,7 +29,6 @@ from ....series.codemod import (
     whole,
     with_comment,
 )
-from ....series.campaign import Change, Context
 from . import readers, referenced
 from .facts import (
     VERIFIER_C,
