@@ -2,8 +2,9 @@
 
 `python tests/bench/bench.py [--repo REPO --rev REV --old REV] [--build]` prints a table; --json prints numbers only.
 Without --repo it takes the two newest kernels of patchbot's cache (`make kernels`). The series moves from the older one
-to the newer one, of which nothing was searched before, and then to a base where only other files differ. Everything is
-written to a throw-away folder.
+to the newer one, of which nothing was searched before, and then to a base where only other files differ. The last rows
+are of a made-up series of 400 patches, with the seconds that it may take on two idle cores. Everything is written
+to a throw-away folder.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from patchbot.model import Identity
 from patchbot.paths import cache_dir
 from patchbot.run import run
 
+TESTS = Path(__file__).parents[1]
+sys.path.insert(0, str(TESTS))
+import large  # noqa: E402
+
 PATCHBOT = [sys.executable, "-m", "patchbot.cli"]
 COMMANDS = {
     "scan": ["scan", "--json"],
@@ -47,27 +52,36 @@ BUILD = {
     "check build": ["check", "--only", "build", "--json"],
     "check build again": ["check", "--only", "build", "--json"],
 }
+#: On the repository of large.py, with the seconds that are the goal.
+LARGE = {
+    "generate, 4,000 sites": (["generate", "--json"], 3.0),
+    "check applies, 4,000 sites": (["check", "--only", "applies", "--json"], 8.0),
+}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One command: what it is called, how it ended, seconds (wall and CPU), the largest process of it in MiB."""
+    """One command: what it is called, how it ended, seconds (wall and CPU), the largest process of it in MiB.
+
+    `goal` is how many seconds it should take at most, 0 if nobody said.
+    """
 
     name: str
     code: int
     seconds: float
     cpu: float
     mib: float
+    goal: float = 0.0
 
 
-def measure(name: str, argv: list[str], env: dict[str, str], log: Path) -> Measured:
+def measure(name: str, argv: list[str], env: dict[str, str], log: Path, goal: float = 0.0) -> Measured:
     """Run one command to its end."""
     started = time.monotonic()
     with open(log, "ab") as out:
         child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         _, status, used = os.wait4(child.pid, 0)
     wall, cpu = time.monotonic() - started, used.ru_utime + used.ru_stime
-    return Measured(name, os.waitstatus_to_exitcode(status), wall, cpu, used.ru_maxrss / 1024)
+    return Measured(name, os.waitstatus_to_exitcode(status), wall, cpu, used.ru_maxrss / 1024, goal)
 
 
 def borrow(repo: Path, rev: str, place: Path) -> Path:
@@ -102,6 +116,11 @@ def chosen(args: argparse.Namespace) -> None:
         args.old = there[1].commit if len(there) > 1 else None
 
 
+def on(repo: Path, commands: dict[str, list[str]]) -> list[tuple[str, list[str], float]]:
+    """Return commands on a repository, with their names and no goal."""
+    return [(what, [*PATCHBOT, *argv, "--kernel", str(repo)], 0.0) for what, argv in commands.items()]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repo", type=Path)
@@ -115,23 +134,26 @@ def main() -> int:
         place = Path(name)
         (place / "gitconfig").write_text("[user]\n\tname = A Developer\n\temail = developer@example.org\n")
         kernel = borrow(args.repo, args.rev, place / "linux.git")
-        plans = [(kernel, place / "cache", {**COMMANDS, **(BUILD if args.build else {})})]
+        plans = [(place / "cache", on(kernel, {**COMMANDS, **(BUILD if args.build else {})}))]
         if args.old:
             second = borrow(args.repo, args.rev, place / "moves.git")
             new = Repo.open(second).resolve("HEAD")
             revs = (Repo.open(args.repo).resolve(args.old), new, move_on(second, new, place / "scratch.git"))
             moves = {what: [word.format(*revs) for word in argv] for what, argv in MOVES.items()}
-            plans.append((second, place / "moves-cache", moves))
+            plans.append((place / "moves-cache", on(second, moves)))
+        large.build(place / "linux")
+        script = [sys.executable, str(TESTS / "large.py"), str(place)]
+        plans.append((place / "large-cache", [(what, [*script, *argv], goal) for what, (argv, goal) in LARGE.items()]))
         rows = []
-        for repo, cache, commands in plans:
+        for cache, commands in plans:
             env = {
                 **os.environ,
                 "XDG_CACHE_HOME": str(cache),
                 "GIT_CONFIG_GLOBAL": str(place / "gitconfig"),
                 "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(Path("~/.cache/ccache").expanduser())),
             }
-            for what, argv in commands.items():
-                rows.append(measure(what, [*PATCHBOT, *argv, "--kernel", str(repo)], env, place / "log"))
+            for what, argv, goal in commands:
+                rows.append(measure(what, argv, env, place / "log", goal))
                 if not args.json:
                     print(table_row(rows[-1]), flush=True)
         if args.json:
@@ -143,7 +165,8 @@ def main() -> int:
 
 def table_row(row: Measured) -> str:
     """Return a line of the table."""
-    return f"{row.name:26} {row.seconds:8.2f} s {row.cpu:8.2f} s CPU {row.mib:7.0f} MiB   exit {row.code}"
+    goal = f"   goal {row.goal:g} s" if row.goal else ""
+    return f"{row.name:26} {row.seconds:8.2f} s {row.cpu:8.2f} s CPU {row.mib:7.0f} MiB   exit {row.code}{goal}"
 
 
 if __name__ == "__main__":
