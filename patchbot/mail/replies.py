@@ -7,7 +7,7 @@ name, one for a patch that is another by now, a mail without a message-id to pro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -116,92 +116,137 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers =
 
     `known` are the tags that the draft has already; what of them is taken back is `gone`.
     """
-    ignored = [Ignored(u.message_id, "", "", u.reason, u.where) for u in thread.unread]
-    attached: list[tuple[Message, Attached]] = []
-    backs: list[Back] = []
+    work = Gathering(thread, drafted, choices)
     answers = [message for message in thread.messages if not message.opens]
-    seen: dict[tuple[Title, str, str], tuple[list[Found], str]] = {}
     for number, message in enumerate(answers, 1):
         tick("answers", number, len(answers))
+        work.hear(message)
+    rows = work.standing()
+    gone = work.taken_back(known, rows)
+    order = {patch.id: number for number, patch in enumerate(drafted.patches)}
+    kept = sorted(rows.values(), key=lambda row: order[row.patch])
+    return Gathered(tuple(kept), tuple(dict.fromkeys(work.ignored)), gone)
+
+
+#: The attached tags by patch and by what makes two tags the same.
+Standing = dict[tuple[str, tuple[str, str]], Attached]
+
+
+class Gathering:
+    """What the answers that were read so far give, refuse and take back."""
+
+    def __init__(self, thread: Thread, drafted: Drafted, choices: Choices) -> None:
+        self.thread, self.drafted, self.choices = thread, drafted, choices
+        self.ignored = [Ignored(u.message_id, "", "", u.reason, u.where) for u in thread.unread]
+        self.attached: list[tuple[Message, Attached]] = []
+        self.backs: list[Back] = []
+        self.seen: dict[tuple[Title, str, str], tuple[list[Found], str]] = {}
+
+    def ignore(self, message: Message, line: str, reason: str, objection: bool = False) -> None:
+        """Name a line of a mail that was not taken."""
         sender = str(message.sender or "")
+        self.ignored.append(Ignored(message.id, sender, line, reason, message.where, objection))
 
-        def ignore(line: str, reason: str, objection: bool = False, message: Message = message) -> None:
-            sender = str(message.sender or "")
-            ignored.append(Ignored(message.id, sender, line, reason, message.where, objection))
-
+    def hear(self, message: Message) -> None:
+        """Take from a mail what it says of patches."""
         if message.note:
-            ignore("", message.note)
-        said = read_said(message.texts, message.sender, choices.sloppy)
+            self.ignore(message, "", message.note)
+        said = read_said(message.texts, message.sender, self.choices.sloppy)
         if REFUSED.match(message.title.text):
             said = replace(said, objection=said.objection or message.title.text)
         if not (said.tags or said.retracted or said.objection):
-            continue
-        answer = thread.answer(message)
-        name_objections(said, ignore)
-        key = (answer.title, answer.opener.where if answer.opener else "", answer.problem)
-        if key not in seen:
-            seen[key] = look_up(thread, answer, drafted, choices)
-        answered, doubt = seen[key]
+            return
+        answer = self.thread.answer(message)
+        self.name_objections(message, said)
+        answered, doubt = self.look_up(answer)
         if (said.retracted or said.objection) and message.sender and not answer.elsewhere:
             back = Back(message, said.objection or said.retracted, answer, frozenset(row.patch.id for row in answered))
-            if answered or answer.problem or fold(answer.title.summary) == fold(drafted.title):
-                backs.append(back)
+            if answered or answer.problem or fold(answer.title.summary) == fold(self.drafted.title):
+                self.backs.append(back)
         for line, tag in said.tags:
-            reason = tag if isinstance(tag, str) else check_giver(message, tag, choices)
+            reason = tag if isinstance(tag, str) else check_giver(message, tag, self.choices)
             if not isinstance(tag, str):
-                reason = reason or said.withheld(choices.sloppy) or tag.doubt
+                reason = reason or said.withheld(self.choices.sloppy) or tag.doubt
             if isinstance(tag, str) or reason:
-                ignore(line, reason, line == said.objection)
+                self.ignore(message, line, reason, line == said.objection)
                 continue
             if doubt:
-                ignore(line, doubt)
-            title = answer.title
-            wanted, why = pick(tag.scope, title.number, title.total or 0, title.number == 0) if answered else (None, "")
-            if why:
-                ignore(line, why)
-            for found in answered:
-                if wanted is not None and found.number not in wanted:
-                    continue
-                if not found.verdict.kept:
-                    ignore(line, f"not for {found.patch.subject!r} as it is now: {found.verdict.reason}")
-                    continue
-                given = Given(tag.line, message.id, found.version, diff_id(found.patch.diff), sender)
-                limited = f"perhaps on a condition: {said.condition[:80]}" if said.condition and not tag.note else ""
-                note = "; ".join(filter(None, (tag.note, limited, found.verdict.reason)))
-                attached.append((message, Attached(found.patch.id, given, note)))
-    rows: dict[tuple[str, tuple[str, str]], Attached] = {}
-    for message, row in attached:
-        reasons = [why for back in backs if (why := takes_back(back, message, row))]
-        if not reasons:
-            rows.setdefault((row.patch, identify(row.given.trailer)), row)
-        else:
-            ignored.append(Ignored(message.id, row.given.sender, row.given.trailer, reasons[0], message.where))
-    gone: dict[str, list[Given]] = {}
-    for patch, tags in known.items():
-        for given in tags:
-            message = thread.by_id.get(given.message_id) or unknown(given)
-            reasons = [why for back in backs if (why := takes_back(back, message, Attached(patch, given)))]
-            if reasons and (patch, identify(given.trailer)) not in rows:
+                self.ignore(message, line, doubt)
+            if answered:
+                self.attach(message, said, line, tag, answer.title, answered)
+
+    def name_objections(self, message: Message, said: Said) -> None:
+        """Name what a mail says against a patch, once: a line that is in the form of a tag is named as one too."""
+        named = {line for line, _ in said.tags}
+        if said.objection and said.objection not in named:
+            text = "an objection; settle it with its sender before this is posted again"
+            self.ignore(message, said.objection, text, True)
+        if said.retracted and said.retracted not in named:
+            text = "its sender takes back what he gave before, or so it seems"
+            self.ignore(message, said.retracted, text, True)
+
+    def look_up(self, answer: Answer) -> tuple[list[Found], str]:
+        """Return what `patches_answered` yields, and why that is not all."""
+        key = (answer.title, answer.opener.where if answer.opener else "", answer.problem)
+        if key not in self.seen:
+            found: list[Found] = []
+            why = ""
+            try:
+                for row in patches_answered(self.thread, answer, self.drafted, self.choices):
+                    found.append(row)
+            except Doubt as doubt:
+                why = str(doubt)
+            self.seen[key] = found, why
+        return self.seen[key]
+
+    def attach(self, message: Message, said: Said, line: str, tag: Tag, title: Title, answered: list[Found]) -> None:
+        """Attach a tag to those of the answered patches that it is for."""
+        wanted, why = pick(tag.scope, title.number, title.total or 0, title.number == 0)
+        if why:
+            self.ignore(message, line, why)
+        for found in answered:
+            if wanted is not None and found.number not in wanted:
+                continue
+            if not found.verdict.kept:
+                reason = f"not for {found.patch.subject!r} as it is now: {found.verdict.reason}"
+                self.ignore(message, line, reason)
+                continue
+            digest, sender = diff_id(found.patch.diff), str(message.sender or "")
+            given = Given(tag.line, message.id, found.version, digest, sender)
+            limited = f"perhaps on a condition: {said.condition[:80]}" if said.condition and not tag.note else ""
+            note = "; ".join(filter(None, (tag.note, limited, found.verdict.reason)))
+            self.attached.append((message, Attached(found.patch.id, given, note)))
+
+    def standing(self) -> Standing:
+        """Return the tags that nobody took back, each person's once a patch."""
+        rows: Standing = {}
+        for message, row in self.attached:
+            if reason := self.taken(message, row):
+                self.ignore(message, row.given.trailer, reason)
+            else:
+                rows.setdefault((row.patch, identify(row.given.trailer)), row)
+        return rows
+
+    def taken_back(self, known: Trailers, rows: Standing) -> dict[str, list[Given]]:
+        """Return those of the `known` tags that were taken back and not given anew."""
+        gone: dict[str, list[Given]] = {}
+        for patch, given in ((patch, given) for patch, tags in known.items() for given in tags):
+            message = self.thread.by_id.get(given.message_id) or unknown(given)
+            reason = self.taken(message, Attached(patch, given))
+            if reason and (patch, identify(given.trailer)) not in rows:
                 gone.setdefault(patch, []).append(given)
-                why = f"taken out of the draft: {reasons[0]}"
-                ignored.append(Ignored(given.message_id, given.sender, given.trailer, why))
-    order = {patch.id: number for number, patch in enumerate(drafted.patches)}
-    kept = sorted(rows.values(), key=lambda row: order[row.patch])
-    return Gathered(tuple(kept), tuple(dict.fromkeys(ignored)), gone)
+                why = f"taken out of the draft: {reason}"
+                self.ignored.append(Ignored(given.message_id, given.sender, given.trailer, why))
+        return gone
+
+    def taken(self, message: Message, row: Attached) -> str:
+        """Return how a tag was taken back, "" if it was not."""
+        return next((why for back in self.backs if (why := takes_back(back, message, row))), "")
 
 
 def unknown(given: Given) -> Message:
     """Return a mail that is not in the thread any more: older than all that is."""
     return Message("", given.message_id, (), read_sender(given.sender), read_title(""), (), place=-1)
-
-
-def name_objections(said: Said, ignore: Callable[[str, str, bool], None]) -> None:
-    """Name what a mail says against a patch, once: a line that is in the form of a tag is named as one too."""
-    named = {line for line, _ in said.tags}
-    if said.objection and said.objection not in named:
-        ignore(said.objection, "an objection; settle it with its sender before this is posted again", True)
-    if said.retracted and said.retracted not in named:
-        ignore(said.retracted, "its sender takes back what he gave before, or so it seems", True)
 
 
 def takes_back(back: Back, message: Message, row: Attached) -> str:
@@ -216,17 +261,6 @@ def takes_back(back: Back, message: Message, row: Attached) -> str:
     if not same or newer or message.follows(back.message):
         return ""
     return f"taken back in <{back.message.id or back.message.where}>, or so it seems: {back.line[:80]}"
-
-
-def look_up(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> tuple[list[Found], str]:
-    """Return what `patches_answered` yields, and why that is not all."""
-    found: list[Found] = []
-    try:
-        for row in patches_answered(thread, answer, drafted, choices):
-            found.append(row)
-    except Doubt as doubt:
-        return found, str(doubt)
-    return found, ""
 
 
 def check_giver(message: Message, tag: Tag, choices: Choices) -> str:
