@@ -9,18 +9,8 @@ from collections.abc import Sequence
 
 from ....c import Source, Span, find, function
 from ....model import Edit
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Alternative,
-    Anchor,
-    contains,
-    in_file,
-    in_function,
-    last_of,
-    statement,
-    whole,
-    with_comment,
-)
 from . import docs
 from .facts import (
     BTF_C,
@@ -45,20 +35,20 @@ def acquire(context: Context) -> Change:
     return carry_out(context, anchors_acquire(context))
 
 
-def anchors_acquire(context: Context) -> list[Anchor]:
+def anchors_acquire(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step acquire."""
     meta, _ = meta_struct(context.tree)
     return [
-        Place(BTF_H, in_file()).after(
+        Place(BTF_H, a.in_file()).after(
             "the last flag of arguments",
-            last_of(single_flags("KFA_")),
+            a.last_of(single_flags("KFA_")),
             fragment("acquire-flag.h.j2", bit=free_bit(context.tree, "KFA_")),
-            contains("#define KFA_ACQUIRE"),
+            a.contains("#define KFA_ACQUIRE"),
         ),
         extend_flags("KFA_PTR_FLAGS", ("KFA_ACQUIRE",)),
         *anchors_check(),
         predicate("acquire", meta, "acquire-verifier.c.j2", "bool is_kfunc_arg_acquire("),
-        Anchor(
+        a.Anchor(
             f"{STRICT}(): strict type matching of an acquired argument",
             VERIFIER_C,
             tuple(strictly(name) for name in ("arg", "argno")),
@@ -67,20 +57,20 @@ def anchors_acquire(context: Context) -> list[Anchor]:
     ]
 
 
-def anchors_check() -> list[Anchor]:
+def anchors_check() -> list[a.Anchor]:
     """Return the anchors of the check of the flag against the prototype."""
-    check = Place(BTF_C, in_function(CHECK))
-    returned = contains("bool btf_kfunc_returns_arg($_) {")
+    check = Place(BTF_C, a.in_function(CHECK))
+    returned = a.contains("bool btf_kfunc_returns_arg($_) {")
     release, acquire = (f"bool {name} = func_flags & KF_{name.upper()};" for name in ("release", "acquire"))
-    before = statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;")
+    before = a.statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;")
     return [
-        check.before("before it", with_comment(whole()), fragment("acquire-returned.c.j2"), returned),
-        check.after("what the kfunc acquires", statement(release), f"\t{acquire}\n"),
+        check.before("before it", a.with_comment(a.whole()), fragment("acquire-returned.c.j2"), returned),
+        check.after("what the kfunc acquires", a.statement(release), f"\t{acquire}\n"),
         check.before("before KFA_RCU", before, fragment("acquire-check.c.j2"), "if (flags & KFA_ACQUIRE)"),
     ]
 
 
-def strictly(number: str) -> Alternative:
+def strictly(number: str) -> a.Alternative:
     """Return the alternative in which the parameter `number` is the number of the argument."""
     old, new = "btf_type_ids_nocast_alias(&env->log,", f"is_kfunc_arg_acquire(meta, {number}) ||"
 
@@ -92,11 +82,11 @@ def strictly(number: str) -> Alternative:
             for span in find(source, old, f.body)
         ]
 
-    return Alternative(
+    return a.Alternative(
         f"btf_type_ids_nocast_alias() in {STRICT}(.., int {number})",
         find_it,
         lambda source, span: [Edit(source.path, span.start, span.start, f"{new}\n\t    ".encode())],
-        contains(new, in_function(STRICT)),
-        in_function(STRICT).spans,
+        a.contains(new, a.in_function(STRICT)),
+        a.in_function(STRICT).spans,
         old,
     )

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Anchor,
-    contains,
-    in_function,
-    insert_after,
-    macro_in,
-    statement,
-    tokens_like,
-    whole,
-    with_comment,
-)
 from .facts import Place, carry_out, fragment
 
 BTF_C = "tools/bpf/bpftool/btf.c"
@@ -25,28 +15,33 @@ def bpftool(context: Context) -> Change:
     return carry_out(context, anchors_bpftool(context))
 
 
-def anchors_bpftool(context: Context) -> list[Anchor]:
+def anchors_bpftool(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step."""
-    dump, tag = Place(BTF_C, in_function(DUMP)), "FASTCALL_DECL_TAG"
+    dump, tag = Place(BTF_C, a.in_function(DUMP)), "FASTCALL_DECL_TAG"
     return [
-        insert_after(
-            BTF_C, tag, macro_in(tag), whole(), '#define ARG_DECL_TAG\t\t"arg:"\n', contains("#define ARG_DECL_TAG")
+        a.insert_after(
+            BTF_C,
+            tag,
+            a.macro_in(tag),
+            a.whole(),
+            '#define ARG_DECL_TAG\t\t"arg:"\n',
+            a.contains("#define ARG_DECL_TAG"),
         ),
         dump.before(
             "before it",
-            with_comment(whole()),
+            a.with_comment(a.whole()),
             fragment("bpftool-print.c.j2"),
-            contains("void dump_kfunc_arg_tags($_) {"),
+            a.contains("void dump_kfunc_arg_tags($_) {"),
         ),
-        dump.before("variables", statement("struct ptr_array kfuncs = {};"), "\tstruct ptr_array arg_tags = {};\n"),
+        dump.before("variables", a.statement("struct ptr_array kfuncs = {};"), "\tstruct ptr_array arg_tags = {};\n"),
         dump.instead(
             "decl tags of arguments",
-            tokens_like("if (btf_decl_tag(t)->component_idx != -1) continue;"),
+            a.tokens_like("if (btf_decl_tag(t)->component_idx != -1) continue;"),
             fragment("bpftool-collect.c.j2"),
             "ptr_array_push(t, &arg_tags)",
         ),
         dump.before(
-            "before a prototype", statement('printf("extern ");'), "\t\tdump_kfunc_arg_tags(btf, t, &arg_tags);\n"
+            "before a prototype", a.statement('printf("extern ");'), "\t\tdump_kfunc_arg_tags(btf, t, &arg_tags);\n"
         ),
-        dump.before("what is freed", statement("ptr_array_free(&kfuncs);"), "\tptr_array_free(&arg_tags);\n"),
+        dump.before("what is freed", a.statement("ptr_array_free(&kfuncs);"), "\tptr_array_free(&arg_tags);\n"),
     ]

@@ -9,22 +9,8 @@ from __future__ import annotations
 import re
 
 from ....c import Source, Span, find, macro, macros
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Anchor,
-    AnchorError,
-    Outcome,
-    Report,
-    contains,
-    in_file,
-    in_struct,
-    insert_after,
-    insert_before,
-    macro_in,
-    replace,
-    tokens_like,
-    whole,
-)
 from ....series.tree import Tree
 from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, source_of
 
@@ -45,18 +31,24 @@ def btf_ids(context: Context) -> Change:
     return carry_out(context, anchors_btf_ids(context), remarks, lacking(context.tree))
 
 
-def anchors_btf_ids(context: Context) -> list[Anchor]:
+def anchors_btf_ids(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf_ids."""
     paths = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(context.tree, TOOLS_BTF_IDS_H) else [])]
     return [anchor for path in paths for anchor in anchors_of(path)]
 
 
-def lacking(tree: Tree) -> list[Report]:
+def lacking(tree: Tree) -> list[a.Report]:
     """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
     headers = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(tree, TOOLS_BTF_IDS_H) else [])]
     return [
-        Report(
-            "COUNT_ARGS() and CONCATENATE()", needed, None, Outcome.MISSING, "", f"no such file; {path} needs it", False
+        a.Report(
+            "COUNT_ARGS() and CONCATENATE()",
+            needed,
+            None,
+            a.Outcome.MISSING,
+            "",
+            f"no such file; {path} needs it",
+            False,
         )
         for path in headers
         if not tree.exists(needed := path.replace("btf_ids.h", "args.h"))
@@ -69,35 +61,37 @@ def has_macros(tree: Tree, path: str) -> bool:
     return source is not None and bool(macro(source, "BTF_ID_FLAGS") and macro(source, "BTF_KFUNCS_START"))
 
 
-def anchors_of(path: str) -> list[Anchor]:
+def anchors_of(path: str) -> list[a.Anchor]:
     """Return the anchors in one of the two headers."""
-    set8, struct = macro_in("BTF_SET8_KFUNCS"), in_struct("btf_id_set8")
-    rows, start, end = (macro_in(name, ENABLED) for name in ("BTF_ID_FLAGS", "BTF_KFUNCS_START", "BTF_KFUNCS_END"))
-    include = tokens_like("#include <linux/compiler.h>")
-    delimiters, delimited = fragment("btf_ids-delimiters.h.j2"), contains("#define __BTF_KFUNC_ARGS_START")
-    first, first_new = tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"), fragment("btf_ids-start.h.j2")
-    last, last_new = tokens_like("BTF_SET8_END(name)"), fragment("btf_ids-end.h.j2")
+    set8, struct = a.macro_in("BTF_SET8_KFUNCS"), a.in_struct("btf_id_set8")
+    rows, start, end = (a.macro_in(name, ENABLED) for name in ("BTF_ID_FLAGS", "BTF_KFUNCS_START", "BTF_KFUNCS_END"))
+    include = a.tokens_like("#include <linux/compiler.h>")
+    delimiters, delimited = fragment("btf_ids-delimiters.h.j2"), a.contains("#define __BTF_KFUNC_ARGS_START")
+    first, first_new = a.tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"), fragment("btf_ids-start.h.j2")
+    last, last_new = a.tokens_like("BTF_SET8_END(name)"), fragment("btf_ids-end.h.j2")
     return [
-        insert_after(path, "BTF_SET8_KFUNCS", set8, whole(), set_flag, contains("#define BTF_SET8_KFUNC_ARGS")),
-        Place(path, struct).after("", whole(), fragment("btf_ids-structs.h.j2"), contains("struct btf_kfunc_args {")),
-        Place(path, in_file()).before(
+        a.insert_after(path, "BTF_SET8_KFUNCS", set8, a.whole(), set_flag, a.contains("#define BTF_SET8_KFUNC_ARGS")),
+        Place(path, struct).after(
+            "", a.whole(), fragment("btf_ids-structs.h.j2"), a.contains("struct btf_kfunc_args {")
+        ),
+        Place(path, a.in_file()).before(
             "the includes under CONFIG_DEBUG_INFO_BTF",
             include,
             fragment("btf_ids-include.h.j2"),
             "#include <linux/args.h>",
         ),
-        replace(path, "BTF_ID_FLAGS()", rows, whole(), extended_id_flags, contains("#define __BTF_ID_ARG_FLAGS")),
-        insert_before(path, "BTF_KFUNCS_START(): before it", start, whole(), delimiters, delimited),
-        replace(
+        a.replace(path, "BTF_ID_FLAGS()", rows, a.whole(), extended_id_flags, a.contains("#define __BTF_ID_ARG_FLAGS")),
+        a.insert_before(path, "BTF_KFUNCS_START(): before it", start, a.whole(), delimiters, delimited),
+        a.replace(
             path,
             "BTF_KFUNCS_START()",
             start,
             first,
             first_new.rstrip(b"\n"),
-            contains("__BTF_KFUNC_ARGS_START(name)", start),
+            a.contains("__BTF_KFUNC_ARGS_START(name)", start),
         ),
-        replace(
-            path, "BTF_KFUNCS_END()", end, last, last_new.rstrip(b"\n"), contains("__BTF_KFUNC_ARGS_END(name)", end)
+        a.replace(
+            path, "BTF_KFUNCS_END()", end, last, last_new.rstrip(b"\n"), a.contains("__BTF_KFUNC_ARGS_END(name)", end)
         ),
     ]
 
@@ -108,7 +102,7 @@ def set_flag(source: Source, span: Span) -> bytes:
     (bit,) = re.findall(rb"<<\s*(\d+)", new)
     taken = [m.name for m in macros(source) if m.name.startswith("BTF_SET8_") and is_bit(m.value, int(bit))]
     if taken:
-        raise AnchorError(f"{' and '.join(taken)} has bit {bit.decode()} of the flags of a set, which is needed")
+        raise a.AnchorError(f"{' and '.join(taken)} has bit {bit.decode()} of the flags of a set, which is needed")
     return new
 
 
@@ -126,7 +120,7 @@ def extended_id_flags(source: Source, span: Span) -> bytes:
     found = find(source, "__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)", span)
     (defined,) = (m for m in macros(source) if m.span == span)
     if len(found) != 1 or defined.params != ("prefix", "name", "..."):
-        raise AnchorError(
+        raise a.AnchorError(
             "expected `#define BTF_ID_FLAGS(prefix, name, ...) __BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)`, "
             f"found `{' '.join(source.at(span).decode('utf-8', 'replace').split())}`"
         )

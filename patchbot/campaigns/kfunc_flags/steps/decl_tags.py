@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ....c import Source, Span, function, macro, macros
 from ....errors import UserError
 from ....model import Edit
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import Alternative, Anchor, contains, in_function, in_struct, tokens_like, whole, with_comment
 from ....series.tree import Tree
 from . import docs
 from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, need_source, one_shape, source_of, words_like
@@ -40,7 +40,7 @@ def decl_tags(context: Context) -> Change:
     return carry_out(context, anchors_decl_tags(context))
 
 
-def anchors_decl_tags(context: Context) -> list[Anchor]:
+def anchors_decl_tags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step decl-tags; raise UserError where resolve_btfids writes no BTF."""
     source = source_of(context.tree, MAIN_C)
     if source is None or not function(source, TRANSFORM):
@@ -50,15 +50,15 @@ def anchors_decl_tags(context: Context) -> list[Anchor]:
             "this tree is for a series without the step decl-tags"
         )
     transform, functions = (
-        Place(MAIN_C, in_function(TRANSFORM)),
+        Place(MAIN_C, a.in_function(TRANSFORM)),
         fragment("decl_tags-functions.c.j2", find=lookup(source)),
     )
     return [
         table_anchor(context.tree),
-        transform.before("before it", with_comment(whole()), functions, contains("int add_kfunc_arg_tags($_) {")),
+        transform.before("before it", a.with_comment(a.whole()), functions, a.contains("int add_kfunc_arg_tags($_) {")),
         transform.after(
             "after the kfuncs are known",
-            tokens_like("err = build_btf2btf_context(obj, &ctx); if (err) goto out;"),
+            a.tokens_like("err = build_btf2btf_context(obj, &ctx); if (err) goto out;"),
             fragment("decl_tags-call.c.j2"),
             "add_kfunc_arg_tags(obj, &ctx)",
         ),
@@ -83,13 +83,13 @@ def argument_flags(tree: Tree) -> list[Flag]:
     ]
 
 
-def table_anchor(tree: Tree) -> Anchor:
+def table_anchor(tree: Tree) -> a.Anchor:
     """Return the anchor of the table of flags and tags; a table without all flags has drifted."""
     flags = argument_flags(tree)
     header = source_of(tree, TOOLS_BTF_IDS_H)
     set_flag = header is not None and bool(macro(header, "BTF_SET8_KFUNC_ARGS"))
-    before = in_struct("kfunc")
-    there = contains("} kfunc_arg_tags[] = {")
+    before = a.in_struct("kfunc")
+    there = a.contains("} kfunc_arg_tags[] = {")
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
         text = fragment("decl_tags-table.c.j2", flags=flags, set_flag=set_flag)
@@ -106,13 +106,13 @@ def table_anchor(tree: Tree) -> Anchor:
     return one_shape("struct kfunc: before it", MAIN_C, label, find_it, edit, done, before)
 
 
-def comment_anchor() -> Anchor:
+def comment_anchor() -> a.Anchor:
     """Return the anchor of the comment that lists what the tool does for kfuncs."""
-    return Anchor(
+    return a.Anchor(
         "the list of what is done for kfuncs",
         MAIN_C,
         (
-            Alternative(
+            a.Alternative(
                 'the item of the decl tag "bpf_kfunc"',
                 lambda source: [Span(*m.span()) for m in LISTED.finditer(source.text)],
                 lambda source, span: [Edit(source.path, span.end, span.end, fragment("decl_tags-comment.c.j2"))],

@@ -15,23 +15,8 @@ from typing import Any
 from ....c import Source, Span, macro
 from ....errors import UserError
 from ....model import Edit
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Alternative,
-    Anchor,
-    Outcome,
-    Report,
-    contains,
-    either,
-    in_file,
-    in_function,
-    in_prototype,
-    insert_after,
-    require,
-    resolve,
-    tokens_like,
-    whole,
-)
 from ....series.tree import Tree
 from . import facts
 from .facts import BTF_H, VERIFIER_C, Place, fragment, implicit_arguments
@@ -84,12 +69,12 @@ def selftests(context: Context) -> Change:
     folder = testmod_folder(context.tree)
     if folder is None:
         return Change((), remarks=(no_folder(),))
-    edits, reports = resolve(context.tree, anchors_selftests(context))
+    edits, reports = a.resolve(context.tree, anchors_selftests(context))
     for path, text in new_files(context.tree, folder).items():
         created, report = new_file(context.tree, path, text)
         edits += created
         reports.append(report)
-    require(reports)
+    a.require(reports)
     return Change(tuple(edits), tuple(reports), () if shared(folder) else (no_module(),))
 
 
@@ -104,7 +89,7 @@ def no_module() -> str:
     return f"sets that are refused are not tested: {SELFTESTS} has no {SHARED_FOLDER}"
 
 
-def anchors_selftests(context: Context) -> list[Anchor]:
+def anchors_selftests(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step selftests, none if the tree has no test module."""
     folder = testmod_folder(context.tree)
     if folder is None:
@@ -112,28 +97,28 @@ def anchors_selftests(context: Context) -> list[Anchor]:
     source, header = (f"{SELFTESTS}/{folder}/{name}" for name in (f"{TESTMOD}.c", KFUNCS_H))
     variables = words_of(context.tree, folder)
     kfuncs = fragment("selftests-testmod.c.j2", **variables)
-    defined = contains("bpf_kfunc_arg_release_test(u64 num, struct bpf_testmod_ctx *ctx)")
+    defined = a.contains("bpf_kfunc_arg_release_test(u64 num, struct bpf_testmod_ctx *ctx)")
     name = "the kfuncs on struct bpf_testmod_ctx: after them"
-    destructor = tokens_like("CFI_NOSEAL(bpf_testmod_ctx_release_dtor);")
+    destructor = a.tokens_like("CFI_NOSEAL(bpf_testmod_ctx_release_dtor);")
     found = [
-        either(
+        a.either(
             name,
-            insert_after(source, name, in_file(), destructor, kfuncs, defined),
-            insert_after(source, name, in_function("bpf_testmod_ctx_release"), whole(), kfuncs, defined),
+            a.insert_after(source, name, a.in_file(), destructor, kfuncs, defined),
+            a.insert_after(source, name, a.in_function("bpf_testmod_ctx_release"), a.whole(), kfuncs, defined),
         ),
-        Place(source, in_file()).before(
+        Place(source, a.in_file()).before(
             f"{SET}: its last row",
-            tokens_like(f"BTF_KFUNCS_END({SET})"),
+            a.tokens_like(f"BTF_KFUNCS_END({SET})"),
             fragment("selftests-testmod-rows.c.j2", **variables),
             "BTF_ID_FLAGS(func, bpf_kfunc_arg_release_test, $_)",
         ),
-        insert_after(
+        a.insert_after(
             header,
             "the prototypes of the kfuncs on struct bpf_testmod_ctx: after them",
-            in_prototype("bpf_testmod_ctx_release"),
-            whole(),
+            a.in_prototype("bpf_testmod_ctx_release"),
+            a.whole(),
             fragment("selftests-testmod.h.j2", **variables),
-            contains("bpf_kfunc_arg_release_test("),
+            a.contains("bpf_kfunc_arg_release_test("),
         ),
     ]
     if shared(folder):
@@ -141,7 +126,7 @@ def anchors_selftests(context: Context) -> list[Anchor]:
     return found
 
 
-def listed(path: str) -> Anchor:
+def listed(path: str) -> a.Anchor:
     """Return the anchor of the list of test modules in a Makefile."""
     module = f"{INVALID}.ko".encode()
 
@@ -158,7 +143,7 @@ def listed(path: str) -> Anchor:
         return any(module in source.at(span) for span in find(source))
 
     label = f"a list with {TESTMOD}.ko"
-    return Anchor("the list of test modules", path, (Alternative(label, find, edit, done),))
+    return a.Anchor("the list of test modules", path, (a.Alternative(label, find, edit, done),))
 
 
 def new_files(tree: Tree, folder: str) -> dict[str, bytes]:
@@ -173,21 +158,21 @@ def new_files(tree: Tree, folder: str) -> dict[str, bytes]:
     return made
 
 
-def new_file(tree: Tree, path: str, text: bytes) -> tuple[list[Edit], Report]:
+def new_file(tree: Tree, path: str, text: bytes) -> tuple[list[Edit], a.Report]:
     """Return the edit that adds a file, none if it is there already, and what became of it."""
     name = "a new file"
     there = tree.get(path)
     if there is None:
         edit = Edit(path, 0, 0, text, site=path, create=True)
-        return [edit], Report(name, path, None, Outcome.APPLIED, name, "", False)
+        return [edit], a.Report(name, path, None, a.Outcome.APPLIED, name, "", False)
     old, new = (lines.split(b"\n") for lines in (text, there))
     rest = iter(new)
     if all(line in rest for line in old):
-        return [], Report(name, path, None, Outcome.ALREADY, name, "this tree has it already", False)
+        return [], a.Report(name, path, None, a.Outcome.ALREADY, name, "this tree has it already", False)
     changes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     line = next((first + 1 for what, _, _, first, _ in changes if what in ("replace", "delete")), None)
     message = "the file is there, without some of the text that this step adds"
-    return [], Report(name, path, line, Outcome.DRIFTED, name, message, False)
+    return [], a.Report(name, path, line, a.Outcome.DRIFTED, name, message, False)
 
 
 # Facts of a tree

@@ -12,20 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....c import Function, Source, Span, function, functions, prototypes
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Anchor,
-    Selector,
-    first_of,
-    in_file,
-    in_initialiser,
-    insert_after,
-    insert_before,
-    last_of,
-    tokens_like,
-    whole,
-    with_comment,
-)
 from ....series.tree import Tree
 from .facts import Place, carry_out, fragment, need_source
 from .selftests import (
@@ -85,7 +73,7 @@ def decl_tags(context: Context) -> Change:
     return extend(context, anchors_decl_tags(context), modules=False)
 
 
-def extend(context: Context, anchors: Sequence[Anchor], modules: bool = True) -> Change:
+def extend(context: Context, anchors: Sequence[a.Anchor], modules: bool = True) -> Change:
     """Return the edits of `anchors`, or why there are none; `modules` says that bad sets belong to them."""
     why = lacking(context.tree)
     if why:
@@ -103,17 +91,17 @@ def lacking(tree: Tree) -> str:
     return ""
 
 
-def anchors_suffixes(context: Context) -> list[Anchor]:
+def anchors_suffixes(context: Context) -> list[a.Anchor]:
     """Return the anchors of the tests of flags that are equal to suffixes, none if there is nothing to extend."""
     return anchors_flags(context, SUFFIXES)
 
 
-def anchors_acquire(context: Context) -> list[Anchor]:
+def anchors_acquire(context: Context) -> list[a.Anchor]:
     """Return the anchors of the tests of KFA_ACQUIRE, none if there is nothing to extend."""
     return anchors_flags(context, ACQUIRE)
 
 
-def anchors_flags(context: Context, flags: Flags) -> list[Anchor]:
+def anchors_flags(context: Context, flags: Flags) -> list[a.Anchor]:
     """Return the anchors of the kfuncs, programs and bad sets for some flags."""
     tree, folder = context.tree, testmod_folder(context.tree)
     if lacking(tree) or folder is None:
@@ -122,61 +110,61 @@ def anchors_flags(context: Context, flags: Flags) -> list[Anchor]:
     programs = flags.template("programs.c", facts)
     found = [
         *anchors_kfuncs(f"{SELFTESTS}/{folder}", flags, facts),
-        Place(PROGRAMS, in_file()).after("the end of the programs", whole(), programs, f"{flags.kfunc}("),
+        Place(PROGRAMS, a.in_file()).after("the end of the programs", a.whole(), programs, f"{flags.kfunc}("),
     ]
     return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
 
 
-def anchors_kfuncs(folder: str, flags: Flags, facts: Mapping[str, Any]) -> list[Anchor]:
+def anchors_kfuncs(folder: str, flags: Flags, facts: Mapping[str, Any]) -> list[a.Anchor]:
     """Return the anchors of the test kfuncs, their rows and their prototypes."""
-    source, header = (Place(f"{folder}/{name}", in_file()) for name in (f"{TESTMOD}.c", KFUNCS_H))
+    source, header = (Place(f"{folder}/{name}", a.in_file()) for name in (f"{TESTMOD}.c", KFUNCS_H))
     there, row = f"{flags.kfunc}(", f"BTF_ID_FLAGS(func, {flags.kfunc}, $_)"
     kfuncs, rows, heads = (flags.template(name, facts) for name in ("testmod.c", "rows.c", "testmod.h"))
     return [
         source.after("the last test kfunc with flags of arguments", last_kfunc(functions), kfuncs, there),
-        source.before(f"{SET}: its last row", tokens_like(f"BTF_KFUNCS_END({SET})"), rows, row),
+        source.before(f"{SET}: its last row", a.tokens_like(f"BTF_KFUNCS_END({SET})"), rows, row),
         header.after(
             "the last prototype of a test kfunc with flags of arguments", last_kfunc(prototypes), heads, there
         ),
     ]
 
 
-def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> Selector:
+def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> a.Selector:
     """Select the last of the test kfuncs, i.e. of their definitions or their prototypes."""
 
     def find(source: Source, span: Span) -> Sequence[Span]:
         return [f.span for f in functions_of(source) if f.name.startswith(KFUNCS)]
 
-    return last_of(Selector(f"{KFUNCS}*()", find))
+    return a.last_of(a.Selector(f"{KFUNCS}*()", find))
 
 
-def anchors_bad_sets(path: str, flags: Flags, facts: Mapping[str, Any]) -> list[Anchor]:
+def anchors_bad_sets(path: str, flags: Flags, facts: Mapping[str, Any]) -> list[a.Anchor]:
     """Return the anchors of the sets that are refused, and of the rows of the one that is not."""
-    bad, kfunc = Place(path, in_file()), flags.bad.removesuffix("_ids")
+    bad, kfunc = Place(path, a.in_file()), flags.bad.removesuffix("_ids")
     names = ("invalid-kfuncs.c", "invalid-sets.c", "invalid-rows.c", "invalid-tests.c")
     kfuncs, sets, rows, tests = (flags.template(name, facts) for name in names)
-    start = with_comment(tokens_like(f"BTF_KFUNCS_START({VALID})"))
+    start = a.with_comment(a.tokens_like(f"BTF_KFUNCS_START({VALID})"))
     return [
-        bad.before("the end of the kfuncs", tokens_like("__bpf_kfunc_end_defs();"), kfuncs, f"{kfunc}("),
+        bad.before("the end of the kfuncs", a.tokens_like("__bpf_kfunc_end_defs();"), kfuncs, f"{kfunc}("),
         bad.before(f"{VALID}: before it", start, sets, f"BTF_KFUNCS_START({flags.bad})"),
         bad.before(
-            f"{VALID}: its last row", tokens_like(f"BTF_KFUNCS_END({VALID})"), rows, rows.decode().split("\n")[0]
+            f"{VALID}: its last row", a.tokens_like(f"BTF_KFUNCS_END({VALID})"), rows, rows.decode().split("\n")[0]
         ),
         bad.before(f"{MALFORMED}[]: its last row", closing(MALFORMED), tests, f"&{flags.bad}"),
     ]
 
 
-def closing(table: str) -> Selector:
+def closing(table: str) -> a.Selector:
     """Select the brace that ends the initialiser of a table."""
-    scope = in_initialiser(table)
+    scope = a.in_initialiser(table)
 
     def find(source: Source, span: Span) -> Sequence[Span]:
         return [Span(found.end - 1, found.end) for found in scope.spans(source)]
 
-    return Selector(f"the end of {scope.label}", find)
+    return a.Selector(f"the end of {scope.label}", find)
 
 
-def anchors_decl_tags(context: Context) -> list[Anchor]:
+def anchors_decl_tags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the test of decl tags, none if there is nothing to extend."""
     tree, folder = context.tree, testmod_folder(context.tree)
     if lacking(tree) or folder is None:
@@ -195,10 +183,10 @@ def anchors_decl_tags(context: Context) -> list[Anchor]:
     def includes(source: Source, span: Span) -> Sequence[Span]:
         return [Span(*found.span()) for found in INCLUDE.finditer(source.text)]
 
-    include = first_of(Selector("#include", includes))
+    include = a.first_of(a.Selector("#include", includes))
     return [
-        insert_before(TESTS, "the includes", in_file(), include, f"{BTF_INCLUDE}\n", there),
-        insert_after(
-            TESTS, "the end of the tests", in_file(), Selector(f"the end, and no {TAGS_TEST}()", end), made, there
+        a.insert_before(TESTS, "the includes", a.in_file(), include, f"{BTF_INCLUDE}\n", there),
+        a.insert_after(
+            TESTS, "the end of the tests", a.in_file(), a.Selector(f"the end, and no {TAGS_TEST}()", end), made, there
         ),
     ]

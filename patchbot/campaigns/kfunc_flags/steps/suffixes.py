@@ -11,20 +11,8 @@ from dataclasses import dataclass
 
 from ....c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
 from ....model import Edit
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Alternative,
-    Anchor,
-    AnchorError,
-    contains,
-    in_function,
-    insert_after,
-    macro_in,
-    statement,
-    tokens_like,
-    whole,
-    with_comment,
-)
 from . import docs
 from .facts import (
     BTF_C,
@@ -71,7 +59,7 @@ def suffixes(context: Context) -> Change:
     return carry_out(context, anchors_suffixes(context))
 
 
-def anchors_suffixes(context: Context) -> list[Anchor]:
+def anchors_suffixes(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step suffixes."""
     meta, _ = meta_struct(context.tree)
     source = need_source(context.tree, VERIFIER_C)
@@ -87,7 +75,7 @@ def anchors_suffixes(context: Context) -> list[Anchor]:
             lambda source, span: [
                 Edit(source.path, span.start, span.start, fragment("suffixes-annotated.c.j2", meta=meta))
             ],
-            contains(f"bool {ANNOTATED}("),
+            a.contains(f"bool {ANNOTATED}("),
         ),
         *[predicate_anchor(suffix, meta) for suffix in SUFFIXES],
         *[user_anchor(name, meta) for name in users(source)],
@@ -96,19 +84,19 @@ def anchors_suffixes(context: Context) -> list[Anchor]:
     ]
 
 
-def anchors_flags(context: Context) -> list[Anchor]:
+def anchors_flags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the definitions of the flags."""
-    flags, rcu, done = macro_in("KFA_PTR_FLAGS"), macro_in("KFA_RCU"), contains("#define KFA_NULLABLE")
+    flags, rcu, done = a.macro_in("KFA_PTR_FLAGS"), a.macro_in("KFA_RCU"), a.contains("#define KFA_NULLABLE")
     new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"))
     return [
-        insert_after(BTF_H, "KFA_RCU", rcu, whole(), new, done),
+        a.insert_after(BTF_H, "KFA_RCU", rcu, a.whole(), new, done),
         one_shape(
             "KFA_PTR_FLAGS",
             BTF_H,
             "#define KFA_PTR_FLAGS (..)",
             lambda source: [s for s in flags.spans(source) if source.at(s).rstrip().endswith(b")")],
             extend_pointer_flags,
-            contains("#define KFA_SCALAR_FLAGS"),
+            a.contains("#define KFA_SCALAR_FLAGS"),
             flags,
             "#define KFA_PTR_FLAGS (KFA_RELEASE | KFA_RCU)",
         ),
@@ -124,30 +112,30 @@ def extend_pointer_flags(source: Source, span: Span) -> Sequence[Edit]:
     ]
 
 
-def anchors_check() -> list[Anchor]:
+def anchors_check() -> list[a.Anchor]:
     """Return the anchors of the check of the flags against the type of the argument."""
     check, done = (
-        Place(BTF_C, in_function("btf_check_kfunc_arg_flags")),
-        contains("bool btf_check_kfunc_scalar_flags($_) {"),
+        Place(BTF_C, a.in_function("btf_check_kfunc_arg_flags")),
+        a.contains("bool btf_check_kfunc_scalar_flags($_) {"),
     )
     return [
-        check.before("before it", with_comment(whole()), fragment("suffixes-check.c.j2"), done),
+        check.before("before it", a.with_comment(a.whole()), fragment("suffixes-check.c.j2"), done),
         check.before(
             "before the type of the argument is looked up",
-            statement("t = btf_type_skip_modifiers(btf, params[i].type, NULL);"),
+            a.statement("t = btf_type_skip_modifiers(btf, params[i].type, NULL);"),
             fragment("suffixes-check-ignored.c.j2"),
             "if (flags == KFA_IGN)",
         ),
         check.before(
             "before the argument must be a pointer",
-            tokens_like("if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)"),
+            a.tokens_like("if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)"),
             fragment("suffixes-check-scalar.c.j2"),
             "btf_check_kfunc_scalar_flags($_)",
         ),
     ]
 
 
-def predicate_anchor(suffix: Suffix, meta: str) -> Anchor:
+def predicate_anchor(suffix: Suffix, meta: str) -> a.Anchor:
     """Return the anchor of a predicate that is to take the meta of the kfunc and the number of the argument."""
     old = ["const struct btf *", "const struct btf_param *"]
     new = [f"const struct {meta} *", "int"]
@@ -163,8 +151,8 @@ def predicate_anchor(suffix: Suffix, meta: str) -> Anchor:
         return any([p.type for p in f.params[:2]] == new for f in function(source, suffix.predicate))
 
     text = f"static bool {suffix.predicate}(const struct btf *btf, const struct btf_param *arg"
-    scope = in_function(suffix.predicate)
-    return Anchor(scope.label, VERIFIER_C, (Alternative(text + ")", find_it, edit, done, scope.spans, text),))
+    scope = a.in_function(suffix.predicate)
+    return a.Anchor(scope.label, VERIFIER_C, (a.Alternative(text + ")", find_it, edit, done, scope.spans, text),))
 
 
 def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta: str) -> list[Edit]:
@@ -189,7 +177,7 @@ def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta:
     for name in (btf, arg):
         for token in words_like(source, name, predicate.span):
             if not any(Span(token.start, token.end) in span for span in covered):
-                raise AnchorError(
+                raise a.AnchorError(
                     f"{source.where(token.start)}: {predicate.name}() uses {name} in a way this step does not know"
                 )
     return edits
@@ -215,7 +203,7 @@ def old_uses(source: Source, user: Function) -> list[Use]:
     for suffix in SUFFIXES:
         for call in calls(source, suffix.predicate, user.body):
             if len(call.args) >= 2 and source.at(call.args[0]) not in (b"meta", b"&meta"):
-                rest = "".join(", " + source.at(a).decode() for a in call.args[2:])
+                rest = "".join(", " + source.at(arg).decode() for arg in call.args[2:])
                 found.append(Use(call.span, call.args[1], f"{suffix.predicate}({{meta}}, {{index}}{rest})"))
         for call in calls(source, MATCH, user.body):
             if len(call.args) == 3 and source.at(call.args[2]) == f'"{suffix.text}"'.encode():
@@ -243,22 +231,22 @@ def users(source: Source) -> list[str]:
     ]
 
 
-def user_anchor(name: str, meta: str) -> Anchor:
+def user_anchor(name: str, meta: str) -> a.Anchor:
     """Return the anchor of the places in one function that ask for suffixes."""
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
         return rewrite_user(source, next(f for f in function(source, name) if f.span == span), meta)
 
-    return Anchor(
+    return a.Anchor(
         f"{name}(): arguments with suffixes",
         VERIFIER_C,
         (
-            Alternative(
+            a.Alternative(
                 f"predicates of suffixes in {name}()",
                 lambda source: [f.span for f in function(source, name) if old_uses(source, f)],
                 edit,
                 lambda source: all(not old_uses(source, f) for f in function(source, name)),
-                in_function(name).spans,
+                a.in_function(name).spans,
             ),
         ),
     )
@@ -271,7 +259,9 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
     elif find(source, f"struct {meta} meta;", user.body):
         meta_text = "&meta"
     else:
-        raise AnchorError(f"{source.where(user.span.start)}: {user.name}() asks for suffixes, but has no struct {meta}")
+        raise a.AnchorError(
+            f"{source.where(user.span.start)}: {user.name}() asks for suffixes, but has no struct {meta}"
+        )
     aliases = {
         source.at(m.bindings["name"]): m
         for m in matches(source, "const struct btf_param *$name = &args[$index];", user.body)
@@ -284,7 +274,9 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
         match = direct[0] if direct and direct[0].span == use.param else aliases.get(text)
         if match is None:
             where = source.where(use.span.start)
-            raise AnchorError(f"{where}: the number of the argument is not known, &args[..] is expected, not {text!r}")
+            raise a.AnchorError(
+                f"{where}: the number of the argument is not known, &args[..] is expected, not {text!r}"
+            )
         new = use.new.format(meta=meta_text, index=source.at(match.bindings["index"]).decode())
         edits.append(Edit(source.path, use.span.start, use.span.end, new.encode()))
     for name, alias in aliases.items():
@@ -298,20 +290,20 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
 # The rest
 
 
-def anchors_model(context: Context) -> list[Anchor]:
+def anchors_model(context: Context) -> list[a.Anchor]:
     """Return the anchors of the function model, where JITs are told which arguments may be NULL."""
     header = source_of(context.tree, "include/linux/bpf.h")
     if header is None or not macro(header, "BTF_FMODEL_NULLABLE_ARG"):
         return []
-    adder = Place(VERIFIER_C, in_function("bpf_add_kfunc_call"))
-    done, meta = "func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", statement("meta.kfunc_arg_flags = $_;")
+    adder = Place(VERIFIER_C, a.in_function("bpf_add_kfunc_call"))
+    done, meta = "func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", a.statement("meta.kfunc_arg_flags = $_;")
     return [
-        adder.instead("int err", statement("int err;"), "int err, i;", done),
+        adder.instead("int err", a.statement("int err;"), "int err, i;", done),
         adder.after("flags of the function model", meta, fragment("suffixes-model.c.j2"), done),
     ]
 
 
-def anchors_docs() -> list[Anchor]:
+def anchors_docs() -> list[a.Anchor]:
     """Return the anchors of the documentation of these flags."""
     return [
         docs.new_section(

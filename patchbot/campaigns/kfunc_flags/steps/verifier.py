@@ -13,22 +13,8 @@ from ....c import Function, Source, Span, calls, find, function, functions, pars
 from ....c.tokens import is_word
 from ....errors import UserError
 from ....model import Edit
+from ....series import codemod as a
 from ....series.campaign import Change, Context
-from ....series.codemod import (
-    Anchor,
-    contains,
-    either,
-    in_function,
-    in_struct,
-    insert_after,
-    insert_before,
-    insist_fit,
-    lost,
-    member,
-    statement,
-    whole,
-    with_comment,
-)
 from . import readers, referenced
 from .facts import (
     VERIFIER_C,
@@ -51,18 +37,18 @@ STRICT = "process_kf_arg_ptr_to_btf_id"
 def release_dynptr(context: Context) -> Change:
     """Release a dynptr only if the argument that is released is one."""
     anchors = anchors_release_dynptr(context)
-    return carry_out(context, anchors, [a.optional for a in anchors if a.optional])
+    return carry_out(context, anchors, [one.optional for one in anchors if one.optional])
 
 
-def anchors_release_dynptr(context: Context) -> list[Anchor]:
+def anchors_release_dynptr(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step dynptr."""
     source = source_of(context.tree, VERIFIER_C)
-    caller = Place(VERIFIER_C, in_function("check_kfunc_call"))
+    caller = Place(VERIFIER_C, a.in_function("check_kfunc_call"))
     lacks = source is not None and releases_references(source)
     return [
         caller.instead(
             "what release_reg() releases",
-            statement("err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);"),
+            a.statement("err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);"),
             fragment("dynptr-release.c.j2"),
             "meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg)",
             optional="kfuncs can't release a dynptr here: check_kfunc_call() only releases references" if lacks else "",
@@ -83,7 +69,7 @@ def verifier(context: Context) -> Change:
     return insist_gone(context, change, VERIFIER_C, gone)
 
 
-def anchors_verifier(context: Context) -> list[Anchor]:
+def anchors_verifier(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step verifier."""
     source = source_of(context.tree, VERIFIER_C) or parse(VERIFIER_C, b"")
     owner, meta = anchors_meta(context)
@@ -91,7 +77,7 @@ def anchors_verifier(context: Context) -> list[Anchor]:
         first, unknown = releases_first(context.tree), []
     except UserError as error:
         first = not referenced.matching_strictly(source)
-        unknown = [lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
+        unknown = [a.lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
     return [
         *owner,
         *(anchors_fetch() if struct(source, "bpf_kfunc_meta") else []),
@@ -102,23 +88,25 @@ def anchors_verifier(context: Context) -> list[Anchor]:
     ]
 
 
-def anchors_meta(context: Context) -> tuple[list[Anchor], str]:
+def anchors_meta(context: Context) -> tuple[list[a.Anchor], str]:
     """Return the anchor in the struct that holds the flags of a called kfunc, and the name of that struct."""
     try:
         meta, path = meta_struct(context.tree)
     except UserError as error:
-        return [lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
+        return [a.lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
     text = "\tconst u32 *kfunc_arg_flags;\n"
-    return [Place(path, in_struct(meta)).after("kfunc_flags", member("kfunc_flags"), text)], meta
+    return [Place(path, a.in_struct(meta)).after("kfunc_flags", a.member("kfunc_flags"), text)], meta
 
 
-def anchors_fetch() -> list[Anchor]:
+def anchors_fetch() -> list[a.Anchor]:
     """Return the anchors of what the verifier learns of a kfunc before it fills the meta of a call."""
-    fetch, raw = (Place(VERIFIER_C, scope) for scope in (in_function("fetch_kfunc_meta"), in_struct("bpf_kfunc_meta")))
+    fetch, raw = (
+        Place(VERIFIER_C, scope) for scope in (a.in_function("fetch_kfunc_meta"), a.in_struct("bpf_kfunc_meta"))
+    )
     text = "\tkfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);\n"
     return [
-        raw.after("flags", member("flags"), "\tconst u32 *arg_flags;\n"),
-        fetch.after("flags", statement("kfunc->flags = kfunc_flags;"), text, "kfunc->arg_flags ="),
+        raw.after("flags", a.member("flags"), "\tconst u32 *arg_flags;\n"),
+        fetch.after("flags", a.statement("kfunc->flags = kfunc_flags;"), text, "kfunc->arg_flags ="),
     ]
 
 
@@ -161,7 +149,7 @@ def argument_flags(source: Source, filler: Function, value: Sequence[bytes]) -> 
     for lookup in ("btf_kfunc_flags", "btf_kfunc_id_set_contains"):
         for call in calls(source, lookup, filler.body):
             if len(call.args) == 3:
-                btf, func_id, _ = (source.at(a) for a in call.args)
+                btf, func_id, _ = (source.at(arg) for arg in call.args)
                 return b"btf_kfunc_arg_flags(" + btf + b", " + func_id + b")"
     return b""
 
@@ -178,55 +166,55 @@ def sets_member(source: Source, filler: Function) -> bool:
     return any(find(source, f"{dot}kfunc_flags =", filler.body) for dot in (".", "->"))
 
 
-def filling_anchor(name: str) -> Anchor:
+def filling_anchor(name: str) -> a.Anchor:
     """Return the anchor of the place where a function fills the meta of a kfunc."""
 
     def find_it(source: Source) -> Sequence[Span]:
         return [filling.span for f in function(source, name) for filling in fillings(source, f)]
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
-        insist_fit(source, span)
+        a.insist_fit(source, span)
         twin = next(m.twin for f in function(source, name) for m in fillings(source, f) if m.span == span)
         return [Edit(source.path, span.end, span.end, b"\n\t" + twin)]
 
-    scope = in_function(name)
+    scope = a.in_function(name)
     return one_shape(
         f"{name}(): meta of the kfunc",
         VERIFIER_C,
         f"the flags of the kfunc in {name}()",
         find_it,
         edit,
-        contains("kfunc_arg_flags =", scope),
+        a.contains("kfunc_arg_flags =", scope),
         scope,
         "meta->kfunc_flags = *kfunc.flags;",
     )
 
 
-def arg_flags_anchor(meta: str) -> Anchor:
+def arg_flags_anchor(meta: str) -> a.Anchor:
     """Return the anchor of kfunc_arg_flags(), which stands before whatever may use it."""
     text = fragment("verifier-arg-flags.c.j2", meta=meta)
-    done = contains("u32 kfunc_arg_flags(")
+    done = a.contains("u32 kfunc_arg_flags(")
     name = "kfunc_arg_flags(): before its users"
-    raw = in_function("fetch_kfunc_meta", ["struct bpf_verifier_env *", "s32", "s16", "struct bpf_kfunc_meta *"])
-    return either(
+    raw = a.in_function("fetch_kfunc_meta", ["struct bpf_verifier_env *", "s32", "s16", "struct bpf_kfunc_meta *"])
+    return a.either(
         name,
-        insert_after(VERIFIER_C, name, raw, whole(), b"\n" + text, done),
-        insert_before(VERIFIER_C, name, in_function("is_kfunc_acquire"), whole(), text + b"\n", done),
+        a.insert_after(VERIFIER_C, name, raw, a.whole(), b"\n" + text, done),
+        a.insert_before(VERIFIER_C, name, a.in_function("is_kfunc_acquire"), a.whole(), text + b"\n", done),
     )
 
 
 # A verifier in which KF_RELEASE is about the first argument
 
 
-def anchors_first(meta: str) -> list[Anchor]:
+def anchors_first(meta: str) -> list[a.Anchor]:
     """Return the anchors of the predicates and their users."""
-    fetch, check = Place(VERIFIER_C, in_function("bpf_fetch_kfunc_arg_meta")), in_function("check_kfunc_args")
+    fetch, check = Place(VERIFIER_C, a.in_function("bpf_fetch_kfunc_arg_meta")), a.in_function("check_kfunc_args")
     return [
         predicate("release", meta, "verifier-release-regno.c.j2", "int kfunc_release_regno("),
         predicate("rcu", meta, "verifier-arg-rcu.c.j2", "bool is_kfunc_arg_rcu("),
         fetch.instead(
             "meta->release_regno",
-            with_comment(statement("if (is_kfunc_release(meta)) meta->release_regno = BPF_REG_1;")),
+            a.with_comment(a.statement("if (is_kfunc_release(meta)) meta->release_regno = BPF_REG_1;")),
             "meta->release_regno = kfunc_release_regno(meta);",
             "meta->release_regno = kfunc_release_regno(meta);",
         ),
@@ -236,8 +224,8 @@ def anchors_first(meta: str) -> list[Anchor]:
             f"is_kfunc_release(meta) in {STRICT}(.., argno_t argno)",
             matching_strictly,
             match_released_strictly,
-            contains("bool release = reg_from_argno(argno) == meta->release_regno;", in_function(STRICT)),
-            in_function(STRICT),
+            a.contains("bool release = reg_from_argno(argno) == meta->release_regno;", a.in_function(STRICT)),
+            a.in_function(STRICT),
             "is_kfunc_release(meta) && reg_is_referenced(env, reg)",
         ),
         one_shape(
@@ -246,7 +234,7 @@ def anchors_first(meta: str) -> list[Anchor]:
             "is_kfunc_rcu(meta) in check_kfunc_args()",
             lambda source: [s for s in check.spans(source) if calls_with_meta(source, "is_kfunc_rcu", s)],
             lambda source, span: replace_calls(source, span, "is_kfunc_rcu", b"is_kfunc_arg_rcu(meta, i)"),
-            contains("is_kfunc_arg_rcu(meta, i)", check),
+            a.contains("is_kfunc_arg_rcu(meta, i)", check),
             check,
             "is_kfunc_rcu(meta)",
         ),
