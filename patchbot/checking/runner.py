@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from ..config import ChecksConfig
@@ -55,51 +56,34 @@ def run_checks(
     refuse_unknown("patchbot.toml", "checks", config.options, sorted(there))
     refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, there)
     wanted = [i for number, i in enumerate(subject.items, 1) if only_patches is None or number in only_patches]
-    results: dict[tuple[str, str | None], Result] = {}
-
-    def keep(found: Iterable[Result]) -> None:
-        for result in found:
-            results[result.check, result.patch] = result
-
+    results: list[Result] = []
     todo: list[Task] = []
     for check in checks:
         own = replace(subject, options=config.options.get(check.name, {}))
         if not wanted:
-            keep([Result(check.name, None, None, Status.SKIP, "there is no patch to check")])
+            results.append(Result(check.name, None, None, Status.SKIP, "there is no patch to check"))
         elif check.campaign and check.campaign != subject.campaign:
-            keep([Result(check.name, None, None, Status.SKIP, f"it is about the campaign {check.campaign} only")])
+            why = f"it is about the campaign {check.campaign} only"
+            results.append(Result(check.name, None, None, Status.SKIP, why))
         elif missing := missing_tools(check):
-            keep([Result(check.name, None, None, Status.ERROR, missing)])
+            results.append(Result(check.name, None, None, Status.ERROR, missing))
         else:
             for one in tasks(check, own, wanted, whole=only_patches is None):
                 known = [] if full else reuse(store, one)
-                if known:
-                    keep(known)
-                else:
-                    todo.append(one)
+                results += known
+                todo += [] if known else [one]
     # The cheap ones first and side by side; one that uses every processor itself runs alone.
     crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
     alone = [t for t in todo if t not in crowd]
-    for one, found in run_parallel(subject, crowd):
+    for one, found in chain(run_parallel(subject, crowd), run_alone(subject, alone, fail_fast)):
         save(store, one, found)
-        keep(found)
-    failed = ""
-    for one in alone:
-        if failed:
-            keep(skipped(one, failed))
-            continue
-        found = run_task(subject, one)
-        save(store, one, found)
-        keep(found)
-        bad = [r for r in found if r.status.rank >= Status.FAIL.rank]
-        if bad and fail_fast:
-            failed = f"not run: --fail-fast, and {bad[0].check} of {bad[0].patch or 'the series'} failed"
+        results += found
     places = {item.id: number for number, item in enumerate(subject.items)}
     order = {check.name: number for number, check in enumerate(checks)}
-    ordered = sorted(results.values(), key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
+    results.sort(key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
     steps = {item.id: item.step for item in subject.items}
     waivers = [w for w in config.waivers if w.campaign in ("", subject.campaign)]
-    return apply_waivers(ordered, waivers, steps, complete=only_patches is None)
+    return apply_waivers(results, waivers, steps, complete=only_patches is None)
 
 
 def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
@@ -234,6 +218,20 @@ def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task
                 yield waiting.pop(future), future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run_alone(subject: Subject, todo: Sequence[Task], fail_fast: bool) -> Iterable[tuple[Task, list[Result]]]:
+    """Run tasks one after the other and yield each as it ends; after a failure, with `fail_fast`, all are SKIP."""
+    failed = ""
+    for one in todo:
+        if failed:  # what was not run has no result to keep
+            yield replace(one, keys=(None,) * len(one.keys)), skipped(one, failed)
+            continue
+        found = run_task(subject, one)
+        yield one, found
+        bad = [r for r in found if r.status.rank >= Status.FAIL.rank]
+        if bad and fail_fast:
+            failed = f"not run: --fail-fast, and {bad[0].check} of {bad[0].patch or 'the series'} failed"
 
 
 def reuse(store: Results, task: Task) -> list[Result]:

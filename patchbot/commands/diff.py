@@ -71,12 +71,4 @@ def current(session: Session, name: str) -> Side:
     if draft is None or tip is None or tip == draft.tip:
         return named(session.repo, name, "draft")
     seen = recognise(session.repo, draft, tip)
-    commits = session.repo.commits(draft.base, tip)
-    rows = seen.known(session.repo, draft, commits)
-    keys = iter([e.key for e in seen.handmade.extras])
-    extra = [
-        {"commit": c.sha, "key": next(keys), "subject": c.subject}
-        for c, row in zip(commits, rows, strict=True)
-        if not row
-    ]
-    return side("draft", {"patches": [row for row in rows if row], "extra": extra}, seen.tags)
+    return side("draft", seen.document(session.repo, draft, session.repo.commits(draft.base, tip)), seen.tags)

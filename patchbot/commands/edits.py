@@ -9,8 +9,7 @@ from typing import Any
 from ..draft.amendments import Extra, FileEdit, Handmade, PatchEdit
 from ..draft.matching import parse_choices
 from ..draft.recognise import recognise
-from ..draft.record import branch, read_draft
-from ..errors import UserError
+from ..draft.record import branch, need_draft
 from ..git.merge import Entry
 from ..terminal import cell
 from .generate import edit_lines
@@ -26,9 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session) -> int:
     """Run the command."""
     name = session.config.campaign(session.args.campaign).name
-    draft = read_draft(session.repo, name)
-    if draft is None:
-        raise UserError(f"there is no draft of {name}; make one with: patchbot generate {name}")
+    draft = need_draft(session.repo, name)
     tip = session.repo.ref(branch(name)) or draft.tip
     chosen = parse_choices(session.args.match, session.repo.resolve, [p["id"] for p in draft.generated])
     seen = recognise(session.repo, draft, tip, chosen)

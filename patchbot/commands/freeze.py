@@ -8,7 +8,7 @@ from contextlib import closing
 
 from ..checking.store import Results
 from ..draft.matching import parse_choices
-from ..draft.record import branch, identity, read_draft, version_of
+from ..draft.record import branch, identity, need_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
@@ -32,9 +32,7 @@ def execute(session: Session) -> int:
 def make_version(session: Session, name: str) -> int:
     """Freeze the draft as it is now."""
     repo = session.repo
-    draft = read_draft(repo, name)
-    if draft is None:
-        raise UserError(f"there is no draft of {name} to freeze; make one with: patchbot generate {name}")
+    draft = need_draft(repo, name)
     author = identity(repo, session.config.author)
     tip = repo.ref(branch(name)) or draft.tip
     number = version_of(repo, name, tip)

@@ -15,11 +15,11 @@ from ..draft.matching import parse_choices
 from ..draft.produce import produce
 from ..draft.rangediff import Pair, compare, render, side
 from ..draft.recognise import recognise
-from ..draft.record import Draft, before_ref, branch, identity, read_draft, refuse_in_the_way
+from ..draft.record import Draft, before_ref, branch, identity, need_draft, refuse_in_the_way
 from ..draft.restack import Conflicts, Resolutions
 from ..draft.tags import percentage
 from ..draft.versions import previous, version_ref
-from ..draft.write import Carried, Result, extra_rows, put, since, site_changes, workshop
+from ..draft.write import Carried, Result, extra_rows, put, since, site_changes, site_lines, workshop
 from ..errors import UserError
 from ..progress import shown, tick
 from ..series.trial import explained
@@ -61,9 +61,7 @@ def move(session: Session, name: str) -> int:
     pending = conflicts.read_pending(session.work, name) if not session.args.abort else None
     if session.args.abort:
         return abort(session, name)
-    draft = read_draft(session.repo, name)
-    if draft is None:
-        raise UserError(f"there is no draft of {name} to regenerate; make one with: patchbot generate {name}")
+    draft = need_draft(session.repo, name)
     asked, done = what_is_asked(session, draft, pending)
     with shown(session.err):
         if asked.onto != draft.base:
@@ -190,11 +188,8 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
             gone = ("dropped by hand",) if pair.key in result.composed.handmade.dropped else ()
             what = f" ({', '.join(pair.what + gone)})" if pair.what + gone else ""
             session.out.print(cell(f"  {pair.state:8}{pair.subject}{what}", styles[pair.state]), soft_wrap=True)
-    for kind in ("new", "gone", "changed"):
-        for row in document[f"{kind}_sites"]:
-            place = row["file"] + (f":{row['line']}" if row["line"] else "")
-            was = f" (was {row['was']})" if "was" in row else ""
-            session.show(f"  {kind} site: {place}: {row['site']}: {row['fate']}{was}")
+    for line in site_lines(document):
+        session.show(f"  {line}")
     for row in document["dropped_trailers"]:
         session.show(f"  dropped: {row['trailer']} of {row['patch']}: {row['reason']}")
     if session.args.verbose:

@@ -14,7 +14,7 @@ from ..draft.produce import maker, recorded_maker
 from ..draft.recognise import recognise
 from ..draft.record import Draft, branch, read_draft
 from ..draft.versions import versions
-from ..draft.write import site_changes
+from ..draft.write import site_changes, site_lines
 from ..errors import UserError
 from ..progress import shown
 from ..series.render import plural
@@ -158,11 +158,8 @@ def show(session: Session, document: dict[str, Any]) -> None:
     for file in draft["conflict"]:
         session.show(f"    waits for you: {file}")
     session.show(distance(upstream, draft["kernel"]["base"]))
-    for kind in ("new", "gone", "changed"):
-        for row in upstream[f"{kind}_sites"]:
-            place = row["file"] + (f":{row['line']}" if row["line"] else "")
-            was = f" (was {row['was']})" if "was" in row else ""
-            session.show(f"    {kind} site: {place}: {row['site']}: {row['fate']}{was}")
+    for line in site_lines(upstream):
+        session.show(f"    {line}")
     for line in document["stale"]:
         session.show(f"stale: {line}")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
-from ..draft.record import identity, read_draft
+from ..draft.record import identity, need_draft
 from ..draft.tags import percentage
+from ..draft.trailers import Given
 from ..draft.write import workshop
-from ..errors import UserError
-from ..mail.replies import Attached, Choices, Drafted, Gathered, gather
+from ..mail.replies import Choices, Drafted, Gathered, Ignored, gather
 from ..mail.retag import put_tags, read_branch, read_drafted
 from ..mail.threads import read_thread
 from ..paths import expanded
@@ -47,9 +48,7 @@ def take_tags(session: Session) -> int:
     """Put the tags of the replies on the draft as it is now."""
     name = session.campaign_config.name
     repo = session.repo
-    draft = read_draft(repo, name)
-    if draft is None:
-        raise UserError(f"there is no draft of {name} in {repo.git_dir}; make one with: patchbot generate {name}")
+    draft = need_draft(repo, name)
     with shown(session.err):
         thread = read_thread(session.cwd / expanded(session.args.mbox))
     marked = read_branch(repo, draft)
@@ -73,34 +72,16 @@ def describe(name: str, found: Gathered, tip: str) -> dict[str, Any]:
     """Return the document of `trailers --json`."""
     return {
         "campaign": name,
-        "attached": [attachment(row) for row in found.attached],
-        "ignored": [
-            {
-                "message_id": i.message_id,
-                "from": i.sender,
-                "line": i.line,
-                "reason": i.reason,
-                "where": i.where,
-                "objection": i.objection,
-            }
-            for i in found.ignored
-        ],
+        "attached": [{"patch": a.patch, **with_from(a.given), "note": a.note} for a in found.attached],
+        "ignored": [with_from(i) for i in found.ignored],
         "tip": tip,
     }
 
 
-def attachment(row: Attached) -> dict[str, Any]:
-    """Return one tag of the document."""
-    given = row.given
-    return {
-        "patch": row.patch,
-        "trailer": given.trailer,
-        "message_id": given.message_id,
-        "from": given.sender,
-        "version": given.version,
-        "patch_id": given.patch_id,
-        "note": row.note,
-    }
+def with_from(row: Given | Ignored) -> dict[str, Any]:
+    """Return a tag or a mail of the document: its sender is called as the mail's field is."""
+    fields = asdict(row)
+    return {"from": fields.pop("sender"), **fields}
 
 
 def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed: bool) -> None:

@@ -105,28 +105,38 @@ def match(
     A patch may be `known` by several commits. `chosen` ({commit: stable id, "" for none}) is what a person said.
     Raises UserError that shows both where two are equally likely.
     """
-    matched = {sha: id_ for sha, id_ in (chosen or {}).items() if id_}
-    by_sha = {k.sha: k.id for k in known}
-    for sha, _ in found:
-        if sha in by_sha and by_sha[sha] not in matched.values():
-            matched.setdefault(sha, by_sha[sha])
-    rest = [(sha, subject) for sha, subject in found if sha not in matched and sha not in (chosen or {})]
+    said = chosen or {}
+    matched = same_commits(known, found, {sha: id_ for sha, id_ in said.items() if id_})
+    rest = [(sha, subject) for sha, subject in found if sha not in matched and sha not in said]
     left = [k for k in known if k.id not in matched.values()]
     if not rest or not left:
         return matched
     texts = diffs(git, list(dict.fromkeys([*(k.sha for k in left), *(sha for sha, _ in rest)])))
-    rest = [(sha, subject) for sha, subject in rest if texts[sha].lines]
-    by_digest: dict[str, set[str]] = {}
-    for k in left:
-        by_digest.setdefault(texts[k.sha].digest, set()).add(k.id)
-    for sha, _ in rest:
-        ids = by_digest.get(texts[sha].digest, set())
-        twins = [s for s, _ in rest if texts[s].digest == texts[sha].digest]
-        if len(ids) == 1 and len(twins) == 1:
-            matched[sha] = next(iter(ids))
-    rest = [row for row in rest if row[0] not in matched]
+    matched |= same_diffs(left, rest, texts)
+    rest = [(sha, subject) for sha, subject in rest if texts[sha].lines and sha not in matched]
     left = [k for k in left if k.id not in matched.values()]
     return matched | cheapest(left, rest, texts)
+
+
+def same_commits(known: Sequence[Known], found: Sequence[tuple[str, str]], matched: dict[str, str]) -> dict[str, str]:
+    """Return what is matched already, and the commits that are known as patches that nothing else is."""
+    ids = {k.sha: k.id for k in known}
+    for sha, _ in found:
+        if sha in ids and ids[sha] not in matched.values():
+            matched.setdefault(sha, ids[sha])
+    return matched
+
+
+def same_diffs(left: Sequence[Known], rest: Sequence[tuple[str, str]], texts: Mapping[str, Diff]) -> dict[str, str]:
+    """Return {commit: id} of the commits and patches that alone have a diff."""
+    ids: dict[str, set[str]] = {}
+    commits: dict[str, list[str]] = {}
+    for k in left:
+        ids.setdefault(texts[k.sha].digest, set()).add(k.id)
+    for sha in (sha for sha, _ in rest if texts[sha].lines):
+        commits.setdefault(texts[sha].digest, []).append(sha)
+    pairs = ((shas, ids.get(digest, set())) for digest, shas in commits.items())
+    return {shas[0]: next(iter(found)) for shas, found in pairs if len(shas) == len(found) == 1}
 
 
 def cheapest(left: Sequence[Known], rest: Sequence[tuple[str, str]], texts: Mapping[str, Diff]) -> dict[str, str]:

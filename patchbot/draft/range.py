@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..git.repo import Repo
 from ..model import Commit
 from .recognise import recognise
-from .record import Draft, branch, read_draft
+from .record import Draft, branch, need_draft
 
 #: Tells a person something on the way.
 Say = Callable[[str], None]
@@ -46,9 +46,7 @@ def select(repo: Repo, config: Config, what: str | None, say: Say) -> Range:
             base = repo.text("merge-base", base, tip)
         return ranged(repo, base, tip, None, say)
     name = config.campaign(what).name
-    draft = read_draft(repo, name)
-    if draft is None:
-        raise UserError(f"there is no draft of {name} in {repo.git_dir}; make one with: patchbot generate {name}")
+    draft = need_draft(repo, name)
     current = repo.ref(branch(name))
     if current is None:
         raise UserError(f"{branch(name)} is gone; make the draft anew with: patchbot generate {name}")

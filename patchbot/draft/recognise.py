@@ -44,6 +44,17 @@ class Recognised:
             rows.append(row)
         return rows
 
+    def document(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> dict[str, Any]:
+        """Return what the record would say of the branch: its patches, and its commits by hand."""
+        rows = self.known(repo, draft, commits)
+        own = [c for c, row in zip(commits, rows, strict=True) if not row]
+        return {"patches": [row for row in rows if row], "extra": self.extra(own)}
+
+    def extra(self, own: Sequence[Commit]) -> list[dict[str, str]]:
+        """Return the commits by hand, `own` as they are now, as series.json has them."""
+        pairs = zip(own, self.handmade.extras, strict=True)
+        return [{"commit": c.sha, "key": e.key, "subject": c.subject} for c, e in pairs]
+
 
 def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | None = None) -> Recognised:
     """Return what a person changed on the branch that is at `tip` now; raise UserError where that is not clear."""
@@ -52,35 +63,33 @@ def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | No
     branch = read_line(repo, draft.base, tip)
     ids = identify(repo, draft, branch, chosen)
     generated = {p["id"]: p["commit"] for p in draft.generated}
-    extras_known = {e["commit"]: e["key"] for e in draft.document.get("extra", [])}
+    recorded = {e["commit"]: e["key"] for e in draft.document.get("extra", [])}
+    keys = {w.sha: ids.get(w.sha) or recorded.get(w.sha, f"+{w.sha[:12]}") for w in branch}
     pairs = [(w, generated[ids[w.sha]]) for w in branch if w.sha in ids and generated[ids[w.sha]] != w.sha]
     texts = diffs(repo.git, list(dict.fromkeys(sha for w, g in pairs for sha in (w.sha, g))))
     patches: dict[str, PatchEdit] = {}
     tags: dict[str, tuple[Given, ...]] = {}
-    extras: list[Extra] = []
-    sequence: list[str] = []
-    for commit in branch:
-        if commit.sha not in ids:
-            extra = extra_commit(repo, commit, extras_known.get(commit.sha, f"+{commit.sha[:12]}"))
-            extras.append(extra)
-            sequence.append(extra.key)
-            continue
+    for commit, sha in pairs:
         id_ = ids[commit.sha]
-        sequence.append(id_)
         known = draft.trailers.get(id_, [])
-        if generated[id_] == commit.sha:
-            continue
         message, lines = without_tags(commit.message, known)
         tags[id_] = kept_tags(repo, commit, known, lines, draft.version)
-        edit = patch_edit(repo, id_, commit, message, generated[id_], texts)
+        edit = patch_edit(repo, id_, commit, message, sha, texts)
         if edit.kinds:
             patches[id_] = edit
-    order = [i for i in sequence if i in generated]
-    reordered = order != [p["id"] for p in draft.generated if p["id"] in order]
-    dropped = {i for i in generated if i not in order} | {i for i in draft.handmade.dropped if i not in generated}
-    parked = {i: e for i, e in draft.handmade.patches.items() if i not in generated}
-    made = Handmade({**parked, **patches}, tuple(extras), tuple(sorted(dropped)), tuple(sequence), reordered)
+    extras = tuple(extra_commit(repo, w, keys[w.sha]) for w in branch if w.sha not in ids)
+    made = by_hand(draft, patches, extras, tuple(keys[w.sha] for w in branch))
     return Recognised(made, {i: t for i, t in tags.items() if t}, ids)
+
+
+def by_hand(draft: Draft, patches: dict[str, PatchEdit], extras: tuple[Extra, ...], order: tuple[str, ...]) -> Handmade:
+    """Return all that is by hand on a branch in an order, and the edits that wait for a patch to be generated again."""
+    generated = [p["id"] for p in draft.generated]
+    there = [i for i in order if i in generated]
+    dropped = {i for i in generated if i not in there} | {i for i in draft.handmade.dropped if i not in generated}
+    parked = {i: e for i, e in draft.handmade.patches.items() if i not in generated}
+    reordered = there != [i for i in generated if i in there]
+    return Handmade({**parked, **patches}, extras, tuple(sorted(dropped)), order, reordered)
 
 
 def identify(

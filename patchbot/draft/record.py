@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .. import __version__, shapes
@@ -114,6 +114,13 @@ def read_draft(repo: Repo, campaign: str) -> Draft | None:
         return None
     draft = read_record(repo, record, record_ref(campaign))
     return replace(draft, version=version_of(repo, campaign, draft.tip))
+
+
+def need_draft(repo: Repo, campaign: str) -> Draft:
+    """Return the recorded draft; raise UserError if there is none."""
+    if draft := read_draft(repo, campaign):
+        return draft
+    raise UserError(f"there is no draft of {campaign} in {repo.git_dir}; make one with: patchbot generate {campaign}")
 
 
 def version_of(repo: Repo, campaign: str, tip: str) -> int:
@@ -239,11 +246,7 @@ def record_document(series: Series, commits: Sequence[Commit]) -> dict[str, Any]
         "campaign": series.campaign,
         "patchbot": __version__,
         "base": series.kernel.base,
-        "kernel": {
-            "base": series.kernel.base,
-            "version": series.kernel.version,
-            "describe": series.kernel.describe,
-        },
+        "kernel": asdict(series.kernel),
         "patches": [patch_document(p, c) for p, c in zip(series.patches, commits, strict=True)],
     }
 

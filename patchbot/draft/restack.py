@@ -104,9 +104,9 @@ def compose(
     if not made:
         return Composed(tuple(plain_commits(repo, series, author)), made, ())
     base, done = series.kernel.base, resolutions or {}
-    edited = [f.path for e in made.patches.values() for f in e.files] + [f.path for e in made.extras for f in e.files]
-    paths = sorted({*edited, *(path for p in series.patches for path in p.files)})
-    start = entries(repo, base, paths)
+    by_hand = [*(e.files for e in made.patches.values()), *(e.files for e in made.extras)]
+    edited = {f.path for files in by_hand for f in files}
+    start = entries(repo, base, sorted(edited.union(*(p.files for p in series.patches))))
     date = repo.committer_date(base)
     generated = {p.id: p for p in series.patches}
     steps = sides(series, start)
@@ -114,19 +114,18 @@ def compose(
     stack = Stack(start)
     out: list[NewCommit] = []
     remarks: list[str] = []
-    patches = {i: e for i, e in made.patches.items() if i not in generated}
+    parked = {i: e for i, e in made.patches.items() if i not in generated}
+    patches = dict(parked)
     kept: list[Extra] = []
     for key in sequence([p.id for p in series.patches], made):
         when = f"{date[0] + len(out) + 1} {date[1]}"
         if key in extras:
-            extra = extras[key]
-            insist_message(key, extra.message)
-            files = carried(extra, stack.files, done)
-            changed = stack.put({f.path: f.after for f in files})
+            extra = carried(extras[key], stack.files, done)
+            changed = stack.put({f.path: f.after for f in extra.files})
             if extra.files and not changed:
                 remarks.append(f"{extra.subject!r} is in the new base already and goes")
                 continue
-            kept.append(replace(extra, files=tuple(files)))
+            kept.append(extra)
             out.append(
                 commit(key, extra.message, extra.author, when, changed, committer=author, author_date=extra.date)
             )
@@ -137,12 +136,8 @@ def compose(
         if not changed:
             remarks.append(f"{key} changes nothing any more on what is below it and goes")
             continue
-        restated = PatchEdit(
-            key,
-            Rewrite(patch.message, message) if message != patch.message else None,
-            tuple(files),
-            edit.author if edit.author != author else None,
-        )
+        rewrite = Rewrite(patch.message, message) if message != patch.message else None
+        restated = PatchEdit(key, rewrite, tuple(files), edit.author if edit.author != author else None)
         if restated.kinds:
             patches[key] = restated
         remarks += [
@@ -151,7 +146,7 @@ def compose(
             if kind not in restated.kinds
         ]
         out.append(commit(key, message, restated.author or author, when, changed, committer=author))
-    remarks += [f"{i} is not generated on this base; its edits are kept" for i in made.patches if i not in generated]
+    remarks += [f"{i} is not generated on this base; its edits are kept" for i in parked]
     order = tuple(c.id for c in out)
     return Composed(tuple(out), Handmade(patches, tuple(kept), made.dropped, order, made.reordered), tuple(remarks))
 
@@ -231,8 +226,9 @@ def insist_message(key: str, message: str) -> None:
         raise UserError(f"{key}: its message is empty; a commit needs one")
 
 
-def carried(extra: Extra, below: Mapping[str, Entry | None], done: Resolutions) -> list[FileEdit]:
-    """Return the files of a commit by hand on what lies below it now."""
+def carried(extra: Extra, below: Mapping[str, Entry | None], done: Resolutions) -> Extra:
+    """Return a commit by hand with its files on what lies below it now."""
+    insist_message(extra.key, extra.message)
     problems, files = [], []
     for file in extra.files:
         sides = (file.before, below.get(file.path), file.after)
@@ -247,7 +243,7 @@ def carried(extra: Extra, below: Mapping[str, Entry | None], done: Resolutions) 
         files.append(FileEdit(file.path, below.get(file.path), after))
     if problems:
         raise Conflicts(problems)
-    return files
+    return replace(extra, files=tuple(files))
 
 
 def conflict(key: str, subject: str, path: str, sides: Sequence[Entry | None], merged: Merged) -> Conflict:

@@ -14,14 +14,10 @@ from ..errors import UserError
 from ..git.repo import Repo, Scratch
 from ..git.transaction import publish
 from ..model import Identity
-from .amendments import edits_files
-from .produce import FILE as READS
 from .rangediff import Pair, Side, compare, side
 from .recognise import recognise
-from .record import Draft, branch, read_draft, read_record, record_ref, version_refs, write_record
-from .trailers import FILE as TRAILERS
-from .trailers import format_trailers
-from .write import dropped_of, site_changes
+from .record import Draft, branch, need_draft, read_draft, read_record, record_ref, version_refs
+from .write import dropped_of, site_changes, write_again
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,7 @@ def previous(repo: Repo, campaign: str, tip: str) -> Version | None:
 def named(repo: Repo, campaign: str, name: str) -> Side:
     """Return a version, or the draft, by what a person calls it; raise UserError that lists what there is."""
     if name == "draft":
-        draft = read_draft(repo, campaign)
-        if draft is None:
-            raise UserError(f"there is no draft of {campaign}; make one with: patchbot generate {campaign}")
+        draft = need_draft(repo, campaign)
         return side("draft", draft.document, draft.trailers)
     found = {v.name: v for v in versions(repo, campaign)}
     if name not in found:
@@ -134,26 +128,11 @@ def freeze(
     document = {**draft.document, "version": number, "message_id": message_id}
     if report:
         document["results"] = {k: report[k] for k in ("worst", "counts", "results") if k in report}
-    files = {}
-    kept = repo.read(draft.record, READS)
-    if kept is not None:
-        files[READS] = kept
     seen = recognise(repo, draft, tip, chosen)
     if tip != draft.tip or chosen:
-        commits = repo.commits(draft.base, tip)
-        rows = seen.known(repo, draft, commits)
         document["generated"] = list(draft.generated)
-        document["patches"] = [row for row in rows if row]
-        keys = [e.key for e in seen.handmade.extras]
-        by_hand = [c for c, row in zip(commits, rows, strict=True) if not row]
-        document["extra"] = [
-            {"commit": c.sha, "key": k, "subject": c.subject} for c, k in zip(by_hand, keys, strict=True)
-        ]
-    files |= edits_files(seen.handmade)
-    if seen.tags:
-        files[TRAILERS] = format_trailers(seen.tags)
-    end = draft.generated[-1]["commit"] if draft.generated else tip
-    record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
+        document |= seen.document(repo, draft, repo.commits(draft.base, tip))
+    record = write_again(repo, scratch, author, draft, tip, document, seen.handmade, seen.tags)
     ref = version_ref(campaign, number)
     current = repo.ref(record_ref(campaign))
     publish(repo, scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base)

@@ -132,6 +132,26 @@ def put(
     return Result(tuple(commits), patches, composed, fresh, record, numstat(scratch, commits), changed)
 
 
+def write_again(
+    repo: Repo,
+    scratch: Scratch,
+    author: Identity,
+    draft: Draft,
+    tip: str,
+    document: Mapping[str, Any],
+    handmade: Handmade,
+    tags: Trailers,
+) -> str:
+    """Write the record of a draft that is not made anew, its branch at `tip` now, and return its id."""
+    files = edits_files(handmade)
+    if tags:
+        files[TRAILERS] = format_trailers(tags)
+    if reads := repo.read(draft.record, READS):
+        files[READS] = reads
+    end = draft.generated[-1]["commit"] if draft.generated else tip
+    return write_record(scratch, author, tip, document, files, () if end == tip else (end,))
+
+
 def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Carried) -> Decided:
     """Say which tags hold for the branch to be; its commits are written to a repository of their own for that."""
     if not given.trailers:
@@ -176,6 +196,15 @@ def site_changes(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[st
             {**site_row(s, new[s]), "was": old[s][0]} for s in sorted(set(old) & set(new)) if old[s][0] != new[s][0]
         ],
     }
+
+
+def site_lines(changes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the `site_changes` for a person, one a line."""
+    for kind in ("new", "gone", "changed"):
+        for row in changes[f"{kind}_sites"]:
+            place = row["file"] + (f":{row['line']}" if row["line"] else "")
+            was = f" (was {row['was']})" if "was" in row else ""
+            yield f"{kind} site: {place}: {row['site']}: {row['fate']}{was}"
 
 
 def site_row(site: str, value: Sequence[str]) -> dict[str, Any]:

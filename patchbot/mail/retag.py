@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ..draft.amendments import edits_files
-from ..draft.produce import FILE as READS
+from ..draft import restack
 from ..draft.recognise import Recognised, recognise
-from ..draft.record import Draft, branch, publish, write_record
+from ..draft.record import Draft, branch, publish
 from ..draft.trailers import (
-    FILE,
     Given,
     Trailers,
     apply_to_message,
     diff_of,
-    format_trailers,
     identify,
     merge,
     remove_from_message,
     unlist_dropped,
 )
 from ..draft.versions import versions
+from ..draft.write import write_again
 from ..errors import ToolError, UserError
 from ..git.commits import entries, read_commit
 from ..git.fastimport import NewCommit
@@ -103,11 +101,7 @@ def put_tags(
     document["patches"] = [
         {**row, "commit": moved[row["commit"]].sha, "parent": moved[row["commit"]].parent} for row in marked.patches
     ]
-    by_hand = [c for c, row in zip(commits, marked.rows, strict=True) if not row]
-    document["extra"] = [
-        {"commit": c.sha, "key": extra.key, "subject": c.subject}
-        for c, extra in zip(by_hand, marked.seen.handmade.extras, strict=True)
-    ]
+    document["extra"] = marked.seen.extra([c for c, row in zip(commits, marked.rows, strict=True) if not row])
     if "version" in document:  # what was said of the frozen version does not hold for this one
         for name in ("version", "message_id", "results", "dropped_trailers"):
             document.pop(name, None)
@@ -115,12 +109,7 @@ def put_tags(
     if "dropped_trailers" in document:
         dropped = [d for d in document["dropped_trailers"] if (d["patch"], identify(d["trailer"])) not in back]
         document["dropped_trailers"] = dropped
-    files = edits_files(marked.seen.handmade) | {FILE: format_trailers(tags)}
-    reads = repo.read(draft.record, READS)
-    if reads is not None:
-        files[READS] = reads
-    end = draft.generated[-1]["commit"] if draft.generated else tip
-    record = write_record(scratch, author, tip, document, files, () if end == tip else (end,))
+    record = write_again(repo, scratch, author, draft, tip, document, marked.seen.handmade, tags)
     publish(repo, scratch, document["campaign"], document["base"], tip, record, marked.tip)
     return tip
 
@@ -146,19 +135,8 @@ def rewrite(
             kept.append(commit)
             continue
         there = entries(repo, commit.sha, repo.changed_paths(commit.parent, commit.sha))
-        new.append(
-            NewCommit(
-                "",
-                message,
-                old.author,
-                f"{seconds + number} {zone}",
-                {path: entry.data for path, entry in there.items() if entry},
-                {path: entry.mode for path, entry in there.items() if entry},
-                tuple(path for path, entry in there.items() if entry is None),
-                author if author != old.author else None,
-                old.date,
-            )
-        )
+        when = f"{seconds + number} {zone}"
+        new.append(restack.commit("", message, old.author, when, there, committer=author, author_date=old.date))
     if not new:
         return kept
     written = scratch.write(kept[-1].sha if kept else marked.draft.base, new)

@@ -40,32 +40,27 @@ def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
     """
     after = apply_edits(edits, tree.get)
     made = set(_defined(parse(path, text) for path, text in {**tree.overlay, **after}.items()))
+    sources = {
+        e.path: parse(e.path, text) for e in edits if e.path.endswith(".c") and (text := tree.get(e.path)) is not None
+    }
+    around = {e: _function_around(sources[e.path], e) for e in edits if e.path in sources}
     declared: dict[tuple[str, Function | None], set[bytes]] = {}
     for edit in edits:
-        text = tree.get(edit.path) if edit.path.endswith(".c") else None
-        owner = _function_around(parse(edit.path, text), edit) if text is not None else None
-        declared.setdefault((edit.path, owner), set()).update(_declared(lex(edit.new).texts))
+        declared.setdefault((edit.path, around.get(edit)), set()).update(_declared(lex(edit.new).texts))
     found: dict[Edit, set[bytes]] = {}
     far: dict[Edit, set[bytes]] = {}
-    for edit in edits:
-        text = tree.get(edit.path)
-        if text is None or not edit.path.endswith(".c"):
-            continue
-        source = parse(edit.path, text)
+    for edit, owner in around.items():
+        source = sources[edit.path]
         if any(c.start < edit.start < c.end for c in source.lexed.comments):
             continue
-        around = _function_around(source, edit)
-        near = _words(source, around) if around else frozenset()
-        known = declared[edit.path, around] | declared.get((edit.path, None), set())
-        for use in uses(edit.new, inside=around is not None):
-            if use.name in near or use.name in declared[edit.path, around]:
+        near = declared[edit.path, owner] | (_words(source, owner) if owner else frozenset())
+        known = made | declared.get((edit.path, None), set())
+        for use in uses(edit.new, inside=owner is not None):
+            if use.name in near:
                 continue
-            if not use.local and (use.name in made or use.name in known):
-                continue
-            if use.local:
-                if use.name not in _file_scope(source):
-                    found.setdefault(edit, set()).add(use.name)
-            elif use.name not in source.lexed.index:
+            if use.local and use.name not in _file_scope(source):
+                found.setdefault(edit, set()).add(use.name)
+            elif not use.local and use.name not in known and use.name not in source.lexed.index:
                 far.setdefault(edit, set()).add(use.name)
     missing = {n for n in set().union(*far.values()) if not tree.grep([n.decode()], ["include"], word=True)}
     for edit, names in far.items():
