@@ -18,7 +18,7 @@ from rich.text import Text
 from ..model import Finding, Result, Status
 from ..terminal import Terminal, cell, one_line
 from .check import Item
-from .store import finding_to
+from .store import result_to
 
 STYLES = {
     Status.PASS: "green",
@@ -44,26 +44,20 @@ def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, s
         "tip": tip,
         "worst": worst(results).value,
         "results": [
-            {
-                "check": r.check,
-                "patch": r.patch,
-                "commit": r.commit,
-                "status": r.status.value,
-                "reason": encodable(r.reason),
-                "cached": r.cached,
-                "seconds": round(r.seconds, 3),
-                "findings": [
-                    finding_to(replace(f, message=encodable(f.message), file=encodable(f.file) if f.file else None))
-                    for f in r.findings
-                ],
-                "log": r.log,
-                "reproduce": encodable(r.reproduce),
-            }
-            for r in results
+            {**result_to(fit_for_json(r)), "cached": r.cached, "seconds": round(r.seconds, 3)} for r in results
         ],
         "counts": {status.value: counts[status.value] for status in Status},
         "seconds": round(seconds, 3),
     }
+
+
+def fit_for_json(result: Result) -> Result:
+    """Return a result whose texts UTF-8 can hold."""
+    found = (
+        replace(f, message=encodable(f.message), file=encodable(f.file) if f.file else None) for f in result.findings
+    )
+    reason, reproduce = encodable(result.reason), encodable(result.reproduce)
+    return replace(result, reason=reason, reproduce=reproduce, findings=tuple(found))
 
 
 def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:

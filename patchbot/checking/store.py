@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,41 +81,18 @@ def result_key(check: str, source: str, part: str) -> str:
 
 def result_to(result: Result) -> dict[str, Any]:
     """Return a result as JSON-able data; `cached` is not part of it."""
-    return {
-        "check": result.check,
-        "patch": result.patch,
-        "commit": result.commit,
-        "status": result.status.value,
-        "reason": result.reason,
-        "findings": [finding_to(f) for f in result.findings],
-        "seconds": result.seconds,
-        "log": result.log,
-        "reproduce": result.reproduce,
-    }
+    row = {**asdict(result), "status": result.status.value, "findings": [finding_to(f) for f in result.findings]}
+    del row["cached"]
+    return row
 
 
 def finding_to(finding: Finding) -> dict[str, Any]:
     """Return a finding as JSON-able data, with the keys of `check --json`."""
-    return {
-        "status": finding.status.value,
-        "message": finding.message,
-        "file": finding.file,
-        "line": finding.line,
-        "type": finding.type,
-    }
+    return {**asdict(finding), "status": finding.status.value}
 
 
 def result_from(data: dict[str, Any]) -> Result:
     """Return the result that `result_to` made `data` from."""
     found = tuple(Finding(Status(f["status"]), f["message"], f["file"], f["line"], f["type"]) for f in data["findings"])
-    return Result(
-        data["check"],
-        data["patch"],
-        data["commit"],
-        Status(data["status"]),
-        data["reason"],
-        found,
-        seconds=data["seconds"],
-        log=data["log"],
-        reproduce=data["reproduce"],
-    )
+    known = {name: data[name] for name in RESULT}
+    return Result(**{**known, "status": Status(data["status"]), "findings": found})

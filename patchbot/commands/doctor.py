@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.table import Column, Table
@@ -101,17 +101,7 @@ def version_of(name: str) -> str | None:
 
 def document(tools: Sequence[Tool]) -> dict[str, object]:
     """Return the JSON document of `doctor --json`."""
-    rows = [
-        {
-            "name": tool.name,
-            "found": tool.found,
-            "version": tool.version or None,
-            "package": tool.package,
-            "required": tool.required,
-            "used_by": list(tool.used_by),
-        }
-        for tool in tools
-    ]
+    rows = [{**asdict(t), "found": t.found, "version": t.version or None, "used_by": list(t.used_by)} for t in tools]
     return {"schema": 1, "tools": rows, "missing": missing(tools), "install": install_command(tools)}
 
 

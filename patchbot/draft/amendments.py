@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import shapes
@@ -143,8 +143,8 @@ def edits_files(made: Handmade) -> dict[str, bytes]:
         "patches": [
             {
                 "id": e.id,
-                "message": e.message and {"generated": e.message.generated, "edited": e.message.edited},
-                "author": person(e.author),
+                "message": e.message and asdict(e.message),
+                "author": e.author and asdict(e.author),
                 "files": store(e.files, f"patch-{n}"),
             }
             for n, (_, e) in enumerate(sorted(made.patches.items()), 1)
@@ -153,7 +153,7 @@ def edits_files(made: Handmade) -> dict[str, bytes]:
             {
                 "key": e.key,
                 "message": e.message,
-                "author": person(e.author),
+                "author": e.author and asdict(e.author),
                 "date": e.date,
                 "files": store(e.files, f"extra-{n}"),
             }
@@ -164,11 +164,6 @@ def edits_files(made: Handmade) -> dict[str, bytes]:
         "reordered": made.reordered,
     }
     return {FILE: json.dumps(document, indent=1, sort_keys=True).encode() + b"\n", **blobs}
-
-
-def person(who: Identity | None) -> dict[str, str] | None:
-    """Return a person as JSON-able data."""
-    return {"name": who.name, "email": who.email} if who else None
 
 
 def read_handmade(repo: Repo, record: str) -> Handmade:

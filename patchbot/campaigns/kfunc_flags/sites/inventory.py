@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ....config import CampaignConfig
@@ -246,14 +246,7 @@ def document(found: Inventory) -> dict[str, Any]:
 
 def set_document(owner: KfuncSet) -> dict[str, Any]:
     """Return the JSON of a set."""
-    return {
-        "name": owner.name,
-        "file": owner.file,
-        "line": owner.line,
-        "kind": owner.kind,
-        "kfunc": owner.kfunc,
-        "conditions": list(owner.conditions),
-    }
+    return {**asdict(owner), "kfunc": owner.kfunc, "conditions": list(owner.conditions)}
 
 
 def site_of(entry: Entry) -> Site:
