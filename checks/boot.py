@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -274,29 +274,14 @@ def judge(
     lines: list[Line] = judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
     lines += judge_sets(rows, tip.said)
     lines += judge_tags(tip.said, tests)
-    found = [Finding(Status.FAIL, f"{problem}", None, None, "linked") for problem in tip.contents.problems]
-    found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.contents.problems]
-    found += [*findings(lines), *right(lines), *notes]
-    found += judge_splats(tip.said, base.said)
-    found += [
-        Finding(
-            Status.FAIL, f"no accepted and rejected program differ only in an argument with {flag}", None, None, "cover"
-        )
-        for flag in rows.uncovered(tip.kernel.flags.single)
-    ]
-    for name, module in tip.said.modules.items():
-        if module.errno:
-            text = (
-                f"the module {name} cannot be inserted ({module.errno}): {'; '.join(module.said[-3:]) or 'no message'}"
-            )
-            found.append(Finding(Status.FAIL, text, None, None, "module"))
     programs = sum(line.kind != "set" for line in lines)
     both = sum(bool(line.base) for line in lines)
     sets = [line for line in lines if line.kind == "set"]
     refused = sum(line.expected == "refuse" for line in sets)
-    if tip.kernel.flags.single and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
-        text = f"only {programs} programs and {refused} sets to refuse; at least {LEAST_PROGRAMS} and {LEAST_REFUSED}"
-        found.append(Finding(Status.FAIL, text, None, None, "cover"))
+    found = [Finding(Status.FAIL, problem, None, None, "linked") for problem in tip.contents.problems]
+    found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.contents.problems]
+    found += [*findings(lines), *right(lines), *notes, *judge_splats(tip.said, base.said)]
+    found += untried(tip, programs, refused)
     boots = seconds["tip"] + seconds["base"]
     left = tip.kernel.left_out
     reason = (
@@ -312,6 +297,21 @@ def judge(
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n{reason}\n{group_left_out(left)}\n{table(lines)}")
     return Outcome.of(found, examined=programs + len(sets), reason=reason, log=log, reproduce=tip.reproduce)
+
+
+def untried(tip: Booted, programs: int, refused: int) -> Iterator[Finding]:
+    """Yield what keeps the tip's kernel from showing anything: flags without a pair, modules, too few rows."""
+    for flag in tip.kernel.rows.uncovered(tip.kernel.flags.single):
+        text = f"no accepted and rejected program differ only in an argument with {flag}"
+        yield Finding(Status.FAIL, text, None, None, "cover")
+    for name, module in tip.said.modules.items():
+        if module.errno:
+            why = "; ".join(module.said[-3:]) or "no message"
+            text = f"the module {name} cannot be inserted ({module.errno}): {why}"
+            yield Finding(Status.FAIL, text, None, None, "module")
+    if tip.kernel.flags.single and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
+        text = f"only {programs} programs and {refused} sets to refuse; at least {LEAST_PROGRAMS} and {LEAST_REFUSED}"
+        yield Finding(Status.FAIL, text, None, None, "cover")
 
 
 def judge_config(scratch: Scratch, kernel: Kernel) -> list[Finding]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from contextlib import closing
 
-from ..checking.store import Results
 from ..draft.matching import parse_choices
 from ..draft.record import branch, identity, need_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
 from .session import Session
+from .subject import report_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +41,8 @@ def make_version(session: Session, name: str) -> int:
     known = there.message_id if there else ""
     frozen = there is None or (given and given != known)
     if frozen:
-        with closing(Results(session.work / "results.sqlite")) as store:
-            report = store.recall(f"report {name} {tip}")
         with workshop(repo) as scratch:
-            freeze(repo, scratch, author, draft, number, given or known, report, chosen)
+            freeze(repo, scratch, author, draft, number, given or known, report_of(session, name, tip), chosen)
     ref = version_ref(name, number)
     document = {
         "campaign": name,

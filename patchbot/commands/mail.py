@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..checking.store import Results, finding_to
+from ..checking.store import finding_to
 from ..draft.range import Range
 from ..draft.record import identity, version_of
 from ..draft.versions import changes_since
@@ -25,7 +24,7 @@ from ..series import maintainers
 from ..series.campaign import Context
 from ..series.tree import Tree
 from .session import Session
-from .subject import select
+from .subject import report_of, select
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,8 +95,7 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
     """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
     assert series.draft is not None
     record = series.draft.document
-    with closing(Results(session.work / "results.sqlite")) as store:
-        report = store.recall(f"report {series.draft.document['campaign']} {series.tip}") or {}
+    report = report_of(session, record["campaign"], series.tip) or {}
     seen: dict[str, Counter[str]] = {}
     for row in report.get("results", []):
         seen.setdefault(row["check"], Counter())[row["status"]] += 1

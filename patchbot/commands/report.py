@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 
 from .. import temporary
 from ..checking.page import page
-from ..checking.store import Results
 from ..draft.range import Range
 from ..errors import UserError
 from ..paths import refused
 from .session import Session
-from .subject import select
+from .subject import report_of, select
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +24,7 @@ def execute(session: Session) -> int:
     """Run the command."""
     series = select(session, session.args.campaign)
     name = session.campaign_config.name
-    with closing(Results(session.work / "results.sqlite")) as store:
-        report = store.recall(f"report {name} {series.tip}")
+    report = report_of(session, name, series.tip)
     if report is None:
         session.say("note: no check was run on this tip yet; the page has the patches only")
         report = {"campaign": name, "base": series.base, "tip": series.tip}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from typing import Any
 
 from .. import __version__
-from ..checking.store import Results
 from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.produce import maker, recorded_maker
@@ -20,6 +18,7 @@ from ..progress import shown
 from ..series.render import plural
 from .generate import edit_lines
 from .session import Session
+from .subject import report_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,9 +121,7 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
             "the configuration or patchbot itself changed since the draft was made:"
             f" patchbot regenerate {name} --onto {draft.base[:12]}"
         )
-    with closing(Results(session.work / "results.sqlite")) as store:
-        checked = store.recall(f"report {name} {tip}")
-    if checked is None:
+    if report_of(session, name, tip) is None:
         found.append(f"the branch as it is was not checked: patchbot check {name}")
     return found
 

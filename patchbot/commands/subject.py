@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
 
 from ..checking.check import Subject, items
+from ..checking.store import Results
 from ..draft.range import Range
 from ..draft.range import select as select_range
 from ..git.formatpatch import patch_mails
@@ -16,6 +19,12 @@ from .session import Session
 def select(session: Session, what: str | None) -> Range:
     """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft."""
     return select_range(session.repo, session.config, what, session.say)
+
+
+def report_of(session: Session, name: str, tip: str) -> dict[str, Any] | None:
+    """Return the recorded report of the checks of a campaign's tip, None if there is none."""
+    with closing(Results(session.work / "results.sqlite")) as store:
+        return store.recall(f"report {name} {tip}")
 
 
 def subject(session: Session, series: Range, jobs: int) -> Subject:

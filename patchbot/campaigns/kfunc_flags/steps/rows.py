@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ....c import Span, Token, macro, parse, tokens
@@ -28,21 +29,6 @@ TAB = 8
 
 _CONTINUED = re.compile(rb"\\\r?\n[ \t]*")
 _COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//([^\n]*)", re.DOTALL)
-
-
-def convert_rcu(context: Context) -> Change:
-    """Turn KF_RCU into KFA_RCU of the arguments that it is about."""
-    return convert(context, RCU)
-
-
-def convert_release(context: Context) -> Change:
-    """Turn KF_RELEASE into KFA_RELEASE of the argument that is released."""
-    return convert(context, RELEASE)
-
-
-def convert_acquire(context: Context) -> Change:
-    """Turn KF_ACQUIRE into KFA_ACQUIRE of the argument that is returned."""
-    return convert(context, ACQUIRE)
 
 
 def convert(context: Context, flag: str) -> Change:
@@ -66,6 +52,8 @@ def convert(context: Context, flag: str) -> Change:
     )
     return Change(tuple(edits), remarks=remarks)
 
+
+convert_rcu, convert_release, convert_acquire = (partial(convert, flag=flag) for flag in (RCU, RELEASE, ACQUIRE))
 
 #: The last context that was looked at and its inventory: each of a step's 20 messages asks for the same one.
 _last: list[tuple[Context, Inventory]] = []
@@ -266,6 +254,4 @@ def decided(context: Context, entries: Sequence[Entry], flag: str) -> list[tuple
     return [(k, decisions[k].reason) for k in kfuncs if k in decisions and decisions[k].arguments(flag) is not None]
 
 
-words_rcu = words(RCU)
-words_release = words(RELEASE)
-words_acquire = words(ACQUIRE)
+words_rcu, words_release, words_acquire = map(words, (RCU, RELEASE, ACQUIRE))

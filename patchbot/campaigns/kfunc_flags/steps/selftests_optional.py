@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ....c import Function, Source, Span, function, functions, prototypes
@@ -91,16 +92,6 @@ def lacking(tree: Tree) -> str:
     return ""
 
 
-def anchors_suffixes(context: Context) -> list[a.Anchor]:
-    """Return the anchors of the tests of flags that are equal to suffixes, none if there is nothing to extend."""
-    return anchors_flags(context, SUFFIXES)
-
-
-def anchors_acquire(context: Context) -> list[a.Anchor]:
-    """Return the anchors of the tests of KFA_ACQUIRE, none if there is nothing to extend."""
-    return anchors_flags(context, ACQUIRE)
-
-
 def anchors_flags(context: Context, flags: Flags) -> list[a.Anchor]:
     """Return the anchors of the kfuncs, programs and bad sets for some flags."""
     tree, folder = context.tree, testmod_folder(context.tree)
@@ -113,6 +104,9 @@ def anchors_flags(context: Context, flags: Flags) -> list[a.Anchor]:
         Place(PROGRAMS, a.in_file()).after("the end of the programs", a.whole(), programs, f"{flags.kfunc}("),
     ]
     return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
+
+
+anchors_suffixes, anchors_acquire = (partial(anchors_flags, flags=flags) for flags in (SUFFIXES, ACQUIRE))
 
 
 def anchors_kfuncs(folder: str, flags: Flags, facts: Mapping[str, Any]) -> list[a.Anchor]:
