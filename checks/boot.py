@@ -134,12 +134,12 @@ def key_series(subject: Subject) -> str:
     options = options_of(subject)
     build = build_options(options)
     compiler, config = compiler_of(build), wanted_options(build, subject.objects)
-    trees = (tree_of(subject, subject.base), subject.items[-1].tree)
+    trees = (subject.scratch.tree_of(subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
     own = [*sorted(bundled("checks/boot").iterdir()), *extra(options)]
     read = hashlib.sha256(b"\0".join(path.read_bytes() for path in own if path.is_file())).hexdigest()
     tests = [row for item in subject.items for row in item.files if row.startswith("tools/testing/selftests/bpf/")]
-    selftests = subject.scratch.git("ls-tree", trees[1], *sorted(set(tests))).stdout.decode() if tests else ""
+    selftests = subject.scratch.ls(trees[1], *sorted(set(tests))) if tests else {}
     parts = [libbpf_key(subject.scratch, trees[1]), read, options.get("timeout", TIMEOUT), selftests]
     return "\n".join([*kernels, json.dumps(parts)])
 
@@ -150,7 +150,7 @@ def check_series(subject: Subject) -> Outcome:
     options = options_of(subject)
     build = build_options(options)
     rows = all_rows(options)
-    trees = {"base": tree_of(subject, subject.base), "tip": subject.items[-1].tree}
+    trees = {"base": subject.scratch.tree_of(subject.base), "tip": subject.items[-1].tree}
     kernels = {what: describe(subject.scratch, what, tree, rows) for what, tree in trees.items()}
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
@@ -363,8 +363,3 @@ def timeout_of(options: Mapping[str, Any]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise UserError(f"[checks.boot] timeout must be a number of seconds, not {value!r}")
     return float(value)
-
-
-def tree_of(subject: Subject, commit: str) -> str:
-    """Return the tree of a commit."""
-    return subject.scratch.git("rev-parse", f"{commit}^{{tree}}").stdout.decode().strip()

@@ -63,7 +63,7 @@ def common_key(subject: Subject) -> str:
     options = build_options(subject)
     parts = [compiler_of(options).versions, wanted_options(options, subject.objects), subject.decisions]
     parts += [subject.campaign, wrong_on_purpose(subject), cross_versions(options)]
-    base = subject.scratch.git("rev-parse", f"{subject.base}^{{tree}}").stdout.decode().strip()
+    base = subject.scratch.tree_of(subject.base)
     return f"{base}\n{json.dumps(parts, sort_keys=True)}"
 
 

@@ -21,7 +21,9 @@ from patchbot import temporary
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
-from patchbot.git.export import Thing, contents, keep, probe, tree_files, write_files, write_landmarks
+from patchbot.git.diffs import mail_parts, read_diff
+from patchbot.git.export import keep, tree_files, write_files, write_landmarks
+from patchbot.git.objects import Thing
 from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER
 from patchbot.model import Finding, Status
 from patchbot.run import Completed, run, which
@@ -100,7 +102,7 @@ def gather(subject: Subject, item: Item, mail: bytes) -> Input:
     names += [f"{item.tree}:{BINDINGS}"] if COMPATIBLE.search(mail) else []
     names += [f"{before}:include"] if CAMEL.search(mail) else []
     names += [f"{oid}^{{commit}}" for oid in re.findall(r"\b[0-9a-f]{5,40}\b", changelog(mail).lower())]
-    return Input(probe(subject.scratch, names), tuple(options))
+    return Input(subject.scratch.things(names), tuple(options))
 
 
 def absolute_paths(mail: bytes) -> list[str]:
@@ -116,7 +118,8 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
     """Run the script; once more with all of include/ if it complains of CamelCase that may be known there."""
     perl = which("perl", "perl")
     things = {name: thing for name, thing in inputs.things.items() if thing and thing.kind == "blob"}
-    blobs = dict(zip(things, contents(subject.scratch, [t.oid for t in things.values()]), strict=True))
+    read = subject.scratch.blobs(thing.oid for thing in things.values())
+    blobs = {name: data for name, (_, data) in zip(things, read, strict=True)}
     with temporary.folder("checkpatch") as place:
         # A file as it is before the patch; as it is after it only if it is new.
         files = {n.split(":", 1)[1]: blobs[n] for n in sorted(blobs, key=lambda n: not n.startswith(item.tree))}
@@ -148,10 +151,8 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
             headers = partial(tree_files, subject.scratch, item.parent_tree, "include", ".h")
             root = keep(subject.work, [include, "include"], headers)
             inside = subject.sandbox.around(place, [place], [root], [perl])
-            known_names = run(
-                [*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False, inside=inside
-            )
-            camel = {f for f in told(known_names, mail) if f.type == "CAMELCASE"}
+            again = run([*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False, inside=inside)
+            camel = {f for f in told(again, mail) if f.type == "CAMELCASE"}
             findings = [f for f in findings if f.type != "CAMELCASE" or f in camel]
     return findings
 
@@ -184,7 +185,7 @@ def told(done: Completed, mail: bytes) -> list[Finding]:
         counted = f"counts {len(findings)} problems"
         raise ToolError(f"{SCRIPT} {counted}, but that is not how it ended: {done.explain()}")
     total = TOTAL.findall(done.stdout)[-1]
-    if not int(total[3]) and b"\n@@ -" in mail.partition(b"\ndiff --git ")[2]:
+    if not int(total[3]) and any(row.kind == "@" for row in read_diff(mail_parts(text_of(mail))[2])):
         raise ToolError(f"{SCRIPT} says that it checked no line of a patch that has some")
     return findings
 
@@ -235,27 +236,20 @@ def blocks(lines: list[str]) -> Iterator[Finding]:
 
 def locate(findings: list[Finding], mail: bytes) -> list[Finding]:
     """Return findings with lines of the mail replaced by the file whose diff they are in, None for the changelog."""
-    files: list[str | None] = []
-    now: str | None = None
-    for line in mail.decode("utf-8", "surrogateescape").split("\n"):
-        start = re.match(r"diff --git a/(.+) b/(.+)$", line)
-        now = start[2] if start else now
-        files.append(now)
-    out = []
-    for finding in findings:
-        if finding.file == "":
-            number = finding.line or 0
-            file = files[number - 1] if 0 < number <= len(files) else None
-            finding = replace(finding, file=file, line=None)
-        out.append(finding)
-    return out
+    log, below, diff = mail_parts(text_of(mail))
+    files = [None] * (log + below).count("\n") + [row.path for row in read_diff(diff)]
+    places = dict(enumerate(files, 1))
+    return [replace(f, file=places.get(f.line or 0), line=None) if f.file == "" else f for f in findings]
+
+
+def text_of(mail: bytes) -> str:
+    """Return a mail as text from which its bytes can be had again."""
+    return mail.decode("utf-8", "surrogateescape")
 
 
 def changelog(mail: bytes) -> str:
     """Return the body of a mail's commit message, without an in-body From."""
-    text = mail.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-    body = text.partition("\n\n")[2]
-    body = re.split(r"^(?:---$|diff --git )", body, maxsplit=1, flags=re.M)[0]
+    body = mail_parts(text_of(mail).replace("\r\n", "\n").partition("\n\n")[2])[0]
     return re.sub(r"\AFrom: .*\n\n", "", body).strip("\n")
 
 

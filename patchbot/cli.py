@@ -14,6 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import closing
 from types import ModuleType
 from typing import NoReturn
 
@@ -119,10 +120,11 @@ def execute(argv: Sequence[str] | None) -> int:
     session = Session(args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet))
     call_me(args.command)
     temporary.sweep()
-    try:
-        return int(command(args.command).execute(session))
-    except PatchbotError as error:
-        raise explained(session, error) from error
+    with closing(session):
+        try:
+            return int(command(args.command).execute(session))
+        except PatchbotError as error:
+            raise explained(session, error) from error
 
 
 def explained(session: Session, error: PatchbotError) -> PatchbotError:

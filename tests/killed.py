@@ -14,9 +14,9 @@ import sys
 from typing import Any
 
 from patchbot.cli import main
-from patchbot.git import repo
+from patchbot.git import objects
 
-real_run = repo.run
+real_run = objects.run
 
 
 def run(argv: Any, **options: Any) -> Any:
@@ -27,5 +27,5 @@ def run(argv: Any, **options: Any) -> Any:
     return real_run(argv, **options)
 
 
-repo.run = run
+objects.run = run
 sys.exit(main(sys.argv[1:]))

@@ -99,18 +99,11 @@ class Bench:
         if tree not in self._files:
             if self._files:
                 near, paths = next(reversed(self._files.items()))
-                rows = self.scratch.git("diff-tree", "-r", "-z", "--raw", "--no-renames", near, tree).stdout
-                found = dict(paths)
-                fields = rows.decode("utf-8", "surrogateescape").split("\0")
-                for meta, path in zip(fields[::2], fields[1::2], strict=False):
-                    oid, kind = meta.split(" ")[3:5]
-                    found.pop(path, None)
-                    if kind != "D":
-                        found[path] = oid
+                changes = self.scratch.changes(near, tree)
+                found = {path: oid for path, oid in paths.items() if path not in changes}
+                found |= {path: change.oid for path, change in changes.items() if change.status != "D"}
             else:
-                rows = self.scratch.git("ls-tree", "-r", "-z", "--full-tree", tree).stdout
-                pairs = (row.partition("\t") for row in rows.decode("utf-8", "surrogateescape").split("\0") if row)
-                found = {path: meta.split(" ")[2] for meta, _, path in pairs}
+                found = {path: oid for path, (_, oid) in self.scratch.ls(tree).items()}
             self._files[tree] = found
             for old in list(self._files)[:-4]:
                 del self._files[old]
@@ -173,7 +166,7 @@ class Bench:
         oid = self.files(tree).get(f"{folder}/Makefile") if source.startswith("tools/") else None
         if oid is None:
             return ""
-        text = self.scratch.git("cat-file", "blob", oid).stdout
+        text = self.scratch.raw(oid)
         return folder if re.search(rb"\bobj-m\b", text) else ""
 
     def includers(self, tree: str, source: str) -> list[str]:
@@ -182,10 +175,8 @@ class Bench:
         globs = [f":(glob){'' if folder == '.' else folder + '/'}*.c" for folder in folders]
         name = re.escape(source.rpartition("/")[2])
         form = rf'^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]*/)?{name}"'
-        done = self.scratch.git("grep", "-z", "-I", "-E", form, tree, "--", *globs, check=False)
         found = []
-        for row in done.stdout.decode("utf-8", "surrogateescape").splitlines():
-            path, _, line = row.removeprefix(f"{tree}:").partition("\0")
+        for path, line in self.scratch.grep_lines(tree, form, globs):
             included = line.split('"')[1]
             if os.path.normpath(f"{path.rpartition('/')[0]}/{included}") == source:
                 found.append(path)

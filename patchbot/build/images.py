@@ -220,21 +220,14 @@ def complaints(said: str, most: int = 8) -> str:
 
 def kernel_key(scratch: Scratch, tree: str, compiler: Compiler, options: Mapping[str, str]) -> str:
     """Return what a kernel is made of: the parts of the tree, the tools, the configuration."""
-    parts = [row for row in entries(scratch, tree) if row[0] not in APART and row[0] != "tools"]
-    parts += [row for row in entries(scratch, f"{tree}:tools") if row[0] in TOOLS]
+    parts = [row for row in scratch.folder(tree).items() if row[0] not in APART and row[0] != "tools"]
+    parts += [row for row in scratch.folder(f"{tree}:tools").items() if row[0] in TOOLS]
     return digest([parts, compiler.cc, compiler.cross, compiler.versions, dict(options)])
 
 
 def libbpf_key(scratch: Scratch, tree: str) -> str:
     """Return what libbpf is made of."""
-    return digest(scratch.git("ls-tree", "-z", tree, *LIBBPF).stdout.decode("utf-8", "surrogateescape"))
-
-
-def entries(scratch: Scratch, tree: str) -> list[tuple[str, str]]:
-    """Return (name, object id) of what a tree holds at its top."""
-    rows = scratch.git("ls-tree", "-z", tree).stdout.decode("utf-8", "surrogateescape").split("\0")
-    pairs = (row.partition("\t") for row in rows if row)
-    return [(name, meta.split(" ")[2]) for meta, _, name in pairs]
+    return digest(scratch.ls(tree, *LIBBPF))
 
 
 def digest(value: object) -> str:

@@ -90,7 +90,4 @@ def find_symbols(scratch: Scratch, tree: str, names: frozenset[str]) -> Symbols:
     if not names:
         return Symbols()
     form = rf"^[[:space:]]*(menu)?config[[:space:]]+({'|'.join(sorted(names))})[[:space:]]*$"
-    said = scratch.git("grep", "-z", "-A2", "-E", form, tree, "--", ":(glob)**/Kconfig*", check=False).stdout
-    # Path and line are apart by NUL; a line `--` stands between places.
-    rows = (line.partition("\0") for line in said.decode("utf-8", "replace").splitlines())
-    return read_symbols((path.removeprefix(f"{tree}:") if apart else "", text) for path, apart, text in rows)
+    return read_symbols(scratch.grep_lines(tree, form, [":(glob)**/Kconfig*"], after=2))

@@ -13,17 +13,18 @@ import jinja2
 from .. import __version__
 from ..bundle import bundled
 from ..errors import PatchbotError
+from ..git.diffs import read_diff
 from ..model import Status
 from ..terminal import visible
 
 
 def page(
-    report: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], kernel: str, diffs: Mapping[str, bytes]
+    report: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], kernel: str, diffs: Mapping[str, tuple[str, str]]
 ) -> str:
     """Return the page.
 
     `report` is the recorded document of `check --json`, {} if there is none; `patches` have id, commit, subject, files,
-    owners and target; `diffs` is each commit's patch text.
+    owners and target; `diffs` is each commit's message with its diffstat, and its diff.
     """
     results = [{**r, "findings": sorted(r["findings"], key=gravity)} for r in report.get("results", [])]
     checks = list(dict.fromkeys(r["check"] for r in results))
@@ -64,7 +65,10 @@ def gravity(finding: Mapping[str, Any]) -> int:
 
 
 def row(
-    patch: Mapping[str, Any], results: Sequence[Mapping[str, Any]], checks: Sequence[str], diffs: Mapping[str, bytes]
+    patch: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    checks: Sequence[str],
+    diffs: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:
     """Return what the page shows of one patch."""
     worst = dict.fromkeys(checks, "")
@@ -75,19 +79,12 @@ def row(
         "results": results,
         "status": worst,
         "bad": any(r["status"] in ("FAIL", "ERROR") for r in results),
-        "diff": coloured(diffs.get(patch["commit"], b"")),
+        "diff": coloured(*diffs.get(patch["commit"], ("", ""))),
     }
 
 
-def coloured(diff: bytes) -> list[tuple[str, str]]:
+def coloured(head: str, diff: str) -> list[tuple[str, str]]:
     """Return [(class, line)] of a patch's text: a(dded), d(eleted), h(ead) or nothing."""
-    lines = []
-    body = False
-    for line in diff.decode("utf-8", "replace").split("\n"):
-        if line.startswith("diff --git "):
-            body = False
-        if line.startswith("@@"):
-            body = True
-        kind = {"+": "a", "-": "d", "@": "h"}.get(line[:1], "") if body else "h" if diff else ""
-        lines.append((kind, line))
-    return lines
+    kinds = {"+": "a", "-": "d", "@": "h", "": "h"}
+    above = [("h", line) for line in head.removesuffix("\n").split("\n")] if head else []
+    return above + [(kinds.get(row.kind, ""), row.text) for row in read_diff(diff.removesuffix("\n"))]

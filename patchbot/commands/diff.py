@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 
-from ..draft.rangediff import Side, body, compare, render, side
+from ..draft.rangediff import Side, compare, render, side
 from ..draft.recognise import recognise
 from ..draft.record import branch, read_draft
 from ..draft.versions import named, previous
 from ..errors import UserError
+from ..git.diffs import range_diff
 from ..progress import shown
 from .session import Session
 
@@ -38,7 +39,9 @@ def execute(session: Session) -> int:
                 "old": p.old,
                 "new": p.new,
                 "subject": p.subject,
-                "range_diff": body(session.scratch, p.old, p.new) if p.state == "changed" and p.old and p.new else "",
+                "range_diff": range_diff(session.scratch, p.old, p.new)
+                if p.state == "changed" and p.old and p.new
+                else "",
             }
             for p in pairs
         ]

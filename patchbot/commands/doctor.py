@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.table import Column, Table
 
@@ -19,6 +18,7 @@ from ..build.arches import ARCHES, X86
 from ..build.toolchain import HOST_HEADERS, has_header
 from ..checking.check import Check, available, load
 from ..errors import ToolError, UserError
+from ..git.plumbing import own_commands
 from ..run import run
 from ..sandbox import Sandbox
 from ..terminal import cell
@@ -87,8 +87,7 @@ def version_of(name: str) -> str | None:
         return "" if shutil.which("gcc") and has_header(name) else None
     if shutil.which(name) is None:
         if name.startswith("git-") and shutil.which("git"):  # git keeps its own commands elsewhere
-            folder = run(["git", "--exec-path"]).stdout.decode().strip()
-            return "" if (Path(folder) / name).exists() else None
+            return "" if (own_commands() / name).exists() else None
         return None
     try:
         done = run([name, "--version"], check=False, timeout=10)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .. import temporary
 from ..checking.page import page
-from ..draft.range import Range
 from ..errors import UserError
+from ..git.diffs import shown
 from ..paths import refused
 from .session import Session
 from .subject import report_of, select
@@ -40,18 +40,13 @@ def execute(session: Session) -> int:
         }
         for commit, known in zip(series.commits, series.known, strict=True)
     ]
-    text = page(report, rows, f"Linux {tree.kernel().version}", diffs(session, series))
+    diffs = {commit.sha: shown(session.scratch, commit.sha) for commit in series.commits}
+    text = page(report, rows, f"Linux {tree.kernel().version}", diffs)
     target = session.cwd / session.args.html
     write(target, text)
     if not session.emit({"file": str(target), "recorded": bool(report.get("results"))}):
         session.show(f"wrote {target}")
     return 0
-
-
-def diffs(session: Session, series: Range) -> dict[str, bytes]:
-    """Return each commit's message and diff."""
-    options = ("--no-color", "--no-ext-diff", "--no-textconv", "--stat=78", "-p", "--format=%B")
-    return {c.sha: session.scratch.git("show", *options, c.sha).stdout for c in series.commits}
 
 
 def is_page(file: Path) -> bool:

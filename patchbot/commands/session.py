@@ -40,6 +40,12 @@ class Session:
     out: Terminal
     err: Terminal
 
+    def close(self) -> None:
+        """End what reads the repositories."""
+        for name in ("repo", "scratch"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
     @cached_property
     def cwd(self) -> Path:
         """The folder that relative paths are relative to."""

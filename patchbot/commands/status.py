@@ -95,10 +95,10 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base, "converted": False}
     if base == draft.base:
         return found | {"related": True, "commits": 0, "files": 0, **site_changes({}, {})}
-    here = repo.look("cat-file", "-e", f"{draft.base}^{{tree}}", check=False).returncode == 0
-    related = here and repo.look("merge-base", draft.base, base, check=False).returncode == 0
+    here = repo.has(f"{draft.base}^{{tree}}")
+    related = here and repo.merge_base(draft.base, base) is not None
     found["related"] = related
-    found["commits"] = int(repo.look("rev-list", "--count", f"{draft.base}..{base}").stdout) if related else None
+    found["commits"] = repo.count(draft.base, base) if related else None
     found["files"] = len(repo.changed_paths(draft.base, base)) if here else None
     sites = session.campaign.audit(session.tree(base), session.campaign_config).fates()
     if not any(fate in ("change", "refuse") for fate, _ in sites.values()):

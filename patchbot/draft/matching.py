@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError
-from ..run import Completed
+from ..git.diffs import commit_diffs
+from ..git.objects import Objects
 
 #: git range-diff's creation factor: a pair must cost less than this share of writing both patches anew.
 CREATION_FACTOR = 0.6
 #: Two candidates whose costs differ by less than this share of the patch's lines are not told apart.
 AMBIGUOUS = 0.25
-
-COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
-
-Git = Callable[..., Completed]
 
 
 @dataclass(frozen=True)
@@ -47,43 +43,21 @@ class Known:
     subject: str
 
 
-def diffs(git: Git, commits: Sequence[str]) -> dict[str, Diff]:
-    """Return {commit: Diff} with one git process; `git` is the method of a Repo or Scratch."""
-    if not commits:
-        return {}
-    options = (
-        "--no-color",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-renames",
-        "--text",
-        "--diff-algorithm=myers",
-        "-U3",
-    )
-    out = git("diff-tree", "--stdin", "-r", "-p", *options, stdin="".join(f"{c}\n" for c in commits).encode()).stdout
-    parts = COMMIT_LINE.split(out)
-    found = {sha: Diff(()) for sha in commits}
-    for sha, text in zip(parts[1::2], parts[2::2], strict=True):
-        found[sha.decode()] = Diff(tuple(normalised(text)))
-    return found
+def diffs(objects: Objects, commits: Sequence[str]) -> dict[str, Diff]:
+    """Return {commit: Diff} with one git process."""
+    return {sha: Diff(normalised(text)) for sha, text in commit_diffs(objects, commits).items()}
 
 
-def lost(git: Git, commits: Sequence[str]) -> set[str]:
+def lost(objects: Objects, commits: Sequence[str]) -> set[str]:
     """Return those commits whose change cannot be seen, because they or what is below them are not in this clone."""
-    asked = "".join(f"{sha}\n{sha}^^{{tree}}\n" for sha in commits).encode()
-    rows = git("cat-file", "--batch-check", stdin=asked).stdout.splitlines()
-    missing = [row.endswith(b" missing") for row in rows]
-    return {sha for number, sha in enumerate(commits) if any(missing[2 * number : 2 * number + 2])}
+    there = objects.things(name for sha in commits for name in (sha, f"{sha}^^{{tree}}"))
+    return {sha for sha in commits if not there[sha] or not there[f"{sha}^^{{tree}}"]}
 
 
-def normalised(text: bytes) -> list[bytes]:
+def normalised(text: bytes) -> tuple[bytes, ...]:
     """Return a diff's lines without what moves with its place: blob ids, line numbers, the function in @@ lines."""
-    lines = []
-    for line in text.strip(b"\n").split(b"\n"):
-        if line.startswith(b"index "):
-            continue
-        lines.append(b"@@" if line.startswith(b"@@ ") else line)
-    return lines
+    kept = (line for line in text.split(b"\n") if line and not line.startswith(b"index "))
+    return tuple(b"@@" if line.startswith(b"@@ ") else line for line in kept)
 
 
 def cost(one: Diff, two: Diff) -> int:
@@ -97,7 +71,7 @@ def cost(one: Diff, two: Diff) -> int:
 def match(
     known: Sequence[Known],
     found: Sequence[tuple[str, str]],
-    git: Git,
+    objects: Objects,
     chosen: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return {commit: stable id} of those of `found` ([(commit, subject)]) that are patches of patchbot.
@@ -111,7 +85,7 @@ def match(
     left = [k for k in known if k.id not in matched.values()]
     if not rest or not left:
         return matched
-    texts = diffs(git, list(dict.fromkeys([*(k.sha for k in left), *(sha for sha, _ in rest)])))
+    texts = diffs(objects, list(dict.fromkeys([*(k.sha for k in left), *(sha for sha, _ in rest)])))
     matched |= same_diffs(left, rest, texts)
     rest = [(sha, subject) for sha, subject in rest if texts[sha].lines and sha not in matched]
     left = [k for k in left if k.id not in matched.values()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,9 +117,9 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
         if again is not None:
             return again
     reads = Reads()
-    watched = WatchedRepo(tree.repo, reads)
     index = WatchedCache(tree.cache, tree.repo, reads) if tree.cache else None
-    made = generate(Tree(watched, tree.commit, tree.overlay, index), campaign, config)
+    with closing(WatchedRepo(tree.repo, reads)) as watched:
+        made = generate(Tree(watched, tree.commit, tree.overlay, index), campaign, config)
     notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
     return Made(made.series, facts(campaign, config, made), notes, reads_file(maker(campaign, config), reads))
 
@@ -227,34 +228,28 @@ def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
     repo = tree.repo
     if base == tree.commit:
         return True
-    if repo.look("cat-file", "-e", f"{base}^{{tree}}", check=False).returncode:
+    if not repo.has(f"{base}^{{tree}}"):
         return False
     found = {path for answer in known["searches"].values() for path in answer}
     here = sorted(found | set(known["files"]))
     # These few first: to compare two whole trees takes 0.2 s.
     if repo.ls(base, *here) != repo.ls(tree.commit, *here):
         return False
-    status = name_status(repo, base, tree.commit)
-    if len(status) > MOST_CHANGED:
+    changes = repo.changes(base, tree.commit)
+    if len(changes) > MOST_CHANGED:
         return False
     folders = [f.rstrip("/") for f in known["folders"]]
     if any(
-        change != "M" and (not f or path == f or path.startswith(f + "/"))
-        for path, change in status.items()
+        change.status != "M" and (not f or path == f or path.startswith(f + "/"))
+        for path, change in changes.items()
         for f in folders
     ):
         return False
     needles = sorted({needle for text in known["searches"] for needle in json.loads(text)[0]})
-    present = sorted({oid for oid in repo.changed_blobs(base, tree.commit).values() if oid})
+    present = sorted({change.blob for change in changes.values() if change.blob})
     if not needles or not any(holds(text, needles, word=False) for _, text in repo.blobs(present)):
         return True
     return all(
         tree.grep(names, specs, word=word) == answer
         for (names, specs, word), answer in ((json.loads(text), answer) for text, answer in known["searches"].items())
     )
-
-
-def name_status(repo: Repo, old: str, new: str) -> dict[str, str]:
-    """Return {path: A, D, M or T} of what differs between two commits."""
-    rows = repo.look("diff-tree", "-r", "-z", "--name-status", "--no-renames", old, new).stdout.split(b"\0")
-    return {p.decode("utf-8", "surrogateescape"): s.decode() for s, p in zip(rows[::2], rows[1::2], strict=False)}

@@ -43,7 +43,9 @@ def select(repo: Repo, config: Config, what: str | None, say: Say) -> Range:
         old, new = what.split("...", 1) if "..." in what else what.split("..", 1)
         base, tip = repo.resolve(old or "HEAD"), repo.resolve(new or "HEAD")
         if "..." in what:
-            base = repo.text("merge-base", base, tip)
+            if (common := repo.merge_base(base, tip)) is None:
+                raise UserError(f"{what}: the two have no commit in common")
+            base = common
         return ranged(repo, base, tip, None, say)
     name = config.campaign(what).name
     draft = need_draft(repo, name)

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..git.repo import Scratch
+from ..git.commits import read_commit
+from ..git.diffs import range_diff
+from ..git.objects import Objects
 from .matching import diffs, lost
 from .tags import without_tags
 from .trailers import Trailers
@@ -51,7 +53,7 @@ def side(name: str, document: Mapping[str, Any], trailers: Trailers) -> Side:
     return Side(name, {k: r["commit"] for k, r in known.items()}, {k: r["subject"] for k, r in known.items()}, trailers)
 
 
-def compare(scratch: Scratch, old: Side, new: Side) -> list[Pair]:
+def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
     """Return every patch of two versions, in the order of the newer one, those that are gone at the end.
 
     A tag that was added or dropped is not a change of a patch. Extra commits by hand are paired by subject where their
@@ -59,32 +61,26 @@ def compare(scratch: Scratch, old: Side, new: Side) -> list[Pair]:
     """
     twins = paired(old, new)
     before_at = {key: n for n, key in enumerate(old.commits, 1)}
-    gone_for_good = lost(scratch.git, list(old.commits.values()))
+    gone_for_good = lost(scratch, list(old.commits.values()))
     every = [sha for version in (old, new) for sha in version.commits.values() if sha not in gone_for_good]
-    texts = diffs(scratch.git, list(dict.fromkeys(every)))
-    messages = messages_of(scratch, every)
+    texts = diffs(scratch, list(dict.fromkeys(every)))
+    messages = {sha: read_commit(scratch, sha).message for sha in every}
     pairs = []
     for number, (key, sha) in enumerate(new.commits.items(), 1):
         before = twins.get(key)
         if before is None:
             pairs.append(Pair(key, "new", (), None, sha, new.subjects[key], (0, number)))
             continue
-        was = old.commits[before]
+        was, at = old.commits[before], (before_at[before], number)
         if was in gone_for_good:
-            at = (before_at[before], number)
             pairs.append(Pair(key, "changed", ("unknown",), None, sha, new.subjects[key], at))
             continue
-        what = []
-        texts_of = [
-            without_tags(messages[was], old.trailers.get(before, ()))[0],
-            without_tags(messages[sha], new.trailers.get(key, ()))[0],
-        ]
-        if texts_of[0] != texts_of[1]:
-            what.append("message")
+        tags = (old.trailers.get(before, ()), new.trailers.get(key, ()))
+        words = [without_tags(messages[commit], given)[0] for commit, given in zip((was, sha), tags, strict=True)]
+        what = ["message"] if words[0] != words[1] else []
         if texts[was].lines != texts[sha].lines:
-            code = [[x for x in t.lines if x[:1] in b"+-"] for t in (texts[was], texts[sha])]
+            code = [[x for x in texts[commit].lines if x[:1] in b"+-"] for commit in (was, sha)]
             what.append("code" if code[0] != code[1] else "context")
-        at = (before_at[before], number)
         pairs.append(Pair(key, "changed" if what else "same", tuple(what), was, sha, new.subjects[key], at))
     kept = set(twins.values())
     gone = [key for key in old.commits if key not in kept]
@@ -103,17 +99,7 @@ def paired(old: Side, new: Side) -> dict[str, str]:
     return twins
 
 
-def messages_of(scratch: Scratch, commits: Sequence[str]) -> dict[str, str]:
-    """Return {commit: its whole message} with one git process."""
-    shas = list(dict.fromkeys(commits))
-    if not shas:
-        return {}
-    out = scratch.git("log", "--no-walk=unsorted", "-z", "--format=%H%x01%B", "--stdin", stdin="\n".join(shas).encode())
-    rows = [row.partition("\x01") for row in out.stdout.decode("utf-8", "surrogateescape").split("\0") if row]
-    return {sha: message for sha, _, message in rows}
-
-
-def render(scratch: Scratch, pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
+def render(scratch: Objects, pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
     """Yield the lines of the comparison as git range-diff prints it, each with the mark that gives it its colour."""
     for pair in pairs:
         numbers = [f"{n or '-':>3}" for n in pair.numbers]
@@ -122,13 +108,5 @@ def render(scratch: Scratch, pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]
         mark = {"same": "=", "changed": "!", "new": ">", "gone": "<"}[pair.state]
         yield head + mark + tail, mark
         if pair.state == "changed" and pair.old and pair.new:
-            for line in body(scratch, pair.old, pair.new).rstrip("\n").split("\n"):
+            for line in range_diff(scratch, pair.old, pair.new).rstrip("\n").split("\n"):
                 yield line, line[4:6].strip()[:1]
-
-
-def body(scratch: Scratch, old: str, new: str) -> str:
-    """Return what git range-diff says of one pair, without its header line."""
-    options = ("--no-color", "--creation-factor=1000", "--no-ext-diff", "--no-textconv", "--no-notes")
-    done = scratch.git("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}")
-    lines = done.stdout.decode("utf-8", "replace").split("\n")
-    return "\n".join(lines[1:])

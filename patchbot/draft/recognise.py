@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..git.commits import Written, entries, read_commit, read_line
+from ..git.diffs import diff_of
 from ..git.merge import Labels, merge
 from ..git.repo import Repo
 from ..model import Commit
@@ -18,7 +19,7 @@ from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, diffs, known_of, match
 from .record import Draft
 from .tags import without_tags
-from .trailers import Given, Trailers, diff_id, diff_of
+from .trailers import Given, Trailers, diff_id
 
 SIDES = Labels("on the branch", "below the generated patch", "generated")
 
@@ -66,7 +67,7 @@ def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | No
     recorded = {e["commit"]: e["key"] for e in draft.document.get("extra", [])}
     keys = {w.sha: ids.get(w.sha) or recorded.get(w.sha, f"+{w.sha[:12]}") for w in branch}
     pairs = [(w, generated[ids[w.sha]]) for w in branch if w.sha in ids and generated[ids[w.sha]] != w.sha]
-    texts = diffs(repo.git, list(dict.fromkeys(sha for w, g in pairs for sha in (w.sha, g))))
+    texts = diffs(repo, list(dict.fromkeys(sha for w, g in pairs for sha in (w.sha, g))))
     patches: dict[str, PatchEdit] = {}
     tags: dict[str, tuple[Given, ...]] = {}
     for commit, sha in pairs:
@@ -100,7 +101,7 @@ def identify(
     known += [k for k in known_of(draft.generated) if k not in known]
     own = {e["commit"] for e in draft.document.get("extra", [])} - set(chosen or {})
     rest = [(w.sha, w.subject) for w in branch if w.sha not in own]
-    return match(known, rest, repo.git, chosen)
+    return match(known, rest, repo, chosen)
 
 
 def kept_tags(
@@ -126,12 +127,7 @@ def patch_edit(
 
 def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[FileEdit, ...]:
     """Return the files of a commit that are not what the generated change gives on top of the commit below it."""
-    paths = sorted(
-        {
-            *repo.changed_paths(commit.parent, commit.sha),
-            *repo.changed_paths(generated.parent, generated.sha),
-        }
-    )
+    paths = sorted({path for c in (commit, generated) for path in repo.changed_paths(c.parent, c.sha)})
     old, new = entries(repo, generated.parent, paths), entries(repo, generated.sha, paths)
     below, there = entries(repo, commit.parent, paths), entries(repo, commit.sha, paths)
     found = []

@@ -17,6 +17,7 @@ from typing import Any
 from .. import __version__, shapes
 from ..errors import UserError
 from ..git import transaction
+from ..git.diffs import counted
 from ..git.fastimport import NewCommit, Record, without_crud
 from ..git.held import held
 from ..git.repo import Repo, Scratch
@@ -151,10 +152,9 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
     patches = tuple(document["patches"])
-    asked = "".join(f"{p['commit']}\n{p['parent']}\n" for p in patches).encode()
-    kinds = repo.look("cat-file", "--batch-check", stdin=asked).stdout.decode("utf-8", "replace").splitlines()
-    known = (" commit ", " missing") if repo.shallow else (" commit ",)  # beyond a shallow clone's border: not known
-    if gone := [row.split(" ")[0] for row in kinds if not any(kind in row for kind in known)]:
+    there = repo.things(p[key] for p in patches for key in ("commit", "parent"))
+    # What lies beyond a shallow clone's border is not known.
+    if gone := [sha for sha, it in there.items() if (it.kind != "commit" if it else not repo.shallow)]:
         raise unreadable(name, f"series.json: this repository has no commit {gone[0][:40]}")
     generated = tuple(document.get("generated", patches))
     version = document.get("version", 1)
@@ -171,10 +171,9 @@ def unreadable(name: str, why: str) -> UserError:
 
 def first_parent(repo: Repo, record: str, name: str) -> str:
     """Return the tip that the record called `name` is about."""
-    done = repo.look("rev-parse", "-q", "--verify", f"{record}^1", check=False)
-    if done.returncode:
+    if (tip := repo.parent(record)) is None:
         raise unreadable(name, "it is not a commit on top of a branch")
-    return done.stdout.decode().strip()
+    return tip
 
 
 def identity(repo: Repo, configured: Identity | None) -> Identity:
@@ -332,14 +331,5 @@ def publish(
 
 def numstat(scratch: Scratch, commits: Sequence[Commit]) -> dict[str, int]:
     """Return the numbers of patches, files, and inserted and deleted lines over all patches, as git counts them."""
-    files, inserted, deleted = set(), 0, 0
-    asked = "".join(f"{c.sha}\n" for c in commits).encode()
-    rows = scratch.git("diff-tree", "--stdin", "-r", "-z", "--numstat", "--no-renames", stdin=asked).stdout
-    for row in rows.split(b"\0"):
-        plus, _, rest = row.partition(b"\t")
-        minus, tab, path = rest.partition(b"\t")
-        if tab:
-            files.add(path)
-            inserted += int(plus) if plus.isdigit() else 0
-            deleted += int(minus) if minus.isdigit() else 0
-    return {"patches": len(commits), "files": len(files), "insertions": inserted, "deletions": deleted}
+    files, inserted, deleted = counted(scratch, [c.sha for c in commits])
+    return {"patches": len(commits), "files": files, "insertions": inserted, "deletions": deleted}

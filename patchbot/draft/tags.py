@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..git.diffs import diff_of
 from ..git.repo import Repo, Scratch
 from ..model import Commit
 from .matching import lost
-from .trailers import Given, Trailers, apply_to_message, diff_id, diff_of, list_dropped, measure, survives, take_apart
+from .trailers import Given, Trailers, apply_to_message, diff_id, list_dropped, measure, survives, take_apart
 
 #: What says that a person looked at this very patch, and so may not outlive a change of it.
 JUDGEMENTS = re.compile(r"(?:Reviewed|Acked|Tested)-by: \S.*", re.I)
@@ -61,7 +62,7 @@ def decide(
     kept: dict[str, tuple[Given, ...]] = {}
     dropped: list[Dropped] = []
     commits = {c.id: c for c in new}
-    unseen = lost(repo.git, list(old.values()))
+    unseen = lost(repo, list(old.values()))
     for id_, given in sorted(tags.items()):
         if id_ not in commits:
             dropped += [Dropped(id_, g.trailer, "the patch is gone") for g in given]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from .. import shapes
-from ..git.repo import Repo, Scratch
+from ..git.repo import Repo
 from ..shapes import ShapeError
 
 FILE = "trailers.json"
@@ -39,12 +39,9 @@ RANK = {name: number for number, names in enumerate(ORDER) for name in names}
 TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<([^<>]*)>")
 GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
-HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
-HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
 #: Anybody can post a diff that takes hours to compare (difflib is cubic where lines repeat): above this many pairs of
 #: lines that differ at all, their order is not looked at.
 MOST_COMPARED = 160_000
-DIFF = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myers")
 
 
 @dataclass(frozen=True)
@@ -219,40 +216,6 @@ def rank(row: str) -> int:
     """Return a trailer's place in ORDER."""
     match = TRAILER.fullmatch(row)
     return RANK.get(match[1].lower() if match else "", RANK["signed-off-by"])
-
-
-def diff_of(where: Repo | Scratch, parent: str, commit: str) -> tuple[bytes, ...]:
-    """Return what a commit changes as lines for `diff_id` and `measure`."""
-    return diff_lines(where.git("diff-tree", *DIFF, parent, commit).stdout)
-
-
-def diff_lines(text: bytes) -> tuple[bytes, ...]:
-    """Return the substance of a diff: files, modes, inserted and deleted lines, but not where and next to what.
-
-    `text` may be a whole mail; () if it holds no diff.
-    """
-    lines: list[bytes] = []
-    old = new = 0
-    inside = False
-    for line in text.split(b"\n"):
-        line = line.removesuffix(b"\r")
-        if old > 0 or new > 0:
-            sign = line[:1] or b" "
-            if sign in b" +-":
-                old -= sign in b" -"
-                new -= sign in b" +"
-                lines += [line] if sign != b" " else []
-                continue
-            if sign == b"\\":
-                continue
-            old = new = 0
-        if line.startswith(b"diff --git "):
-            inside = True
-        elif inside and (match := HUNK.match(line)):
-            old, new = (int(n) if n is not None else 1 for n in match.groups())
-        elif inside and line.startswith(HEADS):
-            lines.append(line)
-    return tuple(lines)
 
 
 def diff_id(lines: Sequence[bytes]) -> str:

@@ -181,8 +181,7 @@ def document_of(repo: Repo, scratch: Scratch, patch: Patch, commit: Commit, same
     """Return a patch of series.json as it is on the branch."""
     document = patch_document(patch, commit)
     if not same:
-        rows = scratch.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", commit.parent, commit.sha).stdout
-        document["files"] = sorted(n.decode("utf-8", "surrogateescape") for n in rows.split(b"\0") if n)
+        document["files"] = scratch.changed_paths(commit.parent, commit.sha)
         document["subject"] = commit.subject
     return document
 

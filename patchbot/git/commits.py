@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..model import Identity, headline
 from .fastimport import usable_date
 from .merge import Entry
-from .repo import Repo
+from .objects import Objects
 
 #: More commits than this between a base and a branch are not a series but a branch that was rebased.
 MOST_COMMITS = 1000
@@ -35,7 +35,7 @@ class Written:
         return headline(self.message)
 
 
-def read_commit(repo: Repo, sha: str) -> Written:
+def read_commit(repo: Objects, sha: str) -> Written:
     """Return a commit; raise UserError for a merge."""
     head, _, body = repo.raw(sha).partition(b"\n\n")
     rows = [line.split(b" ", 1) for line in head.split(b"\n") if b" " in line and not line.startswith(b" ")]
@@ -60,7 +60,7 @@ def decoded(data: bytes, encoding: str) -> str:
         return data.decode("utf-8", "surrogateescape")
 
 
-def read_line(repo: Repo, base: str, tip: str) -> list[Written]:
+def read_line(repo: Objects, base: str, tip: str) -> list[Written]:
     """Return the commits from `base` (without it) to `tip`, oldest first; raise UserError where they are no line."""
     found: list[Written] = []
     at = tip
@@ -76,7 +76,7 @@ def read_line(repo: Repo, base: str, tip: str) -> list[Written]:
     return found[::-1]
 
 
-def entries(repo: Repo, commit: str, paths: Sequence[str]) -> dict[str, Entry | None]:
+def entries(repo: Objects, commit: str, paths: Sequence[str]) -> dict[str, Entry | None]:
     """Return {path: Entry or None} of files of a commit; raise UserError for a submodule."""
     there = repo.ls(commit, *paths) if paths else {}
     found: dict[str, Entry | None] = {}

@@ -9,57 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from .. import temporary
 from ..errors import ToolError
-from .repo import Scratch
+from .objects import Objects
 
 #: What the kernel's scripts look for to tell that a folder is the top of a kernel tree.
 LANDMARK_FILES = ("COPYING", "CREDITS", "Kbuild", "MAINTAINERS", "Makefile", "README")
 LANDMARK_FOLDERS = ("Documentation", "arch", "include", "drivers", "fs", "init", "ipc", "kernel", "lib", "scripts")
-
-
-@dataclass(frozen=True)
-class Thing:
-    """What a name (`<commit>:<path>`, `<commit>`) stands for in a repository: git's kind of object and its id."""
-
-    kind: str
-    oid: str
-
-
-def probe(scratch: Scratch, names: Iterable[str]) -> dict[str, Thing | None]:
-    """Return what each name stands for, None for what is not there, with one git process."""
-    asked = [name for name in dict.fromkeys(names) if "\n" not in name]
-    if not asked:
-        return {}
-    stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
-    rows = scratch.git("cat-file", "--batch-check", "--buffer", stdin=stdin).stdout.splitlines()
-    found: dict[str, Thing | None] = {}
-    for name, row in zip(asked, rows, strict=True):
-        words = row.rsplit(b" ", 2)
-        there = len(words) == 3 and words[1] in (b"blob", b"tree", b"commit", b"tag")
-        found[name] = Thing(words[1].decode(), words[0].decode()) if there else None
-    return found
-
-
-def contents(scratch: Scratch, oids: Iterable[str]) -> Iterator[bytes]:
-    """Yield the bytes of blobs, with one git process; raise ToolError for one that is not there."""
-    asked = list(oids)
-    if not asked:
-        return
-    out = scratch.git("cat-file", "--batch", "--buffer", stdin="".join(f"{oid}\n" for oid in asked).encode()).stdout
-    at = 0
-    for oid in asked:
-        end = out.index(b"\n", at)
-        words = out[at:end].split(b" ")
-        if len(words) != 3:
-            raise ToolError(f"object {oid} is not in this clone (a partial clone?), and patchbot fetches nothing")
-        size = int(words[2])
-        yield out[end + 1 : end + 1 + size]
-        at = end + 1 + size + 1
 
 
 def write_files(place: Path, files: Mapping[str, bytes]) -> None:
@@ -101,15 +60,8 @@ def keep(folder: Path, key: object, files: Callable[[], Mapping[str, bytes]]) ->
     return kept
 
 
-def tree_files(scratch: Scratch, tree: str, folder: str, suffix: str = "") -> dict[str, bytes]:
+def tree_files(objects: Objects, tree: str, folder: str, suffix: str = "") -> dict[str, bytes]:
     """Return {path: bytes} of the regular files of a commit or tree below `folder` whose names end in `suffix`."""
-    rows = scratch.git("ls-tree", "-r", "-z", "--full-tree", tree, "--", folder).stdout.split(b"\0")
-    wanted: dict[str, str] = {}
-    for row in rows:
-        if row:
-            meta, path = row.split(b"\t", 1)
-            mode, _, oid = meta.decode().split(" ")
-            name = path.decode("utf-8", "surrogateescape")
-            if mode.startswith("100") and name.endswith(suffix):
-                wanted[name] = oid
-    return dict(zip(wanted, contents(scratch, wanted.values()), strict=True))
+    files = objects.ls(tree, folder).items()
+    wanted = {name: oid for name, (mode, oid) in files if mode.startswith("100") and name.endswith(suffix)}
+    return dict(zip(wanted, (data for _, data in objects.blobs(wanted.values())), strict=True))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from .. import temporary
 from ..errors import ToolError
 from ..model import Commit
+from .objects import Objects
 from .repo import Scratch
 
 STAT = (
@@ -38,19 +39,9 @@ def format_patches(
     if not commits:
         return []
     with temporary.folder("mails") as folder:
-        argv = [
-            "format-patch",
-            "-q",
-            "-o",
-            str(folder),
-            *STAT,
-            *PATCH,
-            *FORMAT,
-            *OUTPUT,
-            *options,
-            f"{base}..{joined(scratch, base, commits)}",
-        ]
-        scratch.git(*argv, env=env)
+        every = (*STAT, *PATCH, *FORMAT, *OUTPUT, *options)
+        span = f"{base}..{joined(scratch, base, commits)}"
+        scratch.git("format-patch", "-q", "-o", str(folder), *every, span, env=env)
         rows = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
     if len(rows) != len(commits):
         raise ToolError(
@@ -62,6 +53,11 @@ def format_patches(
     return rows
 
 
+def diffstat(objects: Objects, base: str, tip: str) -> bytes:
+    """Return the diffstat and summary of a whole series as format-patch puts them into a cover letter."""
+    return objects.look("diff", *STAT, base, tip).stdout
+
+
 def joined(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:
     """Return the tip of `commits` without the empty commits between them, which format-patch would number."""
     parent = base
@@ -69,7 +65,7 @@ def joined(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:
         if commit.parent == parent:
             parent = commit.sha
             continue
-        raw = scratch.git("cat-file", "commit", commit.sha).stdout
+        raw = scratch.raw(commit.sha)
         moved = raw.replace(f"\nparent {commit.parent}\n".encode(), f"\nparent {parent}\n".encode(), 1)
         parent = scratch.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=moved).stdout.decode().strip()
     return parent

@@ -62,9 +62,9 @@ def derived(
 ) -> list[str] | None:
     """Return the answer derived from that of another tree, {tree: answer}; None where none can serve."""
     for other, paths in near.items():
-        if paths is None or repo.look("cat-file", "-e", f"{other}^{{tree}}", check=False).returncode:
+        if paths is None or not repo.has(f"{other}^{{tree}}"):
             continue
-        changed = repo.changed_blobs(other, tree, pathspecs)
+        changed = {path: change.blob for path, change in repo.changes(other, tree, pathspecs).items()}
         if len(changed) > MOST_CHANGED:
             continue
         holding = search(repo, [oid for oid in changed.values() if oid], needles, word=word)

@@ -38,7 +38,7 @@ def explained(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:
 
 def missing(repo: Repo, oid: str) -> str:
     """Return what is not there of all that a ref reaches and no other branch, tag or HEAD does; "" if all of it is."""
-    if repo.look("cat-file", "-e", oid, check=False).returncode:
+    if not repo.has(oid):
         return oid
     known = ["--not", "HEAD", "--exclude=patchbot/*", "--branches", "--tags", "--remotes"]
     done = repo.git("rev-list", "--objects", "--quiet", "--ignore-missing", oid, *known, check=False)

@@ -19,7 +19,7 @@ from typing import IO
 
 from .. import temporary
 from ..errors import UserError
-from ..run import release, start
+from ..run import release, run, start
 
 #: For every git process, also in the person's repository: nothing is replaced, and no commit-graph (a file that git
 #: believes more than the commits themselves) says what the parents and the tree of a commit are.
@@ -36,13 +36,8 @@ SEALED = {**PLAIN, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", 
 SETTINGS = tuple(
     part
     for setting in (
-        "core.hooksPath=/dev/null",
-        "core.fsmonitor=false",
-        "core.attributesFile=/dev/null",
-        "log.showSignature=false",
-        "color.ui=false",
-        "gc.auto=0",
-        "maintenance.auto=false",
+        *("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null"),
+        *("log.showSignature=false", "color.ui=false", "gc.auto=0", "maintenance.auto=false"),
     )
     for part in ("-c", setting)
 )
@@ -79,11 +74,15 @@ def alternates(*folders: Path) -> str:
     return ":".join('"' + str(f).replace("\\", "\\\\").replace('"', '\\"') + '"' for f in folders)
 
 
+def own_commands() -> Path:
+    """Return the folder of git's own commands."""
+    return Path(run(["git", "--exec-path"]).stdout.decode().strip())
+
+
 class Batch:
     """A `git cat-file --batch` that goes on running; whatever ends it, the next question starts another one."""
 
-    def __init__(self, git_dir: Path, env: Mapping[str, str]) -> None:
-        self.git_dir = git_dir
+    def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
         self.process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -104,8 +103,7 @@ class Batch:
     def _ask(self, name: str) -> tuple[str, str, bytes] | None:
         """Ask the running process; raise EOFError where it ends instead of an answer."""
         if self.process is None:
-            argv = ("git", f"--git-dir={self.git_dir}", "cat-file", "--batch")
-            self.process = start(argv, None, self.env, True, None, errors=subprocess.DEVNULL)
+            self.process = start(("git", "cat-file", "--batch"), None, self.env, True, None, errors=subprocess.DEVNULL)
             self._end = weakref.finalize(self, end, self.process)
         asked, answer = self.process.stdin, self.process.stdout
         assert asked is not None

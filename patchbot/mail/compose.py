@@ -18,8 +18,9 @@ from typing import Any
 
 from .. import __version__
 from ..errors import UserError
+from ..git.commits import read_commit
 from ..git.fastimport import usable_date
-from ..git.formatpatch import STAT, format_patches, patch_mails
+from ..git.formatpatch import diffstat, format_patches, patch_mails
 from ..git.repo import Scratch
 from ..model import Commit, Identity
 from ..series import render
@@ -90,10 +91,10 @@ class Outbox:
     def send_line(self, folder: Path) -> str:
         """Return the shell line with which a person sends the mails in `folder`."""
         # --to and not the cover's To for all: each patch has its own; send-email asks if no --to is given.
-        argv = ["git", "send-email", "--no-format-patch", "--confirm=always", "--thread", "--no-chain-reply-to"]
-        argv += ["--no-to-cover", "--no-cc-cover", "--suppress-cc=self"]
-        argv += [f"--to={name}" for name in self.posting.lists]
-        return f"{shlex.join(argv)} {shlex.quote(str(folder.resolve()))}/*.patch"
+        options = ["--no-format-patch", "--confirm=always", "--thread", "--no-chain-reply-to"]
+        options += ["--no-to-cover", "--no-cc-cover", "--suppress-cc=self"]
+        options += [f"--to={name}" for name in self.posting.lists]
+        return f"git send-email {shlex.join(options)} {shlex.quote(str(folder.resolve()))}/*.patch"
 
     def document(self, folder: Path) -> dict[str, Any]:
         """Return the document of `mail --json` without its schema."""
@@ -209,19 +210,14 @@ def cover_mail(
     tip = commits[-1].sha
     subject, _, body = text.partition("\n\n")
     number = f"[{posting.prefix} {'0' * len(str(len(commits)))}/{len(commits)}]"
-    stat = scratch.git("diff", *STAT, base, tip).stdout
-    rows = scratch.git("log", "-z", "--reverse", "--format=%H%x00%an%x00%s%x00%ad", "--date=raw", f"{base}..{tip}")
-    known = {commit.sha for commit in commits}
-    fields = rows.stdout.decode("utf-8", "replace").split("\0")
-    every = zip(fields[::4], fields[1::4], fields[2::4], fields[3::4], strict=False)
-    logged = [rest for sha, *rest in every if sha in known]
+    logged = [read_commit(scratch, commit.sha) for commit in commits]
     shortlog: dict[str, list[str]] = {}
-    for author, line, _ in logged:
-        shortlog.setdefault(author, []).append(line)
+    for commit, written in zip(commits, logged, strict=True):
+        shortlog.setdefault(written.author.name, []).append(commit.subject)
     summary = "\n".join(
         f"{author} ({len(lines)}):\n" + "".join(f"  {line}\n" for line in lines) for author, lines in shortlog.items()
     )
-    date = posting.date or date_of_git(logged[-1][2])
+    date = posting.date or date_of_git(logged[-1].date)
     head = [
         "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001",
         f"From: {formatted(posting.sender.name, posting.sender.email)}",
@@ -229,6 +225,7 @@ def cover_mail(
         f"Subject: {encoded(f'{number} {subject}', 'Subject')}",
     ]
     text = f"{body.rstrip()}\n\n{summary}\n"
+    stat = diffstat(scratch, base, tip)
     tail = f"\nbase-commit: {base}\n-- \npatchbot {__version__}\n\n"
     data = "\n".join(head).encode() + b"\n\n" + text.encode("utf-8", "replace") + stat + tail.encode()
     to, cc = people

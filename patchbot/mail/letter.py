@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..git.diffs import mail_parts
 from .compose import Mail, Outbox
 from .target import Profile
 
 SUBJECT = re.compile(r"\[((?:RFC )?PATCH(?: [^\]\s]+)*?)(?: (\d+)/(\d+))?\] (.*)")
-#: Where the text of a cover letter and that of a patch end.
+#: Where the text of a cover letter ends.
 SHORTLOG = re.compile(r"^[^\n]+ \(\d+\):\n  ", re.MULTILINE)
-BELOW = re.compile(r"^---\n", re.MULTILINE)
 TRAILER = re.compile(r"([A-Z][A-Za-z-]+): (.+)")
 
 
@@ -44,13 +44,13 @@ class Letter:
     @cached_property
     def log(self) -> list[str]:
         """The lines of the changelog, without an in-body From:; a cover letter's text up to its shortlog."""
-        text = (SHORTLOG if self.is_cover else BELOW).split(self.body, maxsplit=1)[0]
+        text = SHORTLOG.split(self.body, maxsplit=1)[0] if self.is_cover else mail_parts(self.body)[0]
         return re.sub(r"\AFrom: [^\n]*\n\n", "", text).rstrip().split("\n")
 
     @cached_property
     def comments(self) -> str:
         """What is between `---` and the diff."""
-        return re.split(r"^diff --git ", self.body.partition("\n---\n")[2], maxsplit=1, flags=re.M)[0]
+        return mail_parts(self.body)[1].removeprefix("---\n")
 
     @cached_property
     def subject(self) -> str:

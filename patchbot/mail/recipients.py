@@ -21,6 +21,8 @@ from typing import Any
 
 from .. import temporary
 from ..errors import MissingTool, ToolError, UserError
+from ..git.diffs import mail_parts, read_diff
+from ..git.export import write_files, write_landmarks
 from ..git.repo import Repo
 from ..identity import identity
 from ..run import run, which
@@ -31,10 +33,8 @@ from ..store import read_json, write_json
 SCRIPT = "scripts/get_maintainer.pl"
 OPTIONS = ("--no-git", "--no-git-fallback", "--roles", "--no-rolestats")
 
-#: What the script reads besides the patch, and what makes a folder a kernel to it (its top_of_kernel_tree()).
+#: What the script reads besides the patch.
 READ = (SCRIPT, "MAINTAINERS", ".get_maintainer.conf", ".get_maintainer.ignore", ".mailmap")
-LANDMARK_FILES = ("COPYING", "CREDITS", "Kbuild", "Makefile", "README")
-LANDMARK_FOLDERS = ("Documentation", "arch", "include", "drivers", "fs", "init", "ipc", "kernel", "lib", "scripts")
 
 WITH_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]{1,320})>\s*(?:\((?P<role>.*)\))?")
 BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s@]{1,64}@[^<>()\s@]{1,255})\s*(?:\((?P<role>.*)\))?")
@@ -124,15 +124,14 @@ def recipients(
     the script, MissingTool without perl, ToolError where the script fails.
     """
     texts = [stable(patch) for patch in patches]
-    extra = sorted({path for text in texts for path in touched(text) if path.endswith(".yaml")})
+    diffs = (mail_parts(text.decode("utf-8", "surrogateescape"))[2] for text in texts)
+    extra = sorted({row.path for diff in diffs for row in read_diff(diff) if row.path.endswith(".yaml")})
     blobs = {path: oid for path, (_, oid) in repo.ls(base, *READ, *extra).items()}
     for path in (SCRIPT, "MAINTAINERS"):
         if path not in blobs:
             raise UserError(f"{path}: no such file in {base[:12]}, so nobody knows who gets a patch for this tree")
-    key = hashlib.sha256(json.dumps([identity(Path(__file__)), OPTIONS, sorted(blobs.items())]).encode()).hexdigest()[
-        :20
-    ]
-    answers = folder / f"get_maintainer-{key}"
+    told = json.dumps([identity(Path(__file__)), OPTIONS, sorted(blobs.items())]).encode()
+    answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"
     kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
     found = {text: who for text in texts if (who := read_json(kept[text], KEPT, recipients_from))}
     todo = [text for text in kept if text not in found]
@@ -171,25 +170,15 @@ def stable(patch: bytes) -> bytes:
     return b"\n".join(kept)
 
 
-def touched(patch: bytes) -> list[str]:
-    """Return the paths of a patch's `diff --git` lines that need no quoting."""
-    return [m[1].decode("utf-8", "replace") for m in re.finditer(rb"^diff --git a/(\S+) b/\1$", patch, re.M)]
-
-
 def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
     """Write what the script reads to `place`, with empty stand-ins for what it only wants to see."""
     text = repo.read(base, "MAINTAINERS") or b""
     named = {pattern.rstrip("/") for s in sections(text) for pattern in (*s.files, *s.excluded) if pattern[-1:] != "/"}
-    rows = repo.look("ls-tree", "-r", "-d", "-z", "--full-tree", "--name-only", base).stdout.split(b"\0")
+    write_files(place, {path: repo.read(base, path) or b"" for path in paths})
     # An F: line may name a folder without its slash; the script looks whether it is one.
-    folders = named & {row.decode("utf-8", "surrogateescape") for row in rows if row}
-    for name in (*LANDMARK_FOLDERS, *sorted(folders)):
+    for name in named & repo.folders(base):
         (place / name).mkdir(parents=True, exist_ok=True)
-    for name in LANDMARK_FILES:
-        (place / name).touch()
-    for path in paths:
-        (place / path).parent.mkdir(parents=True, exist_ok=True)
-        (place / path).write_bytes(repo.read(base, path) or b"")
+    write_landmarks(place)
 
 
 def recipients_from(document: Mapping[str, Any]) -> Recipients:

@@ -18,7 +18,6 @@ from ..draft.trailers import (
     Given,
     Trailers,
     apply_to_message,
-    diff_of,
     identify,
     merge,
     remove_from_message,
@@ -28,6 +27,7 @@ from ..draft.versions import versions
 from ..draft.write import write_again
 from ..errors import ToolError, UserError
 from ..git.commits import entries, read_commit
+from ..git.diffs import diff_of
 from ..git.fastimport import NewCommit
 from ..git.repo import Repo, Scratch
 from ..model import Commit, Identity

@@ -61,8 +61,8 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
     odd = {section for path in paths for section in strangers(entries, path)}
     form = re.search(r"^[ \t]+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
     # Only what is there already: nothing is fetched to find out where a base is public.
-    refs = repo.text("for-each-ref", "--contains", base, "--format=%(refname:short)", "refs/remotes").splitlines()
-    tags = repo.text("for-each-ref", "--points-at", base, "--format=%(refname:short)", "refs/tags").splitlines()
+    refs = repo.names("refs/remotes", "contains", base)
+    tags = repo.names("refs/tags", "points-at", base)
     own = [ref for ref in refs if target and ref.split("/", 1)[0] == target]
     released = [tag for tag in tags if re.fullmatch(r"v\d+(\.\d+)+(-rc\d+)?", tag)]
     return Profile(

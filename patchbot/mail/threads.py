@@ -13,7 +13,7 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import cached_property
 from pathlib import Path
 
-from ..draft.trailers import diff_lines
+from ..git.diffs import diff_lines
 from ..model import Identity
 from .mbox import MOST_MAIL, read_mails
 from .parts import Unreadable, decode, parse, read_fields, read_text

@@ -246,18 +246,11 @@ def last_change(repo: Repo, old: str, new: str, path: str, line: int | None) -> 
     """
     try:
         if line is not None:
-            blame = ("-s", "-l", "--root", f"-L{line},{line}", new, "--", path)
-            done = repo.look("blame", *blame, check=False, timeout=PATIENCE)
-            sha = done.stdout.decode("ascii", "replace").lstrip("^").split(" ", 1)[0]
-            known = repo.look("merge-base", "--is-ancestor", sha, old, check=False).returncode == 0
-            commit = described(repo, sha) if done.returncode == 0 and not known else None
+            sha = repo.blame(new, path, line, PATIENCE)
+            commit = described(repo, sha) if sha and repo.merge_base(sha, old) != sha else None
             if commit:
                 return commit
-        for span in (f"{old}..{new}", new):
-            done = repo.look("log", "-1", "--format=%H", span, "--", path, check=False, timeout=PATIENCE)
-            if done.returncode == 0:
-                break
-        sha = done.stdout.decode().strip()
+        sha = repo.last_change(old, new, path, PATIENCE)
         return described(repo, sha) if sha else None
     except PatchbotError:
         return None

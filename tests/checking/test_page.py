@@ -26,7 +26,9 @@ RESULT = {
 
 def test_text_from_anywhere_is_escaped():
     report = {"campaign": EVIL, "base": "b" * 40, "tip": "t" * 40, "results": [RESULT], "counts": {"FAIL": 1}}
-    text = page(report, [PATCH], EVIL, {"c" * 40: f"diff --git a/x b/x\n@@ -1 +1 @@\n+{EVIL}\n".encode()})
+    text = page(
+        report, [PATCH], EVIL, {"c" * 40: (EVIL, f"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+{EVIL}\n")}
+    )
     assert "<script" not in text
     assert text.count("&lt;script&gt;") > 8
     assert text.count("\\x1b[31m\\u202e") == text.count("&lt;script&gt;")
@@ -45,7 +47,8 @@ def test_what_is_wrong_with_the_series_comes_before_what_is_right():
 
 
 def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():
-    rows = coloured(b"subject\n\n+ not added\ndiff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n same\n")
+    diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-old\n+new\n same\n"
+    rows = coloured("subject\n\n@@ -1 +1 @@\n+ not added\n", diff)
     kinds = {line: kind for kind, line in rows}
     assert kinds["-old"] == "d"
     assert kinds["+new"] == "a"

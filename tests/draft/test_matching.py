@@ -48,7 +48,7 @@ def test_a_diff_is_the_same_wherever_its_lines_are(repo):
     low = commit(folder, "one", {"f.c": b"0\n" * 9 + b"x\n"})
     commit(folder, "start", {"f.c": b"1\n" + b"0\n" * 9})
     high = commit(folder, "two", {"f.c": b"1\n" + b"0\n" * 9 + b"x\n"})
-    found = diffs(repo.git, [low, high])
+    found = diffs(repo, [low, high])
     assert found[low].digest == found[high].digest
     assert found[low].lines
 
@@ -64,7 +64,7 @@ def test_commits_are_known_by_id_then_by_diff_then_by_cost(repo):
     amended = made(repo, base + long.replace(b"line 7\n", b"line seven\n"), "h.c")
     other = made(repo, base + b"mine\n", "mine.c")
     rows = [(first.sha, first.subject), same, amended, other]
-    assert match([first, second, third], rows, repo.git) == {
+    assert match([first, second, third], rows, repo) == {
         first.sha: "first",
         same[0]: "second",
         amended[0]: "third",
@@ -75,7 +75,7 @@ def test_what_a_person_says_counts(repo):
     first = known(repo, "first", b"0\n" * 9 + b"one\n")
     other = made(repo, b"0\n", "o.c")
     rows = [(first.sha, first.subject), other]
-    assert match([first], rows, repo.git, {other[0]: "first", first.sha: ""}) == {other[0]: "first"}
+    assert match([first], rows, repo, {other[0]: "first", first.sha: ""}) == {other[0]: "first"}
     assert parse_choices(["abc=first", "def="], lambda rev: rev * 2, ["first"]) == {"abcabc": "first", "defdef": ""}
     for bad in ("abc", "abc=nope"):
         with pytest.raises(UserError, match="PATCH is one of first"):

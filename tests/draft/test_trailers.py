@@ -10,8 +10,6 @@ from patchbot.draft.trailers import (
     Given,
     apply_to_message,
     diff_id,
-    diff_lines,
-    diff_of,
     format_trailers,
     is_trailer,
     list_dropped,
@@ -22,6 +20,7 @@ from patchbot.draft.trailers import (
     take_apart,
     unlist_dropped,
 )
+from patchbot.git.diffs import diff_lines, diff_of
 from patchbot.shapes import ShapeError
 
 MESSAGES = {

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from patchbot.errors import ToolError
-from patchbot.git.export import LANDMARK_FOLDERS, Thing, contents, keep, probe, tree_files, write_files
+from patchbot.errors import ToolError, UserError
+from patchbot.git.export import LANDMARK_FOLDERS, keep, tree_files, write_files
+from patchbot.git.objects import Thing
 from patchbot.git.repo import Repo, Scratch
 from patchbot.run import run
 
@@ -25,7 +26,7 @@ def scratch(tmp_path: Path) -> Scratch:
 
 
 def test_names_are_looked_up_and_read_in_one_go(scratch: Scratch) -> None:
-    found = probe(scratch, ["base:a b.c", "base:no such file", "base:d", "0123456789abcdef", "base:a\nb", "base:d/x.h"])
+    found = scratch.things(["base:a b.c", "base:no such file", "base:d", "0123456789abcdef", "base:a\nb", "base:d/x.h"])
     assert list(found) == ["base:a b.c", "base:no such file", "base:d", "0123456789abcdef", "base:d/x.h"]
     assert found["base:no such file"] is None
     assert found["0123456789abcdef"] is None
@@ -34,10 +35,10 @@ def test_names_are_looked_up_and_read_in_one_go(scratch: Scratch) -> None:
     assert tree.kind == "tree"
     assert blob
     assert empty
-    assert list(contents(scratch, [blob.oid, empty.oid, blob.oid])) == [b"\xff\n", b"", b"\xff\n"]
-    assert probe(scratch, []) == {}
-    with pytest.raises(ToolError, match="not in this clone"):
-        list(contents(scratch, ["0" * 40]))
+    assert [data for _, data in scratch.blobs([blob.oid, empty.oid, blob.oid])] == [b"\xff\n", b"", b"\xff\n"]
+    assert scratch.things([]) == {}
+    with pytest.raises(UserError, match="patchbot fetches nothing"):
+        list(scratch.blobs(["0" * 40]))
 
 
 def test_links_of_the_tree_are_not_exported(scratch: Scratch) -> None:

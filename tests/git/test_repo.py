@@ -213,3 +213,47 @@ def test_a_partial_clone_is_refused_clearly_and_fetches_nothing(repo, tmp_path):
     with pytest.raises(UserError, match="partial clone"):
         partial.grep(partial.resolve("HEAD"), ["needle"])
     assert sorted((partial.git_dir / "objects").rglob("*")) == before
+
+
+def test_both_repositories_read_alike(repo, tmp_path):
+    head, lent = repo.resolve("HEAD"), scratch(repo, tmp_path)
+    (made,) = lent.write(head, [commit("a", {"a.c": b"int b;\n", "dir/new": b"needle\nafter\n"})])
+    for objects in (repo, lent):
+        assert objects.read(head, "a.c") == b"int a;\n\xff\n"
+        assert {name: mode for name, (mode, _) in objects.folder(head).items()} == {
+            "a.c": "100644",
+            "dir": "040000",
+            "run.sh": "100755",
+        }
+        assert objects.folder(f"{head}:dir") == {"ü b.c": objects.ls(head)["dir/ü b.c"]}
+        assert objects.grep_lines(head, "^need.e", [":/"]) == [("dir/ü b.c", "needle here")]
+        assert objects.grep_lines(head, "nothing", [":/"]) == []
+        assert objects.folders(head) == {"dir"}
+        assert objects.has(head)
+        assert not objects.has("0" * 40)
+        assert objects.parent(head) is None
+    assert not repo.has(made.sha)
+    assert lent.tree_of(made.sha) == made.tree
+    assert lent.parent(made.sha) == head
+    assert lent.merge_base(head, made.sha) == head
+    assert lent.count(head, made.sha) == 1
+    changes = lent.changes(head, made.sha)
+    assert {path: change.status for path, change in changes.items()} == {"a.c": "M", "dir/new": "A"}
+    assert lent.raw(changes["dir/new"].blob) == b"needle\nafter\n"
+    assert lent.changes(made.sha, head)["dir/new"].blob is None
+    assert lent.grep_lines(made.sha, "needle", [":/"], after=1) == [
+        ("dir/new", "needle"),
+        ("dir/new", "after"),
+        ("", "--"),
+        ("dir/ü b.c", "needle here"),
+    ]
+
+
+def test_the_reader_ends_with_its_repository(repo, tmp_path):
+    for objects in (repo, scratch(repo, tmp_path)):
+        objects.read(repo.resolve("HEAD"), "a.c")
+        reader = objects._batch.process
+        objects.close()
+        assert reader.poll() is not None
+        assert objects.read(repo.resolve("HEAD"), "a.c")
+        objects.close()

@@ -8,8 +8,9 @@ import gzip
 import pytest
 from tinytree import TESTS
 
-from patchbot.draft.trailers import diff_id, diff_lines
+from patchbot.draft.trailers import diff_id
 from patchbot.errors import UserError
+from patchbot.git.diffs import diff_lines
 from patchbot.mail.parts import decode, unflow
 from patchbot.mail.replies import Choices, Drafted, DraftPatch, Gathered, gather
 from patchbot.mail.said import Tag, read_said

@@ -29,7 +29,7 @@ def features(flags: Flags, rule: Rule) -> frozenset[str]:
 
 def rule_of(scratch: Scratch, tree: str) -> Rule:
     """Return what the verifier of a tree makes of flags."""
-    texts = [scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (VERIFIER, BPF_TYPES)]
+    texts = [scratch.raw(f"{tree}:{path}") for path in (VERIFIER, BPF_TYPES)]
     return read_rule(texts[0], texts[1])
 
 
@@ -59,5 +59,6 @@ def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[
     if not names:
         return []
     pattern = rf"BTF_ID_FLAGS\(func, *({'|'.join(sorted(names))})\b"
-    done = scratch.git("grep", "-hoE", pattern, tree, "--", *FOLDERS, check=False)
-    return sorted({row.rpartition(" ")[2].rpartition(",")[2].strip() for row in done.stdout.decode().splitlines()})
+    return sorted(
+        {name for _, line in scratch.grep_lines(tree, pattern, FOLDERS) for name in re.findall(pattern, line)}
+    )

@@ -47,16 +47,16 @@ class Kernel:
 
 def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
     """Return a kernel with the flags that its headers define and the rows that it can have."""
-    texts = [scratch.git("cat-file", "blob", f"{tree}:{path}").stdout for path in (BTF_H, BTF_IDS_H)]
+    texts = [scratch.raw(f"{tree}:{path}") for path in (BTF_H, BTF_IDS_H)]
     flags = read_flags(texts[0], texts[1])
     have = features(flags, rule_of(scratch, tree))
-    tool = scratch.git("cat-file", "blob", f"{tree}:{RESOLVE_BTFIDS}", check=False).stdout
+    tool = scratch.read(tree, RESOLVE_BTFIDS) or b""
     return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)
 
 
 def asked_pahole(scratch: Scratch, tree: str) -> str:
     """Return the least version of pahole that a kernel's own document asks for, "" if it names none."""
-    text = scratch.git("cat-file", "blob", f"{tree}:{CHANGES}", check=False).stdout.decode("utf-8", "replace")
+    text = (scratch.read(tree, CHANGES) or b"").decode("utf-8", "replace")
     found = re.search(r"^pahole\s+(\d[\w.]*)\s", text, re.MULTILINE)
     return found[1] if found else ""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ....build.images import BuildFailure, Images, digest, entries
+from ....build.images import BuildFailure, Images, digest
 from ....errors import ToolError
 from ....git.repo import Scratch
 from ....run import run, which
@@ -76,17 +76,17 @@ def find_selftests(scratch: Scratch, tree: str, paths: Iterable[str]) -> Selftes
     modules: dict[str, bytes] = {}
     inserted: set[str] = set()
     for folder in sorted({str(PurePosixPath(path).parent) for path in touched}):
-        found = dict(entries(scratch, f"{tree}:{folder}")) if exists(scratch, tree, folder) else {}
+        found = scratch.folder(f"{tree}:{folder}") if scratch.has(f"{tree}:{folder}") else {}
         if folder == f"{ROOT}/progs":
             programs = [
                 p
                 for p in touched
                 if p.endswith(".c") and p.rpartition("/")[2] in found and str(PurePosixPath(p).parent) == folder
             ]
-        elif "Makefile" in found and re.search(rb"\bobj-m\b", blob(scratch, found["Makefile"])):
+        elif "Makefile" in found and re.search(rb"\bobj-m\b", scratch.raw(found["Makefile"][1])):
             name = folder.rpartition("/")[2]
             inserted |= {PurePosixPath(p).stem for p in touched if p.startswith(f"{folder}/") and p.endswith(".c")}
-            modules |= {f"{name}/{file}": blob(scratch, oid) for file, oid in found.items() if is_source(file)}
+            modules |= {f"{name}/{file}": scratch.raw(oid) for file, (_, oid) in found.items() if is_source(file)}
     return Selftests(tree, modules, frozenset(inserted), tuple(programs))
 
 
@@ -95,30 +95,15 @@ def is_source(name: str) -> bool:
     return name == "Makefile" or name.endswith((".c", ".h"))
 
 
-def exists(scratch: Scratch, tree: str, path: str) -> bool:
-    """Say whether a tree has a path."""
-    return scratch.git("cat-file", "-e", f"{tree}:{path}", check=False).returncode == 0
-
-
-def blob(scratch: Scratch, oid: str) -> bytes:
-    """Return the content of an object."""
-    return scratch.git("cat-file", "blob", oid).stdout
-
-
 def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
     """Write vmlinux.h with the tree's own bpftool: an older one does not know what it should declare."""
     place = header.parent / "bpftool"
     place.mkdir()
     images.progress("boot: building bpftool for vmlinux.h")
-    argv: list[str | Path] = [
-        "make",
-        "-C",
-        images.worktree.path / "tools/bpf/bpftool",
-        f"-j{images.kbuild.jobs}",
-        f"OUTPUT={place}/",
-    ]
+    source = images.worktree.path / "tools/bpf/bpftool"
+    argv = ["make", "-C", str(source), f"-j{images.kbuild.jobs}", f"OUTPUT={place}/", "V=0", "bootstrap"]
     inside = images.kbuild.inside(images.worktree.path, place)
-    done = run([*argv, "V=0", "bootstrap"], log=log, check=False, timeout=900, inside=inside)
+    done = run(argv, log=log, check=False, timeout=900, inside=inside)
     tool = place / "bootstrap/bpftool"
     if done.returncode or not tool.exists():
         raise ToolError(f"bpftool of the kernel's tools/ cannot be built; see {log}")

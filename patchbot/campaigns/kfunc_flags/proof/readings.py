@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from ....build.bench import Bench
 from ....build.toolchain import PAHOLE
 from ....build.units import Compiled
 from ....errors import PatchbotError
-from ....git.repo import Scratch
 from ....identity import identity
 from ....store import read_json, write_json
 from .btf import Param, read_prototypes
@@ -164,16 +163,10 @@ def keep_readings(bench: Bench, work: Path) -> None:
     bench.watch = read
 
 
-@lru_cache(maxsize=64)
-def blob(scratch: Scratch, oid: str) -> bytes:
-    """Return an object of a scratch repository, read once."""
-    return scratch.git("cat-file", "blob", oid).stdout
-
-
 def read_of(bench: Bench, tree: str, path: str) -> bytes:
     """Return a file of a tree, nothing if there is none."""
     files = bench.files(tree)
-    return blob(bench.scratch, files[path]) if path in files else b""
+    return bench.scratch.raw(files[path]) if path in files else b""
 
 
 def flags_of(bench: Bench, tree: str) -> Flags:

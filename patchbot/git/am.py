@@ -1,0 +1,35 @@
+"""Apply mails with git am, in a repository and work tree made for it.
+
+Only the files that the mails touch come into that work tree, so 30 patches on a full kernel take 3 s instead of a
+checkout of 90,000 files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..run import Completed
+from .repo import Scratch
+
+#: git am makes commits; its scratch repository knows no person.
+ENV = {"GIT_COMMITTER_NAME": "patchbot", "GIT_COMMITTER_EMAIL": "patchbot@localhost"}
+#: git am writes the index for each patch: of a whole kernel that takes 80 ms, of what changed 15.
+SPLIT = ("-c", "core.splitIndex=true")
+
+
+def apply_mails(scratch: Scratch, base: str, mails: Sequence[bytes], folder: Path) -> Completed:
+    """Run git am over all mails upon `base`, in `folder`; HEAD of `scratch` is then the last commit that it made."""
+    tree = folder / "tree"
+    tree.mkdir()
+    files = [folder / f"{number:04}.patch" for number in range(1, len(mails) + 1)]
+    for file, mail in zip(files, mails, strict=True):
+        file.write_bytes(mail)
+    env = {**ENV, "GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(tree)}
+    scratch.git("update-ref", "--no-deref", "HEAD", base, env=env)
+    scratch.git("read-tree", base, env=env)
+    listing = scratch.git("ls-files", "-z", env=env).stdout
+    scratch.git(*SPLIT, "update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
+    # git am itself writes out a file that it needs and that is not there, so no file has to be named here.
+    argv = (*SPLIT, "-c", "advice.mergeConflict=false", "am", "--no-3way", *map(str, files))
+    return scratch.git(*argv, check=False, env=env, cwd=tree)

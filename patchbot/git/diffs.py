@@ -1,0 +1,151 @@
+"""Diffs: have git make them, always in the same form, and read them.
+
+What git made is read with unidiff, which works on text: whoever calls decodes it, with surrogateescape where no byte
+may be lost. A mail is taken apart first, as its changelog may hold lines that look like a diff. Mails of people are
+another matter: their diffs are cut, wrapped and have other line ends, so `diff_lines` takes what is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unidiff.constants import DEV_NULL
+from unidiff.errors import UnidiffParseError
+from unidiff.patch import PatchSet
+
+from ..errors import ToolError
+from .objects import Objects
+
+AS_IT_IS = ("--no-color", "--no-ext-diff", "--no-textconv")
+DIFF = (*AS_IT_IS, "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myers")
+
+COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
+HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
+HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
+
+
+@dataclass(frozen=True)
+class Row:
+    r"""A line of a diff: the file that it is about, by its name afterwards, and what it is.
+
+    `kind` is +, -, a space or \\ for a line of a hunk, @ for the header of one, and empty for what is about the file.
+    """
+
+    path: str
+    kind: str
+    text: str
+
+
+def commit_diffs(objects: Objects, commits: Sequence[str]) -> dict[str, bytes]:
+    """Return {commit: its diff} with one git process."""
+    asked = "".join(f"{sha}\n" for sha in commits).encode()
+    parts = COMMIT_LINE.split(objects.look("diff-tree", "--stdin", "-r", *DIFF, stdin=asked).stdout)
+    found = {sha.decode(): text for sha, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return dict.fromkeys(commits, b"") | found
+
+
+def counted(objects: Objects, commits: Sequence[str]) -> tuple[int, int, int]:
+    """Return the numbers of files, and of inserted and deleted lines over all commits, as git counts them."""
+    files, inserted, deleted = set(), 0, 0
+    asked = "".join(f"{sha}\n" for sha in commits).encode()
+    rows = objects.look("diff-tree", "--stdin", "-r", "-z", "--numstat", "--no-renames", stdin=asked).stdout
+    for row in rows.split(b"\0"):
+        plus, _, rest = row.partition(b"\t")
+        minus, tab, path = rest.partition(b"\t")
+        if tab:
+            files.add(path)
+            inserted += int(plus) if plus.isdigit() else 0
+            deleted += int(minus) if minus.isdigit() else 0
+    return len(files), inserted, deleted
+
+
+def range_diff(objects: Objects, old: str, new: str) -> str:
+    """Return what git range-diff says of one commit and another, without its header line."""
+    options = ("--no-color", "--creation-factor=1000", "--no-ext-diff", "--no-textconv", "--no-notes")
+    said = objects.look("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}").stdout
+    return said.decode("utf-8", "replace").partition("\n")[2]
+
+
+def shown(objects: Objects, commit: str) -> tuple[str, str]:
+    """Return a commit for a person: its message with the diffstat, and its diff."""
+    said = objects.look("show", *AS_IT_IS, "--stat=78", "-p", "--format=%B%x00", commit).stdout
+    message, _, rest = said.decode("utf-8", "replace").partition("\0")
+    stat = up_to_diff(rest)
+    return message + stat, rest[len(stat) :]
+
+
+def mail_parts(mail: str) -> tuple[str, str, str]:
+    """Return a mail as git am takes it apart: up to the end of its changelog, what follows from `---` on, its diff."""
+    log = re.split(r"^(?:---$|diff --git )", mail, maxsplit=1, flags=re.M)[0]
+    below = up_to_diff(mail[len(log) :])
+    return log, below, mail[len(log) + len(below) :]
+
+
+def up_to_diff(text: str) -> str:
+    """Return what is before the first diff."""
+    return re.split(r"^diff --git ", text, maxsplit=1, flags=re.M)[0]
+
+
+def read_diff(diff: str) -> list[Row]:
+    """Return the lines of a diff that git made; raise ToolError for another one.
+
+    One form of git's own is not understood: a path that holds ` b/`, which is ambiguous in `diff --git a/... b/...`.
+    """
+    try:
+        files = PatchSet(diff)
+    except UnidiffParseError as error:
+        raise ToolError(f"a diff cannot be read: {error}") from error
+    kinds = {line.diff_line_no: line.line_type for file in files for hunk in file for line in hunk}
+    names = iter([name_of(file.source_file, file.target_file) for file in files])
+    rows, path = [], ""
+    for number, text in enumerate(diff.split("\n"), 1):
+        if text.startswith("diff --git "):  # no line of a hunk does
+            path = next(names)
+        kind = kinds.get(number) or (text[:1] if text.startswith(("@@ ", "\\ ")) else "")
+        rows.append(Row(path, kind, text))
+    return rows
+
+
+def name_of(old: str, new: str) -> str:
+    """Return the path of a file by the names in its diff, which git quotes where they hold odd characters."""
+    name = old if new == DEV_NULL else new
+    if name.startswith('"'):
+        quoted = name[1:-1].encode("utf-8", "surrogateescape")
+        name = quoted.decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")
+    return name[2:]
+
+
+def diff_of(objects: Objects, parent: str, commit: str) -> tuple[bytes, ...]:
+    """Return what a commit changes, as `diff_lines` does."""
+    return diff_lines(objects.look("diff-tree", *DIFF, parent, commit).stdout)
+
+
+def diff_lines(text: bytes) -> tuple[bytes, ...]:
+    """Return what a diff does: files, modes, inserted and deleted lines, but not where and next to what.
+
+    `text` may be a whole mail, whatever became of it on its way; () if it holds no diff.
+    """
+    lines: list[bytes] = []
+    old = new = 0
+    inside = False
+    for line in text.split(b"\n"):
+        line = line.removesuffix(b"\r")
+        if old > 0 or new > 0:
+            sign = line[:1] or b" "
+            if sign in b" +-":
+                old -= sign in b" -"
+                new -= sign in b" +"
+                lines += [line] if sign != b" " else []
+                continue
+            if sign == b"\\":
+                continue
+            old = new = 0
+        if line.startswith(b"diff --git "):
+            inside = True
+        elif inside and (match := HUNK.match(line)):
+            old, new = (int(n) if n is not None else 1 for n in match.groups())
+        elif inside and line.startswith(HEADS):
+            lines.append(line)
+    return tuple(lines)

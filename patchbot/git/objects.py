@@ -1,0 +1,282 @@
+"""The one reader of git objects: files, trees, commits and what differs between them, by their ids.
+
+Everything is read through a bare folder of patchbot's own (see plumbing.py), so nothing but the objects decides what
+git says. Nothing is fetched: an object that a partial clone lacks is an error that says how to get it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import ToolError, UserError
+from ..model import Commit
+from ..run import Completed, piped, run
+from .fastimport import usable_date
+from .plumbing import SETTINGS, Batch
+
+#: What git says of an object that is there but is not what its name says.
+DAMAGED = re.compile(
+    rb"^fatal: ((?:loose|packed) object .*is corrupt.*|.*hash mismatch.*|.*(?:malformed|too-short|corrupt) tree.*)",
+    re.M,
+)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What a name (`<commit>:<path>`, `<commit>`) stands for in a repository: git's kind of object and its id."""
+
+    kind: str
+    oid: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a file differs from one tree to another: A, D, M or T, and its mode and object id afterwards, zeros for D."""
+
+    status: str
+    mode: str
+    oid: str
+
+    @property
+    def blob(self) -> str | None:
+        """Return the object id of a regular file, None for anything else and for what is gone."""
+        return self.oid if self.mode.startswith("100") else None
+
+
+class Objects:
+    """A repository: `where` it is for a person, `env` is the environment of a git that works on it."""
+
+    where: Path
+    env: dict[str, str]
+
+    def git(self, *argv: str, env: Mapping[str, str] | None = None, **how: Any) -> Completed:
+        """Run one git command, with hooks, aliases and the like out of play; `how` is what `run` takes."""
+        return run(["git", *SETTINGS, *argv], env={**self.env, **(env or {})}, **how)
+
+    @cached_property
+    def sight(self) -> dict[str, str]:
+        """The environment of a git that reads objects and nothing else."""
+        return self.env
+
+    @cached_property
+    def _batch(self) -> Batch:
+        """The reader of single objects."""
+        return Batch(self.sight)
+
+    def close(self) -> None:
+        """End the process that reads objects; the next question would start another one."""
+        if "_batch" in self.__dict__:
+            self._batch.close()
+
+    def look(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
+        """Run one git command that reads objects by their ids; nothing but the objects decides what it says."""
+        done = self.git(*argv, env=self.sight, stdin=stdin, check=False, timeout=timeout)
+        if done.returncode and (broken := DAMAGED.search(done.stderr)):
+            said = broken[1].decode("utf-8", "replace")
+            raise UserError(f"{self.where}: git cannot read an object: {said}; `git fsck` says more")
+        if check and done.returncode:
+            raise ToolError(done.explain())
+        return done
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """Return the bytes of a file of `commit`, None if it has no such file.
+
+        Raises UserError where the object should be there and is not (a partial clone): nothing is fetched.
+        """
+        name = f"{commit}:{path}"
+        if "\n" in path:  # which ends a question to git's reader
+            if path not in (there := self.ls(commit, path)):
+                return None
+            name = there[path][1]
+        found = self._batch.read(name)
+        if found is None and self._lists(commit, path):
+            raise absent(f"{commit[:12]}:{path}", self.where)
+        return found[2] if found and found[0] == "blob" else None
+
+    def _lists(self, commit: str, path: str) -> bool:
+        """Say whether a tree of `commit` names `path`; asked of the reader that runs already, not of a new process."""
+        folder, _, name = path.rpartition("/")
+        found = self._batch.read(f"{commit}:{folder}")
+        if found is None:
+            return self._lists(commit, folder) if folder else bool(self.ls(commit, path))
+        return re.search(rb"[0-7]{5,6} " + re.escape(os.fsencode(name)) + rb"\0", found[2]) is not None
+
+    def raw(self, name: str) -> bytes:
+        """Return an object as git keeps it; of a commit: header lines, a blank line, the message.
+
+        Raises UserError where it is not there (a partial clone): nothing is fetched.
+        """
+        return self._found(name)[2]
+
+    def tree_of(self, commit: str) -> str:
+        """Return the id of a commit's tree."""
+        return self._found(f"{commit}^{{tree}}")[1]
+
+    def _found(self, name: str) -> tuple[str, str, bytes]:
+        """Return type, id and bytes of an object; raise UserError where it is not there."""
+        found = self._batch.read(name)
+        if found is None:
+            raise absent(name, self.where)
+        return found
+
+    def things(self, names: Iterable[str]) -> dict[str, Thing | None]:
+        """Return what each name stands for, None for what is not there, with one git process."""
+        asked = [name for name in dict.fromkeys(names) if "\n" not in name]
+        stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
+        rows = self.look("cat-file", "--batch-check", "--buffer", stdin=stdin).stdout.splitlines()
+        found: dict[str, Thing | None] = {}
+        for name, row in zip(asked, rows, strict=True):
+            words = row.rsplit(b" ", 2)
+            there = len(words) == 3 and words[1] in (b"blob", b"tree", b"commit", b"tag")
+            found[name] = Thing(words[1].decode(), words[0].decode()) if there else None
+        return found
+
+    def has(self, name: str) -> bool:
+        """Say whether an object is there."""
+        return self.things([name]).get(name) is not None
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield (object id, bytes) of many blobs with one git process; raise UserError where one is not there."""
+        with tempfile.TemporaryFile() as asked:
+            asked.writelines(f"{oid}\n".encode() for oid in oids)
+            asked.seek(0)
+            with piped(["git", "cat-file", "--batch", "--buffer"], env=self.sight, stdin=asked) as pipe:
+                while head := pipe.readline():
+                    oid, kind, *size = head.decode().split()
+                    if kind == "missing":
+                        raise absent(oid, self.where)
+                    yield oid, pipe.read(int(size[0]))
+                    pipe.read(1)
+
+    def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
+        """Return {path: (mode, object id)} of the files of `commit` below `paths`, all of them if none is given."""
+        return self._listed("-r", "--full-tree", commit, *(["--", *paths] if paths else []))
+
+    def folder(self, name: str) -> dict[str, tuple[str, str]]:
+        """Return {name: (mode, object id)} of what a tree itself holds, files and folders."""
+        return self._listed(name)
+
+    def folders(self, commit: str) -> set[str]:
+        """Return the folders of `commit`, at whatever depth."""
+        return set(self._listed("-r", "-d", "--full-tree", commit))
+
+    def _listed(self, *argv: str) -> dict[str, tuple[str, str]]:
+        """Return what git ls-tree lists."""
+        done = self.look("ls-tree", "-z", *argv, check=False)
+        tree = next(arg for arg in argv if not arg.startswith("-"))
+        if done.returncode and not self.has(f"{tree}^{{tree}}"):
+            raise absent(f"{tree}^{{tree}}", self.where)
+        if done.returncode:
+            raise ToolError(done.explain())
+        rows = (row.partition("\t") for row in names_in(done.stdout))
+        return {path: (meta[:6], meta.split(" ")[2]) for meta, _, path in rows}
+
+    def grep(
+        self, commit: str, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False
+    ) -> list[str]:
+        """Return the text files of `commit` that hold any of the fixed strings `needles`, sorted."""
+        options = ["-l", "-F", *(["-w"] if word else []), *(part for needle in needles for part in ("-e", needle))]
+        return sorted(name.removeprefix(f"{commit}:") for name in names_in(self._grep(options, commit, pathspecs)))
+
+    def grep_lines(
+        self, commit: str, pattern: str, pathspecs: Sequence[str], *, after: int = 0
+    ) -> list[tuple[str, str]]:
+        """Return (path, line) of the lines that match an extended expression, and of so many `after` each.
+
+        With `after`, ("", "--") stands between places.
+        """
+        said = self._grep(["-E", f"-A{after}", "-e", pattern], commit, pathspecs).decode("utf-8", "surrogateescape")
+        rows = (row.partition("\0") for row in said.removesuffix("\n").split("\n") if row)
+        return [(path.removeprefix(f"{commit}:"), line) if apart else ("", path) for path, apart, line in rows]
+
+    def _grep(self, options: Sequence[str], commit: str, pathspecs: Sequence[str]) -> bytes:
+        """Return what git grep prints."""
+        argv = ["-c", "core.quotePath=false", "grep", "-z", "-a", "--full-name", *options]
+        done = self.look(*argv, commit, "--", *(pathspecs or [":/"]), check=False)
+        if lost := re.search(rb"unable to read (?:tree )?\(?([0-9a-f]{40,64})", done.stderr):
+            raise absent(lost[1].decode(), self.where)
+        if done.returncode not in (0, 1) or done.stderr:
+            raise ToolError(done.explain())
+        return done.stdout
+
+    def changes(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> dict[str, Change]:
+        """Return {path: Change} of the files that differ between two commits (or trees); a move is two changes."""
+        done = self.look("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, "--", *pathspecs)
+        fields = names_in(done.stdout)
+        found = {}
+        for meta, path in zip(fields[::2], fields[1::2], strict=True):
+            _, mode, _, oid, status = meta.split(" ")
+            found[path] = Change(status, mode, oid)
+        return found
+
+    def changed_paths(self, old: str, new: str) -> list[str]:
+        """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""
+        return sorted(self.changes(old, new))
+
+    def parent(self, commit: str) -> str | None:
+        """Return the first parent of a commit, None for what has none or is no commit."""
+        done = self.look("rev-parse", "-q", "--verify", f"{commit}^1", check=False)
+        return done.stdout.decode().strip() if done.returncode == 0 else None
+
+    def committer_date(self, commit: str) -> tuple[int, str]:
+        """Return a commit's committer date as (seconds since 1970, `+hhmm`); raise UserError where it has none."""
+        # Not git show: it compares all files of a commit without a parent, 0.5 s.
+        head = self.raw(f"{commit}^{{commit}}").partition(b"\n\n")[0]
+        said = head.rpartition(b"\ncommitter ")[2].split(b"\n")[0].rpartition(b"> ")[2].decode("ascii", "replace")
+        if not (date := usable_date(said)):
+            raise UserError(f"{commit[:12]} has no committer date that patchbot can use; choose another base")
+        seconds, zone = date.split(" ")
+        return int(seconds), zone
+
+    def commits(self, base: str, tip: str) -> list[Commit]:
+        """Return the commits of base..tip, oldest first; `id` is empty."""
+        form = "--format=%H%x01%P%x01%T%x01%s"
+        rows = self.look("log", "-z", "--reverse", "--topo-order", form, f"{base}..{tip}", "--").stdout
+        fields = (row.split("\x01", 3) for row in rows.decode("utf-8", "replace").split("\0") if row)
+        return [Commit("", *row) for row in fields]
+
+    def merge_base(self, one: str, two: str) -> str | None:
+        """Return the commit that two have in common, None where there is none."""
+        done = self.look("merge-base", one, two, check=False)
+        return done.stdout.decode().strip() if done.returncode == 0 else None
+
+    def count(self, old: str, new: str) -> int:
+        """Return how many commits of `new` are not in `old`."""
+        return int(self.look("rev-list", "--count", f"{old}..{new}").stdout)
+
+    def blame(self, commit: str, path: str, line: int, patience: float) -> str | None:
+        """Return the commit that last changed a line of a file, None where git cannot say."""
+        argv = ("-s", "-l", "--root", f"-L{line},{line}", commit, "--", path)
+        done = self.look("blame", *argv, check=False, timeout=patience)
+        return done.stdout.decode("ascii", "replace").lstrip("^").split(" ", 1)[0] if done.returncode == 0 else None
+
+    def last_change(self, old: str, new: str, path: str, patience: float) -> str | None:
+        """Return the commit of `new` that last changed a file, deleted ones too; those that `old` lacks come first."""
+        for span in (f"{old}..{new}", new):
+            done = self.look("log", "-1", "--format=%H", span, "--", path, check=False, timeout=patience)
+            if done.returncode == 0:
+                break
+        return done.stdout.decode().strip() or None
+
+
+def names_in(output: bytes) -> list[str]:
+    """Return the parts of output that end with NUL."""
+    return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+def absent(name: str, where: Path) -> UserError:
+    """Return the error for an object that a clone lacks, with the commands that fetch it."""
+    git = f"git -C {shlex.quote(str(where))}"
+    return UserError(
+        f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing; fetch it with:"
+        f" {git} cat-file -p {shlex.quote(name)} >/dev/null\n  or all that is missing with:"
+        f" {git} fetch --refetch --no-filter"
+    )
