@@ -103,7 +103,7 @@ def put(
     composed = compose(repo, series, given.handmade, author, resolutions)
     if not composed.commits:
         raise UserError(f"every patch of {series.campaign} was dropped by hand; --discard-edits brings them back")
-    plain = plain_commits(repo, series, author)
+    plain = plain_commits(repo, series, author) if given.handmade else list(composed.commits)
     decided = judge(repo, scratch, series.kernel.base, composed, given)
     dropped = tuple(d for d in decided.dropped if d not in given.dropped)
     final = dressed(composed, decided)
