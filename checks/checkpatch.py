@@ -28,6 +28,7 @@ from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER
 from patchbot.model import Finding, Status
 from patchbot.run import Completed, run, which
 from patchbot.sandbox import borrowed
+from patchbot.series.maintainers import sections
 
 NEEDS = {"perl": "perl", "git": "git"}
 
@@ -164,16 +165,14 @@ def object_id(inputs: Input, tree: str, path: str) -> str | None:
 
 
 def obsolete_sections(text: bytes) -> bytes:
-    """Return the sections of MAINTAINERS with an obsolete status; each is a title and tagged lines."""
-    chunks: list[list[bytes]] = []
-    for line in text.split(b"\n"):
-        if re.match(rb"[A-Z]:\s", line):
-            if chunks:
-                chunks[-1].append(line)
-        elif line.strip() and not line.startswith(b"#"):
-            chunks.append([line])
-    gone = [c for c in chunks if any(re.match(rb"S:.*obsolete", line, re.I) for line in c)]
-    return b"".join(b"\n".join(c) + b"\n\n" for c in gone)
+    """Return the sections of MAINTAINERS with an obsolete status: their titles, that, and the patterns."""
+    rows = []
+    for section in sections(text):
+        if "obsolete" in section.status.lower():
+            tags = {"S": (section.status,), "F": section.files, "X": section.excluded}
+            tags |= {"N": section.regexes, "K": section.keywords}
+            rows += [section.name, *(f"{tag}:\t{value}" for tag, values in tags.items() for value in values), ""]
+    return "".join(f"{row}\n" for row in rows).encode("utf-8", "surrogateescape")
 
 
 def told(done: Completed, mail: bytes) -> list[Finding]:

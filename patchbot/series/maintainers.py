@@ -30,7 +30,7 @@ ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One entry of MAINTAINERS; `files`, `excluded` and `regexes` are F:, X: and N: as written."""
+    """One entry of MAINTAINERS; `files`, `excluded`, `regexes` and `keywords` are F:, X:, N: and K: as written."""
 
     name: str
     maintainers: tuple[str, ...]
@@ -41,6 +41,7 @@ class Section:
     files: tuple[str, ...]
     excluded: tuple[str, ...]
     regexes: tuple[str, ...]
+    keywords: tuple[str, ...]
     status: str
 
 
@@ -108,7 +109,7 @@ def sections(text: bytes) -> Sections:
 
     def close() -> None:
         if name and tags:
-            get = {letter: tuple(tags.get(letter, ())) for letter in "MRLTPFXNS"}
+            get = {letter: tuple(tags.get(letter, ())) for letter in "MRLTPFXNKS"}
             found.append(
                 Section(
                     name,
@@ -120,6 +121,7 @@ def sections(text: bytes) -> Sections:
                     files=get["F"],
                     excluded=get["X"],
                     regexes=get["N"],
+                    keywords=get["K"],
                     status=" ".join(get["S"]),
                 )
             )

@@ -111,6 +111,10 @@ def test_matching_follows_get_maintainer(entries: Sections, path: str, expected:
     assert names(section for _, section in ranked(entries, path)) == expected
 
 
+def test_the_same_list_is_read_once_whoever_asks(entries: Sections) -> None:
+    assert sections(bytes(bytearray(TEXT.encode()))) is entries
+
+
 def test_owners_leave_catch_alls_out(entries: Sections) -> None:
     assert owners(entries, "kernel/bpf/stm.c") == ("BPF [GENERAL] (Programs and Tools)",)
     assert owners(entries, "drivers/stm.c") == ("ODD CHIP",)
