@@ -42,9 +42,8 @@ class Session:
 
     def close(self) -> None:
         """End what reads the repositories."""
-        for name in ("repo", "scratch"):
-            if name in self.__dict__:
-                self.__dict__[name].close()
+        for name in {"repo", "scratch"} & self.__dict__.keys():
+            self.__dict__[name].close()
 
     @cached_property
     def cwd(self) -> Path:

@@ -63,7 +63,7 @@ def counted(objects: Objects, commits: Sequence[str]) -> tuple[int, int, int]:
 
 def range_diff(objects: Objects, old: str, new: str) -> str:
     """Return what git range-diff says of one commit and another, without its header line."""
-    options = ("--no-color", "--creation-factor=1000", "--no-ext-diff", "--no-textconv", "--no-notes")
+    options = (*AS_IT_IS, "--creation-factor=1000", "--no-notes")
     said = objects.look("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}").stdout
     return said.decode("utf-8", "replace").partition("\n")[2]
 

@@ -211,11 +211,8 @@ class Objects:
         """Return {path: Change} of the files that differ between two commits (or trees); a move is two changes."""
         done = self.look("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, "--", *pathspecs)
         fields = names_in(done.stdout)
-        found = {}
-        for meta, path in zip(fields[::2], fields[1::2], strict=True):
-            _, mode, _, oid, status = meta.split(" ")
-            found[path] = Change(status, mode, oid)
-        return found
+        rows = ((meta.split(" "), path) for meta, path in zip(fields[::2], fields[1::2], strict=True))
+        return {path: Change(status, mode, oid) for (_, mode, _, oid, status), path in rows}
 
     def changed_paths(self, old: str, new: str) -> list[str]:
         """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""

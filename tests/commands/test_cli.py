@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
 
+from patchbot.commands.session import Session
 from patchbot.git.repo import Repo
+from patchbot.terminal import Terminal
 
 
 def objects(repo: Repo) -> list[Path]:
@@ -341,3 +344,14 @@ def test_what_a_partial_clone_lacks_is_fetched_by_the_commands_that_are_named(wo
         subprocess.run(["bash", "-c", command], check=True, capture_output=True)
     assert len(re.findall(r"with: (git .*)", said)) == 2
     assert "change" in patchbot("scan", cwd=clone).stdout
+
+
+def test_a_session_ends_what_reads_its_repositories(work):
+    session = Session(Namespace(kernel=str(work)), Terminal(), Terminal(stderr=True))
+    session.close()  # nothing was opened
+    readers = []
+    for repo in (session.repo, session.scratch):
+        repo.read(session.repo.resolve("HEAD"), "Makefile")
+        readers.append(repo._batch.process)
+    session.close()
+    assert [reader.poll() is not None for reader in readers] == [True, True]

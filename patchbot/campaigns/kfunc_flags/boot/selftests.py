@@ -78,11 +78,8 @@ def find_selftests(scratch: Scratch, tree: str, paths: Iterable[str]) -> Selftes
     for folder in sorted({str(PurePosixPath(path).parent) for path in touched}):
         found = scratch.folder(f"{tree}:{folder}") if scratch.has(f"{tree}:{folder}") else {}
         if folder == f"{ROOT}/progs":
-            programs = [
-                p
-                for p in touched
-                if p.endswith(".c") and p.rpartition("/")[2] in found and str(PurePosixPath(p).parent) == folder
-            ]
+            there = {f"{folder}/{name}" for name in found if name.endswith(".c")}
+            programs = [path for path in touched if path in there]
         elif "Makefile" in found and re.search(rb"\bobj-m\b", scratch.raw(found["Makefile"][1])):
             name = folder.rpartition("/")[2]
             inserted |= {PurePosixPath(p).stem for p in touched if p.startswith(f"{folder}/") and p.endswith(".c")}
