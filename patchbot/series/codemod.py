@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .anchors import Alternative, Anchor, AnchorError, Outcome, Report, Text, judged, require, resolve
-from .placing import either, insert_after, insert_before, insist_fit, lost, replace
+from .placing import Editor, either, insert_after, insert_before, insist_fit, lost, replace
 from .selectors import (
     Scope,
     Selector,
@@ -31,9 +31,43 @@ from .selectors import (
 )
 
 __all__ = [
-    "Alternative", "Anchor", "AnchorError", "Outcome", "Report", "Scope", "Selector", "Text", "comment", "contains",
-    "contains_comment", "either", "exactly", "first_of", "in_enum", "in_file", "in_function", "in_initialiser",
-    "in_prototype", "in_struct", "insert_after", "insert_before", "inside", "insist_fit", "judged", "last_of",
-    "lost", "macro_definition", "macro_in", "member", "one_of", "replace", "require", "resolve", "statement",
-    "tokens_like", "whole", "with_comment",
+    "Alternative",
+    "Anchor",
+    "AnchorError",
+    "Editor",
+    "Outcome",
+    "Report",
+    "Scope",
+    "Selector",
+    "Text",
+    "comment",
+    "contains",
+    "contains_comment",
+    "either",
+    "exactly",
+    "first_of",
+    "in_enum",
+    "in_file",
+    "in_function",
+    "in_initialiser",
+    "in_prototype",
+    "in_struct",
+    "insert_after",
+    "insert_before",
+    "inside",
+    "insist_fit",
+    "judged",
+    "last_of",
+    "lost",
+    "macro_definition",
+    "macro_in",
+    "member",
+    "one_of",
+    "replace",
+    "require",
+    "resolve",
+    "statement",
+    "tokens_like",
+    "whole",
+    "with_comment",
 ]  # fmt: skip

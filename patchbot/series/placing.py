@@ -9,17 +9,13 @@ from ..model import Edit
 from .anchors import Alternative, Anchor, AnchorError, Text
 from .selectors import WHOLE, Scope, Selector
 
+Paths = str | tuple[str, ...]
+Done = Callable[[Source], bool] | None
+Editor = Callable[[Source, Span], Sequence[Edit]]
+
 
 def insert_before(
-    path: str | tuple[str, ...],
-    name: str,
-    scope: Scope,
-    what: Selector,
-    text: Text,
-    done: Callable[[Source], bool] | None = None,
-    *,
-    optional: str = "",
-    label: str = "",
+    path: Paths, name: str, scope: Scope, what: Selector, text: Text, done: Done = None, *, optional: str = ""
 ) -> Anchor:
     """Anchor whole lines of `text` before the line on which what `what` selects in `scope` begins.
 
@@ -32,19 +28,11 @@ def insert_before(
         at = line_span(source, span).start
         return [Edit(source.path, at, at, _lines(source, span, text))]
 
-    return _anchor(path, name, scope, what, text, edit, done, optional, label)
+    return _anchor(path, name, scope, what, text, edit, done, optional)
 
 
 def insert_after(
-    path: str | tuple[str, ...],
-    name: str,
-    scope: Scope,
-    what: Selector,
-    text: Text,
-    done: Callable[[Source], bool] | None = None,
-    *,
-    optional: str = "",
-    label: str = "",
+    path: Paths, name: str, scope: Scope, what: Selector, text: Text, done: Done = None, *, optional: str = ""
 ) -> Anchor:
     """Anchor whole lines of `text` after the line on which what `what` selects in `scope` ends; `done` as before."""
 
@@ -54,19 +42,11 @@ def insert_after(
         separator = b"" if source.text[:at].endswith(b"\n") else b"\n"
         return [Edit(source.path, at, at, separator + _lines(source, span, text))]
 
-    return _anchor(path, name, scope, what, text, edit, done, optional, label)
+    return _anchor(path, name, scope, what, text, edit, done, optional)
 
 
 def replace(
-    path: str | tuple[str, ...],
-    name: str,
-    scope: Scope,
-    what: Selector,
-    text: Text,
-    done: Callable[[Source], bool] | None = None,
-    *,
-    optional: str = "",
-    label: str = "",
+    path: Paths, name: str, scope: Scope, what: Selector, text: Text, done: Done = None, *, optional: str = ""
 ) -> Anchor:
     """Anchor `text` in place of exactly what `what` selects in `scope`.
 
@@ -88,7 +68,7 @@ def replace(
         olds = [found for span in spans for found in what.find(source, span)]
         return bool(texts) and all(any(old in new for new in texts) for old in olds)
 
-    return _anchor(path, name, scope, what, text, edit, done or replaced, optional, label)
+    return _anchor(path, name, scope, what, text, edit, done or replaced, optional)
 
 
 def lost(path: str, name: str, why: str) -> Anchor:
@@ -111,15 +91,7 @@ def insist_fit(source: Source, span: Span, *, before: bool = False, after: bool 
 
 
 def _anchor(
-    path: str | tuple[str, ...],
-    name: str,
-    scope: Scope,
-    what: Selector,
-    text: Text,
-    edit: Callable[[Source, Span], Sequence[Edit]],
-    done: Callable[[Source], bool] | None,
-    optional: str,
-    label: str,
+    path: Paths, name: str, scope: Scope, what: Selector, text: Text, edit: Editor, done: Done, optional: str
 ) -> Anchor:
     """Build an anchor with one alternative."""
 
@@ -134,7 +106,7 @@ def _anchor(
         outside = any(span in found for found, span in places)
         return any(find_text(source, _encode(text), None if outside else span) for span in spans)
 
-    label = label or (scope.label if what is WHOLE else f"{what.label} in {scope.label}")
+    label = scope.label if what is WHOLE else f"{what.label} in {scope.label}"
     alternative = Alternative(label, find, edit, done or inserted, scope.spans, what.pattern, scope.name)
     return Anchor(name, path, (alternative,), optional)
 

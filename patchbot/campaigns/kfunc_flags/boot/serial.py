@@ -98,11 +98,8 @@ def parse(text: str) -> Said:
             logs.setdefault((kind, name), []).append(unescape(value))
         elif kind == "REGISTER":
             between = []
-        elif kind == "SET":
-            sets[name] = Registered(number(value), tuple(between))
-            between = []
-        elif kind == "MODULE":
-            modules[name] = Registered(number(value), tuple(between))
+        elif kind in ("SET", "MODULE"):
+            (sets if kind == "SET" else modules)[name] = Registered(number(value), tuple(between))
             between = []
         elif kind == "PROG":
             verdict, _, errno = value.partition(" ")
