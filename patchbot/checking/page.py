@@ -26,7 +26,8 @@ def page(
     `report` is the recorded document of `check --json`, {} if there is none; `patches` have id, commit, subject, files,
     owners and target; `diffs` is each commit's message with its diffstat, and its diff.
     """
-    results = [{**r, "findings": sorted(r["findings"], key=gravity)} for r in report.get("results", [])]
+    found = report.get("results", [])
+    results = [{**r, "findings": sorted(r["findings"], key=lambda f: -Status(f["status"]).rank)} for r in found]
     checks = list(dict.fromkeys(r["check"] for r in results))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(bundled("templates")),
@@ -57,11 +58,6 @@ def page(
 def shown(value: Any) -> Any:
     """Return what an expression of the template puts out, with all text visible."""
     return visible(value) if type(value) is str else value
-
-
-def gravity(finding: Mapping[str, Any]) -> int:
-    """Return where a finding stands in the list of a result: the worst first."""
-    return -Status(finding["status"]).rank
 
 
 def row(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,22 +53,11 @@ def narrowed(session: Session, kernel: kernels.Kernel) -> Session:
     """Return a session on the fetched kernel, with an author even where git knows none."""
     given = vars(session.args)
     output = given["output"] or str(cache_dir() / f"demo-{kernel.version}")
-    more = {
-        "kernel": str(kernel.repo),
-        "base": kernel.commit,
-        "output": output,
-        "dry_run": False,
-        "with_": None,
-        "without": None,
-        "patches": None,
-        "jobs": os.cpu_count() or 1,
-        "fail_fast": False,
-        "full": False,
-        "rfc": None,
-        "signoff": False,
-        "date": None,
-    }
-    args = argparse.Namespace(**(given | more))
+    parser = argparse.ArgumentParser(conflict_handler="resolve")
+    for command in (generate, check, mail):
+        command.arguments(parser)
+    own = {"kernel": str(kernel.repo), "base": kernel.commit, "output": output}
+    args = argparse.Namespace(**(vars(parser.parse_args([])) | given | own))
     inner = Session(args, session.out, session.err)
     try:
         identity(Repo.open(Path(kernel.repo)), inner.config.author)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,12 @@ def wrap(text: str, width: int = 75, indent: str = "") -> str:
     """
     out: list[str] = []
     paragraph: list[str] = []
+    options: dict[str, Any] = {"initial_indent": indent, "subsequent_indent": indent}
+    options |= {"break_long_words": False, "break_on_hyphens": False}
 
     def flush() -> None:
         if paragraph:
-            out.extend(fill(" ".join(paragraph), width, indent))
+            out.extend(textwrap.wrap(" ".join(paragraph), width, **options))
             paragraph.clear()
 
     for line in text.split("\n"):
@@ -133,18 +135,6 @@ def wrap(text: str, width: int = 75, indent: str = "") -> str:
             paragraph.append(line.strip())
     flush()
     return "\n".join(out)
-
-
-def fill(paragraph: str, width: int, indent: str) -> Sequence[str]:
-    """Return one paragraph's lines; a word is never broken."""
-    return textwrap.wrap(
-        paragraph,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -254,7 +254,7 @@ def variants(texts: Iterable[bytes]) -> int:
 
 def branch_count(text: bytes) -> int:
     """Return the number of branches that the longest #if of a text has, one more for none of them."""
-    return max((len(re.findall(rb"^[ \t]*#[ \t]*elif", text, re.M)), 0)) + 2
+    return len(re.findall(rb"^[ \t]*#[ \t]*elif", text, re.M)) + 2
 
 
 @lru_cache(maxsize=512)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ....config import CampaignConfig
 from ....errors import ConfigError
+from ....series.render import listing
 from .classify import NOT_POINTERS, OBJECT, Verifier, pointed_struct, struct_of
 from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
@@ -281,22 +282,12 @@ def protected(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ..
     if "map" in classes:
         return (), f"whether it is about the map is unclear; {DECIDE}"
     if not found:
-        return (
-            (),
-            f"no argument is a pointer to a kernel object, so nothing can bear it; {DECIDE}",
-        )
+        return (), f"no argument is a pointer to a kernel object, so nothing can bear it; {DECIDE}"
     memory = tuple(i for i in found if classes[i] == "mem")
-    why = (
-        f"{numbered(found)}, a pointer to a kernel object"
-        if len(found) == 1
-        else f"{numbered(found)}, pointers to kernel objects"
-    )
+    why = f"{numbered(found)}, {'a pointer to a kernel object' if len(found) == 1 else 'pointers to kernel objects'}"
     return found, why + (f" ({numbered(memory)} is memory: here KF_RCU is what refuses NULL)" if memory else "")
 
 
 def numbered(arguments: Sequence[int]) -> str:
     """Return `argument 0`, `arguments 0, 1 and 2`."""
-    words = [str(a) for a in arguments]
-    if len(words) == 1:
-        return f"argument {words[0]}"
-    return f"arguments {', '.join(words[:-1])} and {words[-1]}"
+    return f"argument{'' if len(arguments) == 1 else 's'} {listing(arguments)}"

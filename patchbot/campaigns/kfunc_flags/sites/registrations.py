@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ....c import Directive, Source, parse
+from ....c import Source, parse
 from .includes import headers
 from .nouns import FileSets
 from .plan import SELFTESTS
@@ -61,17 +61,12 @@ def note(source: Source, number: int, name: bytes, sets: list[tuple[str, str]], 
     """Take in one registered set."""
     start = source.lexed.starts[number]
     where = source.where(start)
-    if in_define(source.lexed.directives, start):
+    if any(start in directive.span for directive in source.lexed.directives):
         problems.append(
             f"{where}: a macro registers a set of kfuncs, which cannot be followed; expected it in the open"
         )
     else:
         sets.append((name.decode("utf-8", "replace"), where))
-
-
-def in_define(directives: Sequence[Directive], offset: int) -> bool:
-    """Say whether a place is in a preprocessor line."""
-    return any(offset in d.span for d in directives)
 
 
 def initialiser(source: Source, number: int) -> range:

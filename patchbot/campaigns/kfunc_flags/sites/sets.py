@@ -166,7 +166,8 @@ class _Reader:
             return self.directive(found, at, lines[token.start], local)
         if token.text in ROWS:
             args, after = self.call(found, at)
-            self.out.append(self.row(token, args, found[after - 1].end, name, None))
+            groups = [tokens(self.source.text, a.start, a.end) for a in args]
+            self.out.append(self.row(token.text, groups, name, Span(token.start, found[after - 1].end), args))
             return after
         return self.invocation(found, at, name, local)
 
@@ -274,34 +275,22 @@ class _Reader:
             raise self.error(token.start, f"{via} makes no complete row: {made}") from None
         if after != len(inner):
             raise self.error(token.start, f"{via} makes more than one row: {text.decode('utf-8', 'replace')}")
-        kfunc, flags, arg_flags = self.fields(token.start, inner[0].text, groups)
-        self.out.append(self.made(token.start, end, (), kfunc, name, flags, arg_flags, inner[0].text, via))
+        self.out.append(self.row(inner[0].text, groups, name, Span(token.start, end), via=via))
 
-    def row(self, token: Token, args: tuple[Span, ...], end: int, name: str, via: str | None) -> Row:
-        """Return the row of a BTF_ID_FLAGS(...) in the text."""
-        groups = [tokens(self.source.text, a.start, a.end) for a in args]
-        kfunc, flags, arg_flags = self.fields(token.start, token.text, groups)
-        return self.made(token.start, end, args, kfunc, name, flags, arg_flags, token.text, via)
-
-    def made(
+    def row(
         self,
-        start: int,
-        end: int,
-        args: tuple[Span, ...],
-        kfunc: str,
-        name: str,
-        flags: tuple[str, ...],
-        arg_flags: tuple[tuple[str, ...], ...],
         macro: bytes,
-        via: str | None,
+        groups: Sequence[Sequence[Token]],
+        name: str,
+        span: Span,
+        args: tuple[Span, ...] = (),
+        via: str | None = None,
     ) -> Row:
-        line = self.source.line
-        span = Span(start, end)
-        conditions = self.conditions(start)
-        path = self.source.path
-        return Row(
-            kfunc, name, path, line(start), line(end - 1), span, args, flags, arg_flags, conditions, macro.decode(), via
-        )
+        """Return the row that a BTF_ID_FLAGS(...) of the text, or what makes one, is in the set `name`."""
+        kfunc, flags, arg_flags = self.fields(span.start, macro, groups)
+        path, first, last = self.source.path, self.source.line(span.start), self.source.line(span.end - 1)
+        conditions = self.conditions(span.start)
+        return Row(kfunc, name, path, first, last, span, args, flags, arg_flags, conditions, macro.decode(), via)
 
     def fields(
         self, at: int, macro: bytes, groups: Sequence[Sequence[Token]]
