@@ -10,11 +10,11 @@ import large
 import pytest
 from effort import bytecodes, started
 
+from patchbot.campaigns import load_campaign
 from patchbot.cli import main
 from patchbot.config import CampaignConfig
 from patchbot.git.repo import Repo
 from patchbot.series.generate import generate
-from patchbot.series.render import environment
 from patchbot.series.tree import Tree
 
 #: What `growth` may be; 1 is linear, and 1.67 quadratic.
@@ -22,19 +22,16 @@ LINEAR = 1.05
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
+def made(tmp_path: Path) -> Callable[[int], list[str]]:
     """Give the function that builds the kernel of so many owners and returns the arguments that choose it."""
 
     def build(owners: int) -> list[str]:
         place = tmp_path / str(owners)
-        place.mkdir()
-        argv = large.install(place, monkeypatch.setattr)
-        (place / "linux").mkdir()
+        (place / "linux").mkdir(parents=True)
         large.build(place / "linux", owners, owners + 20)
-        return argv
+        return large.install(place)
 
-    yield build
-    environment.cache_clear()
+    return build
 
 
 def growth(work: Callable[[int], int], size: int) -> float:
@@ -48,13 +45,13 @@ def growth(work: Callable[[int], int], size: int) -> float:
 
 
 def test_a_series_is_made_in_linear_time(made: Callable[[int], list[str]], tmp_path: Path) -> None:
-    config = CampaignConfig("large", "large-next")
+    config = CampaignConfig("large", "large-next", path=large.FOLDER)
 
     def work(size: int) -> int:
         made(size)
         repo = Repo.open(tmp_path / str(size) / "linux")
         tree = Tree(repo, repo.resolve("HEAD"))
-        return bytecodes(lambda: generate(tree, large.campaign(config), config))
+        return bytecodes(lambda: generate(tree, load_campaign(config), config))
 
     assert growth(work, 40) < LINEAR
 
