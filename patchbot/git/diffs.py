@@ -22,6 +22,8 @@ AS_IT_IS = ("--no-color", "--no-ext-diff", "--no-textconv")
 DIFF = (*AS_IT_IS, "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myers")
 
 COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
+#: What git says of a file before its first hunk; [1] are its names.
+HEAD = re.compile(r"^diff --git (a/.*+)\n(?:(?!@@ |diff --git ).*+\n)*+", re.M)
 HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
 HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
 
@@ -89,12 +91,9 @@ def up_to_diff(text: str) -> str:
 
 
 def read_diff(diff: str) -> list[Row]:
-    """Return the lines of a diff that git made; raise ToolError for another one.
-
-    One form of git's own is not understood: a path that holds ` b/`, which is ambiguous in `diff --git a/... b/...`.
-    """
+    """Return the lines of a diff that git made; raise ToolError for another one."""
     try:
-        files = PatchSet(diff)
+        files = PatchSet(HEAD.sub(without_spaces, diff))
     except UnidiffParseError as error:
         raise ToolError(f"a diff cannot be read: {error}") from error
     kinds = {line.diff_line_no: line.line_type for file in files for hunk in file for line in hunk}
@@ -106,6 +105,23 @@ def read_diff(diff: str) -> list[Row]:
         kind = kinds.get(number) or (text[:1] if text.startswith(("@@ ", "\\ ")) else "")
         rows.append(Row(path, kind, text))
     return rows
+
+
+def without_spaces(head: re.Match[str]) -> str:
+    """Return the head of a file's diff with the spaces of a name that holds ` b/` escaped.
+
+    git quotes no spaces, so that unidiff could not tell where the first of two names ends.
+    """
+    text, names = head[0], head[1]
+    middle = len(names) // 2
+    old, new = (re.search(rf"^rename {way} (.*)$", text, re.M) for way in ("from", "to"))
+    found = (old[1], new[1]) if old and new else (names[2:middle], names[middle + 3 :])
+    if " b/" not in "".join(found) or any(name.startswith('"') for name in found):
+        return text
+    for name in set(found):
+        safe = name.replace(" ", r"\\040")
+        text = re.sub(rf"(?<!\S)([ab]/){re.escape(name)}(?=\s)\t?", rf'"\g<1>{safe}"', text)
+    return text
 
 
 def name_of(old: str, new: str) -> str:

@@ -106,10 +106,19 @@ def test_a_diff_that_is_cut_is_refused_and_yet_read_where_it_is_a_persons() -> N
     assert diff_lines(cut.encode()) == (b"--- a/x", b"+++ b/x", b"-b", b"+c")
 
 
-def test_a_path_that_git_writes_ambiguously_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "linux").mkdir()
-    sh(tmp_path / "linux", "git", "init", "-q")
-    commit(tmp_path / "linux", "start", {"a b/c": b"x\n"})
-    tip = commit(tmp_path / "linux", "change", {"a b/c": b"y\n"})
-    with pytest.raises(ToolError, match="cannot be read"):
-        read_diff(commit_diffs(Repo.open(tmp_path / "linux"), [tip])[tip].decode())
+@pytest.mark.parametrize("options", [["-M"], ["--no-renames"], ["--binary"]], ids=" ".join)
+def test_a_path_that_git_writes_ambiguously_is_understood(tmp_path: Path, options: list[str]) -> None:
+    work = tmp_path / "linux"
+    work.mkdir()
+    sh(work, "git", "init", "-q")
+    long = b"".join(b"%d\n" % n for n in range(20))
+    files = {"a b/c": b"x\n", "o b/old": long, "z b/bin": b"\0\1", "g b/x b/y": b"1\n", 's "b/q': b"1\n"}
+    commit(work, "start", files)
+    for name in ("o b/old", "g b/x b/y"):
+        (work / name).unlink()
+    tip = commit(work, "change", {"a b/c": b"y\n", "new": long, "z b/bin": b"\0\2", "f b/b/f": b"", 's "b/q': b"2\n"})
+    said = Repo.open(work).look("diff-tree", "-p", "--no-commit-id", *options, tip).stdout.decode()
+    rows = read_diff(said)
+    gone = set() if options == ["-M"] else {"o b/old"}
+    assert {row.path for row in rows} == {"a b/c", "new", "z b/bin", "g b/x b/y", "f b/b/f", 's "b/q'} | gone
+    assert "\n".join(row.text for row in rows) == said
