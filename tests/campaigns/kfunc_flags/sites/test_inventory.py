@@ -398,7 +398,7 @@ def test_real_kernel_counts(kernel: Any, searches: GrepCache) -> None:
     if release not in KNOWN:
         pytest.skip(f"the sets of {release} were not counted by hand")
     started = time.monotonic()
-    document = audit(Tree(kernel.repo, kernel.commit, cache=searches), shipped()).document
+    document = audit(Tree(kernel.repo, kernel.commit, cache=searches), shipped()).document()
     seconds = time.monotonic() - started
     counts, entries = document["counts"], document["entries"]
     flagged = [len({e["kfunc"] for e in entries if flag in e["flags"]}) for flag in ("KF_RELEASE", "KF_RCU")]
