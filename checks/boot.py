@@ -133,7 +133,7 @@ def key_series(subject: Subject) -> str:
     """Return what the kernels are made of, the programs and the tools."""
     options = options_of(subject)
     build = build_options(options)
-    compiler, config = compiler_of(build), wanted_options(build, subject.objects)
+    compiler, config = compiler_of(build), wanted_options(build, subject.wishes)
     trees = (subject.scratch.tree_of(subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
     own = [*sorted(bundled("checks/boot").iterdir()), *extra(options)]
@@ -155,7 +155,7 @@ def check_series(subject: Subject) -> Outcome:
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
     compiler = compiler_of(build)
-    config = wanted_options(build, subject.objects)
+    config = wanted_options(build, subject.wishes)
     images = Images(folder, subject.scratch, compiler, config, jobs, subject.progress, subject.sandbox)
     log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     started = time.monotonic()

@@ -61,7 +61,7 @@ def common_key(subject: Subject) -> str:
     """Return what all patches have in common."""
     known("patchbot.toml", "checks.btf", subject.options, ("wrong_on_purpose",))
     options = build_options(subject)
-    parts = [compiler_of(options).versions, wanted_options(options, subject.objects), subject.decisions]
+    parts = [compiler_of(options).versions, wanted_options(options, subject.wishes), subject.decisions]
     parts += [subject.campaign, wrong_on_purpose(subject), cross_versions(options)]
     base = subject.scratch.tree_of(subject.base)
     return f"{base}\n{json.dumps(parts, sort_keys=True)}"

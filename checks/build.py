@@ -59,7 +59,7 @@ class Built:
 def key(subject: Subject, item: Item) -> str:
     """Return what the compiler reads: both trees, the configuration, the tools, and how their output is read."""
     compiler = compiler_of(subject.options)
-    wanted = [wanted_options(subject.options, subject.objects), cross_versions(subject.options)]
+    wanted = [wanted_options(subject.options, subject.wishes), cross_versions(subject.options)]
     options = json.dumps(wanted, sort_keys=True)
     first = item.parent == subject.base
     return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{options}"

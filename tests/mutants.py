@@ -233,7 +233,7 @@ def caught(mutant: Mutant, results: Sequence[Result], ignore: str = "") -> str:
 
 def without_btf(session: Session, folder: Path) -> Path:
     """Write the fragment of the check `build` with BTF off."""
-    text = session.campaign.objects.config[0].read_text()
+    text = session.campaign.wishes.config[0].read_text()
     text = re.sub(r"^CONFIG_DEBUG_INFO\w*=.*\n", "", text, flags=re.M)
     target = folder / "without-btf.config"
     target.write_text(text + "CONFIG_DEBUG_INFO_NONE=y\n")

@@ -18,7 +18,7 @@ AUTHOR = Identity("A Developer", "developer@example.org")
 DATE = "1767225600 +0000"
 
 #: What the campaign of kfuncs wants of objects: tests are mostly about its checks.
-KFUNCS = campaign(CampaignConfig("kfunc_flags")).objects
+KFUNCS = campaign(CampaignConfig("kfunc_flags")).wishes
 
 
 def make_subject(
@@ -54,7 +54,7 @@ def make_subject(
         for n, item in enumerate(items, 1)
     }
     return Subject(
-        repo, scratch, base, tuple(items), "demo", lambda commit: (), mails, work, options or {}, 2, objects=KFUNCS
+        repo, scratch, base, tuple(items), "demo", lambda commit: (), mails, work, options or {}, 2, wishes=KFUNCS
     )
 
 

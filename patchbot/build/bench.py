@@ -7,8 +7,6 @@ rebase touched is compiled.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +28,7 @@ from ..turns import Turn
 from .kbuild import Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .log import Said, parse
 from .toolchain import Compiler
-from .units import Compiled, Unit, build_rules, object_of, place
+from .units import Compiled, Unit, build_rules, digest, object_of, place
 
 CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
 FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]
@@ -345,8 +343,3 @@ class Bench:
 def read_configured(known: Mapping[str, Any]) -> Configured:
     """Return a stored configuration result."""
     return Configured(known["digest"], tuple(known["dropped"]), tuple(known["unknown"]), known["btf"])
-
-
-def digest(value: object) -> str:
-    """Return the digest of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()

@@ -43,27 +43,27 @@ def open_bench(subject: Subject, options: Mapping[str, Any], arch: Arch = X86) -
         return main
     other = main.beside(cross_compiler(options, arch))
     other.progress = subject.progress
-    subject.objects.watch(other, subject.work)
+    subject.wishes.watch(other, subject.work)
     return other
 
 
 def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
     """Return the bench that compiles for x86."""
     folder = subject.work / "build"
-    compiler, wanted = compiler_of(options), wanted_options(options, subject.objects)
+    compiler, wanted = compiler_of(options), wanted_options(options, subject.wishes)
     old = _open.get(folder)
     if old is not None:
-        same = old.kbuild.compiler == compiler and old.options == wanted and old.inspect == subject.objects.inspect
+        same = old.kbuild.compiler == compiler and old.options == wanted and old.inspect == subject.wishes.inspect
         same &= old.kbuild.sandbox == subject.sandbox and old.scratch.path == subject.scratch.path
         if same and folder.exists():
             old.progress = subject.progress
             return old
         old.close()
     jobs = options.get("jobs", subject.jobs)
-    inspect = subject.objects.inspect
+    inspect = subject.wishes.inspect
     bench = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress, subject.sandbox, inspect)
     _open[folder] = bench
-    subject.objects.watch(bench, subject.work)
+    subject.wishes.watch(bench, subject.work)
     return bench
 
 

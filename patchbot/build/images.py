@@ -6,8 +6,6 @@ edit changes no tree, a change of documentation no kernel, so neither builds any
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -23,6 +21,7 @@ from ..sandbox import NORMAL, Sandbox
 from ..turns import Turn
 from .kbuild import Kbuild, configure, defined_symbols, write_anew
 from .toolchain import Compiler
+from .units import digest
 
 #: Nothing of these is in a kernel.
 APART = frozenset(("Documentation", "LICENSES", "samples", "MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap"))
@@ -228,8 +227,3 @@ def kernel_key(scratch: Scratch, tree: str, compiler: Compiler, options: Mapping
 def libbpf_key(scratch: Scratch, tree: str) -> str:
     """Return what libbpf is made of."""
     return digest(scratch.ls(tree, *LIBBPF))
-
-
-def digest(value: object) -> str:
-    """Return the digest of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..paths import expanded
-from ..series.campaign import Objects
+from ..series.campaign import BuildWishes
 
 #: The keys of [checks.build].
 OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch", "pahole")
@@ -34,13 +34,13 @@ def write_options(options: Mapping[str, str]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def wanted_options(options: Mapping[str, Any], objects: Objects) -> dict[str, str]:
+def wanted_options(options: Mapping[str, Any], wishes: BuildWishes) -> dict[str, str]:
     """Return the options of the configuration fragments, the later ones over the earlier ones.
 
-    The campaign's are those of `objects`; [checks.build] config replaces them and may name one by its file name.
+    The campaign's are those of `wishes`; [checks.build] config replaces them and may name one by its file name.
     """
-    given = options.get("config", objects.config)
-    by_name = {path.name: path for path in objects.config}
+    given = options.get("config", wishes.config)
+    by_name = {path.name: path for path in wishes.config}
     merged: dict[str, str] = {}
     for name in [given] if isinstance(given, str) else given:
         path = expanded(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -59,3 +61,8 @@ def place(finding: Finding, unit: Unit, files: Mapping[str, str]) -> Finding:
     if finding.file is None or (finding.file not in files and unit.source.endswith(f"/{finding.file}")):
         return replace(finding, file=unit.source)
     return finding
+
+
+def digest(value: object) -> str:
+    """Return the digest of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()

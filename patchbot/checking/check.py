@@ -33,7 +33,7 @@ from ..git.repo import Repo, Scratch
 from ..identity import identity
 from ..model import Finding, Status
 from ..sandbox import NORMAL, Sandbox
-from ..series.campaign import Objects, Site
+from ..series.campaign import BuildWishes, Site
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Subject:
     commit. `witnesses` names the files that show the effect of a commit, `sites` gives the campaign's
     sites in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
     patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by name of what they
-    are about. What a tree brings along runs in `sandbox`. `objects` is what the campaign wants of compiled objects.
+    are about. What a tree brings along runs in `sandbox`. `wishes` is what the campaign wants of a build,
+    `source` the identity of the code that gives its sites and witnesses.
     """
 
     repo: Repo
@@ -76,7 +77,8 @@ class Subject:
     decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sandbox: Sandbox = NORMAL
-    objects: Objects = field(default_factory=Objects)
+    wishes: BuildWishes = field(default_factory=BuildWishes)
+    source: str = ""
 
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""

@@ -68,7 +68,9 @@ def run_checks(
         elif missing := missing_tools(check):
             results.append(Result(check.name, None, None, Status.ERROR, missing))
         else:
-            for one in tasks(check, own, wanted, whole=only_patches is None):
+            # A check may ask the campaign about sites: other code of that is another question.
+            made_of = replace(check, source=f"{check.source} {subject.source}")
+            for one in tasks(made_of, own, wanted, whole=only_patches is None):
                 known = [] if full else reuse(store, one)
                 results += known
                 todo += [] if known else [one]

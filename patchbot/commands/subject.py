@@ -11,6 +11,7 @@ from ..checking.store import Results
 from ..draft.range import Range
 from ..draft.range import select as select_range
 from ..git.formatpatch import patch_mails
+from ..identity import file_of, identity
 from ..progress import bound
 from ..series.campaign import Site
 from .session import Session
@@ -54,5 +55,6 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
         decisions=config.decisions,
         tables=session.config.checks.options,
         sandbox=session.sandbox,
-        objects=campaign.objects,
+        wishes=campaign.wishes,
+        source=identity(file_of(campaign.audit), file_of(campaign.witnesses)),
     )

@@ -50,10 +50,10 @@ def whole(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
 class Step:
     """One logical step of a series.
 
-    `template` is the commit message, a file in templates/<campaign>/. `words` gives the variables of that template
-    for one patch: (context of the step, split key, the patch's edits). An optional step is on only when asked for; one
-    that `follows` another is on with it and is not switched itself.
-    A step `by_owner` sends each patch to the tree that owns its files, the others go where the campaign goes.
+    `template` is the commit message, a file in the campaign's folder or in templates/<campaign>/. `words` gives the
+    variables of that template for one patch: (context of the step, split key, the patch's edits). An optional step is
+    on only when asked for; one that `follows` another is on with it and is not switched itself. A step `by_owner` sends
+    each patch to the tree that owns its files, the others go where the campaign goes.
     `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step that has sites.
     """
 
@@ -137,8 +137,8 @@ def nothing(obj: Path, source: str, text: bytes) -> Sequence[Finding]:
 
 
 @dataclass(frozen=True)
-class Objects:
-    """What a campaign wants of objects that are compiled.
+class BuildWishes:
+    """What a campaign wants of a build and of the objects that it makes.
 
     `config` are fragments of Kconfig's .config for a kernel that has the code in question. `inspect(object file, its
     source, the source's text)` finds what no compiler says. `watch(bench, patchbot's folder)` has a bench (of
@@ -157,7 +157,8 @@ class Campaign:
     `target_of(tree, config, paths)` names the tree in a subject's brackets that owns these files; `owners_of` names
     the sections of MAINTAINERS; `witnesses(tree)` are the .c files that see the effect of a header change; `title` is
     the cover letter's subject, `cover` its template, `prose` gives it words about the base. A posted series holds at
-    most `most` patches.
+    most `most` patches. `columns` are what `scan` shows of a site besides its place and fate. `folder` is where the
+    templates of a campaign that is not patchbot's own lie; the loader knows it.
     """
 
     name: str
@@ -171,6 +172,6 @@ class Campaign:
     cover: str = "cover-letter.txt.j2"
     most: int = 15
     prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}
-    objects: Objects = field(default_factory=Objects)
+    wishes: BuildWishes = field(default_factory=BuildWishes)
     columns: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
     folder: Path | None = None

@@ -59,7 +59,7 @@ class Bench:
             made,
             witnesses=lambda commit: campaign.witnesses(Tree(repo, commit)),
             sites=lambda commit: campaign.audit(Tree(repo, commit), self.config).sites,
-            objects=campaign.objects,
+            wishes=campaign.wishes,
         )
 
     def check(self, subject: Subject, item: Item) -> Outcome:

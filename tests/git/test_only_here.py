@@ -44,7 +44,7 @@ def starts(tree: ast.AST) -> Iterator[int]:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             names = [f"{node.value.id}.{node.attr}"]
         if any(START.fullmatch(name) for name in names):
-            yield node.lineno  # type: ignore[attr-defined]
+            yield node.lineno
 
 
 def test_git_is_asked_in_its_own_folder_only() -> None:

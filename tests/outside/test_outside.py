@@ -52,7 +52,7 @@ class Person:
         full = [sys.executable, "-m", "patchbot.cli", *words, "--json", "--config", str(self.home / "p.toml")]
         done = subprocess.run(full, cwd=self.work, env=env, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout)  # type: ignore[no-any-return]
+        return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -90,6 +90,10 @@ def test_a_campaign_and_a_check_of_a_persons_own(person: Person, how: Any) -> No
     assert [p["id"] for p in made["patches"]] == ["header", "words/b/two.c", "words/a/one.c"]
     results = person.run("check")["results"]
     assert {(r["check"], r["status"]) for r in results} == {("applies", "PASS"), ("no_old", "PASS")}
+    assert all(r["cached"] for r in person.run("check")["results"])
+    code = person.campaign / "campaign.py"
+    code.write_text(code.read_text() + "# said anew\n")
+    assert not any(r["cached"] for r in person.run("check")["results"])
     (series, *_) = person.run("mail", "-o", str(person.home / "mails"), code=1)["series"]
     assert "Lines that say OLD say NEW" in Path(series["cover"]).read_text()
 
@@ -99,7 +103,6 @@ def test_a_campaign_and_a_check_of_a_persons_own(person: Person, how: Any) -> No
     template.write_text(template.read_text().replace("Convert {{ count }}", "Turn {{ count }}"))
     reworded = person.run("generate")
     assert reworded["tip"] != made["tip"]
-    code = person.campaign / "campaign.py"
     code.write_text(code.read_text().replace('b"NEW"', 'b"NOW"'))
     changed = person.run("generate")
     assert changed["tip"] not in (made["tip"], reworded["tip"])

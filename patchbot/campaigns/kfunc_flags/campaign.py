@@ -6,14 +6,12 @@ arguments to BTF_ID_FLAGS(), teach the kernel to register and the verifier to ob
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...config import CampaignConfig
-from ...model import Finding
 from ...series import maintainers
-from ...series.campaign import Campaign, Objects, Step
+from ...series.campaign import BuildWishes, Campaign, Step
+from . import proof
 from .sites import inventory
 from .steps import (
     acquire,
@@ -189,20 +187,6 @@ def campaign(config: CampaignConfig) -> Campaign:
         witnesses=inventory.witnesses,
         title="bpf: Flags for the arguments of kfuncs",
         prose=lambda context: facts.words(context, "", ()),
-        objects=Objects((Path(__file__).with_name("bpf.config"),), inspect, watch),
+        wishes=BuildWishes((Path(__file__).with_name("bpf.config"),), proof.inspect, proof.watch),
         columns=inventory.COLUMNS,
     )
-
-
-def inspect(obj: Path, source: str, text: bytes) -> Sequence[Finding]:
-    """Return what a misspelt flag leaves in an object; only checks that compile load what reads objects."""
-    from .proof.undefined import undefined_in_btf_ids
-
-    return undefined_in_btf_ids(obj, source, text)
-
-
-def watch(bench: Any, work: Path) -> None:
-    """Have each object read as soon as it is compiled."""
-    from .proof.readings import keep_readings
-
-    keep_readings(bench, work)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ....build.images import BuildFailure, Images, digest
+from ....build.images import BuildFailure, Images
+from ....build.units import digest
 from ....errors import ToolError
 from ....git.repo import Scratch
 from ....run import run, which
