@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import closing
 
 from patchbot import temporary
 from patchbot.checking.check import Item, Outcome, Subject
@@ -35,8 +36,10 @@ def key_series(subject: Subject) -> str:
 def check_each(subject: Subject) -> Sequence[Outcome]:
     """Apply the whole series and judge each patch; what follows a failure is SKIP."""
     log = subject.log("applies", None)
-    with temporary.folder("am") as folder:
-        scratch = Scratch.at(folder / "git", subject.repo, subject.scratch.objects)
+    with (
+        temporary.folder("am") as folder,
+        closing(Scratch.at(folder / "git", subject.repo, subject.scratch.objects)) as scratch,
+    ):
         done = apply_mails(scratch, subject.base, [subject.mail(item) for item in subject.items], folder)
         temporary.replace(log, done.stdout + done.stderr)
         commits = [read_commit(scratch, commit.sha) for commit in scratch.commits(subject.base, "HEAD")]

@@ -7,7 +7,7 @@ leaves the last draft as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -62,8 +62,8 @@ class Result:
 @contextmanager
 def workshop(source: Repo) -> Iterator[Scratch]:
     """Give a scratch repository that is gone afterwards."""
-    with temporary.folder("draft") as folder:
-        yield Scratch.at(folder / "scratch.git", source)
+    with temporary.folder("draft") as folder, closing(Scratch.at(folder / "scratch.git", source)) as scratch:
+        yield scratch
 
 
 def carried(draft: Draft | None) -> Carried:
@@ -156,9 +156,9 @@ def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Ca
     """Say which tags hold for the branch to be; its commits are written to a repository of their own for that."""
     if not given.trailers:
         return Decided({}, given.dropped)
-    trial = Scratch.at(scratch.path.with_name("trial.git"), scratch.source)
-    commits = trial.write(base, composed.commits)
-    decided = decide(given.trailers, given.tagged, repo, commits, trial, given.threshold)
+    with closing(Scratch.at(scratch.path.with_name("trial.git"), scratch.source)) as trial:
+        commits = trial.write(base, composed.commits)
+        decided = decide(given.trailers, given.tagged, repo, commits, trial, given.threshold)
     return replace(decided, dropped=tuple(dict.fromkeys((*given.dropped, *decided.dropped))))
 
 
