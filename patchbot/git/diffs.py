@@ -23,7 +23,8 @@ DIFF = (*AS_IT_IS, "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myer
 
 COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
 #: What git says of a file before its first hunk; [1] are its names.
-HEAD = re.compile(r"^diff --git (a/.*+)\n(?:(?!@@ |diff --git ).*+\n)*+", re.M)
+HEAD = re.compile(r"^diff --git (.*+)(?:\n(?!@@ |diff --git ).*+)*+", re.M)
+NAME = "file"
 HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
 HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
 
@@ -93,11 +94,11 @@ def up_to_diff(text: str) -> str:
 def read_diff(diff: str) -> list[Row]:
     """Return the lines of a diff that git made; raise ToolError for another one."""
     try:
-        files = PatchSet(HEAD.sub(without_spaces, diff))
+        files = PatchSet(HEAD.sub(nameless, diff))
     except UnidiffParseError as error:
         raise ToolError(f"a diff cannot be read: {error}") from error
     kinds = {line.diff_line_no: line.line_type for file in files for hunk in file for line in hunk}
-    names = iter([name_of(file.source_file, file.target_file) for file in files])
+    names = iter([path_of(head) for head in HEAD.finditer(diff)])
     rows, path = [], ""
     for number, text in enumerate(diff.split("\n"), 1):
         if text.startswith("diff --git "):  # no line of a hunk does
@@ -107,30 +108,27 @@ def read_diff(diff: str) -> list[Row]:
     return rows
 
 
-def without_spaces(head: re.Match[str]) -> str:
-    """Return the head of a file's diff with the spaces of a name that holds ` b/` escaped.
-
-    git quotes no spaces, so that unidiff could not tell where the first of two names ends.
-    """
-    text, names = head[0], head[1]
-    middle = len(names) // 2
-    old, new = (re.search(rf"^rename {way} (.*)$", text, re.M) for way in ("from", "to"))
-    found = (old[1], new[1]) if old and new else (names[2:middle], names[middle + 3 :])
-    if " b/" not in "".join(found) or any(name.startswith('"') for name in found):
-        return text
-    for name in set(found):
-        safe = name.replace(" ", r"\\040")
-        text = re.sub(rf"(?<!\S)([ab]/){re.escape(name)}(?=\s)\t?", rf'"\g<1>{safe}"', text)
-    return text
+def nameless(head: re.Match[str]) -> str:
+    """Return the head of a file's diff with another name: unidiff cannot tell where one with spaces ends."""
+    lines = [f"diff --git a/{NAME} b/{NAME}"]
+    for line in head[0].split("\n")[1:]:
+        if line.startswith(("--- ", "+++ ")) and line[4:] != DEV_NULL:
+            line = f"{line[:4]}{'a' if line[0] == '-' else 'b'}/{NAME}"
+        lines.append(f"Binary files a/{NAME} and b/{NAME} differ" if line.startswith("Binary files ") else line)
+    return "\n".join(lines)
 
 
-def name_of(old: str, new: str) -> str:
-    """Return the path of a file by the names in its diff, which git quotes where they hold odd characters."""
-    name = old if new == DEV_NULL else new
-    if name.startswith('"'):
+def path_of(head: re.Match[str]) -> str:
+    """Return the path of a file, afterwards where it moves: that is said, or else the same name stands there twice."""
+    moved = re.search(r"^(?:rename|copy) to (.*)$", head[0], re.M)
+    middle = len(head[1]) // 2
+    name = moved[1] if moved else head[1][middle + 1 :]
+    if not moved and head[1] != f"{name.replace('b/', 'a/', 1)} {name}":
+        raise ToolError(f"a diff cannot be read: {head[1]!r} are not the two names of one file")
+    if name.startswith('"'):  # odd characters
         quoted = name[1:-1].encode("utf-8", "surrogateescape")
         name = quoted.decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")
-    return name[2:]
+    return name if moved else name[2:]
 
 
 def diff_of(objects: Objects, parent: str, commit: str) -> tuple[bytes, ...]:

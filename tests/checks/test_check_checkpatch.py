@@ -235,10 +235,10 @@ def test_the_parser_reads_real_logs(module: ModuleType) -> None:
 
 def test_findings_outside_of_hunks_are_placed_by_the_mail(module: ModuleType) -> None:
     found = module.parse((LOGS / "checkpatch-7.3-paths.txt").read_bytes())
-    mail = b"".join(b"changelog\n" for _ in range(17)) + b"diff --git a/x b/Documentation/new\nnew file mode 100644\n"
+    mail = b"".join(b"changelog\n" for _ in range(17)) + b"diff --git a/D/new b/D/new\nnew file mode 100644\n"
     places = {f.type: (f.file, f.line) for f in module.locate(found, mail)}
     assert places["UNKNOWN_COMMIT_ID"] == (None, None)
-    assert places["FILE_PATH_CHANGES"] == ("Documentation/new", None)
+    assert places["FILE_PATH_CHANGES"] == ("D/new", None)
     assert places["CAMELCASE"] == ("include/uapi/linux/atalk.h", 46)
     assert places["OBSOLETE"] == (None, None)
 

@@ -113,12 +113,28 @@ def test_a_path_that_git_writes_ambiguously_is_understood(tmp_path: Path, option
     sh(work, "git", "init", "-q")
     long = b"".join(b"%d\n" % n for n in range(20))
     files = {"a b/c": b"x\n", "o b/old": long, "z b/bin": b"\0\1", "g b/x b/y": b"1\n", 's "b/q': b"1\n"}
+    odd = ("d b/\u00e9.c", 'd b/"', "d b/\t", "d b/\\", "d b/\udcff.c")
+    files |= dict.fromkeys(odd, b"1\n")
     commit(work, "start", files)
     for name in ("o b/old", "g b/x b/y"):
         (work / name).unlink()
-    tip = commit(work, "change", {"a b/c": b"y\n", "new": long, "z b/bin": b"\0\2", "f b/b/f": b"", 's "b/q': b"2\n"})
-    said = Repo.open(work).look("diff-tree", "-p", "--no-commit-id", *options, tip).stdout.decode()
+    tip = commit(
+        work,
+        "change",
+        {"a b/c": b"y\n", "new": long, "z b/bin": b"\0\2", "f b/b/f": b"", 's "b/q': b"2\n"}
+        | dict.fromkeys(odd, b"2\n"),
+    )
+    said = (
+        Repo.open(work)
+        .look("diff-tree", "-p", "--no-commit-id", *options, tip)
+        .stdout.decode("utf-8", "surrogateescape")
+    )
     rows = read_diff(said)
     gone = set() if options == ["-M"] else {"o b/old"}
-    assert {row.path for row in rows} == {"a b/c", "new", "z b/bin", "g b/x b/y", "f b/b/f", 's "b/q'} | gone
+    assert {row.path for row in rows} == {"a b/c", "new", "z b/bin", "g b/x b/y", "f b/b/f", 's "b/q', *odd} | gone
     assert "\n".join(row.text for row in rows) == said
+
+
+def test_names_that_are_not_those_of_one_file_are_refused() -> None:
+    with pytest.raises(ToolError, match="not the two names of one file"):
+        read_diff("diff --git a/x b/Documentation/new\nnew file mode 100644\n")
