@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from ..config import CampaignConfig, listed
 from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
@@ -16,7 +17,7 @@ from ..model import Edit, Patch, Series
 from ..progress import tick
 from . import render
 from .campaign import Audit, Campaign, Context, Step
-from .edits import apply_edits
+from .edits import EditError, apply_edits
 from .tree import Tree
 
 
@@ -67,6 +68,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
         except UserError as error:
             problems.append(f"{step.name}: {error}")
             continue
+        insist_on_places(current, change.edits)
         remarks += [f"{step.name}: {remark}" for remark in change.remarks]
         patches += split_step(campaign, step, context, change.edits)
         current = current.edit(change.edits)
@@ -76,6 +78,21 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     verify(ordered, tree, current)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), current)
+
+
+def insist_on_places(tree: Tree, edits: Sequence[Edit]) -> None:
+    """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""
+    for path in sorted({e.path for e in edits}):
+        if any(part.lower() in ("", ".", "..", ".git") for part in path.split("/")) or "\0" in path:
+            raise EditError(f"{path!r}: a codemod edits it, and no file of a kernel can be called that")
+    created = {e.path for e in edits if e.create}
+    below = tree.below(*sorted(created)) if created else set()
+    for path in sorted(created):
+        if any(other.startswith(f"{path}/") for other in below | created):
+            raise EditError(f"{path}: a codemod creates it, but it is a folder")
+        for above in map(str, PurePosixPath(path).parents):
+            if above != "." and (above in created or tree.get(above) is not None):
+                raise EditError(f"{path}: a codemod creates it, but {above} is a file")
 
 
 def refusal(refused: Sequence[str]) -> RefusedSites:
@@ -105,6 +122,8 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         message = render.message(campaign.name, campaign.folder, step.template, **step.words(context, key, mine))
         sites = tuple(sorted({e.site for e in mine if e.site}))
         owners = tuple(campaign.owners_of(context.base, touched))
+        if wrong := [name for name in (target, *owners) if not isinstance(name, str)]:
+            raise UserError(f"campaign {campaign.name}: {wrong[0]!r} is not the name of a tree or of an owner")
         stable = f"{step.name}/{key}" if key else step.name
         patches.append(Patch(stable, step.name, message, files, sites, target or context.config.target, owners))
     return patches

@@ -71,6 +71,11 @@ class Tree:
         """Return this tree with `edits` made."""
         return self.overlaid(apply_edits(edits, self.get))
 
+    def below(self, *paths: str) -> set[str]:
+        """Return the files that are `paths`, or lie below them."""
+        laid = {p for p in self.overlay if any(p == q or p.startswith(f"{q}/") for q in paths)}
+        return laid | self.repo.ls(self.commit, *paths).keys()
+
     def overlaid(self, files: Mapping[str, bytes]) -> Tree:
         """Return this tree with whole `files` laid over it."""
         return Tree(self.repo, self.commit, {**self.overlay, **files}, self.cache)

@@ -1,5 +1,6 @@
 """generate(): the main path, with a campaign that the engine does not know."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,10 @@ import sample
 from sample import CONFIG, tree
 
 from patchbot.config import CampaignConfig
-from patchbot.errors import ConfigError, PatchbotError, RefusedSites
+from patchbot.errors import ConfigError, PatchbotError, RefusedSites, UserError
 from patchbot.model import Edit
 from patchbot.series.campaign import Change
+from patchbot.series.edits import EditError
 from patchbot.series.generate import active_steps, generate, posted, switched, verify
 
 
@@ -78,3 +80,34 @@ def test_steps_are_switched_and_unknown_ones_listed():
 def test_a_posted_series_is_bounded(tmp_path):
     patches = generate(tree(tmp_path), sample.campaign(), CONFIG).series.patches
     assert [(t, len(rows)) for t, rows in posted(patches, "b-next", 1)] == [("b-next", 1), ("b-next", 1), ("a-next", 1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a", "a: a codemod creates it, but it is a folder"),
+        ("a/one.c/x", "a/one.c/x: a codemod creates it, but a/one.c is a file"),
+        (".git/hooks/x", "no file of a kernel can be called that"),
+        ("b/.GIT/x", "no file of a kernel can be called that"),
+        ("../evil", "no file of a kernel can be called that"),
+        ("/abs", "no file of a kernel can be called that"),
+        ("b//x", "no file of a kernel can be called that"),
+        ("", "no file of a kernel can be called that"),
+    ],
+)
+def test_a_new_file_takes_no_other_place(tmp_path, path, said):
+    made = sample.campaign(first=lambda context: Change((Edit(path, 0, 0, b"x", create=True),)))
+    with pytest.raises(EditError, match=re.escape(said)):
+        generate(tree(tmp_path), made, CONFIG)
+
+
+def test_two_new_files_of_one_step_take_no_other_place(tmp_path):
+    edits = tuple(Edit(path, 0, 0, b"x", create=True) for path in ("n", "n/m"))
+    with pytest.raises(EditError, match="n: a codemod creates it, but it is a folder"):
+        generate(tree(tmp_path), sample.campaign(first=lambda context: Change(edits)), CONFIG)
+
+
+@pytest.mark.parametrize("changes", [{"owners_of": lambda tree, paths: [1]}, {"target_of": lambda *_: 7}])
+def test_names_of_owners_and_trees_are_text(tmp_path, changes):
+    with pytest.raises(UserError, match=r"campaign sample: [17] is not the name of a tree or of an owner"):
+        generate(tree(tmp_path), replace(sample.campaign(), **changes), CONFIG)
