@@ -16,11 +16,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import closing
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__, signals, temporary
 from .commands.session import Session
-from .errors import PatchbotError
+from .errors import PatchbotError, UserError, line_in
 from .git import lost
 from .paths import refused
 from .terminal import Terminal, complain, let_go, prepare, visible, write
@@ -31,6 +31,16 @@ COMMANDS = (
     *("init", "demo", "doctor", "scan", "generate", "regenerate", "check", "edits", "diff", "mail", "freeze"),
     *("report", "trailers", "status", "trust", "campaigns", "checks"),
 )
+
+
+#: Of the file with a traceback, which may quote names that are no text.
+LOG: dict[str, Any] = {
+    "prefix": "patchbot-",
+    "suffix": ".log",
+    "delete": False,
+    "encoding": "utf-8",
+    "errors": "backslashreplace",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -90,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if not signals.stopped():
                     write()
     except KeyboardInterrupt as stop:
-        complain(f"{stop or 'interrupted'}; nothing half done was kept")
+        complain(f"{str(stop) or 'interrupted'}; nothing half done was kept")
         return 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
     except PatchbotError as error:
         complain(str(error))
@@ -101,7 +111,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = refused(error)
         complain(f"{known}{kept_traceback()}")
         return known.exit_code
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         complain(f"a bug in patchbot: {type(error).__name__}: {error}{kept_traceback()}")
         return 3
     finally:
@@ -125,6 +137,18 @@ def execute(argv: Sequence[str] | None) -> int:
             return int(command(args.command).execute(session))
         except PatchbotError as error:
             raise explained(session, error) from error
+        except SystemExit as error:
+            raise UserError(f"a campaign or a check ended the program: sys.exit({error.code!r})") from error
+        except Exception as error:
+            if where := in_campaign(session, error):
+                raise UserError(f"{where}: {type(error).__name__}: {error}{kept_traceback()}") from error
+            raise
+
+
+def in_campaign(session: Session, error: Exception) -> str:
+    """Return the line of a person's campaign that an error came from, "" where it is patchbot's own."""
+    made = session.__dict__.get("campaign")
+    return line_in(error, made.folder) if made and made.folder else ""
 
 
 def explained(session: Session, error: PatchbotError) -> PatchbotError:
@@ -140,7 +164,7 @@ def explained(session: Session, error: PatchbotError) -> PatchbotError:
 def kept_traceback() -> str:
     """Return the line that names the file with the traceback, "" where no file can be written."""
     with contextlib.suppress(OSError):
-        with tempfile.NamedTemporaryFile("w", prefix="patchbot-", suffix=".log", delete=False) as log:
+        with tempfile.NamedTemporaryFile("w", **LOG) as log:
             traceback.print_exc(file=log)
         return f"\n  the traceback is in {log.name}"
     return ""

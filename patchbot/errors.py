@@ -3,6 +3,9 @@
 A failed check is never one of these; it is a Finding. An exception means that patchbot could not do its work.
 """
 
+import traceback
+from pathlib import Path
+
 
 class PatchbotError(Exception):
     """Something stopped patchbot; the message says what, where and what would be right."""
@@ -32,3 +35,11 @@ class ToolError(PatchbotError):
 
 class MissingTool(ToolError):
     """A program that patchbot needs is not installed."""
+
+
+def line_in(error: BaseException, folder: Path) -> str:
+    """Return file:line of the innermost line below a folder that an exception came through, "" where none is."""
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
+        return f"{error.filename}:{error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(folder)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

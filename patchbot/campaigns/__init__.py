@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from ..config import CampaignConfig, listed
-from ..errors import ConfigError, PatchbotError
+from ..errors import ConfigError, PatchbotError, line_in
 from ..series.campaign import Campaign
 
 #: The group of entry points in which a distribution names packages that are campaigns.
@@ -45,7 +44,7 @@ def load_campaign(config: CampaignConfig) -> Campaign:
     except PatchbotError:
         raise
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{blamed(error, folder)}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{line_in(error, folder) or folder / FILE}: {type(error).__name__}: {error}") from error
     if not isinstance(made, Campaign):
         raise ConfigError(f"{folder / FILE}: campaign() must return a Campaign, not {made!r}")
     return made if folder == own else replace(made, name=config.name, folder=folder)
@@ -89,11 +88,3 @@ def function(folder: Path, *, ours: bool) -> Callable[..., object]:
     if not callable(made):
         raise ConfigError(f"{file} must define campaign(config)")
     return cast(Callable[..., object], made)
-
-
-def blamed(error: BaseException, folder: Path) -> str:
-    """Return file:line of the innermost line of a campaign that an exception came through."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(folder)]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(folder / FILE)

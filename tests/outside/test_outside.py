@@ -142,3 +142,29 @@ def test_a_fault_in_a_persons_campaign_is_named_with_its_line(person: Person, te
     done = subprocess.run(argv, cwd=person.work, env=env, capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import sys; sys.exit(0)", "a campaign or a check ended the program: sys.exit(0)"),
+        ("import sys; sys.exit('bye')", "a campaign or a check ended the program: sys.exit('bye')"),
+        ("1 / 0", "sample/campaign.py:{line}: ZeroDivisionError: division by zero"),
+        ("raise ValueError('\\x1b[31m \\udcff')", r"sample/campaign.py:{line}: ValueError: \x1b[31m \xff"),
+        ("raise AttributeError('x')", "sample/campaign.py:{line}: AttributeError: x"),
+    ],
+)
+@pytest.mark.parametrize("function", ["audit", "words"])
+def test_a_fault_while_a_persons_campaign_runs_is_its_own(person: Person, function: str, line: str, said: str) -> None:
+    by_path(person)
+    file = person.campaign / "campaign.py"
+    head, name, rest = file.read_text().partition(f"def {function}(")
+    first, rest = rest.split("\n", 1)
+    file.write_text(f"{head}{name}{first}\n    {line}\n{rest}")
+    env = {**os.environ, "PYTHONPATH": str(person.path[0])}
+    argv = [sys.executable, "-m", "patchbot.cli", "generate", "sample", "--config", str(person.home / "p.toml")]
+    done = subprocess.run(argv, cwd=person.work, env=env, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert said.format(line=head.count("\n") + 2) in done.stderr
+    assert "\x1b" not in done.stderr
+    assert not Repo.open(person.work).refs("refs/heads/patchbot")
