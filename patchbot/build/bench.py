@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,13 +29,11 @@ from ..turns import Turn
 from .kbuild import Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
 from .log import Said, parse
 from .toolchain import Compiler
-from .units import Compiled, Unit, build_rules, digest, object_of, place
+from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place
 
 CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
 FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]
 COMPILED = {"findings": [FOUND], "files": [str]}
-#: How many lists of dependencies are kept of an object: its headers change little within a series.
-REMEMBERED = 6
 
 
 class Bench:
@@ -182,33 +181,31 @@ class Bench:
 
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
         """Return what the compiler says of `units` at `tree`; only what is not known is compiled."""
-        config = self.config(tree, log).digest
-        files = self.files(tree)
+        shelf, files = self.shelf(tree, log), self.files(tree)
         results = {}
-        missing = []
         for unit in sorted(set(units)):
-            known = self._recall(unit, config, files)
-            if known is None:
-                missing.append(unit)
-            else:
+            known = shelf.find(unit, files, COMPILED, partial(read_compiled, unit))
+            if known is not None:
                 results[unit] = known
-        if missing:
-            self.enter(tree, log)
-            for result in self._make(tree, missing, log):
-                results[result.unit] = result
-                if result.built:
-                    self._remember(tree, result, config)
-        return results
+        missing = sorted(set(units) - set(results))
+        return results | {result.unit: result for result, _ in (self.fetch(tree, missing, log) if missing else [])}
 
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
         """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""
-        config = self.config(tree, log).digest
+        shelf, files = self.shelf(tree, log), self.files(tree)
         self.enter(tree, log)
         results = self._make(tree, units, log)
         for result in results:
             if result.built:
-                self._remember(tree, result, config)
+                rows = [(f.status.value, f.message, f.file, f.line, f.type) for f in sorted(result.findings, key=str)]
+                value = {"findings": rows, "files": sorted(result.files)}
+                shelf.put(result.unit, self.made_of(tree, result), files, value)
         return [(result, self._path(result.unit)) for result in results]
+
+    def shelf(self, tree: str, log: Path, scope: str = "") -> Shelf:
+        """Return what is known of objects that are configured as for `tree`; `scope` is what else decides."""
+        config = self.config(tree, log).digest
+        return Shelf(self._known, digest([self._maker, config, self.kbuild.compiler.versions, scope]))
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
         """Compile `units` for sure and return what was said."""
@@ -307,33 +304,9 @@ class Bench:
         read += [(p, oid) for p, oid in files.items() if p.startswith("scripts/") and p.count("/") == 1]
         return digest([self._maker, sorted(read), dict(self.options), self.kbuild.compiler.versions])
 
-    def _recall(self, unit: Unit, config: str, files: Mapping[str, str]) -> Compiled | None:
-        """Return what is known of a unit whose files all have the contents that they had then."""
-        for made_of in self._made_of(unit):
-            known = self._known.get(self._key(unit, config, files, made_of), COMPILED, dict)
-            if known is not None:
-                findings = (Finding(Status(f[0]), *f[1:]) for f in known["findings"])
-                return Compiled(unit, True, frozenset(findings), frozenset(known["files"]))
-        return None
-
-    def _made_of(self, unit: Unit) -> list[list[str]]:
-        """Return the lists of files that a unit was made of, the latest first."""
-        return self._known.get(f"made of {unit.obj}", [[str]], list) or []
-
-    def _remember(self, tree: str, result: Compiled, config: str) -> None:
-        """Keep a result."""
-        files = self.files(tree)
-        made_of = sorted({*result.files, *self.rules(tree, result.unit.source)})
-        rows = [(f.status.value, f.message, f.file, f.line, f.type) for f in sorted(result.findings, key=str)]
-        value = {"findings": rows, "files": sorted(result.files)}
-        known = [made_of, *(k for k in self._made_of(result.unit) if k != made_of)]
-        self._known.put(f"made of {result.unit.obj}", known[:REMEMBERED])
-        self._known.put(self._key(result.unit, config, files, made_of), value)
-
-    def _key(self, unit: Unit, config: str, files: Mapping[str, str], made_of: Sequence[str]) -> str:
-        """Return the key of a unit made of these files as they are in a tree."""
-        read = [(path, files.get(path, "")) for path in made_of]
-        return "object " + digest([self._maker, unit.obj, unit.module, config, self.kbuild.compiler.versions, read])
+    def made_of(self, tree: str, result: Compiled) -> set[str]:
+        """Return the files of a tree that decide about an object."""
+        return {*result.files, *self.rules(tree, result.unit.source)}
 
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that say how `source` is compiled here."""
@@ -343,3 +316,9 @@ class Bench:
 def read_configured(known: Mapping[str, Any]) -> Configured:
     """Return a stored configuration result."""
     return Configured(known["digest"], tuple(known["dropped"]), tuple(known["unknown"]), known["btf"])
+
+
+def read_compiled(unit: Unit, known: Mapping[str, Any]) -> Compiled:
+    """Return a stored result of a unit."""
+    findings = (Finding(Status(f[0]), *f[1:]) for f in known["findings"])
+    return Compiled(unit, True, frozenset(findings), frozenset(known["files"]))

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
 from ..model import Finding
+from ..store import Store
+
+T = TypeVar("T")
 
 #: What decides, besides the sources, how an object is compiled; the group is the folder of an architecture.
 RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/(\w+)/Makefile[^/]*)")
+#: How many lists of dependencies are kept of an object: its headers change little within a series.
+REMEMBERED = 8
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +46,40 @@ class Compiled:
     built: bool
     findings: frozenset[Finding]
     files: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What is known of objects, by the contents of the files that each was made of; `scope` is all else that decides.
+
+    Files of a tree are given as {path: object id}.
+    """
+
+    store: Store
+    scope: str
+
+    def find(self, unit: Unit, files: Mapping[str, str], shape: Any, made: Callable[[Any], T]) -> T | None:
+        """Return what is known of an object of this tree, see `Store.get`; None if nothing is."""
+        for names in self._made_of(unit):
+            if all(name in files for name in names):
+                known = self.store.get(self._key(unit, names, files), shape, made)
+                if known is not None:
+                    return known
+        return None
+
+    def put(self, unit: Unit, made_of: Iterable[str], files: Mapping[str, str], value: Any) -> None:
+        """Keep what is known of an object that was made of some files (those of the tree count)."""
+        names = sorted({name for name in made_of if name in files})
+        known = [names, *(k for k in self._made_of(unit) if k != names)]
+        self.store.put(f"made of {unit.obj}", known[:REMEMBERED])
+        self.store.put(self._key(unit, names, files), value)
+
+    def _made_of(self, unit: Unit) -> list[list[str]]:
+        """Return the lists of files that an object was made of, the latest first."""
+        return self.store.get(f"made of {unit.obj}", [[str]], list) or []
+
+    def _key(self, unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
+        return "object " + digest([self.scope, unit.obj, unit.module, [(name, files[name]) for name in names]])
 
 
 def object_of(source: str) -> str:

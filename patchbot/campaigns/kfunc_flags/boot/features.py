@@ -5,17 +5,13 @@ Rows are chosen by what a tree defines and what was linked, never by a version: 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
 from ....errors import ToolError
 from ....git.repo import Scratch
+from ..proof.btf_ids import elf_file, is_undefined, symbols_of
 from ..proof.meaning import BPF_TYPES, RELEASE, VERIFIER, Flags, Rule, read_rule
 
 #: Where kfuncs are; a look into every file of a kernel takes ten times as long.
@@ -35,13 +31,11 @@ def rule_of(scratch: Scratch, tree: str) -> Rule:
 
 def called(obj: Path) -> frozenset[str]:
     """Return the functions that a BPF object takes from elsewhere: the kfuncs that it calls."""
-    try:
-        table = ELFFile(io.BytesIO(obj.read_bytes())).get_section_by_name(".symtab")
-    except (OSError, ELFError) as error:
-        raise ToolError(f"{obj} cannot be read: {error}") from error
-    if not isinstance(table, SymbolTableSection):
+    with elf_file(obj) as file:
+        symbols = symbols_of(file)
+    if not symbols:
         raise ToolError(f"{obj} has no symbols")
-    return frozenset(s.name for s in table.iter_symbols() if s.name and s["st_shndx"] == "SHN_UNDEF")
+    return frozenset(s.name for s in symbols if is_undefined(s))
 
 
 def absent(objects: Iterable[Path], kfuncs: Collection[str], own: str) -> dict[str, list[str]]:

@@ -7,19 +7,14 @@ the functions that programs and the verifier look for, and some kernels' wants t
 
 from __future__ import annotations
 
-import io
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from ....errors import ToolError
-from ..proof.btf import DECL_TAG, EXTRA, FUNC, parse, text
-from ..proof.btf_ids import BtfIds, IdSet, Pair, read_file
+from ..proof.btf import DECL_TAG, parse
+from ..proof.btf_ids import BtfIds, IdSet, Pair, elf_file, read_file
 from ..proof.meaning import ARGUMENT_PREFIX, IMPLICIT_ARGS, Flags
 
 #: What a kfunc with KF_IMPLICIT_ARGS is called with all of its arguments.
@@ -30,14 +25,14 @@ TAG = "arg:"
 
 @dataclass(frozen=True)
 class Functions:
-    """The functions of a BTF by id, and where the ids and strings of a module's BTF go on.
+    """The functions of a BTF by id, and after how many types and which strings a module's BTF goes on.
 
     `tags` are the decl tags of their parameters: (number of the parameter, tag).
     """
 
     names: Mapping[int, str]
-    types: int
-    strings: int
+    types: int = 1
+    strings: bytes = b""
     tags: Mapping[int, frozenset[tuple[int, str]]] = field(default_factory=dict)
 
 
@@ -65,49 +60,33 @@ class Linked:
 
 def section(path: Path, name: str) -> bytes:
     """Return a section of an ELF file; raise ToolError if there is none."""
-    try:
-        found = ELFFile(io.BytesIO(path.read_bytes())).get_section_by_name(name)
-    except (OSError, ELFError) as error:
-        raise ToolError(f"{path} cannot be read: {error}") from error
-    if found is None:
-        raise ToolError(f"{path} has no section {name}")
-    return bytes(found.data())
+    with elf_file(path) as file:
+        found = file.get_section_by_name(name)
+        if found is None:
+            raise ToolError(f"{path} has no section {name}")
+        return bytes(found.data())
 
 
 def kernel_functions(vmlinux: Path) -> Functions:
     """Return the functions in a kernel's BTF."""
-    blob = section(vmlinux, ".BTF")
-    btf = parse(blob)
-    tags = ((t.size_or_type, t.component, t.name) for t in btf.types if t.kind == DECL_TAG)
-    return Functions(btf.names(), len(btf.types), struct.unpack_from("<I", blob, 20)[0], by_function(tags))
+    return read_functions(section(vmlinux, ".BTF"), Functions({}))
 
 
 def module_functions(module: Path, kernel: Functions) -> Functions:
     """Return the functions that a module can name: the kernel's, and those of its own BTF, which goes on there."""
-    blob = section(module, ".BTF")
     try:
         # Built outside of the kernel's tree: ids go on after the few types of the kernel that the module names.
-        base = section(module, ".BTF.base")
-        kernel = Functions({}, len(parse(base).types), struct.unpack_from("<I", base, 20)[0])
+        kernel = read_functions(section(module, ".BTF.base"), Functions({}))
     except ToolError:
         pass
-    header, type_off, type_len, str_off, str_len = struct.unpack_from("<IIIII", blob, 4)
-    strings = blob[header + str_off : header + str_off + str_len]
-    names = dict(kernel.names)
-    tags = []
-    number, at, end = kernel.types, header + type_off, header + type_off + type_len
-    while at < end:
-        name, info, target = struct.unpack_from("<III", blob, at)
-        kind, members = info >> 24 & 0x1F, info & 0xFFFF
-        if kind == FUNC:
-            names[number] = text(strings, name - kernel.strings)
-        elif kind == DECL_TAG:
-            component = struct.unpack_from("<i", blob, at + 12)[0]
-            tags.append((target, component, text(strings, name - kernel.strings)))
-        fixed, each = EXTRA.get(kind, (0, 0))
-        at += 12 + fixed + each * members
-        number += 1
-    return Functions(names, number, kernel.strings + str_len, {**kernel.tags, **by_function(tags)})
+    return read_functions(section(module, ".BTF"), kernel)
+
+
+def read_functions(blob: bytes, before: Functions) -> Functions:
+    """Return the functions of a BTF that goes on after another one, with those of that."""
+    btf = parse(blob, before.types, before.strings)
+    tags = by_function((t.size_or_type, t.component, t.name) for t in btf.types if t.kind == DECL_TAG)
+    return Functions({**before.names, **btf.names()}, len(btf.types), btf.strings, {**before.tags, **tags})
 
 
 def by_function(tags: Iterable[tuple[int, int, str]]) -> dict[int, frozenset[tuple[int, str]]]:

@@ -23,4 +23,4 @@ def watch(bench: Any, work: Path) -> None:
     """Have each object read as soon as it is compiled."""
     from .readings import keep_readings
 
-    keep_readings(bench, work)
+    keep_readings(bench)

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .... import temporary
 from ....build.toolchain import PAHOLE
@@ -52,8 +53,7 @@ class BtfType:
     component: int = -1
 
 
-@dataclass(frozen=True)
-class Param:
+class Param(NamedTuple):
     """A parameter as the verifier sees it, without modifiers: `kind` is scalar, pointer, function or other.
 
     `struct` is the name of the struct or union that a pointer is to ("" if it has none), None if it points to
@@ -68,9 +68,10 @@ class Param:
 
 @dataclass(frozen=True)
 class Btf:
-    """The types of a BTF blob by id; type 0 is void."""
+    """The types of a BTF blob by id, and its strings; type 0 is void."""
 
     types: tuple[BtfType, ...]
+    strings: bytes = b""
 
     def skip(self, number: int) -> BtfType:
         """Return a type without its modifiers and typedefs."""
@@ -88,10 +89,6 @@ class Btf:
                 return self.types[number].name
             number = self.types[number].size_or_type
         return None
-
-    def functions(self) -> dict[str, int]:
-        """Return {name: type id} of all functions."""
-        return {t.name: number for number, t in enumerate(self.types) if t.kind == FUNC}
 
     def names(self) -> dict[int, str]:
         """Return {type id: name} of all functions."""
@@ -124,16 +121,19 @@ class Btf:
         return Param(name, "pointer", to.name if is_struct else None, typedef)
 
 
-def parse(blob: bytes) -> Btf:
-    """Return the types of a BTF blob (header, types, strings); raise ToolError if it is none."""
+def parse(blob: bytes, number: int = 1, before: bytes = b"") -> Btf:
+    """Return the types of a BTF blob (header, types, strings); raise ToolError if it is none.
+
+    That of a module goes on after another one: its first type has this `number`, its strings follow those `before`.
+    """
     try:
         order = "<" if struct.unpack_from("<H", blob)[0] == MAGIC else ">"
         magic, version, _, header, type_off, type_len, str_off, str_len = struct.unpack_from(f"{order}HBBIIIII", blob)
         if magic != MAGIC or version != 1:
             raise ToolError(f"not BTF of version 1: it starts with {blob[:4].hex()}")
-        strings = blob[header + str_off : header + str_off + str_len]
+        strings = before + blob[header + str_off : header + str_off + str_len]
         at, end = header + type_off, header + type_off + type_len
-        types = [BtfType(0, "void", 0)]
+        types = [BtfType(0, "void", 0)] * number
         while at < end:
             name, info, size_or_type = struct.unpack_from(f"{order}III", blob, at)
             kind, vlen = info >> 24 & 0x1F, info & 0xFFFF
@@ -154,7 +154,7 @@ def parse(blob: bytes) -> Btf:
     bad += [t for t in types if any(number >= len(types) for _, number in t.members)]
     if bad:
         raise ToolError(f"BTF: the type {bad[0].name!r} refers to one that does not exist")
-    return Btf(tuple(types))
+    return Btf(tuple(types), strings)
 
 
 def text(strings: bytes, offset: int) -> str:

@@ -7,11 +7,13 @@ the trailer after a set that says where the flags of its kfuncs' arguments are, 
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -30,24 +32,21 @@ PAIR = 8
 TRAILER = 8
 
 
-@dataclass(frozen=True, order=True)
-class Pair:
+class Pair(NamedTuple):
     """A row of a set: a kfunc and the flags of the whole of it."""
 
     kfunc: str
     flags: int
 
 
-@dataclass(frozen=True, order=True)
-class Record:
+class Record(NamedTuple):
     """The flags of a kfunc's arguments: `flags[n]` are those of argument n."""
 
     kfunc: str
     flags: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class IdSet:
+class IdSet(NamedTuple):
     """A BTF_SET8; `trailer` says whether the location of records follows it, `records` are those it leads to."""
 
     name: str
@@ -57,8 +56,7 @@ class IdSet:
     records: tuple[Record, ...] = ()
 
 
-@dataclass(frozen=True)
-class BtfIds:
+class BtfIds(NamedTuple):
     """What a `.BTF_ids` section holds.
 
     `rest` is everything that belongs to no BTF_SET8, in order, as text: labels, lists, plain sets. `undefined` are
@@ -72,23 +70,39 @@ class BtfIds:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Section:
-    """The section's bytes, its byte order as `struct` spells it, and its symbols by offset."""
+@contextmanager
+def elf_file(path: Path) -> Iterator[ELFFile]:
+    """Give an ELF file; raise ToolError if it cannot be read, also where that shows inside only."""
+    try:
+        with open(path, "rb") as file:
+            yield ELFFile(file)
+    except OSError as error:
+        raise ToolError(f"{path} cannot be read: {error.strerror}") from error
+    except (ELFError, struct.error, KeyError, ValueError) as error:
+        text = f"{path} cannot be read: not an ELF file, as objects with CONFIG_LTO, or a damaged one: {error}"
+        raise ToolError(text) from error
 
-    data: bytes
-    order: str
-    symbols: Mapping[int, tuple[str, ...]]
-    sizes: Mapping[str, int]
 
-    def word(self, offset: int) -> int:
-        """Return the u32 at `offset`."""
-        return int(struct.unpack_from(f"{self.order}I", self.data, offset)[0])
+def symbols_of(elf: ELFFile) -> list[Any]:
+    """Return the symbols of an ELF file that have a name."""
+    tables = (s for s in elf.iter_sections() if isinstance(s, SymbolTableSection))
+    return [symbol for table in tables for symbol in table.iter_symbols() if symbol.name]
 
-    def id_at(self, offset: int) -> str | None:
-        """Return the symbol `__BTF_ID__<kind>__<name>__<number>` at `offset`, None if there is none or more."""
-        found = [s for s in self.symbols.get(offset, ()) if is_id(s)]
-        return found[0] if len(found) == 1 else None
+
+def is_undefined(symbol: Any) -> bool:
+    """Say whether a symbol is one that another file defines."""
+    return bool(symbol["st_shndx"] == "SHN_UNDEF")
+
+
+def relocations(elf: ELFFile) -> Iterator[tuple[str, int, Any]]:
+    """Yield the section, the offset and the symbol of each relocation of an object."""
+    for section in elf.iter_sections():
+        if isinstance(section, RelocationSection) and section["sh_info"]:
+            place = elf.get_section(section["sh_info"]).name
+            table = elf.get_section(section["sh_link"])
+            assert isinstance(table, SymbolTableSection)
+            symbol = cache(table.get_symbol)
+            yield from ((place, r["r_offset"], symbol(r["r_info_sym"])) for r in section.iter_relocations())
 
 
 def is_id(symbol: str) -> bool:
@@ -96,160 +110,124 @@ def is_id(symbol: str) -> bool:
     return symbol.startswith(PREFIX) and not symbol.startswith((SET8, f"{PREFIX}set__"))
 
 
-def name_of(symbol: str) -> str:
+def kfunc_of(symbol: str) -> str | None:
     """Return the name in `__BTF_ID__func__<name>__<number>`, cut where resolve_btfids cuts it: at the last `__`."""
-    return symbol.removeprefix(PREFIX).partition("__")[2].rpartition("__")[0]
+    return symbol.removeprefix(FUNC).rpartition("__")[0] if symbol.startswith(FUNC) else None
 
 
-def kfunc_of(symbol: str | None) -> str | None:
-    """Return the function that a symbol stands for, None if it stands for something else."""
-    return name_of(symbol) if symbol is not None and symbol.startswith(FUNC) else None
+@dataclass
+class Section:
+    """The section's bytes, its byte order as `struct` spells it, its symbols by offset (name, size), what is wrong.
+
+    `names` gives the functions by BTF id, None where the compiler has left zeros for all ids.
+    """
+
+    data: bytes
+    order: str
+    symbols: Mapping[int, list[tuple[str, int]]]
+    names: Mapping[int, str] | None
+    problems: list[str] = field(default_factory=list)
+
+    def word(self, offset: int) -> int:
+        """Return the u32 at `offset`."""
+        return int(struct.unpack_from(f"{self.order}I", self.data, offset)[0])
+
+    def function(self, at: int) -> str | None:
+        """Return the function that the word at an offset stands for, None if it stands for none."""
+        if self.names is not None:
+            return self.names.get(self.word(at))
+        found = [name for name, _ in self.symbols.get(at, ()) if is_id(name)]
+        return kfunc_of(found[0]) if len(found) == 1 and self.word(at) == 0 else None
+
+    def pairs(self, name: str, start: int, end: int) -> Iterator[Pair]:
+        """Yield the pairs of a set, in order."""
+        for at in range(start, end, PAIR):
+            kfunc = self.function(at)
+            if kfunc is None:
+                self.problems.append(f"the set {name} has an entry at {at:#x} that stands for no function")
+            yield Pair(kfunc or "?", self.word(at + WORD))
+
+    def records(self, name: str, at: int, end: int) -> Iterator[Record]:
+        """Yield the records in [at, end), in order."""
+        if not 0 <= at <= end <= len(self.data):
+            self.problems.append(f"the set {name} has its records at {at:#x}..{end:#x}, outside of the section")
+            return
+        while at < end:
+            if at + 2 * WORD > end:
+                self.problems.append(f"the records of the set {name} end in the middle of one, at {at:#x}")
+                return
+            kfunc, count = self.function(at), self.word(at + WORD)
+            after = at + (2 + count) * WORD
+            if kfunc is None or count == 0 or after > end:
+                text = f"the set {name} has a record at {at:#x} that makes no sense ({count} arguments)"
+                self.problems.append(text)
+                return
+            yield Record(kfunc, tuple(self.word(i) for i in range(at + 2 * WORD, after, WORD)))
+            at = after
 
 
 def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None = None) -> BtfIds:
-    """Return what `.BTF_ids` of a file holds, see `read`; raise ToolError if there is no such ELF file."""
-    try:
-        return read(path.read_bytes(), args_flag, names)
-    except OSError as error:
-        raise ToolError(f"cannot read {path}: {error.strerror}") from error
-    except ToolError as error:
-        raise ToolError(f"{path}: {error}") from error
-
-
-def read(elf: bytes, args_flag: int | None, names: Mapping[int, str] | None = None) -> BtfIds:
-    """Return what `.BTF_ids` of an ELF file holds, nothing if it has no such section.
+    """Return what `.BTF_ids` of an ELF file holds, nothing if it has no such section; raise ToolError if it is none.
 
     `args_flag` is the flag of a set that says that a trailer follows (BTF_SET8_KFUNC_ARGS of the header that the
     file was compiled with), None if there is none. `names` gives the functions by BTF id: with it the ids of a linked
     and sorted file are looked up; without it they must be zero, as the compiler leaves them, and the symbols name them.
     """
-    try:
-        file = ELFFile(io.BytesIO(elf))
-        section = file.get_section_by_name(SECTION)
-        if section is None:
+    with elf_file(path) as file:
+        part = file.get_section_by_name(SECTION)
+        if part is None:
             return BtfIds()
-        index = int(file.get_section_index(SECTION) or 0)
-        undefined, odd = relocations(file, index)
-        symbols: dict[int, tuple[str, ...]] = {}
-        sizes: dict[str, int] = {}
-        table = file.get_section_by_name(".symtab")
-        start = 0 if file["e_type"] == "ET_REL" else int(section["sh_addr"])
-        if isinstance(table, SymbolTableSection):
-            for symbol in table.iter_symbols():
-                if symbol["st_shndx"] == index and symbol["st_info"]["type"] != "STT_SECTION":
-                    offset = int(symbol["st_value"]) - start
-                    symbols[offset] = (*symbols.get(offset, ()), str(symbol.name))
-                    sizes[str(symbol.name)] = int(symbol["st_size"])
-        data = bytes(section.data())
-    except (ELFError, UnicodeDecodeError, struct.error) as error:
-        raise ToolError(f"not an ELF file that can be read: {error}") from error
-    order = "<" if file.little_endian else ">"
-    return parse(Section(data, order, symbols, sizes), args_flag, names, undefined, odd)
-
-
-def relocations(file: ELFFile, index: int) -> tuple[list[str], list[str]]:
-    """Return the undefined symbols that a section refers to, and what else is relocated in it."""
-    undefined: set[str] = set()
-    odd: list[str] = []
-    for section in file.iter_sections():
-        if isinstance(section, RelocationSection) and section["sh_info"] == index and file["e_type"] == "ET_REL":
-            table = file.get_section(section["sh_link"])
-            assert isinstance(table, SymbolTableSection)
-            for relocation in section.iter_relocations():
-                symbol = table.get_symbol(relocation["r_info_sym"])
-                if symbol["st_shndx"] == "SHN_UNDEF":
+        symbols: dict[int, list[tuple[str, int]]] = {}
+        section = Section(bytes(part.data()), "<" if file.little_endian else ">", symbols, names)
+        index, start, undefined = file.get_section_index(SECTION), int(part["sh_addr"]), set()
+        if file["e_type"] == "ET_REL":
+            start = 0
+            for place, offset, symbol in relocations(file):
+                if place == SECTION and is_undefined(symbol):
                     undefined.add(str(symbol.name))
-                else:
-                    odd.append(f"the word at {relocation['r_offset']:#x} is only known to the linker")
-    return sorted(undefined), odd
+                elif place == SECTION:
+                    section.problems.append(f"the word at {offset:#x} is only known to the linker")
+        for symbol in symbols_of(file):
+            if symbol["st_shndx"] == index and symbol["st_info"]["type"] != "STT_SECTION":
+                row = (str(symbol.name), int(symbol["st_size"]))
+                symbols.setdefault(int(symbol["st_value"]) - start, []).append(row)
+    sets, rest = read_sets(section, args_flag)
+    return BtfIds(sets, rest, tuple(sorted(undefined)), tuple(section.problems))
 
 
-def parse(
-    section: Section,
-    args_flag: int | None,
-    names: Mapping[int, str] | None,
-    undefined: list[str],
-    problems: list[str],
-) -> BtfIds:
-    """Return what the bytes say; `problems` are known already."""
-    problems = list(problems)
+def read_sets(section: Section, args_flag: int | None) -> tuple[tuple[IdSet, ...], tuple[str, ...]]:
+    """Return the sets by name, and what belongs to none; every byte that makes no sense is a problem."""
     covered: list[tuple[int, int, str]] = []
     areas: list[tuple[int, int, str]] = []
     sets = []
-    for offset, symbol in sorted((o, s) for o, found in section.symbols.items() for s in found if s.startswith(SET8)):
-        name = symbol.removeprefix(SET8)
-        size = section.sizes[symbol]
-        if size < HEADER or (size - HEADER) % PAIR or offset + size > len(section.data):
+    problems = section.problems
+    for offset, symbol, size in sorted((at, *row) for at, rows in section.symbols.items() for row in rows):
+        if not symbol.startswith(SET8):
+            continue
+        name, end = symbol.removeprefix(SET8), offset + size
+        if size < HEADER or (size - HEADER) % PAIR or end > len(section.data):
             problems.append(f"the set {name} has the size {size}, which is no header and whole pairs")
             continue
-        flags = section.word(offset + WORD)
-        pairs = read_pairs(section, name, offset, size, names, problems)
-        if section.word(offset) != (len(pairs) if names is not None else 0):
-            problems.append(f"the set {name} says that it has {section.word(offset)} entries")
+        count, flags = section.word(offset), section.word(offset + WORD)
+        pairs = tuple(section.pairs(name, offset + HEADER, end))
+        if count != (len(pairs) if section.names is not None else 0):
+            problems.append(f"the set {name} says that it has {count} entries")
         trailer = args_flag is not None and bool(flags & args_flag)
         records: tuple[Record, ...] = ()
-        end = offset + size
         if trailer and end + TRAILER > len(section.data):
             problems.append(f"the set {name} says that records of arguments exist, and the section ends after it")
         elif trailer:
             start = offset + int(struct.unpack_from(f"{section.order}i", section.data, end)[0])
             area = (start, start + section.word(end + WORD))
-            records = read_records(section, name, *area, names, problems)
+            records = tuple(section.records(name, *area))
             areas.append((*area, name))
             end += TRAILER
         covered.append((offset, end, name))
-        sets.append(IdSet(name, flags, tuple(pairs), trailer, records))
-    if areas and names is None:  # a linked file has those of each object file in turn
+        sets.append(IdSet(name, flags, pairs, trailer, records))
+    if areas and section.names is None:  # a linked file has those of each object file in turn
         problems += gaps(section, covered, areas)
-    rest, stray = read_rest(section, covered + areas)
-    if names is None:
-        problems += [f"the word at {at:#x}, {section.word(at):#x}, belongs to no set and no record" for at in stray]
-    return BtfIds(tuple(sorted(sets, key=lambda s: s.name)), tuple(rest), tuple(undefined), tuple(problems))
-
-
-def read_pairs(
-    section: Section, name: str, offset: int, size: int, names: Mapping[int, str] | None, problems: list[str]
-) -> list[Pair]:
-    """Return the pairs of a set, in order."""
-    pairs = []
-    for at in range(offset + HEADER, offset + size, PAIR):
-        kfunc = read_id(section, at, names)
-        if kfunc is None:
-            problems.append(f"the set {name} has an entry at {at:#x} that stands for no function")
-            kfunc = "?"
-        pairs.append(Pair(kfunc, section.word(at + WORD)))
-    return pairs
-
-
-def read_id(section: Section, at: int, names: Mapping[int, str] | None) -> str | None:
-    """Return the function that the word at an offset stands for, None if it stands for none."""
-    if names is not None:
-        return names.get(section.word(at))
-    return kfunc_of(section.id_at(at)) if section.word(at) == 0 else None
-
-
-def read_records(
-    section: Section, name: str, start: int, end: int, names: Mapping[int, str] | None, problems: list[str]
-) -> tuple[Record, ...]:
-    """Return the records in [start, end), in order."""
-    records = []
-    at = start
-    if not 0 <= start <= end <= len(section.data):
-        problems.append(f"the set {name} has its records at {start:#x}..{end:#x}, outside of the section")
-        return ()
-    while at < end:
-        if at + 2 * WORD > end:
-            problems.append(f"the records of the set {name} end in the middle of one, at {at:#x}")
-            break
-        kfunc, count = read_id(section, at, names), section.word(at + WORD)
-        after = at + (2 + count) * WORD
-        if kfunc is None or count == 0 or after > end:
-            problems.append(f"the set {name} has a record at {at:#x} that makes no sense ({count} arguments)")
-            break
-        flags = tuple(section.word(i) for i in range(at + 2 * WORD, after, WORD))
-        records.append(Record(kfunc, flags))
-        at = after
-    return tuple(records)
+    rest = tuple(read_rest(section, covered + areas))
+    return tuple(sorted(sets, key=lambda s: s.name)), rest
 
 
 def gaps(section: Section, covered: list[tuple[int, int, str]], areas: list[tuple[int, int, str]]) -> Iterator[str]:
@@ -268,21 +246,19 @@ def gaps(section: Section, covered: list[tuple[int, int, str]], areas: list[tupl
         yield f"{len(section.data) - at} bytes after the last record belong to no set"
 
 
-def read_rest(section: Section, covered: list[tuple[int, int, str]]) -> tuple[list[str], list[int]]:
-    """Return what no set covers, a line for each label and word, and the places of words that are not zero.
+def read_rest(section: Section, covered: list[tuple[int, int, str]]) -> Iterator[str]:
+    """Yield what no set covers, a line for each label and word; words that are not zero are problems.
 
     The compiler leaves zero for each id; the numbers at the ends of symbols, which follow the line numbers, are cut.
     """
     taken = {at for start, end, _ in covered for at in range(start, end)}
-    lines: list[str] = []
-    stray = []
     for at in range(0, len(section.data) - len(section.data) % WORD, WORD):
         if at in taken:
             continue
-        found = sorted(section.symbols.get(at, ()))
-        lines += [f"{symbol}:" for symbol in found if not is_id(symbol) and not symbol.startswith(SET8)]
+        found = sorted(name for name, _ in section.symbols.get(at, ()))
+        yield from (f"{symbol}:" for symbol in found if not is_id(symbol) and not symbol.startswith(SET8))
         ids = [s.removeprefix(PREFIX).rpartition("__")[0] for s in found if is_id(s)]
-        lines.append(f"{' '.join(ids) or 'word'} {section.word(at):#x}")
-        if section.word(at):
-            stray.append(at)
-    return lines, stray
+        word = section.word(at)
+        yield f"{' '.join(ids) or 'word'} {word:#x}"
+        if word and section.names is None:
+            section.problems.append(f"the word at {at:#x}, {word:#x}, belongs to no set and no record")

@@ -6,39 +6,29 @@ the hash of everything that the object was made of; it takes 20 kB where the obj
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ....build.bench import Bench
 from ....build.toolchain import PAHOLE
-from ....build.units import Compiled
+from ....build.units import Compiled, Shelf
 from ....errors import PatchbotError
 from ....identity import identity
-from ....store import read_json, write_json
 from .btf import Param, read_prototypes
 from .btf_ids import BtfIds, IdSet, Pair, Record, read_file
 from .meaning import BTF_H, BTF_IDS_H, Flags, read_flags
 
-#: How many lists of dependencies are kept of an object: its headers change little within a series.
-REMEMBERED = 8
-
 #: A reading as it is kept.
-READING = {
-    "object": str,
-    "sets": [[str, int, bool, [[str, int]], [[str, [int]]]]],
-    "rest": [str],
-    "undefined": [str],
-    "problems": [str],
-    "prototypes": {str: [[str, str, (str, None), (str, None)]]},
-}
+READING = [
+    str,
+    [[[str, int, [[str, int]], bool, [[str, [int]]]]], [str], [str], [str]],
+    {str: [[str, str, (str, None), (str, None)]]},
+]
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What one object file says: its `.BTF_ids` and the prototypes of the functions that it defines."""
 
     object: str
@@ -47,93 +37,24 @@ class Reading:
 
 
 def read_object(name: str, path: Path, args_flag: int | None, pahole: str = PAHOLE) -> Reading:
-    """Return what an object file says; see btfids.read for `args_flag`."""
+    """Return what an object file says; see btf_ids.read_file for `args_flag`."""
     return Reading(name, read_file(path, args_flag), read_prototypes(path, pahole))
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """A folder of readings; `scope` is all that decides about every reading but the object's sources."""
-
-    folder: Path
-    scope: str
-
-    def find(self, name: str, blobs: Mapping[str, str]) -> Reading | None:
-        """Return the reading of an object in a tree whose files have these blob ids, None if there is none yet."""
-        for dependencies in self._dependencies(name):
-            if all(d in blobs for d in dependencies):
-                reading = self._load(name, self._key(name, dependencies, blobs))
-                if reading is not None:
-                    return reading
-        return None
-
-    def put(self, reading: Reading, dependencies: Iterable[str], blobs: Mapping[str, str]) -> None:
-        """Store a reading of an object that was made of the files `dependencies` (those that `blobs` has count)."""
-        names = sorted({d for d in dependencies if d in blobs})
-        known = [names] + [k for k in self._dependencies(reading.object) if k != names]
-        write_json(self._place(reading.object, "deps"), known[:REMEMBERED])
-        write_json(self._place(reading.object, self._key(reading.object, names, blobs)), reading_to(reading))
-
-    def _key(self, name: str, dependencies: Sequence[str], blobs: Mapping[str, str]) -> str:
-        rows = "\n".join(f"{blobs[d]} {d}" for d in dependencies)
-        return sha256(f"{self.scope}\n{name}\n{rows}".encode("utf-8", "surrogateescape")).hexdigest()
-
-    def _place(self, name: str, key: str) -> Path:
-        return self.folder / name.replace("/", "_") / f"{key}.json"
-
-    def _dependencies(self, name: str) -> list[list[str]]:
-        return read_json(self._place(name, "deps"), [[str]], list) or []
-
-    def _load(self, name: str, key: str) -> Reading | None:
-        return read_json(self._place(name, key), READING, reading_from)
-
-
-def reading_to(reading: Reading) -> dict[str, Any]:
-    """Return a reading as JSON-able data."""
-    ids = reading.ids
-    return {
-        "object": reading.object,
-        "sets": [
-            [
-                s.name,
-                s.flags,
-                s.trailer,
-                [[p.kfunc, p.flags] for p in s.pairs],
-                [[r.kfunc, list(r.flags)] for r in s.records],
-            ]
-            for s in ids.sets
-        ],
-        "rest": ids.rest,
-        "undefined": ids.undefined,
-        "problems": ids.problems,
-        "prototypes": {
-            name: [[p.name, p.kind, p.struct, p.typedef] for p in params]
-            for name, params in sorted(reading.prototypes.items())
-        },
-    }
-
-
-def reading_from(data: Mapping[str, Any]) -> Reading:
-    """Return the reading that `reading_to` made `data` from."""
-    sets = tuple(
-        IdSet(
-            name,
-            flags,
-            tuple(Pair(*pair) for pair in pairs),
-            trailer,
-            tuple(Record(kfunc, tuple(flags_of)) for kfunc, flags_of in records),
-        )
-        for name, flags, trailer, pairs, records in data["sets"]
+def reading_from(data: Any) -> Reading:
+    """Return the reading that JSON holds: tuples are lists there."""
+    name, (sets, *texts), prototypes = data
+    rows = tuple(
+        IdSet(set_, flags, tuple(Pair(*p) for p in pairs), trailer, tuple(Record(k, tuple(f)) for k, f in records))
+        for set_, flags, pairs, trailer, records in sets
     )
-    ids = BtfIds(sets, tuple(data["rest"]), tuple(data["undefined"]), tuple(data["problems"]))
-    prototypes = {name: tuple(Param(*p) for p in params) for name, params in data["prototypes"].items()}
-    return Reading(data["object"], ids, prototypes)
+    params = {function: tuple(Param(*p) for p in row) for function, row in prototypes.items()}
+    return Reading(name, BtfIds(rows, *map(tuple, texts)), params)
 
 
-def shelf_of(bench: Bench, work: Path, config: str) -> Shelf:
-    """Return where the readings of objects are kept that are compiled with one configuration."""
-    compiler = bench.kbuild.compiler
-    return Shelf(work / "btf" / compiler.arch.folder, f"{config} {compiler.versions} {readers()}")
+def shelf_of(bench: Bench, tree: str, log: Path) -> Shelf:
+    """Return where the readings of objects are kept that are configured as for a tree."""
+    return bench.shelf(tree, log, readers())
 
 
 @cache
@@ -142,7 +63,7 @@ def readers() -> str:
     return identity(Path(__file__))
 
 
-def keep_readings(bench: Bench, work: Path) -> None:
+def keep_readings(bench: Bench) -> None:
     """Have every object read as soon as it is compiled, so that no check compiles it a second time to read it.
 
     An object that cannot be read is passed over: the check that needs it says why.
@@ -152,13 +73,11 @@ def keep_readings(bench: Bench, work: Path) -> None:
         if result.unit.tool or not path.name.endswith(".o"):
             return
         try:
-            files = bench.files(tree)
             reading = read_object(result.unit.obj, path, flags_of(bench, tree).trailer, bench.kbuild.compiler.pahole)
-            config = bench.config(tree, bench.kbuild.out / "config.log").digest
+            shelf = shelf_of(bench, tree, bench.kbuild.out / "config.log")
         except PatchbotError:
             return
-        made_of = {*result.files, *bench.rules(tree, result.unit.source)}
-        shelf_of(bench, work, config).put(reading, made_of, files)
+        shelf.put(result.unit, bench.made_of(tree, result), bench.files(tree), reading)
 
     bench.watch = read
 

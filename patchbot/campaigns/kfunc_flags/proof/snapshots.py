@@ -20,7 +20,7 @@ from ....checking.check import Subject
 from ....errors import ToolError
 from ....series.campaign import Site
 from .meaning import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
-from .readings import Reading, flags_of, read_object, read_of, shelf_of
+from .readings import READING, Reading, flags_of, read_object, read_of, reading_from, shelf_of
 from .rules import Places, State, uncovered
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
@@ -165,8 +165,8 @@ def read_all(
 ) -> tuple[dict[str, Reading], dict[str, str], int]:
     """Return the readings of objects at a tree, why others do not compile, and how many had to be compiled."""
     files = bench.files(tree)
-    shelf = shelf_of(bench, subject.work, bench.config(tree, log).digest)
-    readings = {unit.obj: shelf.find(unit.obj, files) for unit in units}
+    shelf = shelf_of(bench, tree, log)
+    readings = {unit.obj: shelf.find(unit, files, READING, reading_from) for unit in units}
     missing = [unit for unit in units if readings[unit.obj] is None]
     broken = {}
     if missing:
@@ -175,7 +175,7 @@ def read_all(
             name = result.unit.obj
             if result.built:
                 # Bench.watch put it on the shelf; without that, or if it could not, this says why.
-                found = shelf.find(name, files)
+                found = shelf.find(result.unit, files, READING, reading_from)
                 readings[name] = found or read_object(name, path, flags.trailer, bench.kbuild.compiler.pahole)
             else:
                 first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)

@@ -9,15 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import SymbolTableSection
-
-from ....errors import ToolError
 from ....model import Finding, Status
+from .btf_ids import SECTION, elf_file, is_undefined, relocations, symbols_of
 
-SECTION = ".BTF_ids"
 ROW = re.compile(rb"\bBTF_ID\w*\s*\((?:[^()]|\([^()]*\))*\)")
 
 
@@ -39,38 +33,13 @@ def undefined_in_btf_ids(obj: Path, source: str, text: bytes) -> list[Finding]:
 def read_symbols(obj: Path) -> tuple[set[str], set[str]]:
     """Return the undefined symbols that relocations of .BTF_ids name, and those that no relocation names.
 
-    Raises ToolError if the file is no ELF object (link-time optimisation makes such files).
+    Those that may stay undefined (weak ones) do not count.
     """
-    referred: set[str] = set()
-    elsewhere: set[str] = set()
-    undefined: set[str] = set()
-    try:
-        with open(obj, "rb") as file:
-            elf = ELFFile(file)
-            for section in elf.iter_sections():
-                if isinstance(section, SymbolTableSection):
-                    undefined |= {s.name for s in section.iter_symbols() if is_undefined(s)}
-                if not isinstance(section, RelocationSection) or not section["sh_info"]:
-                    continue
-                symbols = elf.get_section(section["sh_link"])
-                place = elf.get_section(section["sh_info"]).name
-                numbers = {r["r_info_sym"] for r in section.iter_relocations()}
-                assert isinstance(symbols, SymbolTableSection)
-                names = {s.name for s in map(symbols.get_symbol, numbers) if is_undefined(s)}
-                if place == SECTION:
-                    referred |= names
-                else:
-                    elsewhere |= names
-    except (ELFError, OSError, KeyError, ValueError) as error:
-        raise ToolError(f"{obj} is not an ELF object that can be read ({error}); is CONFIG_LTO on?") from error
-    return referred, undefined - elsewhere - referred
-
-
-def is_undefined(symbol: object) -> bool:
-    """Say whether a symbol is one that some other object must define."""
-    entry = symbol.entry  # type: ignore[attr-defined]
-    named = bool(symbol.name)  # type: ignore[attr-defined]
-    return named and entry["st_shndx"] == "SHN_UNDEF" and entry["st_info"]["bind"] != "STB_WEAK"
+    with elf_file(obj) as elf:
+        undefined = {s.name for s in symbols_of(elf) if is_undefined(s) and s["st_info"]["bind"] != "STB_WEAK"}
+        places = {(place, symbol.name) for place, _, symbol in relocations(elf)}
+    referred = {name for place, name in places if place == SECTION} & undefined
+    return referred, undefined - {name for _, name in places}
 
 
 def find_row(text: bytes, name: str) -> int | None:

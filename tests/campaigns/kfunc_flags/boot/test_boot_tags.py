@@ -30,14 +30,14 @@ C = """
 struct s { int x; };
 TAG("bpf_kfunc") int one(struct s *p, TAG("arg:rcu") struct s *q) { return p->x + q->x; }
 """
-MODULE = C.replace("one", "two").replace("arg:rcu", "arg:release").replace("struct s *p", 'TAG("other") struct s *p')
+MODULE = C.replace("one", "two").replace("arg:rcu", "arg:release").replace("struct s *p", 'TAG("arg:rcu") struct s *p')
 needs_tools = pytest.mark.skipif(
     not (shutil.which(programs.CLANG) and shutil.which("pahole")), reason=f"no {programs.CLANG} or no pahole"
 )
 
 
 def functions(tags: dict[int, set[tuple[int, str]]]) -> Functions:
-    return Functions({7: "seven", 8: "eight"}, 9, 0, {func: frozenset(found) for func, found in tags.items()})
+    return Functions({7: "seven", 8: "eight"}, 9, b"", {func: frozenset(found) for func, found in tags.items()})
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,9 @@ def test_tags_of_a_kernel_and_of_a_module_whose_btf_goes_on_there(tmp_path: Path
     kernel = kernel_functions(tmp_path / "kernel.o")
     module = module_functions(tmp_path / "module.o", kernel)
     tags = {module.names[func]: found for func, found in module.tags.items()}
-    assert tags == {"one": {(1, "arg:rcu")}, "two": {(1, "arg:release")}}
+    assert tags == {"one": {(1, "arg:rcu")}, "two": {(0, "arg:rcu"), (1, "arg:release")}}, (
+        "also those whose text the kernel has"
+    )
     assert {kernel.names[func] for func in kernel.tags} == {"one"}
 
 

@@ -74,11 +74,11 @@ def test_a_kfunc_that_hides_arguments_needs_a_function_that_has_all(
 ) -> None:
     (tmp_path / "s.c").write_text(SET)
     run(["gcc", "-c", "-o", tmp_path / "s.o", tmp_path / "s.c"])
-    linked = check_linked(tmp_path / "s.o", Functions(dict(enumerate(functions, 7)), 0, 0), FLAGS)
+    linked = check_linked(tmp_path / "s.o", Functions(dict(enumerate(functions, 7))), FLAGS)
     assert linked.problems == ()
     assert linked.kfuncs == {"one", "two", "three"}
     assert linked.unmade == unmade
-    assert check_linked(tmp_path / "s.o", Functions({7: "a", 8: "b", 9: "c"}, 0, 0), Flags({}, {}, {})).unmade == set()
+    assert check_linked(tmp_path / "s.o", Functions({7: "a", 8: "b", 9: "c"}), Flags({}, {}, {})).unmade == set()
 
 
 def test_a_function_that_the_series_loses_is_a_fault() -> None:

@@ -6,7 +6,7 @@ import pytest
 from idsets import compile_sets
 from toolchain import needs_s390
 
-from patchbot.campaigns.kfunc_flags.proof.btf_ids import IdSet, Pair, Record, kfunc_of, read, read_file
+from patchbot.campaigns.kfunc_flags.proof.btf_ids import IdSet, Pair, Record, kfunc_of, read_file
 from patchbot.errors import ToolError
 
 ARGS = 2
@@ -112,8 +112,9 @@ def test_a_file_that_is_no_elf_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.o").write_bytes(b"\x7fELF\2\1 no")
     with pytest.raises(ToolError, match=r"x\.o"):
         read_file(tmp_path / "x.o", ARGS)
+    (tmp_path / "z.o").write_bytes(b"text")
     with pytest.raises(ToolError, match="not an ELF"):
-        read(b"text", ARGS)
+        read_file(tmp_path / "z.o", ARGS)
     with pytest.raises(ToolError, match="No such file"):
         read_file(tmp_path / "y.o", ARGS)
 
@@ -124,8 +125,7 @@ def test_a_file_that_is_no_elf_is_an_error(tmp_path: Path) -> None:
         ("__BTF_ID__func____scx_bpf_dsq_insert_vtime__12345", "__scx_bpf_dsq_insert_vtime"),
         ("__BTF_ID__func__scx_bpf_dsq_insert___v2__12345", "scx_bpf_dsq_insert___v2"),
         ("__BTF_ID__struct__task_struct__1", None),
-        (None, None),
     ],
 )
-def test_names_in_symbols(symbol: str | None, kfunc: str | None) -> None:
+def test_names_in_symbols(symbol: str, kfunc: str | None) -> None:
     assert kfunc_of(symbol) == kfunc

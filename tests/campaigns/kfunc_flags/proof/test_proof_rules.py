@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +11,9 @@ import pytest
 from idsets import compile_sets
 from subjects import site_of
 
+from patchbot.build.units import Shelf, Unit
 from patchbot.campaigns.kfunc_flags.proof.meaning import Flags, Rule
-from patchbot.campaigns.kfunc_flags.proof.readings import Reading, Shelf, read_object, reading_from, reading_to
+from patchbot.campaigns.kfunc_flags.proof.readings import READING, Reading, read_object, reading_from
 from patchbot.campaigns.kfunc_flags.proof.rules import (
     Places,
     State,
@@ -22,6 +25,7 @@ from patchbot.campaigns.kfunc_flags.proof.rules import (
     uncovered,
 )
 from patchbot.model import Finding
+from patchbot.store import Store
 
 OLD = Flags(
     {"KF_ACQUIRE": 1, "KF_RELEASE": 2, "KF_RET_NULL": 4, "KF_SLEEPABLE": 32, "KF_RCU": 128}, {}, {"BTF_SET8_KFUNCS": 1}
@@ -197,15 +201,15 @@ def test_what_is_acquired_moves_to_an_argument_by_decision_only(make: Make) -> N
 def test_the_kind_of_a_set_may_only_change_with_the_header(make: Make) -> None:
     before = make(NEW, WHOLE)
     reading = before.readings["o1.o"]
-    plain = replace(reading.ids.sets[0], flags=2)
-    after = replace(before, readings={"o1.o": replace(reading, ids=replace(reading.ids, sets=(plain,)))})
+    plain = reading.ids.sets[0]._replace(flags=2)
+    after = replace(before, readings={"o1.o": reading._replace(ids=reading.ids._replace(sets=(plain,)))})
     assert "set1: the set's flags" in kinds(compare(before, after, NOWHERE, {}))[0]
     assert "a set of kfuncs and no other has BTF_SET8_KFUNC_ARGS" in kinds(inspect(after, NOWHERE))[0]
     old = make(OLD, WHOLE)
     forgotten = replace(before, readings=old.readings)
     assert kinds(compare(old, forgotten, NOWHERE, {}))
     assert kinds(inspect(forgotten, NOWHERE))
-    lost = replace(before, readings={"o1.o": replace(reading, ids=replace(reading.ids, sets=()))})
+    lost = replace(before, readings={"o1.o": reading._replace(ids=reading.ids._replace(sets=()))})
     assert any("the set is lost" in text for text in kinds(compare(before, lost, NOWHERE, {})))
 
 
@@ -278,20 +282,24 @@ def test_rows_that_are_not_compiled_are_listed(make: Make) -> None:
 
 def test_readings_are_kept_by_what_the_object_was_made_of(make: Make, tmp_path: Path) -> None:
     reading = make(NEW, SINGLE).readings["o1.o"]
-    assert reading_from(reading_to(reading)) == reading
-    shelf = Shelf(tmp_path / "shelf", "config 1")
+    assert reading_from(json.loads(json.dumps(reading))) == reading
+    store, unit = Store(tmp_path / "kept.sqlite"), Unit("a.c", "o1.o")
+
+    def find(blobs: Mapping[str, str], name: str = "o1.o", scope: str = "config 1") -> Reading | None:
+        return Shelf(store, scope).find(Unit("a.c", name), blobs, READING, reading_from)
+
     blobs = {"a.c": "1", "a.h": "2", "b.h": "3"}
-    assert shelf.find("o1.o", blobs) is None
-    shelf.put(reading, ["a.c", "a.h", "include/generated/autoconf.h"], blobs)
-    assert shelf.find("o1.o", blobs) == reading
-    assert shelf.find("o1.o", {**blobs, "b.h": "4"}) == reading
-    assert shelf.find("o1.o", {**blobs, "a.h": "4"}) is None
-    assert shelf.find("o1.o", {"a.c": "1"}) is None
-    assert shelf.find("o2.o", blobs) is None
-    assert Shelf(tmp_path / "shelf", "config 2").find("o1.o", blobs) is None
-    # Another list of dependencies does not make the first one forgotten; a damaged file is only a miss.
-    shelf.put(reading, ["a.c", "b.h"], {**blobs, "a.c": "9"})
-    assert shelf.find("o1.o", blobs) == reading
-    for file in (tmp_path / "shelf/o1.o").glob("*.json"):
-        file.write_text("{")
-    assert shelf.find("o1.o", blobs) is None
+    assert find(blobs) is None
+    Shelf(store, "config 1").put(unit, ["a.c", "a.h", "include/generated/autoconf.h"], blobs, reading)
+    assert find(blobs) == reading
+    assert find({**blobs, "b.h": "4"}) == reading
+    assert find({**blobs, "a.h": "4"}) is None
+    assert find({"a.c": "1"}) is None
+    assert find(blobs, "o2.o") is None
+    assert find(blobs, scope="config 2") is None
+    # Another list of dependencies does not make the first one forgotten; what is damaged is only a miss.
+    Shelf(store, "config 1").put(unit, ["a.c", "b.h"], {**blobs, "a.c": "9"}, reading)
+    assert find(blobs) == reading
+    with sqlite3.connect(tmp_path / "kept.sqlite") as connection:
+        connection.execute("update kept set value = '{'")
+    assert find(blobs) is None
