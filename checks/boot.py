@@ -27,8 +27,8 @@ from patchbot.build.images import BuildFailure, Image, Images, kernel_key, libbp
 from patchbot.build.initramfs import pack
 from patchbot.build.options import OPTIONS as BUILD_OPTIONS
 from patchbot.build.options import wanted_options
-from patchbot.build.qemu import boot, shell_line
-from patchbot.build.toolchain import compiler_of
+from patchbot.build.qemu import PACKAGE, QEMU, boot, shell_line
+from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.boot.features import rows_in_source
 from patchbot.campaigns.kfunc_flags.boot.fit import (
@@ -60,7 +60,7 @@ from patchbot.campaigns.kfunc_flags.boot.linked import (
     kernel_functions,
     module_functions,
 )
-from patchbot.campaigns.kfunc_flags.boot.programs import build_loader, compile_programs, sets_header
+from patchbot.campaigns.kfunc_flags.boot.programs import CLANG, build_loader, compile_programs, sets_header
 from patchbot.campaigns.kfunc_flags.boot.selftests import find_selftests
 from patchbot.campaigns.kfunc_flags.boot.serial import Said, parse, stopped, tail
 from patchbot.campaigns.kfunc_flags.boot.trials import Rows, read_rows
@@ -71,19 +71,7 @@ from patchbot.errors import ToolError, UserError
 from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status
 
-NEEDS = {
-    "bc": "bc",
-    "bison": "bison",
-    "clang-19": "clang-19",
-    "flex": "flex",
-    "gcc": "gcc",
-    "ld": "binutils",
-    "make": "make",
-    "pahole": "pahole or dwarves",
-    "perl": "perl",
-    "python3": "python3",
-    "qemu-system-x86_64": "qemu-system-x86",
-}
+NEEDS = {**PROGRAMS, CLANG: CLANG, "python3": "python3", QEMU: PACKAGE}
 EXCLUSIVE = True
 CAMPAIGN = "kfunc_flags"
 

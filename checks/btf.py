@@ -16,14 +16,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from patchbot.build.arches import X86
-from patchbot.build.benches import make_lines, open_bench
+from patchbot.build.benches import each_arch, make_lines, open_bench
 from patchbot.build.needs import cross_versions
 from patchbot.build.options import wanted_options
-from patchbot.build.toolchain import compiler_of
+from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER
 from patchbot.campaigns.kfunc_flags.proof.rules import State, agree, compare, group, inspect, layout, mismatches
 from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, build_options, look, rule_of
@@ -33,16 +32,7 @@ from patchbot.errors import PatchbotError, UserError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
 
-NEEDS = {
-    "bc": "bc",
-    "bison": "bison",
-    "flex": "flex",
-    "gcc": "gcc",
-    "ld": "binutils",
-    "make": "make",
-    "pahole": "pahole or dwarves",
-    "perl": "perl",
-}
+NEEDS = PROGRAMS
 EXCLUSIVE = True
 CAMPAIGN = "kfunc_flags"
 
@@ -99,13 +89,7 @@ def judge(sides: Sides, subject: Subject) -> list[Finding]:
 
 def everywhere(view: View, rule: Callable[[Sides], Sequence[Finding]]) -> list[Finding]:
     """Return what a rule finds for x86, and what it finds for other architectures only, with their names."""
-    found: list[Finding] = []
-    for sides in view.sides:
-        new = [f for f in rule(sides) if f not in found]
-        found += (
-            new if sides.arch == X86 else [replace(f, message=f"{f.message} (ARCH={sides.arch.make})") for f in new]
-        )
-    return found
+    return each_arch((sides.arch, rule(sides)) for sides in view.sides)
 
 
 def check_series(subject: Subject) -> Outcome:

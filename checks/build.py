@@ -19,26 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, make_lines, open_bench, units_of
-from patchbot.build.needs import cross_versions, needs
+from patchbot.build.benches import APART, each_arch, elsewhere, make_lines, open_bench, units_of
+from patchbot.build.needs import cross_versions
 from patchbot.build.options import wanted_options
-from patchbot.build.toolchain import compiler_of
+from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
-from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
 
-NEEDS = {
-    "bc": "bc",
-    "bison": "bison",
-    "flex": "flex",
-    "gcc": "gcc",
-    "ld": "binutils",
-    "make": "make",
-    "pahole": "pahole or dwarves",
-    "perl": "perl",
-}
+NEEDS = PROGRAMS
 EXCLUSIVE = True
 
 COMPILED = (".c", ".S")
@@ -76,11 +66,8 @@ def check(subject: Subject, item: Item) -> Outcome:
     sources = choose(subject, item, code)
     main = compile_all(bench, item, sources, code, log)
     others, lacking = compile_elsewhere(subject, item, sources, log)
-    findings = [*judge_config(bench, subject, item, log), *judge(main.before, main.after)]
-    for built in others:
-        arch = built.bench.kbuild.compiler.arch.make
-        new = [f for f in judge(built.before, built.after) if f not in findings]
-        findings += [replace(f, message=f"{f.message} (ARCH={arch})") for f in new]
+    findings = judge_config(bench, subject, item, log)
+    findings += each_arch((b.bench.kbuild.compiler.arch, judge(b.before, b.after)) for b in (main, *others))
     after = [result for built in (main, *others) for result in built.after.values()]
     named = {f.file for f in findings}
     unseen = [p for p in code if p not in named and not is_examined(bench, item, p, after)]
@@ -135,16 +122,11 @@ def compile_elsewhere(
     sites += [Site(path, path, 1, "change") for path in sorted(sources) if path.startswith("arch/")]
     found = []
     lacking = {}
-    for need in needs(subject, subject.options, sites):
-        if need.lacking:
-            lacking.update(dict.fromkeys(sorted(need.files), need.lacking))
-            continue
-        try:
-            bench = open_bench(subject, subject.options, need.arch)
-            found.append(compile_all(bench, item, need.files, (), log))
-        except ToolError as error:
-            # A compiler that is too old for this kernel, say; what the patch does is seen for x86.
-            lacking.update(dict.fromkeys(sorted(need.files), f"for {need.arch.folder}: {error}".splitlines()[0]))
+    for need, built in elsewhere(
+        subject, subject.options, sites, lambda bench, need: compile_all(bench, item, need.files, (), log)
+    ):
+        found += [built] if built else []
+        lacking.update(dict.fromkeys(sorted(need.files), need.lacking) if need.lacking else {})
     return found, lacking
 
 

@@ -35,21 +35,17 @@ class Arch:
 X86 = Arch("x86", "x86_64", "x86_64-linux-gnu-", "gcc-x86-64-linux-gnu")
 #: By folder; of two that would do, the first that is installed is taken.
 ARCHES: Mapping[str, Arch] = {
-    arch.folder: arch
-    for arch in (
-        X86,
-        Arch("arm64", "arm64", "aarch64-linux-gnu-", "gcc-aarch64-linux-gnu"),
-        Arch("s390", "s390", "s390x-linux-gnu-", "gcc-s390x-linux-gnu"),
-        Arch("riscv", "riscv", "riscv64-linux-gnu-", "gcc-riscv64-linux-gnu"),
-        Arch(
-            "powerpc",
-            "powerpc",
-            "powerpc64le-linux-gnu-",
-            "gcc-powerpc64le-linux-gnu",
-            (("CPU_LITTLE_ENDIAN", "y"), ("PPC64", "y")),
-        ),
-        Arch("loongarch", "loongarch", "loongarch64-linux-gnu-", "gcc-loongarch64-linux-gnu"),
-    )
+    X86.folder: X86,
+    **{
+        folder: Arch(folder, folder, f"{machine}-linux-gnu-", f"gcc-{machine}-linux-gnu", options)
+        for folder, machine, options in (
+            ("arm64", "aarch64", ()),
+            ("s390", "s390x", ()),
+            ("riscv", "riscv64", ()),
+            ("powerpc", "powerpc64le", (("CPU_LITTLE_ENDIAN", "y"), ("PPC64", "y"))),
+            ("loongarch", "loongarch64", ()),
+        )
+    },
 }
 
 _CONFIG = re.compile(r"[ \t]*(?:menu)?config[ \t]+(\w+)[ \t]*")

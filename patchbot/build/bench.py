@@ -17,16 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import ToolError
-from ..git.repo import Scratch
-from ..git.worktree import WorkTree
 from ..identity import file_of, identity
 from ..model import Finding, Status
-from ..progress import note
-from ..sandbox import NORMAL, Sandbox
 from ..series.campaign import nothing
 from ..store import Store
-from ..turns import Turn
-from .kbuild import Configured, Kbuild, configure, defined_symbols, is_member, read_dependencies, write_anew
+from .kbuild import Configured, Workplace, is_member, read_dependencies, write_anew
 from .log import Said, parse
 from .toolchain import Compiler
 from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place
@@ -36,31 +31,16 @@ FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None)
 COMPILED = {"findings": [FOUND], "files": [str]}
 
 
-class Bench:
-    """A work tree, an output folder and what is known of objects; one process at a time has it."""
+class Bench(Workplace):
+    """The folder of objects, and what is known of them."""
 
     def __init__(
-        self,
-        folder: Path,
-        scratch: Scratch,
-        compiler: Compiler,
-        options: Mapping[str, str],
-        jobs: int,
-        progress: Callable[[str], None] = lambda _: None,
-        sandbox: Sandbox = NORMAL,
-        inspect: Callable[[Path, str, bytes], Sequence[Finding]] = nothing,
+        self, *workplace: Any, inspect: Callable[[Path, str, bytes], Sequence[Finding]] = nothing, **more: Any
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._turn = Turn(folder / "lock", f"the objects in {folder}", note)  # as long as the bench
-        self.scratch = scratch
-        self.options = options
+        super().__init__(*workplace, **more)
         self.inspect = inspect
         self._maker = identity(Path(__file__), file_of(inspect))
-        self.progress = progress
-        self.worktree = WorkTree.at(folder / "tree", scratch)
-        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
-        self.kbuild.recover()
-        self._known = Store(folder / "compiled.sqlite")
+        self._known = Store(self.folder / "compiled.sqlite")
         #: Called with (tree, result, path) of each object as long as it is there: what else is to be known of it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
@@ -89,7 +69,7 @@ class Bench:
         for other in self._beside:
             other._known.close()
         self._known.close()
-        self._turn.end()
+        super().close()
 
     def files(self, tree: str) -> Mapping[str, str]:
         """Return {path: object id} of a tree."""
@@ -109,18 +89,14 @@ class Bench:
     def enter(self, tree: str, log: Path) -> Configured:
         """Have `tree` in the work tree, configured for it."""
         if self.worktree.tree != tree:
-            if not (self.worktree.path / "Makefile").exists():
-                self.progress("build: checking out the kernel for the first time")
-            self.worktree.move(tree)
+            self.move(tree)
         key = self._config_key(tree)
         stamp = self.kbuild.out / ".patchbot-configured"
         known = self._known.get(f"config {key}", CONFIGURED, read_configured)
         if known is None or not stamp.exists() or stamp.read_text() != key:
             stamp.unlink(missing_ok=True)
-            kconfigs = [self.worktree.path / path for path in self._kconfigs(tree)]
-            texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
             self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
-            result = configure(self.kbuild, self.options, defined_symbols(texts), log)
+            result = self.configure(log)
             self._known.put(f"config {key}", result.__dict__)
             write_anew(stamp, key)
             self._ready = ""
@@ -293,16 +269,14 @@ class Bench:
         """Say whether this kernel can build an external module outside of its sources (MO=)."""
         return re.search(rb"\bMO\b", (self.kbuild.source / "Makefile").read_bytes()) is not None
 
-    def _kconfigs(self, tree: str) -> list[str]:
-        """Return the Kconfig files of a tree."""
-        return [path for path in self.files(tree) if path.rpartition("/")[2].startswith("Kconfig")]
-
     def _config_key(self, tree: str) -> str:
         """Return what the configuration of a tree depends on."""
         files = self.files(tree)
-        read = [(path, files[path]) for path in self._kconfigs(tree)]
-        read += [(p, oid) for p, oid in files.items() if p.startswith("scripts/") and p.count("/") == 1]
-        return digest([self._maker, sorted(read), dict(self.options), self.kbuild.compiler.versions])
+        names = [p for p in files if p.rpartition("/")[2].startswith("Kconfig")]
+        names += [p for p in files if p.startswith("scripts/") and p.count("/") == 1]
+        return digest(
+            [self._maker, sorted((p, files[p]) for p in names), dict(self.options), self.kbuild.compiler.versions]
+        )
 
     def made_of(self, tree: str, result: Compiled) -> set[str]:
         """Return the files of a tree that decide about an object."""

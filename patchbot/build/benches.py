@@ -7,16 +7,23 @@ would undo what the other one built. What x86 cannot have is compiled beside it 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..checking.check import Subject
+from ..errors import ToolError
+from ..model import Finding
+from ..series.campaign import Site
 from .arches import X86, Arch
 from .bench import Bench
+from .needs import Need, needs
 from .options import wanted_options
 from .toolchain import compiler_of, cross_compiler
 from .units import Unit, object_of
+
+T = TypeVar("T")
 
 #: Nothing below these folders is a part of the kernel.
 APART = ("tools/", "samples/", "scripts/", "usr/", "Documentation/")
@@ -59,12 +66,35 @@ def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
             old.progress = subject.progress
             return old
         old.close()
-    jobs = options.get("jobs", subject.jobs)
-    inspect = subject.wishes.inspect
-    bench = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress, subject.sandbox, inspect)
+    jobs, inspect = options.get("jobs", subject.jobs), subject.wishes.inspect
+    bench = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress, subject.sandbox, inspect=inspect)
     _open[folder] = bench
     subject.wishes.watch(bench, subject.work)
     return bench
+
+
+def elsewhere(
+    subject: Subject, options: Mapping[str, Any], sites: Iterable[Site], work: Callable[[Bench, Need], T]
+) -> Iterator[tuple[Need, T | None]]:
+    """Yield the needs of some sites for other architectures, each with what `work` gives; else `lacking` says why."""
+    for need in needs(subject, options, sites):
+        done = None
+        if not need.lacking:
+            try:
+                done = work(open_bench(subject, options, need.arch), need)
+            except ToolError as error:
+                # A compiler that is too old for this kernel, say.
+                need = replace(need, lacking=f"for {need.arch.folder}: {error}".splitlines()[0])
+        yield need, done
+
+
+def each_arch(found: Iterable[tuple[Arch, Iterable[Finding]]]) -> list[Finding]:
+    """Return the findings for each architecture that those before it have not; others than x86 are named."""
+    all_: list[Finding] = []
+    for arch, findings in found:
+        new = [f for f in findings if f not in all_]
+        all_ += new if arch == X86 else [replace(f, message=f"{f.message} (ARCH={arch.make})") for f in new]
+    return all_
 
 
 def make_lines(bench: Bench, units: Sequence[Unit]) -> list[str]:

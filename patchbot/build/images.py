@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ToolError
 from ..git.repo import Scratch
-from ..git.worktree import WorkTree
-from ..progress import note
 from ..run import run
-from ..sandbox import NORMAL, Sandbox
-from ..turns import Turn
-from .kbuild import Kbuild, configure, defined_symbols, write_anew
+from .kbuild import Workplace, write_anew
 from .toolchain import Compiler
 from .units import digest
 
@@ -63,107 +59,78 @@ class Image:
     modules: Mapping[str, Path] = field(default_factory=dict)
 
 
-class Images:
-    """The folder of kernels; one process at a time has it."""
+class Images(Workplace):
+    """The folder of kernels."""
 
-    def __init__(
-        self,
-        folder: Path,
-        scratch: Scratch,
-        compiler: Compiler,
-        options: Mapping[str, str],
-        jobs: int,
-        progress: Callable[[str], None] = lambda _: None,
-        sandbox: Sandbox = NORMAL,
-    ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._turn = Turn(folder / "lock", f"the kernels in {folder}", note)  # as long as the images
-        self.folder = folder
-        self.scratch = scratch
-        self.options = options
-        self.progress = progress
-        self.worktree = WorkTree.at(folder / "tree", scratch)
-        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
-        self.kbuild.recover()
-
-    def close(self) -> None:
-        """Let another process have the folder."""
-        self._turn.end()
+    name, makes = "boot", "kernels"
 
     def get(self, tree: str, log: Path, what: str) -> Image:
         """Return the kernel of a tree without modules; raise BuildFailure if it cannot be linked."""
         key = kernel_key(self.scratch, tree, self.kbuild.compiler, self.options)
         place = self.folder / "images" / key[:16]
-        if not (place / "done").exists():
-            self._build(tree, key, log, what)
-            self._keep(place)
+        made(place, lambda: self._build(tree, key, place, log, what))
         (place / "done").touch()
+        old = sorted(place.parent.iterdir(), key=lambda p: (p / "done").stat().st_mtime if (p / "done").exists() else 0)
+        for folder in old[:-KEPT]:
+            shutil.rmtree(folder)
         return Image(place / "bzImage", place / "vmlinux")
 
     def with_modules(self, image: Image, tree: str, files: Mapping[str, bytes], log: Path, what: str) -> Image:
         """Return the kernel of a tree with modules made of `files`; raise BuildFailure if they cannot be built."""
         place = image.kernel.parent
         own = place / f"modules-{digest({name: text.decode('latin-1') for name, text in files.items()})[:16]}"
-        if not (own / "done").exists():
-            self.worktree.move(tree)
-            self._build_modules(place / "devel", own, files, log, what)
+        made(own, lambda: self._build_modules(tree, own, files, log, what))
         return replace(image, modules={path.stem: path for path in sorted(own.glob("*.ko"))})
 
     def libbpf(self, tree: str, log: Path) -> Path:
         """Return the folder with libbpf.a and include/bpf/ of a tree."""
-        key = libbpf_key(self.scratch, tree)
-        place = self.folder / "libbpf" / key[:16]
-        if not (place / "done").exists():
+        place = self.folder / "libbpf" / libbpf_key(self.scratch, tree)[:16]
+
+        def build() -> None:
             self.progress("boot: building libbpf")
             self.worktree.move(tree)
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-            argv: list[str | Path] = [
-                "make",
-                "-C",
-                self.worktree.path / "tools/lib/bpf",
-                f"-j{self.kbuild.jobs}",
-                f"OUTPUT={place}/",
-            ]
-            goals = [f"DESTDIR={place}", "prefix=", "V=0", "install_headers", f"{place}/libbpf.a"]
-            inside = self.kbuild.inside(self.worktree.path, place)
-            done = run([*argv, *goals], log=log, check=False, timeout=900, inside=inside)
-            if done.returncode:
+            goals = [f"DESTDIR={place}", "prefix=", "install_headers", f"{place}/libbpf.a"]
+            if not self.make_tool("tools/lib/bpf", place, goals, log):
                 raise BuildFailure("tools", f"libbpf of the kernel's tools/ cannot be built; see {log}")
-            write_anew(place / "done", "")
-        return place
 
-    def _build(self, tree: str, key: str, log: Path, what: str) -> None:
-        """Have the kernel of a tree in the output folder."""
+        return made(place, build)
+
+    def make_tool(self, folder: str, place: Path, goals: Sequence[str], log: Path) -> bool:
+        """Make goals of a folder of the work tree with their objects in `place`; say whether that worked."""
+        argv: list[str | Path] = [
+            "make",
+            "-C",
+            self.worktree.path / folder,
+            f"-j{self.kbuild.jobs}",
+            f"OUTPUT={place}/",
+            "V=0",
+            *goals,
+        ]
+        inside = self.kbuild.inside(self.worktree.path, place)
+        return run(argv, log=log, check=False, timeout=900, inside=inside).returncode == 0
+
+    def _build(self, tree: str, key: str, place: Path, log: Path, what: str) -> None:
+        """Link the kernel of a tree, if it is not the one in the output folder, and keep what a boot needs of it."""
         stamp = self.kbuild.out / ".patchbot-kernel"
-        if stamp.exists() and stamp.read_text() == key:
-            return
-        stamp.unlink(missing_ok=True)
-        if not (self.worktree.path / "Makefile").exists():
-            self.progress("boot: checking out the kernel for the first time")
-        self.worktree.move(tree)
-        kconfigs = self.worktree.path.rglob("Kconfig*")
-        symbols = defined_symbols(p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
-        configured = configure(self.kbuild, self.options, symbols, log)
-        if not configured.btf:
-            raise ToolError("CONFIG_DEBUG_INFO_BTF is off; does the kernel accept this pahole?")
-        self.progress(
-            f"boot: linking the kernel of the {what} (about 10 minutes on two processors, if all of it is new)"
-        )
-        image = self.kbuild.out / "arch/x86/boot/bzImage"
-        image.unlink(missing_ok=True)
-        said = self.kbuild.make([*FIXED, "bzImage", "modules"], log, timeout=7200)
-        if not image.exists() or not (self.kbuild.out / "Module.symvers").exists():
-            raise BuildFailure(what, f"the kernel of the {what} cannot be linked; see {log}:\n{complaints(said)}")
-        write_anew(stamp, key)
+        if not (stamp.exists() and stamp.read_text() == key):
+            stamp.unlink(missing_ok=True)
+            self.move(tree)
+            if not self.configure(log).btf:
+                raise ToolError("CONFIG_DEBUG_INFO_BTF is off; does the kernel accept this pahole?")
+            took = "about 10 minutes on two processors, if all of it is new"
+            self.progress(f"boot: linking the kernel of the {what} ({took})")
+            image = self.kbuild.out / "arch/x86/boot/bzImage"
+            image.unlink(missing_ok=True)
+            said = self.kbuild.make([*FIXED, "bzImage", "modules"], log, timeout=7200)
+            if not image.exists() or not (self.kbuild.out / "Module.symvers").exists():
+                raise BuildFailure(what, f"the kernel of the {what} cannot be linked; see {log}:\n{complaints(said)}")
+            write_anew(stamp, key)
+        self._keep(place)
 
     def _keep(self, place: Path) -> None:
         """Keep what a boot needs of the kernel in the output folder."""
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
         shutil.copyfile(self.kbuild.out / "arch/x86/boot/bzImage", place / "bzImage")
-        objcopy = f"{self.kbuild.compiler.cross}objcopy"
-        run([objcopy, "--strip-debug", self.kbuild.out / "vmlinux", place / "vmlinux"])
+        self._strip(self.kbuild.out / "vmlinux", place / "vmlinux")
         for name in DEVEL:
             source, target = self.kbuild.out / name, place / "devel" / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -172,14 +139,15 @@ class Images:
             elif source.exists():
                 shutil.copy2(source, target, follow_symlinks=False)
         (place / "devel/vmlinux").hardlink_to(place / "vmlinux")
-        (place / "done").touch()
-        old = sorted(place.parent.iterdir(), key=lambda p: (p / "done").stat().st_mtime if (p / "done").exists() else 0)
-        for folder in old[:-KEPT]:
-            shutil.rmtree(folder)
 
-    def _build_modules(self, devel: Path, place: Path, files: Mapping[str, bytes], log: Path, what: str) -> None:
-        """Build external modules against what was kept of a kernel."""
-        kbuild = replace(self.kbuild, out=devel)
+    def _strip(self, source: Path, target: Path) -> None:
+        """Copy an ELF file without its debug information."""
+        run([f"{self.kbuild.compiler.cross}objcopy", "--strip-debug", source, target])
+
+    def _build_modules(self, tree: str, place: Path, files: Mapping[str, bytes], log: Path, what: str) -> None:
+        """Build external modules against what was kept of a kernel in the folder above."""
+        self.worktree.move(tree)
+        kbuild = replace(self.kbuild, out=place.parent / "devel")
         self.progress(f"boot: building test modules for the {what}")
         source = self.folder / "modules"
         shutil.rmtree(source, ignore_errors=True)
@@ -187,8 +155,6 @@ class Images:
             path = source / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
         for makefile in sorted(source.rglob("Makefile")):
             folder = makefile.parent
             said = kbuild.make([f"M={folder}", "modules"], log, source, timeout=1800)
@@ -199,8 +165,17 @@ class Images:
                 text = f"the test module {names} of the {what} cannot be built; see {log}:\n{complaints(said)}"
                 raise BuildFailure(what, text)
             for ko in sorted(folder.glob("*.ko")):
-                run([f"{self.kbuild.compiler.cross}objcopy", "--strip-debug", ko, place / ko.name])
-        (place / "done").touch()
+                self._strip(ko, place / ko.name)
+
+
+def made(place: Path, build: Callable[[], None]) -> Path:
+    """Return a folder that `build` fills, unless it is there already and whole."""
+    if not (place / "done").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        build()
+        write_anew(place / "done", "")
+    return place
 
 
 def wanted_modules(makefile: str, folder: Path) -> list[str]:

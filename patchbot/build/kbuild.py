@@ -10,13 +10,17 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import ToolError
+from ..git.repo import Scratch
+from ..git.worktree import WorkTree
+from ..progress import note
 from ..run import Completed, run
 from ..sandbox import NORMAL, Sandbox
+from ..turns import Turn
 from .options import read_options, write_options
 from .toolchain import Compiler
 
@@ -124,6 +128,49 @@ def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str],
         tuple(sorted(missed - known)),
         got.get("DEBUG_INFO_BTF") == "y",
     )
+
+
+class Workplace:
+    """A folder with a work tree and an output folder for all kernels; one process at a time has it."""
+
+    #: The check that works there and what it makes, in what a person reads.
+    name, makes = "build", "objects"
+
+    def __init__(
+        self,
+        folder: Path,
+        scratch: Scratch,
+        compiler: Compiler,
+        options: Mapping[str, str],
+        jobs: int,
+        progress: Callable[[str], None] = lambda _: None,
+        sandbox: Sandbox = NORMAL,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._turn = Turn(folder / "lock", f"the {self.makes} in {folder}", note)  # as long as the object
+        self.folder = folder
+        self.scratch = scratch
+        self.options = options
+        self.progress = progress
+        self.worktree = WorkTree.at(folder / "tree", scratch)
+        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
+        self.kbuild.recover()
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._turn.end()
+
+    def move(self, tree: str) -> None:
+        """Have a tree in the work tree."""
+        if not (self.worktree.path / "Makefile").exists():
+            self.progress(f"{self.name}: checking out the kernel for the first time")
+        self.worktree.move(tree)
+
+    def configure(self, log: Path) -> Configured:
+        """Configure what is in the work tree, see `configure`."""
+        kconfigs = sorted(self.worktree.path.rglob("Kconfig*"))
+        texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
+        return configure(self.kbuild, self.options, defined_symbols(texts), log)
 
 
 def defined_symbols(texts: Iterable[str]) -> set[str]:

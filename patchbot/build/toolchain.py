@@ -18,9 +18,12 @@ from .arches import X86, Arch
 from .options import OPTIONS
 
 PAHOLE = "pahole"
-
-
-#: Headers that the kernel's host programs need, with the Debian package that has them.
+#: What a kernel's build needs, with the Debian packages that have it: programs, and headers of its host programs.
+PROGRAMS = {
+    **{name: name for name in ("bc", "bison", "flex", "gcc", "make", "perl")},
+    "ld": "binutils",
+    PAHOLE: "pahole or dwarves",
+}
 HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
 
 

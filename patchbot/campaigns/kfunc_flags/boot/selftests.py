@@ -98,12 +98,8 @@ def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
     place = header.parent / "bpftool"
     place.mkdir()
     images.progress("boot: building bpftool for vmlinux.h")
-    source = images.worktree.path / "tools/bpf/bpftool"
-    argv = ["make", "-C", str(source), f"-j{images.kbuild.jobs}", f"OUTPUT={place}/", "V=0", "bootstrap"]
-    inside = images.kbuild.inside(images.worktree.path, place)
-    done = run(argv, log=log, check=False, timeout=900, inside=inside)
     tool = place / "bootstrap/bpftool"
-    if done.returncode or not tool.exists():
+    if not images.make_tool("tools/bpf/bpftool", place, ["bootstrap"], log) or not tool.exists():
         raise ToolError(f"bpftool of the kernel's tools/ cannot be built; see {log}")
     reads = images.kbuild.sandbox.around(place, [], [place, vmlinux])
     dumped = run([tool, "btf", "dump", "file", vmlinux, "format", "c"], inside=reads)

@@ -6,18 +6,17 @@ What x86 cannot have is looked at in objects for another architecture, so that e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ....build.arches import X86, Arch
 from ....build.bench import Bench
-from ....build.benches import open_bench, units_of
-from ....build.needs import Need, needs
+from ....build.benches import elsewhere, open_bench, units_of
+from ....build.needs import Need
 from ....build.units import Unit
 from ....checking.check import Subject
-from ....errors import ToolError
 from ....series.campaign import Site
 from .meaning import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
 from .readings import READING, Reading, flags_of, read_object, read_of, reading_from, shelf_of
@@ -97,21 +96,16 @@ def look(subject: Subject, old: tuple[str, str], new: tuple[str, str], log: Path
     options = build_options(subject)
     main = Sides(X86, snapshot(subject, *old, log), snapshot(subject, *new, log))
     both = (main.before, main.after)
-    found = needs(subject, options, [e for s in both for e, _ in uncovered(s.state, s.places, s.objects)])
-    sides = [main]
-    for number, need in enumerate(found):
-        if need.lacking:
-            continue
+    uncovered_ = [e for s in both for e, _ in uncovered(s.state, s.places, s.objects)]
+    sides, found = [main], []
+
+    def both_beside(bench: Bench, need: Need) -> list[Snapshot]:
         sources = sorted({*need.files, *definitions(need.sites)})
-        try:
-            bench = open_bench(subject, options, need.arch)
-            pair = [
-                beside(subject, bench, tree, sources, s, log) for s, (_, tree) in zip(both, (old, new), strict=True)
-            ]
-            sides.append(Sides(need.arch, *pair))
-        except ToolError as error:
-            # A compiler that is too old for this kernel, say: the rows are listed with that.
-            found[number] = replace(need, lacking=f"for {need.arch.folder}: {error}".splitlines()[0])
+        return [beside(subject, bench, tree, sources, s, log) for s, (_, tree) in zip(both, (old, new), strict=True)]
+
+    for need, pair in elsewhere(subject, options, uncovered_, both_beside):
+        found.append(need)
+        sides += [Sides(need.arch, *pair)] if pair else []
     return View(tuple(sides), tuple(found))
 
 
