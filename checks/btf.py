@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from patchbot.build.arches import X86
@@ -23,9 +24,9 @@ from patchbot.build.benches import each_arch, make_lines, open_bench
 from patchbot.build.needs import cross_versions
 from patchbot.build.options import wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
-from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER
+from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER, rule_of
 from patchbot.campaigns.kfunc_flags.proof.rules import State, agree, compare, group, inspect, layout, mismatches
-from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, build_options, look, rule_of
+from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, build_options, look
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import PatchbotError, UserError
@@ -205,10 +206,10 @@ def reasons(missing: Sequence[tuple[Site, str]]) -> str:
 def rewrites(sides: Sides) -> list[str]:
     """Return a line for each row that is written in another way, with what it means."""
     old, new = sides.states
-    before = group(old.rows)
+    before = group(old.rows, attrgetter("key"))
     lines = []
     for row in new.rows:
-        was = before.get((row.object, row.set, row.kfunc), [])
+        was = before.get(row.key, [])
         if was and (was[0].flags, was[0].records) != (row.flags, row.records):
             meaning = ", ".join(sorted(map(str, row.effects)))
             lines.append(
@@ -221,10 +222,9 @@ def judge_rule(subject: Subject, item: Item) -> list[Finding]:
     """Return a finding if the verifier no longer treats the flags of a whole kfunc as the base does."""
     if not {VERIFIER, BPF_TYPES} & set(item.files):
         return []
-    bench = open_bench(subject, build_options(subject))
-    old = rule_of(bench, subject.items[0].parent_tree)
+    old = rule_of(subject.scratch, subject.items[0].parent_tree)
     try:
-        new = rule_of(bench, item.tree)
+        new = rule_of(subject.scratch, item.tree)
     except PatchbotError as error:
         return [Finding(Status.FAIL, str(error), VERIFIER, None, "RULE")]
     if new == old:

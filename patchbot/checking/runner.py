@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +31,8 @@ class Task:
 
     check: Check
     items: tuple[Item | None, ...]
-    call: Callable[[], Sequence[Outcome]]
+    what: str
+    call: Callable[[], Outcome | Sequence[Outcome]]
     keys: tuple[str | None, ...]
 
 
@@ -59,21 +60,14 @@ def run_checks(
     results: list[Result] = []
     todo: list[Task] = []
     for check in checks:
+        if passed_over := pass_over(check, subject, wanted):
+            results.append(passed_over)
+            continue
         own = replace(subject, options=config.options.get(check.name, {}))
-        if not wanted:
-            results.append(Result(check.name, None, None, Status.SKIP, "there is no patch to check"))
-        elif check.campaign and check.campaign != subject.campaign:
-            why = f"it is about the campaign {check.campaign} only"
-            results.append(Result(check.name, None, None, Status.SKIP, why))
-        elif missing := missing_tools(check):
-            results.append(Result(check.name, None, None, Status.ERROR, missing))
-        else:
-            # A check may ask the campaign about sites: other code of that is another question.
-            made_of = replace(check, source=f"{check.source} {subject.source}")
-            for one in tasks(made_of, own, wanted, whole=only_patches is None):
-                known = [] if full else reuse(store, one)
-                results += known
-                todo += [] if known else [one]
+        for one in tasks(check, own, wanted, whole=only_patches is None):
+            known = [] if full else reuse(store, one)
+            results += known
+            todo += [] if known else [one]
     # The cheap ones first and side by side; one that uses every processor itself runs alone.
     crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
     alone = [t for t in todo if t not in crowd]
@@ -86,6 +80,17 @@ def run_checks(
     steps = {item.id: item.step for item in subject.items}
     waivers = [w for w in config.waivers if w.campaign in ("", subject.campaign)]
     return apply_waivers(results, waivers, steps, complete=only_patches is None)
+
+
+def pass_over(check: Check, subject: Subject, wanted: Sequence[Item]) -> Result | None:
+    """Return the result of a check that is not run at all, None for one that is."""
+    if not wanted:
+        status, why = Status.SKIP, "there is no patch to check"
+    elif check.campaign and check.campaign != subject.campaign:
+        status, why = Status.SKIP, f"it is about the campaign {check.campaign} only"
+    else:
+        status, why = Status.ERROR, missing_tools(check)
+    return Result(check.name, None, None, status, why) if why else None
 
 
 def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
@@ -108,31 +113,37 @@ def missing_tools(check: Check) -> str:
     return "; ".join(lacking)
 
 
-def tasks(check: Check, subject: Subject, wanted: Sequence[Item], *, whole: bool) -> Iterable[Task]:
+def tasks(check: Check, subject: Subject, wanted: Sequence[Item], *, whole: bool) -> Iterator[Task]:
     """Yield what there is to run of one check; the series as a whole only if all of it is wanted."""
+    # A check may ask the campaign about sites: other code of that is another question.
+    check = replace(check, source=f"{check.source} {subject.source}")
     if check.patch is not None:
         for item in wanted:
-            yield task(
-                check, (item,), partial(check.patch_key, subject, item), partial(one_patch, check, subject, item)
-            )
+            key = partial(check.patch_key, subject, item)
+            yield task(check, (item,), item.subject, partial(check.patch, subject, item), key)
     key = partial(check.series_key, subject)
     if check.each is not None:
-        yield task(check, tuple(wanted), key, partial(each_patch, check, subject, wanted))
+        call = partial(each_patch, check, check.each, subject, wanted)
+        yield task(check, tuple(wanted), f"{len(subject.items)} patches", call, key)
     if check.series is not None and whole:
-        yield task(check, (None,), key, partial(one_series, check, subject))
+        yield task(check, (None,), "the series", partial(check.series, subject), key)
 
 
 def task(
-    check: Check, items: tuple[Item | None, ...], key: Callable[[], str | None], call: Callable[[], Sequence[Outcome]]
+    check: Check,
+    items: tuple[Item | None, ...],
+    what: str,
+    call: Callable[[], Outcome | Sequence[Outcome]],
+    key: Callable[[], str | None],
 ) -> Task:
     """Return a task with its keys in the store; if the check cannot tell its key, the task is to say why."""
     try:
         part = key()
     except Exception as error:
-        return Task(check, items, partial(fail, error), (None,) * len(items))
+        return Task(check, items, what, partial(fail, error), (None,) * len(items))
     names = (item.id if item else "" for item in items)
     keys = tuple(part and result_key(check.name, check.source, f"{name}\n{part}") for name in names)
-    return Task(check, items, call, keys)
+    return Task(check, items, what, call, keys)
 
 
 def fail(error: Exception) -> Sequence[Outcome]:
@@ -140,36 +151,23 @@ def fail(error: Exception) -> Sequence[Outcome]:
     raise error
 
 
-def one_patch(check: Check, subject: Subject, item: Item) -> Sequence[Outcome]:
-    """Run a check on one patch."""
-    assert check.patch is not None
-    subject.progress(f"{check.name}: {item.subject}")
-    return [check.patch(subject, item)]
-
-
-def each_patch(check: Check, subject: Subject, wanted: Sequence[Item]) -> Sequence[Outcome]:
+def each_patch(
+    check: Check, each: Callable[[Subject], Sequence[Outcome]], subject: Subject, wanted: Sequence[Item]
+) -> Sequence[Outcome]:
     """Run a check that judges all patches in one go and pick the wanted ones."""
-    assert check.each is not None
-    subject.progress(f"{check.name}: {len(subject.items)} patches")
-    outcomes = check.each(subject)
+    outcomes = each(subject)
     if len(outcomes) != len(subject.items):
         raise PatchbotError(f"{check.file}: check_each gave {len(outcomes)} outcomes for {len(subject.items)} patches")
     return [outcome for item, outcome in zip(subject.items, outcomes, strict=True) if item in wanted]
 
 
-def one_series(check: Check, subject: Subject) -> Sequence[Outcome]:
-    """Run a check on the series as a whole."""
-    assert check.series is not None
-    subject.progress(f"{check.name}: the series")
-    return [check.series(subject)]
-
-
 def run_task(subject: Subject, task: Task) -> list[Result]:
     """Run a task; an exception becomes an ERROR result, with the traceback in a log if it was not expected."""
     started = time.monotonic()
-    log: Path | None = None
     try:
-        outcomes = [honest(outcome) for outcome in task.call()]
+        subject.progress(f"{task.check.name}: {task.what}")
+        said = task.call()
+        outcomes = [honest(outcome) for outcome in ([said] if isinstance(said, Outcome) else said)]
     except PatchbotError as error:
         outcomes = [Outcome(Status.ERROR, reason=str(error))] * len(task.items)
     except Exception as error:
@@ -184,11 +182,8 @@ def run_task(subject: Subject, task: Task) -> list[Result]:
 def honest(outcome: Outcome) -> Outcome:
     """Return the outcome, ERROR instead of a PASS that looked at nothing or a SKIP without a reason."""
     if outcome.status is Status.PASS and outcome.examined == 0:
-        return replace(
-            outcome,
-            status=Status.ERROR,
-            reason=f"the check says PASS but examined nothing; {outcome.reason}".rstrip("; "),
-        )
+        reason = f"the check says PASS but examined nothing; {outcome.reason}".rstrip("; ")
+        return replace(outcome, status=Status.ERROR, reason=reason)
     if outcome.status is Status.SKIP and not outcome.reason:
         return replace(outcome, status=Status.ERROR, reason="the check says SKIP but not why")
     return outcome
@@ -227,7 +222,9 @@ def run_alone(subject: Subject, todo: Sequence[Task], fail_fast: bool) -> Iterab
     failed = ""
     for one in todo:
         if failed:  # what was not run has no result to keep
-            yield replace(one, keys=(None,) * len(one.keys)), skipped(one, failed)
+            skipped = Outcome(Status.SKIP, reason=failed)
+            unkept = replace(one, keys=(None,) * len(one.keys))
+            yield unkept, [result_of(one.check, item, skipped, 0.0) for item in one.items]
             continue
         found = run_task(subject, one)
         yield one, found
@@ -254,8 +251,3 @@ def save(store: Results, task: Task, found: Sequence[Result]) -> None:
     for key, result in zip(task.keys, found, strict=True):
         if key is not None:
             store.put(key, result)
-
-
-def skipped(task: Task, reason: str) -> list[Result]:
-    """Return SKIP results for a task that is not run."""
-    return [result_of(task.check, item, Outcome(Status.SKIP, reason=reason), 0.0) for item in task.items]

@@ -12,7 +12,7 @@ from pathlib import Path
 from ....errors import ToolError
 from ....git.repo import Scratch
 from ..proof.btf_ids import elf_file, is_undefined, symbols_of
-from ..proof.meaning import BPF_TYPES, RELEASE, VERIFIER, Flags, Rule, read_rule
+from ..proof.meaning import RELEASE, Flags, Rule
 
 #: Where kfuncs are; a look into every file of a kernel takes ten times as long.
 FOLDERS = ("block", "crypto", "drivers", "fs", "io_uring", "kernel", "lib", "mm", "net", "security", "virt", "include")
@@ -21,12 +21,6 @@ FOLDERS = ("block", "crypto", "drivers", "fs", "io_uring", "kernel", "lib", "mm"
 def features(flags: Flags, rule: Rule) -> frozenset[str]:
     """Return the names that `needs` and `lacks` of a row may hold: KF_ and KFA_ flags, and what KF_RELEASE is about."""
     return frozenset((*flags.kfunc, *flags.argument, f"{RELEASE}={rule.release}"))
-
-
-def rule_of(scratch: Scratch, tree: str) -> Rule:
-    """Return what the verifier of a tree makes of flags."""
-    texts = [scratch.raw(f"{tree}:{path}") for path in (VERIFIER, BPF_TYPES)]
-    return read_rule(texts[0], texts[1])
 
 
 def called(obj: Path) -> frozenset[str]:

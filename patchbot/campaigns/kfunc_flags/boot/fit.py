@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ....git.repo import Scratch
 from ....model import Finding, Status
-from ..proof.meaning import BTF_H, BTF_IDS_H, IMPLICIT_ARGS, Flags, read_flags
-from .features import absent, called, features, rule_of
+from ..proof.meaning import IMPLICIT_ARGS, Flags, flags_of, rule_of
+from .features import absent, called, features
 from .linked import IMPL, TAG, Linked
 from .trials import LeftOut, Rows
 
@@ -47,8 +47,7 @@ class Kernel:
 
 def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
     """Return a kernel with the flags that its headers define and the rows that it can have."""
-    texts = [scratch.raw(f"{tree}:{path}") for path in (BTF_H, BTF_IDS_H)]
-    flags = read_flags(texts[0], texts[1])
+    flags = flags_of(scratch, tree)
     have = features(flags, rule_of(scratch, tree))
     tool = scratch.read(tree, RESOLVE_BTFIDS) or b""
     return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)

@@ -28,12 +28,12 @@ class Line:
 
     kind: str
     name: str
-    flag: str
-    expected: str
-    tip: str
-    base: str
-    message: str
-    wrong: str
+    flag: str = ""
+    expected: str = ""
+    tip: str = ""
+    base: str = ""
+    message: str = ""
+    wrong: str = ""
     status: str = Status.FAIL.value
 
 
@@ -51,28 +51,16 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
             wrong, status = f"neither kernel has what it calls: {'; '.join(now.log[-2:])}", Status.WARN
         elif not wrong and program.name in asked:
             wrong = compare(now, before, program.base)
-        lines.append(
-            Line(
-                "program",
-                program.name,
-                program.flag,
-                program.expected.verdict,
-                spell(now),
-                spell(before),
-                found(now, program.expected.message),
-                wrong,
-                status.value,
-            )
-        )
+        said = (spell(now), spell(before), found(now, program.expected.message))
+        want = program.expected.verdict
+        lines.append(Line("program", program.name, program.flag, want, *said, wrong, status.value))
     return lines
 
 
 def skipped(rows: Iterable[LeftOut]) -> list[Line]:
     """Return a line for each row that the kernel with the series did not get."""
-    return [
-        Line(row.kind, row.name, "", "", "", "", "", f"the kernel did not get it: {row.why}", Status.SKIP.value)
-        for row in rows
-    ]
+    why = "the kernel did not get it: "
+    return [Line(row.kind, row.name, wrong=why + row.why, status=Status.SKIP.value) for row in rows]
 
 
 def group_left_out(rows: Iterable[LeftOut]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ....errors import ToolError
+from ....git.repo import Scratch
 from .btf import Param
 
 BTF_H = "include/linux/btf.h"
@@ -101,6 +102,16 @@ class Effect:
         return self.what if self.argument is None else f"{self.what} of argument {self.argument}"
 
 
+def flags_of(scratch: Scratch, tree: str) -> Flags:
+    """Return the flags of kfuncs as the headers of a tree define them."""
+    return read_flags(*(scratch.read(tree, path) or b"" for path in (BTF_H, BTF_IDS_H)))
+
+
+def rule_of(scratch: Scratch, tree: str) -> Rule:
+    """Return what the verifier of a tree makes of flags."""
+    return read_rule(*(scratch.read(tree, path) or b"" for path in (VERIFIER, BPF_TYPES)))
+
+
 def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
     """Return the flags that two headers define; raise ToolError for a definition that is no constant."""
     values: dict[str, int] = {}
@@ -114,11 +125,8 @@ def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
                 raise ToolError(f"{path}:{line}: {name} is defined as {words!r}; expected (1 << n) or names of flags")
             if values.setdefault(name, value) != value:
                 raise ToolError(f"{path}: {name} is defined twice, as {values[name]:#x} and as {value:#x}")
-
-    def some(prefix: str) -> dict[str, int]:
-        return {name: value for name, value in values.items() if name.startswith(prefix)}
-
-    found = Flags(some("KF_"), some("KFA_"), some("BTF_SET8_"))
+    kinds = ("KF_", "KFA_", "BTF_SET8_")
+    found = Flags(*({name: value for name, value in values.items() if name.startswith(kind)} for kind in kinds))
     for wanted in (RELEASE, RCU):
         if wanted not in found.kfunc:
             raise ToolError(f"{BTF_H}: there is no `#define {wanted} (1 << n)`; expected the flags of kfuncs here")

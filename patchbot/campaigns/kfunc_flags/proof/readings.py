@@ -18,7 +18,7 @@ from ....errors import PatchbotError
 from ....identity import identity
 from .btf import Param, read_prototypes
 from .btf_ids import BtfIds, IdSet, Pair, Record, read_file
-from .meaning import BTF_H, BTF_IDS_H, Flags, read_flags
+from .meaning import flags_of
 
 #: A reading as it is kept.
 READING = [
@@ -73,21 +73,12 @@ def keep_readings(bench: Bench) -> None:
         if result.unit.tool or not path.name.endswith(".o"):
             return
         try:
-            reading = read_object(result.unit.obj, path, flags_of(bench, tree).trailer, bench.kbuild.compiler.pahole)
+            reading = read_object(
+                result.unit.obj, path, flags_of(bench.scratch, tree).trailer, bench.kbuild.compiler.pahole
+            )
             shelf = shelf_of(bench, tree, bench.kbuild.out / "config.log")
         except PatchbotError:
             return
         shelf.put(result.unit, bench.made_of(tree, result), bench.files(tree), reading)
 
     bench.watch = read
-
-
-def read_of(bench: Bench, tree: str, path: str) -> bytes:
-    """Return a file of a tree, nothing if there is none."""
-    files = bench.files(tree)
-    return bench.scratch.raw(files[path]) if path in files else b""
-
-
-def flags_of(bench: Bench, tree: str) -> Flags:
-    """Return the flags of kfuncs as the headers of a tree define them."""
-    return read_flags(read_of(bench, tree, BTF_H), read_of(bench, tree, BTF_IDS_H))

@@ -6,10 +6,11 @@ Nothing here runs a program: readings of objects go in, findings come out, so th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from ....model import Finding, Status
 from ....series.campaign import Site
@@ -17,6 +18,9 @@ from .btf import Param
 from .btf_ids import IdSet
 from .meaning import ACQUIRE, RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
 from .readings import Reading
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 #: Only arguments in registers can be released.
 REGISTERS = 5
@@ -33,6 +37,11 @@ class Row:
     flags: tuple[str, ...]
     arguments: tuple[tuple[str, ...], ...]
     effects: frozenset[Effect]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Where the row is: object, set and kfunc."""
+        return self.object, self.set, self.kfunc
 
     @property
     def records(self) -> tuple[tuple[str, ...], ...]:
@@ -111,8 +120,8 @@ class Places:
         found: dict[tuple[str, str], tuple[str, int]] = {}
         for site in self.sites:
             place = (site.file, site.line)
-            found.setdefault((str(site.details["set"]), str(site.details["kfunc"])), place)
-            found.setdefault((str(site.details["set"]), ""), place)
+            for kfunc in (str(site.details["kfunc"]), ""):
+                found.setdefault((str(site.details["set"]), kfunc), place)
         return found
 
     def finding(
@@ -147,7 +156,7 @@ def compare(before: State, after: State, places: Places, decided: Mapping[str, M
 
     `decided` gives by kfunc the arguments (`rcu`, `release`, `acquire`) that a person chose where no prototype tells.
     """
-    old_rows, new_rows = group(before.rows), group(after.rows)
+    old_rows, new_rows = group(before.rows, attrgetter("key")), group(after.rows, attrgetter("key"))
     for key in sorted(old_rows.keys() | new_rows.keys()):
         object_, set_, kfunc = key
         old, new = old_rows.get(key, []), new_rows.get(key, [])
@@ -176,11 +185,11 @@ def compare(before: State, after: State, places: Places, decided: Mapping[str, M
             yield Finding(Status.FAIL, f"{name}: .BTF_ids changes outside of the sets: {text}", type="REST")
 
 
-def group(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
-    """Return rows by object, set and kfunc."""
-    found: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        found.setdefault((row.object, row.set, row.kfunc), []).append(row)
+def group(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return {key: the items that have it}."""
+    found: dict[K, list[T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
     return found
 
 
@@ -291,8 +300,8 @@ def wrong(row: Row, state: State) -> Iterator[str]:
 
 def agree(before: State | None, after: State, places: Places) -> Iterator[Finding]:
     """Yield the kfuncs whose rows in several sets differ in flags of arguments, or in others unlike in `before`."""
-    old = by_kfunc(before.rows) if before else {}
-    for kfunc, rows in sorted(by_kfunc(after.rows).items()):
+    old = group(before.rows if before else (), lambda row: row.kfunc)
+    for kfunc, rows in sorted(group(after.rows, lambda row: row.kfunc).items()):
         sets = ", ".join(sorted({r.set for r in rows}))
         if len({r.records for r in rows}) > 1:
             text = f"{kfunc}() has different flags of arguments in {sets}; the kernel registers the first only"
@@ -302,25 +311,13 @@ def agree(before: State | None, after: State, places: Places) -> Iterator[Findin
             yield places.finding("AGREE", text, rows[-1].set, kfunc)
 
 
-def by_kfunc(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return rows by kfunc."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.kfunc, []).append(row)
-    return found
-
-
 def mismatches(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[Finding]:
     """Yield how compiled rows and the inventory differ; `objects` gives the object of a file that was compiled.
 
     A row that the source has under #if may be missing: `uncovered` lists those.
     """
-    compiled = group(state.rows)
-    listed_: dict[tuple[str, str, str], list[Site]] = {}
-    for site in places.sites:
-        if site.file in objects:
-            key = (objects[site.file], str(site.details["set"]), str(site.details["kfunc"]))
-            listed_.setdefault(key, []).append(site)
+    compiled = group(state.rows, attrgetter("key"))
+    listed_ = group((s for s in places.sites if s.file in objects), lambda s: site_key(s, objects))
     for key in sorted(compiled.keys() | listed_.keys()):
         object_, set_, kfunc = key
         rows, entries = compiled.get(key, []), listed_.get(key, [])
@@ -357,14 +354,16 @@ def says(site: Site, row: Row) -> bool:
 
 def uncovered(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[tuple[Site, str]]:
     """Yield the entries of the inventory that no object has, each with why that is so as far as it is known."""
-    compiled = {key: len(rows) for key, rows in group(state.rows).items()}
+    compiled = Counter(row.key for row in state.rows)
     for site in places.sites:
-        object_ = objects.get(site.file)
-        if object_ is None:
+        if site.file not in objects:
             yield site, ""
-            continue
-        key = (object_, str(site.details["set"]), str(site.details["kfunc"]))
-        if compiled.get(key, 0):
+        elif compiled[key := site_key(site, objects)]:
             compiled[key] -= 1
         else:
             yield site, "under #if " + " && ".join(site.conditions)
+
+
+def site_key(site: Site, objects: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return where a row of the inventory must be: object, set and kfunc."""
+    return objects[site.file], str(site.details["set"]), str(site.details["kfunc"])

@@ -18,8 +18,8 @@ from ....build.needs import Need
 from ....build.units import Unit
 from ....checking.check import Subject
 from ....series.campaign import Site
-from .meaning import BPF_TYPES, RCU, RELEASE, VERIFIER, Flags, Rule, read_rule
-from .readings import READING, Reading, flags_of, read_object, read_of, reading_from, shelf_of
+from .meaning import RCU, RELEASE, Flags, flags_of, rule_of
+from .readings import READING, Reading, read_object, reading_from, shelf_of
 from .rules import Places, State, uncovered
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
@@ -123,9 +123,9 @@ def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
         bench = open_bench(subject, build_options(subject))
         sites = subject.sites(commit)
         sources = sorted({*subject.witnesses(commit), *(s.file for s in sites), *definitions(sites)})
-        flags = flags_of(bench, tree)
+        flags = flags_of(subject.scratch, tree)
         units, readings, broken, compiled = read_sources(subject, bench, tree, sources, flags, log)
-        state = State(flags, rule_of(bench, subject.items[0].parent_tree), readings)
+        state = State(flags, rule_of(subject.scratch, subject.items[0].parent_tree), readings)
         for old in list(_snapshots)[:-3]:
             del _snapshots[old]
         _snapshots[where] = Snapshot(state, Places(sites), units, broken, compiled)
@@ -187,11 +187,6 @@ def why_not(site: Site, why: str, snapshot_: Snapshot) -> str:
     if snapshot_.broken:
         return f"{file} does not compile, or is in no object of this configuration"
     return f"{file} is in no object of this configuration"
-
-
-def rule_of(bench: Bench, tree: str) -> Rule:
-    """Return what the verifier of a tree does."""
-    return read_rule(read_of(bench, tree, VERIFIER), read_of(bench, tree, BPF_TYPES))
 
 
 def build_options(subject: Subject) -> Mapping[str, Any]:
