@@ -32,7 +32,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/mail/target.py": {"phrase": "two words"},
     "patchbot/mail/rules.py": {"words": "campaign|script"},
     "patchbot/series/tree.py": {"pattern": "one|two", "word": True},
-    "patchbot/campaigns/kfunc_flags/proof/undefined.py": {"name": "name"},
+    "patchbot/campaigns/kfunc_flags/proof/btf_ids.py": {"name": "name"},
 }
 
 #: Patterns that shapes.insist() matches, under another name.

@@ -14,7 +14,7 @@ LIMIT = 20.0
 BOUNDED: dict[str, tuple[int, str]] = {
     f"patchbot/{name}.py": (1000, "parts.MOST_LINE")
     for name in ("draft/tags", "mail/doubts", "mail/quoting", "mail/replies", "mail/said", "mail/scope")
-} | {"patchbot/campaigns/kfunc_flags/sites/flags.py": (200, "LONGEST")}
+}
 PATTERNS = list(patterns())
 
 

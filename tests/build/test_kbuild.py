@@ -23,7 +23,7 @@ from patchbot.build.kbuild import (
 )
 from patchbot.build.options import read_options
 from patchbot.build.toolchain import Compiler, compiler_of, find_compiler
-from patchbot.campaigns.kfunc_flags.proof.undefined import read_symbols, undefined_in_btf_ids
+from patchbot.campaigns.kfunc_flags.proof.btf_ids import read_symbols, undefined_in_btf_ids
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
 from patchbot.git.worktree import WorkTree

@@ -14,7 +14,7 @@ from ....model import Finding
 
 def inspect(obj: Path, source: str, text: bytes) -> Sequence[Finding]:
     """Return what a misspelt flag leaves in an object; only checks that compile load what reads objects."""
-    from .undefined import undefined_in_btf_ids
+    from .btf_ids import undefined_in_btf_ids
 
     return undefined_in_btf_ids(obj, source, text)
 

@@ -2,11 +2,13 @@
 
 A kfunc's flags are assembler input, so no C tool ever sees them: a wrong one compiles, and with DEBUG_INFO_BTF=n
 nothing of a set exists at all. The only proof is in the bytes. Every byte of the section is accounted for: the sets,
-the trailer after a set that says where the flags of its kfuncs' arguments are, those records, and the rest.
+the trailer after a set that says where the flags of its kfuncs' arguments are, those records, and the rest. A misspelt
+flag that stands alone compiles without a word to a symbol that nobody defines; only the final link would notice.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
 from ....errors import ToolError
+from ....model import Finding, Status
 
 SECTION = ".BTF_ids"
 PREFIX = "__BTF_ID__"
@@ -30,6 +33,8 @@ WORD = 4
 HEADER = 8  # of a set: count, flags
 PAIR = 8
 TRAILER = 8
+#: A row in the source.
+ROW = re.compile(rb"\bBTF_ID\w*\s*\((?:[^()]|\([^()]*\))*\)")
 
 
 class Pair(NamedTuple):
@@ -262,3 +267,38 @@ def read_rest(section: Section, covered: list[tuple[int, int, str]]) -> Iterator
         yield f"{' '.join(ids) or 'word'} {word:#x}"
         if word and section.names is None:
             section.problems.append(f"the word at {at:#x}, {word:#x}, belongs to no set and no record")
+
+
+def undefined_in_btf_ids(obj: Path, source: str, text: bytes) -> list[Finding]:
+    """Return a finding for each undefined symbol in the .BTF_ids of an object made of `text`, the file `source`.
+
+    These are the symbols that a relocation of the section refers to, and those that no relocation at all refers to if
+    a BTF_ID row of the source names them (an assembler may fold the reference and keep the symbol).
+    """
+    referred, unused = read_symbols(obj)
+    lines = {name: find_row(text, name) for name in referred | unused}
+    found = []
+    for name in sorted(referred | {n for n in unused if lines[n]}):
+        message = f"'{name}' in .BTF_ids is no number but an undefined symbol: a misspelt flag?"
+        found.append(Finding(Status.FAIL, message, source, lines[name], "undefined-flag"))
+    return found
+
+
+def read_symbols(obj: Path) -> tuple[set[str], set[str]]:
+    """Return the undefined symbols that relocations of .BTF_ids name, and those that no relocation names.
+
+    Those that may stay undefined (weak ones) do not count.
+    """
+    with elf_file(obj) as elf:
+        undefined = {s.name for s in symbols_of(elf) if is_undefined(s) and s["st_info"]["bind"] != "STB_WEAK"}
+        places = {(place, symbol.name) for place, _, symbol in relocations(elf)}
+    referred = {name for place, name in places if place == SECTION} & undefined
+    return referred, undefined - {name for _, name in places}
+
+
+def find_row(text: bytes, name: str) -> int | None:
+    """Return the line of the source on which a BTF_ID row names `name`, None if there is no such row."""
+    for row in ROW.finditer(text):
+        if word := re.search(rb"\b%b\b" % re.escape(name.encode()), row[0]):
+            return text.count(b"\n", 0, row.start() + word.start()) + 1
+    return None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ....c.constants import constant
 from ....errors import ToolError
 from ....git.repo import Scratch
 from .btf import Param
@@ -53,7 +54,6 @@ _CONTEXT = re.compile(
     rb"\bif\s*+\(((?>[^;{}()]*?special_kfunc_list\[KF_\w+\])[^;{}()]*+)\)\s*+(?:arg_type\s*+=|return)\s*+"
     rb"KF_ARG_PTR_TO_CTX\b"
 )
-_TERM = re.compile(r"\(?\s*(?:(\d+)U?\s*<<\s*(\d+)|BIT\s*\(\s*(\d+)\s*\)|(0[xX][0-9a-fA-F]+|\d+)U?|(\w+))\s*\)?")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
         for match in _DEFINE.finditer(text):
             name = match[1].decode()
             words = match[2].decode("utf-8", "replace").replace("\\\n", " ").strip()
-            value = evaluate(words, values)
+            value = constant(words, values)
             if value is None:
                 line = text.count(b"\n", 0, match.start()) + 1
                 raise ToolError(f"{path}:{line}: {name} is defined as {words!r}; expected (1 << n) or names of flags")
@@ -131,29 +131,6 @@ def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
         if wanted not in found.kfunc:
             raise ToolError(f"{BTF_H}: there is no `#define {wanted} (1 << n)`; expected the flags of kfuncs here")
     return found
-
-
-def evaluate(words: str, known: Mapping[str, int]) -> int | None:
-    """Return the value of `A | B`, `(1 << n)`, `BIT(n)` or a number; None if it is none of them."""
-    words = words.strip()
-    total = 0
-    inner = words[1:-1] if words.startswith("(") and words.endswith(")") else words
-    for part in inner.split("|"):
-        match = _TERM.fullmatch(part.strip())
-        if match is None:
-            return None
-        one, shift, bit, number, name = match.groups()
-        if shift is not None:
-            total |= int(one) << int(shift)
-        elif bit is not None:
-            total |= 1 << int(bit)
-        elif number is not None:
-            total |= int(number, 0)
-        elif name in known:
-            total |= known[name]
-        else:
-            return None
-    return total
 
 
 def spell(mask: int, flags: Mapping[str, int]) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .flags import FAMILIES, value_of
+from ....c.constants import constant
+from .flags import FAMILIES
 from .plan import ARGUMENT_FLAG
 
 
@@ -39,8 +40,8 @@ class Names:
     def of_text(self, text: str, kind: str) -> tuple[str, ...]:
         """Return the names of an expanded expression; what is not a number in it stays as it is."""
         found: set[str] = set()
-        for part in [text] if value_of(text) is not None else text.split("|"):
-            value = value_of(part)
+        for part in [text] if constant(text) is not None else text.split("|"):
+            value = constant(part)
             found.update(self.of_value(value, kind) if value is not None else [" ".join(part.split())])
         return tuple(sorted(found))
 

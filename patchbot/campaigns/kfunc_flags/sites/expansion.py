@@ -16,12 +16,13 @@ from functools import lru_cache
 
 from .... import temporary
 from ....c import macros, parse
+from ....c.constants import constant
 from ....run import run
 from ....series.tree import Tree
 from .branches import branches, plain, replaced_includes
 from .expanded import Expanded, Names, kind, trimmed
 from .files import C_LIKE, NEEDLES, PATHSPECS, SETS_HEADERS, candidates
-from .flags import FLAGS_HEADER, value_of
+from .flags import FLAGS_HEADER
 from .includes import beside, included_paths, named
 from .sets import read_sets
 
@@ -66,7 +67,7 @@ def compared(tree: Tree, jobs: int = 2, kept: Collection[str] = ()) -> tuple[int
     for path in candidates(tree):
         read = read_sets(tree, path)
         found += [(message, "", 0) for message in read.problems]
-        own = {m.name: value_of(m.value.decode("utf-8", "replace")) for m in macros(parse(path, tree.read(path)))}
+        own = {m.name: constant(m.value.decode("utf-8", "replace")) for m in macros(parse(path, tree.read(path)))}
         for row in read.rows:
             flags = [
                 names.of_words(words, kind(n), own, row.kfunc in kept)
@@ -282,7 +283,7 @@ def flag_values(first: tuple[tuple[str, bytes], ...]) -> dict[str, int]:
     names = sorted(set(_DEFINE.findall(dict(first)["flags"])))
     asked = b"".join(b'"%b" %b\n' % (name, name) for name in names)
     said = preprocess((*first, ("asked", asked)), ("-P", "-imacros", "flags", "asked"))
-    values = {name: value_of(text) for name, text in re.findall(r'^"(\w+)" (.*)$', said, re.M)}
+    values = {name: constant(text) for name, text in re.findall(r'^"(\w+)" (.*)$', said, re.M)}
     return {name: value for name, value in values.items() if value}
 
 

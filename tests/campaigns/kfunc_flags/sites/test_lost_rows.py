@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kfunctree import make
 
-from patchbot.campaigns.kfunc_flags.sites.flags import value_of
+from patchbot.c.constants import constant
 from patchbot.campaigns.kfunc_flags.sites.inventory import audit
 from patchbot.campaigns.kfunc_flags.sites.nouns import SetError
 from patchbot.config import CampaignConfig
@@ -193,7 +193,7 @@ def test_a_program_below_tools_is_no_site(tmp_path: Path) -> None:
     ("text", "value"),
     [("(1 << 7)", 128), ("0x80", 128), ("0200", 128), ("BIT(7)", 128), ("1U<<3|1", 9), ("(1 << (2 + 1))", 8),
      ("KF_RCU", None), ("", None), ("(1", None), ("1 <<", None), ("1 << 99999999999", None), ("(" * 5000, None),
-     ("x(1)", None), ("1 /* a */ << 1", 2), ("08", None), ("0b11", 3)],
+     ("x(1)", None), ("1 /* a */ << 1", 2), ("08", None), ("0b11", 3), ("7)+(1", None)],
 )  # fmt: skip
 def test_values_of_flags(text: str, value: int | None) -> None:
-    assert value_of(text) == value
+    assert constant(text) == value
