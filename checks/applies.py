@@ -73,7 +73,7 @@ def compare(scratch: Scratch, item: Item, applied: Written, wanted: Written) -> 
     for got, want in pairs:
         if got.rstrip() != want.rstrip():
             text = f"git am does not keep the commit message: {want!r} became {got!r}"
-            findings.append(Finding(Status.FAIL, text, None, None, "MESSAGE"))
+            findings.append(Finding(Status.FAIL, text, type="MESSAGE"))
             break
     return findings
 
@@ -95,9 +95,9 @@ def explain(output: bytes, mail: bytes) -> list[Finding]:
         for error in errors:
             where = re.search(r"corrupt patch at (?:line |(?:(?!corrupt patch at ).)*:)(\d{1,9})", error)
             hint = f": {mail_line(parted[1] + parted[2], int(where[1]))}" if where else ""
-            found.append(Finding(Status.FAIL, f"git am: {error}{hint}", None, None, "CORRUPT" if where else "AM"))
+            found.append(Finding(Status.FAIL, f"git am: {error}{hint}", type="CORRUPT" if where else "AM"))
     if not found and "Patch is empty" in text:
-        found.append(Finding(Status.FAIL, "git am: the mail holds no patch", None, None, "EMPTY"))
+        found.append(Finding(Status.FAIL, "git am: the mail holds no patch", type="EMPTY"))
     if not found:
         raise ToolError(f"git am stopped without saying why:\n{text.strip()[-600:]}")
     return found

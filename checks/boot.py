@@ -30,13 +30,13 @@ from patchbot.build.options import wanted_options
 from patchbot.build.qemu import PACKAGE, QEMU, boot, shell_line
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.boot.features import rows_in_source
 from patchbot.campaigns.kfunc_flags.boot.fit import (
     NO_IMPLICIT,
     Kernel,
     asked_pahole,
     describe,
     judge_implicit,
+    rows_in_source,
     without_absent,
     without_unmade,
 )
@@ -63,7 +63,7 @@ from patchbot.campaigns.kfunc_flags.boot.linked import (
 from patchbot.campaigns.kfunc_flags.boot.programs import CLANG, build_loader, compile_programs, sets_header
 from patchbot.campaigns.kfunc_flags.boot.selftests import find_selftests
 from patchbot.campaigns.kfunc_flags.boot.serial import Said, parse, stopped, tail
-from patchbot.campaigns.kfunc_flags.boot.trials import Rows, read_rows
+from patchbot.campaigns.kfunc_flags.boot.trials import LeftOut, Rows, read_rows
 from patchbot.campaigns.kfunc_flags.proof.meaning import IMPLICIT_ARGS
 from patchbot.checking.check import Outcome, Subject
 from patchbot.config import known
@@ -119,31 +119,28 @@ class Booted:
 
 def key_series(subject: Subject) -> str:
     """Return what the kernels are made of, the programs and the tools."""
-    options = options_of(subject)
-    build = build_options(options)
+    build = build_options(subject)
     compiler, config = compiler_of(build), wanted_options(build, subject.wishes)
     trees = (subject.scratch.tree_of(subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
-    own = [*sorted(bundled("checks/boot").iterdir()), *extra(options)]
+    own = [*sorted(bundled("checks/boot").iterdir()), *extra(subject.options)]
     read = hashlib.sha256(b"\0".join(path.read_bytes() for path in own if path.is_file())).hexdigest()
     tests = [row for item in subject.items for row in item.files if row.startswith("tools/testing/selftests/bpf/")]
     selftests = subject.scratch.ls(trees[1], *sorted(set(tests))) if tests else {}
-    parts = [libbpf_key(subject.scratch, trees[1]), read, options.get("timeout", TIMEOUT), selftests]
+    parts = [libbpf_key(subject.scratch, trees[1]), read, subject.options.get("timeout", TIMEOUT), selftests]
     return "\n".join([*kernels, json.dumps(parts)])
 
 
 def check_series(subject: Subject) -> Outcome:
     """Link, boot and ask both kernels."""
     log = subject.log("boot", None)
-    options = options_of(subject)
-    build = build_options(options)
-    rows = all_rows(options)
+    build = build_options(subject)
+    rows = all_rows(subject.options)
     trees = {"base": subject.scratch.tree_of(subject.base), "tip": subject.items[-1].tree}
     kernels = {what: describe(subject.scratch, what, tree, rows) for what, tree in trees.items()}
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
-    compiler = compiler_of(build)
-    config = wanted_options(build, subject.wishes)
+    compiler, config = compiler_of(build), wanted_options(build, subject.wishes)
     images = Images(folder, subject.scratch, compiler, config, jobs, subject.progress, subject.sandbox)
     log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     started = time.monotonic()
@@ -155,14 +152,16 @@ def check_series(subject: Subject) -> Outcome:
         built["tip"] = link(images, kernels["tip"], selftests.modules, log)
         libbpf = images.libbpf(trees["tip"], log)
         subject.progress("boot: compiling programs")
-        objects = compile_programs(kernels["tip"].rows.programs, header(), libbpf, folder / "programs", jobs)
+        objects = compile_programs(
+            kernels["tip"].rows.programs, bundled("checks/boot/program.h"), libbpf, folder / "programs", jobs
+        )
         tests = selftests.compile(images, libbpf, built["tip"].image.vmlinux, folder / "selftests", log)
         build_loader(bundled("checks/boot/loader.c"), libbpf, folder / "init")
     except BuildFailure as error:
         # A base that does not build says nothing about the series.
         if error.what != "tip":
             raise
-        finding = Finding(Status.FAIL, str(error), None, None, "link")
+        finding = Finding(Status.FAIL, str(error), type="link")
         return Outcome.of([finding], examined=1, log=log, reason=str(error).split("\n")[0])
     finally:
         images.close()
@@ -180,7 +179,7 @@ def check_series(subject: Subject) -> Outcome:
         names = {p.name for p in kernel.rows.programs}
         loads = [o for o in objects if o.stem in names] + (tests if what == "tip" else [])
         image = inserted(built[what].image, touched)
-        said, seconds[what], line = run(subject, kernel, image, loads, folder, log, timeout_of(options))
+        said, seconds[what], line = run(subject, kernel, image, loads, folder, log, timeout_of(subject.options))
         booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
     unmade = {what: one.linked.unmade for what, one in built.items()}
     notes = judge_implicit(unmade, compiler.versions.split("; ")[-1], asked_pahole(subject.scratch, trees["base"]))
@@ -259,56 +258,55 @@ def judge(
 ) -> Outcome:
     """Return the outcome, and leave the table of all verdicts in the log and, as JSON, beside it."""
     rows = tip.kernel.rows
-    lines: list[Line] = judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
-    lines += judge_sets(rows, tip.said)
-    lines += judge_tags(tip.said, tests)
-    programs = sum(line.kind != "set" for line in lines)
-    both = sum(bool(line.base) for line in lines)
+    lines = judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
+    lines += [*judge_sets(rows, tip.said), *judge_tags(tip.said, tests)]
     sets = [line for line in lines if line.kind == "set"]
-    refused = sum(line.expected == "refuse" for line in sets)
-    found = [Finding(Status.FAIL, problem, None, None, "linked") for problem in tip.contents.problems]
-    found += [Finding(Status.WARN, f"before the series: {p}", None, None, "linked") for p in base.contents.problems]
+    programs, refused = len(lines) - len(sets), sum(line.expected == "refuse" for line in sets)
+    found = [Finding(Status.FAIL, problem, type="linked") for problem in tip.contents.problems]
+    found += [Finding(Status.WARN, f"before the series: {p}", type="linked") for p in base.contents.problems]
     found += [*findings(lines), *right(lines), *notes, *judge_splats(tip.said, base.said)]
     found += untried(tip, programs, refused)
-    boots = seconds["tip"] + seconds["base"]
-    left = tip.kernel.left_out
+    took = {"boot": seconds["tip"] + seconds["base"], "build": seconds["build"]}
     reason = (
-        f"{programs} programs ({both} on both kernels), {len(sets)} sets ({refused} to refuse), {len(left)} left out;"
-        f" {tip.contents.counts['vmlinux']}; boot {boots:.0f} s, build {seconds['build']:.0f} s"
+        f"{programs} programs ({sum(bool(line.base) for line in lines)} on both kernels), {len(sets)} sets ({refused}"
+        f" to refuse), {len(tip.kernel.left_out)} left out; {tip.contents.counts['vmlinux']};"
+        f" boot {took['boot']:.0f} s, build {took['build']:.0f} s"
     )
-    lines += skipped(left)
-    facts = {
-        "linked": {"tip": dict(tip.contents.counts), "base": dict(base.contents.counts)},
-        "seconds": {"boot": boots, "build": seconds["build"]},
-    }
+    counts = {"tip": dict(tip.contents.counts), "base": dict(base.contents.counts)}
+    keep_table(log, reason, lines, tip.kernel.left_out, {"linked": counts, "seconds": took})
+    return Outcome.of(found, examined=programs + len(sets), reason=reason, log=log, reproduce=tip.reproduce)
+
+
+def keep_table(
+    log: Path, reason: str, lines: Sequence[Line], left: Sequence[LeftOut], facts: Mapping[str, object]
+) -> None:
+    """Append the table of all verdicts to the log, and write it as JSON beside it."""
+    lines = [*lines, *skipped(left)]
     log.with_suffix(".json").write_text(json.dumps(document(lines, facts), indent=1) + "\n")
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"\n{reason}\n{group_left_out(left)}\n{table(lines)}")
-    return Outcome.of(found, examined=programs + len(sets), reason=reason, log=log, reproduce=tip.reproduce)
 
 
 def untried(tip: Booted, programs: int, refused: int) -> Iterator[Finding]:
     """Yield what keeps the tip's kernel from showing anything: flags without a pair, modules, too few rows."""
     for flag in tip.kernel.rows.uncovered(tip.kernel.flags.single):
         text = f"no accepted and rejected program differ only in an argument with {flag}"
-        yield Finding(Status.FAIL, text, None, None, "cover")
+        yield Finding(Status.FAIL, text, type="cover")
     for name, module in tip.said.modules.items():
         if module.errno:
             why = "; ".join(module.said[-3:]) or "no message"
             text = f"the module {name} cannot be inserted ({module.errno}): {why}"
-            yield Finding(Status.FAIL, text, None, None, "module")
+            yield Finding(Status.FAIL, text, type="module")
     if tip.kernel.flags.single and (programs < LEAST_PROGRAMS or refused < LEAST_REFUSED):
         text = f"only {programs} programs and {refused} sets to refuse; at least {LEAST_PROGRAMS} and {LEAST_REFUSED}"
-        yield Finding(Status.FAIL, text, None, None, "cover")
+        yield Finding(Status.FAIL, text, type="cover")
 
 
 def judge_config(scratch: Scratch, kernel: Kernel) -> list[Finding]:
     """Return the kfuncs that a kernel lacks only since its configuration leaves them out."""
     names = rows_in_source(scratch, kernel.tree, {kfunc for row in kernel.left_out for kfunc in row.kfuncs})
-    return [
-        Finding(Status.WARN, f"this configuration leaves out {name}, so no program tries it", None, None, "config")
-        for name in names
-    ]
+    text = "this configuration leaves out {}, so no program tries it"
+    return [Finding(Status.WARN, text.format(name), type="config") for name in names]
 
 
 def all_rows(options: Mapping[str, Any]) -> Rows:
@@ -327,22 +325,11 @@ def extra(options: Mapping[str, Any]) -> list[Path]:
     return [Path(name).expanduser() for name in ([given] if isinstance(given, str) else given)]
 
 
-def header() -> Path:
-    """Return the header that programs include."""
-    return bundled("checks/boot/program.h")
-
-
-def options_of(subject: Subject) -> Mapping[str, Any]:
-    """Return the check's options over those of [checks.build]."""
+def build_options(subject: Subject) -> dict[str, Any]:
+    """Return the options that say how to compile: the check's own over those of [checks.build]."""
     known("patchbot.toml", "checks.boot", subject.options, OPTIONS)
-    tables: Mapping[str, Mapping[str, Any]] = getattr(subject, "tables", {})
-    shared = {name: value for name, value in tables.get("build", {}).items() if name in BUILD_OPTIONS}
-    return {**shared, **subject.options}
-
-
-def build_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that say how to compile."""
-    return {name: value for name, value in options.items() if name in BUILD_OPTIONS}
+    given = {**subject.tables.get("build", {}), **subject.options}
+    return {name: value for name, value in given.items() if name in BUILD_OPTIONS}
 
 
 def timeout_of(options: Mapping[str, Any]) -> float:

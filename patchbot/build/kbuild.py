@@ -18,7 +18,7 @@ from ..errors import ToolError
 from ..git.repo import Scratch
 from ..git.worktree import WorkTree
 from ..progress import note
-from ..run import Completed, run
+from ..run import run
 from ..sandbox import NORMAL, Sandbox
 from ..turns import Turn
 from .options import read_options, write_options
@@ -178,16 +178,8 @@ def defined_symbols(texts: Iterable[str]) -> set[str]:
     return {name for text in texts for name in re.findall(r"^[ \t]*(?:menu)?config[ \t]+(\w+)[ \t]*$", text, re.M)}
 
 
-@dataclass(frozen=True)
-class Members:
-    """What kbuild builds in one folder: objects, and folders that it descends into, relative to the tree."""
-
-    objects: frozenset[str]
-    folders: frozenset[str]
-
-
-def list_members(kbuild: Kbuild, folder: str) -> Members:
-    """Ask scripts/Makefile.build what the configuration builds in `folder` ("." is the top); nothing is built."""
+def list_members(kbuild: Kbuild, folder: str) -> list[set[str]]:
+    """Ask scripts/Makefile.build which objects and which folders below it a `folder` has here ("." is the top)."""
     extra = kbuild.out / ".patchbot-list.mk"
     write_anew(extra, LIST_MEMBERS)
     source = str(kbuild.source)
@@ -195,16 +187,13 @@ def list_members(kbuild: Kbuild, folder: str) -> Members:
     argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
     argv += [*kbuild.compiler.variables(), f"SRCARCH={kbuild.compiler.arch.folder}", "BITS=64"]
     argv += [f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
-    done: Completed = run(argv, cwd=kbuild.out, check=False, timeout=60, inside=kbuild.inside(kbuild.out))
+    done = run(argv, cwd=kbuild.out, check=False, timeout=60, inside=kbuild.inside(kbuild.out))
     if done.returncode:
         if any((kbuild.source / folder / name).exists() for name in ("Kbuild", "Makefile")):
             raise ToolError(f"kbuild does not say what it builds in {folder}: {done.explain()}")
-        return Members(frozenset(), frozenset())
+        return [set(), set()]
     rows = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
-    return Members(
-        frozenset(os.path.normpath(name) for kind, _, name in rows if kind == "object" and name),
-        frozenset(os.path.normpath(name) for kind, _, name in rows if kind == "folder" and name),
-    )
+    return [{os.path.normpath(name) for kind, _, name in rows if kind == k and name} for k in ("object", "folder")]
 
 
 def is_member(kbuild: Kbuild, obj: str) -> bool:
@@ -216,11 +205,11 @@ def is_member(kbuild: Kbuild, obj: str) -> bool:
     parts = PurePosixPath(obj).parts
     folders: set[str] = set()
     for depth in range(len(parts)):
-        members = list_members(kbuild, folder)
-        if obj in members.objects:
+        objects, below = list_members(kbuild, folder)
+        if obj in objects:
             return True
         # Some folders are listed further up: arch/ itself has no Makefile.
-        folders |= members.folders
+        folders |= below
         folder = "/".join(parts[: depth + 1])
         if not any(f == folder or f.startswith(f"{folder}/") for f in folders):
             return False

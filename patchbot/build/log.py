@@ -86,7 +86,7 @@ def parse(log: str, *, source: str, out: str) -> list[Said]:
         if match := NO_RULE.match(line):
             path = inside(match["target"], (out, source))
             by = f", which {inside(match['by'], (out, source))} needs" if match["by"] else ""
-            said = Said(path, Finding(Status.FAIL, f"make has no rule for {path}{by}", None, None, "no-rule"))
+            said = Said(path, Finding(Status.FAIL, f"make has no rule for {path}{by}", type="no-rule"))
             found.setdefault((said.target, said.finding), said)
             continue
         if match := FAILED.match(line):

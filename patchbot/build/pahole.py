@@ -35,12 +35,7 @@ def choose(madison: str) -> tuple[Package, str]:
                 found.append((package, suite[1]))
     if not found:
         raise ToolError(f"no suite of Debian that can be reached has pahole {'.'.join(map(str, LEAST))} or newer")
-    return min(found, key=cmp_to_key(order))
-
-
-def order(one: tuple[Package, str], other: tuple[Package, str]) -> int:
-    """Compare two as dpkg orders their versions."""
-    return compare(one[0], other[0])
+    return min(found, key=lambda row: cmp_to_key(compare)(row[0]))
 
 
 def fetch(folder: Path, say: Say, etc: Path = Path("/etc/apt")) -> Path:

@@ -69,6 +69,10 @@ def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = 
     return Compiler(name, cross, "; ".join(versions), arch, pahole)
 
 
+#: The tools are asked for their versions once a run.
+find_once = cache(find_compiler)
+
+
 def has_header(name: str) -> bool:
     """Say whether the host compiler finds a header."""
     probe = f"#include <{name}>\n".encode()
@@ -81,9 +85,8 @@ def compiler_of(options: Mapping[str, Any]) -> Compiler:
     for name, kind in {"cc": str, "cross_compile": str, "ccache": bool, "jobs": int, "pahole": str}.items():
         if name in options and not isinstance(options[name], kind):
             raise UserError(f"[checks.build] {name} must be a {kind.__name__}, not {options[name]!r}")
-    return find_once(
-        options.get("cc"), options.get("cross_compile", ""), options.get("ccache"), X86, pahole_of(options)
-    )
+    cc, cross = options.get("cc"), options.get("cross_compile", "")
+    return find_once(cc, cross, options.get("ccache"), X86, pahole_of(options))
 
 
 def cross_compiler(options: Mapping[str, Any], arch: Arch) -> Compiler:
@@ -95,9 +98,3 @@ def pahole_of(options: Mapping[str, Any]) -> str:
     """Return the pahole that [checks.build] names; a path is absolute, as make goes elsewhere."""
     name = options.get("pahole", PAHOLE)
     return str(expanded(name).absolute()) if "/" in name else str(name)
-
-
-@cache
-def find_once(cc: str | None, cross: str, ccache: bool | None, arch: Arch, pahole: str) -> Compiler:
-    """Ask the tools for their versions once a run."""
-    return find_compiler(cc, cross, ccache, arch, pahole)

@@ -2,25 +2,30 @@
 
 What a kernel can do is known in three steps: its headers name the flags, the linked file shows which kfuncs the
 configuration left and whether resolve_btfids did what KF_IMPLICIT_ARGS needs, and the modules hold the selftests'.
+Rows are chosen by that, never by a version: a backport is as good as a release.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ....errors import ToolError
 from ....git.repo import Scratch
 from ....model import Finding, Status
-from ..proof.meaning import IMPLICIT_ARGS, Flags, flags_of, rule_of
-from .features import absent, called, features
+from ..proof.btf_ids import elf_file, is_undefined, symbols_of
+from ..proof.meaning import IMPLICIT_ARGS, RELEASE, Flags, Rule, flags_of, rule_of
 from .linked import IMPL, TAG, Linked
 from .trials import LeftOut, Rows
 
 CHANGES = "Documentation/process/changes.rst"
 RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 NO_IMPLICIT = f"its BTF lacks the functions that {IMPLICIT_ARGS} needs"
+
+#: Where kfuncs are; a look into every file of a kernel takes ten times as long.
+FOLDERS = ("block", "crypto", "drivers", "fs", "io_uring", "kernel", "lib", "mm", "net", "security", "virt", "include")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,40 @@ def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
     return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)
 
 
+def features(flags: Flags, rule: Rule) -> frozenset[str]:
+    """Return the names that `needs` and `lacks` of a row may hold: KF_ and KFA_ flags, and what KF_RELEASE is about."""
+    return frozenset((*flags.kfunc, *flags.argument, f"{RELEASE}={rule.release}"))
+
+
+def called(obj: Path) -> frozenset[str]:
+    """Return the functions that a BPF object takes from elsewhere: the kfuncs that it calls."""
+    with elf_file(obj) as file:
+        symbols = symbols_of(file)
+    if not symbols:
+        raise ToolError(f"{obj} has no symbols")
+    return frozenset(s.name for s in symbols if is_undefined(s))
+
+
+def absent(objects: Iterable[Path], kfuncs: Collection[str], own: str) -> dict[str, list[str]]:
+    """Return {name of an object: kfuncs that it calls and the kernel lacks}.
+
+    `kfuncs` are those of the kernel, `own` the source of the test module: what stands there is never excused.
+    """
+    ours = frozenset(re.findall(r"\w+", own))
+    missing = {obj.stem: sorted(called(obj) - set(kfuncs) - ours) for obj in objects}
+    return {name: names for name, names in missing.items() if names}
+
+
+def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[str]:
+    """Return which kfuncs have a row in the source of a tree: a configuration leaves these out, not the kernel."""
+    if not names:
+        return []
+    pattern = rf"BTF_ID_FLAGS\(func, *({'|'.join(sorted(names))})\b"
+    return sorted(
+        {name for _, line in scratch.grep_lines(tree, pattern, FOLDERS) for name in re.findall(pattern, line)}
+    )
+
+
 def asked_pahole(scratch: Scratch, tree: str) -> str:
     """Return the least version of pahole that a kernel's own document asks for, "" if it names none."""
     text = (scratch.read(tree, CHANGES) or b"").decode("utf-8", "replace")
@@ -67,7 +106,7 @@ def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str, asked: str
     of tags that only a newer pahole writes, of the version that they ask for (`asked`).
     """
     found = [
-        Finding(Status.FAIL, f"the series loses the function {kfunc}{IMPL} of {kfunc}", None, None, "implicit")
+        Finding(Status.FAIL, f"the series loses the function {kfunc}{IMPL} of {kfunc}", type="implicit")
         for kfunc in sorted(unmade["tip"] - unmade["base"])
     ]
     if old := sorted(unmade["base"]):
@@ -76,7 +115,7 @@ def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str, asked: str
             f"{CHANGES} asks for pahole {asked or 'of no version'}, and this is {pahole}: name a newer one in"
             " [checks.build] pahole, `make pahole` gets one"
         )
-        found.append(Finding(Status.WARN, text, None, None, "implicit"))
+        found.append(Finding(Status.WARN, text, type="implicit"))
     return found
 
 

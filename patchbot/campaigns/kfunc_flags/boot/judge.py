@@ -87,8 +87,12 @@ def found(verdict: Verdict | None, message: str) -> str:
     """Return the line that a message was found in, else the first reason that the verifier gave."""
     if verdict is None or verdict.verdict == "accept":
         return ""
-    match = [line for line in verdict.reasons if message and pattern(message).within(line)]
-    return (match or list(verdict.reasons) or [""])[0].strip()
+    return (line_with(message, verdict.reasons) or next(iter(verdict.reasons), "")).strip()
+
+
+def line_with(message: str, lines: Iterable[str]) -> str:
+    """Return the first line in which a regular expression is found, "" if there is none or it is "" itself."""
+    return next(filter(pattern(message).within, lines), "") if message else ""
 
 
 def mismatch(verdict: Verdict | None, expected: Expected) -> str:
@@ -101,7 +105,7 @@ def mismatch(verdict: Verdict | None, expected: Expected) -> str:
     if verdict.verdict != expected.verdict:
         why = f": {said}" if verdict.verdict == "reject" else ""
         return f"the verifier must {expected.verdict} it, but says {spell(verdict)}{why}"
-    if expected.message and not any(map(pattern(expected.message).within, verdict.reasons)):
+    if expected.message and not line_with(expected.message, verdict.reasons):
         return f"rejected, but not with /{expected.message}/; the verifier says: {said}"
     return ""
 
@@ -131,9 +135,7 @@ def judge_sets(rows: Rows, tip: Said) -> list[Line]:
         got = tip.sets.get(row.name)
         want = "register" if row.refused is None else "refuse"
         said = "" if got is None else "register" if got.errno == 0 else f"refuse ({got.errno})"
-        message = (
-            next((line for line in got.said if row.refused and pattern(row.refused).within(line)), "") if got else ""
-        )
+        message = line_with(row.refused or "", got.said) if got else ""
         lines.append(Line("set", row.name, "", want, said, "", message, wrong_set(got, row.refused)))
     return lines
 
@@ -147,7 +149,7 @@ def wrong_set(got: Registered | None, refused: str | None) -> str:
         return f"the kernel must take it, but refuses it ({got.errno}): {said}" if got.errno else ""
     if got.errno == 0:
         return "the kernel must refuse it, but takes it"
-    if refused and not any(map(pattern(refused).within, got.said)):
+    if refused and not line_with(refused, got.said):
         return f"refused ({got.errno}), but not with /{refused}/; the kernel says: {said}"
     return ""
 
@@ -189,7 +191,7 @@ def judge_splats(tip: Said, base: Said) -> Iterator[Finding]:
     old = {numberless(splat) for splat in base.splats}
     for splat in tip.splats:
         status = Status.WARN if numberless(splat) in old else Status.FAIL
-        yield Finding(status, f"the kernel says while it loads programs: {splat}", None, None, "splat")
+        yield Finding(status, f"the kernel says while it loads programs: {splat}", type="splat")
 
 
 def numberless(splat: str) -> str:
@@ -201,7 +203,7 @@ def findings(lines: Iterable[Line]) -> Iterator[Finding]:
     """Yield a finding for each line that is wrong."""
     for line in lines:
         if line.wrong and line.status != Status.SKIP.value:
-            yield Finding(Status(line.status), f"{line.kind} {line.name}: {line.wrong}", None, None, line.kind)
+            yield Finding(Status(line.status), f"{line.kind} {line.name}: {line.wrong}", type=line.kind)
 
 
 def right(lines: Iterable[Line]) -> Iterator[Finding]:
@@ -210,7 +212,7 @@ def right(lines: Iterable[Line]) -> Iterator[Finding]:
         if not line.wrong:
             said = line.tip + (f", before the series {line.base}" if line.base else "")
             text = f"{line.kind} {line.name}: {said}{f': {line.message}' if line.message else ''}"
-            yield Finding(Status.PASS, text, None, None, line.kind)
+            yield Finding(Status.PASS, text, type=line.kind)
 
 
 def table(lines: Sequence[Line]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ....errors import ToolError
 from ..proof.btf import DECL_TAG, parse
-from ..proof.btf_ids import BtfIds, IdSet, Pair, elf_file, read_file
+from ..proof.btf_ids import BtfIds, Pair, elf_file, read_file
 from ..proof.meaning import ARGUMENT_PREFIX, IMPLICIT_ARGS, Flags
 
 #: What a kfunc with KF_IMPLICIT_ARGS is called with all of its arguments.
@@ -138,8 +138,9 @@ def wrong_order(ids: BtfIds) -> Iterator[str]:
 def foreign(ids: BtfIds) -> Iterator[str]:
     """Yield records of kfuncs that are not in their set."""
     for one in ids.sets:
-        for name in outside(one):
-            yield f"the set {one.name} has flags of the arguments of {name}, which is not in it"
+        inside = {p.kfunc for p in one.pairs}
+        strange = [r.kfunc for r in one.records if r.kfunc not in inside]
+        yield from (f"the set {one.name} has flags of the arguments of {name}, which is not in it" for name in strange)
 
 
 def wrong_tags(ids: BtfIds, functions: Functions, flags: Flags) -> Iterator[str]:
@@ -166,12 +167,6 @@ def wrong_tags(ids: BtfIds, functions: Functions, flags: Flags) -> Iterator[str]
 def numbers(ids: BtfIds) -> list[int]:
     """Return the BTF ids of the kfuncs of all sets, each once."""
     return sorted({number(pair.kfunc) for one in ids.sets for pair in one.pairs})
-
-
-def outside(one: IdSet) -> list[str]:
-    """Return the kfuncs that a set has a record of but no entry."""
-    inside = {p.kfunc for p in one.pairs}
-    return [r.kfunc for r in one.records if r.kfunc not in inside]
 
 
 def number(kfunc: str) -> int:

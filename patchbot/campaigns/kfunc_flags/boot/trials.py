@@ -84,7 +84,7 @@ class Rows:
     sets: tuple[SetRow, ...]
 
     def known_to(self, features: Collection[str]) -> Rows:
-        """Return the rows that a kernel with these features (see features.py) can have."""
+        """Return the rows that a kernel with these features (see fit.py) can have."""
         return Rows(
             tuple(p for p in self.programs if not unfit(p, features)),
             tuple(s for s in self.sets if not unfit(s, features)),

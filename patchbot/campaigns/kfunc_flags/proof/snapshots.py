@@ -6,7 +6,7 @@ What x86 cannot have is looked at in objects for another architecture, so that e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from ....build.needs import Need
 from ....build.units import Unit
 from ....checking.check import Subject
 from ....series.campaign import Site
-from .meaning import RCU, RELEASE, Flags, flags_of, rule_of
-from .readings import READING, Reading, read_object, reading_from, shelf_of
+from .meaning import RCU, RELEASE, flags_of, rule_of
+from .readings import READING, read_object, reading_from, shelf_of
 from .rules import Places, State, uncovered
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
@@ -101,19 +101,17 @@ def look(subject: Subject, old: tuple[str, str], new: tuple[str, str], log: Path
 
     def both_beside(bench: Bench, need: Need) -> list[Snapshot]:
         sources = sorted({*need.files, *definitions(need.sites)})
-        return [beside(subject, bench, tree, sources, s, log) for s, (_, tree) in zip(both, (old, new), strict=True)]
+        pair = []
+        for one, (_, tree) in zip(both, (old, new), strict=True):
+            # x86 knows prototypes of other files.
+            blank = replace(one.state, readings={}, others=one.state.prototypes)
+            pair.append(show(subject, bench, tree, sources, blank, one.places, log))
+        return pair
 
     for need, pair in elsewhere(subject, options, uncovered_, both_beside):
         found.append(need)
         sides += [Sides(need.arch, *pair)] if pair else []
     return View(tuple(sides), tuple(found))
-
-
-def beside(subject: Subject, bench: Bench, tree: str, sources: Sequence[str], main: Snapshot, log: Path) -> Snapshot:
-    """Return what the objects of some files for another architecture show; `main` knows prototypes of other files."""
-    units, readings, broken, compiled = read_sources(subject, bench, tree, sources, main.state.flags, log)
-    state = State(main.state.flags, main.state.rule, readings, main.state.prototypes)
-    return Snapshot(state, main.places, units, broken, compiled)
 
 
 def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
@@ -123,26 +121,40 @@ def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
         bench = open_bench(subject, build_options(subject))
         sites = subject.sites(commit)
         sources = sorted({*subject.witnesses(commit), *(s.file for s in sites), *definitions(sites)})
-        flags = flags_of(subject.scratch, tree)
-        units, readings, broken, compiled = read_sources(subject, bench, tree, sources, flags, log)
-        state = State(flags, rule_of(subject.scratch, subject.items[0].parent_tree), readings)
+        rule = rule_of(subject.scratch, subject.items[0].parent_tree)
+        blank = State(flags_of(subject.scratch, tree), rule, {})
+        found = show(subject, bench, tree, sources, blank, Places(sites), log)
         for old in list(_snapshots)[:-3]:
             del _snapshots[old]
-        _snapshots[where] = Snapshot(state, Places(sites), units, broken, compiled)
+        _snapshots[where] = found
     return _snapshots[where]
 
 
-def read_sources(
-    subject: Subject, bench: Bench, tree: str, sources: Sequence[str], flags: Flags, log: Path
-) -> tuple[dict[str, Unit], dict[str, Reading], dict[str, str], int]:
-    """Return the units of source files and what `read_all` says of them."""
+def show(
+    subject: Subject, bench: Bench, tree: str, sources: Sequence[str], blank: State, places: Places, log: Path
+) -> Snapshot:
+    """Return what the objects of source files show; `blank` is the state without any of them."""
     files = bench.files(tree)
-    units: dict[str, Unit] = {}
-    for source in sources:
-        found = units_of(bench, tree, source, log) if source.endswith(".c") and source in files else []
-        if found:
-            units[source] = found[0]
-    return (units, *read_all(subject, bench, tree, sorted(set(units.values())), flags, log))
+    found = {s: units_of(bench, tree, s, log) for s in sources if s.endswith(".c") and s in files}
+    units = {source: rows[0] for source, rows in found.items() if rows}
+    shelf = shelf_of(bench, tree, log)
+    known = {unit: shelf.find(unit, files, READING, reading_from) for unit in sorted(set(units.values()))}
+    readings = {unit.obj: reading for unit, reading in known.items() if reading is not None}
+    missing = [unit for unit, reading in known.items() if reading is None]
+    broken = {}
+    if missing:
+        subject.progress(f"btf: compiling {len(missing)} objects")
+        for result, path in bench.fetch(tree, missing, log):
+            name = result.unit.obj
+            if result.built:
+                # Bench.watch put it on the shelf; without that, or if it could not, this says why.
+                reading = shelf.find(result.unit, files, READING, reading_from)
+                pahole = bench.kbuild.compiler.pahole
+                readings[name] = reading or read_object(name, path, blank.flags.trailer, pahole)
+            else:
+                first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)
+                broken[name] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"
+    return Snapshot(replace(blank, readings=readings), places, units, broken, len(missing))
 
 
 def definitions(sites: Sequence[Site]) -> set[str]:
@@ -152,29 +164,6 @@ def definitions(sites: Sequence[Site]) -> set[str]:
         for s in sites
         if s.details.get("prototype") and (s.details["arg_flags"] or ABOUT_ARGUMENTS & set(s.details["flags"]))
     }
-
-
-def read_all(
-    subject: Subject, bench: Bench, tree: str, units: Sequence[Unit], flags: Flags, log: Path
-) -> tuple[dict[str, Reading], dict[str, str], int]:
-    """Return the readings of objects at a tree, why others do not compile, and how many had to be compiled."""
-    files = bench.files(tree)
-    shelf = shelf_of(bench, tree, log)
-    readings = {unit.obj: shelf.find(unit, files, READING, reading_from) for unit in units}
-    missing = [unit for unit in units if readings[unit.obj] is None]
-    broken = {}
-    if missing:
-        subject.progress(f"btf: compiling {len(missing)} objects")
-        for result, path in bench.fetch(tree, missing, log):
-            name = result.unit.obj
-            if result.built:
-                # Bench.watch put it on the shelf; without that, or if it could not, this says why.
-                found = shelf.find(result.unit, files, READING, reading_from)
-                readings[name] = found or read_object(name, path, flags.trailer, bench.kbuild.compiler.pahole)
-            else:
-                first = min(result.findings, key=lambda f: (f.file or "", f.line or 0), default=None)
-                broken[name] = f"{first.file}:{first.line}: {first.message}" if first else "see the log"
-    return {name: r for name, r in readings.items() if r is not None}, broken, len(missing)
 
 
 def why_not(site: Site, why: str, snapshot_: Snapshot) -> str:

@@ -20,7 +20,7 @@ from tinytree import TESTS
 from patchbot.build import images, qemu
 from patchbot.build.initramfs import pack
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.boot import features, judge, linked, programs, selftests, serial
+from patchbot.campaigns.kfunc_flags.boot import fit, judge, linked, programs, selftests, serial
 from patchbot.campaigns.kfunc_flags.boot.fit import Kernel, describe
 from patchbot.campaigns.kfunc_flags.boot.trials import Expected, LeftOut, Rows, read_rows
 from patchbot.campaigns.kfunc_flags.proof.btf_ids import BtfIds, IdSet, Pair
@@ -716,7 +716,7 @@ def test_what_a_kernel_does_not_get_is_told(shipped: Rows) -> None:
 
 def test_features_come_from_the_tree() -> None:
     flags = read_flags(b"#define KF_RELEASE (1 << 1)\n#define KF_RCU (1 << 7)\n#define KFA_RCU (1 << 1)\n", b"")
-    assert features.features(flags, Rule("referenced")) == {"KF_RELEASE", "KF_RCU", "KFA_RCU", "KF_RELEASE=referenced"}
+    assert fit.features(flags, Rule("referenced")) == {"KF_RELEASE", "KF_RCU", "KFA_RCU", "KF_RELEASE=referenced"}
 
 
 @pytest.mark.skipif(not shutil.which(programs.CLANG), reason=f"{programs.CLANG} is not installed")
@@ -726,13 +726,13 @@ def test_a_program_that_calls_what_a_kernel_lacks(tmp_path: Path) -> None:
         "void kept(void); void gone(void); void kfa_own(void); void f(void) { kept(); gone(); kfa_own(); }"
     )
     run([programs.CLANG, "-target", "bpf", "-O2", "-c", source, "-o", tmp_path / "a.o"])
-    assert features.called(tmp_path / "a.o") == {"kept", "gone", "kfa_own"}
+    assert fit.called(tmp_path / "a.o") == {"kept", "gone", "kfa_own"}
     own = "__bpf_kfunc void kfa_own(void)"
-    assert features.absent([tmp_path / "a.o"], {"kept"}, own) == {"a": ["gone"]}
-    assert features.absent([tmp_path / "a.o"], {"kept", "gone"}, own) == {}
+    assert fit.absent([tmp_path / "a.o"], {"kept"}, own) == {"a": ["gone"]}
+    assert fit.absent([tmp_path / "a.o"], {"kept", "gone"}, own) == {}
     (tmp_path / "a.o").write_bytes(b"no object")
     with pytest.raises(ToolError, match=r"a\.o cannot be read"):
-        features.called(tmp_path / "a.o")
+        fit.called(tmp_path / "a.o")
 
 
 def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path, shipped: Rows) -> None:
@@ -740,8 +740,8 @@ def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path, shipped: Rows
     scratch = Scratch.at(tmp_path / "scratch", repo)
     tree = repo.tree_of(repo.resolve("HEAD"))
     names = ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert", "bpf_nothing", "bpf_kfree"]
-    assert features.rows_in_source(scratch, tree, names) == ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
-    assert features.rows_in_source(scratch, tree, []) == []
+    assert fit.rows_in_source(scratch, tree, names) == ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
+    assert fit.rows_in_source(scratch, tree, []) == []
     kernel = describe(scratch, "tip", tree, shipped)
     left = (LeftOut("program", "p", "", ("bpf_qdisc_skb_drop",)), LeftOut("program", "q", "", ("bpf_nothing",)))
     assert [(f.status, f.message) for f in check_module().judge_config(scratch, replace(kernel, left_out=left))] == [
