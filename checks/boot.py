@@ -30,36 +30,9 @@ from patchbot.build.options import wanted_options
 from patchbot.build.qemu import PACKAGE, QEMU, boot, shell_line
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.boot.fit import (
-    NO_IMPLICIT,
-    Kernel,
-    asked_pahole,
-    describe,
-    judge_implicit,
-    rows_in_source,
-    without_absent,
-    without_unmade,
-)
-from patchbot.campaigns.kfunc_flags.boot.judge import (
-    Line,
-    document,
-    findings,
-    group_left_out,
-    judge_programs,
-    judge_sets,
-    judge_splats,
-    judge_tags,
-    right,
-    skipped,
-    table,
-)
-from patchbot.campaigns.kfunc_flags.boot.linked import (
-    Functions,
-    Linked,
-    check_linked,
-    kernel_functions,
-    module_functions,
-)
+from patchbot.campaigns.kfunc_flags.boot import fit, judge, linked
+from patchbot.campaigns.kfunc_flags.boot.fit import Kernel
+from patchbot.campaigns.kfunc_flags.boot.judge import Line
 from patchbot.campaigns.kfunc_flags.boot.programs import CLANG, build_loader, compile_programs, sets_header
 from patchbot.campaigns.kfunc_flags.boot.selftests import find_selftests
 from patchbot.campaigns.kfunc_flags.boot.serial import Said, parse, stopped, tail
@@ -90,13 +63,14 @@ class Built:
     """A kernel and its modules, the functions in its BTF, and what its kfunc sets hold."""
 
     image: Image
-    functions: Functions
-    linked: Linked
+    functions: linked.Functions
+    sets: linked.Linked
 
-    def module(self, name: str, kernel: Kernel) -> Linked:
+    def module(self, name: str, kernel: Kernel) -> linked.Linked:
         """Return what the kfunc sets of a module of the kernel hold."""
         path = self.image.modules[name]
-        return check_linked(path, module_functions(path, self.functions), kernel.flags, tagged=kernel.tagged)
+        functions = linked.module_functions(path, self.functions)
+        return linked.check_linked(path, functions, kernel.flags, tagged=kernel.tagged)
 
 
 @dataclass(frozen=True)
@@ -137,7 +111,7 @@ def check_series(subject: Subject) -> Outcome:
     build = build_options(subject)
     rows = all_rows(subject.options)
     trees = {"base": subject.scratch.tree_of(subject.base), "tip": subject.items[-1].tree}
-    kernels = {what: describe(subject.scratch, what, tree, rows) for what, tree in trees.items()}
+    kernels = {what: fit.describe(subject.scratch, what, tree, rows) for what, tree in trees.items()}
     jobs = build.get("jobs", subject.jobs)
     folder = subject.work / "boot"
     compiler, config = compiler_of(build), wanted_options(build, subject.wishes)
@@ -147,8 +121,8 @@ def check_series(subject: Subject) -> Outcome:
     try:
         selftests = find_selftests(subject.scratch, trees["tip"], [path for i in subject.items for path in i.files])
         built = {"base": link(images, kernels["base"], {}, log)}
-        if hopeless := bool(built["base"].linked.unmade):
-            kernels = {what: kernel.without(IMPLICIT_ARGS, NO_IMPLICIT) for what, kernel in kernels.items()}
+        if hopeless := bool(built["base"].sets.unmade):
+            kernels = {what: kernel.without(IMPLICIT_ARGS, fit.NO_IMPLICIT) for what, kernel in kernels.items()}
         built["tip"] = link(images, kernels["tip"], selftests.modules, log)
         libbpf = images.libbpf(trees["tip"], log)
         subject.progress("boot: compiling programs")
@@ -167,12 +141,12 @@ def check_series(subject: Subject) -> Outcome:
         images.close()
     seconds = {"build": time.monotonic() - started}
     own = bundled(f"checks/boot/{MODULE}.c").read_text(encoding="utf-8")
-    kernels = without_absent(kernels, objects, {what: one.linked.kfuncs for what, one in built.items()}, own)
+    kernels = fit.without_absent(kernels, objects, {what: one.sets.kfuncs for what, one in built.items()}, own)
     touched = selftests.inserted
     if hopeless:
         tip = built["tip"]
         modules = {name: tip.module(name, kernels["tip"]) for name in touched & tip.image.modules.keys()}
-        tests, touched, left = without_unmade(tests, modules)
+        tests, touched, left = fit.without_unmade(tests, modules)
         kernels["tip"] = replace(kernels["tip"], left_out=(*kernels["tip"].left_out, *left))
     booted = {}
     for what, kernel in kernels.items():
@@ -181,24 +155,25 @@ def check_series(subject: Subject) -> Outcome:
         image = inserted(built[what].image, touched)
         said, seconds[what], line = run(subject, kernel, image, loads, folder, log, timeout_of(subject.options))
         booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
-    unmade = {what: one.linked.unmade for what, one in built.items()}
-    notes = judge_implicit(unmade, compiler.versions.split("; ")[-1], asked_pahole(subject.scratch, trees["base"]))
+    unmade = {what: one.sets.unmade for what, one in built.items()}
+    asked = fit.asked_pahole(subject.scratch, trees["base"])
+    notes = fit.judge_implicit(unmade, compiler.versions.split("; ")[-1], asked)
     notes += judge_config(subject.scratch, kernels["tip"])
-    return judge(booted["tip"], booted["base"], [t.name for t in tests], seconds, notes, log)
+    return outcome_of(booted["tip"], booted["base"], [t.name for t in tests], seconds, notes, log)
 
 
 def link(images: Images, kernel: Kernel, more: Mapping[str, bytes], log: Path) -> Built:
     """Return a kernel linked, with its test modules: ours, and those of the files `more`."""
     image = images.get(kernel.tree, log, kernel.what)
-    functions = kernel_functions(image.vmlinux)
-    linked = check_linked(image.vmlinux, functions, kernel.flags, tagged=kernel.tagged)
+    functions = linked.kernel_functions(image.vmlinux)
+    sets = linked.check_linked(image.vmlinux, functions, kernel.flags, tagged=kernel.tagged)
     source = bundled("checks/boot")
     files = {f"own/{name}": (source / name).read_bytes() for name in ("Makefile", f"{MODULE}.c")}
     if kernel.rows.sets:
         files[f"own/{SETS}.c"] = (source / f"{SETS}.c").read_bytes()
         files[f"own/{SETS}.h"] = sets_header(kernel.rows.sets).encode()
     files.update(more)
-    return Built(images.with_modules(image, kernel.tree, files, log, kernel.what), functions, linked)
+    return Built(images.with_modules(image, kernel.tree, files, log, kernel.what), functions, sets)
 
 
 def inserted(image: Image, touched: frozenset[str]) -> Image:
@@ -243,28 +218,28 @@ def look(kernel: Kernel, built: Built) -> Contents:
     """Return what the kfunc sets in the linked kernel and our module hold, by file, and what is wrong with them."""
     counts, problems = {}, []
     # kfa_sets is wrong on purpose.
-    for name, linked in (("vmlinux", built.linked), (f"{MODULE}.ko", built.module(MODULE, kernel))):
-        counts[name] = str(linked)
-        problems += [f"{name}: {problem}" for problem in linked.problems]
-        if not linked.sets:
+    for name, held in (("vmlinux", built.sets), (f"{MODULE}.ko", built.module(MODULE, kernel))):
+        counts[name] = str(held)
+        problems += [f"{name}: {problem}" for problem in held.problems]
+        if not held.sets:
             problems.append(f"{name} holds no kfunc set")
-        if (single := kernel.flags.single) and not linked.records:
+        if (single := kernel.flags.single) and not held.records:
             problems.append(f"{name} holds no flags of arguments, though the kernel has {', '.join(single)}")
     return Contents(counts, tuple(problems))
 
 
-def judge(
+def outcome_of(
     tip: Booted, base: Booted, tests: Sequence[str], seconds: Mapping[str, float], notes: Iterable[Finding], log: Path
 ) -> Outcome:
     """Return the outcome, and leave the table of all verdicts in the log and, as JSON, beside it."""
     rows = tip.kernel.rows
-    lines = judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
-    lines += [*judge_sets(rows, tip.said), *judge_tags(tip.said, tests)]
+    lines = judge.judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
+    lines += [*judge.judge_sets(rows, tip.said), *judge.judge_tags(tip.said, tests)]
     sets = [line for line in lines if line.kind == "set"]
     programs, refused = len(lines) - len(sets), sum(line.expected == "refuse" for line in sets)
     found = [Finding(Status.FAIL, problem, type="linked") for problem in tip.contents.problems]
     found += [Finding(Status.WARN, f"before the series: {p}", type="linked") for p in base.contents.problems]
-    found += [*findings(lines), *right(lines), *notes, *judge_splats(tip.said, base.said)]
+    found += [*judge.findings(lines), *judge.right(lines), *notes, *judge.judge_splats(tip.said, base.said)]
     found += untried(tip, programs, refused)
     took = {"boot": seconds["tip"] + seconds["base"], "build": seconds["build"]}
     reason = (
@@ -281,10 +256,10 @@ def keep_table(
     log: Path, reason: str, lines: Sequence[Line], left: Sequence[LeftOut], facts: Mapping[str, object]
 ) -> None:
     """Append the table of all verdicts to the log, and write it as JSON beside it."""
-    lines = [*lines, *skipped(left)]
-    log.with_suffix(".json").write_text(json.dumps(document(lines, facts), indent=1) + "\n")
+    lines = [*lines, *judge.skipped(left)]
+    log.with_suffix(".json").write_text(json.dumps(judge.document(lines, facts), indent=1) + "\n")
     with open(log, "a", encoding="utf-8") as file:
-        file.write(f"\n{reason}\n{group_left_out(left)}\n{table(lines)}")
+        file.write(f"\n{reason}\n{judge.group_left_out(left)}\n{judge.table(lines)}")
 
 
 def untried(tip: Booted, programs: int, refused: int) -> Iterator[Finding]:
@@ -304,7 +279,7 @@ def untried(tip: Booted, programs: int, refused: int) -> Iterator[Finding]:
 
 def judge_config(scratch: Scratch, kernel: Kernel) -> list[Finding]:
     """Return the kfuncs that a kernel lacks only since its configuration leaves them out."""
-    names = rows_in_source(scratch, kernel.tree, {kfunc for row in kernel.left_out for kfunc in row.kfuncs})
+    names = fit.rows_in_source(scratch, kernel.tree, {kfunc for row in kernel.left_out for kfunc in row.kfuncs})
     text = "this configuration leaves out {}, so no program tries it"
     return [Finding(Status.WARN, text.format(name), type="config") for name in names]
 

@@ -20,8 +20,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from patchbot.build.arches import X86
-from patchbot.build.benches import each_arch, make_lines, open_bench
-from patchbot.build.needs import cross_versions
+from patchbot.build.benches import cross_versions, each_arch, make_lines, open_bench
 from patchbot.build.options import wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER, rule_of

@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, each_arch, elsewhere, make_lines, open_bench, units_of
-from patchbot.build.needs import cross_versions
+from patchbot.build.benches import APART, cross_versions, each_arch, elsewhere, make_lines, open_bench, units_of
 from patchbot.build.options import wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Compiled, Unit

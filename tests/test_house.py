@@ -140,7 +140,7 @@ def test_the_engine_knows_no_campaign() -> None:
         ("patchbot.git.grep", "from ..series.tree import Tree", "patchbot.git.grep imports patchbot.series.tree"),
         ("patchbot.mail.rules", "from ..checking import check", "patchbot.mail.rules imports patchbot.checking.check"),
         ("patchbot.c.tokens", "import patchbot.git.repo", "patchbot.c.tokens imports patchbot.git.repo"),
-        ("patchbot.build.needs", "from ..checking import runner", "only what a check is"),
+        ("patchbot.build.benches", "from ..checking import runner", "only what a check is"),
         ("patchbot.commands.scan", "from ..campaigns.kfunc_flags import campaign", "load campaigns by name"),
         ("patchbot.draft.write", "from checks import applies", "patchbot.draft.write imports checks.applies"),
     ],

@@ -23,15 +23,7 @@ from .units import digest
 APART = frozenset(("Documentation", "LICENSES", "samples", "MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap"))
 #: What the kernel's own build takes from tools/, and libbpf with it.
 TOOLS = frozenset(("arch", "bpf", "build", "include", "lib", "objtool", "scripts"))
-LIBBPF = (
-    "tools/lib/bpf",
-    "tools/build",
-    "tools/include",
-    "tools/scripts",
-    "tools/arch",
-    "scripts",
-    "include/uapi/linux",
-)
+LIBBPF = ("include/uapi/linux", "scripts", *(f"tools/{n}" for n in ("arch", "build", "include", "lib/bpf", "scripts")))
 #: The same sources give the same image, and ccache hits __DATE__.
 FIXED = ("KBUILD_BUILD_TIMESTAMP=@0", "KBUILD_BUILD_USER=patchbot", "KBUILD_BUILD_HOST=patchbot")
 KEPT = 4

@@ -1,4 +1,4 @@
-"""Tests of patchbot/build/arches.py and patchbot/build/needs.py: what x86 cannot have, and who compiles it."""
+"""Tests of patchbot/build/arches.py and patchbot/build/benches.py: what x86 cannot have, and who compiles it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinytree import build
 from toolchain import needs_s390
 
 from patchbot.build.arches import ARCHES, Symbols, homes, named_symbols, read_symbols
-from patchbot.build.needs import cross_versions, find_symbols, lacks, needs, others
+from patchbot.build.benches import cross_versions, find_symbols, lacks, needs, others
 from patchbot.checking.check import Subject
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo

@@ -67,7 +67,6 @@ class Said:
     modules: Mapping[str, Registered] = field(default_factory=dict)
     end: int | None = None
     splats: tuple[str, ...] = ()
-    lines: int = 0
 
 
 def parse(text: str) -> Said:
@@ -79,10 +78,8 @@ def parse(text: str) -> Said:
     splats: list[str] = []
     between: list[str] = []
     end = None
-    lines = 0
     begun = False
     for row in text.splitlines():
-        lines += 1
         match = LINE.match(row)
         message = match[1] if match else row
         ours = OURS.fullmatch(message) or OURS.search(message)
@@ -107,7 +104,7 @@ def parse(text: str) -> Said:
             programs[name] = Verdict(verdict, number(errno), tuple(log), tuple(logs.get(("TAG", name), ())))
         elif kind == "END":
             end = number(rest)
-    return Said(programs, sets, modules, end, tuple(dict.fromkeys(splats)), lines)
+    return Said(programs, sets, modules, end, tuple(dict.fromkeys(splats)))
 
 
 def number(text: str) -> int:

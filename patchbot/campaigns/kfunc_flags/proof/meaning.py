@@ -27,20 +27,27 @@ ITERATOR_FLAGS = frozenset({"KF_ITER_NEW", "KF_ITER_NEXT", "KF_ITER_DESTROY"})
 ARGUMENT_PREFIX = "KFA_"
 
 OBJECT = "object"
-#: By name of the struct that an argument points to; these come before the suffixes in LATE.
-SPECIAL = {
-    "bpf_list_head": "list head",
-    "bpf_list_node": "list node",
-    "bpf_rb_root": "tree root",
-    "bpf_rb_node": "tree node",
-}
-LATE = (("__str", "string"), ("__const_map", "map"), ("__map", OBJECT))
-OTHERS = {
-    "bpf_wq": "work queue",
-    "bpf_timer": "timer",
-    "bpf_task_work": "task work",
-    "bpf_res_spin_lock": "lock",
-}
+#: What pointers are, in the order in which the verifier asks: by the struct that one points to, or its name's end.
+KINDS = (
+    ("allocated", "", "__alloc"),
+    ("refcounted", "", "__refcounted_kptr"),
+    ("dynptr", "bpf_dynptr", ""),
+    ("iterator", "", "__iter"),
+    ("list head", "bpf_list_head", ""),
+    ("list node", "bpf_list_node", ""),
+    ("tree root", "bpf_rb_root", ""),
+    ("tree node", "bpf_rb_node", ""),
+    ("string", "", "__str"),
+    ("map", "", "__const_map"),
+    (OBJECT, "", "__map"),
+    ("work queue", "bpf_wq", ""),
+    ("timer", "bpf_timer", ""),
+    ("task work", "bpf_task_work", ""),
+    ("lock", "bpf_res_spin_lock", ""),
+    ("irq flag", "", "__irq_flag"),
+    ("arena", "", "__arena"),
+    ("arena", "", "__arena__nullable"),
+)
 IMPLICIT_STRUCTS = ("bpf_prog_aux", "btf_struct_meta")
 
 _DEFINE = re.compile(
@@ -199,25 +206,13 @@ def pointer(kfunc: str, index: int, params: Sequence[Param], flags: frozenset[st
     param = params[index]
     if kfunc in rule.context_kfuncs or (param.struct is not None and {param.struct, param.typedef} & rule.contexts):
         return "context"
-    if param.name.endswith("__alloc"):
-        return "allocated"
-    if param.name.endswith("__refcounted_kptr"):
-        return "refcounted"
-    if param.struct == "bpf_dynptr":
-        return "dynptr"
-    if index == 0 if ITERATOR_FLAGS & flags else param.name.endswith("__iter"):
-        return "iterator"
-    if param.struct in SPECIAL:
-        return SPECIAL[param.struct]
-    for suffix, name in LATE:
-        if param.name.endswith(suffix):
-            return name
-    if param.struct in OTHERS:
-        return OTHERS[param.struct]
-    if param.name.endswith("__irq_flag"):
-        return "irq flag"
-    if param.name.endswith(("__arena", "__arena__nullable")):
-        return "arena"
+    for what, struct, end in KINDS:
+        if what == "iterator" and ITERATOR_FLAGS & flags:
+            fits = index == 0
+        else:
+            fits = param.struct == struct if struct else param.name.endswith(end)
+        if fits:
+            return what
     follower = params[index + 1] if index + 1 < len(params) else None
     sized = follower is not None and follower.kind == "scalar" and follower.name.endswith(("__sz", "__szk"))
     return OBJECT if param.struct is not None and not sized else "memory"
@@ -243,13 +238,8 @@ def effects(
     if ACQUIRE in flags:
         found |= {Effect(None, "acquire of what is returned")}
     for number, names in enumerate(arguments):
-        found |= {Effect(number, what(name)) for name in names}
+        found |= {Effect(number, name.removeprefix(ARGUMENT_PREFIX).lower()) for name in names}
     return frozenset(found)
-
-
-def what(name: str) -> str:
-    """Return the effect of a flag of an argument: KFA_RELEASE is "release"."""
-    return name.removeprefix(ARGUMENT_PREFIX).lower()
 
 
 def released(classes: Sequence[str] | None, rule: Rule) -> set[Effect]:

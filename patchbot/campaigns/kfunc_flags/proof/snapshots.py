@@ -13,8 +13,7 @@ from typing import Any
 
 from ....build.arches import X86, Arch
 from ....build.bench import Bench
-from ....build.benches import elsewhere, open_bench, units_of
-from ....build.needs import Need
+from ....build.benches import Need, elsewhere, open_bench, units_of
 from ....build.units import Unit
 from ....checking.check import Subject
 from ....series.campaign import Site

@@ -759,7 +759,7 @@ def test_a_kernel_that_gets_too_little_fails(tmp_path: Path, shipped: Rows) -> N
     base = module.Booted(Kernel("base", "", flags, FLAGS, Rows((), ())), contents, said, "")
     seconds = {"build": 9, "base": 5, "tip": 5}
     note = Finding(Status.WARN, "one of the notes", None, None, "config")
-    outcome = module.judge(tip, base, [], seconds, [note], tmp_path / "the.log")
+    outcome = module.outcome_of(tip, base, [], seconds, [note], tmp_path / "the.log")
     messages = [(f.status, f.message) for f in outcome.findings]
     assert (Status.WARN, "one of the notes") in messages
     assert outcome.reason.endswith("boot 10 s, build 9 s")
