@@ -1,6 +1,5 @@
-"""Find things in C by name and shape: tokens, brackets and a syntax tree over the bytes of the kernel."""
+"""Find things in C by name and shape: tokens, brackets and statements over the bytes of the kernel."""
 
-from .blocks import unfit
 from .conditions import conditions_at
 from .declarations import Param
 from .query import Call, Function, Macro, calls, function, functions, initialisers, macro, macros, prototypes
@@ -19,6 +18,7 @@ from .search import (
     statements,
 )
 from .source import Source, parse
+from .statements import unfit
 from .tokens import Directive, Span, Token, tokens
 from .types import Member, Struct, enum, enums, struct, structs
 

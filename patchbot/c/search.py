@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import tree_sitter
-
 from ..errors import PatchbotError
 from .declarations import KEYWORDS, decode
 from .source import Source
+from .statements import are_statements
 from .tokens import CLOSER, OPENER, Lexed, Span, is_word
 
 #: How many tokens or brackets a metavariable may span: a bound on the work that a hostile text can cause.
@@ -103,7 +102,7 @@ def matches(source: Source, pattern: str, within: Span | None = None) -> list[Ma
 
 
 def statements(source: Source, pattern: str, within: Span | None = None) -> list[Span]:
-    """Do as `find` does for whole statements or declarations of the syntax tree that hold no syntax error."""
+    """Do as `find` does for whole statements or declarations without a syntax error."""
     return [match.span for match in statement_matches(source, pattern, within)]
 
 
@@ -123,9 +122,8 @@ def statement_matches(source: Source, pattern: str, within: Span | None = None) 
         if start < reached:
             continue
         for end, bindings in _Matcher(lexed, elements, last, compiled.repeats).ends(0, start, {}):
-            match = _match(lexed, start, end, bindings)
-            if _is_statements(source.root, match.span):
-                found.append(match)
+            if are_statements(source, start, end):
+                found.append(_match(lexed, start, end, bindings))
                 reached = end
                 break
     return found
@@ -271,30 +269,6 @@ def _postfix_start(lexed: Lexed, end: int, lowest: int) -> int | None:
             continue
         return at
     return None
-
-
-def _is_statements(root: tree_sitter.Node, span: Span) -> bool:
-    """Say whether a span is one or more whole statements side by side in the syntax tree, without a syntax error."""
-    node = root.descendant_for_byte_range(span.start, span.end)
-    if node is None:
-        return False
-    inner: tree_sitter.Node | None = node
-    while inner is not None and (inner.start_byte, inner.end_byte) == (span.start, span.end):
-        if _is_statement(inner):
-            return not inner.has_error
-        inner = inner.parent
-    covered = [c for c in node.children if c.end_byte > span.start and c.start_byte < span.end and c.type != "comment"]
-    return (
-        bool(covered)
-        and covered[0].start_byte == span.start
-        and covered[-1].end_byte == span.end
-        and all(_is_statement(c) and not c.has_error for c in covered)
-    )
-
-
-def _is_statement(node: tree_sitter.Node) -> bool:
-    """Say whether a node of the syntax tree is a statement or a declaration."""
-    return node.type.endswith("_statement") or node.type in ("declaration", "type_definition")
 
 
 def comments(source: Source, text: str, within: Span | None = None) -> list[Span]:

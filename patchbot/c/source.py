@@ -1,20 +1,16 @@
-"""A C file: its bytes, its tokens, and a syntax tree of a copy in which what no grammar understands is blank."""
+"""A C file: its bytes, its tokens, and what stands at file scope."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property, lru_cache
 
-import tree_sitter
-import tree_sitter_c
-
 from .items import Item, items
-from .mask import mask
 from .tokens import Lexed, Span, lex
 
 
 class Source:
-    """One C file. Offsets hold in `text` (as it is), `masked` (same length) and `root` (the tree of `masked`)."""
+    """One C file."""
 
     def __init__(self, path: str, text: bytes) -> None:
         """Keep the file; it is cut and parsed on demand."""
@@ -30,17 +26,6 @@ class Source:
     def items(self) -> tuple[Item, ...]:
         """Return what stands at file scope."""
         return tuple(items(self.lexed))
-
-    @cached_property
-    def masked(self) -> bytes:
-        """Return the text with directives and macro lines blank, heads plain and macro loops as plain loops."""
-        return mask(self.lexed, self.items)
-
-    @cached_property
-    def root(self) -> tree_sitter.Node:
-        """Return the syntax tree of the masked text."""
-        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language()))
-        return parser.parse(self.masked).root_node
 
     def line(self, offset: int) -> int:
         """Return the line of an offset, counted from 1."""

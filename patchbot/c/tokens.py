@@ -1,8 +1,8 @@
 """Cut C text into tokens, comments, directives and bracket pairs, for whatever bytes a tree holds.
 
 The kernel is full of macros that no C grammar understands without the preprocessor, but its tokens and brackets
-are sound, so structure is found here first and the syntax tree is asked only inside of function bodies. The
-branches of an `#if` are alternatives: each starts with the brackets that were open at the `#if`.
+are sound, so structure is found by them. The branches of an `#if` are alternatives: each starts with the brackets that
+were open at the `#if`.
 The 0.7 MB of kernel/bpf/verifier.c take 0.15 s.
 """
 
