@@ -6,13 +6,18 @@ arguments to BTF_ID_FLAGS(), teach the kernel to register and the verifier to ob
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...config import CampaignConfig
 from ...series import maintainers
-from ...series.campaign import BuildWishes, Campaign, Step
+from ...series.anchors import Anchor
+from ...series.campaign import BuildWishes, Campaign, Context, Step
 from . import proof
 from .sites import inventory
+from .sites.plan import ACQUIRE, RCU, RELEASE
 from .steps import (
     acquire,
     bpftool,
@@ -28,148 +33,90 @@ from .steps import (
     verifier,
 )
 
+
+def editing(name: str, doc: str, anchors: Callable[[Context], Sequence[Anchor]], **more: Any) -> Step:
+    """Return a step that edits the places of its anchors."""
+    given = {"codemod": facts.carried(anchors), "words": facts.words, **more}
+    return Step(name, doc, template=f"{name}.txt.j2", anchors=anchors, **given)
+
+
+def selftesting(step: str, doc: str, anchors: Callable[[Context], Sequence[Anchor]], modules: bool = True) -> Step:
+    """Return a step that tests what an optional step adds, in the files of the step selftests."""
+    codemod = partial(selftests_optional.extend, anchors=anchors, modules=modules)
+    more = {"codemod": codemod, "words": selftests.words, "optional": True, "follows": step}
+    return editing(f"{step}-selftests", doc, anchors, **more)
+
+
+def converting(name: str, doc: str, flag: str, **more: Any) -> Step:
+    """Return a step that converts a flag in the rows, a patch for each group of files."""
+    codemod, template = partial(rows.convert, flag=flag), f"convert-{name.removesuffix('-rows')}.txt.j2"
+    return Step(name, doc, codemod, template, rows.split, rows.words(flag), by_owner=True, **more)
+
+
 STEPS = (
-    Step(
+    editing(
         "dynptr",
         "release a dynptr only if the released argument is one",
-        verifier.release_dynptr,
-        "dynptr.txt.j2",
-        anchors=verifier.anchors_release_dynptr,
+        verifier.anchors_release_dynptr,
+        codemod=verifier.release_dynptr,
     ),
-    Step(
-        "btf_ids",
-        "let BTF_ID_FLAGS() take flags of arguments",
-        btf_ids.btf_ids,
-        "btf_ids.txt.j2",
-        words=facts.words,
-        anchors=btf_ids.anchors_btf_ids,
-    ),
-    Step(
-        "btf",
-        "register, validate and look up the flags of arguments",
-        btf.btf,
-        "btf.txt.j2",
-        words=facts.words,
-        anchors=btf.anchors_btf,
-    ),
-    Step(
-        "verifier",
-        "KFA_RELEASE and KFA_RCU in the verifier",
-        verifier.verifier,
-        "verifier.txt.j2",
-        words=facts.words,
-        anchors=verifier.anchors_verifier,
-    ),
-    Step(
-        "docs",
-        "document the flags of arguments",
-        docs.docs,
-        "docs.txt.j2",
-        words=facts.words,
-        anchors=docs.anchors_docs,
-    ),
-    Step(
+    editing("btf_ids", "let BTF_ID_FLAGS() take flags of arguments", btf_ids.anchors, codemod=btf_ids.btf_ids),
+    editing("btf", "register, validate and look up the flags of arguments", btf.anchors),
+    editing("verifier", "KFA_RELEASE and KFA_RCU in the verifier", verifier.anchors, codemod=verifier.verifier),
+    editing("docs", "document the flags of arguments", docs.anchors),
+    editing(
         "suffixes",
         "flags equal to the suffixes of argument names, e.g. KFA_NULLABLE to __nullable",
-        suffixes.suffixes,
-        "suffixes.txt.j2",
-        words=facts.words,
+        suffixes.anchors,
         optional=True,
-        anchors=suffixes.anchors_suffixes,
     ),
-    Step(
+    editing(
         "acquire",
         "KFA_ACQUIRE, a reference on the argument that the kfunc returns, and the conversion of KF_ACQUIRE to it",
-        acquire.acquire,
-        "acquire.txt.j2",
-        words=facts.words,
+        acquire.anchors,
         optional=True,
-        anchors=acquire.anchors_acquire,
     ),
-    Step(
+    editing(
         "decl-tags",
         "BTF decl tags for the flags of arguments, which user space can read",
-        decl_tags.decl_tags,
-        "decl-tags.txt.j2",
-        words=facts.words,
+        decl_tags.anchors,
         optional=True,
-        anchors=decl_tags.anchors_decl_tags,
     ),
-    Step(
+    editing(
         "bpftool",
         "show the decl tags of arguments in vmlinux.h",
-        bpftool.bpftool,
-        "bpftool.txt.j2",
-        words=facts.words,
+        bpftool.anchors,
         optional=True,
         follows="decl-tags",
-        anchors=bpftool.anchors_bpftool,
     ),
-    Step(
+    editing(
         "selftests",
         "test the flags of arguments",
-        selftests.selftests,
-        "selftests.txt.j2",
+        selftests.anchors,
+        codemod=selftests.selftests,
         words=selftests.words,
-        anchors=selftests.anchors_selftests,
     ),
-    Step(
-        "suffixes-selftests",
+    selftesting(
+        "suffixes",
         "test kfuncs, programs and refused sets for the flags of the step suffixes",
-        selftests_optional.suffixes,
-        "selftests-suffixes.txt.j2",
-        words=selftests.words,
-        optional=True,
-        follows="suffixes",
-        anchors=selftests_optional.anchors_suffixes,
+        selftests_optional.anchors_suffixes,
     ),
-    Step(
-        "acquire-selftests",
-        "test kfuncs, programs and refused sets for KFA_ACQUIRE",
-        selftests_optional.acquire,
-        "selftests-acquire.txt.j2",
-        words=selftests.words,
-        optional=True,
-        follows="acquire",
-        anchors=selftests_optional.anchors_acquire,
+    selftesting(
+        "acquire", "test kfuncs, programs and refused sets for KFA_ACQUIRE", selftests_optional.anchors_acquire
     ),
-    Step(
-        "decl-tags-selftests",
+    selftesting(
+        "decl-tags",
         "test which arguments of the test kfuncs have decl tags",
-        selftests_optional.decl_tags,
-        "selftests-decl-tags.txt.j2",
-        words=selftests.words,
-        optional=True,
-        follows="decl-tags",
-        anchors=selftests_optional.anchors_decl_tags,
+        selftests_optional.anchors_decl_tags,
+        modules=False,
     ),
-    Step(
-        "rcu",
-        "convert KF_RCU to KFA_RCU on the arguments it reaches",
-        rows.convert_rcu,
-        "convert-rcu.txt.j2",
-        rows.split_rcu,
-        rows.words_rcu,
-        by_owner=True,
-    ),
-    Step(
-        "release",
-        "convert KF_RELEASE to KFA_RELEASE on the released argument",
-        rows.convert_release,
-        "convert-release.txt.j2",
-        rows.split_release,
-        rows.words_release,
-        by_owner=True,
-    ),
-    Step(
+    converting("rcu", "convert KF_RCU to KFA_RCU on the arguments it reaches", RCU),
+    converting("release", "convert KF_RELEASE to KFA_RELEASE on the released argument", RELEASE),
+    converting(
         "acquire-rows",
         "convert KF_ACQUIRE to KFA_ACQUIRE on the argument that is returned, where a person decided so",
-        rows.convert_acquire,
-        "convert-acquire.txt.j2",
-        rows.split_acquire,
-        rows.words_acquire,
+        ACQUIRE,
         optional=True,
-        by_owner=True,
         follows="acquire",
     ),
 )

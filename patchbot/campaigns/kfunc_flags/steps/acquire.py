@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from ....c import Source, Span, find, function
 from ....model import Edit
 from ....series import codemod as a
-from ....series.campaign import Change, Context
+from ....series.campaign import Context
 from . import docs
 from .facts import (
     BTF_C,
     BTF_H,
     VERIFIER_C,
     Place,
-    carry_out,
     extend_flags,
     fragment,
     free_bit,
@@ -30,12 +29,7 @@ STRICT = "process_kf_arg_ptr_to_btf_id"
 CHECK = "btf_check_kfunc_arg_flags"
 
 
-def acquire(context: Context) -> Change:
-    """Add KFA_ACQUIRE."""
-    return carry_out(context, anchors_acquire(context))
-
-
-def anchors_acquire(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step acquire."""
     meta, _ = meta_struct(context.tree)
     return [

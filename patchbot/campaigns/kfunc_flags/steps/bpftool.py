@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from ....series import codemod as a
-from ....series.campaign import Change, Context
-from .facts import Place, carry_out, fragment
+from ....series.campaign import Context
+from .facts import Place, fragment
 
 BTF_C = "tools/bpf/bpftool/btf.c"
 DUMP = "dump_btf_kfuncs"
 
 
-def bpftool(context: Context) -> Change:
-    """Let bpftool print the decl tags of arguments."""
-    return carry_out(context, anchors_bpftool(context))
-
-
-def anchors_bpftool(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step."""
     dump, tag = Place(BTF_C, a.in_function(DUMP)), "FASTCALL_DECL_TAG"
     return [

@@ -10,19 +10,14 @@ from collections.abc import Callable, Sequence
 
 from ....c import Source, Span, conditions_at, struct
 from ....series import codemod as a
-from ....series.campaign import Change, Context
-from .facts import BTF_C, BTF_H, Place, carry_out, fragment, implicit_arguments, single_flags, told_release
+from ....series.campaign import Context
+from .facts import BTF_C, BTF_H, Place, fragment, implicit_arguments, single_flags, told_release
 
 #: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
 LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
 
 
-def btf(context: Context) -> Change:
-    """Define the flags of arguments and register, validate and look them up."""
-    return carry_out(context, anchors_btf(context))
-
-
-def anchors_btf(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf."""
     tree = context.tree
     release, unknown = told_release(tree)

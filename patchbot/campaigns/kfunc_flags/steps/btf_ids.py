@@ -28,10 +28,10 @@ def btf_ids(context: Context) -> Change:
         remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
     elif not has_macros(context.tree, TOOLS_BTF_IDS_H):
         remarks.append(f"{TOOLS_BTF_IDS_H} is left as it is: it has no BTF_ID_FLAGS() and BTF_KFUNCS_START()")
-    return carry_out(context, anchors_btf_ids(context), remarks, lacking(context.tree))
+    return carry_out(context, anchors(context), remarks, lacking(context.tree))
 
 
-def anchors_btf_ids(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf_ids."""
     paths = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(context.tree, TOOLS_BTF_IDS_H) else [])]
     return [anchor for path in paths for anchor in anchors_of(path)]

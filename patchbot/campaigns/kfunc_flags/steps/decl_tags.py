@@ -14,10 +14,10 @@ from ....c import Source, Span, function, macro, macros
 from ....errors import UserError
 from ....model import Edit
 from ....series import codemod as a
-from ....series.campaign import Change, Context
+from ....series.campaign import Context
 from ....series.tree import Tree
 from . import docs
-from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, need_source, one_shape, source_of, words_like
+from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, need_source, one_shape, source_of, words_like
 
 MAIN_C = "tools/bpf/resolve_btfids/main.c"
 TRANSFORM = "btf2btf"
@@ -35,12 +35,7 @@ class Flag:
     tag: str
 
 
-def decl_tags(context: Context) -> Change:
-    """Let resolve_btfids emit decl tags for the flags of arguments."""
-    return carry_out(context, anchors_decl_tags(context))
-
-
-def anchors_decl_tags(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step decl-tags; raise UserError where resolve_btfids writes no BTF."""
     source = source_of(context.tree, MAIN_C)
     if source is None or not function(source, TRANSFORM):
@@ -108,16 +103,15 @@ def table_anchor(tree: Tree) -> a.Anchor:
 
 def comment_anchor() -> a.Anchor:
     """Return the anchor of the comment that lists what the tool does for kfuncs."""
-    return a.Anchor(
-        "the list of what is done for kfuncs",
+    item = a.Scope(
+        'the item of the decl tag "bpf_kfunc"', lambda source: [Span(*m.span()) for m in LISTED.finditer(source.text)]
+    )
+    return a.insert_after(
         MAIN_C,
-        (
-            a.Alternative(
-                'the item of the decl tag "bpf_kfunc"',
-                lambda source: [Span(*m.span()) for m in LISTED.finditer(source.text)],
-                lambda source, span: [Edit(source.path, span.end, span.end, fragment("decl_tags-comment.c.j2"))],
-                lambda source: b'- emits an "arg:*" decl tag' in source.text,
-            ),
-        ),
+        "the list of what is done for kfuncs",
+        item,
+        a.whole(),
+        fragment("decl_tags-comment.c.j2"),
+        lambda source: b'- emits an "arg:*" decl tag' in source.text,
         optional="this tool has no comment that lists what it does for kfuncs",
     )

@@ -7,14 +7,12 @@ the chapter it belongs to and takes the next number there.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ....c import Source, Span
-from ....model import Edit
-from ....series.campaign import Change, Context
-from ....series.codemod import Alternative, Anchor
-from .facts import KFUNCS_RST, carry_out, fragment, implicit_arguments, told_release
+from ....series.campaign import Context
+from ....series.codemod import Anchor, Scope, Text, insert_after, whole
+from .facts import KFUNCS_RST, fragment, implicit_arguments, told_release
 
 #: A title with the number that this file gives it, and the line below it.
 TITLE = re.compile(rb"^(?P<number>\d{1,4}(?:\.\d{1,4})*)\.? +(?P<title>\S.*)\n(?P<line>[=~^-]{4,})\n", re.MULTILINE)
@@ -37,12 +35,7 @@ class Section:
     span: Span
 
 
-def docs(context: Context) -> Change:
-    """Document the flags of arguments."""
-    return carry_out(context, anchors_docs(context))
-
-
-def anchors_docs(context: Context) -> list[Anchor]:
+def anchors(context: Context) -> list[Anchor]:
     """Return the anchors of the step docs."""
     release, unknown = told_release(context.tree)
     return [
@@ -61,44 +54,35 @@ def anchors_docs(context: Context) -> list[Anchor]:
 def new_section(chapter: str, title: str, template: str, done: bytes, **words: object) -> Anchor:
     """Return the anchor of a new last section of a chapter; `done` is in its text."""
 
-    def find(source: Source) -> Sequence[Span]:
-        return [s.span for s in sections(source.text) if s.title == chapter and len(s.number) == 2]
-
-    def edit(source: Source, span: Span) -> Sequence[Edit]:
+    def text(source: Source, span: Span) -> bytes:
         owner = next(s for s in sections(source.text) if s.span == span)
         inner = [s for s in sections(source.text) if s.number[:-1] == owner.number]
         number = max((s.number[-1] for s in inner), default=0) + 1
-        heading = f"{'.'.join(map(str, (*owner.number, number)))} {title}"
-        return [Edit(source.path, span.end, span.end, fragment(template, heading=heading, **words))]
+        return fragment(template, heading=f"{'.'.join(map(str, (*owner.number, number)))} {title}", **words)
 
     label = f"the chapter {chapter!r}"
-    return Anchor(label, KFUNCS_RST, (Alternative(label, find, edit, lambda source: done in source.text),))
+    chapters = Scope(
+        label, lambda source: [s.span for s in sections(source.text) if s.title == chapter and len(s.number) == 2]
+    )
+    return more(label, chapters, text, done)
 
 
 def new_paragraph(title: str, template: str, done: bytes) -> Anchor:
     """Return the anchor of more text at the end of a section; `done` is in it."""
-
-    def find(source: Source) -> Sequence[Span]:
-        return [s.span for s in sections(source.text) if s.title == title]
-
-    def edit(source: Source, span: Span) -> Sequence[Edit]:
-        return [Edit(source.path, span.end, span.end, fragment(template))]
-
     label = f"the section {title!r}"
-    return Anchor(label, KFUNCS_RST, (Alternative(label, find, edit, lambda source: done in source.text),))
+    scope = Scope(label, lambda source: [s.span for s in sections(source.text) if s.title == title])
+    return more(label, scope, fragment(template), done)
 
 
 def new_flags(template: str, done: bytes) -> Anchor:
     """Return the anchor of more items in the list of argument flags; `done` is in their text."""
+    item = Scope("the item KFA_RCU", lambda source: [Span(*m.span()) for m in RCU_ITEM.finditer(source.text)])
+    return more("the list of argument flags", item, fragment(template), done)
 
-    def find(source: Source) -> Sequence[Span]:
-        return [Span(*m.span()) for m in RCU_ITEM.finditer(source.text)]
 
-    def edit(source: Source, span: Span) -> Sequence[Edit]:
-        return [Edit(source.path, span.end, span.end, fragment(template))]
-
-    name = "the list of argument flags"
-    return Anchor(name, KFUNCS_RST, (Alternative("the item KFA_RCU", find, edit, lambda source: done in source.text),))
+def more(name: str, scope: Scope, text: Text, done: bytes) -> Anchor:
+    """Return the anchor of text after a part of the document."""
+    return insert_after(KFUNCS_RST, name, scope, whole(), text, lambda source: done in source.text)
 
 
 def sections(text: bytes) -> list[Section]:

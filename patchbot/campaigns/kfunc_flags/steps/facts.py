@@ -127,6 +127,11 @@ def carry_out(
     return Change(tuple(edits), tuple(reports), tuple(remarks))
 
 
+def carried(anchors: Callable[[Context], Sequence[Anchor]]) -> Callable[[Context], Change]:
+    """Return the codemod that makes the edits of a step's anchors."""
+    return lambda context: carry_out(context, anchors(context))
+
+
 def unknown(context: Context, edits: Sequence[Edit]) -> list[Report]:
     """Return a report for each edit of the kernel that uses a name which this tree has not.
 
@@ -208,14 +213,15 @@ def free_bit(tree: Tree, prefix: str) -> int:
     return max((int(shift[1]) for shift in shifts if shift), default=-1) + 1
 
 
-def extend_flags(name: str, more: Sequence[str]) -> Anchor:
-    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags."""
+def extend_flags(name: str, more: Sequence[str], behind: bytes = b"") -> Anchor:
+    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags, and a text behind it."""
     scope = macro_in(name)
     new = "".join(f" | {flag}" for flag in more)
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
         end = source.text.rindex(b")", span.start, span.end)
-        return [Edit(source.path, end, end, new.encode())]
+        edits = [Edit(source.path, end, end, new.encode()), Edit(source.path, span.end, span.end, behind)]
+        return edits[: 1 + bool(behind)]
 
     def done(source: Source) -> bool:
         return any(all(words_like(source, flag, span) for flag in more) for span in scope.spans(source))

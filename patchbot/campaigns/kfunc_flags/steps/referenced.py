@@ -23,7 +23,7 @@ KNOWN = {
 }
 
 
-def anchors(meta: str) -> list[Anchor]:
+def anchors_referenced(meta: str) -> list[Anchor]:
     """Return the anchors in a verifier whose kfunc meta is `struct meta`."""
     return [
         predicate("release", meta, "verifier-referenced-release.c.j2", "bool is_kfunc_arg_release("),

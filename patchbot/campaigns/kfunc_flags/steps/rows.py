@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from ....c import Span, Token, macro, parse, tokens
@@ -19,7 +18,7 @@ from ....series.campaign import Change, Context
 from ..sites.classify import read_verifier
 from ..sites.inventory import Entry, Inventory, components, inventory
 from ..sites.nouns import Row
-from ..sites.plan import ACQUIRE, ARGUMENT_FLAG, OPTIONAL, RCU, RELEASE, merged, numbered, read_decisions
+from ..sites.plan import ARGUMENT_FLAG, OPTIONAL, merged, numbered, read_decisions
 from ..sites.subjects import subject
 
 HEADER = "include/linux/btf_ids.h"
@@ -53,8 +52,6 @@ def convert(context: Context, flag: str) -> Change:
     return Change(tuple(edits), remarks=remarks)
 
 
-convert_rcu, convert_release, convert_acquire = (partial(convert, flag=flag) for flag in (RCU, RELEASE, ACQUIRE))
-
 #: The last context that was looked at and its inventory: each of a step's 20 messages asks for the same one.
 _last: list[tuple[Context, Inventory]] = []
 
@@ -76,12 +73,9 @@ def require_header(context: Context) -> None:
         )
 
 
-def split_rcu(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
+def split(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
     """Make one patch of the files that share a converted kfunc; the key is the first of them."""
     return lambda edit: edit.key
-
-
-split_release = split_acquire = split_rcu
 
 
 def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
@@ -252,6 +246,3 @@ def decided(context: Context, entries: Sequence[Entry], flag: str) -> list[tuple
     decisions = read_decisions(context.config)
     kfuncs = sorted({e.row.kfunc for e in entries})
     return [(k, decisions[k].reason) for k in kfuncs if k in decisions and decisions[k].arguments(flag) is not None]
-
-
-words_rcu, words_release, words_acquire = map(words, (RCU, RELEASE, ACQUIRE))

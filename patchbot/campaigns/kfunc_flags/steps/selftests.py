@@ -69,7 +69,7 @@ def selftests(context: Context) -> Change:
     folder = testmod_folder(context.tree)
     if folder is None:
         return Change((), remarks=(no_folder(),))
-    edits, reports = a.resolve(context.tree, anchors_selftests(context))
+    edits, reports = a.resolve(context.tree, anchors(context))
     for path, text in new_files(context.tree, folder).items():
         created, report = new_file(context.tree, path, text)
         edits += created
@@ -89,7 +89,7 @@ def no_module() -> str:
     return f"sets that are refused are not tested: {SELFTESTS} has no {SHARED_FOLDER}"
 
 
-def anchors_selftests(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step selftests, none if the tree has no test module."""
     folder = testmod_folder(context.tree)
     if folder is None:

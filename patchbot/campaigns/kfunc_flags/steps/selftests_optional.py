@@ -59,28 +59,13 @@ SUFFIXES = Flags("suffixes", "bpf_kfunc_arg_nullable_test", "bpf_test_kfa_nullab
 ACQUIRE = Flags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_acquires_ids")
 
 
-def suffixes(context: Context) -> Change:
-    """Test the flags that are equal to suffixes."""
-    return extend(context, anchors_suffixes(context))
-
-
-def acquire(context: Context) -> Change:
-    """Test KFA_ACQUIRE."""
-    return extend(context, anchors_acquire(context))
-
-
-def decl_tags(context: Context) -> Change:
-    """Test the decl tags of arguments."""
-    return extend(context, anchors_decl_tags(context), modules=False)
-
-
-def extend(context: Context, anchors: Sequence[a.Anchor], modules: bool = True) -> Change:
+def extend(context: Context, anchors: Callable[[Context], Sequence[a.Anchor]], modules: bool) -> Change:
     """Return the edits of `anchors`, or why there are none; `modules` says that bad sets belong to them."""
     why = lacking(context.tree)
     if why:
         return Change((), remarks=(why,))
     left_out = modules and testmod_folder(context.tree) != SHARED_FOLDER
-    return carry_out(context, anchors, (no_module(),) if left_out else ())
+    return carry_out(context, anchors(context), (no_module(),) if left_out else ())
 
 
 def lacking(tree: Tree) -> str:

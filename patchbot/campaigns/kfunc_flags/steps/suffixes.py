@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from ....c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
 from ....model import Edit
 from ....series import codemod as a
-from ....series.campaign import Change, Context
+from ....series.campaign import Context
 from . import docs
 from .facts import (
     BTF_C,
     BTF_H,
     VERIFIER_C,
     Place,
-    carry_out,
+    extend_flags,
     fragment,
     free_bit,
     meta_struct,
@@ -54,12 +54,7 @@ SUFFIXES = (
 PREDICATES = frozenset(s.predicate for s in SUFFIXES)
 
 
-def suffixes(context: Context) -> Change:
-    """Add flags of arguments that are equal to suffixes."""
-    return carry_out(context, anchors_suffixes(context))
-
-
-def anchors_suffixes(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step suffixes."""
     meta, _ = meta_struct(context.tree)
     source = need_source(context.tree, VERIFIER_C)
@@ -67,14 +62,12 @@ def anchors_suffixes(context: Context) -> list[a.Anchor]:
     return [
         *anchors_flags(context),
         *anchors_check(),
-        one_shape(
-            "the first predicate of a suffix",
+        a.insert_before(
             VERIFIER_C,
-            names,
-            lambda source: [f.span for f in functions(source) if f.name in PREDICATES][:1],
-            lambda source, span: [
-                Edit(source.path, span.start, span.start, fragment("suffixes-annotated.c.j2", meta=meta))
-            ],
+            "the first predicate of a suffix",
+            a.Scope(names, lambda source: [f.span for f in functions(source) if f.name in PREDICATES][:1]),
+            a.whole(),
+            fragment("suffixes-annotated.c.j2", meta=meta),
             a.contains(f"bool {ANNOTATED}("),
         ),
         *[predicate_anchor(suffix, meta) for suffix in SUFFIXES],
@@ -86,29 +79,12 @@ def anchors_suffixes(context: Context) -> list[a.Anchor]:
 
 def anchors_flags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the definitions of the flags."""
-    flags, rcu, done = a.macro_in("KFA_PTR_FLAGS"), a.macro_in("KFA_RCU"), a.contains("#define KFA_NULLABLE")
+    rcu, done = a.macro_in("KFA_RCU"), a.contains("#define KFA_NULLABLE")
     new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"))
+    pointers = ("KFA_NULLABLE", "KFA_UNINIT", "KFA_STR")
     return [
         a.insert_after(BTF_H, "KFA_RCU", rcu, a.whole(), new, done),
-        one_shape(
-            "KFA_PTR_FLAGS",
-            BTF_H,
-            "#define KFA_PTR_FLAGS (..)",
-            lambda source: [s for s in flags.spans(source) if source.at(s).rstrip().endswith(b")")],
-            extend_pointer_flags,
-            a.contains("#define KFA_SCALAR_FLAGS"),
-            flags,
-            "#define KFA_PTR_FLAGS (KFA_RELEASE | KFA_RCU)",
-        ),
-    ]
-
-
-def extend_pointer_flags(source: Source, span: Span) -> Sequence[Edit]:
-    """Add the new flags of pointers to those there are, and name those of scalars."""
-    end = source.text.rindex(b")", span.start, span.end)
-    return [
-        Edit(source.path, end, end, b" | KFA_NULLABLE | KFA_UNINIT | KFA_STR"),
-        Edit(source.path, span.end, span.end, fragment("suffixes-scalars.h.j2")),
+        extend_flags("KFA_PTR_FLAGS", pointers, fragment("suffixes-scalars.h.j2")),
     ]
 
 
@@ -152,7 +128,7 @@ def predicate_anchor(suffix: Suffix, meta: str) -> a.Anchor:
 
     text = f"static bool {suffix.predicate}(const struct btf *btf, const struct btf_param *arg"
     scope = a.in_function(suffix.predicate)
-    return a.Anchor(scope.label, VERIFIER_C, (a.Alternative(text + ")", find_it, edit, done, scope.spans, text),))
+    return one_shape(scope.label, VERIFIER_C, text + ")", find_it, edit, done, scope, text)
 
 
 def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta: str) -> list[Edit]:
@@ -237,19 +213,12 @@ def user_anchor(name: str, meta: str) -> a.Anchor:
     def edit(source: Source, span: Span) -> Sequence[Edit]:
         return rewrite_user(source, next(f for f in function(source, name) if f.span == span), meta)
 
-    return a.Anchor(
-        f"{name}(): arguments with suffixes",
-        VERIFIER_C,
-        (
-            a.Alternative(
-                f"predicates of suffixes in {name}()",
-                lambda source: [f.span for f in function(source, name) if old_uses(source, f)],
-                edit,
-                lambda source: all(not old_uses(source, f) for f in function(source, name)),
-                a.in_function(name).spans,
-            ),
-        ),
-    )
+    def old_users(source: Source) -> list[Span]:
+        return [f.span for f in function(source, name) if old_uses(source, f)]
+
+    label, scope = f"predicates of suffixes in {name}()", a.in_function(name)
+    anchor = f"{name}(): arguments with suffixes"
+    return one_shape(anchor, VERIFIER_C, label, old_users, edit, lambda source: not old_users(source), scope)
 
 
 def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:

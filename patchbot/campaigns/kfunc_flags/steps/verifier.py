@@ -64,12 +64,12 @@ def releases_references(source: Source) -> bool:
 
 def verifier(context: Context) -> Change:
     """Support KFA_RELEASE and KFA_RCU."""
-    change = carry_out(context, anchors_verifier(context), lacking=readers.unknown(context))
+    change = carry_out(context, anchors(context), lacking=readers.unknown(context))
     gone = {"is_kfunc_release": (), "is_kfunc_rcu": ()} if releases_first(context.tree) else referenced.KNOWN
     return insist_gone(context, change, VERIFIER_C, gone)
 
 
-def anchors_verifier(context: Context) -> list[a.Anchor]:
+def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step verifier."""
     source = source_of(context.tree, VERIFIER_C) or parse(VERIFIER_C, b"")
     owner, meta = anchors_meta(context)
@@ -84,7 +84,7 @@ def anchors_verifier(context: Context) -> list[a.Anchor]:
         *[filling_anchor(name) for name in filling_functions(source)],
         arg_flags_anchor(meta),
         *unknown,
-        *(anchors_first(meta) if first else referenced.anchors(meta)),
+        *(anchors_first(meta) if first else referenced.anchors_referenced(meta)),
     ]
 
 

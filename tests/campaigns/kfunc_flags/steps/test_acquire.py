@@ -126,8 +126,8 @@ def test_a_kfunc_without_definition_is_decided(tmp_path):
 def test_conversion(tree):
     wanted = config(DECIDED)
     after = tree
-    for convert in (rows.convert_rcu, rows.convert_release, rows.convert_acquire):
-        after = after.edit(convert(Context(after, tree, wanted, ())).edits)
+    for flag in ("KF_RCU", "KF_RELEASE", "KF_ACQUIRE"):
+        after = after.edit(rows.convert(Context(after, tree, wanted, ()), flag).edits)
     assert after.read("kernel/bpf/a.c").decode().split("(ids)\n")[1].split("\n")[:5] == [
         "BTF_ID_FLAGS(func, get, KF_RET_NULL, KFA_RCU | KFA_ACQUIRE)",
         "BTF_ID_FLAGS(func, get_const, KF_ACQUIRE)",
@@ -135,15 +135,15 @@ def test_conversion(tree):
         "BTF_ID_FLAGS(func, lookup, KF_ACQUIRE | KF_RET_NULL)",
         "BTF_ID_FLAGS(func, of, KF_ACQUIRE, KFA_RCU)",
     ]
-    again = rows.convert_acquire(Context(after, tree, wanted, ()))
+    again = rows.convert(Context(after, tree, wanted, ()), "KF_ACQUIRE")
     assert again.edits == ()
     assert again.remarks == ("kernel/bpf/a.c:31: get_const@ids keeps KF_ACQUIRE: it is its parent",)
 
 
 def test_message_says_which_argument_and_what_stays(tree):
     context = Context(tree, tree, config(DECIDED), ())
-    edits = rows.convert_acquire(context).edits
-    words = rows.words_acquire(context, edits[0].key, edits)
+    edits = rows.convert(context, "KF_ACQUIRE").edits
+    words = rows.words("KF_ACQUIRE")(context, edits[0].key, edits)
     message = render.message("kfunc_flags", None, "convert-acquire.txt.j2", **words)
     assert message.startswith("bpf: Use KFA_ACQUIRE instead of KF_ACQUIRE for a kfuncs\n\n")
     assert "  argument 0 of get()\n  argument 1 of second()\n" in message

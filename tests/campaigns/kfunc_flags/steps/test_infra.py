@@ -20,13 +20,9 @@ from elftools.elf.elffile import ELFFile
 from tinytree import TESTS, commit
 
 from patchbot.c import find, function, functions, macros, parse, structs, tokens
+from patchbot.campaigns.kfunc_flags.campaign import STEPS as ALL_STEPS
 from patchbot.campaigns.kfunc_flags.steps import (
-    acquire,
-    bpftool,
-    btf,
-    btf_ids,
     decl_tags,
-    docs,
     facts,
     suffixes,
     verifier,
@@ -42,17 +38,7 @@ from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden" / "kfunc_flags"
 SHAPES = ("first", "referenced")
-STEPS: dict[str, tuple[Callable[[Context], Change], Callable]] = {
-    "dynptr": (verifier.release_dynptr, verifier.anchors_release_dynptr),
-    "btf_ids": (btf_ids.btf_ids, btf_ids.anchors_btf_ids),
-    "btf": (btf.btf, btf.anchors_btf),
-    "verifier": (verifier.verifier, verifier.anchors_verifier),
-    "docs": (docs.docs, docs.anchors_docs),
-    "suffixes": (suffixes.suffixes, suffixes.anchors_suffixes),
-    "acquire": (acquire.acquire, acquire.anchors_acquire),
-    "decl-tags": (decl_tags.decl_tags, decl_tags.anchors_decl_tags),
-    "bpftool": (bpftool.bpftool, bpftool.anchors_bpftool),
-}
+STEPS = {s.name: (s.codemod, s.anchors) for s in ALL_STEPS if s.anchors and "selftests" not in s.name}
 #: Anchors that are made for what is found, so that nothing is missed where nothing is found.
 FOUND = ("meta of the kfunc", "arguments with suffixes")
 #: Anchors that are the first or the last of several.
@@ -197,7 +183,7 @@ def test_a_predicate_that_does_more_is_not_rewritten(trees):
     assert text.count(old) == 1
     tree = seen.tree.overlaid({facts.VERIFIER_C: text.replace(old, old + b" && arg->type")})
     with pytest.raises(AnchorError, match=r"is_kfunc_arg_constant\(\) uses arg in a way"):
-        suffixes.suffixes(context(tree))
+        STEPS["suffixes"][0](context(tree))
 
 
 def test_an_argument_without_a_number_is_not_guessed(trees):
@@ -206,7 +192,7 @@ def test_an_argument_without_a_number_is_not_guessed(trees):
     text = seen.tree.read(facts.VERIFIER_C)
     tree = seen.tree.overlaid({facts.VERIFIER_C: text.replace(old, b"is_kfunc_arg_ignore(btf, arg)")})
     with pytest.raises(AnchorError, match="the number of the argument is not known"):
-        suffixes.suffixes(context(tree))
+        STEPS["suffixes"][0](context(tree))
 
 
 def test_the_empty_macros_are_left_alone(trees):
@@ -215,7 +201,7 @@ def test_the_empty_macros_are_left_alone(trees):
 
 
 def test_a_copy_in_tools_without_the_macros_is_left_alone_and_said(trees):
-    change = btf_ids.btf_ids(context(trees["referenced"]))
+    change = STEPS["btf_ids"][0](context(trees["referenced"]))
     assert facts.TOOLS_BTF_IDS_H not in {e.path for e in change.edits}
     assert [r for r in change.remarks if facts.TOOLS_BTF_IDS_H in r]
 
@@ -226,7 +212,7 @@ def test_a_tree_without_count_args_is_refused(trees, tmp_path):
     run(["git", "init", "-q", "--template=", "-b", "master", tmp_path / "tree"])
     tree = Tree(Repo.open(tmp_path / "tree"), commit(tmp_path / "tree", "base"))
     with pytest.raises(UserError, match=r"include/linux/args\.h: .*no such file"):
-        btf_ids.btf_ids(context(tree))
+        STEPS["btf_ids"][0](context(tree))
 
 
 @pytest.mark.parametrize("text", [None, b"int main(void)\n{\n\treturn 0;\n}\n"])
@@ -234,7 +220,7 @@ def test_decl_tags_need_a_tool_that_writes_btf(trees, text):
     path = decl_tags.MAIN_C
     tree = trees["first"].overlaid({path: text}) if text else Lacking(trees["first"], path)
     with pytest.raises(UserError, match=rf"{path}: it .*so it cannot emit decl tags"):
-        decl_tags.decl_tags(context(tree))
+        STEPS["decl-tags"][0](context(tree))
 
 
 def test_a_table_of_tags_without_a_flag_is_no_table(trees):
@@ -242,7 +228,7 @@ def test_a_table_of_tags_without_a_flag_is_no_table(trees):
     header = tip.read(facts.BTF_H)
     more = header.replace(b"#define KFA_RCU\t", b"#define KFA_MORE\t(1 << 30)\n#define KFA_RCU\t")
     with pytest.raises(AnchorError, match="struct kfunc: before it"):
-        decl_tags.decl_tags(context(tip.overlaid({facts.BTF_H: more})))
+        STEPS["decl-tags"][0](context(tip.overlaid({facts.BTF_H: more})))
 
 
 @pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
@@ -447,9 +433,9 @@ def test_the_macro_of_a_row_is_edited_or_refused(trees, old, new, said):
     seen = context(tree, trees["first"])
     if said:
         with pytest.raises(AnchorError, match=re.escape(said)):
-            btf_ids.btf_ids(seen)
+            STEPS["btf_ids"][0](seen)
         return
-    made = tree.edit(btf_ids.btf_ids(seen).edits).read(facts.BTF_IDS_H)
+    made = tree.edit(STEPS["btf_ids"][0](seen).edits).read(facts.BTF_IDS_H)
     (macro,) = [
         m
         for m in macros(parse("x.h", made))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden/kfunc_flags"
 CONFIG = CampaignConfig("kfunc_flags")
+convert_rcu, convert_release = (partial(rows.convert, flag=flag) for flag in ("KF_RCU", "KF_RELEASE"))
 
 
 def context(tree: Tree, base: Tree | None = None, config: CampaignConfig = CONFIG) -> Context:
@@ -26,8 +28,8 @@ def context(tree: Tree, base: Tree | None = None, config: CampaignConfig = CONFI
 
 def converted(tree: Tree, config: CampaignConfig = CONFIG) -> Tree:
     """Return `tree` after both conversions, made as the series makes them."""
-    after = tree.edit(rows.convert_rcu(context(tree, tree, config)).edits)
-    return after.edit(rows.convert_release(context(after, tree, config)).edits)
+    after = tree.edit(convert_rcu(context(tree, tree, config)).edits)
+    return after.edit(convert_release(context(after, tree, config)).edits)
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in GOLDEN.glob("*.c")))
@@ -37,7 +39,7 @@ def test_golden(tmp_path: Path, name: str) -> None:
     tree = make(tmp_path, {f"kernel/bpf/{name}.c": before}, verifier)
     result = converted(tree)
     assert result.read(f"kernel/bpf/{name}.c").decode() == after.decode()
-    again = [rows.convert_rcu(context(result)), rows.convert_release(context(result))]
+    again = [convert_rcu(context(result)), convert_release(context(result))]
     assert [c.edits for c in again] == [(), ()]
 
 
@@ -101,14 +103,14 @@ def one_row(params: str, flags: str) -> str:
 def test_old_header_is_refused(tmp_path: Path) -> None:
     tree = make(tmp_path, {"kernel/bpf/a.c": one_row("struct a *a", "KF_RCU")}, header=OLD_HEADER)
     with pytest.raises(UserError, match=r"include/linux/btf_ids\.h: .* expected __BTF_ID_ARG_FLAGS"):
-        rows.convert_rcu(context(tree))
-    assert rows.convert_release(context(tree)).edits == ()
+        convert_rcu(context(tree))
+    assert convert_release(context(tree)).edits == ()
 
 
 def test_meaning_is_read_from_the_base(tmp_path: Path) -> None:
     base = make(tmp_path, {"kernel/bpf/a.c": one_row("u64 x, struct a *a", "KF_RELEASE")}, REFERENCED)
     changed = base.overlaid({"kernel/bpf/verifier.c": b"meta->release_regno = kfunc_release_regno(meta);\n"})
-    (edit,) = rows.convert_release(context(changed, base)).edits
+    (edit,) = convert_release(context(changed, base)).edits
     assert edit.new == b"BTF_ID_FLAGS(func, f, 0, 0, KFA_RELEASE)"
 
 
@@ -127,8 +129,8 @@ def shared_tree(path: Path) -> Tree:
 
 def test_files_that_share_a_kfunc_go_together(tmp_path: Path) -> None:
     where = context(shared_tree(tmp_path))
-    change = rows.convert_rcu(where)
-    key = rows.split_rcu(where, change.edits)
+    change = convert_rcu(where)
+    key = rows.split(where, change.edits)
     assert {(e.path[-3:], key(e)[-3:]) for e in change.edits} == {
         ("a.c", "a.c"),
         ("b.c", "a.c"),
@@ -140,7 +142,7 @@ def test_files_that_share_a_kfunc_go_together(tmp_path: Path) -> None:
 
 def messages(where: Context, change: Change, step: str) -> dict[str, str]:
     """Return the commit message of each patch of a step by split key."""
-    words = {"rcu": rows.words_rcu, "release": rows.words_release}[step]
+    words = rows.words(f"KF_{step.upper()}")
     out = {}
     for key in sorted({e.key for e in change.edits}):
         mine = [e for e in change.edits if e.key == key]
@@ -150,7 +152,7 @@ def messages(where: Context, change: Change, step: str) -> dict[str, str]:
 
 def test_message_names_what_is_converted(tmp_path: Path) -> None:
     where = context(shared_tree(tmp_path))
-    made = messages(where, rows.convert_rcu(where), "rcu")
+    made = messages(where, convert_rcu(where), "rcu")
     text = made["kernel/sched/ext/a.c"]
     assert text.startswith("sched_ext: Use KFA_RCU")
     assert "  argument 0 of\n    ab, bc\n" in text
@@ -168,7 +170,7 @@ def test_message_says_what_is_kept_and_decided(tmp_path: Path) -> None:
     decisions = {"f": {"rcu": [1], "reason": "the first is ours"}, "g": {"keep": True, "reason": "only an iterator"}}
     config = CampaignConfig("kfunc_flags", decisions=decisions)
     where = context(make(tmp_path, {"net/xfrm/a.c": source}), config=config)
-    change = rows.convert_rcu(where)
+    change = convert_rcu(where)
     (text,) = messages(where, change, "rcu").values()
     assert "f(): the first is ours.\n" in text
     assert "g() keeps KF_RCU: only an iterator.\n" in text
@@ -201,7 +203,7 @@ def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.Tem
     header = base.read(rows.HEADER).replace(old, old + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)", 1)
     tree = base.overlaid({rows.HEADER: header})
     seen: list[str] = []
-    for step, convert in (("rcu", rows.convert_rcu), ("release", rows.convert_release)):
+    for step, convert in (("rcu", convert_rcu), ("release", convert_release)):
         where = context(tree, base, config)
         change = convert(where)
         assert change.edits
@@ -212,7 +214,7 @@ def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.Tem
         assert convert(context(tree, base, config)).edits == ()
     assert len(seen) == len(set(seen))
     assert max(map(len, seen)) <= 70
-    both = {e.key for e in rows.convert_rcu(context(base.overlaid({rows.HEADER: header}), base, config)).edits}
+    both = {e.key for e in convert_rcu(context(base.overlaid({rows.HEADER: header}), base, config)).edits}
     assert "kernel/sched/ext/idle.c" not in both
     for path, text in tree.overlay.items():
         rows_in = [line for line in text.split(b"\n") if b"KFA_R" in line]

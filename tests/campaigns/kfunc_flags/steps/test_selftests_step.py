@@ -112,7 +112,7 @@ def test_a_doubled_anchor_is_ambiguous(trees, shape):
 def spoiled(base: Tree, spoil, until_gone: bool = False) -> int:
     """Spoil each anchor in turn, insist that the step stops and names it; return how many there were."""
     count = 0
-    for anchor in selftests.anchors_selftests(context(base)):
+    for anchor in selftests.anchors(context(base)):
         for path in (anchor.path,) if isinstance(anchor.path, str) else anchor.path:
             text = base.read(path)
             for alternative in anchor.alternatives:
