@@ -9,7 +9,7 @@ The 0.7 MB of kernel/bpf/verifier.c take 0.15 s.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -145,6 +145,11 @@ class Lexed:
     def in_directive(self) -> dict[int, Directive]:
         """Return the directives by the number of their first token."""
         return {d.first: d for d in self.directives}
+
+    def directive_at(self, number: int) -> Directive | None:
+        """Return the preprocessor line that a token is in, None if it is in none."""
+        above = bisect_right(self.directives, number, key=lambda d: d.first) - 1
+        return self.directives[above] if above >= 0 and number < self.directives[above].last else None
 
     @cached_property
     def edges(self) -> frozenset[int]:

@@ -8,12 +8,13 @@ skipped would keep its flags while the rest of the series says that all rows wer
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ....c import Directive, Source, Span, Token, conditions_at, parse, tokens
+from ....c import Directive, Source, Span, conditions_at, parse
+from ....c.declarations import split_commas
+from ....c.tokens import Lexed
 from ....series.tree import Tree
 from .includes import included_macro
 from .nouns import FileSets, KfuncSet, Row, SetError
@@ -35,7 +36,7 @@ class RowMacro:
     """A macro, defined between START and END, whose body is one row."""
 
     params: tuple[bytes, ...]
-    body: tuple[Token, ...]
+    body: tuple[bytes, ...]
 
 
 def read_sets(tree: Tree, path: str) -> FileSets:
@@ -65,7 +66,7 @@ def parse_sets(
     reader = _Reader(source, {name: (header, value) for name, header, value in macros})
     after = 0
     for number in sorted(n for name in (*STARTS, *ENDS, ROWS[0], INNER) for n in lexed.index.get(name, ())):
-        if lexed.starts[number] < after:
+        if number < after:
             continue
         try:
             after = reader.read_at(number)
@@ -79,231 +80,201 @@ def parse_sets(
 
 
 class _Reader:
-    """Reads one set after the other out of a source; `out` collects sets and rows, `problems` what is not a row."""
+    """Reads one set after the other out of a source; `out` collects sets and rows, `problems` what is not a row.
+
+    Places are numbers of tokens.
+    """
 
     def __init__(self, source: Source, macros: Mapping[str, tuple[str, bytes]]) -> None:
-        self.source = source
+        self.source, self.lexed, self.texts = source, source.lexed, source.lexed.texts
         self.macros = macros
-        self.directives = source.lexed.directives
-        self.directive_starts = [d.first for d in self.directives]
         self.out: list[KfuncSet | Row | str] = []
         self.problems: list[str] = []
 
-    def directive_of(self, number: int) -> Directive | None:
-        """Return the preprocessor line that a token is in, None if it is in none."""
-        at = bisect_right(self.directive_starts, number) - 1
-        return self.directives[at] if at >= 0 and number < self.directives[at].last else None
-
     def read_at(self, number: int) -> int:
-        """Read the set that begins with a token and return the offset after it; 0 if none has to begin there."""
-        start, word = self.source.lexed.starts[number], self.source.lexed.texts[number]
-        directive = self.directive_of(number)
+        """Read the set that begins with a token and return the token after it; 0 if none has to begin there."""
+        word = self.texts[number]
+        directive = self.lexed.directive_at(number)
         if directive is not None:
-            first = directive.first + 2
-            defined = self.source.lexed.texts[first] if directive.last > first else b""
-            if directive.keyword == b"define" and word in (*STARTS, *ENDS, INNER) and defined not in WORDS:
+            defined = self.texts[directive.first + 2 : directive.last][:1]
+            if directive.keyword == b"define" and word in (*STARTS, *ENDS, INNER) and defined[0] not in WORDS:
                 raise self.error(
-                    start, f"{word.decode()} inside a macro: its set cannot be followed; expected it at file scope"
+                    number, f"{word.decode()} inside a macro: its set cannot be followed; expected it at file scope"
                 )
             return 0
         if word in ENDS:
-            raise self.error(start, f"{word.decode()} without {ENDS[word].decode()} before it")
+            raise self.error(number, f"{word.decode()} without {ENDS[word].decode()} before it")
         if word not in STARTS:
             raise self.error(
-                start, f"{word.decode()} outside of a set; expected {' or '.join(s.decode() for s in STARTS)} before it"
+                number,
+                f"{word.decode()} outside of a set; expected {' or '.join(s.decode() for s in STARTS)} before it",
             )
         return self.read_set(number)
 
-    def read_set(self, number: int) -> int:
-        """Read the set whose START is the token `number`; return the offset after its END."""
-        start = self.source.lexed.starts[number]
-        found = tokens(self.source.text, start, self.stop(number))
-        kind = found[0].text
-        name, at = self.named(found, 0)
-        self.out.append(
-            KfuncSet(name, self.source.path, self.source.line(start), kind.decode(), self.conditions(start))
-        )
+    def read_set(self, start: int) -> int:
+        """Read the set whose START is a token; return the token after its END."""
+        last, kind = self.stop(start), self.texts[start]
+        name, at = self.named(start, last)
+        line = self.source.line(self.lexed.starts[start])
+        self.out.append(KfuncSet(name, self.source.path, line, kind.decode(), self.conditions(start)))
+        end = f"{STARTS[kind].decode()}({name})"
         local: dict[bytes, RowMacro] = {}
-        lines = {line.span.start: line for line in self.directives}
-        while at < len(found):
-            token = found[at]
-            if token.text == b";":
+        while at < last:
+            word = self.texts[at]
+            if word == b";":
                 at += 1
-            elif token.text in ENDS:
-                other, after = self.named(found, at)
-                if other != name or ENDS[token.text] != kind:
-                    want = f"{STARTS[kind].decode()}({name})"
-                    raise self.error(
-                        token.start, f"{token.text.decode()}({other}) ends a set that is not open; expected {want}"
-                    )
-                return found[after - 1].end
-            elif token.text in STARTS:
-                raise self.error(
-                    token.start,
-                    f"{token.text.decode()} inside the set {name}; expected {STARTS[kind].decode()}({name})",
-                )
+            elif word in ENDS:
+                other, after = self.named(at, last)
+                if other != name or ENDS[word] != kind:
+                    raise self.error(at, f"{word.decode()}({other}) ends a set that is not open; expected {end}")
+                return after
+            elif word in STARTS:
+                raise self.error(at, f"{word.decode()} inside the set {name}; expected {end}")
             else:
                 try:
-                    at = self.element(found, at, name, lines, local)
+                    at = self.element(at, last, name, local)
                 except SetError as error:
                     self.problems.append(str(error))
-                    line = lines.get(token.start)
-                    # What a #define holds is not a row.
-                    at = next_from(found, at, line.span.end) if line is not None else after_mistake(found, at)
-        raise self.error(start, f"the set {name} has no {STARTS[kind].decode()}({name})")
+                    at = self.after_mistake(at, last)
+        raise self.error(start, f"the set {name} has no {end}")
 
-    def element(
-        self,
-        found: Sequence[Token],
-        at: int,
-        name: str,
-        lines: Mapping[int, Directive],
-        local: dict[bytes, RowMacro],
-    ) -> int:
-        """Take in a preprocessor line, a row or what makes rows; return the index after it."""
-        token = found[at]
-        if token.text == b"#" and token.start in lines:
-            return self.directive(found, at, lines[token.start], local)
-        if token.text in ROWS:
-            args, after = self.call(found, at)
-            groups = [tokens(self.source.text, a.start, a.end) for a in args]
-            self.out.append(self.row(token.text, groups, name, Span(token.start, found[after - 1].end), args))
+    def element(self, at: int, last: int, name: str, local: dict[bytes, RowMacro]) -> int:
+        """Take in a preprocessor line, a row or what makes rows; return the token after it."""
+        if at in self.lexed.in_directive:
+            return self.directive(self.lexed.in_directive[at], local)
+        if self.texts[at] in ROWS:
+            args, after = self.call(at, last)
+            spans = tuple(self.lexed.span(*arg) for arg in args)
+            words = [self.texts[first:end] for first, end in args]
+            self.out.append(self.row(self.texts[at], words, name, self.lexed.span(at, after), spans))
             return after
-        return self.invocation(found, at, name, local)
+        return self.invocation(at, last, name, local)
 
     def stop(self, number: int) -> int:
-        """Return where the text of a set ends at the latest: after the next END, or with the file."""
-        lexed = self.source.lexed
-        ends = sorted(n for name in ENDS for n in lexed.index.get(name, ()) if n > number)
-        for end in ends:
-            if self.directive_of(end) is None:
-                return lexed.spans[min(end + 3, len(lexed.spans) - 1)][1]
-        return len(self.source.text)
+        """Return the token after the text of a set at the latest: after the next END, or the last of the file."""
+        ends = sorted(n for name in ENDS for n in self.lexed.index.get(name, ()) if n > number)
+        outside = (end + 4 for end in ends if self.lexed.directive_at(end) is None)
+        return min(next(outside, len(self.texts)), len(self.texts))
 
-    def directive(self, found: Sequence[Token], at: int, line: Directive, local: dict[bytes, RowMacro]) -> int:
-        """Take in a preprocessor line; return the index of the first token after it."""
-        after = next_from(found, at, line.span.end)
-        words = found[at + 1 : after]
-        keyword = words[0].text if words else b""
-        if keyword == b"define" and len(words) > 1:
-            if words[1].text in local:
+    def after_mistake(self, at: int, last: int) -> int:
+        """Return where to read on after what is not understood: after its line or brackets, or at a known word."""
+        if at in self.lexed.in_directive:
+            return self.lexed.in_directive[at].last  # what a #define holds is not a row
+        try:
+            return arguments(self.lexed, at + 1, last)[1]
+        except ValueError:
+            known = (b"#", *ROWS, *STARTS, *ENDS)
+            return next((i for i in range(at + 1, last) if self.texts[i] in known), last)
+
+    def directive(self, line: Directive, local: dict[bytes, RowMacro]) -> int:
+        """Take in a preprocessor line; return the token after it."""
+        named = self.texts[line.first + 2 : line.last][:1]
+        if line.keyword == b"define" and named:
+            if named[0] in local:
                 raise self.error(
-                    words[1].start,
-                    f"macro {words[1].text.decode()} is defined a second time inside a set, so its rows may be others "
+                    line.first + 2,
+                    f"macro {named[0].decode()} is defined a second time inside a set, so its rows may be others "
                     "under other conditions; expected #undef before it",
                 )
-            local[words[1].text] = self.row_macro(words)
-        elif keyword == b"undef" and len(words) > 1:
-            local.pop(words[1].text, None)
-        elif keyword not in CONDITIONALS:
-            raise self.error(found[at].start, f"#{keyword.decode('utf-8', 'replace')} inside a set; {EXPECTED}")
-        return after
+            local[named[0]] = self.row_macro(line)
+        elif line.keyword == b"undef" and named:
+            local.pop(named[0], None)
+        elif line.keyword not in CONDITIONALS:
+            raise self.error(line.first, f"#{spelled(line.keyword)} inside a set; {EXPECTED}")
+        return line.last
 
-    def row_macro(self, words: Sequence[Token]) -> RowMacro:
+    def row_macro(self, line: Directive) -> RowMacro:
         """Return the macro of a #define between START and END, whose body must be a row."""
-        name = words[1]
-        if len(words) < 3 or words[2].text != b"(" or words[2].start != name.end:
-            raise self.error(
-                name.start, f"macro {name.text.decode()} inside a set has no parameters; expected one that makes a row"
-            )
-        args, after = self.call(words, 1)
-        body = words[after:]
-        if not body or body[0].text not in ROWS:
-            raise self.error(
-                name.start, f"macro {name.text.decode()} inside a set; expected its body to be BTF_ID_FLAGS(func, ...)"
-            )
-        return RowMacro(tuple(self.source.at(a).strip() for a in args), tuple(body))
+        name, opening = line.first + 2, line.first + 3
+        where = f"macro {self.texts[name].decode()} inside a set"
+        touching = opening < line.last and self.lexed.starts[opening] == self.lexed.spans[name][1]
+        if not touching or self.texts[opening] != b"(":
+            raise self.error(name, f"{where} has no parameters; expected one that makes a row")
+        args, after = self.call(name, line.last)
+        body = tuple(self.texts[after : line.last])
+        if not body or body[0] not in ROWS:
+            raise self.error(name, f"{where}; expected its body to be BTF_ID_FLAGS(func, ...)")
+        return RowMacro(tuple(self.source.at(self.lexed.span(*arg)) for arg in args), body)
 
-    def invocation(self, found: Sequence[Token], at: int, name: str, local: Mapping[bytes, RowMacro]) -> int:
-        """Take in the use of a row macro, direct or by a list macro of a header; return the index after it."""
-        token = found[at]
-        if token.text in local:
-            args, after = self.call(found, at)
-            values = [tokens(self.source.at(a)) for a in args]
-            self.expand(token, found[after - 1].end, name, local[token.text], values, token.text.decode())
+    def invocation(self, at: int, last: int, name: str, local: Mapping[bytes, RowMacro]) -> int:
+        """Take in the use of a row macro, direct or by a list macro of a header; return the token after it."""
+        via = spelled(self.texts[at])
+        if self.texts[at] in local:
+            args, after = self.call(at, last)
+            values = [self.texts[first:end] for first, end in args]
+            self.expand(at, after, name, local[self.texts[at]], values, via)
             return after
-        via = spelled(token)
-        if not local or not _IDENTIFIER.match(token.text):
-            raise self.error(token.start, f"{via!r} in the set {name}; {EXPECTED}")
+        if not local or not _IDENTIFIER.match(self.texts[at]):
+            raise self.error(at, f"{via!r} in the set {name}; {EXPECTED}")
         if via not in self.macros:
             self.out.append(via)
             return at + 1
         header, value = self.macros[via]
         if not header:
             raise self.error(
-                token.start,
+                at,
                 f"{via!r} in the set {name}: neither this file nor a header that it includes defines it; {EXPECTED}",
             )
-        inner = [t for t in tokens(value) if t.text != b"\\"]
-        if not inner:
-            raise self.error(
-                token.start, f"{via} of {header} is empty or defined in several ways; expected one list of rows"
-            )
-        position = 0
-        while position < len(inner):
-            macro = local.get(inner[position].text)
+        inner, position = Lexed(value), 0
+        if not inner.texts:
+            raise self.error(at, f"{via} of {header} is empty or defined in several ways; expected one list of rows")
+        while position < len(inner.texts):
+            macro = local.get(inner.texts[position])
             if macro is None:
                 known = ", ".join(sorted(m.decode() for m in local))
-                raise self.error(
-                    token.start,
-                    f"{via} of {header} holds {spelled(inner[position])!r}; expected {known}(...)",
-                )
+                got = spelled(inner.texts[position])
+                raise self.error(at, f"{via} of {header} holds {got!r}; expected {known}(...)")
             try:
-                groups, position = groups_at(inner, position + 1)
+                args, position = arguments(inner, position + 1, len(inner.texts))
             except ValueError:
-                raise self.error(
-                    token.start, f"{via} of {header} holds a use of a macro that is not complete"
-                ) from None
-            self.expand(token, token.end, name, macro, groups, via)
+                raise self.error(at, f"{via} of {header} holds a use of a macro that is not complete") from None
+            self.expand(at, at + 1, name, macro, [inner.texts[first:end] for first, end in args], via)
         return at + 1
 
     def expand(
-        self, token: Token, end: int, name: str, macro: RowMacro, values: Sequence[Sequence[Token]], via: str
+        self, at: int, after: int, name: str, macro: RowMacro, values: Sequence[Sequence[bytes]], via: str
     ) -> None:
         """Append the row that one use of a row macro makes."""
         if len(values) != len(macro.params):
-            raise self.error(
-                token.start, f"{via}: {len(values)} arguments for a macro of {len(macro.params)} parameters"
-            )
+            raise self.error(at, f"{via}: {len(values)} arguments for a macro of {len(macro.params)} parameters")
         given = dict(zip(macro.params, values, strict=True))
-        text = b" ".join(t.text for word in macro.body for t in given.get(word.text, [word]))
-        inner = tokens(text)
+        made = Lexed(b" ".join(t for word in macro.body for t in given.get(word, [word])))
         try:
-            groups, after = groups_at(inner, 1)
+            args, end = arguments(made, 1, len(made.texts))
         except ValueError:
-            made = text.decode("utf-8", "replace")
-            raise self.error(token.start, f"{via} makes no complete row: {made}") from None
-        if after != len(inner):
-            raise self.error(token.start, f"{via} makes more than one row: {text.decode('utf-8', 'replace')}")
-        self.out.append(self.row(inner[0].text, groups, name, Span(token.start, end), via=via))
+            raise self.error(at, f"{via} makes no complete row: {spelled(made.text)}") from None
+        if end != len(made.texts):
+            raise self.error(at, f"{via} makes more than one row: {spelled(made.text)}")
+        words = [made.texts[first:last] for first, last in args]
+        self.out.append(self.row(made.texts[0], words, name, self.lexed.span(at, after), via=via))
 
     def row(
         self,
         macro: bytes,
-        groups: Sequence[Sequence[Token]],
+        words: Sequence[Sequence[bytes]],
         name: str,
         span: Span,
         args: tuple[Span, ...] = (),
         via: str | None = None,
     ) -> Row:
         """Return the row that a BTF_ID_FLAGS(...) of the text, or what makes one, is in the set `name`."""
-        kfunc, flags, arg_flags = self.fields(span.start, macro, groups)
+        at = self.lexed.token_range(span.start, span.end)[0]
+        kfunc, flags, arg_flags = self.fields(at, macro, words)
         path, first, last = self.source.path, self.source.line(span.start), self.source.line(span.end - 1)
-        conditions = self.conditions(span.start)
+        conditions = self.conditions(at)
         return Row(kfunc, name, path, first, last, span, args, flags, arg_flags, conditions, macro.decode(), via)
 
     def fields(
-        self, at: int, macro: bytes, groups: Sequence[Sequence[Token]]
+        self, at: int, macro: bytes, words: Sequence[Sequence[bytes]]
     ) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Return kfunc, flags and argument flags of a row."""
-        texts = [[t.text for t in group] for group in groups]
-        if len(texts) < 2 or texts[0] != [b"func"] or len(texts[1]) != 1 or not _IDENTIFIER.match(texts[1][0]):
-            got = ", ".join(b" ".join(words).decode("utf-8", "replace") for words in texts)
+        if len(words) < 2 or words[0] != [b"func"] or len(words[1]) != 1 or not _IDENTIFIER.match(words[1][0]):
+            got = ", ".join(spelled(b" ".join(group)) for group in words)
             raise self.error(at, f"{macro.decode()}({got}); expected {macro.decode()}(func, <name of a kfunc>...)")
-        if macro == b"BTF_ID" and len(texts) > 2:
-            raise self.error(at, f"BTF_ID(func, {texts[1][0].decode()}, ...) takes no flags; expected BTF_ID_FLAGS")
-        flags = tuple(self.flag_names(at, words) for words in texts[2:])
-        return texts[1][0].decode(), flags[0] if flags else (), flags[1:]
+        if macro == b"BTF_ID" and len(words) > 2:
+            raise self.error(at, f"BTF_ID(func, {words[1][0].decode()}, ...) takes no flags; expected BTF_ID_FLAGS")
+        flags = tuple(self.flag_names(at, group) for group in words[2:])
+        return words[1][0].decode(), flags[0] if flags else (), flags[1:]
 
     def flag_names(self, at: int, words: Sequence[bytes]) -> tuple[str, ...]:
         """Return the flags of `KF_A | KF_B`; `0` is none."""
@@ -311,71 +282,47 @@ class _Reader:
             return ()
         names, bars = words[::2], words[1::2]
         if len(words) % 2 == 0 or any(bar != b"|" for bar in bars) or not all(_IDENTIFIER.match(n) for n in names):
-            got = b" ".join(words).decode("utf-8", "replace")
-            raise self.error(at, f"flags {got!r}; expected 0 or names of flags with | between")
+            raise self.error(at, f"flags {spelled(b' '.join(words))!r}; expected 0 or names of flags with | between")
         return tuple(n.decode() for n in names)
 
-    def named(self, found: Sequence[Token], at: int) -> tuple[str, int]:
-        """Return the name in `MACRO(name)` and the index after it."""
-        args, after = self.call(found, at)
-        if len(args) != 1 or not _IDENTIFIER.match(self.source.at(args[0])):
-            raise self.error(found[at].start, f"expected {found[at].text.decode()}(<name of the set>)")
-        return self.source.at(args[0]).decode(), after
+    def named(self, at: int, last: int) -> tuple[str, int]:
+        """Return the name in `MACRO(name)` and the token after it."""
+        args, after = self.call(at, last)
+        name = self.source.at(self.lexed.span(*args[0]))
+        if len(args) != 1 or not _IDENTIFIER.match(name):
+            raise self.error(at, f"expected {self.texts[at].decode()}(<name of the set>)")
+        return name.decode(), after
 
-    def call(self, found: Sequence[Token], at: int) -> tuple[tuple[Span, ...], int]:
-        """Return the spans of the arguments of the call at `at` and the index after its closing bracket."""
+    def call(self, at: int, last: int) -> tuple[list[tuple[int, int]], int]:
+        """Return the tokens of each argument of the call at a token and the token after its closing bracket."""
         try:
-            groups, after = groups_at(found, at + 1)
+            args, after = arguments(self.lexed, at + 1, last)
         except ValueError:
-            raise self.error(found[at].start, f"{spelled(found[at])} without a complete ( ... )") from None
-        if any(not group for group in groups):
-            raise self.error(found[at].start, f"{found[at].text.decode()} has an empty argument")
-        return tuple(Span(group[0].start, group[-1].end) for group in groups), after
+            raise self.error(at, f"{spelled(self.texts[at])} without a complete ( ... )") from None
+        if any(first == end for first, end in args):
+            raise self.error(at, f"{self.texts[at].decode()} has an empty argument")
+        return args, after
 
-    def conditions(self, offset: int) -> tuple[str, ...]:
-        """Return the #if conditions around `offset`, outermost first."""
-        return tuple(plain(c) for c in conditions_at(self.source, offset))
+    def conditions(self, at: int) -> tuple[str, ...]:
+        """Return the #if conditions around a token, outermost first."""
+        return tuple(plain(c) for c in conditions_at(self.source, self.lexed.starts[at]))
 
-    def error(self, offset: int, message: str) -> SetError:
+    def error(self, at: int, message: str) -> SetError:
         """Return an error that names file and line."""
-        return SetError(f"{self.source.where(offset)}: {message}")
+        return SetError(f"{self.source.where(self.lexed.starts[at])}: {message}")
 
 
-def spelled(token: Token) -> str:
-    """Return a token's text for a message."""
-    return token.text.decode("utf-8", "replace")
+def spelled(text: bytes) -> str:
+    """Return a text for a message."""
+    return text.decode("utf-8", "replace")
 
 
-def next_from(found: Sequence[Token], at: int, offset: int) -> int:
-    """Return the index of the first token from `at` on that does not begin before an offset."""
-    return next((i for i in range(at, len(found)) if found[i].start >= offset), len(found))
-
-
-def after_mistake(found: Sequence[Token], at: int) -> int:
-    """Return where to read on after what is not understood at `at`: after its brackets, or at the next known word."""
-    try:
-        return groups_at(found, at + 1)[1]
-    except ValueError:
-        known = (b"#", *ROWS, *STARTS, *ENDS)
-        return next((i for i in range(at + 1, len(found)) if found[i].text in known), len(found))
-
-
-def groups_at(found: Sequence[Token], at: int) -> tuple[list[list[Token]], int]:
-    """Return the comma-separated token groups of the brackets at `at` and the index after; else ValueError."""
-    if at >= len(found) or found[at].text != b"(":
-        raise ValueError("no bracket")
-    groups: list[list[Token]] = [[]]
-    depth = 0
-    for index in range(at, len(found)):
-        text = found[index].text
-        depth += (text in (b"(", b"[", b"{")) - (text in (b")", b"]", b"}"))
-        if depth == 0:
-            return groups, index + 1
-        if depth == 1 and text == b",":
-            groups.append([])
-        elif index > at:
-            groups[-1].append(found[index])
-    raise ValueError("brackets do not close")
+def arguments(lexed: Lexed, opening: int, last: int) -> tuple[list[tuple[int, int]], int]:
+    """Return the tokens of each argument in the brackets at `opening` and the token after; else ValueError."""
+    closing = lexed.brackets.partner.get(opening, 0)
+    if lexed.texts[opening : opening + 1] != [b"("] or not opening < closing < last:
+        raise ValueError("no complete brackets")
+    return split_commas(lexed, opening + 1, closing) or [(closing, closing)], closing + 1
 
 
 def plain(condition: str) -> str:
