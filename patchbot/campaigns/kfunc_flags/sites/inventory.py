@@ -12,23 +12,11 @@ from ....config import CampaignConfig
 from ....errors import UserError
 from ....series.campaign import Audit, Site
 from ....series.tree import Tree
-from .classify import Verifier, classify, is_scalar, read_verifier
+from .classify import Verifier, classify, read_verifier
 from .files import SETS_HEADER, candidates, defining
-from .flags import Flags, macros_of, read_flags
+from .flags import macros_of, read_flags
 from .nouns import FileSets, KfuncSet, Row, SetError
-from .plan import (
-    ARGUMENT_FLAG,
-    DECIDE,
-    SELFTESTS,
-    Decision,
-    Plan,
-    in_question,
-    merged,
-    numbered,
-    plan_row,
-    read_decisions,
-    refuse,
-)
+from .plan import SELFTESTS, UNDECIDED, Case, Plan, in_question, merged, plan_row, read_decisions, refuse
 from .prototypes import TOOLS, Missing, Prototype, find_prototypes
 from .registrations import registered, unseen
 from .sets import read_sets
@@ -107,17 +95,12 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
             classes = (
                 () if isinstance(prototype, Missing) else classify(row.kfunc, prototype.params, row.flags, verifier)
             )
-            plan = plan_row(
-                row, owners[row.set], path in user_space, prototype, classes, verifier, decisions.get(row.kfunc), config
-            )
-            if mislaid(row, owners[row.set], decisions.get(row.kfunc), config) and path not in user_space:
-                plan = refuse(f"{' and '.join(row.flags)} in a {owners[row.set].kind}; expected BTF_KFUNCS_START")
-            elif path not in user_space and not path.startswith(SELFTESTS):
-                plan = doubted(plan, row, prototype, classes, decisions.get(row.kfunc), flags)
-            names[f"{row.kfunc}@{row.set}"] += 1
-            number = names[f"{row.kfunc}@{row.set}"]
-            site = f"{row.kfunc}@{row.set}" + (f"#{number}" if number > 1 else "")
-            entries.append(Entry(site, row, prototype, classes, plan))
+            decision, user = decisions.get(row.kfunc, UNDECIDED), path in user_space
+            case = Case(row, owners[row.set], user, prototype, classes, verifier, flags, decision, config)
+            site = f"{row.kfunc}@{row.set}"
+            names[site] += 1
+            site += f"#{names[site]}" if names[site] > 1 else ""
+            entries.append(Entry(site, row, prototype, classes, plan_row(case)))
     present = {e.row.kfunc for e in entries}
     lacking = [k for k, d in decisions.items() if k not in present and not d.optional]
     warnings = tuple(
@@ -150,36 +133,6 @@ def is_user_space(path: str, text: bytes) -> bool:
 def owners_in(found: FileSets) -> dict[str, KfuncSet]:
     """Return the sets of a file by name; of two with one name (under #if and #else), one that holds kfuncs."""
     return {s.name: s for s in sorted(found.sets, key=lambda s: s.kfunc)}
-
-
-def mislaid(row: Row, owner: KfuncSet, decision: Decision | None, config: CampaignConfig) -> bool:
-    """Say whether a row has a flag to convert, but its set cannot hold kfuncs, and nobody decided that this is fine."""
-    kept = decision is not None and decision.keep
-    return not owner.kfunc and not kept and not set(in_question(config)).isdisjoint(row.flags)
-
-
-def doubted(
-    plan: Plan,
-    row: Row,
-    prototype: Prototype | Missing,
-    classes: Sequence[str],
-    decision: Decision | None,
-    flags: Flags,
-) -> Plan:
-    """Return `plan`, or a refusal where a flag or a type hides what the row says of its arguments."""
-    doubts = [flags.doubt(flag, tuple(ARGUMENT_FLAG)) for flag in row.flags]
-    doubts += [flags.doubt(flag, (), "KFA_") for names in row.arg_flags for flag in names]
-    if any(doubts) and not (decision is not None and decision.keep):
-        return refuse("; ".join(dict.fromkeys(filter(None, doubts))))
-    twice = sorted({flag for flag in plan.arguments if row.flags.count(flag) > 1})
-    if twice:
-        return refuse(f"{' and '.join(twice)} stands there twice; expected each flag once")
-    if plan.fate == "change" and decision is None and not isinstance(prototype, Missing):
-        hidden = [i for i, c in enumerate(classes) if c == "scalar" and not is_scalar(prototype.params[i])]
-        if hidden:
-            types = ", ".join(prototype.params[i].type for i in hidden)
-            return refuse(f"{numbered(hidden)} may be a pointer in disguise ({types}); {DECIDE}")
-    return plan
 
 
 def agreed(entries: Sequence[Entry]) -> list[Entry]:

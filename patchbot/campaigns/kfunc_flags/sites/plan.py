@@ -13,7 +13,8 @@ from typing import Any
 from ....config import CampaignConfig
 from ....errors import ConfigError
 from ....series.render import listing
-from .classify import NOT_POINTERS, OBJECT, Verifier, pointed_struct, struct_of
+from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, pointed_struct, struct_of
+from .flags import Flags
 from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
 
@@ -51,6 +52,24 @@ class Decision:
     def arguments(self, flag: str) -> tuple[int, ...] | None:
         """Return the arguments that a flag is about, None if nothing was decided."""
         return {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire}[flag]
+
+
+UNDECIDED = Decision(None, None, None, False, False, "")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row and all that its fate depends on."""
+
+    row: Row
+    owner: KfuncSet
+    user_space: bool
+    prototype: Prototype | Missing
+    classes: tuple[str, ...]
+    verifier: Verifier
+    flags: Flags
+    decision: Decision
+    config: CampaignConfig
 
 
 @dataclass(frozen=True)
@@ -142,43 +161,40 @@ def in_question(config: CampaignConfig) -> tuple[str, ...]:
     )
 
 
-def plan_row(
-    row: Row,
-    owner: KfuncSet,
-    user_space: bool,
-    prototype: Prototype | Missing,
-    classes: Sequence[str],
-    verifier: Verifier,
-    decision: Decision | None,
-    config: CampaignConfig,
-) -> Plan:
+def plan_row(case: Case) -> Plan:
     """Return what becomes of a row."""
-    wanted = [flag for flag in in_question(config) if flag in row.flags]
-    fixed = untouched(row, owner, user_space, wanted)
-    if fixed is not None:
-        return keep(fixed)
-    if decision is not None and decision.keep:
+    row, owner = case.row, case.owner
+    wanted = [flag for flag in in_question(case.config) if flag in row.flags]
+    if wanted and not owner.kfunc and not case.decision.keep and not case.user_space:
+        return refuse(f"{' and '.join(row.flags)} in a {owner.kind}; expected BTF_KFUNCS_START")
+    fixed = untouched(row, owner, case.user_space, wanted)
+    plan = keep(fixed) if fixed is not None else converted(case, wanted)
+    return plan if case.user_space or row.file.startswith(SELFTESTS) else doubted(case, plan)
+
+
+def converted(case: Case, wanted: Sequence[str]) -> Plan:
+    """Return what becomes of a row that has flags to convert."""
+    row, decision = case.row, case.decision
+    if decision.keep:
         return keep(decision.reason)
-    switched_off = [flag for flag in wanted if off(config, flag)]
+    switched_off = [flag for flag in wanted if off(case.config, flag)]
     wanted = [flag for flag in wanted if flag not in switched_off]
     if not wanted:
         return keep(f"the conversion of {' and '.join(switched_off)} is switched off")
     if row.via is not None:
         return refuse(f"the row is made by the macro {row.via}: its {' and '.join(wanted)} has to be converted by hand")
-    if isinstance(prototype, Missing):
-        decided = decision is not None and all(decision.arguments(flag) is not None for flag in wanted)
-        if not decided:
-            return refuse(f"{prototype.reason}; {DECIDE}")
+    if isinstance(case.prototype, Missing) and any(decision.arguments(flag) is None for flag in wanted):
+        return refuse(f"{case.prototype.reason}; {DECIDE}")
     arguments: dict[str, tuple[int, ...]] = {}
     reasons, stays = [], []
     for flag in wanted:
-        given = decision.arguments(flag) if decision is not None else None
-        because = f" ({decision.reason})" if decision is not None and given is not None else ""
-        other = another(given, prototype, classes) if flag == ACQUIRE else ""
+        given = decision.arguments(flag)
+        because = f" ({decision.reason})" if given is not None else ""
+        other = another(given, case.prototype, case.classes) if flag == ACQUIRE else ""
         if other:
             stays.append(f"{flag} stays: {other}{because}")
             continue
-        found, why = place(flag, given, prototype, classes, verifier)
+        found, why = place(flag, given, case)
         if not found:
             return refuse(f"{flag}: {why}")
         arguments[flag] = found
@@ -186,6 +202,24 @@ def plan_row(
     stays += [f"{flag} stays: its conversion is switched off" for flag in switched_off]
     text = "; ".join([*reasons, *stays])
     return Plan("change", text, arguments) if arguments else keep(text)
+
+
+def doubted(case: Case, plan: Plan) -> Plan:
+    """Return `plan`, or a refusal where a flag or a type hides what the row says of its arguments."""
+    row, prototype = case.row, case.prototype
+    doubts = [case.flags.doubt(flag, tuple(ARGUMENT_FLAG)) for flag in row.flags]
+    doubts += [case.flags.doubt(flag, (), "KFA_") for names in row.arg_flags for flag in names]
+    if any(doubts) and not case.decision.keep:
+        return refuse("; ".join(dict.fromkeys(filter(None, doubts))))
+    twice = sorted({flag for flag in plan.arguments if row.flags.count(flag) > 1})
+    if twice:
+        return refuse(f"{' and '.join(twice)} stands there twice; expected each flag once")
+    if plan.fate == "change" and case.decision == UNDECIDED and not isinstance(prototype, Missing):
+        hidden = [i for i, c in enumerate(case.classes) if c == "scalar" and not is_scalar(prototype.params[i])]
+        if hidden:
+            types = ", ".join(prototype.params[i].type for i in hidden)
+            return refuse(f"{numbered(hidden)} may be a pointer in disguise ({types}); {DECIDE}")
+    return plan
 
 
 def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]) -> str | None:
@@ -205,17 +239,12 @@ def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]
     return None
 
 
-def place(
-    flag: str,
-    given: tuple[int, ...] | None,
-    prototype: Prototype | Missing,
-    classes: Sequence[str],
-    verifier: Verifier,
-) -> tuple[tuple[int, ...], str]:
+def place(flag: str, given: tuple[int, ...] | None, case: Case) -> tuple[tuple[int, ...], str]:
     """Return the arguments that a flag is about and why, or no argument and why not.
 
     `given` is the decided answer, which must be there if there is no prototype.
     """
+    prototype, classes, verifier = case.prototype, case.classes, case.verifier
     if flag == RELEASE and verifier.release == "first" and given not in (None, (0,)):
         return (), f"argument {given[0]} was decided, but this verifier releases argument 0" if given else ""
     if given is not None:

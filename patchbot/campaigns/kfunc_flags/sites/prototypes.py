@@ -7,7 +7,7 @@ in a header. Files that hold `__bpf_kfunc` have nearly all of them; only what is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,14 +30,8 @@ class Prototype:
     line: int
     returns: str
     params: tuple[Param, ...]
-    conditions: tuple[str, ...]
     marked: bool
     inline: bool
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """Return the types of the parameters."""
-        return tuple(p.type for p in self.params)
 
 
 @dataclass(frozen=True)
@@ -56,41 +50,37 @@ def find_prototypes(
     the whole tree are searched once.
     """
     rows = sorted(set(rows))
-    pool: dict[str, list[Prototype]] = {}
-    names = {kfunc for kfunc, _ in rows}
-    for path in files:
-        collect(tree, path, names, pool)
-    lost = sorted({kfunc for kfunc, file in rows if kfunc in set(needed) and not choices(pool, kfunc, file)})
+    needed = set(needed)
+    pool = collected(tree, files, {kfunc for kfunc, _ in rows})
+    lost = sorted({kfunc for kfunc, file in rows if kfunc in needed and not choices(pool.get(kfunc, []), file)})
     if lost:
-        for path in tree.grep(lost, ["*.c"], word=True):
-            if path not in files:
-                collect(tree, path, set(lost), pool)
-    return {(kfunc, file): choose(kfunc, file, choices(pool, kfunc, file)) for kfunc, file in rows}
+        elsewhere = [path for path in tree.grep(lost, ["*.c"], word=True) if path not in files]
+        for kfunc, found in collected(tree, elsewhere, set(lost)).items():
+            pool[kfunc] = [*pool.get(kfunc, []), *found]
+    return {(kfunc, file): choose(kfunc, choices(pool.get(kfunc, []), file)) for kfunc, file in rows}
 
 
-def collect(tree: Tree, path: str, names: set[str], pool: dict[str, list[Prototype]]) -> None:
-    """Add the definitions of `names` in a file to `pool`."""
-    text = tree.read(path)
-    for name, prototypes in definitions(path, text).items():
-        if name in names:
-            pool.setdefault(name, []).extend(prototypes)
+def collected(tree: Tree, files: Iterable[str], names: Container[str]) -> dict[str, list[Prototype]]:
+    """Return the definitions of `names` in some files."""
+    pool: dict[str, list[Prototype]] = {}
+    for path in files:
+        for prototype in definitions(path, tree.read(path)):
+            if prototype.kfunc in names:
+                pool.setdefault(prototype.kfunc, []).append(prototype)
+    return pool
 
 
 @lru_cache(maxsize=256)
-def definitions(path: str, text: bytes) -> Mapping[str, tuple[Prototype, ...]]:
-    """Return every function definition of a text by name."""
+def definitions(path: str, text: bytes) -> tuple[Prototype, ...]:
+    """Return every function definition of a text."""
     source = parse(path, text)
-    out: dict[str, tuple[Prototype, ...]] = {}
-    for function in functions(source):
-        head = source.text[function.span.start : function.body.start]
-        line = source.line(function.span.start + named_at(head, function.name.encode()))
-        marked = _MARKED.search(head) is not None
-        inline = _INLINE.search(head) is not None
-        made = Prototype(
-            function.name, path, line, function.returns, function.params, function.conditions, marked, inline
-        )
-        out[function.name] = (*out.get(function.name, ()), made)
-    return out
+    made = []
+    for f in functions(source):
+        head = source.text[f.span.start : f.body.start]
+        line = source.line(f.span.start + named_at(head, f.name.encode()))
+        marked, inline = (pattern.search(head) is not None for pattern in (_MARKED, _INLINE))
+        made.append(Prototype(f.name, path, line, f.returns, f.params, marked, inline))
+    return tuple(made)
 
 
 def named_at(head: bytes, name: bytes) -> int:
@@ -99,26 +89,22 @@ def named_at(head: bytes, name: bytes) -> int:
     return next((m.start() for m in _CALLED.finditer(head) if m[1] == name), 0)
 
 
-def choices(pool: Mapping[str, Sequence[Prototype]], kfunc: str, file: str) -> list[Prototype]:
+def choices(found: Sequence[Prototype], file: str) -> list[Prototype]:
     """Return the definitions that can be meant by a row in `file`: its own, else those of the same side of tools/.
 
     Marked definitions go before others, and any before a static inline stub.
     """
-    found = pool.get(kfunc, [])
     own = [p for p in found if p.file == file]
-    if not own:
-        own = [p for p in found if p.file.startswith(TOOLS) == file.startswith(TOOLS)]
-    for better in ([p for p in own if p.marked], [p for p in own if not p.inline]):
-        if better:
-            return sorted(better, key=lambda p: (p.file, p.line))
-    return sorted(own, key=lambda p: (p.file, p.line))
+    own = own or [p for p in found if p.file.startswith(TOOLS) == file.startswith(TOOLS)]
+    best = [p for p in own if p.marked] or [p for p in own if not p.inline] or own
+    return sorted(best, key=lambda p: (p.file, p.line))
 
 
-def choose(kfunc: str, file: str, found: Sequence[Prototype]) -> Prototype | Missing:
+def choose(kfunc: str, found: Sequence[Prototype]) -> Prototype | Missing:
     """Return the one definition, or the first of several with the same parameter types."""
     if not found:
         return Missing(f"no definition of {kfunc}() found; it may be made by a macro")
-    if len({p.types for p in found}) > 1:
+    if len({tuple(param.type for param in p.params) for p in found}) > 1:
         places = ", ".join(f"{p.file}:{p.line}" for p in found)
         return Missing(f"{kfunc}() is defined with different parameters at {places}")
     return found[0]

@@ -7,11 +7,12 @@ Whatever macros, pasted words or oddly named files make a set, its name stands h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ....c import Source, parse
+from ....c import parse
+from ....c.tokens import Lexed
 from .includes import headers
 from .nouns import FileSets
 from .plan import SELFTESTS
@@ -35,59 +36,42 @@ def registered(path: str, text: bytes) -> Registered:
     if path.startswith(SELFTESTS) or _STRUCT not in text or not _NAMED.search(text):
         return Registered((), frozenset(), ())
     source = parse(path, text)
-    texts = source.lexed.texts
-    sets: list[tuple[str, str]] = []
+    lexed, texts = source.lexed, source.lexed.texts
+    named = {
+        number: [number + 3]
+        for number in lexed.index.get(b"set", ())
+        if texts[number - 1] in (b".", b"->")
+        and texts[number + 1 : number + 3] == [b"=", b"&"]
+        and number + 3 < len(texts)
+    }
     problems: list[str] = []
-    seen: set[int] = set()
-    for number in source.lexed.index.get(b"set", ()):
-        if texts[number - 1] in (b".", b"->") and texts[number + 1 : number + 3] == [b"=", b"&"]:
-            seen.add(number)
-            note(source, number, texts[number + 3], sets, problems)
-    for number in source.lexed.index.get(_STRUCT, ()):
-        inner = initialiser(source, number)
-        if not inner or any(i in seen for i in inner):
-            continue
-        names = [i for i in inner if texts[i] == b"&"]
-        where = source.where(source.lexed.starts[number])
-        if not names and len(inner) > 2:
-            problems.append(f"{where}: cannot tell which set of kfuncs is registered here; expected .set = &<name>")
-        for i in names:
-            note(source, number, texts[i + 1], sets, problems)
-    folder = path.rpartition("/")[0]
-    return Registered(tuple(sets), frozenset(headers(folder, text)), tuple(problems))
+    for number in lexed.index.get(_STRUCT, ()):
+        inner = initialiser(lexed, number)
+        if named.keys().isdisjoint(inner):
+            named[number] = [i + 1 for i in inner if texts[i] == b"&"]
+            if not named[number] and len(inner) > 2:
+                where = source.where(lexed.starts[number])
+                problems.append(f"{where}: cannot tell which set of kfuncs is registered here; expected .set = &<name>")
+    sets: list[tuple[str, str]] = []
+    for number, names in named.items():
+        where = source.where(lexed.starts[number])
+        if names and lexed.directive_at(number):
+            what = "a macro registers a set of kfuncs, which cannot be followed; expected it in the open"
+            problems.append(f"{where}: {what}")
+        else:
+            sets += [(texts[i].decode("utf-8", "replace"), where) for i in names]
+    return Registered(tuple(sets), frozenset(headers(path.rpartition("/")[0], text)), tuple(problems))
 
 
-def note(source: Source, number: int, name: bytes, sets: list[tuple[str, str]], problems: list[str]) -> None:
-    """Take in one registered set."""
-    start = source.lexed.starts[number]
-    where = source.where(start)
-    if any(start in directive.span for directive in source.lexed.directives):
-        problems.append(
-            f"{where}: a macro registers a set of kfuncs, which cannot be followed; expected it in the open"
-        )
-    else:
-        sets.append((name.decode("utf-8", "replace"), where))
-
-
-def initialiser(source: Source, number: int) -> range:
+def initialiser(lexed: Lexed, number: int) -> range:
     """Return the tokens of the braces after `struct btf_kfunc_id_set name =`, an empty range if there are none."""
-    texts = source.lexed.texts
+    texts = lexed.texts
     for at in range(number + 1, min(number + 8, len(texts))):
         if texts[at] == b"{":
-            return range(at, closing(texts, at))
+            return range(at, lexed.brackets.partner.get(at, len(texts) - 1))
         if texts[at] in (b";", b"(") or (texts[at] == b")" and texts[at + 1 : at + 2] != [b"{"]):
             break
     return range(0)
-
-
-def closing(texts: Sequence[bytes], start: int) -> int:
-    """Return the number of the brace that closes the one at `start`, of the last token if none does."""
-    depth = 0
-    for at in range(start, len(texts)):
-        depth += (texts[at] == b"{") - (texts[at] == b"}")
-        if not depth:
-            return at
-    return len(texts) - 1
 
 
 def unseen(found: Mapping[str, Registered], by_file: Mapping[str, FileSets]) -> list[str]:

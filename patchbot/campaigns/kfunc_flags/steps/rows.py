@@ -18,7 +18,7 @@ from ....series.campaign import Change, Context
 from ..sites.classify import read_verifier
 from ..sites.inventory import Entry, Inventory, components, inventory
 from ..sites.nouns import Row
-from ..sites.plan import ARGUMENT_FLAG, OPTIONAL, merged, numbered, read_decisions
+from ..sites.plan import ARGUMENT_FLAG, OPTIONAL, UNDECIDED, merged, numbered, read_decisions
 from ..sites.subjects import subject
 
 HEADER = "include/linux/btf_ids.h"
@@ -218,8 +218,8 @@ def why_kept(context: Context, entry: Entry, flag: str) -> str:
     """
     if flag not in OPTIONAL:
         return entry.plan.reason
-    decision = read_decisions(context.config).get(entry.row.kfunc)
-    return decision.reason if decision is not None and decision.arguments(flag) is not None else ""
+    decision = read_decisions(context.config).get(entry.row.kfunc, UNDECIDED)
+    return decision.reason if decision.arguments(flag) is not None else ""
 
 
 def table(about: Mapping[str, Sequence[int]]) -> list[tuple[str, list[str]]]:
