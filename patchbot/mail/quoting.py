@@ -77,22 +77,18 @@ def plain(text: str) -> str:
     return "".join(out)
 
 
-def read_lines(texts: Sequence[str]) -> list[Line]:
-    """Return the lines of a mail's texts, each with whose it is; a text that is not the sender's ends with its part."""
+def read_lines(text: str) -> list[Line]:
+    """Return the lines of one of a mail's texts, each with whose it is, and a blank one below them."""
+    lines = text.split("\n")
     found: list[Line] = []
-    for text in texts:
-        lines = text.split("\n")
-        below = ""
-        for number, line in enumerate(lines):
-            if not line or line.isspace():
-                found.append(Line("", False, below))
-            elif QUOTE.match(line):
-                found.append(Line(line, True, below))
-            else:
-                below = below or begins_foreign(lines, number)
-                found.append(Line(line, False, below))
-        found.append(Line(""))
-    return found
+    below = ""
+    for number, line in enumerate(lines):
+        blank = not line or line.isspace()
+        quoted = not blank and QUOTE.match(line) is not None
+        if not blank and not quoted:
+            below = below or begins_foreign(lines, number)
+        found.append(Line("" if blank else line, quoted, below))
+    return [*found, Line("")]
 
 
 def begins_foreign(lines: Sequence[str], number: int) -> str:

@@ -21,8 +21,7 @@ from .threads import ADDRESS
 #: What people give to a patch. Sign-offs are not an opinion, and a report is about the bug, so it comes with a Closes:.
 TAKEN = ("Reviewed-by", "Acked-by", "Tested-by", "Suggested-by")
 ASKED = ("Reported-by",)
-OTHER = re.compile(r"(?:[A-Za-z][A-Za-z-]*-by|Cc|Fixes|Closes|Link)[ \t]*:", re.I)
-TAG = re.compile(r"[ \t]*([A-Za-z][A-Za-z-]*)[ \t]*:[ \t]*(.*)")
+TAG = re.compile(r"[ \t]*(?:[A-Za-z][A-Za-z-]*-by|Cc|Fixes|Closes|Link)[ \t]*:", re.I)
 VALUE = re.compile(
     r"(?:(?P<name>[^<>]*[^<>\s])[ \t]+)?<(?P<address>[^<>]*)>"
     r"(?:[ \t]+(?:#(?P<hash>.*)|\((?P<round>[^()]*)\)|\[(?P<square>[^][]*)\]))?"
@@ -103,7 +102,7 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
     tags: list[tuple[str, Tag | str]] = []
     left = MOST_WORDS
     for text in texts:
-        lines = read_lines([text])
+        lines = read_lines(text)
         size = sum(len(row.text) + 1 for row in lines if row.own)
         if size > left:
             tags.append(
@@ -113,7 +112,7 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
         left -= size
         rows += lines
     own = [row.text.strip() for row in rows if row.own and row.text]
-    words = [line for line in own if not OTHER.match(line) and not near(line)]
+    words = [line for line in own if not is_tag(line) and not near(line)]
     words += [f"{a} {b}" for a, b in pairwise(words)]
     for line, found in find_tags(rows, sender, sloppy):
         if len(tags) >= MOST_TAGS:
@@ -130,41 +129,40 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
 
 def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> Iterator[tuple[str, Tag | str]]:
     """Yield (line, tag or why it is none) for what a person would read as a tag."""
-    number = 0
-    while number < len(rows):
-        row = rows[number]
+    at = 0
+    while at < len(rows):
+        row, start, at = rows[at], at, at + 1
         if row.quoted or not row.text:
-            number += 1
             continue
         if row.below:
             if sender and is_tag(row.text) and names(row.text, sender):
                 yield cut(row.text), f"it stands below {row.below[:80]!r}, where text need not be the sender's own"
-            number += 1
             continue
         if not is_tag(row.text):
             if reason := near(row.text):
                 yield cut(row.text), reason
-            number += 1
             continue
-        last = number
-        group: list[str] = []
-        while last < len(rows) and rows[last].own and is_tag(rows[last].text):
-            text = rows[last].text.strip()
-            following = rows[last + 1].text if last + 1 < len(rows) and rows[last + 1].own else ""
-            if "<" not in text and CONTINUED.fullmatch(following):
-                text, last = f"{text} {following.strip()}", last + 1
-            group.append(text)
-            last += 1
-        context = read_context(rows, number, last)
+        group, at = read_group(rows, start)
+        context = read_context(rows, start, at)
         quoted = next((text for text in group if SIGNED_OFF.match(text) and not (sender and names(text, sender))), "")
         for text in group:
             yield cut(text), limit(read_tag(text, sloppy), context, quoted if sender else "", sloppy)
-        number = last
+
+
+def read_group(rows: Sequence[Line], at: int) -> tuple[list[str], int]:
+    """Return the tags that stand below each other from row `at` on, each on one line, and the row that follows."""
+    group: list[str] = []
+    while at < len(rows) and rows[at].own and is_tag(rows[at].text):
+        text, at = rows[at].text.strip(), at + 1
+        if "<" not in text and at < len(rows) and rows[at].own and CONTINUED.fullmatch(rows[at].text):
+            text, at = f"{text} {rows[at].text.strip()}", at + 1
+        group.append(text)
+    return group, at
 
 
 def is_tag(text: str) -> bool:
     """Say whether a line is in the form of a tag, known or not."""
-    return OTHER.match(text.strip()) is not None and TAG.fullmatch(text) is not None
+    return TAG.match(text) is not None
 
 
 def cut(text: str) -> str:
@@ -243,7 +241,7 @@ def read_tag(text: str, sloppy: bool) -> Tag | str:
         return Tag(text, address, doubt=f"it is taken back, or so it seems: {comment[:80]}")
     scope = read_scope(comment)
     if scope is not None:
-        line = f"{text.partition(':')[0]}:{text.partition(':')[2].partition('>')[0]}>"
+        line = text[: text.index(">", text.index(":")) + 1]
         return Tag(line, address, "; ".join(notes), scope)
     told = known == "Tested-by" and not PARTS.search(comment) and not unclear_scope(comment)  # on what it was tested
     return Tag(text, address, "; ".join(notes), Scope(words="" if told else comment))
@@ -272,31 +270,26 @@ def explain(value: str) -> str:
 
 def read_context(rows: Sequence[Line], start: int, end: int) -> Context:
     """Return the sender's words around the tags in rows `start` to `end`: above up to a tag, below up to the next."""
-    above: list[str] = []
-    for row in reversed(rows[max(0, start - 4 * MOST_CONTEXT) : start]):
-        if row.own and is_tag(row.text):
-            break
-        if row.own:
-            above.insert(0, row.text.strip())
-        if len(above) > MOST_CONTEXT:
-            break
-    last: list[str] = []
-    for row in reversed(rows[max(0, start - MOST_CONTEXT) : start]):
-        if not row.own or is_tag(row.text) or (last and not row.text.strip()):
-            break
-        if row.text.strip():
-            last.insert(0, row.text.strip())
-    rest = [row.text.strip() for row in takewhile(lambda row: not is_tag(row.text), rows[end:]) if row.own and row.text]
-    below: list[str] = []
-    for row in rows[end : end + MOST_CONTEXT]:
-        if not row.own or (below and not row.text.strip()):
-            break
-        if is_tag(row.text):
-            below = below[:-1] if below and below[-1].endswith(":") else below
-            break
-        if row.text.strip():
-            below.append(row.text.strip())
-    return Context("\n".join(last), "\n".join(below), "\n".join([*filter(None, above), *rest]))
+    before, behind = rows[max(0, start - 4 * MOST_CONTEXT) : start][::-1], rows[end:]
+    above = [row.text.strip() for row in takewhile(lambda row: not (row.own and is_tag(row.text)), before) if row.own]
+    rest = [row.text.strip() for row in takewhile(lambda row: not is_tag(row.text), behind) if row.own and row.text]
+    last, _ = paragraph(before[:MOST_CONTEXT])
+    below, end_row = paragraph(behind[:MOST_CONTEXT])
+    if end_row and end_row.own and is_tag(end_row.text) and below and below[-1].endswith(":"):
+        below.pop()  # it is about that tag
+    words = [*filter(None, above[: MOST_CONTEXT + 1][::-1]), *rest]
+    return Context("\n".join(last[::-1]), "\n".join(below), "\n".join(words))
+
+
+def paragraph(rows: Sequence[Line]) -> tuple[list[str], Line | None]:
+    """Return the sender's lines at the beginning of rows, up to a tag or a blank line, and the row that ends them."""
+    found: list[str] = []
+    for row in rows:
+        text = row.text.strip()
+        if not row.own or is_tag(row.text) or (found and not text):
+            return found, row
+        found += [text] if text else []
+    return found, None
 
 
 def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | str:
@@ -313,24 +306,19 @@ def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | 
         return replace(tag, doubt=f"perhaps on a condition: {limits}; --sloppy takes it")
     if limits:
         tag = replace(tag, note="; ".join(filter(None, (tag.note, f"perhaps on a condition: {limits}"))))
-    said = [text for text in beside(context) if read_scope(text, prose=True) is not None]
-    above, below = ("" if set(said) & set(ends(text)) else text for text in (context.above, context.below))
+    beside = (*ends(context.above), *ends(context.below))
+    said = {text: scope for text in beside if (scope := read_scope(text, prose=True))}
+    above, below = ("" if said.keys() & set(ends(text)) else text for text in (context.above, context.below))
     rest = runs_on("" if lead(context) else above, below)
     if rest and not limits:
         return replace(tag, doubt=f"the words next to it may say that it is not given, or not for all: {rest[:80]}")
-    scopes = {scope for text in said if (scope := read_scope(text, prose=True)) is not None}
-    scopes |= {tag.scope} if tag.scope.given else set()
+    scopes = {*said.values(), *([tag.scope] if tag.scope.given else [])}
     if len(scopes) > 1:
         return replace(tag, doubt="what is said of the patches that it is for does not agree")
     if scopes:
         return replace(tag, scope=replace(scopes.pop(), words=tag.scope.words))
     unclear = unclear_scope(context.all)
     return replace(tag, scope=replace(tag.scope, unclear=unclear, lead=lead(context)))
-
-
-def beside(context: Context) -> list[str]:
-    """Return the texts next to a tag that may say which patches it is for: a line, or the whole paragraph."""
-    return [text for text in dict.fromkeys([*ends(context.above), *ends(context.below)]) if text]
 
 
 def ends(text: str) -> tuple[str, str, str]:
