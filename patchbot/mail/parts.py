@@ -11,11 +11,20 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from email.errors import InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect
+from email.errors import (
+    InvalidBase64CharactersDefect,
+    InvalidBase64LengthDefect,
+    InvalidBase64PaddingDefect,
+    MessageError,
+)
 from email.message import Message
 from email.parser import BytesFeedParser
 from email.policy import Policy, compat32
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar
+
+from ..bundle import PACKAGE
 
 T = TypeVar("T")
 
@@ -29,6 +38,8 @@ MOST_LINE = 1000
 
 MIME = re.compile(rb"(?:\A|[\r\n])content-type:\s*(?:multipart|message)/", re.I)
 BAD_BASE64 = (InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
+#: What the email package raises on mails that nobody wrote.
+FAULTS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError, MessageError)
 #: Text encodings that mails have. Python knows more, some of them slow or made to hide text.
 CHARSETS = re.compile(
     r"ascii|utf-8|utf-16(-[bl]e)?|iso8859-\d+|cp\d+|koi8-[rut]|mac-roman|gb2312|gbk|gb18030|hz|big5(hkscs)?|tis-620"
@@ -81,29 +92,24 @@ def parse(data: bytes) -> Part:
 
 
 def asked(method: Callable[..., T], *words: Any) -> T:
-    """Return what a method of the email package does; Unreadable for what it raises on mails that it cannot take."""
+    """Return what the email package does; Unreadable for what it raises itself on mails that it cannot take."""
     try:
         return method(*words)
-    except Unreadable:
-        raise
     except RecursionError as error:
         raise Unreadable("its parts are nested too deeply") from error
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except FAULTS as error:
+        if Path(extract_tb(error.__traceback__)[-1].filename).is_relative_to(PACKAGE):
+            raise  # Unreadable, or a fault of ours
         raise Unreadable(f"cannot be taken apart ({type(error).__name__})") from error
 
 
 def read_fields(mail: Part) -> dict[str, list[str]]:
-    """Return the fields of a mail's header by lower-case name, each on one line."""
+    """Return a mail's header by lower-case name: each field on one line, cut where no honest one is as long."""
     fields: dict[str, list[str]] = {}
     for name, value in mail.raw_items():
-        fields.setdefault(name.lower(), []).append(unfold(str(value)))
+        text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        fields.setdefault(name.lower(), []).append(re.sub(r"[\r\n]+[ \t]*", " ", text)[:MOST_FIELD].strip())
     return fields
-
-
-def unfold(value: str) -> str:
-    """Return a header field on one line, its bytes as UTF-8, cut where no honest field is that long."""
-    raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return re.sub(r"[\r\n]+[ \t]*", " ", raw)[:MOST_FIELD].strip()
 
 
 def read_text(mail: Part) -> Text:
@@ -156,8 +162,8 @@ def text_lines(part: Message, payload: bytes) -> Iterator[str]:
 def parameter(part: Message, name: str) -> str:
     """Return a parameter of Content-Type, "" if it is missing or broken."""
     try:
-        value = part.get_param(name, "")
-    except (ValueError, LookupError, TypeError):
+        value = asked(part.get_param, name, "")
+    except Unreadable:
         return ""
     return value if isinstance(value, str) else ""
 

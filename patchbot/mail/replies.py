@@ -7,7 +7,7 @@ name, one for a patch that is another by now, a mail without a message-id to pro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -107,10 +107,6 @@ class Gathered:
         return out
 
 
-class Doubt(Exception):
-    """A tag is not attached; the message is the reason."""
-
-
 def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers = MappingProxyType({})) -> Gathered:
     """Return the tags that the answers in a thread give to patches of the draft, each person's once a patch.
 
@@ -151,7 +147,8 @@ class Gathering:
         """Take from a mail what it says of patches."""
         if message.note:
             self.ignore(message, "", message.note)
-        said = read_said(message.texts, message.sender, self.choices.sloppy)
+        sloppy = self.choices.sloppy
+        said = read_said(message.texts, message.sender, sloppy)
         if REFUSED.match(message.title.text):
             said = replace(said, objection=said.objection or message.title.text)
         if not (said.tags or said.retracted or said.objection):
@@ -164,39 +161,31 @@ class Gathering:
             if answered or answer.problem or fold(answer.title.summary) == fold(self.drafted.title):
                 self.backs.append(back)
         for line, tag in said.tags:
-            reason = tag if isinstance(tag, str) else check_giver(message, tag, self.choices)
-            if not isinstance(tag, str):
-                reason = reason or said.withheld(self.choices.sloppy) or tag.doubt
-            if isinstance(tag, str) or reason:
+            if isinstance(tag, str):
+                self.ignore(message, line, tag, line == said.objection)
+            elif reason := check_giver(message, tag, sloppy) or said.withheld(sloppy) or tag.doubt:
                 self.ignore(message, line, reason, line == said.objection)
-                continue
-            if doubt:
-                self.ignore(message, line, doubt)
-            if answered:
-                self.attach(message, said, line, tag, answer.title, answered)
+            else:
+                if doubt:
+                    self.ignore(message, line, doubt)
+                if answered:
+                    self.attach(message, said, line, tag, answer.title, answered)
 
     def name_objections(self, message: Message, said: Said) -> None:
         """Name what a mail says against a patch, once: a line that is in the form of a tag is named as one too."""
         named = {line for line, _ in said.tags}
-        if said.objection and said.objection not in named:
-            text = "an objection; settle it with its sender before this is posted again"
-            self.ignore(message, said.objection, text, True)
-        if said.retracted and said.retracted not in named:
-            text = "its sender takes back what he gave before, or so it seems"
-            self.ignore(message, said.retracted, text, True)
+        for line, reason in (
+            (said.objection, "an objection; settle it with its sender before this is posted again"),
+            (said.retracted, "its sender takes back what he gave before, or so it seems"),
+        ):
+            if line and line not in named:
+                self.ignore(message, line, reason, True)
 
     def look_up(self, answer: Answer) -> tuple[list[Found], str]:
-        """Return what `patches_answered` yields, and why that is not all."""
+        """Return what `patches_answered` does, which is not asked twice for one patch."""
         key = (answer.title, answer.opener.where if answer.opener else "", answer.problem)
         if key not in self.seen:
-            found: list[Found] = []
-            why = ""
-            try:
-                for row in patches_answered(self.thread, answer, self.drafted, self.choices):
-                    found.append(row)
-            except Doubt as doubt:
-                why = str(doubt)
-            self.seen[key] = found, why
+            self.seen[key] = patches_answered(self.thread, answer, self.drafted, self.choices)
         return self.seen[key]
 
     def attach(self, message: Message, said: Said, line: str, tag: Tag, title: Title, answered: list[Found]) -> None:
@@ -208,11 +197,9 @@ class Gathering:
             if wanted is not None and found.number not in wanted:
                 continue
             if not found.verdict.kept:
-                reason = f"not for {found.patch.subject!r} as it is now: {found.verdict.reason}"
-                self.ignore(message, line, reason)
+                self.ignore(message, line, f"not for {found.patch.subject!r} as it is now: {found.verdict.reason}")
                 continue
-            digest, sender = diff_id(found.patch.diff), str(message.sender or "")
-            given = Given(tag.line, message.id, found.version, digest, sender)
+            given = Given(tag.line, message.id, found.version, diff_id(found.patch.diff), str(message.sender or ""))
             limited = f"perhaps on a condition: {said.condition[:80]}" if said.condition and not tag.note else ""
             note = "; ".join(filter(None, (tag.note, limited, found.verdict.reason)))
             self.attached.append((message, Attached(found.patch.id, given, note)))
@@ -263,44 +250,40 @@ def takes_back(back: Back, message: Message, row: Attached) -> str:
     return f"taken back in <{back.message.id or back.message.where}>, or so it seems: {back.line[:80]}"
 
 
-def check_giver(message: Message, tag: Tag, choices: Choices) -> str:
+def check_giver(message: Message, tag: Tag, sloppy: bool) -> str:
     """Return why the mail does not prove who gave the tag, "" if it does."""
     if not message.id:
         return "the mail has no usable Message-ID, so there is no proof"
     if message.sender is None:
         return "the mail's From is not one address"
-    if tag.address.lower() != message.sender.email.lower() and not choices.sloppy:
+    if tag.address.lower() != message.sender.email.lower() and not sloppy:
         return f"given by {message.sender.email} for {tag.address}; --sloppy takes it"
     return ""
 
 
-def patches_answered(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> Iterator[Found]:
-    """Yield the patches of the draft that a mail answers; raise Doubt if there is none."""
+def patches_answered(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> tuple[list[Found], str]:
+    """Return the patches of the draft that a mail answers, and why that is not all, or none."""
+    title = answer.title
     if answer.problem:
-        raise Doubt(answer.problem)
-    title = answer.title
+        return [], answer.problem
     if title.older_tree and title.older_tree != drafted.target:
-        raise Doubt(f"it is about the patch for another tree, {title.older_tree}")
+        return [], f"it is about the patch for another tree, {title.older_tree}"
     if title.number == 0:
-        yield from patches_of_cover(thread, answer, drafted, choices)
-        return
+        return patches_of_cover(thread, answer, drafted, choices)
     patch = find_patch(title, drafted)
-    yield Found(title.number, patch, title.version, compare(answer, patch, drafted, choices))
+    if isinstance(patch, str):
+        return [], patch
+    return [Found(title.number, patch, title.version, compare(answer, patch, drafted, choices))], ""
 
 
-def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> Iterator[Found]:
-    """Yield all patches that were posted with a cover; Doubt unless it is the cover of this series."""
+def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> tuple[list[Found], str]:
+    """Return all patches that were posted with a cover, and why some are not there; none if it is another series'."""
     title = answer.title
-    mails = thread.posted_with(answer.opener) if answer.opener else {}
-    matched: dict[int, DraftPatch] = {}
-    gone: list[Title] = []
-    for number, mail in sorted(mails.items()):
-        try:
-            matched[number] = find_patch(mail.title, drafted)
-        except Doubt:
-            gone.append(mail.title)
-    if not matched and fold(title.summary) != fold(drafted.title):
-        raise Doubt(f"the cover {title.summary!r} is not that of this series")
+    mails = thread.posted.get((answer.opener.id, title.version), {}) if answer.opener else {}
+    posted = {number: find_patch(mail.title, drafted) for number, mail in sorted(mails.items())}
+    gone = [repr(mails[number].title.summary) for number, patch in posted.items() if isinstance(patch, str)]
+    if len(gone) == len(posted) and fold(title.summary) != fold(drafted.title):
+        return [], f"the cover {title.summary!r} is not that of this series"
     order = [p.id for p in drafted.versions[title.version]] if title.version in drafted.versions else [*drafted.posted]
     draft = {p.id: p for p in drafted.patches}
     total = title.total or 0
@@ -308,38 +291,30 @@ def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, choices: 
         if title.version in drafted.versions:
             order = order[:total]
         if len(order) != total:
-            raise Doubt(
-                f"the cover is for {total} patches, {len(mails)} of them are here, and the draft has {len(order)}"
-            )
+            here = f"{len(mails)} of them are here, and the draft has {len(order)}"
+            return [], f"the cover is for {total} patches, {here}"
+    places = dict(enumerate(order, 1))
+    found = []
     for number in range(1, total + 1):
-        if number in matched:
-            patch: DraftPatch | None = matched[number]
-        elif number in mails:
-            patch = None
-        else:
-            patch = draft.get(order[number - 1])
-        if patch is not None:
-            reply = Answer(title, mails.get(number))
-            yield Found(number, patch, title.version, compare(reply, patch, drafted, choices))
-    if gone:
-        raise Doubt(f"not for {', '.join(repr(t.summary) for t in gone[:5])}: the draft has no such patch")
+        patch = posted.get(number) or draft.get(places.get(number, ""))
+        if isinstance(patch, DraftPatch):
+            verdict = compare(Answer(title, mails.get(number)), patch, drafted, choices)
+            found.append(Found(number, patch, title.version, verdict))
+    return found, f"not for {', '.join(gone[:5])}: the draft has no such patch" if gone else ""
 
 
-def find_patch(title: Title, drafted: Drafted) -> DraftPatch:
-    """Return the draft's patch that a posted patch has become; Doubt if there is none or more than one."""
+def find_patch(title: Title, drafted: Drafted) -> DraftPatch | str:
+    """Return the draft's patch that a posted patch has become, or why none: there is none, or more than one."""
     draft = {p.id: p for p in drafted.patches}
     for pool in (drafted.versions.get(title.version, ()), drafted.patches):
         found = [n for n, p in enumerate(pool) if fold(read_summary(p.subject)) == fold(title.summary)]
         if len(found) > 1 and title.number and title.number - 1 in found:
             found = [title.number - 1]
         if len(found) > 1:
-            raise Doubt(f"{len(found)} patches are called {title.summary!r}")
+            return f"{len(found)} patches are called {title.summary!r}"
         if found:
-            patch = draft.get(pool[found[0]].id)
-            if patch is None:
-                raise Doubt(f"the draft has no {title.summary!r} any more")
-            return patch
-    raise Doubt(f"the draft has no patch {title.summary!r}")
+            return draft.get(pool[found[0]].id) or f"the draft has no {title.summary!r} any more"
+    return f"the draft has no patch {title.summary!r}"
 
 
 def compare(answer: Answer, patch: DraftPatch, drafted: Drafted, choices: Choices) -> Verdict:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email.errors import MessageError
 from email.header import decode_header
 from email.utils import mktime_tz, parsedate_tz
 from functools import cached_property
@@ -16,7 +15,7 @@ from pathlib import Path
 from ..git.diffs import diff_lines
 from ..model import Identity
 from .mbox import MOST_MAIL, read_mails
-from .parts import Unreadable, decode, parse, read_fields, read_text
+from .parts import Unreadable, asked, decode, parse, read_fields, read_text
 
 MOST_HEADER = 4000
 MOST_NAME = 100
@@ -44,7 +43,10 @@ OLDER_TREE = re.compile(
 
 @dataclass(frozen=True)
 class Title:
-    """A subject taken apart: `[PATCH bpf-next v2 03/13] summary`; `number` 0 is a cover, None a patch of its own."""
+    """A subject taken apart: `[PATCH bpf-next v2 03/13] summary`; `number` 0 is a cover, None a patch of its own.
+
+    `words` are those in brackets; the version is 0 where they name one and it is not clear which.
+    """
 
     text: str
     is_patch: bool
@@ -53,6 +55,7 @@ class Title:
     number: int | None
     total: int | None
     summary: str
+    words: tuple[str, ...]
 
     @property
     def place(self) -> str:
@@ -63,7 +66,7 @@ class Title:
     @property
     def older_tree(self) -> str:
         """Return the tree that its brackets name where it is about a patch for an older kernel, else ""."""
-        return next((word for word in bracketed(self.text)[2] if OLDER_TREE.fullmatch(word)), "")
+        return next((word for word in self.words if OLDER_TREE.fullmatch(word)), "")
 
 
 @dataclass(frozen=True)
@@ -191,10 +194,6 @@ class Thread:
         problem = f"its thread leads to {theirs.place}, its subject to {title.place}"
         return Answer(title, None, problem)
 
-    def posted_with(self, cover: Message) -> dict[int, Message]:
-        """Return the patches that were posted as answers to a cover, by number."""
-        return self.posted.get((cover.id, cover.title.version), {})
-
     @cached_property
     def posted(self) -> dict[tuple[str, int], dict[int, Message]]:
         """The posted patches by number, for each mail that they answer and each version."""
@@ -255,9 +254,9 @@ def read_message(where: str, data: bytes, place: int = 0) -> Message:
 def read_date(value: str) -> float | None:
     """Return when a mail says that it was written, None where that is not clear."""
     try:
-        parsed = parsedate_tz(value[:MOST_NAME])
-        return float(mktime_tz(parsed)) if parsed else None
-    except (ValueError, OverflowError, TypeError, IndexError):
+        parsed = asked(parsedate_tz, value[:MOST_NAME])
+        return float(asked(mktime_tz, parsed)) if parsed else None
+    except Unreadable:
         return None
 
 
@@ -265,8 +264,8 @@ def decode_words(text: str) -> str:
     """Return header text with its encoded words decoded; what cannot be decoded stays as it is."""
     text = text[:MOST_HEADER]
     try:
-        parts = decode_header(text)
-    except (ValueError, LookupError, TypeError, AssertionError, MessageError):
+        parts = asked(decode_header, text)
+    except Unreadable:
         return text
     return "".join(p if isinstance(p, str) else decode(p, charset) for p, charset in parts)
 
@@ -294,26 +293,8 @@ def read_sender(value: str) -> Identity | None:
 
 
 def read_title(text: str) -> Title:
-    """Take a subject apart; replies and brackets may come in any order before the summary.
-
-    The version is 0 where the brackets name one and it is not clear which.
-    """
+    """Take a subject apart; replies and brackets may come in any order before the summary."""
     text = " ".join(text.split())
-    rest, is_reply, words = bracketed(text)
-    numbers = [match for word in words if (match := NUMBER_WORD.fullmatch(word))]
-    return Title(
-        text,
-        any(PATCH_WORD.search(word) for word in words),
-        is_reply,
-        read_version(words),
-        int(numbers[0][1]) if numbers else None,
-        int(numbers[0][2]) if numbers else None,
-        rest,
-    )
-
-
-def bracketed(text: str) -> tuple[str, bool, list[str]]:
-    """Return a subject's summary, whether it is a reply, and the words in brackets before the summary."""
     rest, is_reply, brackets = text, False, ""
     while match := REPLY.match(rest) or BRACKET.match(rest):
         if match.re is BRACKET:
@@ -321,12 +302,11 @@ def bracketed(text: str) -> tuple[str, bool, list[str]]:
         else:
             is_reply = True
         rest = rest[match.end() :]
-    return rest, is_reply, re.split(r"[\s,;:()]+", brackets)
-
-
-def read_version(words: list[str]) -> int:
-    """Return the version that the words of a subject's brackets name: 1 for none, 0 where it is not clear which."""
+    words = tuple(re.split(r"[\s,;:()]+", brackets))
+    is_patch = any(PATCH_WORD.search(word) for word in words)
     named = {int(match[1]) for word in words if (match := VERSION_WORD.fullmatch(word))}
-    if len(named) > 1 or (not named and any(POINT_WORD.fullmatch(word) for word in words)):
-        return 0
-    return named.pop() if named else 1
+    unclear = len(named) > 1 or (not named and any(POINT_WORD.fullmatch(word) for word in words))
+    version = 0 if unclear else max(named, default=1)
+    found = next((match for word in words if (match := NUMBER_WORD.fullmatch(word))), None)
+    number, total = (int(found[1]), int(found[2])) if found else (None, None)
+    return Title(text, is_patch, is_reply, version, number, total, rest, words)

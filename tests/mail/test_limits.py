@@ -192,3 +192,8 @@ def test_a_mail_with_too_much_is_named_and_not_read():
     assert "the others are not read" in str(said.tags[-1][1])
     quoted = read_said(["\n".join(["> " + "word " * 20] * 5000) + "\n\n" + TAG.decode()])
     assert [line for line, _ in quoted.tags] == [TAG.decode().strip()]
+
+
+def test_a_fault_of_ours_is_not_taken_for_one_of_the_mail():
+    with pytest.raises(TypeError):
+        parts.asked(parts.Part().set_raw, b"subject", "x")
