@@ -24,7 +24,7 @@ from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.git.diffs import mail_parts, read_diff
 from patchbot.git.export import keep, tree_files, write_files, write_landmarks
 from patchbot.git.objects import Thing
-from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER
+from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER, PREFIX, says_nothing
 from patchbot.model import Finding, Status
 from patchbot.run import Completed, run, which
 from patchbot.sandbox import borrowed
@@ -263,12 +263,12 @@ def judge_message(subject: str, body: str) -> list[Finding]:
         say(Status.FAIL, "SUBJECT_LONG", f"the subject has {len(subject)} characters, {MOST} are allowed: {subject!r}")
     elif len(subject) > BETTER:
         say(Status.WARN, "SUBJECT_LONG", f"the subject has {len(subject)} characters, {BETTER} are better: {subject!r}")
-    if not re.match(r'(?:Revert "|\w[\w.,+*/{}()-]*(?: [\w.,+*/{}()-]+){0,3}: \S)', subject):
+    if not PREFIX.search(subject):
         say(Status.FAIL, "SUBJECT_PREFIX", f"the subject does not start with `subsystem: `: {subject!r}")
     if subject.endswith("."):
         say(Status.WARN, "SUBJECT_PERIOD", f"the subject ends in a period: {subject!r}")
     for word in PLACEHOLDER.findall(f"{subject}\n{body}"):
         say(Status.FAIL, "PLACEHOLDER", f"a placeholder was never filled in: {word}")
-    if all(re.match(r"(?:[A-Z][\w-]*-by|Fixes|Link|Closes|Cc): ", line) for line in body.splitlines() if line.strip()):
+    if says_nothing(body.splitlines()):
         say(Status.FAIL, "CHANGELOG_EMPTY", "the changelog is empty; it must say why the change is made")
     return found

@@ -17,8 +17,8 @@ from ..git.repo import Repo
 from ..model import Finding, Status
 from . import wording
 from .compose import Outbox
-from .letter import Case, Letter, Remarks
 from .target import ASSISTANTS, Family, Profile, read_profile
+from .wording import Case, Letter, Remarks
 
 FAIL, WARN, BOX = Status.FAIL, Status.WARN, Status.SKIP
 
@@ -79,13 +79,32 @@ def review(outbox: Outbox, profile: Profile) -> list[Finding]:
     return found
 
 
-def always(text: str) -> Callable[[Case], Remarks]:
-    """Return the function of a box that is open whatever the mails say."""
+def says(text: str, when: Callable[[Case], bool] = lambda case: True) -> Callable[[Case], Remarks]:
+    """Return the rule that says something of the series as a whole where that holds."""
 
     def find(case: Case) -> Remarks:
-        yield None, text
+        if when(case):
+            base, target = case.outbox.base[:12], case.profile.target
+            yield None, text.format(base=base, target=target, patches=len(case.patches))
 
     return find
+
+
+base_public = says(
+    "is base commit {base} public? no remote branch of this clone has it", lambda case: not case.profile.public
+)
+base_target = says(
+    "is the base the tip of {target}? this clone has no remote {target}",
+    lambda case: case.profile.public.split("/", 1)[0] != case.profile.target,
+)
+too_many = says("{patches} patches; post 15 and wait", lambda case: len(case.patches) > 15)
+merge_window = says(
+    "is the merge window closed? {target} takes nothing but RFCs while it is open",
+    lambda case: not case.outbox.posting.prefix.startswith("RFC"),
+)
+has_cover = says(
+    "more than one patch and no cover letter", lambda case: len(case.patches) > 1 and case.outbox.cover is None
+)
 
 
 def base_commit(case: Case) -> Remarks:
@@ -100,12 +119,6 @@ def base_commit(case: Case) -> Remarks:
             yield letter, "base-commit is not at the very bottom"
 
 
-def base_public(case: Case) -> Remarks:
-    """Ask whether others have the base."""
-    if not case.profile.public:
-        yield None, f"is base commit {case.outbox.base[:12]} public? no remote branch of this clone has it"
-
-
 def base_point(case: Case) -> Remarks:
     """Ask whether the base is one that people know."""
     if not case.profile.release and not case.profile.public:
@@ -113,35 +126,11 @@ def base_point(case: Case) -> Remarks:
         yield None, f"is base commit {case.outbox.base[:12]} a release or the target's tree? {known}"
 
 
-def base_target(case: Case) -> Remarks:
-    """Ask whether the base is the target's tip."""
-    if case.profile.public.split("/", 1)[0] != case.profile.target:
-        yield None, f"is the base the tip of {case.profile.target}? this clone has no remote {case.profile.target}"
-
-
-def too_many(case: Case) -> Remarks:
-    """Ask for no more patches than a reviewer takes at a time."""
-    if len(case.patches) > 15:
-        yield None, f"{len(case.patches)} patches; post 15 and wait"
-
-
-def merge_window(case: Case) -> Remarks:
-    """Ask whether the target takes new work now."""
-    if not case.outbox.posting.prefix.startswith("RFC"):
-        yield None, f"is the merge window closed? {case.profile.target} takes nothing but RFCs while it is open"
-
-
 def shallow(case: Case) -> Remarks:
     """Ask for mails that are not threaded by hand."""
     for letter in case.letters:
         if letter.headers["in-reply-to"] or letter.headers["references"]:
             yield letter, "threading belongs to git send-email: a new version is a thread of its own"
-
-
-def has_cover(case: Case) -> Remarks:
-    """Ask for a cover letter."""
-    if len(case.patches) > 1 and case.outbox.cover is None:
-        yield None, "more than one patch and no cover letter"
 
 
 def signed(case: Case) -> Remarks:
@@ -238,15 +227,13 @@ RULES: tuple[Rule, ...] = (
     Rule("B6", BOX, NETDEV, "designate your patch to a tree", base_target, "net"),
     Rule("B8", WARN, SUBMITTING, "only post say 15 or so at a time", too_many),
     Rule("B8", FAIL, NETDEV, "don't post large series", too_many, "net"),
-    Rule("B10", BOX, NETDEV, "24 hours", always("have 24 hours passed since this was last posted?"), "net"),
+    Rule("B10", BOX, NETDEV, "24 hours", says("have 24 hours passed since this was last posted?"), "net"),
     Rule("B11", BOX, BPF, "when the merge window is open", merge_window, "bpf"),
     Rule("B11", BOX, NETDEV, "Do not send new ``net-next`` content", merge_window, "net"),
     Rule("B14", FAIL, POSTING, "--chain-reply-to", shallow),
     Rule("B15", FAIL, BPF, "must have a cover letter", has_cover, "bpf"),
     Rule("B15", WARN, POSTING, "introductory description as part zero", has_cover),
-    Rule(
-        "B16", BOX, POSTING, "complete changelog information", always("do the changelogs say all that the cover says?")
-    ),
+    Rule("B16", BOX, POSTING, "complete changelog information", says("do the changelogs say all that the cover says?")),
     Rule("S1", FAIL, SUBMITTING, "[PATCH 001/123] subsystem: summary phrase", wording.subject_form),
     Rule("S2", FAIL, BPF, "--subject-prefix='PATCH bpf-next'", wording.subject_target, "bpf"),
     Rule("S2", FAIL, NETDEV, "designate your patch to a tree", wording.subject_target, "net"),
@@ -261,7 +248,7 @@ RULES: tuple[Rule, ...] = (
     Rule("C1", FAIL, SUBMITTING, "Describe your problem", wording.empty_log),
     Rule("C1", WARN, SUBMITTING, "imperative mood", wording.log_style),
     Rule(
-        "C2", BOX, SUBMITTING, "self-contained", always("can each changelog be read without the thread and the others?")
+        "C2", BOX, SUBMITTING, "self-contained", says("can each changelog be read without the thread and the others?")
     ),
     Rule("C3", WARN, SUBMITTING, "line wrapped at 75 columns", wording.log_lines),
     Rule("C8", FAIL, SUBMITTING, "A marker line containing simply ``---``", wording.log_damage),

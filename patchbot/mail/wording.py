@@ -1,20 +1,153 @@
-"""Rules on what single mails say and in which form: subjects, changelogs, the diffstat; the letter names each rule.
+"""A mail taken apart as its readers do it, and rules on what single mails say and in which form.
 
-They read nothing but the mail, so they hold for any series; who gets it and on what it is based is in rules.py.
+A rule is a function of a series of letters, a Case, that yields remarks. Those here read nothing but the mail, so they
+hold for any series; who gets it and on what it is based is in rules.py.
 """
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
-from .letter import SUBJECT, Case, Remarks
+from ..draft.trailers import TRAILER, take_apart
+from ..git.diffs import mail_parts
+from ..series.render import DAMAGING
+from .compose import Mail, Outbox
+from .target import Profile
+
+SUBJECT = re.compile(r"\[((?:RFC )?PATCH(?: [^\]\s]+)*?)(?: (\d+)/(\d+))?\] (.*)")
+#: Where the text of a cover letter ends.
+SHORTLOG = re.compile(r"^[^\n]+ \(\d+\):\n  ", re.MULTILINE)
 
 #: Columns that the summary of a patch may have, and should have.
 MOST, BETTER = 75, 70
-
+#: What a summary begins with: its subsystem and a colon.
+PREFIX = re.compile(r'^(?:Revert "|\w[\w.,+*/{}()-]*(?: [\w.,+*/{}()-]+){0,3}: \S)')
 PLACEHOLDER = re.compile(r"\*\*\* [^*\n]* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
-DAMAGE = re.compile(r"#|diff -|---|>?From |(?i:change-id:)")
+CHECKER = re.compile(r"\b(checkpatch|sparse|smatch)(\.pl)?\b", re.I)
+ITSELF = re.compile(r"\b(?:this patch|this commit)\b", re.I)
+#: Exempt: tags, links, quotations of logs and code, which are indented.
+LONG_LINE = re.compile(r"^(?!\s|>|[A-Z][A-Za-z-]+: |\[\d+\]|\S*://)(?=.* ).{76,}")
+#: A line of a changelog that says nothing of the change.
+TAG = re.compile(r"\s*$|(?:[A-Z][\w-]*-by|Fixes|Link|Closes|Cc): ")
+STAT = re.compile(r"^ \d+ files? changed", re.M)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One mail, taken apart once: header fields, the changelog (up to `---`), the comments below it, the diff."""
+
+    mail: Mail
+    is_cover: bool
+
+    @cached_property
+    def headers(self) -> email.message.EmailMessage:
+        """The header fields, decoded."""
+        parsed = email.message_from_bytes(self.mail.data.partition(b"\n")[2], policy=email.policy.default)
+        assert isinstance(parsed, email.message.EmailMessage)
+        return parsed
+
+    @cached_property
+    def body(self) -> str:
+        """All after the header."""
+        return self.mail.data.partition(b"\n\n")[2].decode("utf-8", "replace")
+
+    @cached_property
+    def log(self) -> list[str]:
+        """The lines of the changelog, without an in-body From:; a cover letter's text up to its shortlog."""
+        text = SHORTLOG.split(self.body, maxsplit=1)[0] if self.is_cover else mail_parts(self.body)[0]
+        return re.sub(r"\AFrom: [^\n]*\n\n", "", text).rstrip().split("\n")
+
+    @cached_property
+    def comments(self) -> str:
+        """What is between `---` and the diff."""
+        return mail_parts(self.body)[1].removeprefix("---\n")
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject, decoded and unfolded."""
+        return str(self.headers["subject"] or "")
+
+    @cached_property
+    def summary(self) -> str:
+        """The subject without its brackets."""
+        match = SUBJECT.fullmatch(self.subject)
+        return match[4] if match else self.subject
+
+    @cached_property
+    def trailers(self) -> list[tuple[str, str]]:
+        """The tags at the end of the changelog."""
+        rows = [TRAILER.fullmatch(row) for row in take_apart(f"{self.summary}\n\n" + "\n".join(self.log))[1]]
+        return [(row[1], row[2]) for row in rows if row]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules look at."""
+
+    outbox: Outbox
+    profile: Profile
+    letters: tuple[Letter, ...]
+
+    @property
+    def patches(self) -> tuple[Letter, ...]:
+        """The mails that hold a patch."""
+        return tuple(letter for letter in self.letters if not letter.is_cover)
+
+
+#: What a rule's function yields: the mail it is about (None: the series) and what is wrong with it.
+Remarks = Iterator[tuple[Letter | None, str]]
+
+
+def each(
+    texts: Callable[[Letter], Iterable[str]],
+    pattern: re.Pattern[str],
+    says: str,
+    *,
+    covers: bool = False,
+    missing: bool = False,
+) -> Callable[[Case], Remarks]:
+    """Return the rule that no text of a patch (or a cover) matches a pattern; with `missing`, that each does."""
+
+    def find(case: Case) -> Remarks:
+        for letter in case.letters if covers else case.patches:
+            for text in texts(letter):
+                match = pattern.search(text)
+                if (match is None) == missing:
+                    yield letter, says.format(text=text.strip(), columns=len(text), found=match and match[0])
+
+    return find
+
+
+def summary(letter: Letter) -> list[str]:
+    """Return a mail's summary for `each`."""
+    return [letter.summary]
+
+
+def log(letter: Letter) -> list[str]:
+    """Return the lines of its changelog."""
+    return letter.log
+
+
+def says_nothing(lines: Iterable[str]) -> bool:
+    """Say whether a changelog is nothing but tags."""
+    return all(TAG.match(line) for line in lines)
+
+
+summary_long = each(summary, re.compile(rf".{{{MOST + 1},}}"), "{columns} columns: {text}", covers=True)
+summary_longish = each(summary, re.compile(rf"^.{{{BETTER + 1},{MOST}}}$"), "{columns} columns: {text}")
+summary_prefix = each(summary, PREFIX, "{text!r} does not start with its subsystem and a colon", missing=True)
+summary_tool = each(summary, CHECKER, "the summary names a checking tool, not the problem")
+placeholders = each(lambda x: (x.subject, *x.log), PLACEHOLDER, "a placeholder was left: {text}", covers=True)
+log_style = each(lambda x: [" ".join(x.log)], ITSELF, "{found!r}: say what the change does in imperative mood")
+log_lines = each(log, LONG_LINE, "{columns} columns: {text}")
+log_damage = each(log, DAMAGING, "this line ends the changelog or gets lost: {text}", covers=True)
+diffstat = each(lambda x: [x.comments], STAT, "no diffstat below ---", missing=True)
 
 
 def subject_form(case: Case) -> Remarks:
@@ -32,50 +165,14 @@ def subject_target(case: Case) -> Remarks:
     """Ask for brackets that name the tree."""
     for letter in case.letters:
         match = SUBJECT.fullmatch(letter.subject)
-        if (
-            not match
-            or case.profile.target not in match[1].split()[1:]
-            or match[1] != match[1].replace("Patch", "PATCH")
-        ):
+        if not match or case.profile.target not in match[1].split()[1:]:
             yield letter, f"the brackets of {letter.subject!r} do not name the tree {case.profile.target}"
-
-
-def summary_long(case: Case) -> Remarks:
-    """Ask for no more columns than allowed."""
-    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.letters if len(x.summary) > MOST)
-
-
-def summary_longish(case: Case) -> Remarks:
-    """Ask for as few columns as is wanted."""
-    yield from ((x, f"{len(x.summary)} columns: {x.summary}") for x in case.patches if BETTER < len(x.summary) <= MOST)
 
 
 def summary_same(case: Case) -> Remarks:
     """Ask for a summary of its own for each mail."""
     count = Counter(letter.summary for letter in case.letters)
     yield from ((None, f"{n} mails have the summary {text!r}") for text, n in count.items() if n > 1)
-
-
-def summary_prefix(case: Case) -> Remarks:
-    """Ask for a subsystem before the summary."""
-    for letter in case.patches:
-        if not re.match(r"[A-Za-z][\w/,.+ -]*: \S", letter.summary):
-            yield letter, f"{letter.summary!r} does not start with its subsystem and a colon"
-
-
-def summary_tool(case: Case) -> Remarks:
-    """Ask for the problem, not the tool that found it."""
-    for letter in case.patches:
-        if re.search(r"\b(checkpatch|sparse|smatch)(\.pl)?\b", letter.summary, re.I):
-            yield letter, "the summary names a checking tool, not the problem"
-
-
-def placeholders(case: Case) -> Remarks:
-    """Ask for a letter without placeholders."""
-    for letter in case.letters:
-        for line in (letter.subject, *letter.log):
-            if PLACEHOLDER.search(line):
-                yield letter, f"a placeholder was left: {line.strip()}"
 
 
 def plain_text(case: Case) -> Remarks:
@@ -103,38 +200,4 @@ def latin_bytes(case: Case) -> Remarks:
 
 def empty_log(case: Case) -> Remarks:
     """Ask for a changelog."""
-    for letter in case.letters:
-        tags = {f"{name}: {value}" for name, value in letter.trailers}
-        if not [line for line in letter.log if line.strip() and line not in tags]:
-            yield letter, "the changelog is empty"
-
-
-def log_style(case: Case) -> Remarks:
-    """Ask for the imperative mood."""
-    for letter in case.patches:
-        for phrase in re.findall(r"\b(?:this patch|this commit)\b", " ".join(letter.log), re.I)[:1]:
-            yield letter, f"{phrase!r}: say what the change does in imperative mood"
-
-
-def log_lines(case: Case) -> Remarks:
-    """Ask for lines of 75 columns."""
-    for letter in case.patches:
-        for line in letter.log:
-            # Exempt: tags, links, quotations of logs and code, which are indented.
-            if len(line) > 75 and not re.match(r"\s|>|[A-Z][A-Za-z-]+: |\[\d+\]|\S*://", line) and " " in line:
-                yield letter, f"{len(line)} columns: {line}"
-
-
-def log_damage(case: Case) -> Remarks:
-    """Ask for no line that git am takes for an end."""
-    for letter in case.letters:
-        for line in letter.log:
-            if DAMAGE.match(line):
-                yield letter, f"this line ends the changelog or gets lost: {line}"
-
-
-def diffstat(case: Case) -> Remarks:
-    """Ask for a diffstat."""
-    for letter in case.patches:
-        if not re.search(r"^ \d+ files? changed", letter.comments, re.M):
-            yield letter, "no diffstat below ---"
+    yield from ((letter, "the changelog is empty") for letter in case.letters if says_nothing(letter.log))

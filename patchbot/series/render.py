@@ -24,7 +24,7 @@ from ..errors import PatchbotError, UserError
 VERBATIM = re.compile(r"[\s|+>*-]|(?:[\w-]+: )?\w+://|\[\d+\] ")
 
 #: What ends a changelog or a mail early, or is stripped (git mailinfo's patchbreak(), mbox, comments).
-DAMAGING = re.compile(r"#|diff -|---|Index: |>?From |From:|Change-Id:|change-id:")
+DAMAGING = re.compile(r"^(?:#|diff -|---|Index: |>?From |(?i:change-id:))")
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
@@ -107,7 +107,7 @@ def unfit(line: str) -> str:
     """Return why a line cannot be in a changelog or a cover letter, "" if it can."""
     if line != line.rstrip():
         return "trailing white space"
-    if DAMAGING.match(line):
+    if DAMAGING.match(line) or line.startswith("From:"):
         return "this line would damage the mail"
     return "control character" if CONTROL.search(line) else ""
 
