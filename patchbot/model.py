@@ -35,22 +35,37 @@ class Status(Enum):
         return max(statuses, key=lambda s: s.rank, default=Status.SKIP)
 
 
+#: The mode of a file that nobody runs.
+REGULAR = "100644"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as a commit has it: mode and bytes. Where a commit has no such file, there is None."""
+
+    mode: str
+    data: bytes
+
+
 @dataclass(frozen=True, order=True)
 class Edit:
     """Replace the bytes [start, end) of `path`, as they are in the base text of the step, by `new`.
 
-    A file that the base lacks is created by one edit with start = end = 0 and `create` set. `key` is what the
-    step's split function groups by, `site` names the thing that is edited (a site, an anchor) for counts and
-    messages.
+    A file that the base lacks is made by one edit with start = end = 0 and `create` set. `delete` takes a file away,
+    `to` is its new name, `mode` its new mode; edits of its text may stand beside a new name and mode. `key` is what the
+    step's split function groups by, `site` names the thing that is edited (a site, an anchor) for counts and messages.
     """
 
     path: str
-    start: int
-    end: int
-    new: bytes
+    start: int = 0
+    end: int = 0
+    new: bytes = b""
     key: str = ""
     site: str = ""
     create: bool = False
+    delete: bool = False
+    to: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class KernelInfo:
 
 @dataclass(frozen=True)
 class Patch:
-    """One commit to be: a stable id, a message and the whole new bytes of each file it touches.
+    """One commit to be: a stable id, a message and each file it touches as it is then, None where that is gone.
 
     `id` says what the patch means (step, and split key if the step makes several), so it survives a rebase.
     `message` is subject, blank line, body, no trailer block of any person. `sites` are the sites it changes.
@@ -73,7 +88,7 @@ class Patch:
     id: str
     step: str
     message: str
-    files: Mapping[str, bytes]
+    files: Mapping[str, Entry | None]
     sites: tuple[str, ...] = ()
     target: str = ""
     owners: tuple[str, ...] = ()

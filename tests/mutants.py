@@ -33,7 +33,7 @@ from patchbot.draft.range import Range
 from patchbot.draft.record import identity
 from patchbot.errors import UserError
 from patchbot.git.fastimport import NewCommit
-from patchbot.model import Identity, Result, Status
+from patchbot.model import REGULAR, Entry, Identity, Result, Status
 
 NOBODY = Identity("Mutant", "mutant@example.org")
 
@@ -187,7 +187,8 @@ def sites(session: Session, series: Range) -> list[Site]:
 def commit_round(session: Session, series: Range, mutants: Sequence[Mutant]) -> tuple[Item, Mapping[str, bytes]]:
     """Write mutants of different files upon the tip, in one commit."""
     files = {mutant.file: mutant.text for mutant in mutants}
-    new = NewCommit("mutants", "mutants: Change rows\n\nTo see who notices.\n", NOBODY, "1700000000 +0000", files, {})
+    there = {path: Entry(REGULAR, text) for path, text in files.items()}
+    new = NewCommit("mutants", "mutants: Change rows\n\nTo see who notices.\n", NOBODY, "1700000000 +0000", there)
     (made,) = session.scratch.write(series.tip, [new])
     tree = session.repo.tree_of(series.tip)
     paths = tuple(sorted(files))

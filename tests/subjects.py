@@ -11,7 +11,7 @@ from patchbot.checking.check import Item, Subject
 from patchbot.config import CampaignConfig
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
-from patchbot.model import Identity
+from patchbot.model import REGULAR, Entry, Identity
 from patchbot.series.campaign import Site
 
 AUTHOR = Identity("A Developer", "developer@example.org")
@@ -33,7 +33,9 @@ def make_subject(
     base = repo.resolve(base)
     scratch = Scratch.at(where / "scratch.git", repo)
     news = [
-        NewCommit(f"step{n}", message, AUTHOR, DATE, files, modes or {})
+        NewCommit(
+            f"step{n}", message, AUTHOR, DATE, {p: Entry((modes or {}).get(p, REGULAR), d) for p, d in files.items()}
+        )
         for n, (message, files) in enumerate(commits, 1)
     ]
     items = []

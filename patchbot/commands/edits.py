@@ -10,7 +10,7 @@ from ..draft.amendments import Extra, FileEdit, Handmade, PatchEdit
 from ..draft.matching import parse_choices
 from ..draft.recognise import recognise
 from ..draft.record import branch, need_draft
-from ..git.merge import Entry
+from ..model import Entry
 from ..terminal import cell
 from .generate import edit_lines
 from .session import Session

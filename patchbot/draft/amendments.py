@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import shapes
-from ..git.merge import Entry
 from ..git.repo import Repo
-from ..model import Identity, headline
+from ..model import Entry, Identity, headline
 from ..shapes import PATH, WORDS, ShapeError
 
 FILE = "edits.json"

@@ -17,7 +17,7 @@ from typing import Any
 from .. import shapes
 from ..bundle import PACKAGE, bundled
 from ..config import CampaignConfig
-from ..git.commits import read_commit
+from ..git.commits import entries, read_commit
 from ..git.grep import GrepCache, holds
 from ..git.repo import Repo
 from ..identity import identity
@@ -198,7 +198,7 @@ def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
             p["id"],
             p["step"],
             read_commit(tree.repo, p["commit"]).message,
-            {path: tree.repo.read(p["commit"], path) or b"" for path in p["files"]},
+            entries(tree.repo, p["commit"], p["files"]),
             tuple(p["sites"]),
             p["target"],
             tuple(p["owners"]),

@@ -210,13 +210,8 @@ def plain_commits(repo: Repo, series: Series, author: Identity) -> list[NewCommi
     Patch n's date is the base's committer date plus n seconds, so the same input gives the same ids.
     """
     seconds, zone = repo.committer_date(series.kernel.base)
-    paths = sorted({f for p in series.patches for f in p.files})
-    modes = {path: mode for path, (mode, _) in repo.ls(series.kernel.base, *paths).items()} if paths else {}
     return [
-        NewCommit(
-            p.id, p.message, author, f"{seconds + n} {zone}", p.files, {f: modes.get(f, "100644") for f in p.files}
-        )
-        for n, p in enumerate(series.patches, 1)
+        NewCommit(p.id, p.message, author, f"{seconds + n} {zone}", p.files) for n, p in enumerate(series.patches, 1)
     ]
 
 

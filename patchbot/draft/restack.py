@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from ..errors import UserError
 from ..git.commits import entries
 from ..git.fastimport import NewCommit
-from ..git.merge import REGULAR, Entry, Labels, Merged, merge, merge_text
+from ..git.merge import Labels, Merged, merge, merge_text
 from ..git.repo import Repo
-from ..model import Identity, Patch, Series
+from ..model import REGULAR, Entry, Identity, Patch, Series
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .record import plain_commits
 
@@ -151,24 +151,23 @@ def compose(
     return Composed(tuple(out), Handmade(patches, tuple(kept), made.dropped, order, made.reordered), tuple(remarks))
 
 
-def sides(series: Series, start: Mapping[str, Entry | None]) -> dict[str, dict[str, tuple[Entry | None, Entry]]]:
+Sides = Mapping[str, tuple[Entry | None, Entry | None]]
+
+
+def sides(series: Series, start: Mapping[str, Entry | None]) -> dict[str, Sides]:
     """Return {id: {path: (before, after)}} of the generated patches, one on the other."""
     now = dict(start)
-    out: dict[str, dict[str, tuple[Entry | None, Entry]]] = {}
+    out: dict[str, Sides] = {}
     for patch in series.patches:
-        out[patch.id] = {}
-        for path, data in sorted(patch.files.items()):
-            before = now.get(path)
-            after = Entry(before.mode if before else REGULAR, data)
-            out[patch.id][path] = (before, after)
-            now[path] = after
+        out[patch.id] = {path: (now.get(path), after) for path, after in sorted(patch.files.items())}
+        now.update(patch.files)
     return out
 
 
 def put_back(
     patch: Patch,
     edit: PatchEdit,
-    steps: Mapping[str, tuple[Entry | None, Entry]],
+    steps: Sides,
     below: Mapping[str, Entry | None],
     done: Resolutions,
 ) -> tuple[dict[str, Entry | None], str, list[FileEdit]]:
@@ -266,15 +265,4 @@ def commit(
     author_date: str = "",
 ) -> NewCommit:
     """Return a commit; one that is wholly the committer's own is like a generated one."""
-    there = {path: entry for path, entry in files.items() if entry}
-    return NewCommit(
-        key,
-        message,
-        author,
-        date,
-        {path: entry.data for path, entry in there.items()},
-        {path: entry.mode for path, entry in there.items()},
-        tuple(path for path, entry in files.items() if entry is None),
-        committer if committer != author else None,
-        author_date,
-    )
+    return NewCommit(key, message, author, date, files, committer if committer != author else None, author_date)

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import UserError
-from ..model import Identity, headline
+from ..model import Entry, Identity, headline
 from .fastimport import usable_date
-from .merge import Entry
 from .objects import Objects
 
 #: More commits than this between a base and a branch are not a series but a branch that was rebased.

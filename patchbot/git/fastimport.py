@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model import Identity
+from ..model import REGULAR, Entry, Identity
 
 #: What git takes away around a name.
 CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
@@ -21,19 +21,16 @@ LAST_SECOND = 253_402_214_399  # in the year 9999, after which Python knows none
 
 @dataclass(frozen=True)
 class NewCommit:
-    """A commit to write: message, author, date (`<seconds> <+hhmm>`) and {path: bytes} to put on its parent.
+    """A commit to write: message, author, date (`<seconds> <+hhmm>`) and what becomes of files of its parent.
 
-    `deleted` names files to take away. A commit of another person has that person as `author`, with `author_date`, and
-    who carries it as `committer`.
+    A commit of another person has that person as `author`, with `author_date`, and who carries it as `committer`.
     """
 
     id: str
     message: str
     author: Identity
     date: str
-    files: Mapping[str, bytes]
-    modes: Mapping[str, str]
-    deleted: tuple[str, ...] = ()
+    files: Mapping[str, Entry | None]
     committer: Identity | None = None
     author_date: str = ""
 
@@ -58,21 +55,22 @@ def fast_import_stream(base: str, commits: Sequence[NewCommit], record: Record |
     parent = base
     for mark, commit in enumerate(commits, 1):
         yield header("refs/scratch/series", mark, commit, parent)
-        for path in sorted(commit.files):
-            mode = commit.modes.get(path, "100644")
-            yield f"M {mode} inline {quote(path)}\n".encode("utf-8", "surrogateescape")
-            yield b"data %d\n%b\n" % (len(commit.files[path]), commit.files[path])
-        for path in sorted(commit.deleted):
-            yield f"D {quote(path)}\n".encode("utf-8", "surrogateescape")
+        # What goes comes first: a file may take the place of a folder, and a folder that of a file.
+        for path, file in sorted(commit.files.items(), key=lambda item: (item[1] is not None, item[0])):
+            yield modified(path, file) if file else f"D {quote(path)}\n".encode("utf-8", "surrogateescape")
         parent = f":{mark}"
     if record is not None:
         yield header("refs/scratch/record", len(commits) + 1, record, parent)
         yield from (f"merge {sha}\n".encode() for sha in record.also)
         yield b"deleteall\n"
-        for path in sorted(record.files):
-            yield f"M 100644 inline {quote(path)}\n".encode("utf-8", "surrogateescape")
-            yield b"data %d\n%b\n" % (len(record.files[path]), record.files[path])
+        yield from (modified(path, Entry(REGULAR, data)) for path, data in sorted(record.files.items()))
     yield b"done\n"
+
+
+def modified(path: str, file: Entry) -> bytes:
+    """Return the command that puts a file into a commit."""
+    head = f"M {file.mode} inline {quote(path)}\n".encode("utf-8", "surrogateescape")
+    return head + b"data %d\n%b\n" % (len(file.data), file.data)
 
 
 def header(ref: str, mark: int, commit: NewCommit | Record, parent: str) -> bytes:

@@ -11,18 +11,10 @@ from dataclasses import dataclass
 
 from .. import temporary
 from ..errors import ToolError
+from ..model import REGULAR, Entry
 from ..run import run
 
-REGULAR = "100644"
 MARKER = re.compile(rb"^(?:<<<<<<< |\|\|\|\|\|\|\| |>>>>>>> )", re.M)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file as a commit has it: mode and bytes. Where a commit has no such file, there is None."""
-
-    mode: str
-    data: bytes
 
 
 @dataclass(frozen=True)

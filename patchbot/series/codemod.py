@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .anchors import Alternative, Anchor, AnchorError, Outcome, Report, Text, judged, require, resolve
+from .edits import edits_between
 from .placing import Editor, either, insert_after, insert_before, insist_fit, lost, replace
 from .selectors import (
     Scope,
@@ -43,6 +44,7 @@ __all__ = [
     "comment",
     "contains",
     "contains_comment",
+    "edits_between",
     "either",
     "exactly",
     "first_of",

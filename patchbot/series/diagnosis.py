@@ -15,7 +15,6 @@ from ..c.declarations import KEYWORDS
 from ..c.items import Kind
 from ..c.tokens import is_word, lex
 from ..model import Edit
-from .edits import apply_edits
 from .tree import Tree
 
 #: Words before a name that is used, not declared.
@@ -38,8 +37,8 @@ def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
     A name is known if the function around the edit has it, or, unless it can only be a variable or a label there, if
     the file, a file that was edited before, or a header below include/ has it.
     """
-    after = apply_edits(edits, tree.get)
-    made = set(_defined(parse(path, text) for path, text in {**tree.overlay, **after}.items()))
+    after = tree.edit(edits).overlay
+    made = set(_defined(parse(path, file.data) for path, file in after.items() if file))
     sources = {
         e.path: parse(e.path, text) for e in edits if e.path.endswith(".c") and (text := tree.get(e.path)) is not None
     }

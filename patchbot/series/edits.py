@@ -1,40 +1,76 @@
-"""Apply the edits of one step to the text they refer to.
+"""Make the edits of one step in the files that they refer to, and find the edits that make one text of another.
 
-All edits of a step refer to that step's base text, as byte offsets, so they may come in any order. What overlaps, or
-inserts twice at one place, has no defined result and is an error.
+All edits of a step refer to that step's base, as names and byte offsets, so they may come in any order. What overlaps,
+inserts twice at one place or says two things about a file has no defined result and is an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+from itertools import accumulate, pairwise
 
 from ..errors import PatchbotError
-from ..model import Edit
+from ..model import REGULAR, Edit, Entry
+
+MODES = (REGULAR, "100755")
+#: What else git keeps under a name; no codemod edits it.
+SUBMODULE = "160000"
+KINDS = {"120000": "a symbolic link", SUBMODULE: "a submodule"}
 
 
 class EditError(PatchbotError):
-    """Two edits contradict each other, or one does not fit its text: a bug in a codemod."""
+    """Two edits contradict each other, or one does not fit its file: a bug in a codemod."""
 
 
-def apply_edits(edits: Iterable[Edit], read: Callable[[str], bytes | None]) -> dict[str, bytes]:
-    """Return {path: new bytes} of the files that `edits` change; `read` gives a file's base text, None if absent."""
+def apply_edits(edits: Iterable[Edit], read: Callable[[str], Entry | None]) -> dict[str, Entry | None]:
+    """Return {path: file, None where it is gone} of the files that `edits` change; `read` gives a file of the base."""
     by_path: dict[str, list[Edit]] = {}
     for edit in edits:
         by_path.setdefault(edit.path, []).append(edit)
-    changed = {}
+    made: dict[str, Entry | None] = {}
     for path in sorted(by_path):
-        text = read(path)
-        new = apply_to_text(path, text, by_path[path])
-        if new != text:
-            changed[path] = new
-    return changed
+        file = apply_to_file(path, read(path), by_path[path])
+        to = only(path, "name", (e.to for e in by_path[path]))
+        if to and (to in by_path or to in made or read(to) is not None):
+            raise EditError(f"{to}: a codemod renames {path} to that, but this name is taken")
+        made |= {path: None, to: file} if to else {path: file}
+    return {path: file for path, file in made.items() if file != read(path)}
 
 
-def apply_to_text(path: str, text: bytes | None, edits: list[Edit]) -> bytes:
-    """Return `text` with `edits` made; `text` None means that the file does not exist and must be created."""
-    if text is None or any(e.create for e in edits):
-        return create(path, text, edits)
+def apply_to_file(path: str, file: Entry | None, edits: Sequence[Edit]) -> Entry | None:
+    """Return a file with all `edits` of it made, None where they delete it; `file` None is one that does not exist."""
+    create, delete = any(e.create for e in edits), any(e.delete for e in edits)
+    if file is None and not create:
+        raise EditError(f"{path}: a codemod edits it, but it does not exist")
+    if file is not None and create:
+        raise EditError(f"{path}: a codemod creates it, but it exists")
+    if file is not None and file.mode not in MODES:
+        raise EditError(f"{path}: a codemod edits it, but it is {KINDS.get(file.mode, 'not a file')}")
+    mode = only(path, "mode", (e.mode for e in edits)) or (file.mode if file else REGULAR)
+    if mode not in MODES:
+        raise EditError(f"{path}: a codemod gives it the mode {mode}, and a file has {' or '.join(MODES)}")
+    bare = [replace(e, key="", site="", new=b"" if e.create else e.new, mode="" if e.create else e.mode) for e in edits]
+    if (create or delete) and bare not in ([Edit(path, create=True)], [Edit(path, delete=True)]):
+        raise EditError(f"{path}: a codemod {'creates' if create else 'deletes'} it, and edits it as well")
+    if delete:
+        return None
+    texts = [e for e in edits if e.new or e.start != e.end or not (e.to or e.mode)]
+    return Entry(mode, apply_to_text(path, file.data if file else b"", texts))
+
+
+def only(path: str, what: str, values: Iterable[str]) -> str:
+    """Return what the edits of a file that say something say of its name or mode, "" if none does."""
+    said = sorted({value for value in values if value})
+    if len(said) > 1:
+        raise EditError(f"{path}: a codemod gives it more than one {what}: {', '.join(said)}")
+    return said[0] if said else ""
+
+
+def apply_to_text(path: str, text: bytes, edits: Sequence[Edit]) -> bytes:
+    """Return `text` with `edits` made."""
     ordered = sorted(edits, key=lambda e: (e.start, e.end))
     for edit in ordered:
         if not 0 <= edit.start <= edit.end <= len(text):
@@ -52,10 +88,34 @@ def apply_to_text(path: str, text: bytes | None, edits: list[Edit]) -> bytes:
     return b"".join([*parts, text[at:]])
 
 
-def create(path: str, text: bytes | None, edits: list[Edit]) -> bytes:
-    """Return the text of a new file, which must be made by exactly one edit and must not exist yet."""
-    if text is not None:
-        raise EditError(f"{path}: a codemod creates it, but it exists")
-    if len(edits) != 1 or not edits[0].create:
-        raise EditError(f"{path}: a codemod edits it, but it does not exist")
-    return edits[0].new
+def edits_between(path: str, old: bytes | None, new: bytes | None) -> list[Edit]:
+    """Return the edits that make the text `new` of `old`; None is a file that does not exist.
+
+    Lines that both texts have are left alone, and of a line that another one replaces, its equal beginning and end.
+    """
+    if old is None or new is None:
+        return [Edit(path, new=new or b"", create=old is None, delete=new is None)] if old != new else []
+    one, two = (re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (old, new))
+    starts = list(accumulate(map(len, one), initial=0))
+    found = []
+    for kind, a, b, c, d in SequenceMatcher(None, one, two).get_opcodes():
+        if kind == "equal":
+            continue
+        if b - a == d - c:
+            pairs = [(n, one[n], two[c + n - a]) for n in range(a, b)]
+        else:
+            pairs = [(a, b"".join(one[a:b]), b"".join(two[c:d]))]
+        found += [trimmed(path, starts[n], *texts) for n, *texts in pairs]
+    return [edit for edit in found if edit.new or edit.start != edit.end]
+
+
+def trimmed(path: str, start: int, old: bytes, new: bytes) -> Edit:
+    """Return the edit of `old`, which begins at `start`, that leaves its equal beginning and end alone."""
+    head = shared(old, new)
+    tail = shared(old[head:][::-1], new[head:][::-1])
+    return Edit(path, start + head, start + len(old) - tail, new[head : len(new) - tail])
+
+
+def shared(one: bytes, two: bytes) -> int:
+    """Return how many bytes two texts have in common at their beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from ..config import CampaignConfig, listed
 from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
-from ..model import Edit, Patch, Series
+from ..model import Edit, Entry, Patch, Series
 from ..progress import tick
 from . import render
 from .campaign import Audit, Campaign, Context, Step
-from .edits import EditError, apply_edits
-from .tree import Tree
+from .edits import apply_edits
+from .tree import Tree, names
 
 
 @dataclass(frozen=True)
@@ -55,44 +54,28 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     if audit.refused:
         raise refusal(audit.refused)
     steps = active_steps(campaign, config)
-    names = tuple(s.name for s in steps)
+    on = tuple(s.name for s in steps)
     current, patches, remarks = tree, [], []
     problems: list[str] = []
     for number, step in enumerate(steps):
         tick("generate", number, len(steps))
         if problems and (step.optional or step.by_owner):
             continue  # it builds on what is not there, so it would only repeat the problem
-        context = Context(current, tree, config, names)
+        context = Context(current, tree, config, on)
         try:
             change = step.codemod(context)
         except UserError as error:
             problems.append(f"{step.name}: {error}")
             continue
-        insist_on_places(current, change.edits)
         remarks += [f"{step.name}: {remark}" for remark in change.remarks]
-        patches += split_step(campaign, step, context, change.edits)
         current = current.edit(change.edits)
+        patches += split_step(campaign, step, context, change.edits)
     if problems:
         raise UserError("nothing was written, because this tree lacks what the series needs:\n" + "\n".join(problems))
     ordered = order(patches, config.target)
     verify(ordered, tree, current)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), current)
-
-
-def insist_on_places(tree: Tree, edits: Sequence[Edit]) -> None:
-    """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""
-    for path in sorted({e.path for e in edits}):
-        if any(part.lower() in ("", ".", "..", ".git") for part in path.split("/")) or "\0" in path:
-            raise EditError(f"{path!r}: a codemod edits it, and no file of a kernel can be called that")
-    created = {e.path for e in edits if e.create}
-    below = tree.below(*sorted(created)) if created else set()
-    for path in sorted(created):
-        if any(other.startswith(f"{path}/") for other in below | created):
-            raise EditError(f"{path}: a codemod creates it, but it is a folder")
-        for above in map(str, PurePosixPath(path).parents):
-            if above != "." and (above in created or tree.get(above) is not None):
-                raise EditError(f"{path}: a codemod creates it, but {above} is a file")
 
 
 def refusal(refused: Sequence[str]) -> RefusedSites:
@@ -110,13 +93,18 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         groups.setdefault(key_of(edit), []).append(edit)
     patches: list[Patch] = []
     upto: dict[str, list[Edit]] = {}
+    base = context.tree.files(names(edits))
+    now: dict[str, Entry | None] = dict(base)
     for key in sorted(groups):
         mine = sorted(groups[key])
         for edit in groups[key]:
             upto.setdefault(edit.path, []).append(edit)
-        files = apply_edits((e for path in {e.path for e in mine} for e in upto[path]), context.tree.get)
+        made = apply_edits((e for path in {e.path for e in mine} for e in upto[path]), base.get)
+        whole = {path: base.get(path) for path in names(mine)} | made
+        files = {path: file for path, file in sorted(whole.items()) if file != now.get(path)}
         if not files:
             continue
+        now |= files
         touched = sorted(files)
         target = campaign.target_of(context.base, context.config, touched) if step.by_owner else ""
         message = render.message(campaign.name, campaign.folder, step.template, **step.words(context, key, mine))
@@ -148,14 +136,15 @@ def order(patches: Sequence[Patch], target: str) -> list[Patch]:
 
 def verify(patches: Sequence[Patch], base: Tree, tip: Tree) -> None:
     """Raise PatchbotError unless the patches, one on the other, end at `tip`: splitting must lose nothing."""
-    final: dict[str, bytes] = {}
+    paths = sorted(tip.overlay.keys() | {path for patch in patches for path in patch.files})
+    now: dict[str, Entry | None] = dict(base.files(paths))
     for patch in patches:
-        for path, text in patch.files.items():
-            if final.get(path, base.get(path)) == text:
-                raise PatchbotError(f"{patch.id} does not change {path}")
-            final[path] = text
-    for path in sorted({*final, *tip.overlay}):
-        if final.get(path, base.get(path)) != tip.get(path):
+        if idle := [path for path, file in patch.files.items() if now.get(path) == file]:
+            raise PatchbotError(f"{patch.id} does not change {idle[0]}")
+        now |= patch.files
+    after = tip.files(paths)
+    for path in paths:
+        if now.get(path) != after.get(path):
             raise PatchbotError(f"{path}: the patches together differ from all edits at once")
 
 

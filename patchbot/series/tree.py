@@ -11,27 +11,29 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 
 from ..errors import UserError
 from ..git.grep import GrepCache
 from ..git.repo import Repo
-from ..model import Edit, KernelInfo, kernel_version
-from .edits import apply_edits
+from ..model import REGULAR, Edit, Entry, KernelInfo, kernel_version
+from .edits import SUBMODULE, EditError, apply_edits
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A commit of `repo` with `overlay` ({path: bytes}) over it. Paths are relative to the kernel's root."""
+    """A commit of `repo` with `overlay` over it, None for a file that is gone. Paths start at the kernel's root."""
 
     repo: Repo
     commit: str
-    overlay: Mapping[str, bytes] = field(default_factory=dict)
+    overlay: Mapping[str, Entry | None] = field(default_factory=dict)
     cache: GrepCache | None = None
 
     def get(self, path: str) -> bytes | None:
         """Return the bytes of a file, None if there is none."""
         if path in self.overlay:
-            return self.overlay[path]
+            file = self.overlay[path]
+            return file.data if file else None
         return self.repo.read(self.commit, path)
 
     def read(self, path: str) -> bytes:
@@ -43,11 +45,17 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Say whether a file is there."""
-        return path in self.overlay or path in self.modes(path)
+        return path in self.below(path)
 
-    def modes(self, *paths: str) -> dict[str, str]:
-        """Return {path: mode} of those of `paths` (files) that the base commit has."""
-        return {p: mode for p, (mode, _) in self.repo.ls(self.commit, *paths).items()}
+    def files(self, paths: Iterable[str]) -> dict[str, Entry]:
+        """Return those of `paths` that are files here; of a submodule, nothing but its mode."""
+        asked = sorted(paths)
+        found = {path: file for path in asked if (file := self.overlay.get(path))}
+        there = self.repo.ls(self.commit, *asked) if len(found) < len(asked) else {}
+        for path in there.keys() & set(asked) - self.overlay.keys():
+            mode = there[path][0]
+            found[path] = Entry(mode, b"" if mode == SUBMODULE else self.read(path))
+        return found
 
     def grep(self, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False) -> list[str]:
         """Return the files that hold any of the fixed strings `needles`, sorted.
@@ -61,28 +69,50 @@ class Tree:
             found = set(self.repo.grep(self.commit, needles, pathspecs, word=word))
         pattern = "|".join(re.escape(n) for n in needles)
         compiled = re.compile((rf"\b(?:{pattern})\b" if word else pattern).encode())
-        for path, text in self.overlay.items():
+        for path, file in self.overlay.items():
             found.discard(path)
-            if in_pathspecs(path, pathspecs) and compiled.search(text):
+            if file and in_pathspecs(path, pathspecs) and compiled.search(file.data):
                 found.add(path)
         return sorted(found)
 
     def edit(self, edits: Iterable[Edit]) -> Tree:
-        """Return this tree with `edits` made."""
-        return self.overlaid(apply_edits(edits, self.get))
+        """Return this tree with `edits` made; raise EditError where they contradict each other or the tree."""
+        made = list(edits)
+        self._insist_on_places(made)
+        return self.overlaid(apply_edits(made, self.files(names(made)).get))
 
     def below(self, *paths: str) -> set[str]:
         """Return the files that are `paths`, or lie below them."""
-        laid = {p for p in self.overlay if any(p == q or p.startswith(f"{q}/") for q in paths)}
-        return laid | self.repo.ls(self.commit, *paths).keys()
+        laid = {p for p, file in self.overlay.items() if file and any(f"{p}/".startswith(f"{q}/") for q in paths)}
+        return laid | self.repo.ls(self.commit, *paths).keys() - self.overlay.keys()
 
-    def overlaid(self, files: Mapping[str, bytes]) -> Tree:
+    def overlaid(self, files: Mapping[str, Entry | bytes | None]) -> Tree:
         """Return this tree with whole `files` laid over it."""
-        return Tree(self.repo, self.commit, {**self.overlay, **files}, self.cache)
+        laid = {p: Entry(REGULAR, file) if isinstance(file, bytes) else file for p, file in files.items()}
+        return Tree(self.repo, self.commit, {**self.overlay, **laid}, self.cache)
+
+    def _insist_on_places(self, edits: Sequence[Edit]) -> None:
+        """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""
+        for path in sorted(names(edits)):
+            if any(part.lower() in ("", ".", "..", ".git") for part in path.split("/")) or "\0" in path:
+                raise EditError(f"{path!r}: a codemod edits it, and no file of a kernel can be called that")
+        new = {e.path for e in edits if e.create} | {e.to for e in edits if e.to}
+        below = self.below(*sorted(new)) if new else set()
+        for path in sorted(new):
+            if any(other.startswith(f"{path}/") for other in below | new):
+                raise EditError(f"{path}: a codemod creates it, but it is a folder")
+            for above in map(str, PurePosixPath(path).parents):
+                if above != "." and (above in new or self.get(above) is not None):
+                    raise EditError(f"{path}: a codemod creates it, but {above} is a file")
 
     def kernel(self) -> KernelInfo:
         """Return which kernel this is; raise UserError if it is none."""
         return KernelInfo(self.commit, kernel_version(self.get("Makefile")), self.repo.describe(self.commit))
+
+
+def names(edits: Iterable[Edit]) -> set[str]:
+    """Return all names of files that edits give, before and after."""
+    return {name for edit in edits for name in (edit.path, edit.to or edit.path)}
 
 
 def in_pathspecs(path: str, pathspecs: Sequence[str]) -> bool:

@@ -23,7 +23,7 @@ from patchbot.git.fastimport import NewCommit
 from patchbot.git.kernels import imported
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
-from patchbot.model import Identity
+from patchbot.model import REGULAR, Entry, Identity
 from patchbot.paths import cache_dir
 from patchbot.run import run
 
@@ -97,10 +97,8 @@ def move_on(repo: Path, commit: str, place: Path) -> str:
     """Commit a change of a file that no series looks at upon `commit`; return the commit."""
     own = Repo.open(repo)
     scratch = Scratch.at(place, own)
-    files = {"CREDITS": (own.read(commit, "CREDITS") or b"") + b"N: Some Body\n"}
-    new = NewCommit(
-        "", "credits: Add somebody\n", Identity("Some Body", "s@example.org"), "1767225700 +0000", files, {}
-    )
+    files = {"CREDITS": Entry(REGULAR, (own.read(commit, "CREDITS") or b"") + b"N: Some Body\n")}
+    new = NewCommit("", "credits: Add somebody\n", Identity("Some Body", "s@example.org"), "1767225700 +0000", files)
     (made,) = scratch.write(commit, [new])
     publish(own, scratch, [("refs/heads/moved", made.sha, None)])
     return made.sha

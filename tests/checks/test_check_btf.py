@@ -89,7 +89,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     repo = build(where / "linux")
     config = DEFAULTS.campaign("kfunc_flags")
     made = generate(Tree(repo, repo.resolve("HEAD")), load_campaign(config), config)
-    commits = [(p.message, dict(p.files)) for p in made.series.patches]
+    commits = [(p.message, {path: made.tip.read(path) for path in p.files}) for p in made.series.patches]
     loaded = check.load("btf")
     assert loaded.patch is not None
     return Bench(repo, where, config, commits, sys.modules[loaded.patch.__module__])

@@ -8,7 +8,8 @@ from versioned import BRANCH, World
 
 from patchbot.draft.conflicts import place
 from patchbot.draft.restack import Conflict
-from patchbot.git.merge import REGULAR, Entry, Labels, merge, unresolved
+from patchbot.git.merge import Labels, merge, unresolved
+from patchbot.model import REGULAR, Entry
 
 SIDES = Labels("ours", "base", "theirs")
 

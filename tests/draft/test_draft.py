@@ -22,7 +22,7 @@ from patchbot.errors import UserError
 from patchbot.git.commits import read_commit
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
-from patchbot.model import Identity
+from patchbot.model import REGULAR, Entry, Identity
 from patchbot.series.generate import generate
 
 
@@ -212,6 +212,6 @@ def test_odd_authors_are_read(tiny: Repo, author: bytes, name: str, email: str):
 
 def test_a_series_on_a_commit_with_an_odd_zone_can_be_written(tmp_path: Path, tiny: Repo):
     at = altered(tiny, b" +0000\n\n", b" +051800\n\n")
-    new = NewCommit("a", "x\n", Identity("A", "a@e"), "5 +0000", {"f": b"x"}, {}, author_date="5 -7349423")
+    new = NewCommit("a", "x\n", Identity("A", "a@e"), "5 +0000", {"f": Entry(REGULAR, b"x")}, author_date="5 -7349423")
     (made,) = Scratch.at(tmp_path / "scratch.git", tiny).write(at, [new])
     assert made.subject == "x"

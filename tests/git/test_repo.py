@@ -12,7 +12,7 @@ from patchbot.git.fastimport import NewCommit, Record, quote
 from patchbot.git.held import held
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
-from patchbot.model import Identity
+from patchbot.model import REGULAR, Entry, Identity
 
 ME = Identity("A U Thor", "author@example.org")
 
@@ -36,7 +36,13 @@ def repo(tmp_path: Path) -> Repo:
 
 
 def commit(id_: str, files: dict[str, bytes], message: str = "x: y\n\nbody\n", author: Identity = ME) -> NewCommit:
-    return NewCommit(id_, message, author, "1700000000 +0000", files, {"run.sh": "100755"})
+    return NewCommit(
+        id_,
+        message,
+        author,
+        "1700000000 +0000",
+        {path: Entry("100755" if path == "run.sh" else REGULAR, data) for path, data in files.items()},
+    )
 
 
 def scratch(repo: Repo, tmp_path: Path) -> Scratch:

@@ -9,7 +9,7 @@ from sample import CONFIG, tree
 
 from patchbot.config import CampaignConfig
 from patchbot.errors import ConfigError, PatchbotError, RefusedSites, UserError
-from patchbot.model import Edit
+from patchbot.model import REGULAR, Edit, Entry
 from patchbot.series.campaign import Change
 from patchbot.series.edits import EditError
 from patchbot.series.generate import active_steps, generate, posted, switched, verify
@@ -22,7 +22,7 @@ def test_a_series_is_ordered_by_step_then_tree_then_key(tmp_path):
         ("words/b/two.c", "b-next"),
         ("words/a/one.c", "a-next"),
     ]
-    assert made.series.patches[1].files == {"b/two.c": b"NEW z;\n\xff\n"}
+    assert made.series.patches[1].files == {"b/two.c": Entry(REGULAR, b"NEW z;\n\xff\n")}
     assert made.series.patches[2].message == "sample: Convert a/one.c\n\nConvert 2 of them.\n"
     assert made.series.patches[2].sites == ("a/one.c:x", "a/one.c:y")
     assert made.series.patches[2].owners == ("A",)
@@ -39,7 +39,7 @@ def test_the_result_has_nothing_left_to_do(tmp_path):
 def test_a_file_split_over_two_patches_ends_at_the_same_text(tmp_path):
     by_site = sample.campaign(split=lambda context, edits: lambda edit: edit.site)
     made = generate(tree(tmp_path), by_site, CONFIG)
-    texts = [p.files["a/one.c"] for p in made.series.patches if "a/one.c" in p.files]
+    texts = [file.data for p in made.series.patches if (file := p.files.get("a/one.c"))]
     assert texts == [b"NEW x;\nkeep\nOLD y;\n", b"NEW x;\nkeep\nNEW y;\n"]
     assert made.tip.get("a/one.c") == texts[-1]
 

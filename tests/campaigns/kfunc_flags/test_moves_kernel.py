@@ -17,7 +17,7 @@ from patchbot.cli import main
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
-from patchbot.model import Identity
+from patchbot.model import REGULAR, Entry, Identity
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 BRANCH = "refs/heads/patchbot/kfunc_flags"
@@ -55,10 +55,11 @@ class Moved:
         files = {}
         for path, change in changes.items():
             old = self.repo.read(base, path) or b""
-            files[path] = change if isinstance(change, bytes) else change(old)
-            assert files[path] != old, path
+            new = change if isinstance(change, bytes) else change(old)
+            assert new != old, path
+            files[path] = Entry(REGULAR, new)
         (made,) = self.scratch.write(
-            base, [NewCommit("", "up: Change it\n\nBody.\n", UPSTREAM, "1767225700 +0000", files, {})]
+            base, [NewCommit("", "up: Change it\n\nBody.\n", UPSTREAM, "1767225700 +0000", files)]
         )
         publish(self.repo, self.scratch, [(f"refs/heads/up-{made.sha[:12]}", made.sha, None)])
         return made.sha

@@ -40,7 +40,6 @@ from ....series.codemod import (
     resolve,
 )
 from ....series.diagnosis import unknown_names
-from ....series.edits import apply_edits
 from ....series.tree import Tree
 
 BTF_H = "include/linux/btf.h"
@@ -164,8 +163,7 @@ def insist_gone(context: Context, change: Change, path: str, names: Mapping[str,
 
     `names` gives for each name the C, as patterns, in which it may be left.
     """
-    text = apply_edits([e for e in change.edits if e.path == path], context.tree.get).get(path)
-    source = parse(path, context.tree.read(path) if text is None else text)
+    source = parse(path, context.tree.edit(e for e in change.edits if e.path == path).read(path))
     left = [
         f"{source.where(token.start)}: {name}() is still used, and this step knows no replacement here"
         for name, fine in names.items()
