@@ -17,9 +17,9 @@ from ..draft.restack import Conflicts
 from ..draft.write import Result, carried, extra_rows, put, workshop
 from ..errors import UserError
 from ..progress import shown, tick
-from ..series.generate import active_steps, posted
+from ..series.campaign import active_steps
+from ..series.generate import posted
 from ..series.render import plural
-from ..series.trial import complete
 from ..terminal import cell
 from .session import Session
 
@@ -51,8 +51,7 @@ def make(session: Session) -> int:
         if not session.args.dry_run:
             check_base(session, tree.commit)
         draft = read_draft(session.repo, name)
-        with complete(tree, session.campaign, session.campaign_config):
-            made = produce(tree, session.campaign, session.campaign_config, draft)
+        made = produce(tree, session.campaign, session.campaign_config, draft)
         for text in made.notes:
             session.say(f"note: {text}")
         if made.series.patches:

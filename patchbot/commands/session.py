@@ -24,8 +24,7 @@ from ..git.grep import GrepCache
 from ..git.repo import Repo, Scratch
 from ..paths import cache_dir, expanded, refused
 from ..sandbox import Sandbox
-from ..series.campaign import Campaign
-from ..series.generate import switched
+from ..series.campaign import Campaign, switched
 from ..series.tree import Tree
 from ..terminal import Terminal, complain, write
 from ..trust import judge

@@ -23,8 +23,8 @@ from ..git.repo import Repo
 from ..identity import identity
 from ..model import KernelInfo, Patch, Series
 from ..series import maintainers
-from ..series.campaign import Campaign
-from ..series.generate import Generated, active_steps, generate
+from ..series.campaign import Campaign, active_steps
+from ..series.generate import Generated, generate
 from ..series.tree import Tree
 from ..shapes import ShapeError
 from ..terminal import complain

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import CampaignConfig
+from ..config import CampaignConfig, listed
+from ..errors import ConfigError
 from ..model import Edit, Finding
 from .anchors import Anchor, Report
 from .tree import Tree
@@ -175,3 +176,23 @@ class Campaign:
     wishes: BuildWishes = field(default_factory=BuildWishes)
     columns: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
     folder: Path | None = None
+
+
+def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]:
+    """Return the steps that are on; raise ConfigError for a step that does not exist or cannot be switched."""
+    names = [s.name for s in campaign.steps if not s.follows]
+    for name in (*config.with_, *config.without):
+        if name not in names:
+            raise ConfigError(f"campaign {campaign.name} has no step {name!r}; it has {', '.join(names)}")
+    both = set(config.with_) & set(config.without)
+    if both:
+        raise ConfigError(f"campaign {campaign.name}: {listed(both)} both with and without")
+    on = {s.name for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)}
+    return tuple(s for s in campaign.steps if (s.follows or s.name) in on)
+
+
+def switched(config: CampaignConfig, with_: Sequence[str], without: Sequence[str]) -> CampaignConfig:
+    """Return `config` with the steps of the command line on and off; the command line wins."""
+    on = tuple(dict.fromkeys([*(s for s in config.with_ if s not in without), *with_]))
+    off = tuple(dict.fromkeys([*(s for s in config.without if s not in with_), *without]))
+    return replace(config, with_=on, without=off)

@@ -6,7 +6,9 @@ text uses. Tokens tell that without a compiler, as far as names go. And it split
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +16,10 @@ from ..c import Function, Source, functions, macros, parse, prototypes, structs
 from ..c.declarations import KEYWORDS
 from ..c.items import Kind
 from ..c.tokens import is_word, lex
-from ..model import Edit
+from ..errors import PatchbotError, RefusedSites, UserError
+from ..git.commits import read_commit
+from ..git.repo import Repo
+from ..model import Commit, Edit
 from .tree import Tree
 
 #: Words before a name that is used, not declared.
@@ -161,3 +166,57 @@ def elsewhere(tree: Tree, paths: Sequence[str], names: Sequence[str]) -> str:
             if p.name in names
         ]
     return "".join(f"\n    {line}" for line in found[:MOST])
+
+
+PLACE = re.compile(r"^\s*((?=[^\s:]+?/[^\s:])[^\s:]++|[A-Z][a-z]+file)(?::(\d{1,9}))?: ")
+
+
+#: A blame of one line of a file with a long history takes seconds; more than this is not worth waiting for.
+PATIENCE = 20.0
+
+
+@contextmanager
+def explained(tree: Tree, old: str) -> Iterator[None]:
+    """Add to a failure to make a series which commit of the new base last changed each place."""
+    try:
+        yield
+    except (UserError, RefusedSites) as error:
+        text = "\n".join(annotated(tree.repo, tree.commit, old, str(error).split("\n")))
+        kind: type[PatchbotError] = RefusedSites if isinstance(error, RefusedSites) else UserError
+        raise kind(f"{text}\nthe last version is as it was") from error
+
+
+def annotated(repo: Repo, new: str, old: str, lines: Sequence[str]) -> list[str]:
+    """Return lines with the commit that last changed the place that each begins with, where history has it."""
+    out: list[str] = []
+    for line in lines:
+        out.append(line)
+        match = PLACE.match(line)
+        if match:
+            commit = last_change(repo, old, new, match[1], int(match[2]) if match[2] else None)
+            if commit:
+                out.append(f"    last changed by {commit.sha[:12]} ({commit.subject})")
+    return out
+
+
+def last_change(repo: Repo, old: str, new: str, path: str, line: int | None) -> Commit | None:
+    """Return the commit of `new` that last changed a file, None where only a root commit (no history) has it.
+
+    With a line, the commit that is to blame for it, if `old` lacks that; deleted files are found too.
+    """
+    try:
+        if line is not None:
+            sha = repo.blame(new, path, line, PATIENCE)
+            commit = described(repo, sha) if sha and repo.merge_base(sha, old) != sha else None
+            if commit:
+                return commit
+        sha = repo.last_change(old, new, path, PATIENCE)
+        return described(repo, sha) if sha else None
+    except PatchbotError:
+        return None
+
+
+def described(repo: Repo, sha: str) -> Commit | None:
+    """Return a commit, None for one without a parent, which changed nothing but is where history begins."""
+    made = read_commit(repo, sha)
+    return Commit("", sha, made.parent, made.tree, made.subject) if made.parent else None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..config import CampaignConfig, listed
+from ..config import CampaignConfig
 from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
 from ..model import Edit, Entry, Patch, Series
 from ..progress import tick
@@ -18,6 +18,7 @@ from . import render
 from .campaign import Audit, Campaign, Context, Step
 from .edits import apply_edits
 from .tree import Tree, names
+from .trial import attempts
 
 
 @dataclass(frozen=True)
@@ -30,59 +31,52 @@ class Generated:
     tip: Tree
 
 
-def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]:
-    """Return the steps that are on; raise ConfigError for a step that does not exist or cannot be switched."""
-    names = [s.name for s in campaign.steps if not s.follows]
-    for name in (*config.with_, *config.without):
-        if name not in names:
-            raise ConfigError(f"campaign {campaign.name} has no step {name!r}; it has {', '.join(names)}")
-    both = set(config.with_) & set(config.without)
-    if both:
-        raise ConfigError(f"campaign {campaign.name}: {listed(both)} both with and without")
-    on = {s.name for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)}
-    return tuple(s for s in campaign.steps if (s.follows or s.name) in on)
-
-
 def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generated:
     """Make the series of a campaign on `tree`.
 
-    Raises RefusedSites with the complete list where a site needs a person's decision, UserError (AnchorError) where
-    the tree lacks what a step edits; in both cases before anything is written.
+    What keeps the tree from having one is said at once, before anything is written: RefusedSites where sites need a
+    person's decision and nothing else is wrong, UserError where the campaign does not understand the tree, or the tree
+    lacks what a step edits.
     """
     tick("scan", 0, 0)
-    audit = campaign.audit(tree, config)
+    audit, said = Audit(()), ""
+    try:
+        audit = campaign.audit(tree, config)
+    except ConfigError:
+        raise
+    except UserError as error:
+        lines = str(error).replace("\n", "\n  ")
+        said = f"nothing was written, because this tree has what is not understood:\n  {lines}"
     if audit.refused:
-        raise refusal(audit.refused)
-    steps = active_steps(campaign, config)
-    on = tuple(s.name for s in steps)
-    current, patches, remarks = tree, [], []
+        said = refusal(audit.refused)
+    tip = tree
     problems: list[str] = []
-    for number, step in enumerate(steps):
-        tick("generate", number, len(steps))
-        if problems and (step.optional or step.by_owner):
-            continue  # it builds on what is not there, so it would only repeat the problem
-        context = Context(current, tree, config, on)
-        try:
-            change = step.codemod(context)
-        except UserError as error:
-            problems.append(f"{step.name}: {error}")
-            continue
-        remarks += [f"{step.name}: {remark}" for remark in change.remarks]
-        current = current.edit(change.edits)
-        patches += split_step(campaign, step, context, change.edits)
+    remarks: list[str] = []
+    patches: list[Patch] = []
+    # Once something is wrong, the sites say no more than the audit did.
+    for tried in attempts(tree, campaign, config, lambda step: not (step.by_owner and (said or problems))):
+        name, tip = tried.step.name, tried.after
+        if tried.refused is not None:
+            problems.append(f"{name}: {tried.refused}")
+        elif not (said or problems):
+            remarks += [f"{name}: {remark}" for remark in tried.change.remarks]
+            patches += split_step(campaign, tried.step, tried.context, tried.change.edits)
     if problems:
-        raise UserError("nothing was written, because this tree lacks what the series needs:\n" + "\n".join(problems))
+        said = said or "nothing was written, because this tree lacks what the series needs:"
+        raise UserError("\n".join([said, *problems]))
+    if said:
+        raise RefusedSites(said) if audit.refused else UserError(said)
     ordered = order(patches, config.target)
-    verify(ordered, tree, current)
+    verify(ordered, tree, tip)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
-    return Generated(series, audit, tuple(remarks), current)
+    return Generated(series, audit, tuple(remarks), tip)
 
 
-def refusal(refused: Sequence[str]) -> RefusedSites:
-    """Return the error that names the sites that need a decision."""
+def refusal(refused: Sequence[str]) -> str:
+    """Return the message that names the sites that need a decision."""
     count = len(refused)
     sites = "\n".join(f"  {line}" for line in refused)
-    return RefusedSites(f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}")
+    return f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}"
 
 
 def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence[Edit]) -> list[Patch]:
@@ -158,10 +152,3 @@ def posted(patches: Sequence[Patch], target: str, most: int) -> list[tuple[str, 
         rows = groups[name]
         out += [(name, rows[i : i + most]) for i in range(0, len(rows), most)]
     return out
-
-
-def switched(config: CampaignConfig, with_: Sequence[str], without: Sequence[str]) -> CampaignConfig:
-    """Return `config` with the steps of the command line on and off; the command line wins."""
-    on = tuple(dict.fromkeys([*(s for s in config.with_ if s not in without), *with_]))
-    off = tuple(dict.fromkeys([*(s for s in config.without if s not in with_), *without]))
-    return replace(config, with_=on, without=off)

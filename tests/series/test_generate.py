@@ -10,9 +10,9 @@ from sample import CONFIG, tree
 from patchbot.config import CampaignConfig
 from patchbot.errors import ConfigError, PatchbotError, RefusedSites, UserError
 from patchbot.model import REGULAR, Edit, Entry
-from patchbot.series.campaign import Change
+from patchbot.series.campaign import Change, active_steps, switched
 from patchbot.series.edits import EditError
-from patchbot.series.generate import active_steps, generate, posted, switched, verify
+from patchbot.series.generate import generate, posted, verify
 
 
 def test_a_series_is_ordered_by_step_then_tree_then_key(tmp_path):

@@ -16,8 +16,8 @@ from patchbot.campaigns.kfunc_flags.steps import rows
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import ConfigError
 from patchbot.series import render
-from patchbot.series.campaign import Context
-from patchbot.series.generate import active_steps, generate
+from patchbot.series.campaign import Context, active_steps
+from patchbot.series.generate import generate
 from patchbot.series.tree import Tree
 
 KFUNCS = """\

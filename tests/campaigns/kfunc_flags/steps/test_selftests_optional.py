@@ -25,9 +25,9 @@ from patchbot.config import CampaignConfig, load
 from patchbot.git.repo import Repo
 from patchbot.run import run
 from patchbot.series import render
-from patchbot.series.campaign import Change, Context, Step
+from patchbot.series.campaign import Change, Context, Step, active_steps
 from patchbot.series.codemod import AnchorError, Outcome
-from patchbot.series.generate import active_steps, generate
+from patchbot.series.generate import generate
 from patchbot.series.tree import Tree
 
 OPTIONAL = {s.follows: s for s in STEPS if s.name.endswith("-selftests")}
