@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -101,16 +102,8 @@ def check_series(subject: Subject) -> Outcome:
     view = look(subject, (subject.base, subject.items[0].parent_tree), (last.commit, last.tree), log)
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view)]
     missing = view.missing()
-    listed = [
-        Finding(
-            Status.SKIP,
-            f"{e.details['kfunc']}() in {e.details['set']} is not compiled: {why}",
-            e.file,
-            e.line,
-            "UNCOVERED",
-        )
-        for e, why in missing
-    ]
+    text = "{kfunc}() in {set} is not compiled: "
+    listed = [Finding(Status.SKIP, text.format_map(e.details) + why, e.file, e.line, "UNCOVERED") for e, why in missing]
     rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, [*findings, *listed])
     reason = (
@@ -175,17 +168,15 @@ def wrong_on_purpose(subject: Subject) -> Sequence[str]:
 
 def unseen(view: View) -> list[Finding]:
     """Return the rows that a patch changes and that no object shows."""
-    was = {text_of(e) for e in view.main.before.places.sites}
-    return [
-        view.main.after.places.finding(
-            "UNCOVERED",
-            f"{e.details['set']}: the row of {e.details['kfunc']}() changes, and nothing compiles it: {why}",
-            str(e.details["set"]),
-            str(e.details["kfunc"]),
-        )
-        for e, why in view.missing()
-        if text_of(e) not in was
-    ]
+    before, after = view.main.before.places, view.main.after.places
+    was = {text_of(e) for e in before.sites}
+    found = []
+    for site, why in view.missing():
+        if text_of(site) not in was:
+            set_, kfunc = str(site.details["set"]), str(site.details["kfunc"])
+            text = f"{set_}: the row of {kfunc}() changes, and nothing compiles it: {why}"
+            found.append(after.finding("UNCOVERED", text, set_, kfunc))
+    return found
 
 
 def text_of(site: Site) -> str:
@@ -196,10 +187,7 @@ def text_of(site: Site) -> str:
 
 def reasons(missing: Sequence[tuple[Site, str]]) -> str:
     """Return the reasons for rows that are not compiled, with their numbers."""
-    count: dict[str, int] = {}
-    for _, why in missing:
-        count[why] = count.get(why, 0) + 1
-    return "; ".join(f"{number} {why}" for why, number in sorted(count.items()))
+    return "; ".join(f"{number} {why}" for why, number in sorted(Counter(why for _, why in missing).items()))
 
 
 def rewrites(sides: Sides) -> list[str]:

@@ -26,7 +26,7 @@ from .log import Said, parse
 from .toolchain import Compiler
 from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place
 
-CONFIGURED = {"digest": str, "dropped": [str], "unknown": [str], "btf": bool}
+CONFIGURED = [str, [str], [str], bool]
 FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]
 COMPILED = {"findings": [FOUND], "files": [str]}
 
@@ -97,7 +97,7 @@ class Bench(Workplace):
             stamp.unlink(missing_ok=True)
             self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
             result = self.configure(log)
-            self._known.put(f"config {key}", result.__dict__)
+            self._known.put(f"config {key}", result)
             write_anew(stamp, key)
             self._ready = ""
             return result
@@ -287,9 +287,10 @@ class Bench(Workplace):
         return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
 
 
-def read_configured(known: Mapping[str, Any]) -> Configured:
+def read_configured(known: Sequence[Any]) -> Configured:
     """Return a stored configuration result."""
-    return Configured(known["digest"], tuple(known["dropped"]), tuple(known["unknown"]), known["btf"])
+    digest_, dropped, unknown, btf = known
+    return Configured(digest_, tuple(dropped), tuple(unknown), btf)
 
 
 def read_compiled(unit: Unit, known: Mapping[str, Any]) -> Compiled:

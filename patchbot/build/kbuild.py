@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ..errors import ToolError
 from ..git.repo import Scratch
@@ -91,8 +92,7 @@ def write_anew(path: Path, text: str) -> None:
         file.write(text)
 
 
-@dataclass(frozen=True)
-class Configured:
+class Configured(NamedTuple):
     """What became of the wanted options: the digest of the result, the dropped and the unknown ones."""
 
     digest: str

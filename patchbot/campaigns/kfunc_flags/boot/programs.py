@@ -57,10 +57,8 @@ def compile_programs(programs: Sequence[Program], header: Path, libbpf: Path, fo
         code = folder / f"{program.name}.bpf.c"
         code.write_bytes(text)
         includes = [f"-I{header.parent}", f"-I{libbpf / 'include'}"]
-        done = run([clang, *FLAGS, *includes, "-c", code, "-o", obj], check=False, timeout=120)
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace")
-            raise UserError(f"the program {program.name} does not compile:\n{said[-2000:]}")
+        if said := complaint_of([clang, *FLAGS, *includes, "-c", code, "-o", obj]):
+            raise UserError(f"the program {program.name} does not compile:\n{said}")
         stamp.write_text(digest.hexdigest())
         return obj
 
@@ -93,12 +91,16 @@ def sets_header(sets: Iterable[SetRow]) -> str:
 def build_loader(source_file: Path, libbpf: Path, out: Path) -> None:
     """Link the loader statically; raise ToolError if that is impossible."""
     argv: list[str | Path] = ["gcc", "-static", "-O2", "-Wall", f"-I{libbpf / 'include'}", "-o", out, source_file]
-    done = run([*argv, libbpf / "libbpf.a", "-lelf", "-lz"], check=False)
-    if done.returncode and b"zstd" in done.stderr:
+    said = complaint_of([*argv, libbpf / "libbpf.a", "-lelf", "-lz"])
+    if "zstd" in said:
         # Newer elfutils compress sections with zstd as well.
-        done = run([*argv, libbpf / "libbpf.a", "-lelf", "-lz", "-lzstd"], check=False)
-    if done.returncode:
-        raise ToolError(
-            "the loader cannot be linked; it needs the static libraries of libelf-dev, zlib1g-dev, libzstd-dev and"
-            f" libc6-dev:\n{done.stderr.decode('utf-8', 'replace')[-1500:]}"
-        )
+        said = complaint_of([*argv, libbpf / "libbpf.a", "-lelf", "-lz", "-lzstd"])
+    if said:
+        needed = "the static libraries of libelf-dev, zlib1g-dev, libzstd-dev and libc6-dev"
+        raise ToolError(f"the loader cannot be linked; it needs {needed}:\n{said}")
+
+
+def complaint_of(argv: Sequence[str | Path]) -> str:
+    """Run a compiler and return the end of what it says, "" if it is content."""
+    done = run(argv, check=False, timeout=120)
+    return (done.stderr.decode("utf-8", "replace")[-2000:] or "it did not say why") if done.returncode else ""

@@ -17,7 +17,7 @@ from ....build.units import digest
 from ....errors import ToolError
 from ....git.repo import Scratch
 from ....run import run, which
-from .programs import CLANG
+from .programs import CLANG, complaint_of
 
 ROOT = "tools/testing/selftests/bpf"
 #: As the Makefile of the selftests has them.
@@ -62,10 +62,8 @@ class Selftests:
         for path, obj in zip(self.programs, objects, strict=True):
             includes = [place, source, f"{libbpf}/include", tools / "uapi", tools, source / "libarena/include"]
             argv = [which(CLANG, CLANG), *FLAGS, *(f"-I{i}" for i in includes), *(f"-idirafter{i[2:]}" for i in system)]
-            done = run([*argv, "-c", images.worktree.path / path, "-o", obj], check=False, timeout=120)
-            if done.returncode:
-                said = done.stderr.decode("utf-8", "replace")
-                raise BuildFailure("tip", f"{path} does not compile:\n{said[-2000:]}")
+            if said := complaint_of([*argv, "-c", images.worktree.path / path, "-o", obj]):
+                raise BuildFailure("tip", f"{path} does not compile:\n{said}")
         (place / "done").touch()
         return objects
 
