@@ -61,8 +61,7 @@ def _types(source: Source) -> tuple[Struct, ...]:
     """Return all types that a file defines, in order."""
     lexed = source.lexed
     numbers = sorted(n for keyword in (b"struct", b"union", b"enum") for n in lexed.index.get(keyword, ()))
-    skipped = {n for d in lexed.directives for n in range(d.first, d.last)} if numbers else set()
-    return tuple(s for n in numbers if n not in skipped and (s := _type(source, lexed, n)) is not None)
+    return tuple(s for n in numbers if not lexed.directive_at(n) and (s := _type(source, lexed, n)) is not None)
 
 
 def _type(source: Source, lexed: Lexed, number: int) -> Struct | None:

@@ -7,10 +7,11 @@ text uses. Tokens tell that without a compiler, as far as names go. And it split
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..c import Function, Source, functions, macros, parse, prototypes, structs
 from ..c.declarations import KEYWORDS
@@ -36,6 +37,14 @@ class Use:
     local: bool
 
 
+class _Place(NamedTuple):
+    """An edit of a .c file that there is, and the function in which, not around which, it is."""
+
+    edit: Edit
+    source: Source
+    owner: Function | None
+
+
 def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
     """Return the names that each edit of an existing .c file of `tree` uses and nothing has.
 
@@ -43,44 +52,51 @@ def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
     the file, a file that was edited before, or a header below include/ has it.
     """
     after = tree.edit(edits).overlay
-    made = set(_defined(parse(path, file.data) for path, file in after.items() if file))
-    sources = {
-        e.path: parse(e.path, text) for e in edits if e.path.endswith(".c") and (text := tree.get(e.path)) is not None
-    }
-    around = {e: _function_around(sources[e.path], e) for e in edits if e.path in sources}
+    made = frozenset(_defined(parse(path, file.data) for path, file in after.items() if file))
+    places = [place for edit in edits for place in _places(tree, edit)]
     declared: dict[tuple[str, Function | None], set[bytes]] = {}
-    for edit in edits:
-        declared.setdefault((edit.path, around.get(edit)), set()).update(_declared(lex(edit.new).texts))
-    found: dict[Edit, set[bytes]] = {}
-    far: dict[Edit, set[bytes]] = {}
-    for edit, owner in around.items():
-        source = sources[edit.path]
-        if any(c.start < edit.start < c.end for c in source.lexed.comments):
-            continue
-        near = declared[edit.path, owner] | (_words(source, owner) if owner else frozenset())
-        known = made | declared.get((edit.path, None), set())
-        for use in uses(edit.new, inside=owner is not None):
-            if use.name in near:
-                continue
-            if use.local and use.name not in _file_scope(source):
-                found.setdefault(edit, set()).add(use.name)
-            elif not use.local and use.name not in known and use.name not in source.lexed.index:
-                far.setdefault(edit, set()).add(use.name)
-    missing = {n for n in set().union(*far.values()) if not tree.grep([n.decode()], ["include"], word=True)}
-    for edit, names in far.items():
-        if names & missing:
-            found.setdefault(edit, set()).update(names & missing)
-    return {edit: sorted(n.decode() for n in names) for edit, names in found.items()}
+    for edit, source, owner in places:
+        declared.setdefault((source.path, owner), set()).update(_declared(lex(edit.new).texts))
+    lacking = {place.edit: [use for use in _used(place) if _lacks(place, use, declared)] for place in places}
+    far = {use.name for found in lacking.values() for use in found if not use.local} - made
+    missing = {name for name in far if not tree.grep([name.decode()], ["include"], word=True)}
+    named = {e: {use.name for use in found if use.local or use.name in missing} for e, found in lacking.items()}
+    return {edit: sorted(name.decode() for name in names) for edit, names in named.items() if names}
+
+
+def _places(tree: Tree, edit: Edit) -> Iterator[_Place]:
+    """Yield where an edit is, if it is in a .c file that there is."""
+    text = tree.get(edit.path) if edit.path.endswith(".c") else None
+    if text is not None:
+        source = parse(edit.path, text)
+        inside = (f for f in functions(source) if f.span.start < edit.start and edit.end < f.body.end)
+        yield _Place(edit, source, next(inside, None))
+
+
+def _used(place: _Place) -> Iterator[Use]:
+    """Yield the names that an edit uses, none if it is in a comment."""
+    edit, source, owner = place
+    if not any(c.start < edit.start < c.end for c in source.lexed.comments):
+        yield from uses(edit.new, inside=owner is not None)
+
+
+def _lacks(place: _Place, use: Use, declared: Mapping[tuple[str, Function | None], set[bytes]]) -> bool:
+    """Say whether neither the function around an edit nor its file has a name, though it is used in C."""
+    _, source, owner = place
+    if use.name in declared[source.path, owner] or (owner and use.name in _words(source, owner)):
+        return False
+    if use.local:
+        return use.name not in _file_scope(source)
+    return use.name not in source.lexed.index and use.name not in declared.get((source.path, None), ())
 
 
 def uses(text: bytes, *, inside: bool) -> Iterator[Use]:
     """Yield the names that a text uses and does not declare; `inside` of a function, variables are local."""
     lexed = lex(text)
     words = lexed.texts
-    skipped = {n for d in lexed.directives for n in range(d.first, d.last)}
     declared = set(_declared(words))
     for at, word in enumerate(words):
-        if not is_word(word) or word in KEYWORDS or word in _TYPES or at in skipped or word in declared:
+        if not is_word(word) or word in KEYWORDS or word in _TYPES or word in declared or lexed.directive_at(at):
             continue
         before = words[at - 1] if at else b""
         called = words[at + 1 : at + 2] == [b"("]
@@ -116,11 +132,7 @@ def _defined(sources: Iterable[Source]) -> Iterator[bytes]:
                 yield from (m.name.encode() for m in struct.members)
 
 
-def _function_around(source: Source, edit: Edit) -> Function | None:
-    """Return the function in which, not around which, an edit is."""
-    return next((f for f in functions(source) if f.span.start < edit.start and edit.end < f.body.end), None)
-
-
+@lru_cache(maxsize=8)
 def _words(source: Source, function: Function) -> frozenset[bytes]:
     """Return the words of a function that are neither tags nor members."""
     lexed = source.lexed

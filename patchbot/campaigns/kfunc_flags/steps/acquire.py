@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....c import Source, Span, find, function
+from ....c import Source, Span, find
 from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Context
@@ -15,6 +15,7 @@ from . import docs
 from .facts import (
     BTF_C,
     BTF_H,
+    STRICT,
     VERIFIER_C,
     Place,
     extend_flags,
@@ -23,9 +24,9 @@ from .facts import (
     meta_struct,
     predicate,
     single_flags,
+    strict_functions,
 )
 
-STRICT = "process_kf_arg_ptr_to_btf_id"
 CHECK = "btf_check_kfunc_arg_flags"
 
 
@@ -69,12 +70,7 @@ def strictly(number: str) -> a.Alternative:
     old, new = "btf_type_ids_nocast_alias(&env->log,", f"is_kfunc_arg_acquire(meta, {number}) ||"
 
     def find_it(source: Source) -> Sequence[Span]:
-        return [
-            span
-            for f in function(source, STRICT)
-            if (number, "int") in [(p.name, p.type) for p in f.params]
-            for span in find(source, old, f.body)
-        ]
+        return [span for f in strict_functions(source, number, "int") for span in find(source, old, f.body)]
 
     return a.Alternative(
         f"btf_type_ids_nocast_alias() in {STRICT}(.., int {number})",

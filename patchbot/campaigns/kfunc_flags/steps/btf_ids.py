@@ -33,24 +33,20 @@ def btf_ids(context: Context) -> Change:
 
 def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf_ids."""
-    paths = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(context.tree, TOOLS_BTF_IDS_H) else [])]
-    return [anchor for path in paths for anchor in anchors_of(path)]
+    return [anchor for path in headers(context.tree) for anchor in anchors_of(path)]
+
+
+def headers(tree: Tree) -> list[str]:
+    """Return the headers that get flags of arguments."""
+    return [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(tree, TOOLS_BTF_IDS_H) else [])]
 
 
 def lacking(tree: Tree) -> list[a.Report]:
     """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
-    headers = [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(tree, TOOLS_BTF_IDS_H) else [])]
+    name, missing = "COUNT_ARGS() and CONCATENATE()", a.Outcome.MISSING
     return [
-        a.Report(
-            "COUNT_ARGS() and CONCATENATE()",
-            needed,
-            None,
-            a.Outcome.MISSING,
-            "",
-            f"no such file; {path} needs it",
-            False,
-        )
-        for path in headers
+        a.Report(name, needed, None, missing, "", f"no such file; {path} needs it", False)
+        for path in headers(tree)
         if not tree.exists(needed := path.replace("btf_ids.h", "args.h"))
     ]
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from ....bundle import bundled
-from ....c import Source, Span, Token, calls, find, function, macro, macros, parse, structs
+from ....c import Function, Source, Span, Token, calls, find, function, macro, macros, parse, structs
 from ....errors import UserError
 from ....model import Edit
 from ....series import render
@@ -48,6 +48,7 @@ TOOLS_BTF_IDS_H = "tools/include/linux/btf_ids.h"
 BTF_C = "kernel/bpf/btf.c"
 VERIFIER_H = "include/linux/bpf_verifier.h"
 VERIFIER_C = "kernel/bpf/verifier.c"
+STRICT = "process_kf_arg_ptr_to_btf_id"
 KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
 
 Done = Callable[[Source], bool] | str | None
@@ -185,6 +186,11 @@ def words_like(source: Source, word: str, within: Span) -> list[Token]:
 def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
     """Return the calls of a predicate of kfuncs, `callee(meta)`, in a span."""
     return [c.span for c in calls(source, callee, within) if [source.at(a) for a in c.args] == [b"meta"]]
+
+
+def strict_functions(source: Source, number: str, kind: str) -> list[Function]:
+    """Return the functions that may match the type of an argument strictly, if they take its number so."""
+    return [f for f in function(source, STRICT) if (number, kind) in [(p.name, p.type) for p in f.params]]
 
 
 def replace_calls(source: Source, span: Span, callee: str, new: bytes) -> list[Edit]:

@@ -34,23 +34,24 @@ def unknown(context: Context) -> list[Report]:
     for path in context.base.grep(["KF_RELEASE", "KF_RCU", "kfunc_flags"], FOLDERS, word=True):
         if path.endswith((".c", ".h")):
             source = parse(path, context.base.read(path))
-            found += [reader(source, number) for number in readers(source)]
-            if path != VERIFIER_C:
-                found += [filler(source, number) for number in fillers(source)]
+            for number in readers(source):
+                name = f"who asks for {source.lexed.texts[number].decode()}"
+                found.append(drifted(source, number, name, "asks for it past the predicates"))
+            for number in fillers(source) if path != VERIFIER_C else ():
+                what = f"sets kfunc_flags; only {VERIFIER_C} was expected to"
+                found.append(drifted(source, number, "who fills the meta of a kfunc", what))
     return found
 
 
 def readers(source: Source) -> list[int]:
     """Return the numbers of the tokens that are one of the flags in the body of a function that is not known."""
     lexed = source.lexed
-    skipped = [(d.first, d.last) for d in lexed.directives]
     rows = [(n, lexed.brackets.partner.get(n + 1, n)) for n in lexed.index.get(ROW, ())]
-    numbers = sorted(n for flag in FLAGS for n in lexed.index.get(flag, ()))
     known = [f.span for f in functions(source) if f.name in KNOWN]
     return [
         n
-        for n in numbers
-        if not any(first <= n < last for first, last in skipped)
+        for n in sorted(n for flag in FLAGS for n in lexed.index.get(flag, ()))
+        if lexed.directive_at(n) is None
         and not any(first <= n <= last for first, last in rows)
         and not any(Span(*lexed.spans[n]) in span for span in known)
     ]
@@ -66,25 +67,8 @@ def fillers(source: Source) -> list[int]:
     ]
 
 
-def reader(source: Source, number: int) -> Report:
-    """Return the report of a use of a flag."""
-    flag = source.lexed.texts[number].decode()
-    return drifted(source, number, f"who asks for {flag}", f"{place(source, number)} asks for it past the predicates")
-
-
-def filler(source: Source, number: int) -> Report:
-    """Return the report of an assignment."""
-    what = f"{place(source, number)} sets kfunc_flags; only {VERIFIER_C} was expected to"
-    return drifted(source, number, "who fills the meta of a kfunc", what)
-
-
-def drifted(source: Source, number: int, name: str, message: str) -> Report:
-    """Return a report on a token."""
-    line = source.line(source.lexed.starts[number])
-    return Report(name, source.path, line, Outcome.DRIFTED, "", message, False)
-
-
-def place(source: Source, number: int) -> str:
-    """Return the function that a token is in."""
+def drifted(source: Source, number: int, name: str, what: str) -> Report:
+    """Return the report that the function that a token is in does something."""
     span = Span(*source.lexed.spans[number])
-    return next((f"{f.name}()" for f in functions(source) if span in f.span), "what stands at file scope")
+    place = next((f"{f.name}()" for f in functions(source) if span in f.span), "what stands at file scope")
+    return Report(name, source.path, source.line(span.start), Outcome.DRIFTED, "", f"{place} {what}", False)

@@ -6,12 +6,11 @@ trusted if the kfunc asks for it. A kfunc that releases something asks for it, w
 
 from __future__ import annotations
 
-from ....c import Source, Span, function
+from ....c import Source, Span
 from ....series.codemod import Anchor, contains, in_function, tokens_like
-from .facts import VERIFIER_C, Place, calls_with_meta, one_shape, predicate, replace_calls
+from .facts import STRICT, VERIFIER_C, Place, calls_with_meta, one_shape, predicate, replace_calls, strict_functions
 
 ARGS = "check_kfunc_args"
-STRICT = "process_kf_arg_ptr_to_btf_id"
 #: Where the predicates may go on to be about all arguments of a kfunc; elsewhere they must be about one.
 KNOWN = {
     "is_kfunc_release": (
@@ -70,8 +69,5 @@ def condition(what: str, old: str, new: str) -> Anchor:
 def matching_strictly(source: Source) -> list[Span]:
     """Find the function that matches types strictly for every argument of a kfunc that releases one."""
     return [
-        f.span
-        for f in function(source, STRICT)
-        if ("argno", "int") in [(p.name, p.type) for p in f.params]
-        and calls_with_meta(source, "is_kfunc_release", f.body)
+        f.span for f in strict_functions(source, "argno", "int") if calls_with_meta(source, "is_kfunc_release", f.body)
     ]

@@ -17,6 +17,7 @@ from ....series import codemod as a
 from ....series.campaign import Change, Context
 from . import readers, referenced
 from .facts import (
+    STRICT,
     VERIFIER_C,
     Place,
     calls_with_meta,
@@ -29,9 +30,8 @@ from .facts import (
     releases_first,
     replace_calls,
     source_of,
+    strict_functions,
 )
-
-STRICT = "process_kf_arg_ptr_to_btf_id"
 
 
 def release_dynptr(context: Context) -> Change:
@@ -245,9 +245,8 @@ def matching_strictly(source: Source) -> Sequence[Span]:
     """Find the function that matches types strictly for every argument of a kfunc that releases one."""
     return [
         f.span
-        for f in function(source, STRICT)
-        if ("argno", "argno_t") in [(p.name, p.type) for p in f.params]
-        and len(find(source, "bool strict_type_match = false;", f.body)) == 1
+        for f in strict_functions(source, "argno", "argno_t")
+        if len(find(source, "bool strict_type_match = false;", f.body)) == 1
         and calls_with_meta(source, "is_kfunc_release", f.body)
     ]
 
