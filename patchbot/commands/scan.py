@@ -45,16 +45,13 @@ def show(session: Session, audit: Audit) -> None:
     """Print the sites that change or are refused (with -v all), why the others are kept, and the counts."""
     columns = session.campaign.columns
     table = Table("site", *columns, "fate", "reason", box=None, pad_edge=False)
-    kept: dict[str, int] = {}
     for site in audit.sites:
-        if site.fate == "keep":
-            kept[site.reason] = kept.get(site.reason, 0) + 1
-            if not session.args.verbose:
-                continue
+        if site.fate == "keep" and not session.args.verbose:
+            continue
         cells = [cell(site.where), *(cell(text(site)) for text in columns.values())]
         table.add_row(*cells, cell(site.fate, STYLES[site.fate]), cell(site.reason))
     session.out.print(table)
-    for reason, number in sorted(kept.items(), key=lambda item: -item[1]):
+    for reason, number in audit.kept.most_common():
         session.show(f"{number:5} kept: {reason}")
     session.show("  ".join(f"{name} {number}" for name, number in audit.counts.items()))
 

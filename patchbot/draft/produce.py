@@ -11,17 +11,18 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from .. import shapes
 from ..bundle import PACKAGE, bundled
 from ..config import CampaignConfig
-from ..git.commits import entries, read_commit
+from ..git.commits import read_commit
 from ..git.grep import GrepCache, holds
 from ..git.repo import Repo
 from ..identity import identity
-from ..model import KernelInfo, Patch, Series
+from ..model import Entry, KernelInfo, Patch, Series
 from ..series import maintainers
 from ..series.campaign import Campaign, active_steps
 from ..series.generate import Generated, generate
@@ -31,18 +32,11 @@ from ..terminal import complain
 from .record import Draft
 
 FILE = "reads.json"
+#: What the record keeps of making a series besides the patches.
+FACTS = ("target", "steps", "counts", "kept", "sites", "remarks", "warnings", "config")
 READS = {"maker": str, "files": [str], "folders": [str], "searches": {str: [str]}}
 #: Where more files than this differ, the series is made anew without a closer look.
 MOST_CHANGED = 5000
-
-
-@dataclass
-class Reads:
-    """What making a series looked at: files read, folders listed, {question: answer} of searches."""
-
-    files: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
-    searches: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,54 +51,51 @@ class Made:
 
 
 class WatchedRepo(Repo):
-    """A repository that notes what is read of it, and reads a file once, not seven times."""
+    """A repository that notes what is read of it, and asks for it once, not seven times; `index` may know searches."""
 
-    def __init__(self, repo: Repo, reads: Reads) -> None:
+    def __init__(self, repo: Repo, index: GrepCache | None) -> None:
         super().__init__(repo.git_dir, repo.common_dir, repo.form)
-        self.reads = reads
+        self.plain, self.index = repo, index
         self.kept: dict[tuple[str, str], bytes | None] = {}
+        self.lists: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+        self.seen: set[str] = set()
+        self.listed: set[str] = set()
+        self.searches: dict[str, list[str]] = {}
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file; `commit` is an id, whose files never change."""
-        self.reads.files.add(path)
+        self.seen.add(path)
         if (commit, path) not in self.kept:
             self.kept[commit, path] = super().read(commit, path)
         return self.kept[commit, path]
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return the files below `paths`."""
-        self.reads.folders.update(paths or ("",))
-        return super().ls(commit, *paths)
+        self.listed.update(paths or ("",))
+        if (commit, *paths) not in self.lists:
+            self.lists[commit, *paths] = super().ls(commit, *paths)
+        return self.lists[commit, *paths]
 
     def grep(
         self, commit: str, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False
     ) -> list[str]:
         """Return the files that hold any of `needles`."""
-        found = super().grep(commit, needles, pathspecs, word=word)
-        self.reads.searches[question(needles, pathspecs, word)] = found
+        if self.index is not None:
+            found = self.index.grep(self.plain, commit, needles, pathspecs, word=word)
+        else:
+            found = super().grep(commit, needles, pathspecs, word=word)
+        self.searches[json.dumps([sorted(needles), list(pathspecs), word])] = found
         return found
 
-
-class WatchedCache(GrepCache):
-    """Answers of searches, noted; the cache's own look at the repository is not."""
-
-    def __init__(self, cache: GrepCache, plain: Repo, reads: Reads) -> None:
-        super().__init__(cache.path)
-        self.plain = plain
-        self.reads = reads
-
-    def grep(
-        self, repo: Repo, commit: str, needles: Sequence[str], pathspecs: Sequence[str], *, word: bool
-    ) -> list[str]:
-        """Return the same as `repo.grep`."""
-        found = super().grep(self.plain, commit, needles, pathspecs, word=word)
-        self.reads.searches[question(needles, pathspecs, word)] = found
-        return found
-
-
-def question(needles: Sequence[str], pathspecs: Sequence[str], word: bool) -> str:
-    """Return a search as text."""
-    return json.dumps([sorted(needles), list(pathspecs), word])
+    def reads(self, made_with: str) -> bytes:
+        """Return reads.json: what made the series, the files read, the folders listed, {question: answer}."""
+        document = {
+            "maker": made_with,
+            "files": sorted(self.seen),
+            "folders": sorted(self.listed),
+            "searches": dict(sorted(self.searches.items())),
+        }
+        return json.dumps(document, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
 def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft | None = None) -> Made:
@@ -112,16 +103,13 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
 
     Raises what series.generate() raises.
     """
-    if last is not None:
-        again = reuse(tree, maker(campaign, config), last)
-        if again is not None:
-            return again
-    reads = Reads()
-    index = WatchedCache(tree.cache, tree.repo, reads) if tree.cache else None
-    with closing(WatchedRepo(tree.repo, reads)) as watched:
-        made = generate(Tree(watched, tree.commit, tree.overlay, index), campaign, config)
+    made_with = maker(campaign, config)
+    if last is not None and (again := reuse(tree, made_with, last)):
+        return again
+    with closing(WatchedRepo(tree.repo, tree.cache)) as watched:
+        made = generate(Tree(watched, tree.commit, tree.overlay), campaign, config)
     notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
-    return Made(made.series, facts(campaign, config, made), notes, reads_file(maker(campaign, config), reads))
+    return Made(made.series, facts(campaign, config, made), notes, watched.reads(made_with))
 
 
 def unusable(tree: Tree) -> tuple[str, ...]:
@@ -131,31 +119,16 @@ def unusable(tree: Tree) -> tuple[str, ...]:
 
 def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> dict[str, Any]:
     """Return what the record keeps besides the patches: the facts that cover letter and later versions need."""
-    kept: dict[str, int] = {}
-    for site in made.audit.sites:
-        if site.fate == "keep":
-            kept[site.reason] = kept.get(site.reason, 0) + 1
     return {
         "target": config.target,
         "steps": [s.name for s in active_steps(campaign, config)],
         "counts": made.audit.counts,
-        "kept": sorted(([reason, n] for reason, n in kept.items()), key=lambda row: (-row[1], row[0])),
+        "kept": sorted(([reason, n] for reason, n in made.audit.kept.items()), key=lambda row: (-row[1], row[0])),
         "sites": {site: list(fate) for site, fate in sorted(made.audit.fates().items())},
         "remarks": list(made.remarks),
         "warnings": list(made.audit.warnings),
         "config": config.document(),
     }
-
-
-def reads_file(made_with: str, reads: Reads) -> bytes:
-    """Return reads.json."""
-    document = {
-        "maker": made_with,
-        "files": sorted(reads.files),
-        "folders": sorted(reads.folders),
-        "searches": dict(sorted(reads.searches.items())),
-    }
-    return json.dumps(document, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
 def maker(campaign: Campaign, config: CampaignConfig) -> str:
@@ -193,12 +166,16 @@ def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
     known, text = read
     if known["maker"] != made_with or not unmoved(tree, last.base, known):
         return None
+    repo, changes = tree.repo, tree.repo.commit_changes([p["commit"] for p in last.generated])
     patches = tuple(
         Patch(
             p["id"],
             p["step"],
-            read_commit(tree.repo, p["commit"]).message,
-            entries(tree.repo, p["commit"], p["files"]),
+            read_commit(repo, p["commit"]).message,
+            {
+                path: Entry(c.mode, repo.raw(c.oid)) if c.status != "D" else None
+                for path, c in changes[p["commit"]].items()
+            },
             tuple(p["sites"]),
             p["target"],
             tuple(p["owners"]),
@@ -208,19 +185,16 @@ def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
     if not patches:
         return None
     document = last.document
-    names = ("target", "steps", "counts", "kept", "sites", "remarks", "warnings", "config")
-    kept = {name: document[name] for name in names if name in document}
+    kept = {name: document[name] for name in FACTS if name in document}
     series = Series(document["campaign"], kernel(tree, document), patches, {"counts": document.get("counts", {})})
     notes = (*document.get("warnings", []), *document.get("remarks", []), *unusable(tree))
     return Made(series, kept, notes, text, reused=True)
 
 
 def kernel(tree: Tree, document: Mapping[str, Any]) -> KernelInfo:
-    """Return which kernel the new base is; its version is the recorded one, because the Makefile did not change."""
+    """Return which kernel the new base is; git takes a while to describe one."""
     known = KernelInfo(*(document["kernel"][name] for name in ("base", "version", "describe")))
-    if known.base == tree.commit:
-        return known
-    return replace(known, base=tree.commit, describe=tree.repo.describe(tree.commit))
+    return known if known.base == tree.commit else tree.kernel()
 
 
 def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
@@ -238,18 +212,13 @@ def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
     changes = repo.changes(base, tree.commit)
     if len(changes) > MOST_CHANGED:
         return False
-    folders = [f.rstrip("/") for f in known["folders"]]
-    if any(
-        change.status != "M" and (not f or path == f or path.startswith(f + "/"))
-        for path, change in changes.items()
-        for f in folders
-    ):
+    folders = {f.rstrip("/") for f in known["folders"]}
+    moved = [path for path, change in changes.items() if change.status != "M"]
+    if (moved and "" in folders) or any(not folders.isdisjoint((p, *map(str, PurePath(p).parents))) for p in moved):
         return False
     needles = sorted({needle for text in known["searches"] for needle in json.loads(text)[0]})
     present = sorted({change.blob for change in changes.values() if change.blob})
     if not needles or not any(holds(text, needles, word=False) for _, text in repo.blobs(present)):
         return True
-    return all(
-        tree.grep(names, specs, word=word) == answer
-        for (names, specs, word), answer in ((json.loads(text), answer) for text, answer in known["searches"].items())
-    )
+    asked = ((json.loads(text), answer) for text, answer in known["searches"].items())
+    return all(tree.grep(names, specs, word=word) == answer for (names, specs, word), answer in asked)

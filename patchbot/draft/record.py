@@ -18,10 +18,10 @@ from .. import __version__, shapes
 from ..errors import UserError
 from ..git import transaction
 from ..git.diffs import counted
-from ..git.fastimport import NewCommit, Record, without_crud
+from ..git.fastimport import NewCommit, without_crud
 from ..git.held import held
 from ..git.repo import Repo, Scratch
-from ..model import Commit, Identity, Patch, Series
+from ..model import REGULAR, Commit, Entry, Identity, Patch, Series
 from ..shapes import PATH, SHA, ShapeError
 from .amendments import Handmade, read_handmade
 from .trailers import Trailers, read_trailers
@@ -228,8 +228,8 @@ def write_record(
     text = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
     date = f"{seconds + len(document['patches'])} {zone}"
     message = f"patchbot {__version__}: record of {document['campaign']}\n"
-    kept = Record(message, author, date, {"series.json": text, **(files or {})}, also)
-    (record,) = scratch.write(tip, [], kept)
+    kept = {path: Entry(REGULAR, data) for path, data in {"series.json": text, **(files or {})}.items()}
+    (record,) = scratch.write(tip, [NewCommit("", message, author, date, kept, alone=True, also=also)])
     return record.sha
 
 

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from email import message_from_string
 from functools import cmp_to_key
 from pathlib import Path
 
@@ -171,19 +172,11 @@ def derive_sources(etc: Path) -> dict[str, str]:
     """Return {file suffix: text} of sources like the machine's own Debian entry, for each suite to look in."""
     files = [etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))]
     for file in files:
-        if not file.is_file():
-            continue
-        text = file.read_text(encoding="utf-8", errors="replace")
-        if file.suffix == ".sources":
-            for stanza in re.split(r"\n[ \t]*\n", text):
-                derived = derive_stanza(stanza)
-                if derived:
-                    return {"sources": derived}
-        elif file.suffix == ".list":
-            for line in text.splitlines():
-                derived = derive_line(line)
-                if derived:
-                    return {"list": derived}
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        derive, between = (derive_stanza, r"\n[ \t]*\n") if file.suffix == ".sources" else (derive_line, r"\n")
+        if file.suffix in (".sources", ".list"):
+            for derived in filter(None, map(derive, re.split(between, text))):
+                return {file.suffix[1:]: derived}
     raise UserError(
         f"{etc} names no Debian archive (component main of {', '.join((*CODENAMES, *ALIASES))}), and kernels are"
         " fetched from one only; give patchbot a git repository of the kernel with --kernel PATH"
@@ -192,14 +185,8 @@ def derive_sources(etc: Path) -> dict[str, str]:
 
 def derive_stanza(stanza: str) -> str | None:
     """Return a deb822 stanza with the suites replaced, None if it is not Debian's own archive."""
-    lines = [line for line in stanza.splitlines() if line.strip() and not line.startswith("#")]
-    fields: list[tuple[str, str]] = []
-    for line in lines:
-        if line[0] in " \t" and fields:
-            fields[-1] = (fields[-1][0], f"{fields[-1][1]}\n{line}")
-        elif ":" in line:
-            name, value = line.split(":", 1)
-            fields.append((name.strip().lower(), value.strip()))
+    lines = (line for line in stanza.splitlines() if line.strip() and not line.startswith("#"))
+    fields = [(name.lower(), value.rstrip()) for name, value in message_from_string("\n".join(lines)).items()]
     by_name = dict(fields)
     suites = by_name.get("suites", "").split()
     usable = "deb" in by_name.get("types", "").split() and "main" in by_name.get("components", "").split()

@@ -1,4 +1,4 @@
-"""Write what `git fast-import` reads: new commits, and the record of a draft.
+"""Write what `git fast-import` reads: new commits, one on the other.
 
 Names, paths and messages come from anywhere. Paths are quoted, messages and files are counted bytes, and what would end
 a person's field is taken out of it: nothing can break out.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model import REGULAR, Entry, Identity
+from ..model import Entry, Identity
 
 #: What git takes away around a name.
 CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
@@ -23,7 +23,8 @@ LAST_SECOND = 253_402_214_399  # in the year 9999, after which Python knows none
 class NewCommit:
     """A commit to write: message, author, date (`<seconds> <+hhmm>`) and what becomes of files of its parent.
 
-    A commit of another person has that person as `author`, with `author_date`, and who carries it as `committer`.
+    A commit of another person has that person as `author`, with `author_date`, and who carries it as `committer`. One
+    that stands `alone` has no files but these. `also` are further parents, which it keeps alive.
     """
 
     id: str
@@ -33,54 +34,34 @@ class NewCommit:
     files: Mapping[str, Entry | None]
     committer: Identity | None = None
     author_date: str = ""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What patchbot remembers of a draft: files in the tree of a commit whose parent is the series' tip.
-
-    `also` are further commits that it keeps alive.
-    """
-
-    message: str
-    author: Identity
-    date: str
-    files: Mapping[str, bytes]
+    alone: bool = False
     also: tuple[str, ...] = ()
 
 
-def fast_import_stream(base: str, commits: Sequence[NewCommit], record: Record | None) -> Iterable[bytes]:
-    """Yield fast-import's input. Paths are quoted, messages and files are counted bytes: nothing can break out."""
+def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[bytes]:
+    """Yield fast-import's input, which has it print the id of each commit."""
     yield b"feature done\n"
     parent = base
     for mark, commit in enumerate(commits, 1):
-        yield header("refs/scratch/series", mark, commit, parent)
+        yield header(mark, commit, parent)
+        yield from (f"merge {sha}\n".encode() for sha in commit.also)
+        yield b"deleteall\n" if commit.alone else b""
         # What goes comes first: a file may take the place of a folder, and a folder that of a file.
         for path, file in sorted(commit.files.items(), key=lambda item: (item[1] is not None, item[0])):
-            yield modified(path, file) if file else f"D {quote(path)}\n".encode("utf-8", "surrogateescape")
+            command = f"M {file.mode} inline {quote(path)}\n" if file else f"D {quote(path)}\n"
+            yield command.encode("utf-8", "surrogateescape")
+            yield b"data %d\n%b\n" % (len(file.data), file.data) if file else b""
         parent = f":{mark}"
-    if record is not None:
-        yield header("refs/scratch/record", len(commits) + 1, record, parent)
-        yield from (f"merge {sha}\n".encode() for sha in record.also)
-        yield b"deleteall\n"
-        yield from (modified(path, Entry(REGULAR, data)) for path, data in sorted(record.files.items()))
+        yield f"get-mark {parent}\n".encode()
     yield b"done\n"
 
 
-def modified(path: str, file: Entry) -> bytes:
-    """Return the command that puts a file into a commit."""
-    head = f"M {file.mode} inline {quote(path)}\n".encode("utf-8", "surrogateescape")
-    return head + b"data %d\n%b\n" % (len(file.data), file.data)
-
-
-def header(ref: str, mark: int, commit: NewCommit | Record, parent: str) -> bytes:
+def header(mark: int, commit: NewCommit, parent: str) -> bytes:
     """Return the head of one commit command."""
-    author, committer, written = commit.author, commit.author, commit.date
-    if isinstance(commit, NewCommit):
-        committer, written = commit.committer or commit.author, usable_date(commit.author_date) or commit.date
     text = commit.message.encode("utf-8", "surrogateescape")
-    head = f"commit {ref}\nmark :{mark}\nauthor {person(author)} {written}\n"
-    head += f"committer {person(committer)} {commit.date}\n"
+    written = usable_date(commit.author_date) or commit.date
+    head = f"commit refs/scratch/series\nmark :{mark}\nauthor {person(commit.author)} {written}\n"
+    head += f"committer {person(commit.committer or commit.author)} {commit.date}\n"
     return head.encode("utf-8", "surrogateescape") + b"data %d\n%b\n" % (len(text), text) + f"from {parent}\n".encode()
 
 

@@ -40,15 +40,6 @@ class Kernel:
     version: str
 
 
-@dataclass(frozen=True, order=True)
-class Entry:
-    """A file of an archive: path below the kernel's root, git's mode, the mark of its blob."""
-
-    path: str
-    mode: str
-    mark: int
-
-
 def available(cache: Path, say: Say, etc: Path = Path("/etc/apt")) -> list[Package]:
     """Return the kernel packages that can be fetched, newest first; asks the mirror."""
     return Apt(cache / "apt", etc).packages(say)
@@ -130,7 +121,7 @@ def import_package(deb: Path, package: Package, repo: Repo, scratch_dir: Path) -
     try:
         with piped(["dpkg-deb", "--fsys-tarfile", deb]) as outer, scratch.importing() as out:
             source = find_source(outer, deb)
-            makefile, date, entries = import_blobs(source, out)
+            makefile, date, files = import_blobs(source, out)
             version = kernel_version(makefile)
             text = (
                 f"Linux {version}\n\nImported from the Debian package {package},\n"
@@ -139,8 +130,8 @@ def import_package(deb: Path, package: Package, repo: Repo, scratch_dir: Path) -
             who = f"{without_crud(author.name)} <{without_crud(author.email)}> {date} +0000"
             out.write(f"commit refs/heads/import\ncommitter {who}\n".encode())
             out.write(b"data %d\n%b\n" % (len(text), text))
-            for entry in sorted(entries):
-                out.write(f"M {entry.mode} :{entry.mark} {quote(entry.path)}\n".encode("utf-8", "surrogateescape"))
+            for path, (mode, mark) in sorted(files.items()):
+                out.write(f"M {mode} :{mark} {quote(path)}\n".encode("utf-8", "surrogateescape"))
             out.write(b"\ndone\n")
     except (tarfile.TarError, EOFError) as error:
         raise ToolError(f"{deb.name} is damaged: {error}") from error
@@ -164,10 +155,10 @@ def find_source(outer: IO[bytes], deb: Path) -> tarfile.TarFile:
     raise ToolError(f"{deb.name} holds no usr/src/linux-source-*.tar.xz")
 
 
-def import_blobs(source: tarfile.TarFile, out: IO[bytes]) -> tuple[bytes | None, int, list[Entry]]:
-    """Write every file of an archive to fast-import; return the top Makefile, the newest date and the files."""
+def import_blobs(source: tarfile.TarFile, out: IO[bytes]) -> tuple[bytes | None, int, dict[str, tuple[str, int]]]:
+    """Write the files of an archive to fast-import; return the top Makefile, the newest date, {path: (mode, mark)}."""
     makefile, date = None, 0
-    marks: dict[str, Entry] = {}
+    marks: dict[str, tuple[str, int]] = {}
     for member in source:
         source.members = []  # type: ignore[attr-defined]  # tarfile would keep 100,000 of them
         path = inside(member.name)
@@ -190,8 +181,8 @@ def import_blobs(source: tarfile.TarFile, out: IO[bytes]) -> tuple[bytes | None,
         out.write(b"blob\nmark :%d\ndata %d\n" % (mark, len(data)))
         out.write(data)
         out.write(b"\n")
-        marks[path] = Entry(path, mode, mark)
-    return makefile, date, list(marks.values())
+        marks[path] = (mode, mark)
+    return makefile, date, marks
 
 
 def inside(name: str) -> str | None:

@@ -22,6 +22,7 @@ from ..run import Completed, piped, run
 from .fastimport import usable_date
 from .plumbing import SETTINGS, Batch
 
+RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 #: What git says of an object that is there but is not what its name says.
 DAMAGED = re.compile(
     rb"^fatal: ((?:loose|packed) object .*is corrupt.*|.*hash mismatch.*|.*(?:malformed|too-short|corrupt) tree.*)",
@@ -209,10 +210,12 @@ class Objects:
 
     def changes(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> dict[str, Change]:
         """Return {path: Change} of the files that differ between two commits (or trees); a move is two changes."""
-        done = self.look("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, "--", *pathspecs)
-        fields = names_in(done.stdout)
-        rows = ((meta.split(" "), path) for meta, path in zip(fields[::2], fields[1::2], strict=True))
-        return {path: Change(status, mode, oid) for (_, mode, _, oid, status), path in rows}
+        return changes_in(self.look("diff-tree", *RAW, old, new, "--", *pathspecs).stdout)[""]
+
+    def commit_changes(self, commits: Sequence[str]) -> dict[str, dict[str, Change]]:
+        """Return {commit: {path: Change}} of what commits change, with one git process."""
+        asked = "".join(f"{sha}\n" for sha in commits).encode()
+        return changes_in(self.look("diff-tree", "--stdin", *RAW, stdin=asked).stdout)
 
     def changed_paths(self, old: str, new: str) -> list[str]:
         """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""
@@ -220,8 +223,7 @@ class Objects:
 
     def parent(self, commit: str) -> str | None:
         """Return the first parent of a commit, None for what has none or is no commit."""
-        done = self.look("rev-parse", "-q", "--verify", f"{commit}^1", check=False)
-        return done.stdout.decode().strip() if done.returncode == 0 else None
+        return self._answer("rev-parse", "-q", "--verify", f"{commit}^1")
 
     def committer_date(self, commit: str) -> tuple[int, str]:
         """Return a commit's committer date as (seconds since 1970, `+hhmm`); raise UserError where it has none."""
@@ -242,8 +244,7 @@ class Objects:
 
     def merge_base(self, one: str, two: str) -> str | None:
         """Return the commit that two have in common, None where there is none."""
-        done = self.look("merge-base", one, two, check=False)
-        return done.stdout.decode().strip() if done.returncode == 0 else None
+        return self._answer("merge-base", one, two)
 
     def count(self, old: str, new: str) -> int:
         """Return how many commits of `new` are not in `old`."""
@@ -252,16 +253,33 @@ class Objects:
     def blame(self, commit: str, path: str, line: int, patience: float) -> str | None:
         """Return the commit that last changed a line of a file, None where git cannot say."""
         argv = ("-s", "-l", "--root", f"-L{line},{line}", commit, "--", path)
-        done = self.look("blame", *argv, check=False, timeout=patience)
-        return done.stdout.decode("ascii", "replace").lstrip("^").split(" ", 1)[0] if done.returncode == 0 else None
+        said = self._answer("blame", *argv, timeout=patience)
+        return said.lstrip("^").split(" ", 1)[0] if said is not None else None
 
     def last_change(self, old: str, new: str, path: str, patience: float) -> str | None:
         """Return the commit of `new` that last changed a file, deleted ones too; those that `old` lacks come first."""
-        for span in (f"{old}..{new}", new):
-            done = self.look("log", "-1", "--format=%H", span, "--", path, check=False, timeout=patience)
-            if done.returncode == 0:
-                break
-        return done.stdout.decode().strip() or None
+        argv = ("log", "-1", "--format=%H")
+        said = self._answer(*argv, f"{old}..{new}", "--", path, timeout=patience)
+        return (self._answer(*argv, new, "--", path, timeout=patience) if said is None else said) or None
+
+    def _answer(self, *argv: str, timeout: float = 600) -> str | None:
+        """Return what git says of objects, None where it has no answer."""
+        done = self.look(*argv, check=False, timeout=timeout)
+        return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
+
+
+def changes_in(output: bytes) -> dict[str, dict[str, Change]]:
+    """Return {commit, "" where git names none: {path: Change}} of what git diff-tree prints."""
+    found: dict[str, dict[str, Change]] = {"": {}}
+    fields, commit = iter(names_in(output)), ""
+    for meta in fields:
+        if meta.startswith(":"):
+            _, mode, _, oid, status = meta.split(" ")
+            found[commit][next(fields)] = Change(status, mode, oid)
+        else:
+            commit = meta
+            found[commit] = {}
+    return found
 
 
 def names_in(output: bytes) -> list[str]:

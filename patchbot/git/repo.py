@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -22,7 +21,7 @@ from ..errors import UserError
 from ..model import Commit
 from ..paths import cache_dir
 from ..run import piped, run, which
-from .fastimport import NewCommit, Record, fast_import_stream
+from .fastimport import NewCommit, fast_import_stream
 from .objects import Objects
 from .plumbing import PLAIN, SEALED, alternates, make_bare
 
@@ -168,24 +167,14 @@ class Scratch(Objects):
         argv = ["git", *options, "fast-import", "--quiet", "--done", "--depth=0", "--date-format=raw"]
         return piped(argv, env=self.env, feed=True)
 
-    def write(self, base: str, commits: Sequence[NewCommit], record: Record | None = None) -> list[Commit]:
-        """Write `commits` one on the other upon `base` with one fast-import; `record` rides on the last one.
+    def write(self, base: str, commits: Sequence[NewCommit]) -> list[Commit]:
+        """Write `commits` one on the other upon `base` with one fast-import, and return them with their ids.
 
-        Returns the commits with their ids; the record's comes last, its `id` is "". Nothing but this scratch
-        repository changes.
+        Nothing but this scratch repository changes.
         """
-        with tempfile.NamedTemporaryFile(dir=self.path, prefix="marks") as marks:
-            stream = b"".join(fast_import_stream(base, commits, record))
-            # With 1, a pack of one object becomes a loose one, which publish() does not hand over.
-            argv = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--force", "--done"]
-            self.git(*argv, "--date-format=raw", f"--export-marks={marks.name}", stdin=stream)
-            rows = Path(marks.name).read_text().split()
-        shas = {int(mark[1:]): sha for mark, sha in zip(rows[::2], rows[1::2], strict=True)}
-        ordered = [shas[mark] for mark in sorted(shas)]
-        trees = self.git("rev-parse", *(f"{sha}^{{tree}}" for sha in ordered)).stdout.decode().split()
-        ids = [(c.id, c.message.split("\n", 1)[0]) for c in commits] + ([("", "")] if record else [])
-        parents = [base, *ordered]
-        return [
-            Commit(id_, sha, parent, tree, subject)
-            for (id_, subject), sha, parent, tree in zip(ids, ordered, parents, trees, strict=False)
-        ]
+        # With 1, a pack of one object becomes a loose one, which publish() does not hand over.
+        argv = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]
+        ids = self.git(*argv, stdin=b"".join(fast_import_stream(base, commits))).stdout.decode().split()
+        trees = self.git("rev-parse", *(f"{sha}^{{tree}}" for sha in ids)).stdout.decode().split()
+        rows = zip(commits, ids, [base, *ids], trees, strict=False)
+        return [Commit(c.id, sha, parent, tree, c.message.split("\n", 1)[0]) for c, sha, parent, tree in rows]

@@ -122,6 +122,11 @@ class Audit:
         plain = {"sites": len(self.sites), **{fate: fates[fate] for fate in ("change", "keep", "refuse")}}
         return self.more.get("counts") or plain
 
+    @property
+    def kept(self) -> Counter[str]:
+        """Return the reasons for what stays, and how many sites have each."""
+        return Counter(s.reason for s in self.sites if s.fate == "keep")
+
     def fates(self) -> dict[str, tuple[str, str]]:
         """Return {site: (fate, file:line)}, so that two bases can be compared."""
         return {s.name: (s.fate, s.where) for s in self.sites}

@@ -18,9 +18,9 @@ from ..c.declarations import KEYWORDS
 from ..c.items import Kind
 from ..c.tokens import is_word, lex
 from ..errors import PatchbotError, RefusedSites, UserError
-from ..git.commits import read_commit
+from ..git.commits import Written, read_commit
 from ..git.repo import Repo
-from ..model import Commit, Edit
+from ..model import Edit
 from .tree import Tree
 
 #: Words before a name that is used, not declared.
@@ -202,33 +202,22 @@ def annotated(repo: Repo, new: str, old: str, lines: Sequence[str]) -> list[str]
     """Return lines with the commit that last changed the place that each begins with, where history has it."""
     out: list[str] = []
     for line in lines:
-        out.append(line)
-        match = PLACE.match(line)
-        if match:
-            commit = last_change(repo, old, new, match[1], int(match[2]) if match[2] else None)
-            if commit:
-                out.append(f"    last changed by {commit.sha[:12]} ({commit.subject})")
+        place = PLACE.match(line)
+        commit = last_change(repo, old, new, place[1], int(place[2] or 0)) if place else None
+        out += [line, *([f"    last changed by {commit.sha[:12]} ({commit.subject})"] if commit else [])]
     return out
 
 
-def last_change(repo: Repo, old: str, new: str, path: str, line: int | None) -> Commit | None:
+def last_change(repo: Repo, old: str, new: str, path: str, line: int) -> Written | None:
     """Return the commit of `new` that last changed a file, None where only a root commit (no history) has it.
 
     With a line, the commit that is to blame for it, if `old` lacks that; deleted files are found too.
     """
     try:
-        if line is not None:
-            sha = repo.blame(new, path, line, PATIENCE)
-            commit = described(repo, sha) if sha and repo.merge_base(sha, old) != sha else None
-            if commit:
-                return commit
-        sha = repo.last_change(old, new, path, PATIENCE)
-        return described(repo, sha) if sha else None
+        blamed = repo.blame(new, path, line, PATIENCE) if line else None
+        if blamed and repo.merge_base(blamed, old) != blamed and (found := read_commit(repo, blamed)).parent:
+            return found
+        last = repo.last_change(old, new, path, PATIENCE)
+        return found if last and (found := read_commit(repo, last)).parent else None
     except PatchbotError:
         return None
-
-
-def described(repo: Repo, sha: str) -> Commit | None:
-    """Return a commit, None for one without a parent, which changed nothing but is where history begins."""
-    made = read_commit(repo, sha)
-    return Commit("", sha, made.parent, made.tree, made.subject) if made.parent else None

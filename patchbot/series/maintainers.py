@@ -33,6 +33,7 @@ class Section:
     """One entry of MAINTAINERS; `files`, `excluded`, `regexes` and `keywords` are F:, X:, N: and K: as written."""
 
     name: str
+    status: str
     maintainers: tuple[str, ...]
     reviewers: tuple[str, ...]
     lists: tuple[str, ...]
@@ -42,7 +43,6 @@ class Section:
     excluded: tuple[str, ...]
     regexes: tuple[str, ...]
     keywords: tuple[str, ...]
-    status: str
 
 
 @dataclass(frozen=True, order=True)
@@ -102,43 +102,22 @@ class Sections(tuple[Section, ...]):
 @lru_cache(maxsize=8)
 def sections(text: bytes) -> Sections:
     """Return the entries of a MAINTAINERS file."""
-    found: list[Section] = []
+    entries: list[tuple[str, dict[str, list[str]]]] = [("", {})]
     wrong: list[str] = []
-    name = ""
-    tags: dict[str, list[str]] = {}
-
-    def close() -> None:
-        if name and tags:
-            get = {letter: tuple(tags.get(letter, ())) for letter in "MRLTPFXNKS"}
-            found.append(
-                Section(
-                    name,
-                    maintainers=get["M"],
-                    reviewers=get["R"],
-                    lists=tuple(value.split()[0] for value in get["L"] if value),
-                    trees=get["T"],
-                    profiles=get["P"],
-                    files=get["F"],
-                    excluded=get["X"],
-                    regexes=get["N"],
-                    keywords=get["K"],
-                    status=" ".join(get["S"]),
-                )
-            )
-        tags.clear()
-
     for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
         if tag := TAG.match(line):
             value = tag[2].strip()
-            tags.setdefault(tag[1], []).append(value)
+            entries[-1][1].setdefault(tag[1], []).extend(value.split()[:1] if tag[1] == "L" else [value])
             if why := unmatchable(tag[1], value):
                 what = f"MAINTAINERS:{number}: {tag[1]}: {value[:80]}"
                 wrong.append(f"{what} cannot be used, so it matches nothing: {why}")
         elif line.strip() and not line.lstrip().startswith("#"):
-            close()
-            name = line.strip()
-    close()
-    made = Sections(found)
+            entries.append((line.strip(), {}))
+    made = Sections(
+        Section(name, " ".join(tags.get("S", ())), *(tuple(tags.get(letter, ())) for letter in "MRLTPFXNK"))
+        for name, tags in entries
+        if name and tags
+    )
     made.unusable = tuple(wrong)
     return made
 

@@ -7,14 +7,13 @@ kept one are searched again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from ..errors import UserError
-from ..git.grep import GrepCache
+from ..git.grep import GrepCache, holds
 from ..git.repo import Repo
 from ..model import REGULAR, Edit, Entry, KernelInfo, kernel_version
 from .edits import SUBMODULE, EditError, apply_edits
@@ -67,11 +66,9 @@ class Tree:
             found = set(self.cache.grep(self.repo, self.commit, needles, pathspecs, word=word))
         else:
             found = set(self.repo.grep(self.commit, needles, pathspecs, word=word))
-        pattern = "|".join(re.escape(n) for n in needles)
-        compiled = re.compile((rf"\b(?:{pattern})\b" if word else pattern).encode())
         for path, file in self.overlay.items():
             found.discard(path)
-            if file and in_pathspecs(path, pathspecs) and compiled.search(file.data):
+            if file and in_pathspecs(path, pathspecs) and holds(file.data, needles, word=word):
                 found.add(path)
         return sorted(found)
 

@@ -2,13 +2,14 @@
 
 import os
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tinytree import sh, snapshot
 
 from patchbot.errors import UserError
-from patchbot.git.fastimport import NewCommit, Record, quote
+from patchbot.git.fastimport import NewCommit, quote
 from patchbot.git.held import held
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
@@ -127,9 +128,8 @@ def test_nothing_in_names_messages_or_paths_breaks_out_of_the_stream(repo, tmp_p
 
 
 def test_the_record_holds_only_its_own_files(repo, tmp_path):
-    made = scratch(repo, tmp_path).write(
-        repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"})], Record("r\n", ME, "1 +0000", {"series.json": b"{}"})
-    )
+    record = replace(commit("", {"series.json": b"{}"}), alone=True)
+    made = scratch(repo, tmp_path).write(repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"}), record])
     listing = scratch(repo, tmp_path).git("ls-tree", "-r", "--name-only", made[-1].sha).stdout
     assert listing == b"series.json\n"
     assert made[-1].parent == made[0].sha
