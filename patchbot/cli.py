@@ -82,7 +82,8 @@ def build_parser(names: Sequence[str] = COMMANDS) -> Parser:
         module = command(name)
         doc = (module.__doc__ or "").strip().splitlines()[0]
         sub = commands.add_parser(name, help=doc, description=doc, parents=[shared])
-        module.arguments(sub)
+        if hasattr(module, "arguments"):
+            module.arguments(sub)
     return parser
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import jinja2
 
 from .. import __version__
-from ..bundle import bundled
 from ..errors import PatchbotError
 from ..git.diffs import read_diff
 from ..model import Status
+from ..series import render
 from ..terminal import visible
 
 
@@ -29,14 +29,7 @@ def page(
     found = report.get("results", [])
     results = [{**r, "findings": sorted(r["findings"], key=lambda f: -Status(f["status"]).rank)} for r in found]
     checks = list(dict.fromkeys(r["check"] for r in results))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(bundled("templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = render.environment().overlay(autoescape=True, finalize=shown, keep_trailing_newline=False)
     rows = [row(patch, [r for r in results if r["commit"] == patch["commit"]], checks, diffs) for patch in patches]
     try:
         return environment.get_template("report/page.html.j2").render(

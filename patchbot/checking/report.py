@@ -36,19 +36,22 @@ def worst(results: Sequence[Result]) -> Status:
 
 def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, seconds: float) -> dict[str, Any]:
     """Return the document of `check --json`."""
-    counts = Counter(r.status.value for r in results)
+    rows = [{**result_to(fit_for_json(r)), "cached": r.cached, "seconds": round(r.seconds, 3)} for r in results]
     return {
         "schema": 1,
         "campaign": campaign,
         "base": base,
         "tip": tip,
-        "worst": worst(results).value,
-        "results": [
-            {**result_to(fit_for_json(r)), "cached": r.cached, "seconds": round(r.seconds, 3)} for r in results
-        ],
-        "counts": {status.value: counts[status.value] for status in Status},
+        **summed(rows),
         "seconds": round(seconds, 3),
     }
+
+
+def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the rows of results as a document has them, with the worst status and how many there are of each."""
+    counts = Counter(row["status"] for row in rows)
+    worst = Status.worst([Status(status) for status in counts]).value
+    return {"worst": worst, "results": rows, "counts": {status.value: counts[status.value] for status in Status}}
 
 
 def fit_for_json(result: Result) -> Result:
@@ -68,9 +71,7 @@ def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[s
     kept = [r for r in old["results"] if (r["check"], r["patch"]) not in judged]
     places = {check: number for number, check in enumerate(order)}
     rows = sorted([*kept, *new["results"]], key=lambda r: places.get(r["check"], len(places)))
-    counts = Counter(r["status"] for r in rows)
-    worst_of = Status.worst([Status(r["status"]) for r in rows]).value
-    return new | {"results": rows, "counts": {s.value: counts[s.value] for s in Status}, "worst": worst_of}
+    return new | summed(rows)
 
 
 def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:

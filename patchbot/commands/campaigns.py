@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from ..campaigns import campaign_names, load_campaign
 from ..config import CampaignConfig
 from .session import Session
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments: none."""
 
 
 def execute(session: Session) -> int:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
 from ..checking.check import available, load
 from .session import Session
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments: none."""
 
 
 def execute(session: Session) -> int:

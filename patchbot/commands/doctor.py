@@ -5,7 +5,6 @@ A check names its programs and headers itself (`NEEDS`); only what commands use 
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,10 +112,6 @@ def install_command(tools: Sequence[Tool]) -> str:
     """Return the shell line that installs what is required and missing, "" if nothing is."""
     packages = missing(tools)
     return f"apt-get install {' '.join(packages)}" if packages else ""
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments: none."""
 
 
 def execute(session: Session) -> int:

@@ -25,7 +25,7 @@ from ..git.repo import Scratch
 from ..model import Commit, Identity
 from ..series import render
 from .folder import write_folder
-from .recipients import Recipient, Recipients
+from .recipients import Recipient, Recipients, once
 
 COVER = "0000-cover-letter.patch"
 TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
@@ -99,16 +99,15 @@ class Outbox:
     def document(self, folder: Path) -> dict[str, Any]:
         """Return the document of `mail --json` without its schema."""
         where = folder.resolve()
-        every = [mail.file for mail in self.mails]
         return {
             "dir": str(where),
             "series": [
                 {
                     "target": self.posting.target,
                     "cover": str(where / COVER) if self.cover else None,
-                    "files": [str(where / name) for name in every],
-                    "to": list(unique(name for mail in self.mails for name in mail.to)),
-                    "cc": list(unique(name for mail in self.mails for name in mail.cc)),
+                    "files": [str(where / mail.file) for mail in self.mails],
+                    "to": unique(name for mail in self.mails for name in mail.to),
+                    "cc": unique(name for mail in self.mails for name in mail.cc),
                     "recipients": {mail.file: len(mail.to) + len(mail.cc) for mail in self.mails},
                     "send": self.send_line(folder),
                 }
@@ -151,54 +150,59 @@ def make_mails(
     `commits` are all of the branch, `targets` the tree of each; `facts` are the variables of the cover letter, to
     which `patches`, `waiting` and `rfc` are added; `who_gets` answers for plain mails, as recipients.recipients() does.
     """
-    if re.search(r"[<>\x00-\x1f\x7f]", f"{posting.sender.name}{posting.sender.email}"):
-        raise UserError(
-            f"a control character or bracket in the sender {str(posting.sender)!r} would end the mail's header"
-        )
-    for commit in commits:
-        if wrong := render.unfit(f"    {commit.subject}"):
-            raise UserError(f"{commit.sha[:12]}: {wrong} in its subject {commit.subject!r}; reword it on the branch")
+    insist_fit(posting.sender, commits)
     posted, waiting = choose(commits, targets, posting.target, posting.most)
     if not posted:
         raise UserError(f"there is no patch for {posting.target or 'this tree'} at the start of the branch")
     plain = patch_mails(scratch, base, posted)
     who = who_gets([plain[commit.sha] for commit in posted])
-    person = {"NAME": posting.sender.name, "EMAIL": posting.sender.email}
-    env = {f"GIT_COMMITTER_{key}": value for key, value in person.items()}
-    options = [f"--subject-prefix={posting.prefix}", f"--from={posting.sender}", f"--signature=patchbot {__version__}"]
-    options += ["--signoff"] if posting.signoff else []
-    options += ["--numbered"] if len(posted) > 1 else ["--no-numbered", f"--base={base}"]
-    mails = []
-    for number, (row, commit, people) in enumerate(
-        zip(format_patches(scratch, base, posted, options, env), posted, who, strict=True), 1
-    ):
-        to, cc = addressed([people], posting.lists)
-        data = with_headers(row[1], to, cc, posting.date and posting.date + timedelta(seconds=number))
-        mails.append(Mail(row[0], commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
+    mails = compose_patches(scratch, base, posted, posting, who)
     if len(posted) > 1:
         known = {**facts, "patches": [(c.subject, posting.target) for c in posted], "waiting": waiting}
         known["rfc"] = posting.prefix.startswith("RFC")
         text = render.message(posting.campaign, posting.folder, posting.template, **known)
-        mails.insert(0, cover_mail(scratch, base, posted, posting, text, addressed(who, posting.lists)))
+        mails.insert(0, compose_cover(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
     return Outbox(base, posting, tuple(mails), tuple(waiting), rejected)
 
 
+def insist_fit(sender: Identity, commits: Sequence[Commit]) -> None:
+    """Raise UserError for a sender or a subject that no header can hold."""
+    if re.search(r"[<>\x00-\x1f\x7f]", f"{sender.name}{sender.email}"):
+        raise UserError(f"a control character or bracket in the sender {str(sender)!r} would end the mail's header")
+    for commit in commits:
+        if wrong := render.unfit(f"    {commit.subject}"):
+            raise UserError(f"{commit.sha[:12]}: {wrong} in its subject {commit.subject!r}; reword it on the branch")
+
+
+def compose_patches(
+    scratch: Scratch, base: str, commits: Sequence[Commit], posting: Posting, who: Sequence[Recipients]
+) -> list[Mail]:
+    """Return the mails of the patches, as format-patch makes them, to those who get each."""
+    env = {"GIT_COMMITTER_NAME": posting.sender.name, "GIT_COMMITTER_EMAIL": posting.sender.email}
+    options = [f"--subject-prefix={posting.prefix}", f"--from={posting.sender}", f"--signature=patchbot {__version__}"]
+    options += ["--signoff"] if posting.signoff else []
+    options += ["--numbered"] if len(commits) > 1 else ["--no-numbered", f"--base={base}"]
+    rows = format_patches(scratch, base, commits, options, env)
+    mails = []
+    for number, ((file, data), commit, people) in enumerate(zip(rows, commits, who, strict=True), 1):
+        to, cc = addressed([people], posting.lists)
+        date = posting.date and posting.date + timedelta(seconds=number)
+        data = with_headers(data, to, cc, date)
+        mails.append(Mail(file, commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
+    return mails
+
+
 def addressed(who: Sequence[Recipients], lists: Sequence[str]) -> tuple[list[Recipient], list[Recipient]]:
     """Return (To, Cc) of a mail to all of `who`: the target's lists and the maintainers, and all others."""
-    to = {name.lower(): Recipient(name) for name in lists}
-    for person in (person for people in who for person in people.to):
-        to.setdefault(person.email.lower(), person)
-    cc: dict[str, Recipient] = {}
-    for person in (person for people in who for person in people.cc):
-        if person.email.lower() not in to:
-            cc.setdefault(person.email.lower(), person)
+    to = once([*map(Recipient, lists), *(person for people in who for person in people.to)])
+    cc = {key: r for key, r in once(person for people in who for person in people.cc).items() if key not in to}
     if not to:  # nobody maintains it: the lists do
         to, cc = {k: r for k, r in cc.items() if r.is_list}, {k: r for k, r in cc.items() if not r.is_list}
     return list(to.values()), list(cc.values())
 
 
-def cover_mail(
+def compose_cover(
     scratch: Scratch,
     base: str,
     commits: Sequence[Commit],
@@ -207,16 +211,13 @@ def cover_mail(
     people: tuple[list[Recipient], list[Recipient]],
 ) -> Mail:
     """Return the cover letter: `text` is subject, blank line, body; shortlog, diffstat and base-commit follow it."""
-    tip = commits[-1].sha
     subject, _, body = text.partition("\n\n")
     number = f"[{posting.prefix} {'0' * len(str(len(commits)))}/{len(commits)}]"
     logged = [read_commit(scratch, commit.sha) for commit in commits]
     shortlog: dict[str, list[str]] = {}
     for commit, written in zip(commits, logged, strict=True):
-        shortlog.setdefault(written.author.name, []).append(commit.subject)
-    summary = "\n".join(
-        f"{author} ({len(lines)}):\n" + "".join(f"  {line}\n" for line in lines) for author, lines in shortlog.items()
-    )
+        shortlog.setdefault(written.author.name, []).append(f"  {commit.subject}\n")
+    summary = "\n".join(f"{author} ({len(lines)}):\n{''.join(lines)}" for author, lines in shortlog.items())
     date = posting.date or date_of_git(logged[-1].date)
     head = [
         "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001",
@@ -224,10 +225,10 @@ def cover_mail(
         f"Date: {format_datetime(date)}",
         f"Subject: {encoded(f'{number} {subject}', 'Subject')}",
     ]
-    text = f"{body.rstrip()}\n\n{summary}\n"
-    stat = diffstat(scratch, base, tip)
+    letter = f"{body.rstrip()}\n\n{summary}\n".encode("utf-8", "replace")
+    stat = diffstat(scratch, base, commits[-1].sha)
     tail = f"\nbase-commit: {base}\n-- \npatchbot {__version__}\n\n"
-    data = "\n".join(head).encode() + b"\n\n" + text.encode("utf-8", "replace") + stat + tail.encode()
+    data = "\n".join(head).encode() + b"\n\n" + letter + stat + tail.encode()
     to, cc = people
     return Mail(COVER, subject, tuple(map(str, to)), tuple(map(str, cc)), with_headers(data, to, cc, None))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from email.errors import MessageError
@@ -87,17 +87,17 @@ class Recipients:
 
 def parse(output: str) -> Recipients:
     """Return what get_maintainer.pl printed, one address a line with its role in parentheses."""
+    rows = {line: recipient_of(line.strip(" ")) for line in output.split("\n") if line.strip()}
+    found = once(recipient for recipient in rows.values() if recipient)
+    return Recipients(tuple(found.values()), tuple(line for line, recipient in rows.items() if recipient is None))
+
+
+def once(people: Iterable[Recipient]) -> dict[str, Recipient]:
+    """Return people by address, each as he is named first."""
     found: dict[str, Recipient] = {}
-    rejected = []
-    for line in output.split("\n"):
-        if not line.strip():
-            continue
-        recipient = recipient_of(line.strip(" "))
-        if recipient is None:
-            rejected.append(line)
-        else:
-            found.setdefault(recipient.email.lower(), recipient)
-    return Recipients(tuple(found.values()), tuple(rejected))
+    for person in people:
+        found.setdefault(person.email.lower(), person)
+    return found
 
 
 def recipient_of(line: str) -> Recipient | None:
