@@ -7,6 +7,7 @@ again, don't count.
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -33,6 +34,19 @@ def folder(purpose: str) -> Iterator[Path]:
         place = make(root, f"{purpose}-")
     except OSError as error:
         raise UserError(f"{root} cannot be written: {error.strerror} (XDG_CACHE_HOME moves it)") from error
+    try:
+        yield place
+    finally:
+        drop(place)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Give a new folder next to a path, to make there what is then moved to it; those of killed runs are removed."""
+    name = f".{path.name[:100]}.patchbot-new-"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, f"{glob.escape(name)}*")
+    place = make(path.parent, name)
     try:
         yield place
     finally:

@@ -29,17 +29,9 @@ def execute(session: Session) -> int:
         session.say("note: no check was run on this tip yet; the page has the patches only")
         report = {"campaign": name, "base": series.base, "tip": series.tip}
     tree = session.tree(series.base)
-    rows = [
-        {
-            "id": known.get("id", ""),
-            "commit": commit.sha,
-            "subject": commit.subject,
-            "files": known.get("files", []),
-            "owners": known.get("owners", []),
-            "target": known.get("target", ""),
-        }
-        for commit, known in zip(series.commits, series.known, strict=True)
-    ]
+    told = zip(series.commits, series.known, strict=True)
+    nothing = {"id": "", "files": [], "owners": [], "target": ""}
+    rows = [{**nothing, **known, "commit": commit.sha, "subject": commit.subject} for commit, known in told]
     diffs = {commit.sha: shown(session.scratch, commit.sha) for commit in series.commits}
     text = page(report, rows, f"Linux {tree.kernel().version}", diffs)
     target = session.cwd / session.args.html
@@ -69,13 +61,9 @@ def write(target: Path, text: str) -> None:
         raise UserError(f"{target} is there and is not a page of patchbot's; name another file, or remove it")
     target = target.resolve()  # else a link, as /dev/stdout is one, would become a file
     try:
-        temporary.sweep(target.parent, ".patchbot-new-*")
-        place = temporary.make(target.parent, ".patchbot-new-")
-        try:
+        with temporary.beside(target) as place:
             (place / "page").write_text(text, encoding="utf-8", errors="backslashreplace")
             (place / "page").chmod(0o644)
             (place / "page").replace(target)
-        finally:
-            temporary.drop(place)
     except OSError as error:
         raise refused(error, f"cannot write {target}") from error

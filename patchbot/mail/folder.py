@@ -6,7 +6,6 @@ hand is found again, and is not overwritten.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
@@ -44,34 +43,30 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> None:
     """Put the files in the place of the folder, which this run has alone."""
     old = where.with_name(f".{where.name}.patchbot-old")
-    new: Path | None = None
     try:
         if old.exists() and not where.exists():
             old.rename(where)  # an earlier run was killed between its two renames
         refuse_foreign(where, folder)
-        where.parent.mkdir(parents=True, exist_ok=True)
-        temporary.sweep(where.parent, f".{glob.escape(where.name)}.patchbot-new-*")
-        new = temporary.make(where.parent, f".{where.name}.patchbot-new-")
-        new.chmod(0o777 & ~current_umask())
-        for name, data in files.items():
-            (new / name).write_bytes(data)
-        sums = {name: digest(data) for name, data in sorted(files.items())}
-        (new / LIST).write_text(json.dumps({"patchbot": __version__, "files": sums}, indent=1) + "\n")
-        shutil.rmtree(old, ignore_errors=True)
-        with whole():
-            if where.exists():
-                where.rename(old)
-            try:
-                new.rename(where)
-            except OSError:
-                if old.exists():
-                    old.rename(where)
-                raise
+        with temporary.beside(where) as place:
+            new = place / "mails"
+            new.mkdir()
+            for name, data in files.items():
+                (new / name).write_bytes(data)
+            sums = {name: digest(data) for name, data in sorted(files.items())}
+            (new / LIST).write_text(json.dumps({"patchbot": __version__, "files": sums}, indent=1) + "\n")
+            shutil.rmtree(old, ignore_errors=True)
+            with whole():
+                if where.exists():
+                    where.rename(old)
+                try:
+                    new.rename(where)
+                except OSError:
+                    if old.exists():
+                        old.rename(where)
+                    raise
     except OSError as error:
         raise refused(error, f"cannot write the mails to {folder}, it is as it was") from error
     finally:
-        if new is not None:
-            temporary.drop(new)
         if where.exists():
             shutil.rmtree(old, ignore_errors=True)
 
@@ -89,7 +84,8 @@ def refuse_foreign(where: Path, shown: Path) -> None:
     if foreign:
         some = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
         raise UserError(f"{shown} holds files that patchbot did not write ({some}); name another folder with -o")
-    edited = [name for name, known_sum in sorted(known.items()) if changed(where / name, known_sum)]
+    there = ((name, where / name, known_sum) for name, known_sum in sorted(known.items()))
+    edited = [name for name, file, known_sum in there if file.exists() and digest(file.read_bytes()) != known_sum]
     if edited:
         some = ", ".join(edited[:3]) + (", ..." if len(edited) > 3 else "")
         raise UserError(
@@ -105,18 +101,6 @@ def listed_files(where: Path) -> dict[str, str]:
         return {}
 
 
-def changed(path: Path, known: str) -> bool:
-    """Say whether a file that is there is not what was written."""
-    return path.exists() and digest(path.read_bytes()) != known
-
-
 def digest(data: bytes) -> str:
     """Return the SHA-256 of `data`."""
     return hashlib.sha256(data).hexdigest()
-
-
-def current_umask() -> int:
-    """Return the process's umask."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

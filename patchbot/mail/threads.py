@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.header import decode_header
 from email.utils import mktime_tz, parsedate_tz
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from ..git.diffs import diff_lines
@@ -99,11 +100,8 @@ class Message:
         """The text without what lists do to copies: blanks, and a footer below a line of underscores."""
         out: list[str] = []
         for text in self.texts:
-            for line in text.split("\n"):
-                if len(line.strip()) >= 10 and not line.strip().strip("_"):
-                    break
-                if line.strip():
-                    out.append(line.rstrip())
+            lines = takewhile(lambda line: len(line.strip()) < 10 or line.strip().strip("_"), text.split("\n"))
+            out += [line.rstrip() for line in lines if line.strip()]
         return tuple(out)
 
     def follows(self, other: Message) -> bool:

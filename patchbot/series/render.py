@@ -12,6 +12,7 @@ import textwrap
 import traceback
 from collections.abc import Iterable
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -118,22 +119,13 @@ def wrap(text: str, width: int = 75, indent: str = "") -> str:
     Indented lines, list items, tables and lines that are a URL (`Link: https://...` too) stay as they are.
     """
     out: list[str] = []
-    paragraph: list[str] = []
     options: dict[str, Any] = {"initial_indent": indent, "subsequent_indent": indent}
     options |= {"break_long_words": False, "break_on_hyphens": False}
-
-    def flush() -> None:
-        if paragraph:
-            out.extend(textwrap.wrap(" ".join(paragraph), width, **options))
-            paragraph.clear()
-
-    for line in text.split("\n"):
-        if not line.strip() or VERBATIM.match(line):
-            flush()
-            out.append((indent + line).rstrip())
+    for kept, lines in groupby(text.split("\n"), lambda line: not line.strip() or bool(VERBATIM.match(line))):
+        if kept:
+            out += [(indent + line).rstrip() for line in lines]
         else:
-            paragraph.append(line.strip())
-    flush()
+            out += textwrap.wrap(" ".join(line.strip() for line in lines), width, **options)
     return "\n".join(out)
 
 
