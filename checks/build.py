@@ -146,12 +146,9 @@ def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[
     """Return the wanted options that the kernel knows and drops: all on the first patch, then new ones."""
     config = bench.config(item.tree, log)
     old = set() if item.parent == subject.base else set(bench.config(item.parent_tree, log).dropped)
+    text = "CONFIG_{}={} is wanted but dropped: a dependency is missing"
     found = [
-        Finding(
-            Status.WARN,
-            f"CONFIG_{symbol}={bench.options[symbol]} is wanted but dropped: a dependency is missing",
-            type="config-dropped",
-        )
+        Finding(Status.WARN, text.format(symbol, bench.options[symbol]), type="config-dropped")
         for symbol in config.dropped
         if symbol not in old
     ]
@@ -163,10 +160,8 @@ def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[
 
 def note_unknown(bench: Bench, subject: Subject, item: Item, log: Path) -> list[str]:
     """Return, for the first patch, the note which wanted options this kernel does not have at all."""
-    config = bench.config(item.tree, log)
-    if item.parent != subject.base or not config.unknown:
-        return []
-    return [f"this kernel has no {names(f'CONFIG_{s}' for s in config.unknown)}"]
+    unknown = bench.config(item.tree, log).unknown if item.parent == subject.base else ()
+    return [f"this kernel has no {names(f'CONFIG_{s}' for s in unknown)}"] if unknown else []
 
 
 def is_examined(bench: Bench, item: Item, path: str, after: Sequence[Compiled]) -> bool:

@@ -158,13 +158,10 @@ class Bench(Workplace):
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
         """Return what the compiler says of `units` at `tree`; only what is not known is compiled."""
         shelf, files = self.shelf(tree, log), self.files(tree)
-        results = {}
-        for unit in sorted(set(units)):
-            known = shelf.find(unit, files, COMPILED, partial(read_compiled, unit))
-            if known is not None:
-                results[unit] = known
-        missing = sorted(set(units) - set(results))
-        return results | {result.unit: result for result, _ in (self.fetch(tree, missing, log) if missing else [])}
+        known = {u: shelf.find(u, files, COMPILED, partial(read_compiled, u)) for u in sorted(set(units))}
+        missing = [unit for unit, result in known.items() if result is None]
+        made = [result for result, _ in self.fetch(tree, missing, log)] if missing else []
+        return {result.unit: result for result in (*known.values(), *made) if result is not None}
 
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
         """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""

@@ -66,7 +66,7 @@ def features(flags: Flags, rule: Rule) -> frozenset[str]:
 def called(obj: Path) -> frozenset[str]:
     """Return the functions that a BPF object takes from elsewhere: the kfuncs that it calls."""
     with elf_file(obj) as file:
-        symbols = symbols_of(file)
+        symbols = list(symbols_of(file))
     if not symbols:
         raise ToolError(f"{obj} has no symbols")
     return frozenset(s.name for s in symbols if is_undefined(s))

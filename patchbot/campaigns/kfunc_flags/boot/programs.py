@@ -5,12 +5,12 @@ Each program is an object of its own: one that calls a kfunc that the kernel lac
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ....build.units import digest
 from ....errors import ToolError, UserError
 from ....run import run, which
 from .trials import Program, SetRow
@@ -41,25 +41,23 @@ def compile_programs(programs: Sequence[Program], header: Path, libbpf: Path, fo
     An object is reused as long as its source, the header and the compiler are the same.
     """
     clang = which(CLANG, CLANG)
-    version = run([clang, "--version"]).stdout
-    common = hashlib.sha256(version + header.read_bytes() + " ".join(FLAGS).encode() + str(libbpf).encode())
+    common = [run([clang, "--version"]).stdout.decode(), header.read_text(encoding="utf-8"), FLAGS, str(libbpf)]
     folder.mkdir(parents=True, exist_ok=True)
 
     def compile_one(program: Program) -> Path:
-        text = source(program).encode()
-        digest = common.copy()
-        digest.update(text)
+        text = source(program)
+        key = digest([*common, text])
         obj = folder / f"{program.name}.o"
         stamp = folder / f"{program.name}.key"
-        if obj.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+        if obj.exists() and stamp.exists() and stamp.read_text() == key:
             return obj
         stamp.unlink(missing_ok=True)
         code = folder / f"{program.name}.bpf.c"
-        code.write_bytes(text)
+        code.write_text(text, encoding="utf-8")
         includes = [f"-I{header.parent}", f"-I{libbpf / 'include'}"]
         if said := complaint_of([clang, *FLAGS, *includes, "-c", code, "-o", obj]):
             raise UserError(f"the program {program.name} does not compile:\n{said}")
-        stamp.write_text(digest.hexdigest())
+        stamp.write_text(key)
         return obj
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:

@@ -88,10 +88,11 @@ def elf_file(path: Path) -> Iterator[ELFFile]:
         raise ToolError(text) from error
 
 
-def symbols_of(elf: ELFFile) -> list[Any]:
-    """Return the symbols of an ELF file that have a name."""
-    tables = (s for s in elf.iter_sections() if isinstance(s, SymbolTableSection))
-    return [symbol for table in tables for symbol in table.iter_symbols() if symbol.name]
+def symbols_of(elf: ELFFile) -> Iterator[Any]:
+    """Yield the symbols of an ELF file that have a name."""
+    for section in elf.iter_sections():
+        if isinstance(section, SymbolTableSection):
+            yield from (symbol for symbol in section.iter_symbols() if symbol.name)
 
 
 def is_undefined(symbol: Any) -> bool:
@@ -99,11 +100,13 @@ def is_undefined(symbol: Any) -> bool:
     return bool(symbol["st_shndx"] == "SHN_UNDEF")
 
 
-def relocations(elf: ELFFile) -> Iterator[tuple[str, int, Any]]:
-    """Yield the section, the offset and the symbol of each relocation of an object."""
+def relocations(elf: ELFFile, only: str | None = None) -> Iterator[tuple[str, int, Any]]:
+    """Yield the section, the offset and the symbol of each relocation of an object, or of `only` one section."""
     for section in elf.iter_sections():
         if isinstance(section, RelocationSection) and section["sh_info"]:
             place = elf.get_section(section["sh_info"]).name
+            if only not in (None, place):
+                continue
             table = elf.get_section(section["sh_link"])
             assert isinstance(table, SymbolTableSection)
             symbol = cache(table.get_symbol)
@@ -187,10 +190,10 @@ def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None
         index, start, undefined = file.get_section_index(SECTION), int(part["sh_addr"]), set()
         if file["e_type"] == "ET_REL":
             start = 0
-            for place, offset, symbol in relocations(file):
-                if place == SECTION and is_undefined(symbol):
+            for _, offset, symbol in relocations(file, SECTION):
+                if is_undefined(symbol):
                     undefined.add(str(symbol.name))
-                elif place == SECTION:
+                else:
                     section.problems.append(f"the word at {offset:#x} is only known to the linker")
         for symbol in symbols_of(file):
             if symbol["st_shndx"] == index and symbol["st_info"]["type"] != "STT_SECTION":
