@@ -19,7 +19,7 @@ from functools import lru_cache
 from ..errors import PatchbotError
 from .declarations import KEYWORDS, decode
 from .source import Source
-from .statements import are_statements
+from .statements import are_statements, statements_in
 from .tokens import CLOSER, OPENER, Lexed, Span, is_word
 
 #: How many tokens or brackets a metavariable may span: a bound on the work that a hostile text can cause.
@@ -111,11 +111,10 @@ def statement_matches(source: Source, pattern: str, within: Span | None = None) 
     lexed, compiled = source.lexed, _compile(pattern)
     elements = compiled.elements
     first, last = _limits(lexed, within)
-    starts: Iterable[int]
-    if isinstance(elements[0], _Meta):
-        starts = _statement_starts(lexed, elements, first, last)
-    else:
-        starts = _starts(lexed, elements, first, last)
+    begins = statements_in(source)
+    starts: Iterable[int] = sorted(n for n in begins if first <= n < last)
+    if not isinstance(elements[0], _Meta):
+        starts = (n for n in _starts(lexed, elements, first, last) if n in begins)
     found: list[Match] = []
     reached = first
     for start in starts:
@@ -168,19 +167,6 @@ def _starts(lexed: Lexed, elements: tuple[bytes | _Meta, ...], first: int, last:
     numbers = index[prefix[distance]]
     for number in numbers[bisect_left(numbers, first + distance) : bisect_left(numbers, last)]:
         yield number - distance
-
-
-def _statement_starts(lexed: Lexed, elements: tuple[bytes | _Meta, ...], first: int, last: int) -> list[int]:
-    """Return where a statement may begin, by the token before it."""
-    index = lexed.index
-    if any(not isinstance(e, _Meta) and e not in index for e in elements):
-        return []
-    before = {
-        n + 1 for t in (b";", b"{", b"}", b":", b")", b"else", b"do") for n in index.get(t, ()) if first < n + 1 < last
-    }
-    return sorted(
-        before | {d.last for d in lexed.directives if first <= d.last < last} | ({first} if first < last else set())
-    )
 
 
 class _Matcher:

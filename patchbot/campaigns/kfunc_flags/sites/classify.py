@@ -100,7 +100,7 @@ def classify(kfunc: str, params: Sequence[Param], flags: Sequence[str], verifier
     out: list[str] = []
     implicit = False
     for index, param in enumerate(params):
-        struct = pointed_struct(param)
+        struct = struct_of(param.type)
         implicit = implicit or ("KF_IMPLICIT_ARGS" in flags and struct in IMPLICIT_TYPES)
         if implicit:
             out.append("implicit")
@@ -128,7 +128,7 @@ def pointer(
     kfunc: str, index: int, param: Param, follower: Param | None, flags: Sequence[str], verifier: Verifier
 ) -> str:
     """Return the class of a pointer; `follower` is the next parameter."""
-    struct = pointed_struct(param)
+    struct = struct_of(param.type)
     if kfunc in verifier.context_kfuncs or struct in verifier.contexts or pointed(param) in verifier.contexts:
         return "ctx"
     for suffix, name in EARLY_SUFFIXES:
@@ -160,17 +160,12 @@ def is_pointer(param: Param) -> bool:
 
 def is_object(param: Param) -> bool:
     """Say whether a pointer is to a struct or union, or to a typedef of what can be one."""
-    return pointed_struct(param) is not None or not (pointed(param).endswith("*") or _SCALAR.fullmatch(pointed(param)))
+    return struct_of(param.type) is not None or not (pointed(param).endswith("*") or _SCALAR.fullmatch(pointed(param)))
 
 
 def is_scalar(param: Param) -> bool:
     """Say whether a parameter that is written without `*` is a number for sure, no typedef of a pointer."""
     return _SCALAR.fullmatch(" ".join(_QUALIFIERS.sub(" ", param.type).split())) is not None
-
-
-def pointed_struct(param: Param) -> str | None:
-    """Return X for `struct X *`."""
-    return struct_of(param.type)
 
 
 def struct_of(text: str) -> str | None:

@@ -42,6 +42,7 @@ OTHERS = ("BTF_SET_START(name)", "BTF_SET_START_GLOBAL(name)", "BTF_ID_LIST(name
 OPTIONS = ("-E", "-x", "c", "-std=gnu11", "-undef", "-nostdinc", "-w", "-fmax-include-depth=40")
 _WORDS = re.compile(rb"BTF_KFUNCS|BTF_SET8|BTF_ID_FLAGS|btf_kfunc_id_set")
 _LINE = re.compile(r'^# (\d+) "f(\d+)"|^# \d+ .*|\b(' + "|".join((OPEN, CLOSE, ROW)) + r")\s*\(|\n", re.MULTILINE)
+_DEFINED = re.compile(rb"#[ \t]*define[ \t]+(\w+)")
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(KFA?_\w+)(?!\w|\()", re.MULTILINE)
 
 
@@ -150,7 +151,7 @@ def involved(tree: Tree) -> dict[str, bytes]:
 
 def uses(text: bytes, included: bytes) -> bool:
     """Say whether a text has a macro of a file that it includes; else its sets are the same as in that file alone."""
-    return bool(set(re.findall(rb"#[ \t]*define[ \t]+(\w+)", included)) & set(re.findall(rb"\w+", text)))
+    return bool(set(_DEFINED.findall(included)) & set(re.findall(rb"\w+", text)))
 
 
 def includes_of(path: str, text: bytes, among: Iterable[str]) -> dict[str, str]:
@@ -224,24 +225,13 @@ def lists_of(tree: Tree, root: str, text: bytes, wanted: set[str]) -> dict[str, 
     found: dict[str, bytes] = {}
     level, seen = {root: text}, {root}
     for _ in range(4):
-        below: dict[str, bytes] = {}
-        for path, body in level.items():
-            for name in re.findall(rb'#[ \t]*include[ \t]*[<"]([^">\n]+)', body):
-                for other in included_paths(path, name.decode("utf-8", "surrogateescape")):
-                    if other in seen:
-                        continue
-                    seen.add(other)
-                    there = tree.get(other)
-                    if there is not None:
-                        below[other] = there
-        for path, body in below.items():
-            defined = set(re.findall(rb"#[ \t]*define[ \t]+(\w+)", body))
-            if wanted & {d.decode() for d in defined}:
-                found[path] = plain(body)
-        wanted = wanted - {
-            w for w in wanted if any(re.search(rb"define[ \t]+%b\b" % w.encode(), b) for b in found.values())
-        }
-        level = below
+        named_in = ((path, name) for path, body in level.items() for name in named(body, directly=True))
+        places = {other for path, name in named_in for other in included_paths(path, name)} - seen
+        seen |= places
+        level = {path: body for path in sorted(places) if (body := tree.get(path)) is not None}
+        defined = {path: {m.decode() for m in _DEFINED.findall(body)} for path, body in level.items()}
+        found |= {path: plain(level[path]) for path, macros in defined.items() if wanted & macros}
+        wanted = wanted.difference(*defined.values())
         if not wanted or not level:
             break
     return found

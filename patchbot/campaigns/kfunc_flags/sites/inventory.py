@@ -208,16 +208,11 @@ def site_of(entry: Entry) -> Site:
     details = {
         "kfunc": row.kfunc,
         "set": row.set,
-        "file": row.file,
-        "line": row.line,
         "end_line": row.end_line,
         "flags": list(row.flags),
-        "conditions": list(row.conditions),
         "via": row.via,
         "prototype": prototype_document(entry),
         "arg_flags": {str(i): list(names) for i, names in enumerate(entry.arg_flags) if names},
-        "fate": entry.plan.fate,
-        "reason": entry.plan.reason,
     }
     return Site(entry.site, row.file, row.line, entry.plan.fate, entry.plan.reason, tuple(row.conditions), details)
 

@@ -13,7 +13,7 @@ from typing import Any
 from ....config import CampaignConfig
 from ....errors import ConfigError
 from ....series.render import listing
-from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, pointed_struct, struct_of
+from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, struct_of
 from .flags import Flags
 from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
@@ -272,7 +272,7 @@ def of_returned_type(prototype: Prototype, classes: Sequence[str]) -> tuple[int,
     return tuple(
         i
         for i, (param, c) in enumerate(zip(prototype.params, classes, strict=True))
-        if c == OBJECT and struct is not None and pointed_struct(param) == struct
+        if c == OBJECT and struct is not None and struct_of(param.type) == struct
     )
 
 

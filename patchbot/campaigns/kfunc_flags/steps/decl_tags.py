@@ -17,7 +17,7 @@ from ....series import codemod as a
 from ....series.campaign import Context
 from ....series.tree import Tree
 from . import docs
-from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, need_source, one_shape, source_of, words_like
+from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, need_source, one_shape, source_of
 
 MAIN_C = "tools/bpf/resolve_btfids/main.c"
 TRANSFORM = "btf2btf"
@@ -65,7 +65,7 @@ def anchors(context: Context) -> list[a.Anchor]:
 def lookup(source: Source) -> str:
     """Return the function of libbpf with which the tool looks for a function's BTF: without the base BTF if it can."""
     own = "btf__find_by_name_kind_own"
-    return own if words_like(source, own, Span(0, len(source.text))) else own.removesuffix("_own")
+    return own if own.encode() in source.lexed.index else own.removesuffix("_own")
 
 
 def argument_flags(tree: Tree) -> list[Flag]:
@@ -91,8 +91,7 @@ def table_anchor(tree: Tree) -> a.Anchor:
         return [Edit(source.path, span.start, span.start, text)]
 
     def done(source: Source) -> bool:
-        within = Span(0, len(source.text))
-        return there(source) and all(words_like(source, flag.name, within) for flag in flags)
+        return there(source) and all(flag.name.encode() in source.lexed.index for flag in flags)
 
     def find_it(source: Source) -> Sequence[Span]:
         return [] if there(source) else before.spans(source)

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from ....bundle import bundled
-from ....c import Function, Source, Span, Token, calls, find, function, macro, macros, parse, structs
+from ....c import Function, Source, Span, Token, calls, find, function, functions, macro, macros, parse, structs
 from ....errors import UserError
 from ....model import Edit
 from ....series import render
@@ -52,13 +52,6 @@ STRICT = "process_kf_arg_ptr_to_btf_id"
 KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
 
 Done = Callable[[Source], bool] | str | None
-
-#: What C at file scope defines: macros, functions, structs.
-DEFINED = re.compile(
-    r"^#define (\w+)|^(?! )(?:static )?[\w *]*?\b(\w+)\((?:[^;{}\n]|\n[ \t])*\)\n\{"
-    r"|^(?:static |const )*struct (\w+) \{",
-    re.MULTILINE,
-)
 
 
 def fragment(name: str, /, **words: Any) -> bytes:
@@ -152,10 +145,10 @@ def unknown(context: Context, edits: Sequence[Edit]) -> list[Report]:
 
 @cache
 def defined_by_templates() -> frozenset[str]:
-    """Return what the C of this campaign defines: functions, macros, structs and members."""
+    """Return what the C of this campaign defines: functions, macros and structs, and the members that it adds."""
     files = sorted((bundled("templates") / "kfunc_flags").glob("*.[ch].j2"))
-    texts = [re.sub(r"\{[{%](?:.*?[%}]\}|.*)", "x", p.read_text()) for p in files]
-    found = (name for text in texts for row in DEFINED.findall(text) for name in row if name)
+    sources = [parse(p.name, re.sub(rb"\{[{%](?:.*?[%}]\}|.*)", b"x", p.read_bytes())) for p in files]
+    found = (x.name for source in sources for kind in (functions, macros, structs) for x in kind(source))
     return frozenset((*found, "kfunc_arg_flags", "arg_flags"))
 
 
