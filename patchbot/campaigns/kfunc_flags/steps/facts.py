@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from ....bundle import bundled
-from ....c import Function, Source, Span, Token, calls, find, function, functions, macro, macros, parse, structs
+from ....c import Function, Source, Span, calls, find, function, functions, macro, macros, parse, structs
 from ....errors import UserError
 from ....model import Edit
 from ....series import render
@@ -161,19 +161,12 @@ def insist_gone(context: Context, change: Change, path: str, names: Mapping[str,
     left = [
         f"{source.where(token.start)}: {name}() is still used, and this step knows no replacement here"
         for name, fine in names.items()
-        for token in words_like(source, name, Span(0, len(source.text)))
-        if not any(token.start in span for pattern in fine for span in find(source, pattern))
+        for token in find(source, name)
+        if not any(token in span for pattern in fine for span in find(source, pattern))
     ]
     if left:
         raise AnchorError("\n".join(left))
     return change
-
-
-def words_like(source: Source, word: str, within: Span) -> list[Token]:
-    """Return the tokens in a span that are `word`."""
-    lexed, text = source.lexed, word.encode()
-    found = (Token(*lexed.spans[number], text) for number in lexed.index.get(text, ()))
-    return [t for t in found if within.start <= t.start and t.end <= within.end]
 
 
 def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
@@ -221,7 +214,7 @@ def extend_flags(name: str, more: Sequence[str], behind: bytes = b"") -> Anchor:
         return edits[: 1 + bool(behind)]
 
     def done(source: Source) -> bool:
-        return any(all(words_like(source, flag, span) for flag in more) for span in scope.spans(source))
+        return any(all(find(source, flag, span) for flag in more) for span in scope.spans(source))
 
     def find_it(source: Source) -> Sequence[Span]:
         return [s for s in scope.spans(source) if source.at(s).rstrip().endswith(b")")]

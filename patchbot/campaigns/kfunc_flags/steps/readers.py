@@ -6,12 +6,12 @@ that was split off it, would not see the flag of an argument: a hole in the veri
 
 from __future__ import annotations
 
-from ....c import Source, Span, functions, parse
+from ....c import Source, Span, find, functions, parse
 from ....series.campaign import Context
 from ....series.codemod import Outcome, Report
 from .facts import VERIFIER_C
 
-FLAGS = (b"KF_RELEASE", b"KF_RCU")
+FLAGS = ("KF_RELEASE", "KF_RCU")
 FOLDERS = ("kernel/bpf", "include/linux")
 #: Functions that know the flags of arguments as well: what the series adds, and the predicates that it teaches.
 KNOWN = frozenset(
@@ -31,44 +31,33 @@ ROW = b"BTF_ID_FLAGS"
 def unknown(context: Context) -> list[Report]:
     """Return a report for each place in the BPF core that reads those flags, or fills the meta of a kfunc, unseen."""
     found = []
-    for path in context.base.grep(["KF_RELEASE", "KF_RCU", "kfunc_flags"], FOLDERS, word=True):
+    for path in context.base.grep([*FLAGS, "kfunc_flags"], FOLDERS, word=True):
         if path.endswith((".c", ".h")):
             source = parse(path, context.base.read(path))
-            for number in readers(source):
-                name = f"who asks for {source.lexed.texts[number].decode()}"
-                found.append(drifted(source, number, name, "asks for it past the predicates"))
-            for number in fillers(source) if path != VERIFIER_C else ():
+            for span in readers(source):
+                name = f"who asks for {source.at(span).decode()}"
+                found.append(drifted(source, span, name, "asks for it past the predicates"))
+            for span in fillers(source) if path != VERIFIER_C else ():
                 what = f"sets kfunc_flags; only {VERIFIER_C} was expected to"
-                found.append(drifted(source, number, "who fills the meta of a kfunc", what))
+                found.append(drifted(source, span, "who fills the meta of a kfunc", what))
     return found
 
 
-def readers(source: Source) -> list[int]:
-    """Return the numbers of the tokens that are one of the flags in the body of a function that is not known."""
+def readers(source: Source) -> list[Span]:
+    """Return where one of the flags is in the body of a function that is not known."""
     lexed = source.lexed
-    rows = [(n, lexed.brackets.partner.get(n + 1, n)) for n in lexed.index.get(ROW, ())]
-    known = [f.span for f in functions(source) if f.name in KNOWN]
-    return [
-        n
-        for n in sorted(n for flag in FLAGS for n in lexed.index.get(flag, ()))
-        if lexed.directive_at(n) is None
-        and not any(first <= n <= last for first, last in rows)
-        and not any(Span(*lexed.spans[n]) in span for span in known)
-    ]
+    seen = [d.span for d in lexed.directives] + [f.span for f in functions(source) if f.name in KNOWN]
+    seen += [lexed.span(n, lexed.brackets.partner.get(n + 1, n) + 1) for n in lexed.index.get(ROW, ())]
+    found = sorted(span for flag in FLAGS for span in find(source, flag))
+    return [span for span in found if not any(span in other for other in seen)]
 
 
-def fillers(source: Source) -> list[int]:
-    """Return the numbers of the tokens at which a member kfunc_flags is set."""
-    texts = source.lexed.texts
-    return [
-        n
-        for n in source.lexed.index.get(b"kfunc_flags", ())
-        if 0 < n < len(texts) - 1 and texts[n - 1] in (b".", b"->") and texts[n + 1] == b"="
-    ]
+def fillers(source: Source) -> list[Span]:
+    """Return where a member kfunc_flags is set."""
+    return sorted(find(source, ".kfunc_flags =") + find(source, "->kfunc_flags ="))
 
 
-def drifted(source: Source, number: int, name: str, what: str) -> Report:
-    """Return the report that the function that a token is in does something."""
-    span = Span(*source.lexed.spans[number])
+def drifted(source: Source, span: Span, name: str, what: str) -> Report:
+    """Return the report that the function that a place is in does something."""
     place = next((f"{f.name}()" for f in functions(source) if span in f.span), "what stands at file scope")
     return Report(name, source.path, source.line(span.start), Outcome.DRIFTED, "", f"{place} {what}", False)

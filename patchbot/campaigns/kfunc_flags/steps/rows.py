@@ -166,9 +166,7 @@ def wrap(text: bytes, span: Span, new: bytes) -> bytes:
 
 def width(line: bytes, column: int = 0) -> int:
     """Return the column after `line`, tabs being 8 wide."""
-    for char in line:
-        column += TAB - column % TAB if char == 9 else 1
-    return column
+    return len((b" " * column + line).expandtabs(TAB))
 
 
 def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]]:

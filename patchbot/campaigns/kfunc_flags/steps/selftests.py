@@ -19,7 +19,7 @@ from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from . import facts
-from .facts import BTF_H, VERIFIER_C, Place, fragment, implicit_arguments
+from .facts import BTF_H, VERIFIER_C, Place, fragment, implicit_arguments, one_shape
 
 SELFTESTS = "tools/testing/selftests/bpf"
 TESTMOD = "bpf_testmod"
@@ -142,8 +142,7 @@ def listed(path: str) -> a.Anchor:
     def done(source: Source) -> bool:
         return any(module in source.at(span) for span in find(source))
 
-    label = f"a list with {TESTMOD}.ko"
-    return a.Anchor("the list of test modules", path, (a.Alternative(label, find, edit, done),))
+    return one_shape("the list of test modules", path, f"a list with {TESTMOD}.ko", find, edit, done)
 
 
 def new_files(tree: Tree, folder: str) -> dict[str, bytes]:

@@ -26,7 +26,6 @@ from .facts import (
     need_source,
     one_shape,
     source_of,
-    words_like,
 )
 
 MATCH = "btf_param_match_suffix"
@@ -151,8 +150,8 @@ def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta:
         edits.append(edit(span, b"btf_type_skip_modifiers(meta->btf, " + param + b".type, NULL)"))
     covered = [Span(e.start, e.end) for e in edits]
     for name in (btf, arg):
-        for token in words_like(source, name, predicate.span):
-            if not any(Span(token.start, token.end) in span for span in covered):
+        for token in find(source, name, predicate.span):
+            if not any(token in span for span in covered):
                 raise a.AnchorError(
                     f"{source.where(token.start)}: {predicate.name}() uses {name} in a way this step does not know"
                 )
@@ -249,8 +248,8 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
         new = use.new.format(meta=meta_text, index=source.at(match.bindings["index"]).decode())
         edits.append(Edit(source.path, use.span.start, use.span.end, new.encode()))
     for name, alias in aliases.items():
-        told = [t for t in words_like(source, name.decode(), user.body) if t.start not in alias.span]
-        if told and all(any(t.start in use.span for use in uses) for t in told):
+        told = [t for t in find(source, name.decode(), user.body) if t not in alias.span]
+        if told and all(any(t in use.span for use in uses) for t in told):
             line = line_span(source, alias.span)
             edits.append(Edit(source.path, line.start, line.end, b""))
     return edits

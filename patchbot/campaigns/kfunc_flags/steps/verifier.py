@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....c import Function, Source, Span, calls, find, function, functions, parse, struct, tokens
+from ....c import Function, Source, Span, calls, find, function, functions, matches, parse, struct
 from ....c.tokens import is_word
 from ....errors import UserError
 from ....model import Edit
@@ -123,21 +123,16 @@ class Filling:
 
 def fillings(source: Source, filler: Function) -> list[Filling]:
     """Return the statements of a function that set `kfunc_flags` in the meta of a kfunc."""
-    words = tokens(source.text, filler.body.start, filler.body.end)
-    texts = [w.text for w in words]
+    lexed = source.lexed
     found = []
-    for at in range(2, len(words) - 2):
-        if texts[at : at + 2] != [b"kfunc_flags", b"="] or texts[at - 1] not in (b".", b"->"):
-            continue
-        if not is_word(texts[at - 2]) or b";" not in texts[at:]:
-            continue  # a member of an initialiser, which has no statement
-        end = texts.index(b";", at)
-        value = argument_flags(source, filler, texts[at + 2 : end])
-        if value:
-            left = texts[at - 2] + texts[at - 1]
-            found.append(
-                Filling(Span(words[at - 2].start, words[end].end), left + b"kfunc_arg_flags = " + value + b";")
-            )
+    for match in matches(source, "kfunc_flags = $value;", filler.body):
+        number, _ = lexed.token_range(match.span.start, match.span.end)
+        owner, dot = lexed.texts[number - 2 : number]
+        first, last = lexed.token_range(match.bindings["value"].start, match.bindings["value"].end)
+        value = argument_flags(source, filler, lexed.texts[first:last])
+        if value and dot in (b".", b"->") and is_word(owner):
+            twin = owner + dot + b"kfunc_arg_flags = " + value + b";"
+            found.append(Filling(Span(lexed.starts[number - 2], match.span.end), twin))
     return found
 
 
@@ -156,9 +151,7 @@ def argument_flags(source: Source, filler: Function, value: Sequence[bytes]) -> 
 
 def filling_functions(source: Source) -> list[str]:
     """Return the functions that set `kfunc_flags` in the meta of a kfunc; one that surely does if there is none."""
-    return [f.name for f in functions(source) if find(source, "kfunc_flags =", f.body) and sets_member(source, f)] or [
-        "bpf_fetch_kfunc_arg_meta"
-    ]
+    return [f.name for f in functions(source) if sets_member(source, f)] or ["bpf_fetch_kfunc_arg_meta"]
 
 
 def sets_member(source: Source, filler: Function) -> bool:
