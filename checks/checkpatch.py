@@ -22,7 +22,7 @@ from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import known
 from patchbot.errors import ConfigError, MissingTool, ToolError
 from patchbot.git.diffs import mail_parts, read_diff
-from patchbot.git.export import keep, tree_files, write_files, write_landmarks
+from patchbot.git.export import kept_export, tree_files, write_files, write_landmarks
 from patchbot.git.objects import Thing
 from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER, PREFIX, says_nothing
 from patchbot.model import Finding, Status
@@ -130,7 +130,9 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
             files |= {"MAINTAINERS": obsolete, MAINTAINER: script}
         bindings = object_id(inputs, item.tree, BINDINGS)
         if bindings:
-            kept = keep(subject.work, [bindings, BINDINGS], partial(tree_files, subject.scratch, item.tree, BINDINGS))
+            kept = kept_export(
+                subject.work, [bindings, BINDINGS], partial(tree_files, subject.scratch, item.tree, BINDINGS)
+            )
             files = {path: data for path, data in files.items() if not path.startswith(f"{BINDINGS}/")}
             (place / BINDINGS).parent.mkdir(parents=True)
             os.symlink(kept / BINDINGS, place / BINDINGS)
@@ -150,7 +152,7 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
         include = object_id(inputs, item.parent_tree, "include")
         if include and any(f.type == "CAMELCASE" for f in findings):
             headers = partial(tree_files, subject.scratch, item.parent_tree, "include", ".h")
-            root = keep(subject.work, [include, "include"], headers)
+            root = kept_export(subject.work, [include, "include"], headers)
             inside = subject.sandbox.around(place, [place], [root], [perl])
             again = run([*argv, f"--root={root}", "-"], cwd=place, env=env, stdin=mail, check=False, inside=inside)
             camel = {f for f in told(again, mail) if f.type == "CAMELCASE"}

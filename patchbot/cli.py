@@ -157,7 +157,7 @@ def explained(session: Session, error: PatchbotError) -> PatchbotError:
     what = getattr(session.args, "campaign", None)
     try:
         name = session.config.campaign(None if what and ".." in what else what).name
-        return lost.explained(session.repo, name, error)
+        return lost.explain_loss(session.repo, name, error)
     except PatchbotError:
         return error
 

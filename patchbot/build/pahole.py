@@ -15,7 +15,7 @@ from functools import cmp_to_key
 from pathlib import Path
 
 from ..errors import PatchbotError, ToolError
-from ..git.debian import Apt, Package, Say, compare
+from ..git.debian import Apt, Package, Say, by_version
 from ..run import run
 from ..terminal import complain, write
 
@@ -35,7 +35,7 @@ def choose(madison: str) -> tuple[Package, str]:
                 found.append((package, suite[1]))
     if not found:
         raise ToolError(f"no suite of Debian that can be reached has pahole {'.'.join(map(str, LEAST))} or newer")
-    return min(found, key=lambda row: cmp_to_key(compare)(row[0]))
+    return min(found, key=lambda row: cmp_to_key(by_version)(row[0]))
 
 
 def fetch(folder: Path, say: Say, etc: Path = Path("/etc/apt")) -> Path:

@@ -22,7 +22,7 @@ from ..draft.versions import previous, version_ref
 from ..draft.write import Carried, Result, extra_rows, put, since, site_changes, site_lines, workshop
 from ..errors import UserError
 from ..progress import shown, tick
-from ..series.diagnosis import explained
+from ..series.diagnosis import blame_places
 from ..terminal import cell
 from .generate import describe, remarks
 from .generate import show as show_series
@@ -122,7 +122,7 @@ def regenerate(
     old = side(before.name if before else "draft", known.document, known.trailers)
     given = gathered(session, draft, asked)
     tree = session.tree(asked.onto)
-    with explained(tree, draft.base):
+    with blame_places(tree, draft.base):
         made = produce(tree, session.campaign, session.campaign_config, draft)
     for text in made.notes:
         session.say(f"note: {text}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import temporary
 from ..checking.page import page
 from ..errors import UserError
-from ..git.diffs import shown
+from ..git.diffs import commit_text
 from ..paths import refused
 from .session import Session
 from .subject import report_of, select
@@ -32,7 +32,7 @@ def execute(session: Session) -> int:
     told = zip(series.commits, series.known, strict=True)
     nothing = {"id": "", "files": [], "owners": [], "target": ""}
     rows = [{**nothing, **known, "commit": commit.sha, "subject": commit.subject} for commit, known in told]
-    diffs = {commit.sha: shown(session.scratch, commit.sha) for commit in series.commits}
+    diffs = {commit.sha: commit_text(session.scratch, commit.sha) for commit in series.commits}
     text = page(report, rows, f"Linux {tree.kernel().version}", diffs)
     target = session.cwd / session.args.html
     write(target, text)

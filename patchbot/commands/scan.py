@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..progress import shown
 from ..series.campaign import Audit
-from ..series.trial import Tried, document, survey
+from ..series.trial import Tried, survey, survey_document
 from ..terminal import cell
 from .session import Session
 
@@ -61,7 +61,7 @@ def scan_anchors(session: Session) -> int:
     with shown(session.err):
         tree = session.tree()
         found = survey(tree, session.campaign, session.campaign_config)
-    made = document(found)
+    made = survey_document(found)
     if not session.emit({"kernel": asdict(tree.kernel()), **made}):
         show_anchors(session, found)
         session.show("  ".join(f"{name} {number}" for name, number in made["counts"].items()))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..git.commits import Written, entries, read_commit, read_line
 from ..git.diffs import diff_of
-from ..git.merge import Labels, merge
+from ..git.merge import Labels, merge_file
 from ..git.repo import Repo
 from ..model import Commit
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
@@ -132,7 +132,7 @@ def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[FileEdi
     below, there = entries(repo, commit.parent, paths), entries(repo, commit.sha, paths)
     found = []
     for path in paths:
-        merged = merge(old[path], below[path], new[path], SIDES)
+        merged = merge_file(old[path], below[path], new[path], SIDES)
         expected = new[path] if merged.conflict else merged.entry
         # A conflict was solved by hand, even if what came out is the generated file.
         if merged.conflict or expected != there[path]:

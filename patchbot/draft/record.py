@@ -17,7 +17,7 @@ from typing import Any
 from .. import __version__, shapes
 from ..errors import UserError
 from ..git import transaction
-from ..git.diffs import counted
+from ..git.diffs import line_counts
 from ..git.fastimport import NewCommit, without_crud
 from ..git.held import held
 from ..git.repo import Repo, Scratch
@@ -211,7 +211,8 @@ def plain_commits(repo: Repo, series: Series, author: Identity) -> list[NewCommi
     """
     seconds, zone = repo.committer_date(series.kernel.base)
     return [
-        NewCommit(p.id, p.message, author, f"{seconds + n} {zone}", p.files) for n, p in enumerate(series.patches, 1)
+        NewCommit(p.id, p.message, author, f"{seconds + n} {zone}", p.files, author)
+        for n, p in enumerate(series.patches, 1)
     ]
 
 
@@ -326,5 +327,5 @@ def publish(
 
 def numstat(scratch: Scratch, commits: Sequence[Commit]) -> dict[str, int]:
     """Return the numbers of patches, files, and inserted and deleted lines over all patches, as git counts them."""
-    files, inserted, deleted = counted(scratch, [c.sha for c in commits])
+    files, inserted, deleted = line_counts(scratch, [c.sha for c in commits])
     return {"patches": len(commits), "files": files, "insertions": inserted, "deletions": deleted}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ..errors import UserError
 from ..git.commits import entries
 from ..git.fastimport import NewCommit
-from ..git.merge import Labels, Merged, merge, merge_text
+from ..git.merge import Labels, Merged, merge_file, merge_text
 from ..git.repo import Repo
 from ..model import REGULAR, Entry, Identity, Patch, Series
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
@@ -126,9 +126,7 @@ def compose(
                 remarks.append(f"{extra.subject!r} is in the new base already and goes")
                 continue
             kept.append(extra)
-            out.append(
-                commit(key, extra.message, extra.author, when, changed, committer=author, author_date=extra.date)
-            )
+            out.append(NewCommit(key, extra.message, extra.author, when, changed, author, extra.date))
             continue
         patch, edit = generated[key], made.patches.get(key, PatchEdit(key))
         now, message, files = put_back(patch, edit, steps[key], stack.files, done)
@@ -145,7 +143,7 @@ def compose(
             for kind in edit.kinds
             if kind not in restated.kinds
         ]
-        out.append(commit(key, message, restated.author or author, when, changed, committer=author))
+        out.append(NewCommit(key, message, restated.author or author, when, changed, author))
     remarks += [f"{i} is not generated on this base; its edits are kept" for i in parked]
     order = tuple(c.id for c in out)
     return Composed(tuple(out), Handmade(patches, tuple(kept), made.dropped, order, made.reordered), tuple(remarks))
@@ -192,7 +190,7 @@ def put_back(
         edited, solved = edits.get(path), False
         if path in steps:
             before, after = steps[path]
-            merged = merge(before, ours, after, MOVE)
+            merged = merge_file(before, ours, after, MOVE)
             solved = merged.conflict
             if not solved:
                 ours = merged.entry
@@ -203,7 +201,7 @@ def put_back(
         files[path] = ours
         if edited:
             edit_sides = (edited.before, ours, edited.after)
-            files[path] = settle(path, edit_sides, merge(*edit_sides, EDIT))
+            files[path] = settle(path, edit_sides, merge_file(*edit_sides, EDIT))
             if solved or files[path] != ours:
                 restated.append(FileEdit(path, ours, files[path]))
     message = patch.message
@@ -231,7 +229,7 @@ def carried(extra: Extra, below: Mapping[str, Entry | None], done: Resolutions) 
     problems, files = [], []
     for file in extra.files:
         sides = (file.before, below.get(file.path), file.after)
-        merged = merge(*sides, CARRY)
+        merged = merge_file(*sides, CARRY)
         found = conflict(extra.key, extra.subject, file.path, sides, merged)
         after = merged.entry
         if merged.conflict:
@@ -252,17 +250,3 @@ def conflict(key: str, subject: str, path: str, sides: Sequence[Entry | None], m
     digest = hashlib.sha256(b"".join(b"%d:%b" % (len(p), p) for p in parts)).hexdigest()
     entry = merged.entry or Entry(REGULAR, b"")
     return Conflict(key, subject, path, entry.data, digest, entry.mode)
-
-
-def commit(
-    key: str,
-    message: str,
-    author: Identity,
-    date: str,
-    files: Mapping[str, Entry | None],
-    *,
-    committer: Identity,
-    author_date: str = "",
-) -> NewCommit:
-    """Return a commit; one that is wholly the committer's own is like a generated one."""
-    return NewCommit(key, message, author, date, files, committer if committer != author else None, author_date)

@@ -100,11 +100,12 @@ class Apt:
         names = self.ask("pkgnames", "linux-source-").split()
         wanted = sorted(n for n in names if re.fullmatch(r"linux-source-\d+\.\d+", n))
         rows = self.ask("show", "--all-versions", *wanted) if wanted else ""
-        found = {parse_package(row) for row in re.split(r"\n\n+", rows.strip()) if row}
+        shown = [message_from_string(row) for row in re.split(r"\n\n+", rows.strip()) if row]
+        found = {Package(row["Package"], row["Version"], int(row["Size"] or 0)) for row in shown}
         if not found:
             why = "".join(f"\n  {line}" for line in told[-6:])
             raise ToolError(f"apt knows no linux-source package; the sources tried are in {self.folder}/sources{why}")
-        return sorted(found, key=cmp_to_key(compare), reverse=True)
+        return sorted(found, key=cmp_to_key(by_version), reverse=True)
 
     def ask(self, *argv: str) -> str:
         """Return what apt-cache says."""
@@ -123,7 +124,7 @@ class Apt:
         return files[0]
 
 
-def compare(a: Package, b: Package) -> int:
+def by_version(a: Package, b: Package) -> int:
     """Compare two packages as dpkg orders their versions."""
     if a.version == b.version:
         return (a.name > b.name) - (a.name < b.name)
@@ -131,13 +132,7 @@ def compare(a: Package, b: Package) -> int:
     return -1 if lower.returncode == 0 else 1
 
 
-def parse_package(row: str) -> Package:
-    """Return the package that a paragraph of apt-cache show describes."""
-    fields = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", row, re.MULTILINE))
-    return Package(fields["Package"], fields["Version"], int(fields.get("Size", 0)))
-
-
-def choose(packages: Sequence[Package], version: str | None) -> tuple[Package, str]:
+def package_for(packages: Sequence[Package], version: str | None) -> tuple[Package, str]:
     """Return the package that `version` asks for, and what to tell if it is not quite that.
 
     `packages` are newest first. `version` is a kernel version or the beginning of one (7.3, 7.3.4, 7.3-rc7), or a
@@ -149,23 +144,16 @@ def choose(packages: Sequence[Package], version: str | None) -> tuple[Package, s
     wanted = version.removeprefix("v")
     for exact in (p for p in packages if wanted in (p.version, p.upstream)):
         return exact, ""
+    there = f"there are {', '.join(p.version for p in packages) or 'none'}"
     if not re.match(r"\d+(\.\d+)*([-~+].*)?$", wanted):
-        raise UserError(f"{version!r} is no kernel version; there are {listed(packages)}")
+        raise UserError(f"{version!r} is no kernel version; {there}")
     numbers = tuple(int(n) for n in re.split(r"[-~+]", wanted)[0].split("."))
     for length in range(len(numbers), min(2, len(numbers)) - 1, -1):
-        some = [p for p in packages if p.numbers[:length] == numbers[:length]]
-        if not some:
-            continue
-        best = next((p for p in some if not p.candidate), some[0])
-        if length < len(numbers) or wanted != ".".join(map(str, numbers)):
-            return best, f"{version} is gone, taking {best}; there are {listed(packages)}"
-        return best, f"of {version} there is only a release candidate: {best}" if best.candidate else ""
-    return releases[0], f"{version} is gone, and so is its series; taking {releases[0]}; there are {listed(packages)}"
-
-
-def listed(packages: Sequence[Package]) -> str:
-    """Return the versions of packages for a message."""
-    return ", ".join(p.version for p in packages) or "none"
+        for best in (p for p in (*releases, *packages) if p.numbers[:length] == numbers[:length]):
+            if length < len(numbers) or wanted != ".".join(map(str, numbers)):
+                return best, f"{version} is gone, taking {best}; {there}"
+            return best, f"of {version} there is only a release candidate: {best}" if best.candidate else ""
+    return releases[0], f"{version} is gone, and so is its series; taking {releases[0]}; {there}"
 
 
 def derive_sources(etc: Path) -> dict[str, str]:
@@ -192,7 +180,7 @@ def derive_stanza(stanza: str) -> str | None:
     usable = "deb" in by_name.get("types", "").split() and "main" in by_name.get("components", "").split()
     if not usable or by_name.get("enabled", "yes").lower() in ("no", "false", "0", "off") or not debian(suites):
         return None
-    replaced = {"types": "deb", "suites": " ".join(wanted(suites)), "components": "main"}
+    replaced = {"types": "deb", "suites": " ".join(suites_like(suites)), "components": "main"}
     kept = [(n, replaced.get(n, v)) for n, v in fields if n != "enabled"]
     return "".join(f"{name}: {value}\n" for name, value in kept)
 
@@ -202,7 +190,7 @@ def derive_line(line: str) -> str | None:
     match = re.match(r"deb\s+(\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)", line.split("#", 1)[0].strip())
     if not match or match[2].startswith("cdrom:") or "main" not in match[4].split() or not debian([match[3]]):
         return None
-    return "".join(f"deb {match[1] or ''}{match[2]} {suite} main\n" for suite in wanted([match[3]]))
+    return "".join(f"deb {match[1] or ''}{match[2]} {suite} main\n" for suite in suites_like([match[3]]))
 
 
 def debian(suites: Sequence[str]) -> bool:
@@ -210,7 +198,7 @@ def debian(suites: Sequence[str]) -> bool:
     return any(suite in (*CODENAMES, *ALIASES) for suite in suites)
 
 
-def wanted(suites: Sequence[str]) -> list[str]:
+def suites_like(suites: Sequence[str]) -> list[str]:
     """Return the machine's own suites, but for updates and the like, and the others that may hold kernels."""
     own = [suite for suite in suites if debian([suite])]
     return list(dict.fromkeys([*own, *SUITES]))

@@ -45,7 +45,7 @@ def commit_diffs(objects: Objects, commits: Sequence[str]) -> dict[str, bytes]:
     return dict.fromkeys(commits, b"") | found
 
 
-def counted(objects: Objects, commits: Sequence[str]) -> tuple[int, int, int]:
+def line_counts(objects: Objects, commits: Sequence[str]) -> tuple[int, int, int]:
     """Return the numbers of files, and of inserted and deleted lines over all commits, as git counts them."""
     files, inserted, deleted = set(), 0, 0
     asked = "".join(f"{sha}\n" for sha in commits).encode()
@@ -67,7 +67,7 @@ def range_diff(objects: Objects, old: str, new: str) -> str:
     return said.decode("utf-8", "replace").partition("\n")[2]
 
 
-def shown(objects: Objects, commit: str) -> tuple[str, str]:
+def commit_text(objects: Objects, commit: str) -> tuple[str, str]:
     """Return a commit for a person: its message with the diffstat, and its diff."""
     said = objects.look("show", *AS_IT_IS, "--stat=78", "-p", "--format=%B%x00", commit).stdout
     message, _, rest = said.decode("utf-8", "replace").partition("\0")

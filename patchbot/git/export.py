@@ -42,7 +42,7 @@ def write_landmarks(place: Path) -> None:
             (place / name).touch()
 
 
-def keep(folder: Path, key: object, files: Callable[[], Mapping[str, bytes]]) -> Path:
+def kept_export(folder: Path, key: object, files: Callable[[], Mapping[str, bytes]]) -> Path:
     """Return a folder that holds `files()` and the landmarks, made once for each `key` (JSON-able)."""
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
     kept = folder / "export" / name

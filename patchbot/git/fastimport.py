@@ -43,7 +43,7 @@ def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[byte
     yield b"feature done\n"
     parent = base
     for mark, commit in enumerate(commits, 1):
-        yield header(mark, commit, parent)
+        yield commit_header(mark, commit, parent)
         yield from (f"merge {sha}\n".encode() for sha in commit.also)
         yield b"deleteall\n" if commit.alone else b""
         # What goes comes first: a file may take the place of a folder, and a folder that of a file.
@@ -56,7 +56,7 @@ def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[byte
     yield b"done\n"
 
 
-def header(mark: int, commit: NewCommit, parent: str) -> bytes:
+def commit_header(mark: int, commit: NewCommit, parent: str) -> bytes:
     """Return the head of one commit command."""
     text = commit.message.encode("utf-8", "surrogateescape")
     written = usable_date(commit.author_date) or commit.date

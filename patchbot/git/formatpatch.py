@@ -40,7 +40,7 @@ def format_patches(
         return []
     with temporary.folder("mails") as folder:
         every = (*STAT, *PATCH, *FORMAT, *OUTPUT, *options)
-        span = f"{base}..{joined(scratch, base, commits)}"
+        span = f"{base}..{without_empty(scratch, base, commits)}"
         scratch.git("format-patch", "-q", "-o", str(folder), *every, span, env=env)
         rows = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
     if len(rows) != len(commits):
@@ -58,7 +58,7 @@ def diffstat(objects: Objects, base: str, tip: str) -> bytes:
     return objects.look("diff", *STAT, base, tip).stdout
 
 
-def joined(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:
+def without_empty(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:
     """Return the tip of `commits` without the empty commits between them, which format-patch would number."""
     parent = base
     for commit in commits:

@@ -21,15 +21,17 @@ def held(repo: Repo, ref: str) -> list[str]:
     target = repo.git("symbolic-ref", "-q", ref, check=False).stdout.decode("utf-8", "surrogateescape").strip()
     if target:
         found.append(f"is a symbolic ref to {target}; delete it with: git symbolic-ref -d {ref}")
-    if elsewhere := outside(repo, ref):
+    if elsewhere := other_repository(repo, ref):
         found.append(f"lies in {elsewhere}, another repository, by a symbolic link below {repo.common_dir / 'refs'}")
     for git_dir, place in work_trees(repo):
         done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
         if done.stdout.strip() == os.fsencode(ref):
             if place.is_dir():
-                found.append(f"is checked out in {place}; free it with: git -C {quoted(place)} switch --detach")
+                found.append(
+                    f"is checked out in {place}; free it with: git -C {shlex.quote(str(place))} switch --detach"
+                )
             else:
-                way = f"git --git-dir={quoted(repo.common_dir)} worktree prune"
+                way = f"git --git-dir={shlex.quote(str(repo.common_dir))} worktree prune"
                 found.append(f"is checked out in {place}, a work tree that is gone; free it with: {way}")
         for state, names in busy(git_dir).items():
             if ref in names:
@@ -38,7 +40,7 @@ def held(repo: Repo, ref: str) -> list[str]:
     return found
 
 
-def outside(repo: Repo, ref: str) -> Path | None:
+def other_repository(repo: Repo, ref: str) -> Path | None:
     """Return where a ref would be written, if links lead there from a repository that has its own objects.
 
     A work tree of git-new-workdir borrows both by links: that is one repository.
@@ -76,8 +78,3 @@ def lines_of(file: Path) -> list[str]:
         return [line.strip() for line in os.fsdecode(file.read_bytes()).splitlines()]
     except OSError:
         return []
-
-
-def quoted(path: Path) -> str:
-    """Return a path as a shell takes it."""
-    return shlex.quote(str(path))

@@ -20,7 +20,7 @@ from ..errors import ToolError, UserError
 from ..model import Identity, kernel_version
 from ..run import piped, run
 from ..turns import Turn
-from .debian import Apt, Package, Say, choose
+from .debian import Apt, Package, Say, package_for
 from .fastimport import quote, without_crud
 from .repo import Repo, Scratch
 from .transaction import publish
@@ -54,10 +54,10 @@ def imported(cache: Path) -> list[Kernel]:
     for ref, commit in repo.refs(TAGS).items():
         version = kernel_version(repo.read(commit, "Makefile"))
         found.append(Kernel(repo.git_dir, commit, ref.removeprefix("refs/tags/"), version))
-    return sorted(found, key=lambda k: ("-rc" not in k.version, numbers(k.version), numbers(k.tag)), reverse=True)
+    return sorted(found, key=lambda k: ("-rc" not in k.version, numbers_in(k.version), numbers_in(k.tag)), reverse=True)
 
 
-def numbers(version: str) -> list[int]:
+def numbers_in(version: str) -> list[int]:
     """Return the numbers in a version, for sorting."""
     return [int(n) for n in re.findall(r"\d+", version)]
 
@@ -73,11 +73,11 @@ def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, 
         there = imported(cache)
         if not refresh:
             for kernel in there:
-                if version is None or fits(kernel, version):
+                if version is None or is_asked_for(kernel, version):
                     return kernel
         say("asking Debian's archive which kernels there are")
         apt = Apt(cache / "apt", etc)
-        package, remark = choose(apt.packages(say), version)
+        package, remark = package_for(apt.packages(say), version)
         if remark:
             say(remark)
         for kernel in there:
@@ -97,7 +97,7 @@ def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, 
             return import_package(deb, package, Repo.create(cache / "linux.git"), folder / "scratch.git")
 
 
-def fits(kernel: Kernel, version: str) -> bool:
+def is_asked_for(kernel: Kernel, version: str) -> bool:
     """Say whether a kernel in the cache is what `version` asks for."""
     wanted = version.removeprefix("v")
     return f"{kernel.version}.".startswith(f"{wanted}.") or kernel.tag == f"debian/{sanitise(wanted)}"
@@ -161,7 +161,7 @@ def import_blobs(source: tarfile.TarFile, out: IO[bytes]) -> tuple[bytes | None,
     marks: dict[str, tuple[str, int]] = {}
     for member in source:
         source.members = []  # type: ignore[attr-defined]  # tarfile would keep 100,000 of them
-        path = inside(member.name)
+        path = path_inside(member.name)
         date = max(date, int(member.mtime))
         if member.isdir() or path is None:
             continue
@@ -185,7 +185,7 @@ def import_blobs(source: tarfile.TarFile, out: IO[bytes]) -> tuple[bytes | None,
     return makefile, date, marks
 
 
-def inside(name: str) -> str | None:
+def path_inside(name: str) -> str | None:
     """Return a member's path below the archive's one top folder, None for that folder itself."""
     parts = [part for part in name.split("/") if part != "."]
     if any(part in ("", "..") or part.lower() == ".git" for part in parts):

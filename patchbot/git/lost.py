@@ -12,10 +12,10 @@ from ..errors import PatchbotError, UserError
 from .repo import Repo
 
 
-def explained(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:
+def explain_loss(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:
     """Return the error to show instead of `error`: that the campaign's own refs lack objects, where they do."""
     refs = {**repo.refs(f"refs/heads/patchbot/{campaign}"), **repo.refs(f"refs/patchbot/{campaign}/")}
-    lost = {ref: what for ref, oid in refs.items() if (what := missing(repo, oid))}
+    lost = {ref: what for ref, oid in refs.items() if (what := lacking(repo, oid))}
     if not lost:
         return error
     frozen = [ref for ref in lost if re.search(r"/v\d+$", ref)]
@@ -36,7 +36,7 @@ def explained(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:
     )
 
 
-def missing(repo: Repo, oid: str) -> str:
+def lacking(repo: Repo, oid: str) -> str:
     """Return what is not there of all that a ref reaches and no other branch, tag or HEAD does; "" if all of it is."""
     if not repo.has(oid):
         return oid

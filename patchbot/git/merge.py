@@ -34,7 +34,7 @@ class Merged:
     conflict: bool = False
 
 
-def merge(base: Entry | None, ours: Entry | None, theirs: Entry | None, labels: Labels) -> Merged:
+def merge_file(base: Entry | None, ours: Entry | None, theirs: Entry | None, labels: Labels) -> Merged:
     """Merge what changed from `base` to `theirs` into `ours`; a change against a deletion conflicts."""
     if theirs in (base, ours):
         return Merged(ours)

@@ -39,7 +39,7 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """How a file differs from one tree to another: A, D, M or T, and its mode and object id afterwards, zeros for D."""
 
     status: str
@@ -99,7 +99,7 @@ class Objects:
             name = there[path][1]
         found = self._batch.read(name)
         if found is None and self._lists(commit, path):
-            raise absent(f"{commit[:12]}:{path}", self.where)
+            raise absent_object(f"{commit[:12]}:{path}", self.where)
         return found[2] if found and found[0] == "blob" else None
 
     def _lists(self, commit: str, path: str) -> bool:
@@ -125,7 +125,7 @@ class Objects:
         """Return type, id and bytes of an object; raise UserError where it is not there."""
         found = self._batch.read(name)
         if found is None:
-            raise absent(name, self.where)
+            raise absent_object(name, self.where)
         return found
 
     def things(self, names: Iterable[str]) -> dict[str, Thing | None]:
@@ -153,7 +153,7 @@ class Objects:
                 while head := pipe.readline():
                     oid, kind, *size = head.decode().split()
                     if kind == "missing":
-                        raise absent(oid, self.where)
+                        raise absent_object(oid, self.where)
                     yield oid, pipe.read(int(size[0]))
                     pipe.read(1)
 
@@ -174,7 +174,7 @@ class Objects:
         done = self.look("ls-tree", "-z", *argv, check=False)
         tree = next(arg for arg in argv if not arg.startswith("-"))
         if done.returncode and not self.has(f"{tree}^{{tree}}"):
-            raise absent(f"{tree}^{{tree}}", self.where)
+            raise absent_object(f"{tree}^{{tree}}", self.where)
         if done.returncode:
             raise ToolError(done.explain())
         rows = (row.partition("\t") for row in names_in(done.stdout))
@@ -203,16 +203,16 @@ class Objects:
         argv = ["-c", "core.quotePath=false", "grep", "-z", "-a", "--full-name", *options]
         done = self.look(*argv, commit, "--", *(pathspecs or [":/"]), check=False)
         if lost := re.search(rb"unable to read (?:tree )?\(?([0-9a-f]{40,64})", done.stderr):
-            raise absent(lost[1].decode(), self.where)
+            raise absent_object(lost[1].decode(), self.where)
         if done.returncode not in (0, 1) or done.stderr:
             raise ToolError(done.explain())
         return done.stdout
 
-    def changes(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> dict[str, Change]:
+    def changes(self, old: str, new: str, pathspecs: Sequence[str] = ()) -> dict[str, FileChange]:
         """Return {path: Change} of the files that differ between two commits (or trees); a move is two changes."""
         return changes_in(self.look("diff-tree", *RAW, old, new, "--", *pathspecs).stdout)[""]
 
-    def commit_changes(self, commits: Sequence[str]) -> dict[str, dict[str, Change]]:
+    def commit_changes(self, commits: Sequence[str]) -> dict[str, dict[str, FileChange]]:
         """Return {commit: {path: Change}} of what commits change, with one git process."""
         asked = "".join(f"{sha}\n" for sha in commits).encode()
         return changes_in(self.look("diff-tree", "--stdin", *RAW, stdin=asked).stdout)
@@ -268,14 +268,14 @@ class Objects:
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
 
 
-def changes_in(output: bytes) -> dict[str, dict[str, Change]]:
+def changes_in(output: bytes) -> dict[str, dict[str, FileChange]]:
     """Return {commit, "" where git names none: {path: Change}} of what git diff-tree prints."""
-    found: dict[str, dict[str, Change]] = {"": {}}
+    found: dict[str, dict[str, FileChange]] = {"": {}}
     fields, commit = iter(names_in(output)), ""
     for meta in fields:
         if meta.startswith(":"):
             _, mode, _, oid, status = meta.split(" ")
-            found[commit][next(fields)] = Change(status, mode, oid)
+            found[commit][next(fields)] = FileChange(status, mode, oid)
         else:
             commit = meta
             found[commit] = {}
@@ -287,7 +287,7 @@ def names_in(output: bytes) -> list[str]:
     return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
-def absent(name: str, where: Path) -> UserError:
+def absent_object(name: str, where: Path) -> UserError:
     """Return the error for an object that a clone lacks, with the commands that fetch it."""
     git = f"git -C {shlex.quote(str(where))}"
     return UserError(

@@ -117,7 +117,7 @@ class Batch:
         if head.endswith((b" missing\n", b" ambiguous\n")) or len(fields) != 3:
             return None
         oid, kind, size = fields[0].decode(), fields[1].decode(), int(fields[2])
-        data = exactly(answer, size + 1)[:-1]
+        data = read_exactly(answer, size + 1)[:-1]
         made = hashlib.new("sha1" if len(oid) == 40 else "sha256", b"%b %d\0" % (fields[1], size) + data)
         if made.hexdigest() != oid:
             raise UserError(f"{name}: the content of object {oid} is not what its id says; `git fsck` says more")
@@ -142,7 +142,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     release(process)
 
 
-def exactly(pipe: IO[bytes], size: int) -> bytes:
+def read_exactly(pipe: IO[bytes], size: int) -> bytes:
     """Read `size` bytes; raise EOFError where the pipe ends before."""
     data = pipe.read(size)
     if len(data) < size:

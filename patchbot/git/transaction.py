@@ -41,20 +41,17 @@ def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str =
     """
     sweep(repo)
     with temporary.folder("pack") as place:
-        packs = [whole_pack(repo, scratch, updates, base, place / "new")] if base else packs_of(scratch)
+        packs = sorted((scratch.objects / "pack").glob("*.pack"))
+        if base:
+            packs = [whole_pack(repo, scratch, updates, base, place / "new")]
         with whole():
             try:
                 for pack in packs:
                     hand_over(repo, pack)
-                move(repo, updates)
+                move_refs(repo, updates)
             finally:
                 for pack in packs:
                     unmark(stem_of(repo, pack).with_suffix(".keep"))
-
-
-def packs_of(scratch: Scratch) -> list[Path]:
-    """Return the packs of a scratch repository."""
-    return sorted((scratch.path / "objects/pack").glob("*.pack"))
 
 
 def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str, file: Path) -> Path:
@@ -106,7 +103,7 @@ def hand_over(repo: Repo, pack: Path) -> None:
     raise unwritten(repo.git_dir, said)
 
 
-def move(repo: Repo, updates: Sequence[Update]) -> None:
+def move_refs(repo: Repo, updates: Sequence[Update]) -> None:
     """Move refs in one transaction."""
     lines = ["start"]
     # Without no-deref a symbolic ref would be followed, and another branch moved.
@@ -122,10 +119,10 @@ def move(repo: Repo, updates: Sequence[Update]) -> None:
         if "File exists" not in said:
             break
         time.sleep(0.1)
-    raise refused(repo, said)
+    raise unmoved_refs(repo, said)
 
 
-def refused(repo: Repo, said: str) -> PatchbotError:
+def unmoved_refs(repo: Repo, said: str) -> PatchbotError:
     """Return the error for refs that git did not move."""
     ref = match[1] if (match := re.search(r"cannot (?:lock|update) ref '([^']*)'", said)) else "a ref"
     if match := re.search(r"Unable to create '([^'\n]*)': File exists", said):

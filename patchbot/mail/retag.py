@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ..draft import restack
 from ..draft.recognise import Recognised, recognise
 from ..draft.record import Draft, branch, publish
 from ..draft.trailers import (
@@ -136,7 +135,7 @@ def rewrite(
             continue
         there = entries(repo, commit.sha, repo.changed_paths(commit.parent, commit.sha))
         when = f"{seconds + number} {zone}"
-        new.append(restack.commit("", message, old.author, when, there, committer=author, author_date=old.date))
+        new.append(NewCommit("", message, old.author, when, there, author, old.date))
     if not new:
         return kept
     written = scratch.write(kept[-1].sha if kept else marked.draft.base, new)

@@ -188,7 +188,7 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def explained(tree: Tree, old: str) -> Iterator[None]:
+def blame_places(tree: Tree, old: str) -> Iterator[None]:
     """Add to a failure to make a series which commit of the new base last changed each place."""
     try:
         yield

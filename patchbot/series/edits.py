@@ -105,17 +105,17 @@ def edits_between(path: str, old: bytes | None, new: bytes | None) -> list[Edit]
             pairs = [(n, one[n], two[c + n - a]) for n in range(a, b)]
         else:
             pairs = [(a, b"".join(one[a:b]), b"".join(two[c:d]))]
-        found += [trimmed(path, starts[n], *texts) for n, *texts in pairs]
+        found += [trimmed_edit(path, starts[n], *texts) for n, *texts in pairs]
     return [edit for edit in found if edit.new or edit.start != edit.end]
 
 
-def trimmed(path: str, start: int, old: bytes, new: bytes) -> Edit:
+def trimmed_edit(path: str, start: int, old: bytes, new: bytes) -> Edit:
     """Return the edit of `old`, which begins at `start`, that leaves its equal beginning and end alone."""
-    head = shared(old, new)
-    tail = shared(old[head:][::-1], new[head:][::-1])
+    head = common_start(old, new)
+    tail = common_start(old[head:][::-1], new[head:][::-1])
     return Edit(path, start + head, start + len(old) - tail, new[head : len(new) - tail])
 
 
-def shared(one: bytes, two: bytes) -> int:
+def common_start(one: bytes, two: bytes) -> int:
     """Return how many bytes two texts have in common at their beginning."""
     return next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))

@@ -17,7 +17,7 @@ from ..progress import tick
 from . import render
 from .campaign import Audit, Campaign, Context, Step
 from .edits import apply_edits
-from .tree import Tree, names
+from .tree import Tree, names_in_edits
 from .trial import attempts
 
 
@@ -66,7 +66,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
         raise UserError("\n".join([said, *problems]))
     if said:
         raise RefusedSites(said) if audit.refused else UserError(said)
-    ordered = order(patches, config.target)
+    ordered = by_tree(patches, config.target)
     verify(ordered, tree, tip)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), tip)
@@ -87,14 +87,14 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         groups.setdefault(key_of(edit), []).append(edit)
     patches: list[Patch] = []
     upto: dict[str, list[Edit]] = {}
-    base = context.tree.files(names(edits))
+    base = context.tree.files(names_in_edits(edits))
     now: dict[str, Entry | None] = dict(base)
     for key in sorted(groups):
         mine = sorted(groups[key])
         for edit in groups[key]:
             upto.setdefault(edit.path, []).append(edit)
         made = apply_edits((e for path in {e.path for e in mine} for e in upto[path]), base.get)
-        whole = {path: base.get(path) for path in names(mine)} | made
+        whole = {path: base.get(path) for path in names_in_edits(mine)} | made
         files = {path: file for path, file in sorted(whole.items()) if file != now.get(path)}
         if not files:
             continue
@@ -111,7 +111,7 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
     return patches
 
 
-def order(patches: Sequence[Patch], target: str) -> list[Patch]:
+def by_tree(patches: Sequence[Patch], target: str) -> list[Patch]:
     """Put the patches for `target` first and those for other trees after them, tree by tree, else as they are."""
     ordered = sorted(patches, key=lambda p: (p.target != target, p.target if p.target != target else ""))
     if twice := [id_ for id_, count in Counter(p.id for p in ordered).items() if count > 1]:

@@ -152,7 +152,7 @@ def unmatchable(tag: str, value: str) -> str:
     return ""
 
 
-def fits(glob: str, path: str) -> bool:
+def takes(glob: str, path: str) -> bool:
     """Say whether an F: or X: pattern takes `path`."""
     start, rest = divided(glob)
     if not path.startswith(start):
@@ -172,9 +172,9 @@ def catches_all(glob: str) -> bool:
 
 def fit(section: Section, globs: Iterable[str], path: str) -> Fit | None:
     """Return how well a section fits a path, None if it does not; `globs` are those of its F: that may fit."""
-    taken = [glob for glob in globs if fits(glob, path)]
+    taken = [glob for glob in globs if takes(glob, path)]
     by_regex = not taken and any(regex(extended(text)).within(path) for text in section.regexes)
-    if not (taken or by_regex) or any(fits(glob, path) for glob in section.excluded):
+    if not (taken or by_regex) or any(takes(glob, path) for glob in section.excluded):
         return None
     if by_regex:
         return Fit(1, 0, section.name)

@@ -76,7 +76,7 @@ class Tree:
         """Return this tree with `edits` made; raise EditError where they contradict each other or the tree."""
         made = list(edits)
         self._insist_on_places(made)
-        return self.overlaid(apply_edits(made, self.files(names(made)).get))
+        return self.overlaid(apply_edits(made, self.files(names_in_edits(made)).get))
 
     def below(self, *paths: str) -> set[str]:
         """Return the files that are `paths`, or lie below them."""
@@ -90,7 +90,7 @@ class Tree:
 
     def _insist_on_places(self, edits: Sequence[Edit]) -> None:
         """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""
-        for path in sorted(names(edits)):
+        for path in sorted(names_in_edits(edits)):
             if any(part.lower() in ("", ".", "..", ".git") for part in path.split("/")) or "\0" in path:
                 raise EditError(f"{path!r}: a codemod edits it, and no file of a kernel can be called that")
         new = {e.path for e in edits if e.create} | {e.to for e in edits if e.to}
@@ -107,7 +107,7 @@ class Tree:
         return KernelInfo(self.commit, kernel_version(self.get("Makefile")), self.repo.describe(self.commit))
 
 
-def names(edits: Iterable[Edit]) -> set[str]:
+def names_in_edits(edits: Iterable[Edit]) -> set[str]:
     """Return all names of files that edits give, before and after."""
     return {name for edit in edits for name in (edit.path, edit.to or edit.path)}
 

@@ -69,7 +69,7 @@ def resolved(step: Step, context: Context) -> list[tuple[Anchor, Sequence[Edit],
         try:
             edits, (report,) = resolve(context.tree, [anchor])
         except UserError as error:
-            edits, report = [], drifted(anchor, error)
+            edits, report = [], drifted_anchor(anchor, error)
         found.append((anchor, edits, report))
     return found
 
@@ -98,36 +98,36 @@ def outcomes(tried: Attempt) -> list[Tried]:
     try:
         found = resolved(step, tried.context)
     except UserError as error:
-        return [failed(step, error)]
+        return [failed_step(step, error)]
     reports = judged([report for _, _, report in found])
     labels = [[x.label for x in anchor.alternatives] for anchor, _, _ in found]
-    rows = [numbered(step, r, known) for r, known in zip(reports, labels, strict=True)]
+    rows = [with_number(step, r, known) for r, known in zip(reports, labels, strict=True)]
     if any(r.is_problem for r in reports):
         return rows  # which the step refuses the tree for
-    rows += [numbered(step, r, [r.alternative]) for r in more if r not in reports]
-    return [*rows, failed(step, tried.refused)] if tried.refused is not None else rows
+    rows += [with_number(step, r, [r.alternative]) for r in more if r not in reports]
+    return [*rows, failed_step(step, tried.refused)] if tried.refused is not None else rows
 
 
-def numbered(step: Step, report: Report, labels: Sequence[str]) -> Tried:
+def with_number(step: Step, report: Report, labels: Sequence[str]) -> Tried:
     """Return a report with the number of the alternative that was taken."""
     fits = report.outcome in (Outcome.APPLIED, Outcome.ALREADY)
     taken = labels.index(report.alternative) + 1 if fits and report.alternative in labels else 0
     return Tried(step.name, report, taken, len(labels))
 
 
-def drifted(anchor: Anchor, error: UserError) -> Report:
+def drifted_anchor(anchor: Anchor, error: UserError) -> Report:
     """Return the report of an anchor that is there, but with something that its edit does not know."""
     path = anchor.path if isinstance(anchor.path, str) else " or ".join(anchor.path)
     return Report(anchor.name, path, None, Outcome.DRIFTED, "", str(error), bool(anchor.optional))
 
 
-def failed(step: Step, error: UserError) -> Tried:
+def failed_step(step: Step, error: UserError) -> Tried:
     """Return the row of a step that refuses the tree for what is not an anchor."""
     report = Report("what the step needs besides its anchors", "", None, Outcome.MISSING, "", str(error), False)
     return Tried(step.name, report, 0, 0)
 
 
-def document(found: Sequence[Tried]) -> dict[str, Any]:
+def survey_document(found: Sequence[Tried]) -> dict[str, Any]:
     """Return the JSON document of a survey: the anchors, and how many have which outcome.
 
     `absent` are optional anchors that the tree lacks, `not_first` those of which a later alternative was taken.

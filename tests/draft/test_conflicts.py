@@ -8,7 +8,7 @@ from versioned import BRANCH, World
 
 from patchbot.draft.conflicts import place
 from patchbot.draft.restack import Conflict
-from patchbot.git.merge import Labels, merge, unresolved
+from patchbot.git.merge import Labels, merge_file, unresolved
 from patchbot.model import REGULAR, Entry
 
 SIDES = Labels("ours", "base", "theirs")
@@ -118,23 +118,23 @@ def entry(text: bytes, mode: str = REGULAR) -> Entry:
 
 def test_a_merge_takes_what_only_one_side_changed():
     a, b = entry(b"a\n"), entry(b"b\n")
-    assert merge(a, b, a, SIDES).entry == b
-    assert merge(a, a, b, SIDES).entry == b
-    assert merge(a, a, None, SIDES).entry is None
-    assert merge(a, entry(b"a\n", "100755"), entry(b"a\nc\n"), SIDES).entry == entry(b"a\nc\n", "100755")
-    assert merge(None, None, b, SIDES).entry == b
+    assert merge_file(a, b, a, SIDES).entry == b
+    assert merge_file(a, a, b, SIDES).entry == b
+    assert merge_file(a, a, None, SIDES).entry is None
+    assert merge_file(a, entry(b"a\n", "100755"), entry(b"a\nc\n"), SIDES).entry == entry(b"a\nc\n", "100755")
+    assert merge_file(None, None, b, SIDES).entry == b
 
 
 def test_bytes_that_are_no_text_survive_a_merge():
     base = entry(b"\xff1\n2\n3\n4\n5\n")
     ours, theirs = entry(b"\xff0\n2\n3\n4\n5\n"), entry(b"\xff1\n2\n3\n4\n\xfe\n")
-    assert merge(base, ours, theirs, SIDES).entry == entry(b"\xff0\n2\n3\n4\n\xfe\n")
+    assert merge_file(base, ours, theirs, SIDES).entry == entry(b"\xff0\n2\n3\n4\n\xfe\n")
 
 
 def test_what_cannot_be_merged_as_text_is_a_conflict():
-    binary = merge(entry(b"\0a"), entry(b"\0b"), entry(b"\0c"), SIDES)
-    link = merge(entry(b"a", "120000"), entry(b"b", "120000"), entry(b"c", "120000"), SIDES)
-    gone = merge(entry(b"a\n"), None, entry(b"c\n"), SIDES)
+    binary = merge_file(entry(b"\0a"), entry(b"\0b"), entry(b"\0c"), SIDES)
+    link = merge_file(entry(b"a", "120000"), entry(b"b", "120000"), entry(b"c", "120000"), SIDES)
+    gone = merge_file(entry(b"a\n"), None, entry(b"c\n"), SIDES)
     for merged in (binary, link, gone):
         assert merged.conflict
         assert merged.entry

@@ -6,7 +6,7 @@ import pytest
 from tinytree import commit, sh
 
 from patchbot.errors import ToolError
-from patchbot.git.diffs import commit_diffs, counted, diff_lines, mail_parts, read_diff, shown
+from patchbot.git.diffs import commit_diffs, commit_text, diff_lines, line_counts, mail_parts, read_diff
 from patchbot.git.repo import Repo
 
 BEFORE = {
@@ -77,7 +77,7 @@ def test_what_git_counts_is_what_is_read(repo: Repo) -> None:
     tip = repo.resolve("HEAD")
     text = commit_diffs(repo, [tip])[tip]
     rows = read_diff(text.decode("utf-8", "surrogateescape"))
-    files, inserted, deleted = counted(repo, [tip])
+    files, inserted, deleted = line_counts(repo, [tip])
     assert files == len({row.path for row in rows if row.path})
     binary = [row for row in rows if row.path != "blob.bin"]  # whose lines git counts only with --text
     assert (inserted, deleted) == tuple(sum(row.kind == kind for row in binary) for kind in "+-")
@@ -85,7 +85,7 @@ def test_what_git_counts_is_what_is_read(repo: Repo) -> None:
 
 
 def test_a_message_is_no_diff_whatever_it_holds(repo: Repo) -> None:
-    head, diff = shown(repo, repo.resolve("HEAD"))
+    head, diff = commit_text(repo, repo.resolve("HEAD"))
     assert head.startswith("x: Change it all\n\n@@ -1 +1 @@\n")
     assert "files changed" in head
     assert read_diff(diff)[0].path == "blob.bin"

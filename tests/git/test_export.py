@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from patchbot.errors import ToolError, UserError
-from patchbot.git.export import LANDMARK_FOLDERS, keep, tree_files, write_files
+from patchbot.git.export import LANDMARK_FOLDERS, kept_export, tree_files, write_files
 from patchbot.git.objects import Thing
 from patchbot.git.repo import Repo, Scratch
 from patchbot.run import run
@@ -53,11 +53,11 @@ def test_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_an_export_is_made_once(tmp_path: Path) -> None:
-    first = keep(tmp_path, ["k", 1], lambda: {"include/x.h": b"1"})
+    first = kept_export(tmp_path, ["k", 1], lambda: {"include/x.h": b"1"})
     assert (first / "include/x.h").read_bytes() == b"1"
     assert all((first / name).is_dir() for name in LANDMARK_FOLDERS)
-    assert keep(tmp_path, ["k", 1], lambda: 1 / 0) == first  # type: ignore[arg-type, return-value]
-    assert keep(tmp_path, ["k", 2], dict) != first
+    assert kept_export(tmp_path, ["k", 1], lambda: 1 / 0) == first  # type: ignore[arg-type, return-value]
+    assert kept_export(tmp_path, ["k", 2], dict) != first
     with pytest.raises(ZeroDivisionError):
-        keep(tmp_path, ["k", 3], lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+        kept_export(tmp_path, ["k", 3], lambda: 1 / 0)  # type: ignore[arg-type, return-value]
     assert len(list((tmp_path / "export").iterdir())) == 2, "nothing half made is left"

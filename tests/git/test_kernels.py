@@ -15,8 +15,8 @@ import pytest
 
 from patchbot.errors import ToolError, UserError
 from patchbot.git import kernels
-from patchbot.git.debian import Package, choose, derive_sources
-from patchbot.git.kernels import fetch, imported, inside
+from patchbot.git.debian import Package, derive_sources, package_for
+from patchbot.git.kernels import fetch, imported, path_inside
 from patchbot.git.repo import Repo
 from patchbot.run import piped, run
 
@@ -222,11 +222,11 @@ def test_piped_kills_what_its_caller_gives_up() -> None:
 @pytest.mark.parametrize("name", ["/etc/passwd", "a//b", "a/..", "..", "top/.git"])
 def test_inside_refuses(name: str) -> None:
     with pytest.raises(ToolError):
-        inside(name)
+        path_inside(name)
 
 
 def test_inside_strips_the_top_folder() -> None:
-    assert [inside(n) for n in ("top", "./top", "top/a", "./top/a/b.c")] == [None, None, "a", "a/b.c"]
+    assert [path_inside(n) for n in ("top", "./top", "top/a", "./top/a/b.c")] == [None, None, "a", "a/b.c"]
 
 
 THERE = [
@@ -255,14 +255,14 @@ THERE = [
     ],
 )
 def test_choose(asked: str | None, taken: str, told: str) -> None:
-    package, remark = choose(THERE, asked)
+    package, remark = package_for(THERE, asked)
     assert package.version == taken
     assert (told in remark) if told else remark == ""
 
 
 def test_choose_refuses_what_is_no_version() -> None:
     with pytest.raises(UserError, match=r"'newest' is no kernel version; there are 7\.4~rc2-1~exp1, "):
-        choose(THERE, "newest")
+        package_for(THERE, "newest")
 
 
 def test_sources_of_the_one_line_kind_keep_their_options(tmp_path: Path) -> None:

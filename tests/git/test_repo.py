@@ -127,6 +127,14 @@ def test_nothing_in_names_messages_or_paths_breaks_out_of_the_stream(repo, tmp_p
     assert shown.startswith("Afrom 0000 x@y|ab@c|s: t")
 
 
+def test_a_folder_takes_the_place_of_a_file_and_a_file_that_of_a_folder(repo, tmp_path):
+    there = commit("one", {"f": b"x\n", "d/x": b"x\n"})
+    turned = commit("two", {"f/x": b"y\n", "d": b"y\n"})
+    turned = replace(turned, files={**turned.files, "f": None, "d/x": None})
+    made = scratch(repo, tmp_path).write(repo.resolve("HEAD"), [there, turned])
+    assert repo.ls(repo.resolve("HEAD")).keys() | {"d", "f/x"} == scratch(repo, tmp_path).ls(made[-1].sha).keys()
+
+
 def test_the_record_holds_only_its_own_files(repo, tmp_path):
     record = replace(commit("", {"series.json": b"{}"}), alone=True)
     made = scratch(repo, tmp_path).write(repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"}), record])

@@ -15,7 +15,7 @@ from patchbot.git.repo import Repo
 from patchbot.series.campaign import Campaign, Change, Context, Step
 from patchbot.series.codemod import Anchor, AnchorError, Outcome, contains, either, in_file, insert_after, tokens_like
 from patchbot.series.tree import Tree
-from patchbot.series.trial import document, survey
+from patchbot.series.trial import survey, survey_document
 
 VERIFIER = "kernel/bpf/verifier.c"
 
@@ -135,7 +135,7 @@ def test_a_later_alternative_is_counted(small):
     joined = either("one of two", after("nowhere", "int three;"), after("two", "int three;"))
     (found,) = survey(small, made_of(step("only", joined)), CampaignConfig("c"))
     assert (found.taken, found.alternatives, found.report.line) == (2, 2, 2)
-    assert document([found])["counts"] == {
+    assert survey_document([found])["counts"] == {
         "anchors": 1, "applied": 1, "already": 0, "missing": 0, "ambiguous": 0, "drifted": 0, "absent": 0,
         "several": 1, "not_first": 1,
     }  # fmt: skip
@@ -156,6 +156,6 @@ def test_real_kernels_have_every_anchor(kernel: RealKernel):
     if b"is_kfunc_rcu" not in base.read(VERIFIER):
         pytest.skip(f"{kernel.version} has no KF_RCU")
     config = CampaignConfig("kfunc_flags", with_=("suffixes",))
-    counts = document(survey(base, campaign(config), config))["counts"]
+    counts = survey_document(survey(base, campaign(config), config))["counts"]
     assert counts["anchors"] == counts["applied"] + counts["absent"] > 45
     assert not counts["missing"] + counts["ambiguous"] + counts["drifted"]
