@@ -56,6 +56,18 @@ def test_every_refused_site_is_listed_at_once(tmp_path):
     assert caught.value.exit_code == 1
 
 
+def test_what_is_wrong_is_said_at_once_and_no_site_twice(tmp_path):
+    def lacking(context) -> Change:
+        raise UserError("inc.h: there is no such thing")
+
+    with pytest.raises(UserError) as caught:
+        generate(tree(tmp_path, {"c/three.c": b"ASK p\n"}.items()), sample.campaign(first=lacking), CONFIG)
+    assert str(caught.value) == (
+        "1 site needs a decision, nothing was written:\n  c/three.c:1: c/three.c:p: needs a decision\n"
+        "header: inc.h: there is no such thing"
+    )
+
+
 def test_patches_for_different_trees_must_not_depend_on_each_other(tmp_path):
     def late(context) -> Change:
         return Change((Edit("a/one.c", 0, 0, b"//\n"),))
