@@ -17,6 +17,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Column, Table
 from rich.text import Text
 
 from .errors import ToolError, UserError
@@ -89,6 +90,13 @@ class Terminal(Console):
     def say(self, text: str) -> None:
         """Print text as it is, however long its lines are."""
         self.print(Text(visible(text)), soft_wrap=True)
+
+    def table(self, heads: Iterable[str | Column], rows: Iterable[Iterable[str | Text]]) -> None:
+        """Print a table without rules; text in it that is not styled comes from anywhere."""
+        table = Table(*heads, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(one if isinstance(one, Text) else cell(one) for one in row))
+        self.print(table)
 
     def diff(self, rows: Iterable[tuple[str, str]]) -> None:
         """Print (line, mark) rows, each in the colour of its mark."""

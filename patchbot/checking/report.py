@@ -121,20 +121,15 @@ def details(result: Result, numbers: Mapping[str, int], limit: int) -> Text:
     """Return the lines about one result: its reason, its findings with file and line, its log, how to repeat it."""
     number = numbers.get(result.patch or "")
     where = f"patch {number}" if number else one_line(result.patch or "the series")
-    text = Text()
-    text.append(result.status.value, style=STYLES[result.status])
-    text.append(f" {one_line(result.check)}, {where}")
-    reason = result.reason.splitlines() or [""]
-    text.append(f": {one_line(reason[0])}\n" if reason[0] else "\n")
-    for line in reason[1:]:
-        text.append(f"    {one_line(line)}\n")
+    reason = [one_line(line) for line in result.reason.splitlines()]
+    head = f" {one_line(result.check)}, {where}{f': {reason[0]}' if reason and reason[0] else ''}\n"
+    text = Text.assemble((result.status.value, STYLES[result.status]), head, *(f"    {line}\n" for line in reason[1:]))
     wrong = [f for f in result.findings if f.status is not Status.PASS]
     shown = wrong[:limit] if limit else result.findings
     for finding in shown:
-        text.append("  ")
-        text.append(place(finding), style="bold")
-        text.append(f"{finding.status.value}", style=STYLES[finding.status])
-        text.append(f" {one_line(finding.message)}{f' [{one_line(finding.type)}]' if finding.type else ''}\n")
+        said = f" {one_line(finding.message)}{f' [{one_line(finding.type)}]' if finding.type else ''}\n"
+        status = (finding.status.value, STYLES[finding.status])
+        text.append_text(Text.assemble("  ", (place(finding), "bold"), status, said))
     if limit and len(shown) < len(wrong):
         text.append(f"  and {len(wrong) - len(shown)} more (-v shows all)\n", style="dim")
     if result.status.rank >= Status.FAIL.rank:
@@ -156,13 +151,8 @@ def summary(results: Sequence[Result]) -> Text:
     """Return the last line: how many results of each status, and how many of them were known."""
     counts = Counter(r.status for r in results)
     known = sum(r.cached for r in results)
-    text = Text()
-    for status in Status:
-        if counts[status]:
-            text.append(f"{counts[status]} {status.value}", style=STYLES[status])
-            text.append(", ")
-    text.append(f"{known} of {len(results)} known before")
-    return text
+    parts = [Text(f"{counts[status]} {status.value}", STYLES[status]) for status in Status if counts[status]]
+    return Text(", ").join([*parts, Text(f"{known} of {len(results)} known before")])
 
 
 def encodable(text: str) -> str:

@@ -22,6 +22,5 @@ def execute(session: Session) -> int:
     if not session.emit({"campaigns": rows}):
         for row in rows:
             session.show(f"{row['name']}: {row['doc']}")
-            for text in texts[row["name"]] if session.args.verbose else []:
-                session.show(f"    {text}")
+            session.show(*(f"    {text}" for text in texts[row["name"]] if session.args.verbose))
     return 0

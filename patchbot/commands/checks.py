@@ -14,6 +14,5 @@ def execute(session: Session) -> int:
         for name in available(config.path)
     ]
     if not session.emit({"checks": rows}):
-        for row in rows:
-            session.show(f"{row['name']}: {row['doc']}{'' if row['runs'] else ' (only when asked for)'}")
+        session.show(*(f"{r['name']}: {r['doc']}{'' if r['runs'] else ' (only when asked for)'}" for r in rows))
     return 0

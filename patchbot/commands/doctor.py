@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from rich.table import Column, Table
+from rich.table import Column
 
 from ..build.arches import ARCHES, X86
 from ..build.toolchain import HOST_HEADERS, has_header
@@ -127,12 +127,10 @@ def execute(session: Session) -> int:
         return 0
     # A name that is cut cannot be installed.
     program, package = (Column(head, no_wrap=True) for head in ("tool", "Debian package"))
-    table = Table(program, "version", "used by", package, box=None, pad_edge=False)
-    for tool in tools:
-        lacks = cell("missing", "bold red") if tool.required else cell("missing, optional", "yellow")
-        found = cell(tool.version or "found") if tool.found else lacks
-        table.add_row(cell(tool.name), found, cell(", ".join(tool.used_by)), cell(tool.package))
-    session.out.print(table)
+    lacks = {True: cell("missing", "bold red"), False: cell("missing, optional", "yellow")}
+    found = [(t.version or "found") if t.found else lacks[t.required] for t in tools]
+    rows = ((t.name, version, ", ".join(t.used_by), t.package) for t, version in zip(tools, found, strict=True))
+    session.out.table((program, "version", "used by", package), rows)
     session.show(f"\nthe tree's own scripts run {f'without a sandbox: {why}' if why else 'in a sandbox'}")
     command = install_command(tools)
     session.show(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")

@@ -10,7 +10,7 @@ from ..draft.record import branch, identity, need_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
-from .session import Session
+from .session import Session, alone
 from .subject import report_of
 
 
@@ -21,14 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
 
 
-def execute(session: Session) -> int:
-    """Run the command."""
-    name = session.config.campaign(session.args.campaign).name
-    with session.writing(name):
-        return make_version(session, name)
-
-
-def make_version(session: Session, name: str) -> int:
+@alone
+def execute(session: Session, name: str) -> int:
     """Freeze the draft as it is now."""
     repo = session.repo
     draft = need_draft(repo, name)

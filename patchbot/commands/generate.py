@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
-from rich.table import Table
+from rich.text import Text
 
 from ..draft.produce import Made, produce
 from ..draft.record import branch, identity, read_draft, refuse_unsafe, version_of
@@ -21,7 +21,7 @@ from ..series.campaign import active_steps
 from ..series.generate import posted
 from ..series.render import plural
 from ..terminal import cell
-from .session import Session
+from .session import Session, alone
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,17 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without", metavar="STEP,..", help="switch steps off")
 
 
-def execute(session: Session) -> int:
-    """Run the command."""
-    with nullcontext() if session.args.dry_run else session.writing(session.campaign_config.name):
-        return make(session)
-
-
-def make(session: Session) -> int:
+@alone
+def execute(session: Session, name: str) -> int:
     """Make the series, and the draft of it."""
     started = time.monotonic()
     author = identity(session.repo, session.config.author)
-    name = session.campaign_config.name
     result: Result | None = None
     if session.args.verbose:
         say_steps(session)
@@ -143,18 +137,15 @@ def show(session: Session, document: dict[str, Any], changed: bool) -> None:
     if not rows:
         session.show("every site of this tree is converted already: nothing to do, nothing was written")
         return
-    table = Table("#", "commit", "subject", "sites", "files", box=None, pad_edge=False)
-    number = 0
+    table: list[tuple[str | Text, ...]] = []
+    numbers = count(1)
     for series in document["series"]:
-        table.add_row("", "", cell(f"[{series['target']}]", "bold"), "", "")
-        for key in series["patches"]:
-            number += 1
-            patch = rows[key]
-            cells = (str(number), patch["commit"][:12], patch["subject"], str(patch["sites"]), str(len(patch["files"])))
-            table.add_row(*map(cell, cells))
-    session.out.print(table)
-    for row in document["extra"]:
-        session.show(f"by hand: {row['commit'][:12]}  {row['subject']}")
+        table.append(("", "", cell(f"[{series['target']}]", "bold"), "", ""))
+        for patch in (rows[key] for key in series["patches"]):
+            sites, files = str(patch["sites"]), str(len(patch["files"]))
+            table.append((str(next(numbers)), patch["commit"][:12], patch["subject"], sites, files))
+    session.out.table(("#", "commit", "subject", "sites", "files"), table)
+    session.show(*(f"by hand: {row['commit'][:12]}  {row['subject']}" for row in document["extra"]))
     stat = document["counts"]
     by_hand = f" and {len(document['extra'])} by hand" if document["extra"] else ""
     session.show(

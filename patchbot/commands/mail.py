@@ -118,14 +118,11 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
 
 def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path) -> None:
     """Print the files, who gets them, what waits, what only a person can do, and the command that sends."""
-    for mail in box.mails:
-        session.show(f"{mail.file}  ({len(mail.to)} To, {len(mail.cc)} Cc)")
+    session.show(*(f"{mail.file}  ({len(mail.to)} To, {len(mail.cc)} Cc)" for mail in box.mails))
     for target, subjects in box.waiting:
         session.show(f"\nwaits on the branch for {target or 'another tree'}: {len(subjects)}")
-        for subject in subjects:
-            session.show(f"    {subject}")
-    for text in box.rejected:
-        session.show(f"not an address, left out: {text}")
+        session.show(*(f"    {subject}" for subject in subjects))
+    session.show(*(f"not an address, left out: {text}" for text in box.rejected))
     for finding, files in grouped(findings):
         mark = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "  -")
         where = f"{files[0]} and {len(files) - 1} more: " if len(files) > 1 else f"{files[0]}: " if files else ""

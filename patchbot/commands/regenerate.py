@@ -26,7 +26,7 @@ from ..series.diagnosis import blame_places
 from ..terminal import cell
 from .generate import describe, remarks
 from .generate import show as show_series
-from .session import Session
+from .session import Session, alone
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,20 +47,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(session: Session) -> int:
-    """Run the command."""
-    name = session.config.campaign(session.args.campaign).name
-    with session.writing(name):
-        return move(session, name)
-
-
-def move(session: Session, name: str) -> int:
+@alone
+def execute(session: Session, name: str) -> int:
     """Regenerate the draft as it is now."""
     started = time.monotonic()
     conflicts.recover(session.work, name)
-    pending = conflicts.read_pending(session.work, name) if not session.args.abort else None
     if session.args.abort:
         return abort(session, name)
+    pending = conflicts.read_pending(session.work, name)
     draft = need_draft(session.repo, name)
     asked, done = what_is_asked(session, draft, pending)
     with shown(session.err):
@@ -188,10 +182,8 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
             gone = ("dropped by hand",) if pair.key in result.composed.handmade.dropped else ()
             what = f" ({', '.join(pair.what + gone)})" if pair.what + gone else ""
             session.out.print(cell(f"  {pair.state:8}{pair.subject}{what}", styles[pair.state]), soft_wrap=True)
-    for line in site_lines(document):
-        session.show(f"  {line}")
-    for row in document["dropped_trailers"]:
-        session.show(f"  dropped: {row['trailer']} of {row['patch']}: {row['reason']}")
+    session.show(*(f"  {line}" for line in site_lines(document)))
+    session.show(*(f"  dropped: {d['trailer']} of {d['patch']}: {d['reason']}" for d in document["dropped_trailers"]))
     if session.args.verbose:
         session.out.diff(render(session.scratch, pairs))
     elif count["changed"] + count["new"] + count["gone"]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict
 
-from rich.table import Table
+from rich.table import Column
+from rich.text import Text
 
 from ..progress import shown
 from ..series.campaign import Audit
@@ -44,15 +46,13 @@ def execute(session: Session) -> int:
 def show(session: Session, audit: Audit) -> None:
     """Print the sites that change or are refused (with -v all), why the others are kept, and the counts."""
     columns = session.campaign.columns
-    table = Table("site", *columns, "fate", "reason", box=None, pad_edge=False)
-    for site in audit.sites:
-        if site.fate == "keep" and not session.args.verbose:
-            continue
-        cells = [cell(site.where), *(cell(text(site)) for text in columns.values())]
-        table.add_row(*cells, cell(site.fate, STYLES[site.fate]), cell(site.reason))
-    session.out.print(table)
-    for reason, number in audit.kept.most_common():
-        session.show(f"{number:5} kept: {reason}")
+    rows: Iterator[tuple[str | Text, ...]] = (
+        (site.where, *(text(site) for text in columns.values()), cell(site.fate, STYLES[site.fate]), site.reason)
+        for site in audit.sites
+        if session.args.verbose or site.fate != "keep"
+    )
+    session.out.table(("site", *columns, "fate", "reason"), rows)
+    session.show(*(f"{number:5} kept: {reason}" for reason, number in audit.kept.most_common()))
     session.show("  ".join(f"{name} {number}" for name, number in audit.counts.items()))
 
 
@@ -70,23 +70,18 @@ def scan_anchors(session: Session) -> int:
 
 def show_anchors(session: Session, found: list[Tried]) -> None:
     """Print a line for each anchor, and below the table what is wrong in full."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("step", "anchor", "place", "outcome", "alternative", "message"):
-        table.add_column(title, overflow="fold", no_wrap=title in ("step", "outcome"))
+    heads = ("step", "anchor", "place", "outcome", "alternative", "message")
+    columns = (Column(head, overflow="fold", no_wrap=head in ("step", "outcome")) for head in heads)
+    rows = []
     for tried in found:
         report = tried.report
         place = report.path if report.line is None else f"{report.path}:{report.line}"
         outcome = "absent" if report.outcome.value == "missing" and not report.is_problem else report.outcome.value
         which = f"{tried.taken} of {tried.alternatives}: " if tried.taken and tried.alternatives > 1 else ""
         message = "" if outcome in ("applied", "already") else report.message.split("\n")[0]
-        cells = (tried.step, report.anchor, place)
-        table.add_row(
-            *map(cell, cells),
-            cell(outcome, OUTCOMES.get(outcome, "dim")),
-            cell(which + report.alternative),
-            cell(message),
-        )
-    session.out.print(table)
+        told = cell(outcome, OUTCOMES.get(outcome, "dim"))
+        rows.append((tried.step, report.anchor, place, told, which + report.alternative, message))
+    session.out.table(columns, rows)
     for tried in found:
         if tried.report.is_problem:
             session.show(f"{tried.step}: {tried.report}")

@@ -10,7 +10,8 @@ import errno
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,10 +125,6 @@ class Session:
             raise refused(PermissionError(errno.EACCES, "cannot be written", str(where)))
         return where
 
-    def writing(self, campaign: str) -> Turn:
-        """Have the draft of a campaign alone, as long as the with block lasts; commands that only read don't wait."""
-        return Turn(self.work / f"{campaign}.lock", f"the draft of {campaign}", self.say)
-
     @cached_property
     def scratch(self) -> Scratch:
         """Patchbot's own bare repository that borrows the kernel repository's objects."""
@@ -155,9 +152,10 @@ class Session:
         if not getattr(self.args, "quiet", False):
             self.err.say(text)
 
-    def show(self, text: str) -> None:
-        """Print a line of the result to stdout."""
-        self.out.say(text)
+    def show(self, *texts: str) -> None:
+        """Print lines of the result to stdout."""
+        for text in texts:
+            self.out.say(text)
 
     def emit(self, document: Mapping[str, Any]) -> bool:
         """With --json print `document` and return True."""
@@ -167,6 +165,19 @@ class Session:
         used = {"config": self.config.file} if "config" in self.__dict__ else {}
         write(json.dumps({"schema": 1, **used, **document}, default=str) + "\n")
         return True
+
+
+def alone(run: Callable[[Session, str], int]) -> Callable[[Session], int]:
+    """Return a command that has the draft of its campaign alone while it runs; those that only read don't wait."""
+
+    def execute(session: Session) -> int:
+        name = session.config.campaign(session.args.campaign).name
+        dry = getattr(session.args, "dry_run", False)
+        turn = nullcontext() if dry else Turn(session.work / f"{name}.lock", f"the draft of {name}", session.say)
+        with turn:
+            return run(session, name)
+
+    return execute
 
 
 def commas(value: str | None) -> tuple[str, ...]:

@@ -142,8 +142,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
         f"draft (v{draft['version']}): {place}, {plural(draft['patches'], 'patch', 'patches')},"
         f" {edits}, {plural(draft['trailers'], 'tag')}"
     )
-    for line in edit_lines(draft["edits"]):
-        session.show(f"    {line}")
+    session.show(*(f"    {line}" for line in edit_lines(draft["edits"])))
     if draft["unclear"]:
         session.show(draft["unclear"])
     if draft["conflict"]:
@@ -152,13 +151,9 @@ def show(session: Session, document: dict[str, Any]) -> None:
             f"a regeneration waits for you: edit these, then: patchbot regenerate {name} --continue;"
             " or let it go: --abort"
         )
-    for file in draft["conflict"]:
-        session.show(f"    waits for you: {file}")
-    session.show(distance(upstream, draft["kernel"]["base"]))
-    for line in site_lines(upstream):
-        session.show(f"    {line}")
-    for line in document["stale"]:
-        session.show(f"stale: {line}")
+    session.show(*(f"    waits for you: {file}" for file in draft["conflict"]))
+    session.show(distance(upstream, draft["kernel"]["base"]), *(f"    {line}" for line in site_lines(upstream)))
+    session.show(*(f"stale: {line}" for line in document["stale"]))
 
 
 def distance(upstream: dict[str, Any], base: str) -> str:

@@ -15,7 +15,7 @@ from ..mail.retag import put_tags, read_branch, read_drafted
 from ..mail.threads import read_thread
 from ..paths import expanded
 from ..progress import shown
-from .session import Session
+from .session import Session, alone
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,15 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(session: Session) -> int:
-    """Run the command."""
-    with session.writing(session.campaign_config.name):
-        return take_tags(session)
-
-
-def take_tags(session: Session) -> int:
+@alone
+def execute(session: Session, name: str) -> int:
     """Put the tags of the replies on the draft as it is now."""
-    name = session.campaign_config.name
     repo = session.repo
     draft = need_draft(repo, name)
     with shown(session.err):

@@ -43,10 +43,8 @@ def execute(session: Session) -> int:
     names, files = sift(data)[1], trust.code(file, data)
     trust.remember(file, trust.digest(file, data))
     if not session.emit({"file": str(file), "trusted": True, "names": names, "files": files}):
-        for key, value in names.items():
-            session.show(f"{key} = {json.dumps(value, ensure_ascii=False, default=str)}")
-        for path in files:
-            session.show(f"code: {path}")
+        session.show(*(f"{k} = {json.dumps(v, ensure_ascii=False, default=str)}" for k, v in names.items()))
+        session.show(*(f"code: {path}" for path in files))
         what = "it and this code do" if files else "it does"
         session.show(f"{file} is trusted as long as {what} not change")
     return 0
@@ -58,6 +56,5 @@ def show_all(session: Session) -> int:
     if problem:
         raise UserError(problem)
     if not session.emit({"files": list(known)}):
-        for name in known:
-            session.show(name)
+        session.show(*known)
     return 0
