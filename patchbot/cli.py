@@ -33,16 +33,6 @@ COMMANDS = (
 )
 
 
-#: Of the file with a traceback, which may quote names that are no text.
-LOG: dict[str, Any] = {
-    "prefix": "patchbot-",
-    "suffix": ".log",
-    "delete": False,
-    "encoding": "utf-8",
-    "errors": "backslashreplace",
-}
-
-
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints, which quote arguments, are fit for a terminal."""
 
@@ -165,7 +155,9 @@ def explained(session: Session, error: PatchbotError) -> PatchbotError:
 def kept_traceback() -> str:
     """Return the line that names the file with the traceback, "" where no file can be written."""
     with contextlib.suppress(OSError):
-        with tempfile.NamedTemporaryFile("w", **LOG) as log:
+        # It may quote names that are no text.
+        options: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
+        with tempfile.NamedTemporaryFile("w", prefix="patchbot-", suffix=".log", delete=False, **options) as log:
             traceback.print_exc(file=log)
         return f"\n  the traceback is in {log.name}"
     return ""

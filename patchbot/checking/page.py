@@ -60,13 +60,10 @@ def row(
     diffs: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:
     """Return what the page shows of one patch."""
-    worst = dict.fromkeys(checks, "")
-    for result in results:
-        worst[result["check"]] = result["status"]
     return {
         **patch,
         "results": results,
-        "status": worst,
+        "status": {**dict.fromkeys(checks, ""), **{r["check"]: r["status"] for r in results}},
         "bad": any(r["status"] in ("FAIL", "ERROR") for r in results),
         "diff": coloured(*diffs.get(patch["commit"], ("", ""))),
     }

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,9 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
     )
     targets = {c.sha: str(known.get("target") or target) for c, known in zip(series.commits, series.known, strict=True)}
 
-    def who_gets(mails: Sequence[bytes]) -> Sequence[Any]:
-        return recipients(session.repo, series.base, mails, session.work / "recipients", sandbox=session.sandbox)
-
-    return make_mails(
-        session.scratch, series.base, series.commits, targets, posting, facts(session, series, tree), who_gets
-    )
+    folder, told = session.work / "recipients", facts(session, series, tree)
+    who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox)
+    return make_mails(session.scratch, series.base, series.commits, targets, posting, told, who_gets)
 
 
 def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -13,7 +12,6 @@ from ..draft.range import select as select_range
 from ..git.formatpatch import patch_mails
 from ..identity import file_of, identity
 from ..progress import bound
-from ..series.campaign import Site
 from .session import Session
 
 
@@ -32,13 +30,6 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
     """Return a range as the runner of checks takes it."""
     campaign, config = session.campaign, session.campaign_config
 
-    def witnesses(commit: str) -> Sequence[str]:
-        return campaign.witnesses(session.tree(commit))
-
-    def sites(commit: str) -> Sequence[Site]:
-        return campaign.audit(session.tree(commit), config).sites
-
-    show = bound()
     mails = patch_mails(session.scratch, series.base, series.commits)
     return Subject(
         session.repo,
@@ -46,12 +37,12 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
         series.base,
         items(session.repo, series),
         campaign.name,
-        witnesses,
+        lambda commit: campaign.witnesses(session.tree(commit)),
         mails,
         session.work,
         jobs=jobs,
-        progress=show,
-        sites=sites,
+        progress=bound(),
+        sites=lambda commit: campaign.audit(session.tree(commit), config).sites,
         decisions=config.decisions,
         tables=session.config.checks.options,
         sandbox=session.sandbox,

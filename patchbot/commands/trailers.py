@@ -10,9 +10,9 @@ from ..draft.record import identity, need_draft
 from ..draft.tags import percentage
 from ..draft.trailers import Given
 from ..draft.write import workshop
-from ..mail.replies import Choices, Drafted, Gathered, Ignored, gather
+from ..mail.replies import Choices, Drafted, Gathered, gather
 from ..mail.retag import put_tags, read_branch, read_drafted
-from ..mail.threads import read_thread
+from ..mail.threads import Ignored, read_thread
 from ..paths import expanded
 from ..progress import shown
 from .session import Session, alone

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from email.errors import (
     InvalidBase64CharactersDefect,
     InvalidBase64LengthDefect,
@@ -64,15 +63,6 @@ class Part(Message):
         super().set_raw(name, value[:MOST_FIELD])
 
 
-@dataclass(frozen=True)
-class Text:
-    """The plain texts of a mail, the bytes that they were, and what a person should know of what is not in them."""
-
-    texts: tuple[str, ...]
-    payload: bytes
-    note: str
-
-
 def parse(data: bytes) -> Part:
     """Return a mail's parts; raise Unreadable for one that has too much of anything."""
     if len(MIME.findall(data)) > MOST_NESTED:
@@ -112,8 +102,11 @@ def read_fields(mail: Part) -> dict[str, list[str]]:
     return fields
 
 
-def read_text(mail: Part) -> Text:
-    """Return what a mail says in plain text, in attachments too, but not what a mail inside it says."""
+def read_text(mail: Part) -> tuple[tuple[str, ...], bytes, str]:
+    """Return the plain texts of a mail, the bytes that they were, and what a person should know of what is not there.
+
+    Those of attachments are among them, but not what a mail inside it says.
+    """
     texts: list[str] = []
     payloads: list[bytes] = []
     kinds: list[str] = []
@@ -138,7 +131,7 @@ def read_text(mail: Part) -> Text:
     note = "a text in it says that it is base64 and is not, so not all of it can be read" if broken else ""
     if not any(text.strip() for text in texts) and not note:
         note = missing_text(kinds, bool(texts))
-    return Text(tuple(texts), b"\n".join(payloads), note)
+    return tuple(texts), b"\n".join(payloads), note
 
 
 def missing_text(kinds: Sequence[str], empty: bool) -> str:

@@ -15,22 +15,10 @@ from ..draft.trailers import Given, Trailers, Verdict, diff_id, identify, measur
 from ..progress import tick
 from .said import Said, Tag, read_said
 from .scope import pick
-from .threads import Answer, Message, Thread, Title, read_sender, read_title
+from .threads import Answer, Ignored, Message, Thread, Title, read_sender, read_title
 
 #: Some lists give and refuse in the subject: `NACK/Cmnt: [PATCH] ...`.
 REFUSED = re.compile(r"(?:re:\s{0,3}){0,5}\W{0,3}NAC?K\b(?=[^\[]{0,40}\[)", re.I)
-
-
-@dataclass(frozen=True)
-class Ignored:
-    """A tag, or a mail, that was not taken, and why; `objection` where its sender does not want the patch at all."""
-
-    message_id: str
-    sender: str
-    line: str
-    reason: str
-    where: str = ""
-    objection: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +121,7 @@ class Gathering:
 
     def __init__(self, thread: Thread, drafted: Drafted, choices: Choices) -> None:
         self.thread, self.drafted, self.choices = thread, drafted, choices
-        self.ignored = [Ignored(u.message_id, "", "", u.reason, u.where) for u in thread.unread]
+        self.ignored = list(thread.unread)
         self.attached: list[tuple[Message, Attached]] = []
         self.backs: list[Back] = []
         self.seen: dict[tuple[Title, str, str], tuple[list[Found], str]] = {}

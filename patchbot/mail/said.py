@@ -179,26 +179,18 @@ def names(text: str, person: Identity) -> bool:
 def near(text: str) -> str:
     """Return why a line that a person would read as a tag is none, "" if nobody would."""
     bare = plain(text)
-    match = NEAR.search(bare) if looks_near(bare) else None
+    hinted = ":" in bare or "@" in bare or "-by" in bare.lower()  # to search each line takes long
+    match = NEAR.search(bare) if hinted else None
     if match is None:
         return ""
     odd = next((c for c in text.strip(" \t") if plain(c) != c), "")
     if odd:
-        return f"it holds {describe(odd)} where a tag has another character, so git would not know it"
+        name = f"U+{ord(odd):04X} ({unicodedata.name(odd, 'no name').lower()})"
+        return f"it holds {name} where a tag has another character, so git would not know it"
     start = bare[: match.start() + len(match[0]) - len(MARKUP.sub("", match[0]))].strip()
     if start:
         return f"{start[:40]!r} stands before it; a tag begins its line"
     return "it is not written as git reads a tag, `Reviewed-by: Name <user@host>`"
-
-
-def looks_near(bare: str) -> bool:
-    """Say whether a line may be a near-tag at all: most are not, and to search each for one takes long."""
-    return ":" in bare or "@" in bare or "-by" in bare.lower()
-
-
-def describe(char: str) -> str:
-    """Return a character's number and name."""
-    return f"U+{ord(char):04X} ({unicodedata.name(char, 'no name').lower()})"
 
 
 def read_tag(text: str, sloppy: bool) -> Tag | str:

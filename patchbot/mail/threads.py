@@ -121,12 +121,15 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A mail, or a part of the file, that could not be used, and why."""
+class Ignored:
+    """A tag, a mail or a part of the file that was not taken, and why; `objection` where its sender wants no patch."""
 
-    where: str
     message_id: str
+    sender: str
+    line: str
     reason: str
+    where: str = ""
+    objection: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Thread:
     """All mails of a file, each message-id once, in the file's order."""
 
     messages: tuple[Message, ...]
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[Ignored, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[str, Message]:
@@ -207,21 +210,22 @@ class Thread:
 def read_thread(path: Path) -> Thread:
     """Read an mbox (also gzipped), a maildir or a single mail; raise UserError if the path is none of them."""
     messages: dict[str, Message] = {}
-    unread: list[Unread] = []
+    unread: list[Ignored] = []
     for number, (where, data) in enumerate(read_mails(path)):
         if len(data) > MOST_MAIL:
-            unread.append(Unread(where, "", f"longer than {MOST_MAIL >> 20} MiB"))
+            unread.append(Ignored("", "", "", f"longer than {MOST_MAIL >> 20} MiB", where))
             continue
         try:
             message = read_message(where, data, number)
         except Unreadable as error:
-            unread.append(Unread(where, "", str(error)))
+            unread.append(Ignored("", "", "", str(error), where))
             continue
         old = messages.get(message.id) if message.id else None
         if old is None:
             messages[message.id or where] = message
         elif (old.sender, old.title) != (message.sender, message.title) or old.own_words != message.own_words:
-            unread.append(Unread(where, message.id, f"{old.where} has the same message-id and is another mail"))
+            other = f"{old.where} has the same message-id and is another mail"
+            unread.append(Ignored(message.id, "", "", other, where))
     return Thread(tuple(messages.values()), tuple(unread))
 
 
@@ -234,16 +238,16 @@ def read_message(where: str, data: bytes, place: int = 0) -> Message:
     older = MESSAGE_ID.findall(" ".join(fields.get("references", [])))[::-1]
     parents = tuple(dict.fromkeys([*answered, *older][:MOST_PARENTS]))
     senders = fields.get("from", [])
-    text = read_text(mail)
+    texts, payload, note = read_text(mail)
     return Message(
         where,
         own[0][1] if len(own) == 1 and own[0] else "",
         parents,
         read_sender(senders[0]) if len(senders) == 1 else None,
         read_title(decode_words(" ".join(fields.get("subject", [])[:1]))),
-        text.texts,
-        diff_lines(text.payload),
-        text.note,
+        texts,
+        diff_lines(payload),
+        note,
         read_date(" ".join(fields.get("date", [])[:1])),
         place,
     )

@@ -40,7 +40,7 @@ STAT = re.compile(r"^ \d+ files? changed", re.M)
 
 @dataclass(frozen=True)
 class Letter:
-    """One mail, taken apart once: header fields, the changelog (up to `---`), the comments below it, the diff."""
+    """One mail, taken apart once: header fields, the changelog (up to `---`), the tags."""
 
     mail: Mail
     is_cover: bool
@@ -62,11 +62,6 @@ class Letter:
         """The lines of the changelog, without an in-body From:; a cover letter's text up to its shortlog."""
         text = SHORTLOG.split(self.body, maxsplit=1)[0] if self.is_cover else mail_parts(self.body)[0]
         return re.sub(r"\AFrom: [^\n]*\n\n", "", text).rstrip().split("\n")
-
-    @cached_property
-    def comments(self) -> str:
-        """What is between `---` and the diff."""
-        return mail_parts(self.body)[1].removeprefix("---\n")
 
     @cached_property
     def subject(self) -> str:
@@ -147,7 +142,7 @@ placeholders = each(lambda x: (x.subject, *x.log), PLACEHOLDER, "a placeholder w
 log_style = each(lambda x: [" ".join(x.log)], ITSELF, "{found!r}: say what the change does in imperative mood")
 log_lines = each(log, LONG_LINE, "{columns} columns: {text}")
 log_damage = each(log, DAMAGING, "this line ends the changelog or gets lost: {text}", covers=True)
-diffstat = each(lambda x: [x.comments], STAT, "no diffstat below ---", missing=True)
+diffstat = each(lambda x: [mail_parts(x.body)[1]], STAT, "no diffstat below ---", missing=True)
 
 
 def subject_form(case: Case) -> Remarks:
