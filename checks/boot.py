@@ -21,12 +21,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from patchbot.build.images import BuildFailure, Image, Images, kernel_key, libbpf_key
 from patchbot.build.initramfs import pack
-from patchbot.build.options import OPTIONS as BUILD_OPTIONS
-from patchbot.build.options import wanted_options
+from patchbot.build.options import BuildOptions, wanted_options
 from patchbot.build.qemu import PACKAGE, QEMU, boot, shell_line
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.bundle import bundled
@@ -39,23 +40,32 @@ from patchbot.campaigns.kfunc_flags.boot.serial import Said, parse, stopped, tai
 from patchbot.campaigns.kfunc_flags.boot.trials import LeftOut, Rows, read_rows
 from patchbot.campaigns.kfunc_flags.proof.meaning import IMPLICIT_ARGS
 from patchbot.checking.check import Outcome, Subject
-from patchbot.config import known
+from patchbot.config import fit as fitted
 from patchbot.errors import ToolError, UserError
 from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status
+from patchbot.shapes import Text
 
 NEEDS = {**PROGRAMS, CLANG: CLANG, "python3": "python3", QEMU: PACKAGE}
 EXCLUSIVE = True
 CAMPAIGN = "kfunc_flags"
 
-OPTIONS = ("timeout", "programs", *BUILD_OPTIONS)
 MODULE = "kfa_test"
 SETS = "kfa_sets"
-#: Seconds for one boot: it takes 5 to 20, but 97 on a machine with four times the work that it can do.
-TIMEOUT = 300
 #: A kernel with flags of arguments that gets fewer was not tried.
 LEAST_PROGRAMS = 30
 LEAST_REFUSED = 12
+
+
+@dataclass(frozen=True)
+class Options(BuildOptions):
+    """[checks.boot]: more files like programs.toml, the seconds that one boot may take, and how kernels are built.
+
+    A boot takes 5 to 20 seconds, but 97 on a machine with four times the work that it can do.
+    """
+
+    timeout: Annotated[float, Meta(gt=0)] = 300
+    programs: Text | tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,28 +103,28 @@ class Booted:
 
 def key_series(subject: Subject) -> str:
     """Return what the kernels are made of, the programs and the tools."""
-    build = build_options(subject)
-    compiler, config = compiler_of(build), wanted_options(build, subject.wishes)
+    options = options_of(subject)
+    compiler, config = compiler_of(options), wanted_options(options, subject.wishes)
     trees = (subject.scratch.tree_of(subject.base), subject.items[-1].tree)
     kernels = [kernel_key(subject.scratch, tree, compiler, config) for tree in trees]
-    own = [*sorted(bundled("checks/boot").iterdir()), *extra(subject.options)]
+    own = [*sorted(bundled("checks/boot").iterdir()), *extra(options)]
     read = hashlib.sha256(b"\0".join(path.read_bytes() for path in own if path.is_file())).hexdigest()
     tests = [row for item in subject.items for row in item.files if row.startswith("tools/testing/selftests/bpf/")]
     selftests = subject.scratch.ls(trees[1], *sorted(set(tests))) if tests else {}
-    parts = [libbpf_key(subject.scratch, trees[1]), read, subject.options.get("timeout", TIMEOUT), selftests]
+    parts = [libbpf_key(subject.scratch, trees[1]), read, options.timeout, selftests]
     return "\n".join([*kernels, json.dumps(parts)])
 
 
 def check_series(subject: Subject) -> Outcome:
     """Link, boot and ask both kernels."""
     log = subject.log("boot", None)
-    build = build_options(subject)
-    rows = all_rows(subject.options)
+    options = options_of(subject)
+    rows = all_rows(options)
     trees = {"base": subject.scratch.tree_of(subject.base), "tip": subject.items[-1].tree}
     kernels = {what: fit.describe(subject.scratch, what, tree, rows) for what, tree in trees.items()}
-    jobs = build.get("jobs", subject.jobs)
+    jobs = options.jobs or subject.jobs
     folder = subject.work / "boot"
-    compiler, config = compiler_of(build), wanted_options(build, subject.wishes)
+    compiler, config = compiler_of(options), wanted_options(options, subject.wishes)
     images = Images(folder, subject.scratch, compiler, config, jobs, subject.progress, subject.sandbox)
     log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     started = time.monotonic()
@@ -153,7 +163,7 @@ def check_series(subject: Subject) -> Outcome:
         names = {p.name for p in kernel.rows.programs}
         loads = [o for o in objects if o.stem in names] + (tests if what == "tip" else [])
         image = inserted(built[what].image, touched)
-        said, seconds[what], line = run(subject, kernel, image, loads, folder, log, timeout_of(subject.options))
+        said, seconds[what], line = run(subject, kernel, image, loads, folder, log, options.timeout)
         booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
     unmade = {what: one.sets.unmade for what, one in built.items()}
     asked = fit.asked_pahole(subject.scratch, trees["base"])
@@ -284,7 +294,7 @@ def judge_config(scratch: Scratch, kernel: Kernel) -> list[Finding]:
     return [Finding(Status.WARN, text.format(name), type="config") for name in names]
 
 
-def all_rows(options: Mapping[str, Any]) -> Rows:
+def all_rows(options: Options) -> Rows:
     """Return the rows of programs.toml and of the files that the options name."""
     read = [read_rows(path) for path in (bundled("checks/boot/programs.toml"), *extra(options))]
     rows = Rows(tuple(p for r in read for p in r.programs), tuple(s for r in read for s in r.sets))
@@ -294,22 +304,13 @@ def all_rows(options: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def extra(options: Mapping[str, Any]) -> list[Path]:
+def extra(options: Options) -> list[Path]:
     """Return the files with more programs."""
-    given = options.get("programs", [])
-    return [Path(name).expanduser() for name in ([given] if isinstance(given, str) else given)]
+    given = [options.programs] if isinstance(options.programs, str) else options.programs
+    return [Path(name).expanduser() for name in given]
 
 
-def build_options(subject: Subject) -> dict[str, Any]:
-    """Return the options that say how to compile: the check's own over those of [checks.build]."""
-    known("patchbot.toml", "checks.boot", subject.options, OPTIONS)
-    given = {**subject.tables.get("build", {}), **subject.options}
-    return {name: value for name, value in given.items() if name in BUILD_OPTIONS}
-
-
-def timeout_of(options: Mapping[str, Any]) -> float:
-    """Return the seconds that one boot may take."""
-    value = options.get("timeout", TIMEOUT)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise UserError(f"[checks.boot] timeout must be a number of seconds, not {value!r}")
-    return float(value)
+def options_of(subject: Subject) -> Options:
+    """Return the check's options over those of [checks.build]."""
+    shared = {k: v for k, v in subject.tables.get("build", {}).items() if k in BuildOptions.__annotations__}
+    return fitted("patchbot.toml", "checks.boot", {**shared, **subject.options}, Options)

@@ -17,6 +17,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
@@ -26,12 +27,13 @@ from patchbot.build.options import wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER, rule_of
 from patchbot.campaigns.kfunc_flags.proof.rules import State, agree, compare, group, inspect, layout, mismatches
-from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, build_options, look
+from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, compiling, look
 from patchbot.checking.check import Item, Outcome, Subject
-from patchbot.config import known
-from patchbot.errors import PatchbotError, UserError
+from patchbot.config import fit
+from patchbot.errors import PatchbotError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
+from patchbot.shapes import Text
 
 NEEDS = PROGRAMS
 EXCLUSIVE = True
@@ -48,12 +50,23 @@ def key_series(subject: Subject) -> str:
     return f"series {' '.join(i.tree for i in subject.items)} {common_key(subject)}"
 
 
+@dataclass(frozen=True)
+class Options:
+    """[checks.btf]: the files whose sets the kernel is to refuse, only changes of which are judged."""
+
+    wrong_on_purpose: tuple[Text, ...] = ()
+
+
+def options_of(subject: Subject) -> Options:
+    """Return the check's own options."""
+    return fit("patchbot.toml", "checks.btf", subject.options, Options)
+
+
 def common_key(subject: Subject) -> str:
     """Return what all patches have in common."""
-    known("patchbot.toml", "checks.btf", subject.options, ("wrong_on_purpose",))
-    options = build_options(subject)
+    options = compiling(subject)
     parts = [compiler_of(options).versions, wanted_options(options, subject.wishes), subject.decisions]
-    parts += [subject.campaign, wrong_on_purpose(subject), cross_versions(options)]
+    parts += [subject.campaign, options_of(subject).wrong_on_purpose, cross_versions(options)]
     base = subject.scratch.tree_of(subject.base)
     return f"{base}\n{json.dumps(parts, sort_keys=True)}"
 
@@ -61,7 +74,7 @@ def common_key(subject: Subject) -> str:
 def check(subject: Subject, item: Item) -> Outcome:
     """Compare the sets before and after a patch, and look at what it leaves."""
     log = subject.log("btf", item)
-    open_bench(subject, build_options(subject))  # before the log: a run that has it writes to that file
+    open_bench(subject, compiling(subject))  # before the log: a run that has it writes to that file
     log.write_text(f"btf of {item.commit} and of its parent {item.parent}\n")
     view = look(subject, (item.parent, item.parent_tree), (item.commit, item.tree), log)
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view), *judge_rule(subject, item)]
@@ -97,7 +110,7 @@ def check_series(subject: Subject) -> Outcome:
     """Compare the sets of the base with those of the last patch, and list the rows that no object shows."""
     log = subject.log("btf", None)
     last = subject.items[-1]
-    open_bench(subject, build_options(subject))
+    open_bench(subject, compiling(subject))
     log.write_text(f"btf of {subject.base}..{last.commit}\n")
     view = look(subject, (subject.base, subject.items[0].parent_tree), (last.commit, last.tree), log)
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view)]
@@ -150,20 +163,12 @@ def new_faults(sides: Sides, subject: Subject, *, first: bool) -> list[Finding]:
 def faults(snapshot_: Snapshot, subject: Subject, before: State | None = None) -> list[Finding]:
     """Return what is wrong at one commit: bytes, disagreeing sets, rows that differ from the inventory."""
     places, objects = snapshot_.places, snapshot_.objects
-    apart = {objects[path] for path in wrong_on_purpose(subject) if path in objects}
+    apart = {objects[path] for path in options_of(subject).wrong_on_purpose if path in objects}
     state = snapshot_.state.without(apart)
     found = [*layout(snapshot_.state), *inspect(state, places), *agree(before, state, places)]
     if places.sites:
         found += mismatches(state, places, {path: obj for path, obj in objects.items() if obj not in apart})
     return found
-
-
-def wrong_on_purpose(subject: Subject) -> Sequence[str]:
-    """Return the files whose sets the kernel is to refuse: only changes of them are judged."""
-    paths = subject.options.get("wrong_on_purpose", [])
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise UserError(f"[checks.btf] wrong_on_purpose must be a list of paths, not {paths!r}")
-    return paths
 
 
 def unseen(view: View) -> list[Finding]:
@@ -228,7 +233,7 @@ def reproduce(subject: Subject, item: Item, view: View) -> str:
         chosen = sorted({unit for source, unit in units.items() if source in item.files} or set(units.values()))
         if not chosen:
             continue
-        bench = open_bench(subject, build_options(subject), sides.arch)
+        bench = open_bench(subject, compiling(subject), sides.arch)
         steps += make_lines(bench, chosen)
         places = [unit.obj if unit.module else f"out-{sides.arch.folder}/{unit.obj}" for unit in chosen]
         steps.append(f"readelf -W -s -x .BTF_ids {' '.join(map(shlex.quote, places))}")

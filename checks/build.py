@@ -20,7 +20,7 @@ from pathlib import Path
 
 from patchbot.build.bench import Bench
 from patchbot.build.benches import APART, cross_versions, each_arch, elsewhere, make_lines, open_bench, units_of
-from patchbot.build.options import wanted_options
+from patchbot.build.options import build_options, wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
@@ -47,11 +47,12 @@ class Built:
 
 def key(subject: Subject, item: Item) -> str:
     """Return what the compiler reads: both trees, the configuration, the tools, and how their output is read."""
-    compiler = compiler_of(subject.options)
-    wanted = [wanted_options(subject.options, subject.wishes), cross_versions(subject.options)]
-    options = json.dumps(wanted, sort_keys=True)
+    options = build_options(subject.options)
+    compiler = compiler_of(options)
+    wanted = [wanted_options(options, subject.wishes), cross_versions(options)]
+    told = json.dumps(wanted, sort_keys=True)
     first = item.parent == subject.base
-    return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{options}"
+    return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{told}"
 
 
 def check(subject: Subject, item: Item) -> Outcome:
@@ -60,7 +61,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     code = tuple(p for p in item.files if p.endswith(COMPILED + HEADERS) or is_unseen(p))
     if not code:
         return Outcome(Status.SKIP, reason="there is nothing to compile in it")
-    bench = open_bench(subject, subject.options)  # before the log: a run that has it writes to that file
+    bench = open_bench(subject, build_options(subject.options))  # before the log: a run that has it writes to that file
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     sources = choose(subject, item, code)
     main = compile_all(bench, item, sources, code, log)
@@ -121,8 +122,9 @@ def compile_elsewhere(
     sites += [Site(path, path, 1, "change") for path in sorted(sources) if path.startswith("arch/")]
     found = []
     lacking = {}
+    options = build_options(subject.options)
     for need, built in elsewhere(
-        subject, subject.options, sites, lambda bench, need: compile_all(bench, item, need.files, (), log)
+        subject, options, sites, lambda bench, need: compile_all(bench, item, need.files, (), log)
     ):
         found += [built] if built else []
         lacking.update(dict.fromkeys(sorted(need.files), need.lacking) if need.lacking else {})

@@ -16,11 +16,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from patchbot import temporary
 from patchbot.checking.check import Item, Outcome, Subject
-from patchbot.config import known
-from patchbot.errors import ConfigError, MissingTool, ToolError
+from patchbot.config import fit
+from patchbot.errors import MissingTool, ToolError
 from patchbot.git.diffs import mail_parts, read_diff
 from patchbot.git.export import kept_export, tree_files, write_files, write_landmarks
 from patchbot.git.objects import Thing
@@ -49,6 +52,14 @@ LONGEST, DEEPEST = 4096, 32
 ASM_INCLUDE = re.compile(rb"^[+ ][ \t]*#[ \t]*include[ \t]*<asm/([^>\n]*)\.h>", re.M)
 COMPATIBLE = re.compile(rb"^\+.*compatible\s*=\s*\"", re.M)
 CAMEL = re.compile(rb"^\+.*(?:[A-Z][a-z]|[a-z][A-Z])", re.M)
+
+
+@dataclass(frozen=True)
+class Options:
+    """[checks.checkpatch]."""
+
+    strict: bool = True
+    max_line_length: Annotated[int, Meta(ge=1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,14 +98,11 @@ def check(subject: Subject, item: Item) -> Outcome:
 
 def gather(subject: Subject, item: Item, mail: bytes) -> Input:
     """Find out what a run on this mail reads."""
-    known("patchbot.toml", "checks.checkpatch", subject.options, ("strict", "max_line_length"))
-    strict, width = subject.options.get("strict", True), subject.options.get("max_line_length")
-    if not isinstance(strict, bool) or not (width is None or (isinstance(width, int) and width > 0)):
-        raise ConfigError("[checks.checkpatch] strict must be true or false, max_line_length a number")
-    options = ["--show-types"] + (["--strict"] if strict else [])
+    given = fit("patchbot.toml", "checks.checkpatch", subject.options, Options)
+    options = ["--show-types"] + (["--strict"] if given.strict else [])
     # The person signs off in the end; a sign-off that is there already must be right.
     options += [] if re.search(rb"^Signed-off-by:", mail, re.M | re.I) else ["--no-signoff"]
-    options += [f"--max-line-length={width}"] if width else []
+    options += [f"--max-line-length={given.max_line_length}"] if given.max_line_length else []
     base, before = subject.base, item.parent_tree
     names = [f"{base}:{path}" for path in (*READ, MAINTAINER, "MAINTAINERS")]
     names += [f"{tree}:{path}" for path in item.files for tree in (before, item.tree)]

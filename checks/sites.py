@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from patchbot.campaigns.kfunc_flags.sites.expansion import compared
 from patchbot.checking.check import Outcome, Subject
-from patchbot.config import known
+from patchbot.config import refuse_unknown
 from patchbot.git.grep import GrepCache
 from patchbot.model import Finding, Status
 from patchbot.run import run
@@ -24,7 +24,7 @@ MOST = 200
 
 def key_series(subject: Subject) -> str:
     """Return what is read: two trees, the decisions to keep rows, and the preprocessor."""
-    known("patchbot.toml", "checks.sites", subject.options, ())
+    refuse_unknown("patchbot.toml", "checks.sites", subject.options, ())
     gcc = run(["gcc", "--version"]).stdout.split(b"\n")[0].decode("utf-8", "replace")
     tip = subject.items[-1].tree if subject.items else ""
     return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {gcc} {kept_by(subject)}"

@@ -10,14 +10,21 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 
+from msgspec import Meta
+
+from . import shapes
 from .errors import ConfigError
 from .model import Identity
 from .paths import expanded
+from .shapes import Text
+
+T = TypeVar("T")
 
 #: How the scripts of a tree run: in a sandbox if that works here, without one, or never without.
 AUTO, OFF, REQUIRED = MODES = ("auto", "off", "required")
@@ -49,14 +56,14 @@ class Waiver:
     only one that it is for.
     """
 
-    check: str
-    type: str
-    step: str
-    path: str
-    max: int
-    reason: str
+    check: Text
+    type: Text
+    step: Text
+    path: Text
+    max: Annotated[int, Meta(ge=1)]
+    reason: Text
     optional: bool = False
-    campaign: str = ""
+    campaign: Text = ""
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,14 @@ class CampaignConfig:
     it is dropped.
     """
 
-    name: str
-    target: str = ""
-    with_: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    url: str = ""
+    name: Text
+    target: Text = ""
+    with_: tuple[Text, ...] = ()
+    without: tuple[Text, ...] = ()
+    decisions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    url: Text = ""
     rfc: bool | None = None
-    tag_threshold: float = 0.0
+    tag_threshold: Annotated[float, Meta(ge=0, le=100)] = 0.0
     path: Path | None = None
 
     def document(self) -> dict[str, Any]:
@@ -87,7 +94,7 @@ class CampaignConfig:
 class ChecksConfig:
     """The [checks] table: which checks run in which order, extra folders of checks, options by check, waivers."""
 
-    run: tuple[str, ...] = ()
+    run: tuple[Text, ...] = ()
     path: tuple[Path, ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
@@ -211,127 +218,113 @@ def add_shipped(own: Any, shipped: list[dict[str, Any]]) -> Any:
     return own + [row for row in shipped if tuple(row.get(key) for key in WAIVED) not in places]
 
 
+@dataclass(frozen=True)
+class Tables:
+    """The tables of the file."""
+
+    kernel: dict[str, Any] = field(default_factory=dict)
+    author: dict[str, Any] = field(default_factory=dict)
+    campaigns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    checks: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The [kernel] table."""
+
+    path: Path | None = None
+    base: Text | None = None
+
+
+@dataclass(frozen=True)
+class Author:
+    """The [author] table."""
+
+    name: Text = ""
+    email: Text = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The [run] table."""
+
+    sandbox: Text = AUTO
+
+
 def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     """Return the Config of a parsed file; `folder` is what relative paths are relative to."""
     where = str(file or "patchbot.toml")
-    known(where, "", data, ("kernel", "author", "campaigns", "run", "checks"))
-    kernel = table(where, "kernel", data.get("kernel", {}))
-    known(where, "kernel", kernel, ("path", "base"))
-    author = table(where, "author", data.get("author", {}))
-    known(where, "author", author, ("name", "email"))
-    if author and not (
-        text(where, "author.name", author.get("name")) and text(where, "author.email", author.get("email"))
-    ):
+    tables = fit(where, "", data, Tables)
+    kernel, author = fit(where, "kernel", tables.kernel, Kernel), fit(where, "author", tables.author, Author)
+    if tables.author and not (author.name and author.email):
         raise ConfigError(f"{where}: [author] needs both name and email")
-    campaigns = {
-        name: campaign(where, folder, name, table(where, f"campaigns.{name}", value))
-        for name, value in table(where, "campaigns", data.get("campaigns", {})).items()
-    }
-    run = table(where, "run", data.get("run", {}))
-    known(where, "run", run, ("sandbox",))
-    sandbox = run.get("sandbox", AUTO)
+    sandbox = fit(where, "run", tables.run, Run).sandbox
     if sandbox not in MODES:
-        close = difflib.get_close_matches(str(sandbox), MODES, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = suggestion(sandbox, MODES)
         raise ConfigError(f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}")
-    path = text(where, "kernel.path", kernel.get("path"))
+    campaigns = {}
+    for name, table in tables.campaigns.items():
+        known = fit(where, f"campaigns.{name}", table, CampaignConfig, name=name)
+        campaigns[name] = replace(known, path=known.path and folder / expanded(str(known.path)))
     return Config(
         file,
-        (folder / expanded(path)) if path else None,
-        text(where, "kernel.base", kernel.get("base")),
-        Identity(author["name"], author["email"]) if author else None,
+        kernel.path and folder / expanded(str(kernel.path)),
+        kernel.base,
+        Identity(author.name, author.email) if tables.author else None,
         campaigns,
-        checks(where, folder, table(where, "checks", data.get("checks", {}))),
+        checks_of(where, folder, tables.checks),
         sandbox=sandbox,
     )
 
 
-def campaign(where: str, folder: Path, name: str, data: Mapping[str, Any]) -> CampaignConfig:
-    """Return one [campaigns.<name>] table."""
-    key = f"campaigns.{name}"
-    known(where, key, data, ("target", "with", "without", "decisions", "url", "rfc", "tag_threshold", "path"))
-    decisions = table(where, f"{key}.decisions", data.get("decisions", {}))
-    rfc = data.get("rfc")
-    if not (rfc is None or isinstance(rfc, bool)):
-        raise ConfigError(f"{where}: {key}.rfc must be true or false, not {rfc!r}")
-    threshold = data.get("tag_threshold", 0)
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 100:
-        raise ConfigError(f"{where}: {key}.tag_threshold must be percent, a number from 0 to 100, not {threshold!r}")
-    return CampaignConfig(
-        name,
-        text(where, f"{key}.target", data.get("target")) or "",
-        strings(where, f"{key}.with", data.get("with", [])),
-        strings(where, f"{key}.without", data.get("without", [])),
-        {k: table(where, f"{key}.decisions.{k}", v) for k, v in decisions.items()},
-        text(where, f"{key}.url", data.get("url")) or "",
-        rfc,
-        float(threshold),
-        folder / expanded(path) if (path := text(where, f"{key}.path", data.get("path"))) else None,
-    )
-
-
-def checks(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
+def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
     """Return the [checks] table; its sub-tables are the options of the check with that name."""
     rows = data.get("waivers", [])
     if not isinstance(rows, list):
         raise ConfigError(f"{where}: checks.waivers must be a list of tables, each with [[checks.waivers]] over it")
-    options = {k: v for k, v in data.items() if isinstance(v, dict)}
-    known(where, "checks", {k: v for k, v in data.items() if k not in options}, ("run", "path", "waivers"))
-    waivers = []
-    fields = (*WAIVED, "max", "reason")
+    options = {name: value for name, value in data.items() if isinstance(value, dict)}
+    given = {name: value for name, value in data.items() if name not in options}
     for number, row in enumerate(rows, 1):
-        key = f"checks.waivers[{number}]"
-        known(where, key, table(where, key, row), (*fields, "optional", "campaign"))
-        missing = [f for f in fields if row.get(f) in (None, "")]
-        if missing:
+        needed = (*WAIVED, "max", "reason")
+        if isinstance(row, dict) and (missing := [name for name in needed if row.get(name) in (None, "")]):
             raise ConfigError(
-                f"{where}: {key} lacks {', '.join(missing)}; a waiver without a bound and a reason is a blind spot"
+                f"{where}: checks.waivers[{number}] lacks {', '.join(missing)};"
+                " a waiver without a bound and a reason is a blind spot"
             )
-        for name in (*WAIVED, "reason"):
-            text(where, f"{key}.{name}", row[name])
-        if not isinstance(row["max"], int) or row["max"] < 1:
-            raise ConfigError(f"{where}: {key}.max must be a number from 1, not {row['max']!r}")
-        optional = row.get("optional", False)
-        if not isinstance(optional, bool):
-            raise ConfigError(f"{where}: {key}.optional must be true or false, not {optional!r}")
-        owner = text(where, f"{key}.campaign", row.get("campaign")) or ""
-        waivers.append(replace(Waiver(*(row[f] for f in fields)), optional=optional, campaign=owner))
-    paths = tuple(folder / expanded(p) for p in strings(where, "checks.path", data.get("path", [])))
-    return ChecksConfig(strings(where, "checks.run", data.get("run", [])), paths, options, tuple(waivers))
+    waivers = tuple(fit(where, f"checks.waivers[{number}]", row, Waiver) for number, row in enumerate(rows, 1))
+    made = fit(where, "checks", given | {"waivers": []}, ChecksConfig, options=options)
+    paths = tuple(folder / expanded(str(path)) for path in made.path)
+    return replace(made, path=paths, waivers=waivers)
 
 
-def known(where: str, key: str, data: Mapping[str, Any], names: Iterable[str]) -> None:
+def fit(where: str, key: str, data: Any, kind: type[T], **more: Any) -> T:
+    """Return a table of a file as a value of a dataclass; raise ConfigError for a key or a value that does not fit.
+
+    `more` are fields that do not come from the table.
+    """
+    if isinstance(data, dict):
+        refuse_unknown(where, key, data, [name.rstrip("_") for name in get_type_hints(kind) if name not in more])
+        data = {f"{name}_" if iskeyword(name) else name: value for name, value in data.items()} | more
+    try:
+        return shapes.convert(data, kind, key)
+    except shapes.ShapeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def refuse_unknown(where: str, key: str, data: Iterable[str], names: Sequence[str]) -> None:
     """Raise ConfigError for a key that is not among `names`."""
-    names = tuple(names)
     for name in data:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
             place = f"[{key}] " if key else ""
+            hint = suggestion(name, names)
             raise ConfigError(f"{where}: {place}unknown key {name!r}{hint} (known: {', '.join(names)})")
 
 
-def table(where: str, key: str, value: Any) -> Mapping[str, Any]:
-    """Return a value that must be a table."""
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: {key} must be a table, not {value!r}")
-    return value
-
-
-def text(where: str, key: str, value: Any) -> str | None:
-    """Return a value that must be a string if it is there."""
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(f"{where}: {key} must be a string, not {value!r}")
-    if value and "\0" in value:
-        raise ConfigError(f"{where}: {key} holds a NUL, which no name and no path can have")
-    return value
-
-
-def strings(where: str, key: str, value: Any) -> tuple[str, ...]:
-    """Return a value that must be a list of strings."""
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise ConfigError(f"{where}: {key} must be a list of strings, not {value!r}")
-    return tuple(text(where, key, v) or "" for v in value)
+def suggestion(name: str, names: Sequence[str]) -> str:
+    """Return which of some names a person may have meant, "" if none is near."""
+    close = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def listed(names: Iterable[str]) -> str:

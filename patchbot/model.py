@@ -1,4 +1,4 @@
-"""The nouns of patchbot, as frozen dataclasses that need nothing but the standard library.
+"""The nouns of patchbot, as frozen dataclasses with the shape that each must have where it is read.
 
 They exist in one place so that every arrow of the main path (Tree -> Edits -> Patch -> Series -> commits ->
 Report -> Mail) can be read as a function from one of these to the next.
@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta
 
 from .errors import UserError
 
@@ -37,14 +40,15 @@ class Status(Enum):
 
 #: The mode of a file that nobody runs.
 REGULAR = "100644"
+Mode = Annotated[str, Meta(pattern=r"\A(?:100644|100755|120000|160000)\Z")]
 
 
 @dataclass(frozen=True)
 class Entry:
     """A file as a commit has it: mode and bytes. Where a commit has no such file, there is None."""
 
-    mode: str
-    data: bytes
+    mode: Mode
+    data: bytes = b""
 
 
 @dataclass(frozen=True, order=True)

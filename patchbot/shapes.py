@@ -1,8 +1,7 @@
-"""Read JSON that somebody may have damaged: what is not of the expected shape is one error that says where.
+"""Read JSON that somebody may have damaged into typed values: what does not fit is one error that says where.
 
-A shape is a type, a literal, a pattern (a text that it matches as a whole), `[shape]` for a list of any length,
-`[a, b]` for one of just these, `{str: shape}` for any keys, `{"key": shape, "key?": shape}` for these keys (others do
-not count), or a tuple of shapes of which one must fit.
+The types themselves, dataclasses with annotated fields, say what fits; msgspec compares. It says where in the path of a
+program and names no key of a mapping, so that is put into words here.
 """
 
 from __future__ import annotations
@@ -11,30 +10,58 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
 
-SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+import msgspec
+
+T = TypeVar("T")
+
+SHA = re.compile(r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 #: A path that stays inside of a tree and out of a repository.
-PATH = re.compile(r"(?s)(?:(?!\.{0,2}(?:/|\Z)|(?i:\.git)(?:/|\Z))[^/\0]+(?:/(?=[^/])|\Z))+")
+PATH = re.compile(r"(?s)\A(?:(?!\.{0,2}(?:/|\Z)|(?i:\.git)(?:/|\Z))[^/\0]+(?:/(?=[^/])|\Z))+\Z")
 #: A text with something to read in it.
-WORDS = re.compile(r"(?s)\s*+\S.*")
+WORDS = re.compile(r"(?s)\A\s*+\S")
+Sha = Annotated[str, msgspec.Meta(pattern=SHA.pattern)]
+TreePath = Annotated[str, msgspec.Meta(pattern=PATH.pattern)]
+#: A text that may name something: the system takes no NUL in a name.
+Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
+Words = Annotated[str, msgspec.Meta(pattern=WORDS.pattern)]
+
 #: No record and no kept answer comes near; what is larger is not read.
 MOST = 64 << 20
-NAMES = {str: "a text", int: "a number", float: "a number", bool: "true or false", dict: "an object", list: "a list"}
+NAMES = {
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "a table",
+    "array": "a list",
+}
+STEP = re.compile(r"\.([^.\[`]+)|\[(\d+|\.\.\.)\]")
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A list of files with a digest of each."""
+
+    files: Mapping[str, str]
 
 
 class ShapeError(ValueError):
     """JSON that is none or is of another shape; the message says where and how."""
 
 
-def read(text: bytes | str, shape: Any) -> Any:
-    """Return the JSON in a text; raise ShapeError if there is none of this shape."""
+def read(text: bytes | str, kind: type[T]) -> T:
+    """Return the JSON in a text as a value of a type; raise ShapeError if it is none."""
     if len(text) > MOST:
         raise ShapeError(f"it has {len(text) >> 20} MB")
     try:
-        value = json.loads(text, parse_constant=refuse)
-        insist(value, shape, "")
+        # Python's reader, since texts may hold bytes that are not UTF-8 as lone surrogates.
+        return convert(json.loads(text, parse_constant=refuse, parse_float=finite), kind)
     except RecursionError as error:
         raise ShapeError("it is nested too deep") from error
     except UnicodeDecodeError as error:
@@ -43,7 +70,65 @@ def read(text: bytes | str, shape: Any) -> Any:
         raise ShapeError(str(error)) from error
     except ValueError as error:
         raise error if isinstance(error, ShapeError) else ShapeError(str(error)) from error
-    return value
+
+
+def convert(value: Any, kind: type[T], at: str = "") -> T:
+    """Return a plain value as one of a type; raise ShapeError, with the place `at` and below, if it does not fit."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=path_of)
+    except msgspec.ValidationError as error:
+        said, _, path = str(error).partition(" - at `$")
+        where, found = locate(deepcopy(value), kind, path)
+        raise ShapeError(explain(said, f"{at}{where}".lstrip(".") or "it", found)) from error
+
+
+def path_of(kind: type[Any], value: Any) -> Any:
+    """Return a text as a path, the only type here that msgspec does not know."""
+    if kind is not Path or not isinstance(value, str) or "\0" in value:
+        raise ValueError("Expected `str`, got another")
+    return Path(value)
+
+
+def locate(value: Any, kind: type[Any], path: str) -> tuple[str, Any]:
+    """Return where the path of an error leads, with the keys that it does not name, and what is there."""
+    where, here = "", value
+    for name, number in STEP.findall(path):
+        if number == "...":
+            key = culprit(value, kind, here)
+            where, here = f"{where}.{key}", here[key]
+        elif number:
+            where, here = f"{where}[{number}]", here[int(number)]
+        else:
+            where, here = f"{where}.{name}", here[name]
+    return where, here
+
+
+def culprit(value: Any, kind: type[Any], mapping: dict[str, Any]) -> str:
+    """Return the key of a mapping inside a value with which it does not fit; the mapping has only that one then."""
+    for key, part in list(mapping.items()):
+        mapping.clear()
+        mapping[key] = part
+        try:
+            msgspec.convert(value, kind, dec_hook=path_of)
+        except msgspec.ValidationError as error:
+            if "[...]" in str(error):
+                break
+    return key
+
+
+def explain(said: str, place: str, found: Any) -> str:
+    """Return what msgspec says of what is at a place, in words."""
+    if match := re.fullmatch(r"Object missing required field `(.*)`", said):
+        return f"{place} lacks {match[1]!r}"
+    if isinstance(found, str) and "\0" in found:
+        return f"{place} holds a NUL, which no name and no path can have"
+    what = f"{place} is {shown(found)}"
+    if match := re.fullmatch(r"Expected `array` of length (.*), got (\d+)", said):
+        return f"{place} has {match[2]} items, not {match[1]}"
+    if match := re.fullmatch(r"Expected `([^`]*)`( [<>]= .*|, got .*)", said):
+        names = [NAMES.get(name, name) for name in match[1].split(" | ") if name != "null"]
+        return f"{what}, not {' or '.join(names)}{match[2] if '=' in match[2] else ''}"
+    return what if " matching regex " in said else f"{what}: {said}"
 
 
 def once(names: Iterable[str], what: str) -> None:
@@ -58,55 +143,17 @@ def refuse(constant: str) -> NoReturn:
     raise ShapeError(f"{constant} is not JSON")
 
 
-def insist(value: Any, shape: Any, where: str) -> None:
-    """Raise ShapeError if a value is not of a shape."""
-    if isinstance(shape, tuple):
-        if not any(fits(value, one) for one in shape):
-            raise ShapeError(f"{place(where)} is {shown(value)}")
-    elif isinstance(shape, dict):
-        insist(value, dict, where)
-        for name, inner in shape.items():
-            if name is str:
-                for key, part in value.items():
-                    insist(part, inner, f"{where}.{key}")
-            elif name.rstrip("?") in value:
-                insist(value[name.rstrip("?")], inner, f"{where}.{name.rstrip('?')}")
-            elif not name.endswith("?"):
-                raise ShapeError(f"{place(where)} lacks {name!r}")
-    elif isinstance(shape, list):
-        insist(value, list, where)
-        shapes = shape if len(shape) > 1 else shape * len(value)
-        if len(shapes) != len(value):
-            raise ShapeError(f"{place(where)} has {len(value)} items, not {len(shapes)}")
-        for number, (part, inner) in enumerate(zip(value, shapes, strict=True)):
-            insist(part, inner, f"{where}[{number}]")
-    elif isinstance(shape, type):
-        kinds = (int, float) if shape is float else shape
-        if not isinstance(value, kinds) or (isinstance(value, bool) and shape is not bool):
-            raise ShapeError(f"{place(where)} is {shown(value)}, not {NAMES[shape]}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ShapeError(f"{place(where)} is {value}")
-    elif isinstance(shape, re.Pattern):
-        if not isinstance(value, str) or not shape.fullmatch(value):
-            raise ShapeError(f"{place(where)} is {shown(value)}")
-    elif value != shape or type(value) is not type(shape):
-        raise ShapeError(f"{place(where)} is {shown(value)}, not {shape!r}")
-
-
-def fits(value: Any, shape: Any) -> bool:
-    """Say whether a value is of a shape."""
-    try:
-        insist(value, shape, "")
-    except ShapeError:
-        return False
-    return True
-
-
-def place(where: str) -> str:
-    """Return where something is in words."""
-    return where.lstrip(".") or "it"
+def finite(digits: str) -> float:
+    """Return a number; raise ShapeError for one that a computer cannot hold."""
+    value = float(digits)
+    return value if math.isfinite(value) else refuse(digits)
 
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it."""
-    return NAMES[type(value)] if isinstance(value, dict | list) else repr(value)[:60]
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)[:60]
+
+
+def plain(value: Any) -> Any:
+    """Return a typed value as JSON-able data; bytes stay what they are."""
+    return msgspec.to_builtins(value, builtin_types=(bytes,))

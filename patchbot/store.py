@@ -11,13 +11,13 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from . import __version__, temporary
 from .errors import UserError
-from .shapes import read
+from .shapes import ShapeError, plain, read
 from .terminal import complain
 
 T = TypeVar("T")
@@ -46,21 +46,21 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._do("select 1")
 
-    def get(self, key: str, shape: Any, made: Callable[[Any], T]) -> T | None:
-        """Return what is kept under a key, None if nothing of that shape is; `made` makes it of the JSON."""
+    def get(self, key: str, kind: type[T]) -> T | None:
+        """Return what is kept under a key, None if nothing of that type is."""
         row = self._do("select value from kept where key = ?", key)
         if row is None:
             return None
         try:
-            return made(read(row[0], shape))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            return read(row[0], kind)
+        except ShapeError as error:
             self._do("delete from kept where key = ?", key)
             complain(f"{self.path}: what was kept as {key[:80]} cannot be read and is forgotten: {error}")
             return None
 
     def put(self, key: str, value: Any) -> None:
         """Keep a value under a key; the last one wins."""
-        row = (key, json.dumps(value), time.time(), __version__)
+        row = (key, json.dumps(plain(value)), time.time(), __version__)
         self._do("insert or replace into kept values (?, ?, ?, ?)", *row)
 
     @contextlib.contextmanager
@@ -143,13 +143,13 @@ def set_aside(path: Path, why: object) -> None:
     complain(f"{path} cannot be used ({why}); it is set aside as {aside.name}, and made anew")
 
 
-def read_json(path: Path, shape: Any, made: Callable[[Any], T]) -> T | None:
-    """Return what a JSON file keeps, None if it is not there; one of another shape is set aside."""
+def read_json(path: Path, kind: type[T]) -> T | None:
+    """Return what a JSON file keeps, None if it is not there; one of another type is set aside."""
     try:
-        return made(read(path.read_bytes(), shape))
+        return read(path.read_bytes(), kind)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ShapeError) as error:
         set_aside(path, error.strerror if isinstance(error, OSError) else error)
         return None
 
@@ -157,6 +157,6 @@ def read_json(path: Path, shape: Any, made: Callable[[Any], T]) -> T | None:
 def write_json(path: Path, data: Any) -> None:
     """Write a JSON file, whole or not at all; raise UserError if that cannot be."""
     try:
-        temporary.replace(path, json.dumps(data).encode())
+        temporary.replace(path, json.dumps(plain(data)).encode())
     except OSError as error:
         raise unusable(path.parent, error) from error

@@ -158,7 +158,7 @@ def read_store() -> tuple[dict[str, str], str]:
     """Return {real path: digest} of what is trusted, and what is wrong with the store, "" if nothing is."""
     path = store()
     try:
-        return dict(shapes.read(path.read_bytes(), {"files": {str: str}})["files"]), ""
+        return dict(shapes.read(path.read_bytes(), shapes.Sums).files), ""
     except FileNotFoundError:
         return {}, ""
     except (OSError, ShapeError):

@@ -35,7 +35,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/campaigns/kfunc_flags/proof/btf_ids.py": {"name": "name"},
 }
 
-#: Patterns that shapes.insist() matches, under another name.
+#: Patterns that msgspec searches for.
 SHAPES = ("DATE", "PATH", "SHA", "WORDS")
 
 
@@ -56,7 +56,7 @@ def calls() -> Iterator[tuple[str, re.Pattern[Any], str]]:
     """Yield the same, again for each place."""
     files = sorted([*(TOP / "patchbot").rglob("*.py"), *(TOP / "checks").glob("*.py")])
     trees = {file: ast.parse(file.read_text()) for file in files}
-    used: dict[str, set[str]] = {name: {"fullmatch"} for name in SHAPES}
+    used: dict[str, set[str]] = {name: {"search"} for name in SHAPES}
     for tree in trees.values():
         for node in ast.walk(tree):
             if (

@@ -30,8 +30,8 @@ from patchbot.checking.store import Results
 from patchbot.commands.session import Session
 from patchbot.commands.subject import select, subject
 from patchbot.draft.range import Range
-from patchbot.draft.record import identity
 from patchbot.errors import UserError
+from patchbot.git.commits import author_of
 from patchbot.git.fastimport import NewCommit
 from patchbot.model import REGULAR, Entry, Identity, Result, Status
 
@@ -254,7 +254,7 @@ def main() -> int:
     session = Session(fixed, Console(), Console(stderr=True))
     series = select(session, None)
     whole = subject(session, series, 1)
-    identity(session.repo, session.config.author or NOBODY)
+    author_of(session.repo, session.config.author or NOBODY)
     rows: list[dict[str, object]] = []
     left_out: list[tuple[str, str]] = []
     print(f"seed {args.seed}")

@@ -13,7 +13,7 @@ from subjects import KFUNCS
 from tinytree import commit
 
 from patchbot import trust
-from patchbot.build.options import wanted_options
+from patchbot.build.options import BuildOptions, wanted_options
 from patchbot.bundle import bundled
 from patchbot.cli import main
 from patchbot.config import HARMLESS, load, read_toml, sift
@@ -254,7 +254,7 @@ def test_no_program_of_it_is_started(evil, canary, capfd):
 def test_a_fragment_of_the_tree_does_not_take_the_place_of_the_bundled_one(evil, monkeypatch):
     (evil / "bpf.config").write_text("CONFIG_EVIL=y\n")
     monkeypatch.chdir(evil)
-    assert "EVIL" not in wanted_options({}, KFUNCS)
+    assert "EVIL" not in wanted_options(BuildOptions(), KFUNCS)
 
 
 def test_every_key_is_unsafe_that_nobody_called_harmless():

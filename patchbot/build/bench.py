@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,10 +24,6 @@ from .kbuild import Configured, Workplace, is_member, read_dependencies, write_a
 from .log import Said, parse
 from .toolchain import Compiler
 from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place
-
-CONFIGURED = [str, [str], [str], bool]
-FOUND = [tuple(status.value for status in Status), str, (str, None), (int, None), str]
-COMPILED = {"findings": [FOUND], "files": [str]}
 
 
 class Bench(Workplace):
@@ -92,7 +87,7 @@ class Bench(Workplace):
             self.move(tree)
         key = self._config_key(tree)
         stamp = self.kbuild.out / ".patchbot-configured"
-        known = self._known.get(f"config {key}", CONFIGURED, read_configured)
+        known = self._known.get(f"config {key}", Configured)
         if known is None or not stamp.exists() or stamp.read_text() != key:
             stamp.unlink(missing_ok=True)
             self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
@@ -105,7 +100,7 @@ class Bench(Workplace):
 
     def config(self, tree: str, log: Path) -> Configured:
         """Return what became of the wanted options in `tree`."""
-        known = self._known.get(f"config {self._config_key(tree)}", CONFIGURED, read_configured)
+        known = self._known.get(f"config {self._config_key(tree)}", Configured)
         return self.enter(tree, log) if known is None else known
 
     def is_member(self, tree: str, source: str, log: Path) -> bool:
@@ -113,7 +108,7 @@ class Bench(Workplace):
         files = self.files(tree)
         rules = {p: files[p] for p in self.rules(tree, source)}
         key = "member " + digest([self._maker, source, self.config(tree, log).digest, rules])
-        known = self._known.get(key, bool, bool)
+        known = self._known.get(key, bool)
         if known is None:
             self.enter(tree, log)
             known = is_member(self.kbuild, object_of(source))
@@ -158,10 +153,11 @@ class Bench(Workplace):
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
         """Return what the compiler says of `units` at `tree`; only what is not known is compiled."""
         shelf, files = self.shelf(tree, log), self.files(tree)
-        known = {u: shelf.find(u, files, COMPILED, partial(read_compiled, u)) for u in sorted(set(units))}
+        known = {unit: shelf.find(unit, files, Compiled) for unit in sorted(set(units))}
         missing = [unit for unit, result in known.items() if result is None]
         made = [result for result, _ in self.fetch(tree, missing, log)] if missing else []
-        return {result.unit: result for result in (*known.values(), *made) if result is not None}
+        found = {unit: replace(result, unit=unit) for unit, result in known.items() if result is not None}
+        return found | {result.unit: result for result in made}
 
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
         """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""
@@ -170,9 +166,7 @@ class Bench(Workplace):
         results = self._make(tree, units, log)
         for result in results:
             if result.built:
-                rows = [(f.status.value, f.message, f.file, f.line, f.type) for f in sorted(result.findings, key=str)]
-                value = {"findings": rows, "files": sorted(result.files)}
-                shelf.put(result.unit, self.made_of(tree, result), files, value)
+                shelf.put(result.unit, self.made_of(tree, result), files, result)
         return [(result, self._path(result.unit)) for result in results]
 
     def shelf(self, tree: str, log: Path, scope: str = "") -> Shelf:
@@ -282,15 +276,3 @@ class Bench(Workplace):
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that say how `source` is compiled here."""
         return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
-
-
-def read_configured(known: Sequence[Any]) -> Configured:
-    """Return a stored configuration result."""
-    digest_, dropped, unknown, btf = known
-    return Configured(digest_, tuple(dropped), tuple(unknown), btf)
-
-
-def read_compiled(unit: Unit, known: Mapping[str, Any]) -> Compiled:
-    """Return a stored result of a unit."""
-    findings = (Finding(Status(f[0]), *f[1:]) for f in known["findings"])
-    return Compiled(unit, True, frozenset(findings), frozenset(known["files"]))

@@ -8,11 +8,11 @@ site is to be seen by some compiler, and one that none sees is listed with what 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..checking.check import Subject
 from ..errors import MissingTool, ToolError, UserError
@@ -21,8 +21,8 @@ from ..model import Finding
 from ..series.campaign import Site
 from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbols
 from .bench import Bench
-from .options import wanted_options
-from .toolchain import compiler_of, cross_compiler
+from .options import BuildOptions, wanted_options
+from .toolchain import compiler_of
 from .units import Unit, object_of
 
 T = TypeVar("T")
@@ -47,28 +47,26 @@ class Need:
         return {site.file for site in self.sites}
 
 
-def cross_versions(options: Mapping[str, Any]) -> list[str]:
+def cross_versions(options: BuildOptions) -> list[str]:
     """Return the versions of the tools for other architectures that this machine has: what decides what is compiled."""
     found = []
     for arch in others(options):
         try:
-            found.append(f"{arch.folder}: {cross_compiler(options, arch).versions}")
+            found.append(f"{arch.folder}: {compiler_of(options, arch).versions}")
         except MissingTool:
             found.append(f"{arch.folder}: missing")
     return found
 
 
-def others(options: Mapping[str, Any]) -> list[Arch]:
+def others(options: BuildOptions) -> list[Arch]:
     """Return the architectures that may be compiled for besides x86: [checks.build] arch, else all known ones."""
-    names = options.get("arch")
-    if names is None:
-        return [arch for arch in ARCHES.values() if arch != X86]
-    if not isinstance(names, list) or not set(names) <= set(ARCHES):
-        raise UserError(f"[checks.build] arch must be a list of {', '.join(ARCHES)}, not {names!r}")
+    names = ARCHES if options.arch is None else options.arch
+    if not set(names) <= set(ARCHES):
+        raise UserError(f"[checks.build] arch must be a list of {', '.join(ARCHES)}, not {list(names)!r}")
     return [arch for arch in ARCHES.values() if arch.folder in names and arch != X86]
 
 
-def needs(subject: Subject, options: Mapping[str, Any], sites: Iterable[Site]) -> list[Need]:
+def needs(subject: Subject, options: BuildOptions, sites: Iterable[Site]) -> list[Need]:
     """Return which of some sites x86 cannot have, by the architecture to compile them for.
 
     Of several architectures that can, one whose compiler is there is taken.
@@ -86,14 +84,14 @@ def needs(subject: Subject, options: Mapping[str, Any], sites: Iterable[Site]) -
     return [Need(ARCHES.get(f) or Arch(f, f, "", ""), tuple(found), lacks(options, f)) for f, found in rows]
 
 
-def lacks(options: Mapping[str, Any], folder: str) -> str:
+def lacks(options: BuildOptions, folder: str) -> str:
     """Return why nothing is compiled for an architecture, "" if that is possible."""
     if folder not in ARCHES:
         return f"patchbot knows no compiler for arch/{folder}"
     if ARCHES[folder] not in others(options):
         return f"{folder} is not in [checks.build] arch"
     try:
-        cross_compiler(options, ARCHES[folder])
+        compiler_of(options, ARCHES[folder])
     except MissingTool as error:
         return str(error).replace("; ", ", ")
     return ""
@@ -120,18 +118,18 @@ def units_of(bench: Bench, tree: str, source: str, log: Path, depth: int = 3) ->
     return [unit for units in found for unit in units]
 
 
-def open_bench(subject: Subject, options: Mapping[str, Any], arch: Arch = X86) -> Bench:
+def open_bench(subject: Subject, options: BuildOptions, arch: Arch = X86) -> Bench:
     """Return the bench of this repository, the same for every check and every patch of a run."""
     main = open_main(subject, options)
     if arch == X86:
         return main
-    other = main.beside(cross_compiler(options, arch))
+    other = main.beside(compiler_of(options, arch))
     other.progress = subject.progress
     subject.wishes.watch(other, subject.work)
     return other
 
 
-def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
+def open_main(subject: Subject, options: BuildOptions) -> Bench:
     """Return the bench that compiles for x86."""
     folder = subject.work / "build"
     compiler, wanted = compiler_of(options), wanted_options(options, subject.wishes)
@@ -143,7 +141,7 @@ def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
             old.progress = subject.progress
             return old
         old.close()
-    jobs, inspect = options.get("jobs", subject.jobs), subject.wishes.inspect
+    jobs, inspect = options.jobs or subject.jobs, subject.wishes.inspect
     bench = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress, subject.sandbox, inspect=inspect)
     _open[folder] = bench
     subject.wishes.watch(bench, subject.work)
@@ -151,7 +149,7 @@ def open_main(subject: Subject, options: Mapping[str, Any]) -> Bench:
 
 
 def elsewhere(
-    subject: Subject, options: Mapping[str, Any], sites: Iterable[Site], work: Callable[[Bench, Need], T]
+    subject: Subject, options: BuildOptions, sites: Iterable[Site], work: Callable[[Bench, Need], T]
 ) -> Iterator[tuple[Need, T | None]]:
     """Yield the needs of some sites for other architectures, each with what `work` gives; else `lacking` says why."""
     for need in needs(subject, options, sites):

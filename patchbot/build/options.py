@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from ..config import fit
 from ..errors import UserError
 from ..paths import expanded
 from ..series.campaign import BuildWishes
+from ..shapes import Text
 
-#: The keys of [checks.build].
-OPTIONS = ("config", "cc", "cross_compile", "ccache", "jobs", "arch", "pahole")
+PAHOLE = "pahole"
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """[checks.build]: fragments of .config in place of the campaign's, and what compiles.
+
+    `ccache` None means "if it is installed", `arch` None means every architecture that patchbot knows.
+    """
+
+    config: Text | tuple[Text, ...] | None = None
+    cc: Text | None = None
+    cross_compile: Text = ""
+    ccache: bool | None = None
+    jobs: Annotated[int, Meta(ge=1)] | None = None
+    arch: tuple[str, ...] | None = None
+    pahole: Text = PAHOLE
+
+
+def build_options(table: Mapping[str, Any]) -> BuildOptions:
+    """Return [checks.build] of patchbot.toml."""
+    return fit("patchbot.toml", "checks.build", table, BuildOptions)
 
 
 def read_options(text: str, where: str) -> dict[str, str]:
@@ -34,18 +59,18 @@ def write_options(options: Mapping[str, str]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def wanted_options(options: Mapping[str, Any], wishes: BuildWishes) -> dict[str, str]:
+def wanted_options(options: BuildOptions, wishes: BuildWishes) -> dict[str, str]:
     """Return the options of the configuration fragments, the later ones over the earlier ones.
 
     The campaign's are those of `wishes`; [checks.build] config replaces them and may name one by its file name.
     """
-    given = options.get("config", wishes.config)
+    given = options.config if options.config is not None else map(str, wishes.config)
     by_name = {path.name: path for path in wishes.config}
     merged: dict[str, str] = {}
     for name in [given] if isinstance(given, str) else given:
         path = expanded(name)
         if not path.exists():
-            path = by_name.get(str(name), path)
+            path = by_name.get(name, path)
         try:
             merged |= read_options(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from ..config import known
-from ..errors import MissingTool, UserError
+from ..errors import MissingTool
 from ..paths import expanded
 from ..run import run, which
 from .arches import X86, Arch
-from .options import OPTIONS
+from .options import PAHOLE, BuildOptions
 
-PAHOLE = "pahole"
 #: What a kernel's build needs, with the Debian packages that have it: programs, and headers of its host programs.
 PROGRAMS = {
     **{name: name for name in ("bc", "bison", "flex", "gcc", "make", "perl")},
@@ -79,22 +75,12 @@ def has_header(name: str) -> bool:
     return run(["gcc", "-E", "-x", "c", "-o", os.devnull, "-"], stdin=probe, check=False).returncode == 0
 
 
-def compiler_of(options: Mapping[str, Any]) -> Compiler:
-    """Return the compiler that [checks.build] names."""
-    known("patchbot.toml", "checks.build", options, OPTIONS)
-    for name, kind in {"cc": str, "cross_compile": str, "ccache": bool, "jobs": int, "pahole": str}.items():
-        if name in options and not isinstance(options[name], kind):
-            raise UserError(f"[checks.build] {name} must be a {kind.__name__}, not {options[name]!r}")
-    cc, cross = options.get("cc"), options.get("cross_compile", "")
-    return find_once(cc, cross, options.get("ccache"), X86, pahole_of(options))
+def compiler_of(options: BuildOptions, arch: Arch = X86) -> Compiler:
+    """Return the compiler that [checks.build] names, or that for another architecture.
 
-
-def cross_compiler(options: Mapping[str, Any], arch: Arch) -> Compiler:
-    """Return the compiler for another architecture; raise MissingTool that names its package."""
-    return find_once(None, arch.cross, options.get("ccache"), arch, pahole_of(options))
-
-
-def pahole_of(options: Mapping[str, Any]) -> str:
-    """Return the pahole that [checks.build] names; a path is absolute, as make goes elsewhere."""
-    name = options.get("pahole", PAHOLE)
-    return str(expanded(name).absolute()) if "/" in name else str(name)
+    Raises MissingTool that names its package.
+    """
+    named = (options.cc, options.cross_compile) if arch == X86 else (None, arch.cross)
+    # A path is absolute, as make goes elsewhere.
+    pahole = str(expanded(options.pahole).absolute()) if "/" in options.pahole else options.pahole
+    return find_once(*named, options.ccache, arch, pahole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -58,11 +58,11 @@ class Shelf:
     store: Store
     scope: str
 
-    def find(self, unit: Unit, files: Mapping[str, str], shape: Any, made: Callable[[Any], T]) -> T | None:
-        """Return what is known of an object of this tree, see `Store.get`; None if nothing is."""
+    def find(self, unit: Unit, files: Mapping[str, str], kind: type[T]) -> T | None:
+        """Return what is known of an object of this tree as a value of a type; None if nothing is."""
         for names in self._made_of(unit):
             if all(name in files for name in names):
-                known = self.store.get(self._key(unit, names, files), shape, made)
+                known = self.store.get(self._key(unit, names, files), kind)
                 if known is not None:
                     return known
         return None
@@ -76,7 +76,7 @@ class Shelf:
 
     def _made_of(self, unit: Unit) -> list[list[str]]:
         """Return the lists of files that an object was made of, the latest first."""
-        return self.store.get(f"made of {unit.obj}", [[str]], list) or []
+        return self.store.get(f"made of {unit.obj}", list[list[str]]) or []
 
     def _key(self, unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
         return "object " + digest([self.scope, unit.obj, unit.module, [(name, files[name]) for name in names]])

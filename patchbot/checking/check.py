@@ -100,8 +100,8 @@ def items(repo: Repo, series: Range) -> tuple[Item, ...]:
     made = []
     before = repo.tree_of(series.base)
     for commit, known in zip(series.commits, series.known, strict=True):
-        files = tuple(known.get("files") or repo.changed_paths(commit.parent, commit.sha))
-        name, step = str(known.get("id") or commit.sha[:12]), str(known.get("step") or "")
+        files = (known and known.files) or tuple(repo.changed_paths(commit.parent, commit.sha))
+        name, step = (known.id, known.step) if known else (commit.sha[:12], "")
         made.append(Item(name, commit.sha, commit.parent, commit.tree, before, commit.subject, step, files))
         before = commit.tree
     return tuple(made)

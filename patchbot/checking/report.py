@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..model import Finding, Result, Status
+from ..shapes import plain
 from ..terminal import Terminal, cell, one_line
 from .check import Item
-from .store import result_to
 
 STYLES = {
     Status.PASS: "green",
@@ -36,7 +36,7 @@ def worst(results: Sequence[Result]) -> Status:
 
 def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, seconds: float) -> dict[str, Any]:
     """Return the document of `check --json`."""
-    rows = [{**result_to(fit_for_json(r)), "cached": r.cached, "seconds": round(r.seconds, 3)} for r in results]
+    rows = [plain(fit_for_json(r)) for r in results]
     return {
         "schema": 1,
         "campaign": campaign,
@@ -60,7 +60,8 @@ def fit_for_json(result: Result) -> Result:
         replace(f, message=encodable(f.message), file=encodable(f.file) if f.file else None) for f in result.findings
     )
     reason, reproduce = encodable(result.reason), encodable(result.reproduce)
-    return replace(result, reason=reason, reproduce=reproduce, findings=tuple(found))
+    seconds = round(result.seconds, 3)
+    return replace(result, reason=reason, reproduce=reproduce, findings=tuple(found), seconds=seconds)
 
 
 def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:

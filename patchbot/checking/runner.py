@@ -15,8 +15,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from ..config import ChecksConfig
-from ..config import known as refuse_unknown
+from ..config import ChecksConfig, refuse_unknown
 from ..errors import MissingTool, PatchbotError, UserError
 from ..model import Result, Status
 from ..run import which

@@ -8,37 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..model import Finding, Result, Status
+from ..model import Result, Status
+from ..shapes import plain
 from ..store import Store
 
-STATUS = tuple(status.value for status in Status)
-TEXT = (str, None)
-FINDING = {"status": STATUS, "message": str, "file": TEXT, "line": (int, None), "type": str}
-RESULT = {
-    "check": str,
-    "patch": TEXT,
-    "commit": TEXT,
-    "status": STATUS,
-    "reason": str,
-    "findings": [FINDING],
-    "seconds": float,
-    "log": TEXT,
-    "reproduce": str,
-}
-REPORT = {
-    "campaign": str,
-    "base": str,
-    "tip": str,
-    "worst": STATUS,
-    "results": [{**RESULT, "cached": bool}],
-    "counts": {str: int},
-    "seconds": float,
-}
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks said of a campaign's tip, as `check --json` prints it."""
+
+    campaign: str
+    base: str
+    tip: str
+    worst: Status
+    results: tuple[Result, ...]
+    counts: Mapping[str, int]
+    seconds: float
 
 
 class Results:
@@ -50,11 +40,11 @@ class Results:
 
     def get(self, key: str) -> Result | None:
         """Return the result kept under `key`, None if there is none."""
-        return self._store.get(f"result {key}", RESULT, result_from)
+        return self._store.get(f"result {key}", Result)
 
     def put(self, key: str, result: Result) -> None:
         """Keep a result under `key`; the last one wins."""
-        self._store.put(f"result {key}", result_to(result))
+        self._store.put(f"result {key}", result)
 
     def remember(self, name: str, document: dict[str, Any]) -> None:
         """Keep the report of a campaign's tip under a name."""
@@ -67,7 +57,8 @@ class Results:
 
     def recall(self, name: str) -> dict[str, Any] | None:
         """Return the report kept under a name, None if there is none."""
-        return self._store.get(name, REPORT, dict)
+        kept = self._store.get(name, Report)
+        return None if kept is None else dict(plain(kept))
 
     def close(self) -> None:
         """Close the file."""
@@ -77,22 +68,3 @@ class Results:
 def result_key(check: str, source: str, part: str) -> str:
     """Return the key of a result: the check's name and identity, what it read."""
     return hashlib.sha256(json.dumps([check, source, part]).encode()).hexdigest()
-
-
-def result_to(result: Result) -> dict[str, Any]:
-    """Return a result as JSON-able data; `cached` is not part of it."""
-    row = {**asdict(result), "status": result.status.value, "findings": [finding_to(f) for f in result.findings]}
-    del row["cached"]
-    return row
-
-
-def finding_to(finding: Finding) -> dict[str, Any]:
-    """Return a finding as JSON-able data, with the keys of `check --json`."""
-    return {**asdict(finding), "status": finding.status.value}
-
-
-def result_from(data: dict[str, Any]) -> Result:
-    """Return the result that `result_to` made `data` from."""
-    found = tuple(Finding(Status(f["status"]), f["message"], f["file"], f["line"], f["type"]) for f in data["findings"])
-    known = {name: data[name] for name in RESULT}
-    return Result(**{**known, "status": Status(data["status"]), "findings": found})

@@ -6,9 +6,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ..draft.record import branch, identity
+from ..draft.record import branch
 from ..errors import UserError
 from ..git import kernels
+from ..git.commits import author_of
 from ..git.repo import Repo
 from ..model import Identity
 from ..paths import cache_dir
@@ -60,7 +61,7 @@ def narrowed(session: Session, kernel: kernels.Kernel) -> Session:
     args = argparse.Namespace(**(vars(parser.parse_args([])) | given | own))
     inner = Session(args, session.out, session.err)
     try:
-        identity(Repo.open(Path(kernel.repo)), inner.config.author)
+        author_of(Repo.open(Path(kernel.repo)), inner.config.author)
     except UserError:
         session.say(f"git knows no user.name and user.email here: the author is {NOBODY}, for the demo only")
         inner.config = replace(inner.config, author=NOBODY)

@@ -74,4 +74,5 @@ def current(session: Session, name: str) -> Side:
     if draft is None or tip is None or tip == draft.tip:
         return named(session.repo, name, "draft")
     seen = recognise(session.repo, draft, tip)
-    return side("draft", seen.document(session.repo, draft, session.repo.commits(draft.base, tip)), seen.tags)
+    commits = session.repo.commits(draft.base, tip)
+    return side("draft", seen.document(draft, commits, seen.known(session.repo, draft, commits)), seen.tags)

@@ -27,7 +27,7 @@ def execute(session: Session) -> int:
     name = session.config.campaign(session.args.campaign).name
     draft = need_draft(session.repo, name)
     tip = session.repo.ref(branch(name)) or draft.tip
-    chosen = parse_choices(session.args.match, session.repo.resolve, [p["id"] for p in draft.generated])
+    chosen = parse_choices(session.args.match, session.repo.resolve, [p.id for p in draft.generated])
     seen = recognise(session.repo, draft, tip, chosen)
     made = seen.handmade
     rows: list[dict[str, Any]] = [{**row, "diff": diff_of(made, row)} for row in made.rows()]

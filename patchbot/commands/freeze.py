@@ -6,10 +6,11 @@ import argparse
 import re
 
 from ..draft.matching import parse_choices
-from ..draft.record import branch, identity, need_draft, version_of
+from ..draft.record import branch, need_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
+from ..git.commits import author_of
 from .session import Session, alone
 from .subject import report_of
 
@@ -26,12 +27,12 @@ def execute(session: Session, name: str) -> int:
     """Freeze the draft as it is now."""
     repo = session.repo
     draft = need_draft(repo, name)
-    author = identity(repo, session.config.author)
+    author = author_of(repo, session.config.author)
     tip = repo.ref(branch(name)) or draft.tip
     number = version_of(repo, name, tip)
     there = {v.number: v for v in versions(repo, name)}.get(number)
     given = message_id(session.args.message_id)
-    chosen = parse_choices(session.args.match, repo.resolve, [p["id"] for p in draft.generated])
+    chosen = parse_choices(session.args.match, repo.resolve, [p.id for p in draft.generated])
     known = there.message_id if there else ""
     frozen = there is None or (given and given != known)
     if frozen:

@@ -12,10 +12,11 @@ from typing import Any
 from rich.text import Text
 
 from ..draft.produce import Made, produce
-from ..draft.record import branch, identity, read_draft, refuse_unsafe, version_of
+from ..draft.record import branch, read_draft, refuse_unsafe, version_of
 from ..draft.restack import Conflicts
-from ..draft.write import Result, carried, extra_rows, put, workshop
+from ..draft.write import Result, carried, put, workshop
 from ..errors import UserError
+from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
 from ..series.generate import posted
@@ -36,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session, name: str) -> int:
     """Make the series, and the draft of it."""
     started = time.monotonic()
-    author = identity(session.repo, session.config.author)
+    author = author_of(session.repo, session.config.author)
     result: Result | None = None
     if session.args.verbose:
         say_steps(session)
@@ -80,9 +81,8 @@ def check_base(session: Session, base: str) -> None:
 def describe(session: Session, made: Made, result: Result | None, seconds: float) -> dict[str, Any]:
     """Return the document of `generate --json`."""
     config, series = session.campaign_config, made.series
-    documents = list(result.patches) if result else []
+    rows = result.document.patches if result else ()
     by_id = {p.id: p for p in series.patches}
-    order = [by_id[p["id"]] for p in documents]
     tip = result.tip if result and result.commits else series.kernel.base
     stat = result.stat if result else {"patches": 0, "files": 0, "insertions": 0, "deletions": 0}
     return {
@@ -92,13 +92,13 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
         "tip": tip,
         "version": version_of(session.repo, config.name, tip),
         "series": [
-            {"target": target, "cover": {"subject": session.campaign.title}, "patches": [p.id for p in rows]}
-            for target, rows in posted(order, config.target, session.campaign.most)
+            {"target": target, "cover": {"subject": session.campaign.title}, "patches": [p.id for p in patches]}
+            for target, patches in posted([by_id[row.id] for row in rows], config.target, session.campaign.most)
         ],
-        "patches": [p | {"sites": len(p["sites"])} for p in map(dict, documents)],
-        "extra": extra_rows(result) if result else [],
+        "patches": [asdict(row) | {"sites": len(row.sites)} for row in rows],
+        "extra": [asdict(row) for row in result.document.extra or ()] if result else [],
         "counts": dict(stat),
-        "remarks": list(made.facts.get("remarks", [])),
+        "remarks": list(made.facts.remarks),
         "kept_edits": result.composed.handmade.rows() if result else [],
         "seconds": round(seconds, 2),
     }

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..checking.store import finding_to
 from ..draft.range import Range
-from ..draft.record import identity, version_of
+from ..draft.record import version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
+from ..git.commits import author_of
 from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
 from ..mail.recipients import recipients
@@ -24,6 +24,7 @@ from ..progress import shown
 from ..series import maintainers
 from ..series.campaign import Context
 from ..series.tree import Tree
+from ..shapes import plain
 from .session import Session
 from .subject import report_of, select
 
@@ -50,12 +51,12 @@ def execute(session: Session) -> int:
         tree = session.tree(series.base)
         box = compose(session, series, tree)
         posted = {mail.commit for mail in box.mails}
-        touched = sorted({f for known in series.known if known.get("commit") in posted for f in known["files"]})
+        touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
         folder = session.cwd / (session.args.output or f"out/v{box.posting.version}")
         box.write(folder)
-    if not session.emit({**box.document(folder), "findings": [finding_to(f) for f in findings]}):
+    if not session.emit({**box.document(folder), "findings": plain(findings)}):
         show(session, box, findings, folder)
     return 1 if any(f.status is Status.FAIL for f in findings) else 0
 
@@ -65,14 +66,14 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
     assert series.draft is not None
     config = session.campaign_config
     record = series.draft.document
-    target = str(record.get("target") or config.target)
+    target = record.target or config.target
     entries = maintainers.sections(tree.read("MAINTAINERS"))
     for text in entries.unusable:
         session.say(f"note: {text}")
     posting = Posting(
         config.name,
         target,
-        identity(session.repo, session.config.author),
+        author_of(session.repo, session.config.author),
         version=version_of(session.repo, config.name, series.tip),
         rfc=config.rfc if session.args.rfc is None else session.args.rfc,
         signoff=session.args.signoff,
@@ -82,7 +83,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         most=session.campaign.most,
         lists=tuple(maintainers.lists_of(entries, target)),
     )
-    targets = {c.sha: str(known.get("target") or target) for c, known in zip(series.commits, series.known, strict=True)}
+    targets = {c.sha: (known and known.target) or target for c, known in zip(series.commits, series.known, strict=True)}
 
     folder, told = session.work / "recipients", facts(session, series, tree)
     who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox)
@@ -93,21 +94,20 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
     """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
     assert series.draft is not None
     record = series.draft.document
-    report = report_of(session, record["campaign"], series.tip) or {}
+    report = report_of(session, record.campaign, series.tip) or {}
     seen: dict[str, Counter[str]] = {}
     for row in report.get("results", []):
         seen.setdefault(row["check"], Counter())[row["status"]] += 1
-    steps = tuple(record.get("steps", []))
     return {
-        **session.campaign.prose(Context(tree, tree, session.campaign_config, steps)),
+        **session.campaign.prose(Context(tree, tree, session.campaign_config, record.steps)),
         "title": session.campaign.title,
         "blurb": "",
         "campaign": session.campaign.name,
-        "kernel": record["kernel"],
-        "steps": steps,
-        "counts": record.get("counts", {}),
-        "kept": record.get("kept", []),
-        "since": changes_since(session.repo, session.scratch, record["campaign"]),
+        "kernel": record.kernel,
+        "steps": record.steps,
+        "counts": record.counts,
+        "kept": record.kept,
+        "since": changes_since(session.repo, session.scratch, record.campaign),
         "results": [(check, dict(counts)) for check, counts in seen.items()],
         "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..draft import conflicts
@@ -15,12 +15,13 @@ from ..draft.matching import parse_choices
 from ..draft.produce import produce
 from ..draft.rangediff import Pair, compare, render, side
 from ..draft.recognise import recognise
-from ..draft.record import Draft, before_ref, branch, identity, need_draft, refuse_in_the_way
+from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_way
 from ..draft.restack import Conflicts, Resolutions
 from ..draft.tags import percentage
 from ..draft.versions import previous, version_ref
-from ..draft.write import Carried, Result, extra_rows, put, since, site_changes, site_lines, workshop
+from ..draft.write import Carried, Result, carried, put, site_changes, site_lines, workshop
 from ..errors import UserError
+from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.diagnosis import blame_places
 from ..terminal import cell
@@ -81,7 +82,7 @@ def abort(session: Session, name: str) -> int:
 
 def what_is_asked(session: Session, draft: Draft, pending: Pending | None) -> tuple[Asked, Resolutions]:
     """Return what to do, and the conflicts that are resolved; raise UserError where the two do not go together."""
-    args, name = session.args, draft.document["campaign"]
+    args, name = session.args, draft.campaign
     tip = session.repo.ref(branch(name)) or draft.tip
     if args.go_on:
         if pending is None:
@@ -99,7 +100,7 @@ def what_is_asked(session: Session, draft: Draft, pending: Pending | None) -> tu
     if not args.onto:
         raise UserError("regenerate needs --onto REV, or --continue or --abort after a conflict")
     onto = session.repo.resolve(args.onto)
-    ids = [p["id"] for p in draft.generated]
+    ids = [p.id for p in draft.generated]
     chosen = parse_choices(args.match, session.repo.resolve, ids)
     threshold = session.config.campaign(name).tag_threshold if args.keep_tags is None else args.keep_tags
     return Asked(onto, tip, draft.record, args.discard_edits, chosen, threshold), {}
@@ -109,8 +110,8 @@ def regenerate(
     session: Session, draft: Draft, asked: Asked, done: Resolutions, started: float
 ) -> tuple[dict[str, Any], Result, list[Pair]]:
     """Make the draft anew; return the JSON document, what was written, each patch's change since the last version."""
-    repo, name = session.repo, str(draft.document["campaign"])
-    author = identity(repo, session.config.author)
+    repo, name = session.repo, draft.campaign
+    author = author_of(repo, session.config.author)
     before = previous(repo, name, "")
     known = before.draft if before else draft
     old = side(before.name if before else "draft", known.document, known.trailers)
@@ -129,7 +130,7 @@ def regenerate(
         except Conflicts as error:
             raise stopped(session, name, asked, error, done) from error
         tick("compare", 0, 0)
-        new = side("draft", {"patches": list(result.patches), "extra": extra_rows(result)}, result.decided.kept)
+        new = side("draft", result.document, result.decided.kept)
         pairs = compare(scratch, old, new)
     document = describe(session, made, result, time.monotonic() - started)
     states = {p.key: p for p in pairs}
@@ -138,7 +139,7 @@ def regenerate(
         pair = states[patch["id"]]
         patch |= {"state": pair.state, "changed": list(pair.what)}
     document["gone"] = [p.key for p in pairs if p.state == "gone"]
-    document |= site_changes(known.document.get("sites", {}), made.facts.get("sites", {}))
+    document |= site_changes(known.document.sites, made.facts.sites)
     document["dropped_trailers"] = [asdict(d) for d in result.decided.dropped]
     document["reused"] = made.reused
     document["seconds"] = round(time.monotonic() - started, 2)
@@ -148,10 +149,10 @@ def regenerate(
 def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
     """Return what people put on top of the draft, the commits on the branch read anew."""
     if asked.discard:
-        return Carried(Handmade(), draft.trailers, {p["id"]: p["commit"] for p in draft.patches}, since(draft))
+        return replace(carried(draft), handmade=Handmade())
     seen = recognise(session.repo, draft, asked.tip, asked.chosen)
-    tagged = {p["id"]: p["commit"] for p in draft.patches} | {i: sha for sha, i in seen.ids.items()}
-    return Carried(seen.handmade, seen.tags, tagged, since(draft), asked.threshold)
+    tagged = draft.commits | {i: sha for sha, i in seen.ids.items()}
+    return Carried(seen.handmade, seen.tags, tagged, draft.dropped, asked.threshold)
 
 
 def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:

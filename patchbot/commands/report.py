@@ -30,8 +30,11 @@ def execute(session: Session) -> int:
         report = {"campaign": name, "base": series.base, "tip": series.tip}
     tree = session.tree(series.base)
     told = zip(series.commits, series.known, strict=True)
-    nothing = {"id": "", "files": [], "owners": [], "target": ""}
-    rows = [{**nothing, **known, "commit": commit.sha, "subject": commit.subject} for commit, known in told]
+    nothing = {"id": "", "files": (), "owners": (), "target": ""}
+    rows = [
+        {**nothing, **(vars(known) if known else {}), "commit": commit.sha, "subject": commit.subject}
+        for commit, known in told
+    ]
     diffs = {commit.sha: commit_text(session.scratch, commit.sha) for commit in series.commits}
     text = page(report, rows, f"Linux {tree.kernel().version}", diffs)
     target = session.cwd / session.args.html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from .. import __version__
@@ -39,10 +40,10 @@ def execute(session: Session) -> int:
             {
                 "version": v.number,
                 "tip": v.draft.tip,
-                "kernel": v.draft.document["kernel"],
+                "kernel": asdict(v.draft.document.kernel),
                 "patches": len(v.draft.patches),
                 "message_id": v.message_id,
-                "worst": v.draft.document.get("results", {}).get("worst"),
+                "worst": (v.draft.document.results or {}).get("worst"),
             }
             for v in frozen
         ],
@@ -72,7 +73,7 @@ def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
         "draft": {
             "version": draft.version,
             "tip": tip,
-            "kernel": draft.document["kernel"],
+            "kernel": asdict(draft.document.kernel),
             "patches": len(draft.patches),
             "edits": made.rows(),
             "unclear": unclear,
@@ -103,7 +104,7 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     sites = session.campaign.audit(session.tree(base), session.campaign_config).fates()
     if not any(fate in ("change", "refuse") for fate, _ in sites.values()):
         return found | {"converted": True, **site_changes({}, {})}
-    return found | site_changes(draft.document.get("sites", {}), sites)
+    return found | site_changes(draft.document.sites, sites)
 
 
 def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[str, Any]) -> list[str]:
@@ -114,8 +115,8 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
         found.append(f"the base is not {upstream['rev']}: patchbot regenerate {name} --onto {upstream['rev']}")
     if tip != draft.tip and not waits:
         found.append(f"commits by hand are not stored yet: patchbot regenerate {name} --onto {draft.base[:12]}")
-    if draft.document.get("patchbot") != __version__:
-        found.append(f"the draft is of patchbot {draft.document.get('patchbot')}, this is {__version__}")
+    if draft.document.patchbot != __version__:
+        found.append(f"the draft is of patchbot {draft.document.patchbot}, this is {__version__}")
     elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign, session.campaign_config)):
         found.append(
             "the configuration or patchbot itself changed since the draft was made:"

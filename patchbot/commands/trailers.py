@@ -6,10 +6,11 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from ..draft.record import identity, need_draft
+from ..draft.record import need_draft
 from ..draft.tags import percentage
 from ..draft.trailers import Given
 from ..draft.write import workshop
+from ..git.commits import author_of
 from ..mail.replies import Choices, Drafted, Gathered, gather
 from ..mail.retag import put_tags, read_branch, read_drafted
 from ..mail.threads import Ignored, read_thread
@@ -46,7 +47,7 @@ def execute(session: Session, name: str) -> int:
     with shown(session.err):
         thread = read_thread(session.cwd / expanded(session.args.mbox))
     marked = read_branch(repo, draft)
-    target = str(draft.document.get("target") or session.campaign_config.target)
+    target = draft.document.target or session.campaign_config.target
     drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)
     given = session.args.threshold
     threshold = session.campaign_config.tag_threshold if given is None else given
@@ -54,7 +55,7 @@ def execute(session: Session, name: str) -> int:
         found = gather(thread, drafted, Choices(session.args.sloppy, threshold), marked.seen.tags)
     tip = marked.tip
     if found.attached or found.gone:
-        author = identity(repo, session.config.author)
+        author = author_of(repo, session.config.author)
         with workshop(repo) as scratch:
             tip = put_tags(repo, scratch, author, marked, found.trailers, found.gone)
     if not session.emit(describe(name, found, tip)):

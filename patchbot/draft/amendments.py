@@ -9,35 +9,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from .. import shapes
 from ..git.repo import Repo
 from ..model import Entry, Identity, headline
-from ..shapes import PATH, WORDS, ShapeError
+from ..shapes import ShapeError, TreePath, Words, plain
 
 FILE = "edits.json"
 FOLDER = "edits"
+SIDES = ("before", "after")
 
-SIDE = ({"mode": re.compile("100644|100755|120000|160000")}, None)
-FILES = [{"path": PATH, "before": SIDE, "after": SIDE}]
-PERSON = {"name": str, "email": str}
-DATE = re.compile(r"-?[0-9]{1,15} [+-][0-9]{1,6}")
-EDITS = {
-    "patches": [
-        {
-            "id": str,
-            "message": ({"generated": str, "edited": WORDS}, None),
-            "author": (PERSON, None),
-            "files": FILES,
-        }
-    ],
-    "extra": [{"key": str, "message": WORDS, "author": PERSON, "date": DATE, "files": FILES}],
-    "dropped": [str],
-    "sequence": [str],
-    "reordered": bool,
-}
+
+DATE = re.compile(r"\A-?[0-9]{1,15} [+-][0-9]{1,6}\Z")
+Date = Annotated[str, Meta(pattern=DATE.pattern)]
 
 
 @dataclass(frozen=True)
@@ -45,14 +34,14 @@ class Rewrite:
     """A message as generated and as the person left it."""
 
     generated: str
-    edited: str
+    edited: Words
 
 
 @dataclass(frozen=True)
 class FileEdit:
     """One file as it would be without the person's hand, and as it is with it; None where it does not exist."""
 
-    path: str
+    path: TreePath
     before: Entry | None
     after: Entry | None
 
@@ -62,9 +51,9 @@ class PatchEdit:
     """What a person changed in one generated patch; `author` is set if it is not who patchbot would name."""
 
     id: str
-    message: Rewrite | None = None
-    files: tuple[FileEdit, ...] = ()
-    author: Identity | None = None
+    message: Rewrite | None
+    files: tuple[FileEdit, ...]
+    author: Identity | None
 
     @property
     def kinds(self) -> list[str]:
@@ -78,10 +67,10 @@ class Extra:
     """A commit that a person added; `date` is its author's, `<seconds> <+hhmm>`."""
 
     key: str
-    message: str
+    message: Words
     author: Identity
-    date: str
-    files: tuple[FileEdit, ...] = ()
+    date: Date
+    files: tuple[FileEdit, ...]
 
     @property
     def subject(self) -> str:
@@ -120,49 +109,36 @@ class Handmade:
         return rows
 
 
+@dataclass(frozen=True)
+class Edits:
+    """edits.json; the bytes of the files lie beside it."""
+
+    patches: tuple[PatchEdit, ...]
+    extra: tuple[Extra, ...]
+    dropped: tuple[str, ...]
+    sequence: tuple[str, ...]
+    reordered: bool
+    schema: int = 1
+
+
 def edits_files(made: Handmade) -> dict[str, bytes]:
     """Return the files of a record that keep the edits."""
     if not made:
         return {}
+    edits = tuple(edit for _, edit in sorted(made.patches.items()))
+    document = plain(Edits(edits, made.extras, made.dropped, made.sequence, made.reordered))
     blobs: dict[str, bytes] = {}
-
-    def store(files: Sequence[FileEdit], name: str) -> list[dict[str, Any]]:
-        rows = []
-        for file in files:
-            row: dict[str, Any] = {"path": file.path}
-            for side, entry in (("before", file.before), ("after", file.after)):
-                row[side] = entry and {"mode": entry.mode}
-                if entry:
-                    blobs[f"{FOLDER}/{name}/{side}/{file.path}"] = entry.data
-            rows.append(row)
-        return rows
-
-    document = {
-        "schema": 1,
-        "patches": [
-            {
-                "id": e.id,
-                "message": e.message and asdict(e.message),
-                "author": e.author and asdict(e.author),
-                "files": store(e.files, f"patch-{n}"),
-            }
-            for n, (_, e) in enumerate(sorted(made.patches.items()), 1)
-        ],
-        "extra": [
-            {
-                "key": e.key,
-                "message": e.message,
-                "author": e.author and asdict(e.author),
-                "date": e.date,
-                "files": store(e.files, f"extra-{n}"),
-            }
-            for n, e in enumerate(made.extras, 1)
-        ],
-        "dropped": list(made.dropped),
-        "sequence": list(made.sequence),
-        "reordered": made.reordered,
-    }
+    for kind, rows in (("patch", document["patches"]), ("extra", document["extra"])):
+        for number, row in enumerate(rows, 1):
+            for file, side in product(row["files"], SIDES):
+                if file[side]:
+                    blobs[blob_path(kind, number, side, file["path"])] = file[side].pop("data")
     return {FILE: json.dumps(document, indent=1, sort_keys=True).encode() + b"\n", **blobs}
+
+
+def blob_path(kind: str, number: int, side: str, path: str) -> str:
+    """Return where a record keeps one side of a file of the edit with this number."""
+    return f"{FOLDER}/{kind}-{number}/{side}/{path}"
 
 
 def read_handmade(repo: Repo, record: str) -> Handmade:
@@ -171,37 +147,21 @@ def read_handmade(repo: Repo, record: str) -> Handmade:
     if text is None:
         return Handmade()
     try:
-        document = shapes.read(text, EDITS)
+        known = shapes.read(text, Edits)
     except ShapeError as error:
         raise ShapeError(f"{FILE}: {error}") from error
     there = {path: oid for path, (_, oid) in repo.ls(record, FOLDER).items()}
 
-    def load(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[FileEdit, ...]:
-        def side(row: Mapping[str, Any], which: str) -> Entry | None:
-            if row[which] is None:
-                return None
-            kept = f"{FOLDER}/{name}/{which}/{row['path']}"
-            if kept not in there:
-                raise ShapeError(f"{kept} is not there")
-            return Entry(row[which]["mode"], repo.raw(there[kept]))
+    def load(files: Sequence[FileEdit], kind: str, number: int) -> tuple[FileEdit, ...]:
+        def side(entry: Entry | None, name: str, path: str) -> Entry | None:
+            place = blob_path(kind, number, name, path)
+            if entry and place not in there:
+                raise ShapeError(f"{place} is not there")
+            return entry and Entry(entry.mode, repo.raw(there[place]))
 
-        return tuple(FileEdit(r["path"], side(r, "before"), side(r, "after")) for r in rows)
+        return tuple(FileEdit(f.path, side(f.before, "before", f.path), side(f.after, "after", f.path)) for f in files)
 
-    def who(row: Mapping[str, str]) -> Identity:
-        return Identity(row["name"], row["email"])
-
-    patches = {
-        row["id"]: PatchEdit(
-            row["id"],
-            Rewrite(row["message"]["generated"], row["message"]["edited"]) if row["message"] else None,
-            load(row["files"], f"patch-{n}"),
-            who(row["author"]) if row["author"] else None,
-        )
-        for n, row in enumerate(document["patches"], 1)
-    }
-    extras = tuple(
-        Extra(row["key"], row["message"], who(row["author"]), row["date"], load(row["files"], f"extra-{n}"))
-        for n, row in enumerate(document["extra"], 1)
-    )
-    shapes.once([*(row["id"] for row in document["patches"]), *(e.key for e in extras)], f"{FILE}: the edit of")
-    return Handmade(patches, extras, tuple(document["dropped"]), tuple(document["sequence"]), document["reordered"])
+    patches = {e.id: replace(e, files=load(e.files, "patch", n)) for n, e in enumerate(known.patches, 1)}
+    extras = tuple(replace(e, files=load(e.files, "extra", n)) for n, e in enumerate(known.extra, 1))
+    shapes.once([*(e.id for e in known.patches), *(e.key for e in extras)], f"{FILE}: the edit of")
+    return Handmade(patches, extras, known.dropped, known.sequence, known.reordered)

@@ -11,48 +11,53 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .. import shapes
 from ..errors import UserError
 from ..git.merge import unresolved
-from ..shapes import PATH, SHA, ShapeError
+from ..shapes import Sha, ShapeError, TreePath, plain
 from ..signals import whole
 from .restack import Conflict, Resolutions
 
 MESSAGE = "COMMIT_MESSAGE.txt"
-STATE = {
-    "asked": {"onto": SHA, "tip": SHA, "record": SHA, "discard": bool, "chosen": {str: str}, "threshold": float},
-    "rows": [{"file": PATH, "key": str, "subject": str, "digest": str}],
-}
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for; `tip` and `record` are where branch and record were then."""
 
-    onto: str
-    tip: str
-    record: str
+    onto: Sha
+    tip: Sha
+    record: Sha
     discard: bool
     chosen: Mapping[str, str]
     threshold: float
 
 
 @dataclass(frozen=True)
-class Pending:
-    """A regeneration that waits for a person, in `folder`."""
+class Waiting:
+    """A file to resolve, below the folder of conflicts, and the conflict that it is."""
 
-    folder: Path
+    file: TreePath
+    key: str
+    subject: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A regeneration that waits for a person, as state.json has it, in `folder`."""
+
     asked: Asked
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[Waiting, ...]
+    folder: Path = Path()
 
     @property
     def files(self) -> list[Path]:
         """Return the files to resolve."""
-        return [self.folder / "files" / row["file"] for row in self.rows]
+        return [self.folder / "files" / row.file for row in self.rows]
 
     def resolutions(self) -> Resolutions:
         """Return every resolution so far; raise UserError while markers are left in a file."""
@@ -66,7 +71,7 @@ class Pending:
             data = file.read_bytes() if file.exists() else None
             if data is not None and unresolved(data):
                 left.append(file)
-            done[row["digest"]] = data
+            done[row.digest] = data
         if left:
             listing = "".join(f"\n  {file}" for file in left)
             raise UserError(f"conflict markers are left in:{listing}\nedit them, then: patchbot regenerate --continue")
@@ -82,15 +87,13 @@ def read_pending(work: Path, campaign: str) -> Pending | None:
     """Return the regeneration that waits for a person, None if there is none."""
     where = folder(work, campaign)
     try:
-        state = shapes.read((where / "state.json").read_bytes(), STATE)
+        return replace(shapes.read((where / "state.json").read_bytes(), Pending), folder=where)
     except FileNotFoundError:
         return None
     except (OSError, ShapeError) as error:
         raise UserError(
             f"{where}/state.json cannot be read ({error}); let it go with: patchbot regenerate {campaign} --abort"
         ) from error
-    asked = {f.name: state["asked"][f.name] for f in fields(Asked)}
-    return Pending(where, Asked(**asked), tuple(state["rows"]))
 
 
 def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], done: Resolutions) -> Pending:
@@ -105,18 +108,18 @@ def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], don
         file = making / "files" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(conflict.data)
-        rows.append({"file": name, "key": conflict.key, "subject": conflict.subject, "digest": conflict.digest})
+        rows.append(Waiting(name, conflict.key, conflict.subject, conflict.digest))
     for digest, data in done.items():
         kept = making / ("deleted" if data is None else "resolved") / digest
         kept.parent.mkdir(exist_ok=True)
         kept.write_bytes(data or b"")
-    (making / "state.json").write_text(json.dumps({"asked": asdict(asked), "rows": rows}, indent=1))
+    (making / "state.json").write_text(json.dumps({"asked": plain(asked), "rows": plain(rows)}, indent=1))
     with whole():
         if where.exists():
             where.rename(beside(where, "old"))
         making.rename(where)
     shutil.rmtree(beside(where, "old"), ignore_errors=True)
-    return Pending(where, asked, tuple(rows))
+    return Pending(asked, tuple(rows), where)
 
 
 def place(conflict: Conflict) -> str:

@@ -10,7 +10,6 @@ import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import UserError
 from ..git.diffs import commit_diffs
@@ -161,8 +160,3 @@ def parse_choices(pairs: Sequence[str], resolve: Callable[[str], str], ids: Sequ
             raise UserError(f"--match {pair}: COMMIT=PATCH, and PATCH is one of {', '.join(ids)}, or nothing")
         chosen[resolve(rev)] = id_
     return chosen
-
-
-def known_of(patches: Sequence[Mapping[str, Any]]) -> list[Known]:
-    """Return the patches of a record."""
-    return [Known(p["id"], p["commit"], p["subject"]) for p in patches]

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import PurePath
-from typing import Any
 
 from .. import shapes
 from ..bundle import PACKAGE, bundled
@@ -29,14 +28,32 @@ from ..series.generate import Generated, generate
 from ..series.tree import Tree
 from ..shapes import ShapeError
 from ..terminal import complain
-from .record import Draft
+from .record import Draft, Facts
 
 FILE = "reads.json"
-#: What the record keeps of making a series besides the patches.
-FACTS = ("target", "steps", "counts", "kept", "sites", "remarks", "warnings", "config")
-READS = {"maker": str, "files": [str], "folders": [str], "searches": {str: [str]}}
 #: Where more files than this differ, the series is made anew without a closer look.
 MOST_CHANGED = 5000
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What making a series looked at: its maker, files read, folders listed, {question: answer} of searches."""
+
+    maker: str
+    files: set[str]
+    folders: set[str]
+    searches: dict[str, list[str]]
+
+    def questions(self) -> Iterator[tuple[list[str], list[str], bool, list[str]]]:
+        """Yield needles, pathspecs and whether words were meant of each search, and its answer."""
+        for text, answer in self.searches.items():
+            yield *shapes.read(text, tuple[list[str], list[str], bool]), answer
+
+    def formatted(self) -> bytes:
+        """Return reads.json."""
+        document = {**vars(self), "files": sorted(self.files), "folders": sorted(self.folders)}
+        document["searches"] = dict(sorted(self.searches.items()))
+        return json.dumps(document, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class Made:
     """A series, the facts that its record keeps, what to say about it, and what it was made from (for the record)."""
 
     series: Series
-    facts: Mapping[str, Any]
+    facts: Facts
     notes: tuple[str, ...]
     reads: bytes
     reused: bool = False
@@ -53,25 +70,22 @@ class Made:
 class WatchedRepo(Repo):
     """A repository that notes what is read of it, and asks for it once, not seven times; `index` may know searches."""
 
-    def __init__(self, repo: Repo, index: GrepCache | None) -> None:
+    def __init__(self, repo: Repo, index: GrepCache | None, reads: Reads) -> None:
         super().__init__(repo.git_dir, repo.common_dir, repo.form)
-        self.plain, self.index = repo, index
+        self.plain, self.index, self.reads = repo, index, reads
         self.kept: dict[tuple[str, str], bytes | None] = {}
         self.lists: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
-        self.seen: set[str] = set()
-        self.listed: set[str] = set()
-        self.searches: dict[str, list[str]] = {}
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file; `commit` is an id, whose files never change."""
-        self.seen.add(path)
+        self.reads.files.add(path)
         if (commit, path) not in self.kept:
             self.kept[commit, path] = super().read(commit, path)
         return self.kept[commit, path]
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return the files below `paths`."""
-        self.listed.update(paths or ("",))
+        self.reads.folders.update(paths or ("",))
         if (commit, *paths) not in self.lists:
             self.lists[commit, *paths] = super().ls(commit, *paths)
         return self.lists[commit, *paths]
@@ -84,18 +98,8 @@ class WatchedRepo(Repo):
             found = self.index.grep(self.plain, commit, needles, pathspecs, word=word)
         else:
             found = super().grep(commit, needles, pathspecs, word=word)
-        self.searches[json.dumps([sorted(needles), list(pathspecs), word])] = found
+        self.reads.searches[json.dumps([sorted(needles), list(pathspecs), word])] = found
         return found
-
-    def reads(self, made_with: str) -> bytes:
-        """Return reads.json: what made the series, the files read, the folders listed, {question: answer}."""
-        document = {
-            "maker": made_with,
-            "files": sorted(self.seen),
-            "folders": sorted(self.listed),
-            "searches": dict(sorted(self.searches.items())),
-        }
-        return json.dumps(document, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
 def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft | None = None) -> Made:
@@ -103,13 +107,13 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
 
     Raises what series.generate() raises.
     """
-    made_with = maker(campaign, config)
-    if last is not None and (again := reuse(tree, made_with, last)):
+    reads = Reads(maker(campaign, config), set(), set(), {})
+    if last is not None and (again := reuse(tree, reads.maker, last)):
         return again
-    with closing(WatchedRepo(tree.repo, tree.cache)) as watched:
+    with closing(WatchedRepo(tree.repo, tree.cache, reads)) as watched:
         made = generate(Tree(watched, tree.commit, tree.overlay), campaign, config)
     notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
-    return Made(made.series, facts(campaign, config, made), notes, watched.reads(made_with))
+    return Made(made.series, facts(campaign, config, made), notes, reads.formatted())
 
 
 def unusable(tree: Tree) -> tuple[str, ...]:
@@ -117,18 +121,18 @@ def unusable(tree: Tree) -> tuple[str, ...]:
     return maintainers.sections(tree.get("MAINTAINERS") or b"").unusable
 
 
-def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> dict[str, Any]:
-    """Return what the record keeps besides the patches: the facts that cover letter and later versions need."""
-    return {
-        "target": config.target,
-        "steps": [s.name for s in active_steps(campaign, config)],
-        "counts": made.audit.counts,
-        "kept": sorted(([reason, n] for reason, n in made.audit.kept.items()), key=lambda row: (-row[1], row[0])),
-        "sites": {site: list(fate) for site, fate in sorted(made.audit.fates().items())},
-        "remarks": list(made.remarks),
-        "warnings": list(made.audit.warnings),
-        "config": config.document(),
-    }
+def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
+    """Return what the record keeps besides the patches."""
+    return Facts(
+        target=config.target,
+        steps=tuple(s.name for s in active_steps(campaign, config)),
+        counts=made.audit.counts,
+        kept=tuple(sorted(made.audit.kept.items(), key=lambda row: (-row[1], row[0]))),
+        sites=made.audit.fates(),
+        remarks=made.remarks,
+        warnings=made.audit.warnings,
+        config=config.document(),
+    )
 
 
 def maker(campaign: Campaign, config: CampaignConfig) -> str:
@@ -139,86 +143,75 @@ def maker(campaign: Campaign, config: CampaignConfig) -> str:
 
 def recorded_maker(repo: Repo, record: str) -> str | None:
     """Return the digest of what made a draft, None if its record does not say."""
-    known = read_reads(repo, record)
-    return str(known[0]["maker"]) if known else None
+    reads = read_reads(repo, record)
+    return reads.maker if reads else None
 
 
-def read_reads(repo: Repo, record: str) -> tuple[Mapping[str, Any], bytes] | None:
-    """Return what a series was made from, with its text; None where the record does not say, or cannot be read."""
+def read_reads(repo: Repo, record: str) -> Reads | None:
+    """Return what a series was made from; None where the record does not say, or cannot be read."""
     text = repo.read(record, FILE)
     if text is None:
         return None
     try:
-        known = shapes.read(text, READS)
-        for key in known["searches"]:
-            shapes.read(key, [[str], [str], bool])
+        reads = shapes.read(text, Reads)
+        list(reads.questions())
     except ShapeError as error:
         complain(f"{FILE} of the record {record[:12]} cannot be read ({error}); the series is made anew")
         return None
-    return known, text
+    return reads
 
 
 def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
     """Return the series of a record on another base, None where it might come out differently."""
-    read = None if tree.overlay else read_reads(tree.repo, last.record)
-    if read is None:
+    reads = None if tree.overlay else read_reads(tree.repo, last.record)
+    if reads is None or reads.maker != made_with or not unmoved(tree, last.base, reads) or not last.generated:
         return None
-    known, text = read
-    if known["maker"] != made_with or not unmoved(tree, last.base, known):
-        return None
-    repo, changes = tree.repo, tree.repo.commit_changes([p["commit"] for p in last.generated])
+    repo, changes = tree.repo, tree.repo.commit_changes([p.commit for p in last.generated])
     patches = tuple(
         Patch(
-            p["id"],
-            p["step"],
-            read_commit(repo, p["commit"]).message,
+            p.id,
+            p.step,
+            read_commit(repo, p.commit).message,
             {
                 path: Entry(c.mode, repo.raw(c.oid)) if c.status != "D" else None
-                for path, c in changes[p["commit"]].items()
+                for path, c in changes[p.commit].items()
             },
-            tuple(p["sites"]),
-            p["target"],
-            tuple(p["owners"]),
+            p.sites,
+            p.target,
+            p.owners,
         )
         for p in last.generated
     )
-    if not patches:
-        return None
-    document = last.document
-    kept = {name: document[name] for name in FACTS if name in document}
-    series = Series(document["campaign"], kernel(tree, document), patches, {"counts": document.get("counts", {})})
-    notes = (*document.get("warnings", []), *document.get("remarks", []), *unusable(tree))
-    return Made(series, kept, notes, text, reused=True)
+    kept = Facts(**{f.name: getattr(last.document, f.name) for f in fields(Facts)})
+    series = Series(last.campaign, kernel(tree, last.document.kernel), patches, {"counts": kept.counts})
+    return Made(series, kept, (*kept.warnings, *kept.remarks, *unusable(tree)), reads.formatted(), reused=True)
 
 
-def kernel(tree: Tree, document: Mapping[str, Any]) -> KernelInfo:
+def kernel(tree: Tree, known: KernelInfo) -> KernelInfo:
     """Return which kernel the new base is; git takes a while to describe one."""
-    known = KernelInfo(*(document["kernel"][name] for name in ("base", "version", "describe")))
     return known if known.base == tree.commit else tree.kernel()
 
 
-def unmoved(tree: Tree, base: str, known: Mapping[str, Any]) -> bool:
+def unmoved(tree: Tree, base: str, reads: Reads) -> bool:
     """Say whether nothing that was read, listed or found differs between `base` and the tree."""
     repo = tree.repo
     if base == tree.commit:
         return True
     if not repo.has(f"{base}^{{tree}}"):
         return False
-    found = {path for answer in known["searches"].values() for path in answer}
-    here = sorted(found | set(known["files"]))
+    here = sorted(reads.files.union(*reads.searches.values()))
     # These few first: to compare two whole trees takes 0.2 s.
     if repo.ls(base, *here) != repo.ls(tree.commit, *here):
         return False
     changes = repo.changes(base, tree.commit)
     if len(changes) > MOST_CHANGED:
         return False
-    folders = {f.rstrip("/") for f in known["folders"]}
+    folders = {f.rstrip("/") for f in reads.folders}
     moved = [path for path, change in changes.items() if change.status != "M"]
     if (moved and "" in folders) or any(not folders.isdisjoint((p, *map(str, PurePath(p).parents))) for p in moved):
         return False
-    needles = sorted({needle for text in known["searches"] for needle in json.loads(text)[0]})
+    needles = sorted({needle for names, *_ in reads.questions() for needle in names})
     present = sorted({change.blob for change in changes.values() if change.blob})
     if not needles or not any(holds(text, needles, word=False) for _, text in repo.blobs(present)):
         return True
-    asked = ((json.loads(text), answer) for text, answer in known["searches"].items())
-    return all(tree.grep(names, specs, word=word) == answer for (names, specs, word), answer in asked)
+    return all(tree.grep(names, specs, word=word) == answer for names, specs, word, answer in reads.questions())

@@ -6,16 +6,15 @@ stable id, and so does one that a person amended; any other goes by its commit i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..config import Config
 from ..errors import UserError
 from ..git.repo import Repo
 from ..model import Commit
 from .recognise import recognise
-from .record import Draft, branch, need_draft
+from .record import Draft, PatchRow, branch, need_draft
 
 #: Tells a person something on the way.
 Say = Callable[[str], None]
@@ -23,12 +22,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Range:
-    """Commits base..tip, oldest first, but for empty ones; what the record knows of each, {} if nothing; the record."""
+    """Commits base..tip, oldest first, but for empty ones; the row of each in the record, if it has one; the record."""
 
     base: str
     tip: str
     commits: tuple[Commit, ...]
-    known: tuple[Mapping[str, Any], ...]
+    known: tuple[PatchRow | None, ...]
     draft: Draft | None
 
     @property
@@ -83,12 +82,12 @@ def without_empty(repo: Repo, base: str, commits: Sequence[Commit]) -> list[Comm
 
 def known_rows(
     repo: Repo, draft: Draft | None, tip: str, commits: Sequence[Commit], say: Say
-) -> Sequence[Mapping[str, Any]]:
-    """Return what the record says of each commit, {} for one by hand; an amended commit is still its patch."""
-    rows = draft.by_commit() if draft else {}
+) -> Sequence[PatchRow | None]:
+    """Return what the record says of each commit, None for one by hand; an amended commit is still its patch."""
     if draft is not None and draft.tip != tip:
         try:
             return recognise(repo, draft, tip).known(repo, draft, commits)
         except UserError as error:
             say(f"note: {error}")
-    return [rows.get(c.sha, {}) for c in commits]
+    rows = {row.commit: row for row in draft.patches} if draft else {}
+    return [rows.get(c.sha) for c in commits]

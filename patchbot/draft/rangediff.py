@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..git.commits import read_commit
 from ..git.diffs import range_diff
 from ..git.objects import Objects
 from .matching import diffs, lost
+from .record import Document, ExtraRow, PatchRow
 from .tags import without_tags
 from .trailers import Trailers
 
@@ -45,12 +45,11 @@ class Pair:
     numbers: tuple[int, int] = (0, 0)
 
 
-def side(name: str, document: Mapping[str, Any], trailers: Trailers) -> Side:
+def side(name: str, document: Document, trailers: Trailers) -> Side:
     """Return a version as its record has it."""
-    rows = [*document["patches"]]
-    extras = [{"id": e["key"], **e} for e in document.get("extra", [])]
-    known = {r["id"]: r for r in [*rows, *extras]}
-    return Side(name, {k: r["commit"] for k, r in known.items()}, {k: r["subject"] for k, r in known.items()}, trailers)
+    rows: dict[str, PatchRow | ExtraRow] = {row.id: row for row in document.patches}
+    rows |= {row.key: row for row in document.extra or ()}
+    return Side(name, {k: r.commit for k, r in rows.items()}, {k: r.subject for k, r in rows.items()}, trailers)
 
 
 def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:

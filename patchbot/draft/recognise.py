@@ -7,8 +7,7 @@ what the generated change gives on the commit below.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ..git.commits import Written, entries, read_commit, read_line
 from ..git.diffs import diff_of
@@ -16,8 +15,8 @@ from ..git.merge import Labels, merge_file
 from ..git.repo import Repo
 from ..model import Commit
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
-from .matching import Diff, diffs, known_of, match
-from .record import Draft
+from .matching import Diff, Known, diffs, match
+from .record import Document, Draft, ExtraRow, PatchRow, changed_row
 from .tags import without_tags
 from .trailers import Given, Trailers, diff_id
 
@@ -32,39 +31,27 @@ class Recognised:
     tags: Trailers
     ids: Mapping[str, str]
 
-    def known(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> list[dict[str, Any]]:
-        """Return what the record would say of each commit of the branch; {} for a commit by hand."""
-        recorded = {p["id"]: p for p in (*draft.generated, *draft.patches)}
-        rows: list[dict[str, Any]] = []
-        for commit in commits:
-            found = recorded.get(self.ids.get(commit.sha, ""), {})
-            row = dict(found)
-            if found and found["commit"] != commit.sha:
-                files = repo.changed_paths(commit.parent, commit.sha)
-                row |= {"commit": commit.sha, "parent": commit.parent, "subject": commit.subject, "files": files}
-            rows.append(row)
-        return rows
+    def known(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> list[PatchRow | None]:
+        """Return what the record would say of each commit of the branch; None for a commit by hand."""
+        rows = [draft.document.row(self.ids.get(c.sha, "")) for c in commits]
+        return [row and changed_row(repo, row, c) for row, c in zip(rows, commits, strict=True)]
 
-    def document(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> dict[str, Any]:
-        """Return what the record would say of the branch: its patches, and its commits by hand."""
-        rows = self.known(repo, draft, commits)
-        own = [c for c, row in zip(commits, rows, strict=True) if not row]
-        return {"patches": [row for row in rows if row], "extra": self.extra(own)}
-
-    def extra(self, own: Sequence[Commit]) -> list[dict[str, str]]:
-        """Return the commits by hand, `own` as they are now, as series.json has them."""
-        pairs = zip(own, self.handmade.extras, strict=True)
-        return [{"commit": c.sha, "key": e.key, "subject": c.subject} for c, e in pairs]
+    def document(self, draft: Draft, commits: Sequence[Commit], rows: Sequence[PatchRow | None]) -> Document:
+        """Return the record of the branch with these commits, of which `rows` are the patches."""
+        own = [c for c, row in zip(commits, rows, strict=True) if row is None]
+        extra = tuple(ExtraRow(c.sha, e.key, c.subject) for c, e in zip(own, self.handmade.extras, strict=True))
+        patches = tuple(row for row in rows if row)
+        return replace(draft.document, patches=patches, generated=draft.generated, extra=extra)
 
 
 def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | None = None) -> Recognised:
     """Return what a person changed on the branch that is at `tip` now; raise UserError where that is not clear."""
     if tip == draft.tip and not chosen:
-        return Recognised(draft.handmade, draft.trailers, {p["commit"]: p["id"] for p in draft.patches})
+        return Recognised(draft.handmade, draft.trailers, {sha: id_ for id_, sha in draft.commits.items()})
     branch = read_line(repo, draft.base, tip)
     ids = identify(repo, draft, branch, chosen)
-    generated = {p["id"]: p["commit"] for p in draft.generated}
-    recorded = {e["commit"]: e["key"] for e in draft.document.get("extra", [])}
+    generated = {p.id: p.commit for p in draft.generated}
+    recorded = {e.commit: e.key for e in draft.document.extra or ()}
     keys = {w.sha: ids.get(w.sha) or recorded.get(w.sha, f"+{w.sha[:12]}") for w in branch}
     pairs = [(w, generated[ids[w.sha]]) for w in branch if w.sha in ids and generated[ids[w.sha]] != w.sha]
     texts = diffs(repo, list(dict.fromkeys(sha for w, g in pairs for sha in (w.sha, g))))
@@ -85,7 +72,7 @@ def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | No
 
 def by_hand(draft: Draft, patches: dict[str, PatchEdit], extras: tuple[Extra, ...], order: tuple[str, ...]) -> Handmade:
     """Return all that is by hand on a branch in an order, and the edits that wait for a patch to be generated again."""
-    generated = [p["id"] for p in draft.generated]
+    generated = [p.id for p in draft.generated]
     there = [i for i in order if i in generated]
     dropped = {i for i in generated if i not in there} | {i for i in draft.handmade.dropped if i not in generated}
     parked = {i: e for i, e in draft.handmade.patches.items() if i not in generated}
@@ -97,11 +84,10 @@ def identify(
     repo: Repo, draft: Draft, branch: Sequence[Written], chosen: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return {commit: stable id} of those commits of a branch that are patches of the draft."""
-    known = [*known_of(draft.patches)]
-    known += [k for k in known_of(draft.generated) if k not in known]
-    own = {e["commit"] for e in draft.document.get("extra", [])} - set(chosen or {})
+    known = dict.fromkeys(Known(p.id, p.commit, p.subject) for p in (*draft.patches, *draft.generated))
+    own = {e.commit for e in draft.document.extra or ()} - set(chosen or {})
     rest = [(w.sha, w.subject) for w in branch if w.sha not in own]
-    return match(known, rest, repo, chosen)
+    return match(list(known), rest, repo, chosen)
 
 
 def kept_tags(

@@ -11,76 +11,140 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
 
 from .. import __version__, shapes
 from ..errors import UserError
 from ..git import transaction
-from ..git.diffs import line_counts
-from ..git.fastimport import NewCommit, without_crud
+from ..git.fastimport import NewCommit
 from ..git.held import held
+from ..git.objects import Objects
 from ..git.repo import Repo, Scratch
-from ..model import REGULAR, Commit, Entry, Identity, Patch, Series
-from ..shapes import PATH, SHA, ShapeError
+from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
+from ..shapes import Sha, ShapeError, TreePath
 from .amendments import Handmade, read_handmade
+from .tags import Dropped
 from .trailers import Trailers, read_trailers
 
-PATCH = {
-    "id": str,
-    "step": str,
-    "commit": SHA,
-    "parent": SHA,
-    "subject": str,
-    "files": [PATH],
-    "sites": [str],
-    "owners": [str],
-    "target": str,
-}
-SERIES = {
-    "campaign": str,
-    "patchbot": str,
-    "base": SHA,
-    "kernel": {"base": SHA, "version": str, "describe": str},
-    "patches": [PATCH],
-    "generated?": [PATCH],
-    "extra?": [{"commit": SHA, "key": str, "subject": str}],
-    "version?": int,
-    "message_id?": (str, None),
-    "results?": {"worst?": str, "counts?": {str: int}, "results?": [dict]},
-    "target?": str,
-    "steps?": [str],
-    "counts?": dict,
-    "kept?": [[str, int]],
-    "sites?": {str: [str, str]},
-    "remarks?": [str],
-    "warnings?": [str],
-    "config?": dict,
-    "dropped_trailers?": [{"patch": str, "trailer": str, "reason": str}],
-}
+FILE = "series.json"
+
+
+@dataclass(frozen=True)
+class PatchRow:
+    """A generated patch in series.json: its stable id, its commit, and what the campaign says of it."""
+
+    id: str
+    step: str
+    commit: Sha
+    parent: Sha
+    subject: str
+    files: tuple[TreePath, ...]
+    sites: tuple[str, ...]
+    owners: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True)
+class ExtraRow:
+    """A commit by hand in series.json."""
+
+    commit: Sha
+    key: str
+    subject: str
+
+
+class Judged(TypedDict, total=False):
+    """What the checks said of a version when it was frozen."""
+
+    worst: str
+    counts: dict[str, int]
+    results: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What series.json keeps besides the commits: what the cover letter and later versions need."""
+
+    target: str = ""
+    steps: tuple[str, ...] = ()
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    kept: tuple[tuple[str, int], ...] = ()
+    sites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document(Facts):
+    """series.json: a series as it lies on its branch.
+
+    `generated` are the patches as the campaign made them where `patches`, those on the branch, are others; `extra` are
+    the commits by hand. `version`, `message_id` and `results` are those of a frozen version. None is not written.
+    """
+
+    campaign: str
+    patchbot: str
+    base: Sha
+    kernel: KernelInfo
+    patches: tuple[PatchRow, ...]
+    generated: tuple[PatchRow, ...] | None = None
+    extra: tuple[ExtraRow, ...] | None = None
+    version: int | None = None
+    message_id: str | None = None
+    results: Judged | None = None
+    dropped_trailers: tuple[Dropped, ...] | None = None
+    schema: int = 1
+
+    def row(self, id_: str) -> PatchRow | None:
+        """Return the patch with a stable id, as it was generated if it is not on the branch; None for no such."""
+        return next((row for row in (*self.patches, *(self.generated or ())) if row.id == id_), None)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recorded draft: where the branch was left, its base, and one mapping a patch as in series.json.
+    """A recorded draft: where the branch was left, and what its record, the commit `record`, keeps.
 
-    `generated` are the patches as the campaign made them, those a person dropped too; `patches` those on the branch.
-    `version` is the number that it has, or would get. `record` is the record's own commit.
+    `version` is the number that it has, or would get.
     """
 
     tip: str
-    base: str
-    patches: tuple[Mapping[str, Any], ...]
-    document: Mapping[str, Any]
-    record: str = ""
+    document: Document
+    record: str
+    handmade: Handmade
+    trailers: Trailers
     version: int = 1
-    generated: tuple[Mapping[str, Any], ...] = ()
-    handmade: Handmade = field(default_factory=Handmade)
-    trailers: Trailers = field(default_factory=dict)
 
-    def by_commit(self) -> dict[str, Mapping[str, Any]]:
-        """Return the patches by commit id."""
-        return {p["commit"]: p for p in self.patches}
+    @property
+    def base(self) -> str:
+        """Return the commit that the series is on."""
+        return self.document.base
+
+    @property
+    def campaign(self) -> str:
+        """Return the name of the campaign."""
+        return self.document.campaign
+
+    @property
+    def patches(self) -> tuple[PatchRow, ...]:
+        """Return the patches on the branch."""
+        return self.document.patches
+
+    @property
+    def generated(self) -> tuple[PatchRow, ...]:
+        """Return the patches as the campaign made them, those that a person dropped too."""
+        return self.patches if self.document.generated is None else self.document.generated
+
+    @property
+    def commits(self) -> dict[str, str]:
+        """Return {stable id: commit} of the branch."""
+        return {p.id: p.commit for p in self.patches}
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        """Return the tags that the next draft must name as dropped: none from before a frozen version."""
+        return () if self.document.version is not None else self.document.dropped_trailers or ()
 
 
 def branch(campaign: str) -> str:
@@ -139,26 +203,31 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     """
     tip = first_parent(repo, record, name)
     try:
-        text = repo.read(record, "series.json")
-        if text is None:
-            raise ShapeError("it is not there")
-        document = shapes.read(text, SERIES)
-        for key in ("patches", "generated"):
-            shapes.once((p["id"] for p in document.get(key, [])), "the patch")
-    except ShapeError as error:
-        raise unreadable(name, f"series.json: {error}") from error
-    try:
+        document = read_document(repo, record)
         handmade, trailers = read_handmade(repo, record), read_trailers(repo, record)
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
-    patches = tuple(document["patches"])
-    there = repo.things(p[key] for p in patches for key in ("commit", "parent"))
+    there = repo.things(sha for p in document.patches for sha in (p.commit, p.parent))
     # What lies beyond a shallow clone's border is not known.
     if gone := [sha for sha, it in there.items() if (it.kind != "commit" if it else not repo.shallow)]:
-        raise unreadable(name, f"series.json: this repository has no commit {gone[0][:40]}")
-    generated = tuple(document.get("generated", patches))
-    version = document.get("version", 1)
-    return Draft(tip, document["base"], patches, document, record, version, generated, handmade, trailers)
+        raise unreadable(name, f"{FILE}: this repository has no commit {gone[0][:40]}")
+    return Draft(tip, document, record, handmade, trailers, document.version or 1)
+
+
+def read_document(repo: Repo, record: str) -> Document:
+    """Return series.json of a record; raise ShapeError if it cannot be read."""
+    try:
+        text = repo.read(record, FILE)
+        if text is None:
+            raise ShapeError("it is not there")
+        document = shapes.read(text, Document)
+        for rows in (document.patches, document.generated or ()):
+            shapes.once((row.id for row in rows), "the patch")
+        if document.kernel.base != document.base:
+            raise ShapeError(f"kernel.base is {document.kernel.base[:60]!r}, not {document.base}")
+    except ShapeError as error:
+        raise ShapeError(f"{FILE}: {error}") from error
+    return document
 
 
 def unreadable(name: str, why: str) -> UserError:
@@ -174,34 +243,6 @@ def first_parent(repo: Repo, record: str, name: str) -> str:
     if (tip := repo.parent(record)) is None:
         raise unreadable(name, "it is not a commit on top of a branch")
     return tip
-
-
-def identity(repo: Repo, configured: Identity | None) -> Identity:
-    """Return who the author is: [author] of patchbot.toml, else git's user.name and user.email for this repository."""
-    name, email = (configured.name, configured.email) if configured else (own(repo, "name"), own(repo, "email"))
-    who = Identity(without_crud(name), without_crud(email))
-    if who.name and who.email:
-        return who
-    place = "[author] of patchbot.toml" if configured else f"git for {repo.git_dir}"
-    lacking = " and ".join(f"user.{k}" for k, v in (("name", who.name), ("email", who.email)) if not v)
-    raise UserError(
-        f"no author: {place} has no {lacking} that can stand in a commit; set it with git config, or put name and email"
-        " into [author] of patchbot.toml"
-    )
-
-
-def own(repo: Repo, key: str) -> str:
-    """Return user.name or user.email of git, "" without; raise UserError where nobody can tell its encoding."""
-    data = (repo.config(f"user.{key}") or "").encode("utf-8", "surrogateescape")
-    for encoding in ("utf-8", repo.config("i18n.commitEncoding") or "utf-8"):
-        try:
-            return data.decode(encoding)
-        except (LookupError, ValueError):
-            continue
-    raise UserError(
-        f"user.{key} of git for {repo.git_dir} is not UTF-8; set it again with git config, or say in"
-        " i18n.commitEncoding what it is"
-    )
 
 
 def plain_commits(repo: Repo, series: Series, author: Identity) -> list[NewCommit]:
@@ -220,45 +261,48 @@ def write_record(
     scratch: Scratch,
     author: Identity,
     tip: str,
-    document: Mapping[str, Any],
+    document: Document,
     files: Mapping[str, bytes] | None = None,
-    also: tuple[str, ...] = (),
 ) -> str:
-    """Write the record of a branch that ends at `tip` into `scratch` and return its id; `also` stays alive with it."""
-    seconds, zone = scratch.source.committer_date(document["base"])
-    text = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
-    date = f"{seconds + len(document['patches'])} {zone}"
-    message = f"patchbot {__version__}: record of {document['campaign']}\n"
-    kept = {path: Entry(REGULAR, data) for path, data in {"series.json": text, **(files or {})}.items()}
+    """Write the record of a branch that ends at `tip` into `scratch` and return its id.
+
+    The commits as they were generated stay alive with it.
+    """
+    seconds, zone = scratch.source.committer_date(document.base)
+    known = {key: value for key, value in shapes.plain(document).items() if value is not None}
+    text = json.dumps(known, indent=1, sort_keys=True).encode() + b"\n"
+    date = f"{seconds + len(document.patches)} {zone}"
+    message = f"patchbot {__version__}: record of {document.campaign}\n"
+    also = tuple(row.commit for row in (document.generated or ())[-1:] if row.commit != tip)
+    kept = {path: Entry(REGULAR, data) for path, data in {FILE: text, **(files or {})}.items()}
     (record,) = scratch.write(tip, [NewCommit("", message, author, date, kept, alone=True, also=also)])
     return record.sha
 
 
-def record_document(series: Series, commits: Sequence[Commit]) -> dict[str, Any]:
-    """Return series.json: what was generated, from what, commit by commit."""
-    return {
-        "schema": 1,
-        "campaign": series.campaign,
-        "patchbot": __version__,
-        "base": series.kernel.base,
-        "kernel": asdict(series.kernel),
-        "patches": [patch_document(p, c) for p, c in zip(series.patches, commits, strict=True)],
-    }
+def document_of(series: Series, commits: Sequence[Commit], facts: Facts) -> Document:
+    """Return series.json of a series as it was generated, from what, commit by commit."""
+    return Document(
+        **vars(facts),
+        campaign=series.campaign,
+        patchbot=__version__,
+        base=series.kernel.base,
+        kernel=series.kernel,
+        patches=tuple(row_of(p, c) for p, c in zip(series.patches, commits, strict=True)),
+    )
 
 
-def patch_document(patch: Patch, commit: Commit) -> dict[str, Any]:
-    """Return one patch of series.json."""
-    return {
-        "id": patch.id,
-        "step": patch.step,
-        "commit": commit.sha,
-        "parent": commit.parent,
-        "subject": patch.subject,
-        "files": sorted(patch.files),
-        "sites": list(patch.sites),
-        "owners": list(patch.owners),
-        "target": patch.target,
-    }
+def row_of(patch: Patch, commit: Commit) -> PatchRow:
+    """Return a patch as it was generated."""
+    of = (patch.id, patch.step, commit.sha, commit.parent, patch.subject, tuple(sorted(patch.files)))
+    return PatchRow(*of, tuple(patch.sites), tuple(patch.owners), patch.target)
+
+
+def changed_row(objects: Objects, row: PatchRow, commit: Commit) -> PatchRow:
+    """Return a patch as it is in a commit that may not be the generated one."""
+    if row.commit == commit.sha:
+        return row
+    files = tuple(objects.changed_paths(commit.parent, commit.sha))
+    return replace(row, commit=commit.sha, parent=commit.parent, subject=commit.subject, files=files)
 
 
 def refuse_unsafe(repo: Repo, campaign: str) -> None:
@@ -270,7 +314,7 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
     draft = read_draft(repo, campaign)
     if current is None or (draft is not None and draft.tip == current):
         return
-    known = set(draft.by_commit()) if draft else set()
+    known = set(draft.commits.values()) if draft else set()
     start = draft.base if draft else current + "^"
     theirs = [c for c in repo.commits(start, current) if c.sha not in known][:5]
     listing = "".join(f"\n  {c.sha[:12]} {c.subject}" for c in theirs)
@@ -323,9 +367,3 @@ def publish(
             updates.append((before, now[0], repo.ref(before)))
     transaction.publish(repo, scratch, updates, base)
     return now[0] != tip
-
-
-def numstat(scratch: Scratch, commits: Sequence[Commit]) -> dict[str, int]:
-    """Return the numbers of patches, files, and inserted and deleted lines over all patches, as git counts them."""
-    files, inserted, deleted = line_counts(scratch, [c.sha for c in commits])
-    return {"patches": len(commits), "files": files, "insertions": inserted, "deletions": deleted}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ..errors import UserError
 from ..git.commits import entries
 from ..git.fastimport import NewCommit
-from ..git.merge import Labels, Merged, merge_file, merge_text
+from ..git.merge import Labels, merge_file
 from ..git.repo import Repo
 from ..model import REGULAR, Entry, Identity, Patch, Series
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
@@ -48,6 +48,12 @@ class Conflicts(UserError):
         super().__init__(f"{found[0].key} ({found[0].subject}) cannot be merged:{rows}")
 
 
+#: {path: the file, None where it is not}
+Files = Mapping[str, Entry | None]
+#: A file as the base of a merge, as ours and as theirs.
+Sides = tuple[Entry | None, Entry | None, Entry | None]
+#: {path: (before, after)} of a generated patch.
+Steps = Mapping[str, tuple[Entry | None, Entry | None]]
 #: {digest of a conflict: its resolved bytes, None for a file that goes}
 Resolutions = Mapping[str, bytes | None]
 
@@ -61,17 +67,109 @@ class Composed:
     remarks: tuple[str, ...]
 
 
-class Stack:
-    """The files of a base with commits put on it one by one."""
+class Merging:
+    """The merges of one commit: `done` are the conflicts that a person resolved, `problems` the others."""
 
-    def __init__(self, base: Mapping[str, Entry | None]) -> None:
-        self.files = dict(base)
+    def __init__(self, key: str, subject: str, done: Resolutions) -> None:
+        self.key = key
+        self.subject = subject
+        self.done = done
+        self.problems: list[Conflict] = []
 
-    def put(self, files: Mapping[str, Entry | None]) -> dict[str, Entry | None]:
-        """Lay files over what is there and return those that really change."""
+    def merge(self, path: str, sides: Sides, labels: Labels) -> Entry | None:
+        """Return a file (`path` "" is the message) merged, or as it was resolved; what is neither is a problem."""
+        merged = merge_file(*sides, labels)
+        if not merged.conflict:
+            return merged.entry
+        entry = merged.entry or Entry(REGULAR, b"")
+        found = Conflict(self.key, self.subject, path, entry.data, digest(self.key, path, sides), entry.mode)
+        if found.digest not in self.done:
+            self.problems.append(found)
+            return entry
+        data = self.done[found.digest]
+        return None if data is None else Entry(found.mode, data)
+
+    def finish(self, message: str) -> None:
+        """Raise Conflicts where anything is not resolved, UserError for a commit without a message."""
+        if self.problems:
+            raise Conflicts(self.problems)
+        if not message.strip():
+            raise UserError(f"{self.key}: its message is empty; a commit needs one")
+
+
+class Branch:
+    """The branch to be: the files at its tip, its commits, the edits as they are on it, and remarks."""
+
+    def __init__(self, files: Files, start: tuple[int, str], committer: Identity, done: Resolutions) -> None:
+        self.files = dict(files)
+        self.start = start
+        self.committer = committer
+        self.done = done
+        self.commits: list[NewCommit] = []
+        self.patches: dict[str, PatchEdit] = {}
+        self.extras: list[Extra] = []
+        self.remarks: list[str] = []
+
+    def put_extra(self, extra: Extra) -> None:
+        """Put a commit by hand on the branch, if it changes anything there."""
+        merging = Merging(extra.key, extra.subject, self.done)
+        below = {f.path: self.files.get(f.path) for f in extra.files}
+        merged = {f.path: merging.merge(f.path, (f.before, below[f.path], f.after), CARRY) for f in extra.files}
+        merging.finish(extra.message)
+        if extra.files and merged == below:
+            self.remarks.append(f"{extra.subject!r} is in the new base already and goes")
+            return
+        self.extras.append(replace(extra, files=tuple(FileEdit(p, below[p], entry) for p, entry in merged.items())))
+        self._add(extra.key, extra.message, extra.author, merged, extra.date)
+
+    def put_patch(self, patch: Patch, edit: PatchEdit, steps: Steps) -> None:
+        """Put a generated patch with its edit on the branch, if it changes anything there."""
+        merging = Merging(patch.id, patch.subject, self.done)
+        files, changed = self._merge_files(merging, edit, steps)
+        message = patch.message
+        if edit.message:
+            texts = (edit.message.generated, message, edit.message.edited)
+            old, now, edited = (Entry(REGULAR, text.encode("utf-8", "surrogateescape")) for text in texts)
+            entry = merging.merge("", (old, now, edited), EDIT)
+            message = (entry.data if entry else b"").decode("utf-8", "surrogateescape")
+        merging.finish(message)
+        if all(self.files.get(path) == entry for path, entry in files.items()):
+            self.remarks.append(f"{patch.id} changes nothing any more on what is below it and goes")
+            return
+        rewrite = Rewrite(patch.message, message) if message != patch.message else None
+        restated = PatchEdit(patch.id, rewrite, changed, edit.author if edit.author != self.committer else None)
+        if restated.kinds:
+            self.patches[patch.id] = restated
+        for kind in edit.kinds:
+            if kind not in restated.kinds:
+                self.remarks.append(f"the edit of the {kind} of {patch.id} is part of what is generated now")
+        self._add(patch.id, message, restated.author or self.committer, files)
+
+    def _merge_files(self, merging: Merging, edit: PatchEdit, steps: Steps) -> tuple[Files, tuple[FileEdit, ...]]:
+        """Return a patch's files with its edit put back, and the edit as it is now."""
+        edits = {f.path: f for f in edit.files}
+        files: dict[str, Entry | None] = {}
+        changed: list[FileEdit] = []
+        for path in sorted({*steps, *edits}):
+            ours, edited, solved = self.files.get(path), edits.get(path), False
+            if path in steps:
+                before, after = steps[path]
+                moved = merge_file(before, ours, after, MOVE)
+                if solved := moved.conflict:
+                    # What a person made of a conflict is relative to the generated file.
+                    edited = edited or FileEdit(path, after, merging.merge(path, (before, ours, after), MOVE))
+                ours = after if solved else moved.entry
+            files[path] = merging.merge(path, (edited.before, ours, edited.after), EDIT) if edited else ours
+            if edited and (solved or files[path] != ours):
+                changed.append(FileEdit(path, ours, files[path]))
+        return files, tuple(changed)
+
+    def _add(self, key: str, message: str, author: Identity, files: Files, author_date: str = "") -> None:
+        """Add a commit of those of the files that are others than before."""
         changed = {path: entry for path, entry in files.items() if self.files.get(path) != entry}
         self.files.update(changed)
-        return changed
+        when = f"{self.start[0] + len(self.commits) + 1} {self.start[1]}"
+        self.commits.append(NewCommit(key, message, author, when, changed, self.committer, author_date))
 
 
 def sequence(ids: Sequence[str], made: Handmade) -> list[str]:
@@ -103,150 +201,37 @@ def compose(
     """Return the commits of the branch; raise Conflicts for the first commit that cannot be merged."""
     if not made:
         return Composed(tuple(plain_commits(repo, series, author)), made, ())
-    base, done = series.kernel.base, resolutions or {}
-    by_hand = [*(e.files for e in made.patches.values()), *(e.files for e in made.extras)]
-    edited = {f.path for files in by_hand for f in files}
-    start = entries(repo, base, sorted(edited.union(*(p.files for p in series.patches))))
-    date = repo.committer_date(base)
-    generated = {p.id: p for p in series.patches}
-    steps = sides(series, start)
-    extras = {e.key: e for e in made.extras}
-    stack = Stack(start)
-    out: list[NewCommit] = []
-    remarks: list[str] = []
-    parked = {i: e for i, e in made.patches.items() if i not in generated}
-    patches = dict(parked)
-    kept: list[Extra] = []
-    for key in sequence([p.id for p in series.patches], made):
-        when = f"{date[0] + len(out) + 1} {date[1]}"
+    base = series.kernel.base
+    by_hand: list[PatchEdit | Extra] = [*made.patches.values(), *made.extras]
+    touched = {f.path for edit in by_hand for f in edit.files}.union(*(p.files for p in series.patches))
+    below = entries(repo, base, sorted(touched))
+    generated, extras = {p.id: p for p in series.patches}, {e.key: e for e in made.extras}
+    steps = changes_of(series, below)
+    branch = Branch(below, repo.committer_date(base), author, resolutions or {})
+    for key in sequence(list(generated), made):
         if key in extras:
-            extra = carried(extras[key], stack.files, done)
-            changed = stack.put({f.path: f.after for f in extra.files})
-            if extra.files and not changed:
-                remarks.append(f"{extra.subject!r} is in the new base already and goes")
-                continue
-            kept.append(extra)
-            out.append(NewCommit(key, extra.message, extra.author, when, changed, author, extra.date))
-            continue
-        patch, edit = generated[key], made.patches.get(key, PatchEdit(key))
-        now, message, files = put_back(patch, edit, steps[key], stack.files, done)
-        changed = stack.put(now)
-        if not changed:
-            remarks.append(f"{key} changes nothing any more on what is below it and goes")
-            continue
-        rewrite = Rewrite(patch.message, message) if message != patch.message else None
-        restated = PatchEdit(key, rewrite, tuple(files), edit.author if edit.author != author else None)
-        if restated.kinds:
-            patches[key] = restated
-        remarks += [
-            f"the edit of the {kind} of {key} is part of what is generated now"
-            for kind in edit.kinds
-            if kind not in restated.kinds
-        ]
-        out.append(NewCommit(key, message, restated.author or author, when, changed, author))
-    remarks += [f"{i} is not generated on this base; its edits are kept" for i in parked]
-    order = tuple(c.id for c in out)
-    return Composed(tuple(out), Handmade(patches, tuple(kept), made.dropped, order, made.reordered), tuple(remarks))
+            branch.put_extra(extras[key])
+        else:
+            branch.put_patch(generated[key], made.patches.get(key, PatchEdit(key, None, (), None)), steps[key])
+    parked = {i: e for i, e in made.patches.items() if i not in generated}
+    branch.remarks += [f"{i} is not generated on this base; its edits are kept" for i in parked]
+    order = tuple(c.id for c in branch.commits)
+    left = Handmade({**parked, **branch.patches}, tuple(branch.extras), made.dropped, order, made.reordered)
+    return Composed(tuple(branch.commits), left, tuple(branch.remarks))
 
 
-Sides = Mapping[str, tuple[Entry | None, Entry | None]]
-
-
-def sides(series: Series, start: Mapping[str, Entry | None]) -> dict[str, Sides]:
+def changes_of(series: Series, start: Files) -> dict[str, Steps]:
     """Return {id: {path: (before, after)}} of the generated patches, one on the other."""
     now = dict(start)
-    out: dict[str, Sides] = {}
+    out: dict[str, Steps] = {}
     for patch in series.patches:
         out[patch.id] = {path: (now.get(path), after) for path, after in sorted(patch.files.items())}
         now.update(patch.files)
     return out
 
 
-def put_back(
-    patch: Patch,
-    edit: PatchEdit,
-    steps: Sides,
-    below: Mapping[str, Entry | None],
-    done: Resolutions,
-) -> tuple[dict[str, Entry | None], str, list[FileEdit]]:
-    """Return a patch's files and message with the edit put back, and the edit of its code as it is now."""
-    problems: list[Conflict] = []
-    edits = {f.path: f for f in edit.files}
-    files: dict[str, Entry | None] = {}
-    restated: list[FileEdit] = []
-
-    def settle(path: str, sides: tuple[Entry | None, ...], merged: Merged) -> Entry | None:
-        found = conflict(patch.id, patch.subject, path, sides, merged)
-        if not merged.conflict:
-            return merged.entry
-        if found.digest in done:
-            data = done[found.digest]
-            return None if data is None else Entry(found.mode, data)
-        problems.append(found)
-        return merged.entry
-
-    for path in sorted({*steps, *edits}):
-        ours = below.get(path)
-        edited, solved = edits.get(path), False
-        if path in steps:
-            before, after = steps[path]
-            merged = merge_file(before, ours, after, MOVE)
-            solved = merged.conflict
-            if not solved:
-                ours = merged.entry
-            else:
-                # What a person made of a conflict is relative to the generated file.
-                edited = edited or FileEdit(path, after, settle(path, (before, ours, after), merged))
-                ours = after
-        files[path] = ours
-        if edited:
-            edit_sides = (edited.before, ours, edited.after)
-            files[path] = settle(path, edit_sides, merge_file(*edit_sides, EDIT))
-            if solved or files[path] != ours:
-                restated.append(FileEdit(path, ours, files[path]))
-    message = patch.message
-    if edit.message:
-        texts = [t.encode("utf-8", "surrogateescape") for t in (edit.message.generated, message, edit.message.edited)]
-        data, clean = merge_text(texts[0], texts[1], texts[2], EDIT)
-        merged = Merged(Entry(REGULAR, data), not clean)
-        entry = settle("", tuple(Entry(REGULAR, t) for t in texts), merged)
-        message = (entry.data if entry else b"").decode("utf-8", "surrogateescape")
-    if problems:
-        raise Conflicts(problems)
-    insist_message(patch.id, message)
-    return files, message, restated
-
-
-def insist_message(key: str, message: str) -> None:
-    """Raise UserError for a commit without a message."""
-    if not message.strip():
-        raise UserError(f"{key}: its message is empty; a commit needs one")
-
-
-def carried(extra: Extra, below: Mapping[str, Entry | None], done: Resolutions) -> Extra:
-    """Return a commit by hand with its files on what lies below it now."""
-    insist_message(extra.key, extra.message)
-    problems, files = [], []
-    for file in extra.files:
-        sides = (file.before, below.get(file.path), file.after)
-        merged = merge_file(*sides, CARRY)
-        found = conflict(extra.key, extra.subject, file.path, sides, merged)
-        after = merged.entry
-        if merged.conflict:
-            data = done.get(found.digest, b"")
-            after = None if data is None else Entry(found.mode, data)
-            if found.digest not in done:
-                problems.append(found)
-        files.append(FileEdit(file.path, below.get(file.path), after))
-    if problems:
-        raise Conflicts(problems)
-    return replace(extra, files=tuple(files))
-
-
-def conflict(key: str, subject: str, path: str, sides: Sequence[Entry | None], merged: Merged) -> Conflict:
-    """Return a merge as a conflict, named by its three sides."""
+def digest(key: str, path: str, sides: Sides) -> str:
+    """Return what names a conflict: the commit, the file and its three sides."""
     parts = [key.encode(), path.encode("utf-8", "surrogateescape")]
     parts += [b"-" if side is None else side.mode.encode() + b" " + side.data for side in sides]
-    digest = hashlib.sha256(b"".join(b"%d:%b" % (len(p), p) for p in parts)).hexdigest()
-    entry = merged.entry or Entry(REGULAR, b"")
-    return Conflict(key, subject, path, entry.data, digest, entry.mode)
+    return hashlib.sha256(b"".join(b"%d:%b" % (len(p), p) for p in parts)).hexdigest()

@@ -10,7 +10,17 @@ from ..git.diffs import diff_of
 from ..git.repo import Repo, Scratch
 from ..model import Commit
 from .matching import lost
-from .trailers import Given, Trailers, apply_to_message, diff_id, list_dropped, measure, survives, take_apart
+from .trailers import (
+    Given,
+    Trailers,
+    apply_to_message,
+    diff_id,
+    list_dropped,
+    measure,
+    put_together,
+    survives,
+    take_apart,
+)
 
 #: What says that a person looked at this very patch, and so may not outlive a change of it.
 JUDGEMENTS = re.compile(r"(?:Reviewed|Acked|Tested)-by: \S.*", re.I)
@@ -52,7 +62,7 @@ def without_tags(message: str, known: Sequence[Given]) -> tuple[str, list[str]]:
     kept = [row for row in rows if row not in taken]
     rest = "\n".join(line for line in below.split("\n") if line not in notes)
     rest = "" if rest.strip() == "---" else rest
-    return text.rstrip("\n") + "\n" + ("\n" + "\n".join(kept) + "\n" if kept else "") + rest, taken
+    return put_together(text, kept, rest), taken
 
 
 def decide(

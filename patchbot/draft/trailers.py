@@ -13,14 +13,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from .. import shapes
 from ..git.repo import Repo
 from ..shapes import ShapeError
 
 FILE = "trailers.json"
-KEPT = {str: [{"trailer": str, "message_id": str, "version": int, "patch_id": str, "sender?": str}]}
 
 #: The order that Documentation/process/maintainer-tip.rst asks for; any other trailer stands with the sign-offs.
 ORDER = (
@@ -76,17 +75,13 @@ def read_trailers(repo: Repo, record: str) -> dict[str, tuple[Given, ...]]:
     if data is None:
         return {}
     try:
-        rows = shapes.read(data.decode("utf-8", "surrogateescape"), KEPT)
+        known = shapes.read(data.decode("utf-8", "surrogateescape"), dict[str, tuple[Given, ...]])
     except ShapeError as error:
         raise ShapeError(f"{FILE}: {error}") from error
-    for row in (row for given in rows.values() for row in given):
-        if "\n" in row["trailer"] or not is_trailer(row["trailer"]) or row["trailer"].startswith(GENERATED):
-            raise ShapeError(f"{FILE}: {row['trailer'][:80]!r} is not a tag that anybody gave")
-    names = {f.name for f in fields(Given)}
-    return {
-        patch: tuple(Given(**{k: v for k, v in row.items() if k in names}) for row in given)
-        for patch, given in rows.items()
-    }
+    for line in (given.trailer for rows in known.values() for given in rows):
+        if "\n" in line or not is_trailer(line) or line.startswith(GENERATED):
+            raise ShapeError(f"{FILE}: {line[:80]!r} is not a tag that anybody gave")
+    return known
 
 
 def format_trailers(trailers: Trailers) -> bytes:
@@ -143,7 +138,7 @@ def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
         added = True
     if not added:
         return message
-    return text.rstrip("\n") + "\n\n" + "\n".join(rows) + "\n" + below
+    return put_together(text, rows, below)
 
 
 def remove_from_message(message: str, trailers: Iterable[str]) -> str:
@@ -151,9 +146,7 @@ def remove_from_message(message: str, trailers: Iterable[str]) -> str:
     text, rows, below = take_apart(message)
     gone = set(trailers)
     kept = [row for row in rows if row not in gone]
-    if kept == rows:
-        return message
-    return text.rstrip("\n") + "\n" + ("\n" + "\n".join(kept) + "\n" if kept else "") + below
+    return message if kept == rows else put_together(text, kept, below)
 
 
 def list_dropped(message: str, dropped: Iterable[tuple[str, str]]) -> str:
@@ -205,6 +198,11 @@ def take_apart(message: str) -> tuple[str, list[str], str]:
     if trailers and (not others or (made_by_git and trailers * 3 >= others)):
         return head + "\n", rows, below
     return text + "\n", [], below
+
+
+def put_together(text: str, rows: Sequence[str], below: str) -> str:
+    """Return the commit message of which `take_apart` returns these parts."""
+    return text.rstrip("\n") + "\n" + ("\n" + "\n".join(rows) + "\n" if rows else "") + below
 
 
 def is_trailer(row: str) -> bool:

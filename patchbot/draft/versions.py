@@ -7,7 +7,7 @@ of patchbot, the results of the checks, the mail's message-id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import UserError
@@ -16,8 +16,8 @@ from ..git.transaction import publish
 from ..model import Identity
 from .rangediff import Pair, Side, compare, side
 from .recognise import recognise
-from .record import Draft, branch, need_draft, read_draft, read_record, record_ref, version_refs
-from .write import dropped_of, site_changes, write_again
+from .record import Draft, Judged, branch, need_draft, read_draft, read_record, record_ref, version_refs
+from .write import site_changes, write_again
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Version:
     @property
     def message_id(self) -> str:
         """Return the message-id of its cover letter, "" if nobody said it."""
-        return str(self.draft.document.get("message_id") or "")
+        return self.draft.document.message_id or ""
 
 
 def version_ref(campaign: str, number: int) -> str:
@@ -89,13 +89,12 @@ def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any]
         "version": before.number,
         "message_id": before.message_id,
         "link": f"https://lore.kernel.org/all/{before.message_id}/" if before.message_id else "",
-        "base": [old["kernel"], new["kernel"]],
-        "rebased": old["base"] != new["base"],
-        **site_changes(old.get("sites", {}), new.get("sites", {})),
+        "base": [asdict(old.kernel), asdict(new.kernel)],
+        "rebased": old.base != new.base,
+        **site_changes(old.sites, new.sites),
         "patches": states(pairs),
         "dropped_trailers": [
-            {"patch": d.patch, "subject": subjects.get(d.patch, d.patch), "trailer": d.trailer, "reason": d.reason}
-            for d in dropped_of(draft)
+            {**asdict(d), "subject": subjects.get(d.patch, d.patch)} for d in new.dropped_trailers or ()
         ],
     }
 
@@ -123,15 +122,16 @@ def freeze(
     What a person committed on the branch becomes part of the record. Raises UserError where that is not clear from the
     commits and from `chosen` ({commit: stable id, "" for none}), which is what a person said.
     """
-    campaign = str(draft.document["campaign"])
+    campaign, document = draft.campaign, draft.document
     tip = repo.ref(branch(campaign)) or draft.tip
-    document = {**draft.document, "version": number, "message_id": message_id}
-    if report:
-        document["results"] = {k: report[k] for k in ("worst", "counts", "results") if k in report}
     seen = recognise(repo, draft, tip, chosen)
     if tip != draft.tip or chosen:
-        document["generated"] = list(draft.generated)
-        document |= seen.document(repo, draft, repo.commits(draft.base, tip))
+        commits = repo.commits(draft.base, tip)
+        document = seen.document(draft, commits, seen.known(repo, draft, commits))
+    document = replace(document, version=number, message_id=message_id)
+    if report:
+        judged = Judged(worst=report["worst"], counts=report["counts"], results=report["results"])
+        document = replace(document, results=judged)
     record = write_again(repo, scratch, author, draft, tip, document, seen.handmade, seen.tags)
     ref = version_ref(campaign, number)
     current = repo.ref(record_ref(campaign))

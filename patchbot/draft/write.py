@@ -8,18 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import temporary
 from ..errors import UserError
+from ..git.diffs import numstat
 from ..git.fastimport import NewCommit
 from ..git.repo import Repo, Scratch
-from ..model import Commit, Identity, Patch
+from ..model import Commit, Identity
 from .amendments import Handmade, edits_files
 from .produce import FILE as READS
 from .produce import Made
-from .record import Draft, numstat, patch_document, plain_commits, publish, record_document, write_record
+from .record import (
+    Document,
+    Draft,
+    ExtraRow,
+    changed_row,
+    document_of,
+    plain_commits,
+    publish,
+    write_record,
+)
 from .restack import Composed, Resolutions, compose
 from .tags import Decided, Dropped, decide, dress
 from .trailers import FILE as TRAILERS
@@ -41,12 +51,11 @@ class Carried:
 class Result:
     """A branch as it was written: `commits` in order (`id` is a stable id or an extra commit's key).
 
-    `patches` are the documents of the generated ones among them, as in series.json; `changed` says whether the branch
-    moved.
+    `changed` says whether the branch moved.
     """
 
     commits: tuple[Commit, ...]
-    patches: tuple[Mapping[str, Any], ...]
+    document: Document
     composed: Composed
     decided: Decided
     record: str
@@ -70,17 +79,7 @@ def carried(draft: Draft | None) -> Carried:
     """Return what the record of a draft keeps of people's work."""
     if draft is None:
         return Carried(Handmade(), {}, {})
-    return Carried(draft.handmade, draft.trailers, {p["id"]: p["commit"] for p in draft.patches}, since(draft))
-
-
-def dropped_of(draft: Draft) -> tuple[Dropped, ...]:
-    """Return the tags that were dropped on the way to this version."""
-    return tuple(Dropped(**row) for row in draft.document.get("dropped_trailers", []))
-
-
-def since(draft: Draft) -> tuple[Dropped, ...]:
-    """Return the tags that the next draft must name as dropped: none from before a frozen version."""
-    return () if "version" in draft.document else dropped_of(draft)
+    return Carried(draft.handmade, draft.trailers, draft.commits, draft.dropped)
 
 
 def put(
@@ -110,26 +109,21 @@ def put(
     generated = scratch.write(series.kernel.base, plain)
     same = list(final) == plain
     commits = generated if same else scratch.write(series.kernel.base, final)
-    by_id = {p.id: p for p in series.patches}
-    patches = tuple(document_of(repo, scratch, by_id[c.id], c, same) for c in commits if c.id in by_id)
-    document = record_document(series, generated)
+    document = document_of(series, generated, made.facts)
     if not same:
-        document["generated"] = document["patches"]
-        document["patches"] = list(patches)
-        document["extra"] = [{"commit": c.sha, "key": c.id, "subject": c.subject} for c in commits if c.id not in by_id]
-    document |= dict(made.facts)
-    if decided.dropped:
-        document["dropped_trailers"] = [asdict(d) for d in decided.dropped]
-    files = {READS: made.reads, **edits_files(composed.handmade)}
-    if decided.kept:
-        files[TRAILERS] = format_trailers(decided.kept)
-    also = () if same else (generated[-1].sha,)
-    record = write_record(scratch, author, commits[-1].sha, document, files, also)
+        rows = tuple(changed_row(scratch, row, c) for c in commits if (row := document.row(c.id)))
+        extra = tuple(ExtraRow(c.sha, c.id, c.subject) for c in commits if not document.row(c.id))
+        document = replace(document, generated=document.patches, patches=rows, extra=extra)
+    document = replace(document, dropped_trailers=decided.dropped or None)
+    files = {READS: made.reads, **kept_files(composed.handmade, decided.kept)}
+    record = write_record(scratch, author, commits[-1].sha, document, files)
     changed = False
     if not dry_run:
         changed = publish(repo, scratch, series.campaign, series.kernel.base, commits[-1].sha, record, taken)
     fresh = replace(decided, dropped=dropped)
-    return Result(tuple(commits), patches, composed, fresh, record, numstat(scratch, commits), changed)
+    return Result(
+        tuple(commits), document, composed, fresh, record, numstat(scratch, [c.sha for c in commits]), changed
+    )
 
 
 def write_again(
@@ -138,18 +132,20 @@ def write_again(
     author: Identity,
     draft: Draft,
     tip: str,
-    document: Mapping[str, Any],
+    document: Document,
     handmade: Handmade,
     tags: Trailers,
 ) -> str:
     """Write the record of a draft that is not made anew, its branch at `tip` now, and return its id."""
-    files = edits_files(handmade)
-    if tags:
-        files[TRAILERS] = format_trailers(tags)
+    files = kept_files(handmade, tags)
     if reads := repo.read(draft.record, READS):
         files[READS] = reads
-    end = draft.generated[-1]["commit"] if draft.generated else tip
-    return write_record(scratch, author, tip, document, files, () if end == tip else (end,))
+    return write_record(scratch, author, tip, document, files)
+
+
+def kept_files(handmade: Handmade, tags: Trailers) -> dict[str, bytes]:
+    """Return the files of a record that keep what people put on top of a series."""
+    return {**edits_files(handmade), **({TRAILERS: format_trailers(tags)} if tags else {})}
 
 
 def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Carried) -> Decided:
@@ -169,21 +165,6 @@ def dressed(composed: Composed, decided: Decided) -> tuple[NewCommit, ...]:
         dropped = [d for d in decided.dropped if d.patch == commit.id]
         out.append(replace(commit, message=dress(commit.message, decided.kept.get(commit.id, ()), dropped)))
     return tuple(out)
-
-
-def extra_rows(result: Result) -> list[dict[str, str]]:
-    """Return the commits by hand as series.json has them."""
-    ids = {p["id"] for p in result.patches}
-    return [{"commit": c.sha, "key": c.id, "subject": c.subject} for c in result.commits if c.id not in ids]
-
-
-def document_of(repo: Repo, scratch: Scratch, patch: Patch, commit: Commit, same: bool) -> dict[str, Any]:
-    """Return a patch of series.json as it is on the branch."""
-    document = patch_document(patch, commit)
-    if not same:
-        document["files"] = scratch.changed_paths(commit.parent, commit.sha)
-        document["subject"] = commit.subject
-    return document
 
 
 def site_changes(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Commits as a person left them: whole message, author and files, read back from git.
+"""Commits as a person left them: whole message, author and files, read back from git; and who a new one is by.
 
 A branch may hold anything, so what is read here keeps bytes that are no UTF-8, empty commits and odd modes as they are.
 """
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 from ..model import Entry, Identity, headline
-from .fastimport import usable_date
+from .fastimport import usable_date, without_crud
 from .objects import Objects
+from .repo import Repo
 
 #: More commits than this between a base and a branch are not a series but a branch that was rebased.
 MOST_COMMITS = 1000
@@ -85,3 +86,31 @@ def entries(repo: Objects, commit: str, paths: Sequence[str]) -> dict[str, Entry
             raise UserError(f"{path} of {commit[:12]} is a submodule, which patchbot cannot carry to another base")
         found[path] = Entry(mode, repo.raw(oid)) if oid else None
     return found
+
+
+def author_of(repo: Repo, configured: Identity | None) -> Identity:
+    """Return who the author is: [author] of patchbot.toml, else git's user.name and user.email for this repository."""
+    name, email = (configured.name, configured.email) if configured else (own(repo, "name"), own(repo, "email"))
+    who = Identity(without_crud(name), without_crud(email))
+    if who.name and who.email:
+        return who
+    place = "[author] of patchbot.toml" if configured else f"git for {repo.git_dir}"
+    lacking = " and ".join(f"user.{k}" for k, v in (("name", who.name), ("email", who.email)) if not v)
+    raise UserError(
+        f"no author: {place} has no {lacking} that can stand in a commit; set it with git config, or put name and email"
+        " into [author] of patchbot.toml"
+    )
+
+
+def own(repo: Repo, key: str) -> str:
+    """Return user.name or user.email of git, "" without; raise UserError where nobody can tell its encoding."""
+    data = (repo.config(f"user.{key}") or "").encode("utf-8", "surrogateescape")
+    for encoding in ("utf-8", repo.config("i18n.commitEncoding") or "utf-8"):
+        try:
+            return data.decode(encoding)
+        except (LookupError, ValueError):
+            continue
+    raise UserError(
+        f"user.{key} of git for {repo.git_dir} is not UTF-8; set it again with git config, or say in"
+        " i18n.commitEncoding what it is"
+    )

@@ -45,8 +45,8 @@ def commit_diffs(objects: Objects, commits: Sequence[str]) -> dict[str, bytes]:
     return dict.fromkeys(commits, b"") | found
 
 
-def line_counts(objects: Objects, commits: Sequence[str]) -> tuple[int, int, int]:
-    """Return the numbers of files, and of inserted and deleted lines over all commits, as git counts them."""
+def numstat(objects: Objects, commits: Sequence[str]) -> dict[str, int]:
+    """Return the numbers of patches, files, and inserted and deleted lines over all commits, as git counts them."""
     files, inserted, deleted = set(), 0, 0
     asked = "".join(f"{sha}\n" for sha in commits).encode()
     rows = objects.look("diff-tree", "--stdin", "-r", "-z", "--numstat", "--no-renames", stdin=asked).stdout
@@ -57,7 +57,7 @@ def line_counts(objects: Objects, commits: Sequence[str]) -> tuple[int, int, int
             files.add(path)
             inserted += int(plus) if plus.isdigit() else 0
             deleted += int(minus) if minus.isdigit() else 0
-    return len(files), inserted, deleted
+    return {"patches": len(commits), "files": len(files), "insertions": inserted, "deletions": deleted}
 
 
 def range_diff(objects: Objects, old: str, new: str) -> str:

@@ -37,10 +37,10 @@ class GrepCache:
         question = json.dumps([sorted(needles), list(pathspecs), word])
         try:
             with Store(self.path) as store:
-                found = store.get(f"{tree} {question}", [str], list)
+                found = store.get(f"{tree} {question}", list[str])
                 if found is None:
-                    latest = store.get(f"latest {question}", [str], list) or []
-                    near = {t: store.get(f"{t} {question}", [str], list) for t in latest}
+                    latest = store.get(f"latest {question}", list[str]) or []
+                    near = {t: store.get(f"{t} {question}", list[str]) for t in latest}
                     found = derived(repo, tree, near, needles, pathspecs, word=word)
                     if found is None:
                         found = repo.grep(commit, needles, pathspecs, word=word)

@@ -96,7 +96,7 @@ def refuse_foreign(where: Path, shown: Path) -> None:
 def listed_files(where: Path) -> dict[str, str]:
     """Return {name: digest} of what patchbot wrote to a folder, {} if there is no list that can be read."""
     try:
-        return dict(shapes.read((where / LIST).read_bytes(), {"files": {str: str}})["files"])
+        return dict(shapes.read((where / LIST).read_bytes(), shapes.Sums).files)
     except (OSError, ShapeError):
         return {}
 

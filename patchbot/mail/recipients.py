@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.errors import MessageError
 from email.headerregistry import Address
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .. import temporary
 from ..errors import MissingTool, ToolError, UserError
@@ -38,8 +37,6 @@ READ = (SCRIPT, "MAINTAINERS", ".get_maintainer.conf", ".get_maintainer.ignore",
 
 WITH_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]{1,320})>\s*(?:\((?P<role>.*)\))?")
 BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s@]{1,64}@[^<>()\s@]{1,255})\s*(?:\((?P<role>.*)\))?")
-#: An answer as it is kept.
-KEPT = {"everyone": [{"email": str, "name": str, "role": str}], "rejected": [str]}
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -133,7 +130,7 @@ def recipients(
     told = json.dumps([identity(Path(__file__)), OPTIONS, sorted(blobs.items())]).encode()
     answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"
     kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
-    found = {text: who for text in texts if (who := read_json(kept[text], KEPT, recipients_from))}
+    found = {text: who for text in texts if (who := read_json(kept[text], Recipients))}
     todo = [text for text in kept if text not in found]
     if todo:
         perl = which("perl", "perl")
@@ -142,7 +139,7 @@ def recipients(
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
                 for text, output in zip(todo, pool.map(partial(ask, perl, place, sandbox), todo), strict=True):
                     found[text] = parse(output)
-                    write_json(kept[text], asdict(found[text]))
+                    write_json(kept[text], found[text])
     return [found[text] for text in texts]
 
 
@@ -179,8 +176,3 @@ def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
     for name in named & repo.folders(base):
         (place / name).mkdir(parents=True, exist_ok=True)
     write_landmarks(place)
-
-
-def recipients_from(document: Mapping[str, Any]) -> Recipients:
-    """Return a kept answer."""
-    return Recipients(tuple(Recipient(**row) for row in document["everyone"]), tuple(document["rejected"]))

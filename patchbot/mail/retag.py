@@ -7,12 +7,11 @@ every tag is there already. What a person committed on the branch becomes part o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from ..draft.recognise import Recognised, recognise
-from ..draft.record import Draft, branch, publish
+from ..draft.record import Draft, PatchRow, branch, publish
 from ..draft.trailers import (
     Given,
     Trailers,
@@ -35,23 +34,23 @@ from .replies import Drafted, DraftPatch
 
 @dataclass(frozen=True)
 class Marked:
-    """The branch as it is now: its commits, what the record says of each ({} for one by hand), and what is by hand."""
+    """The branch as it is now: its commits, the row of each in the record (None for one by hand), what is by hand."""
 
     draft: Draft
     tip: str
     commits: tuple[Commit, ...]
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[PatchRow | None, ...]
     seen: Recognised
 
     @property
-    def patches(self) -> list[Mapping[str, Any]]:
+    def patches(self) -> list[PatchRow]:
         """The rows of the patches that have a stable id."""
         return [row for row in self.rows if row]
 
 
 def read_branch(repo: Repo, draft: Draft) -> Marked:
     """Return a draft's branch; raise UserError where it is gone, or where it is not clear which commit is which."""
-    campaign = str(draft.document["campaign"])
+    campaign = draft.campaign
     tip = repo.ref(branch(campaign))
     if tip is None:
         raise UserError(f"{branch(campaign)} is gone; make the draft anew with: patchbot generate {campaign}")
@@ -64,16 +63,16 @@ def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str)
     """Return what answers are matched with; `target` and `most` say what of the branch is posted first."""
     posted: list[str] = []
     for commit, row in zip(marked.commits[:most], marked.rows, strict=False):
-        if (row.get("target") or target) != target:
+        if ((row and row.target) or target) != target:
             break
-        posted.append(row.get("id") or commit.sha)
-    frozen = {v.number: draft_patches(repo, v.draft.patches) for v in versions(repo, marked.draft.document["campaign"])}
+        posted.append(row.id if row else commit.sha)
+    frozen = {v.number: draft_patches(repo, v.draft.patches) for v in versions(repo, marked.draft.campaign)}
     return Drafted(draft_patches(repo, marked.patches), tuple(posted), title, frozen, target)
 
 
-def draft_patches(repo: Repo, rows: Iterable[Mapping[str, Any]]) -> tuple[DraftPatch, ...]:
+def draft_patches(repo: Repo, rows: Iterable[PatchRow]) -> tuple[DraftPatch, ...]:
     """Return patches of a record with their diffs."""
-    return tuple(DraftPatch(p["id"], p["subject"], diff_of(repo, p["parent"], p["commit"])) for p in rows)
+    return tuple(DraftPatch(p.id, p.subject, diff_of(repo, p.parent, p.commit)) for p in rows)
 
 
 def put_tags(
@@ -89,27 +88,23 @@ def put_tags(
         for patch, rows in merge(marked.seen.tags, new).items()
     }
     tags = merge(tags, {})
-    given = {row["commit"]: tags.get(row["id"], ()) for row in marked.patches}
-    lost = {row["commit"]: [g.trailer for g in gone.get(row["id"], ())] for row in marked.patches}
+    given = {row.commit: tags.get(row.id, ()) for row in marked.patches}
+    lost = {row.commit: [g.trailer for g in gone.get(row.id, ())] for row in marked.patches}
     commits = rewrite(repo, scratch, author, marked, given, lost)
     tip = commits[-1].sha
     if (tip, tags) == (draft.tip, merge(draft.trailers, {})):
         return tip
-    moved = {old.sha: new for old, new in zip(marked.commits, commits, strict=True)}
-    document = {**draft.document, "generated": [dict(row) for row in draft.generated]}
-    document["patches"] = [
-        {**row, "commit": moved[row["commit"]].sha, "parent": moved[row["commit"]].parent} for row in marked.patches
-    ]
-    document["extra"] = marked.seen.extra([c for c, row in zip(commits, marked.rows, strict=True) if not row])
-    if "version" in document:  # what was said of the frozen version does not hold for this one
-        for name in ("version", "message_id", "results", "dropped_trailers"):
-            document.pop(name, None)
-    back = {(patch, identify(g.trailer)) for patch, rows in tags.items() for g in rows}
-    if "dropped_trailers" in document:
-        dropped = [d for d in document["dropped_trailers"] if (d["patch"], identify(d["trailer"])) not in back]
-        document["dropped_trailers"] = dropped
+    pairs = zip(marked.rows, commits, strict=True)
+    rows = [row and replace(row, commit=commit.sha, parent=commit.parent) for row, commit in pairs]
+    document = marked.seen.document(draft, commits, rows)
+    if document.version is not None:  # what was said of the frozen version does not hold for this one
+        document = replace(document, version=None, message_id=None, results=None, dropped_trailers=None)
+    if document.dropped_trailers:
+        back = {(patch, identify(g.trailer)) for patch, given_now in tags.items() for g in given_now}
+        dropped = tuple(d for d in document.dropped_trailers if (d.patch, identify(d.trailer)) not in back)
+        document = replace(document, dropped_trailers=dropped)
     record = write_again(repo, scratch, author, draft, tip, document, marked.seen.handmade, tags)
-    publish(repo, scratch, document["campaign"], document["base"], tip, record, marked.tip)
+    publish(repo, scratch, draft.campaign, draft.base, tip, record, marked.tip)
     return tip
 
 

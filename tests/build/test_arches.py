@@ -11,6 +11,7 @@ from toolchain import needs_s390
 
 from patchbot.build.arches import ARCHES, Symbols, homes, named_symbols, read_symbols
 from patchbot.build.benches import cross_versions, find_symbols, lacks, needs, others
+from patchbot.build.options import BuildOptions, build_options
 from patchbot.checking.check import Subject
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
@@ -111,45 +112,46 @@ def test_the_tree_says_whose_symbol_it_is(subject: Subject) -> None:
 
 def test_only_what_x86_cannot_have_is_needed(subject: Subject) -> None:
     mine = [entry(), entry("CONFIG_CGROUPS"), entry("CONFIG_S390", file="include/linux/rows.h")]
-    assert needs(subject, {}, mine) == []
+    assert needs(subject, BuildOptions(), mine) == []
     s390, bpf = entry("CONFIG_S390"), entry(file="arch/s390/kernel/bpf.c")
-    (need,) = needs(subject, {}, [*mine, s390, bpf])
+    (need,) = needs(subject, BuildOptions(), [*mine, s390, bpf])
     assert (need.arch.folder, need.sites) == ("s390", (s390, bpf))
     assert need.files == {"kernel/bpf/helpers.c", "arch/s390/kernel/bpf.c"}
 
 
 @pytest.mark.usefixtures("no_cross_compiler")
 def test_a_missing_compiler_is_named_with_its_package(subject: Subject) -> None:
-    (need,) = needs(subject, {}, [entry("CONFIG_S390")])
+    (need,) = needs(subject, BuildOptions(), [entry("CONFIG_S390")])
     assert need.lacking == "s390x-linux-gnu-gcc is not installed, Debian has it in the package gcc-s390x-linux-gnu"
-    assert "s390: missing" in cross_versions({})
-    (need,) = needs(subject, {}, [entry(file="arch/um/kernel/bpf.c")])
+    assert "s390: missing" in cross_versions(BuildOptions())
+    (need,) = needs(subject, BuildOptions(), [entry(file="arch/um/kernel/bpf.c")])
     assert need.lacking == "patchbot knows no compiler for arch/um"
 
 
 @needs_s390
 def test_a_compiler_that_is_installed_is_taken(subject: Subject) -> None:
-    (need,) = needs(subject, {}, [entry("CONFIG_S390")])
+    (need,) = needs(subject, BuildOptions(), [entry("CONFIG_S390")])
     assert (need.arch, need.lacking) == (ARCHES["s390"], "")
-    (versions,) = cross_versions({"arch": ["s390"]})
+    (versions,) = cross_versions(build_options({"arch": ["s390"]}))
     assert versions.startswith("s390: s390x-linux-gnu-gcc ")
     assert "GNU assembler" in versions
     assert "pahole" in versions or "v1." in versions, "pahole's version decides as well"
 
 
 def test_the_option_arch(subject: Subject) -> None:
-    (need,) = needs(subject, {"arch": []}, [entry("CONFIG_S390")])
-    assert need.lacking == lacks({"arch": ["arm64"]}, "s390") == "s390 is not in [checks.build] arch"
-    assert [a.folder for a in others({"arch": ["x86", "s390"]})] == ["s390"]
-    assert cross_versions({"arch": []}) == []
-    for wrong in ("s390", ["vax"]):
-        with pytest.raises(UserError, match=r"\[checks.build\] arch must be a list of x86, arm64, s390, "):
-            others({"arch": wrong})
+    (need,) = needs(subject, build_options({"arch": []}), [entry("CONFIG_S390")])
+    assert need.lacking == lacks(build_options({"arch": ["arm64"]}), "s390") == "s390 is not in [checks.build] arch"
+    assert [a.folder for a in others(build_options({"arch": ["x86", "s390"]}))] == ["s390"]
+    assert cross_versions(build_options({"arch": []})) == []
+    with pytest.raises(UserError, match=r"\[checks.build\] arch must be a list of x86, arm64, s390, .*not \['vax'\]"):
+        others(build_options({"arch": ["vax"]}))
+    with pytest.raises(UserError, match=r"checks.build.arch is 's390', not a list"):
+        build_options({"arch": "s390"})
 
 
 def test_another_architecture_does_as_well(tmp_path: Path) -> None:
     """Nothing is about one architecture: the tiny kernel gets a row for one whose compiler is rarely there."""
     repo = build(tmp_path / "linux", {"arch/loongarch/Kconfig": b"config LOONGARCH\n\tbool\n\tdefault y\n"})
     subject = make_subject(repo, "HEAD", [("one\n\nbody\n", {"a.c": b"1\n"})], tmp_path)
-    (need,) = needs(subject, {}, [entry("CONFIG_LOONGARCH")])
+    (need,) = needs(subject, BuildOptions(), [entry("CONFIG_LOONGARCH")])
     assert need.arch.package == "gcc-loongarch64-linux-gnu"

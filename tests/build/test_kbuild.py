@@ -21,7 +21,7 @@ from patchbot.build.kbuild import (
     read_dependencies,
     write_options,
 )
-from patchbot.build.options import read_options
+from patchbot.build.options import BuildOptions, build_options, read_options
 from patchbot.build.toolchain import Compiler, compiler_of, find_compiler
 from patchbot.campaigns.kfunc_flags.proof.btf_ids import read_symbols, undefined_in_btf_ids
 from patchbot.errors import MissingTool, ToolError, UserError
@@ -181,14 +181,14 @@ def test_a_pahole_of_its_own(tmp_path: Path) -> None:
     newer = tmp_path / "pahole"
     newer.write_text("#!/bin/sh\necho v1.99\n")
     newer.chmod(0o755)
-    found = compiler_of({"pahole": str(newer), "ccache": False})
+    found = compiler_of(BuildOptions(pahole=str(newer), ccache=False))
     assert f"PAHOLE={newer}" in found.variables()
     assert found.versions.endswith("; v1.99"), "what it made is not taken for the work of another"
     assert not any(v.startswith("PAHOLE") for v in find_compiler(None, "", False).variables())
     with pytest.raises(MissingTool, match=r"no/such/pahole is not installed"):
-        compiler_of({"pahole": "no/such/pahole"})
-    with pytest.raises(UserError, match=r"pahole must be a str, not 1"):
-        compiler_of({"pahole": 1})
+        compiler_of(BuildOptions(pahole="no/such/pahole"))
+    with pytest.raises(UserError, match=r"checks.build.pahole is 1, not a text"):
+        build_options({"pahole": 1})
 
 
 def test_a_compiler_for_another_machine_is_refused(tmp_path: Path) -> None:

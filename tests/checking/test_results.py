@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from patchbot.checking.store import Results, result_key, result_to
+from patchbot.checking.store import Results, result_key
 from patchbot.model import Finding, Result, Status
 from patchbot.run import run
+from patchbot.shapes import plain
 
 RESULT = Result(
     "build",
@@ -39,7 +40,7 @@ REPORT = {
     "base": "1" * 40,
     "tip": "2" * 40,
     "worst": "PASS",
-    "results": [{**result_to(RESULT), "cached": False}],
+    "results": (plain(RESULT),),
     "counts": {"PASS": 1},
     "seconds": 1.0,
 }
@@ -80,11 +81,11 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
         "NaN",
         "[" * 10000,
         '"' + "x" * 100 + '"',
-        json.dumps({**result_to(RESULT), "status": "GOOD"}),
-        json.dumps({**result_to(RESULT), "reason": None}),
-        json.dumps({**result_to(RESULT), "seconds": float("nan")}),
-        json.dumps({**result_to(RESULT), "findings": {"status": "PASS"}}),
-        json.dumps({**result_to(RESULT), "findings": [{"status": "PASS"}]}),
+        json.dumps({**plain(RESULT), "status": "GOOD"}),
+        json.dumps({**plain(RESULT), "reason": None}),
+        json.dumps({**plain(RESULT), "seconds": float("nan")}),
+        json.dumps({**plain(RESULT), "findings": {"status": "PASS"}}),
+        json.dumps({**plain(RESULT), "findings": [{"status": "PASS"}]}),
         b"\xff\xfe",
         5,
     ],

@@ -383,7 +383,7 @@ def test_a_second_patchbot_waits_and_says_for_whom(tiny: Repo, tmp_path: Path, w
     [
         ({"confg": "x"}, "did you mean config"),
         ({"config": "no-such.config"}, "no-such.config cannot be read"),
-        ({"jobs": "many"}, "jobs must be a int"),
+        ({"jobs": "many"}, "checks.build.jobs is .many., not a number"),
         ({"cc": "no-such-gcc"}, "no-such-gcc is not installed"),
     ],
 )

@@ -262,7 +262,7 @@ def test_only_obsolete_sections_of_maintainers_are_kept(module: ModuleType) -> N
 
 def test_a_wrong_option_is_the_users_to_fix(module: ModuleType, repo: Repo, tmp_path: Path) -> None:
     subject = replace(one(repo, tmp_path, b"int b;\n"), options={"strict": 1})
-    with pytest.raises(ConfigError, match="strict must be true or false"):
+    with pytest.raises(ConfigError, match=r"checks.checkpatch.strict is 1, not true or false"):
         module.check(subject, subject.items[0])
 
 

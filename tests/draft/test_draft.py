@@ -9,17 +9,17 @@ from sample import CONFIG, tree
 from tinytree import snapshot
 
 from patchbot.draft.record import (
+    Facts,
     branch,
-    identity,
-    numstat,
+    document_of,
     plain_commits,
     publish,
     read_draft,
-    record_document,
     write_record,
 )
 from patchbot.errors import UserError
-from patchbot.git.commits import read_commit
+from patchbot.git.commits import author_of, read_commit
+from patchbot.git.diffs import numstat
 from patchbot.git.fastimport import NewCommit
 from patchbot.git.repo import Repo, Scratch
 from patchbot.model import REGULAR, Entry, Identity
@@ -29,9 +29,9 @@ from patchbot.series.generate import generate
 def draft(repo_tree, folder: Path, extra=None):
     made = generate(repo_tree, sample.campaign(), CONFIG)
     scratch = Scratch.at(folder, repo_tree.repo)
-    author = identity(repo_tree.repo, None)
+    author = author_of(repo_tree.repo, None)
     commits = scratch.write(made.series.kernel.base, plain_commits(repo_tree.repo, made.series, author))
-    document = {**record_document(made.series, commits), **(extra or {})}
+    document = document_of(made.series, commits, Facts(**(extra or {})))
     record = write_record(scratch, author, commits[-1].sha, document)
     return scratch, commits, record
 
@@ -69,13 +69,13 @@ def test_the_record_tells_what_was_generated(tmp_path):
     kept = read_draft(base.repo, "sample")
     assert kept.tip == base.repo.ref(branch("sample"))
     assert kept.base == base.commit
-    assert [p["id"] for p in kept.patches] == ["header", "words/b/two.c", "words/a/one.c"]
-    assert kept.document["counts"] == {"change": 3}
+    assert [p.id for p in kept.patches] == ["header", "words/b/two.c", "words/a/one.c"]
+    assert kept.document.counts == {"change": 3}
 
 
 def test_numbers_are_those_of_git(tmp_path):
     scratch, commits, _ = draft(tree(tmp_path), tmp_path / "1.git")
-    assert numstat(scratch, commits) == {"patches": 3, "files": 3, "insertions": 4, "deletions": 3}
+    assert numstat(scratch, [c.sha for c in commits]) == {"patches": 3, "files": 3, "insertions": 4, "deletions": 3}
 
 
 def test_a_branch_with_a_persons_commit_is_refused_and_kept(tmp_path):
@@ -122,8 +122,8 @@ def test_no_author_says_how_to_set_one(tmp_path, monkeypatch):
     (tmp_path / "empty").touch()
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"user\.name and user\.email.*\[author\]"):
-        identity(Repo.open(base.repo.git_dir.parent), None)
-    assert identity(base.repo, Identity("X", "x@y")) == Identity("X", "x@y")
+        author_of(Repo.open(base.repo.git_dir.parent), None)
+    assert author_of(base.repo, Identity("X", "x@y")) == Identity("X", "x@y")
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_no_author_says_how_to_set_one(tmp_path, monkeypatch):
 )
 def test_the_author_is_who_git_would_name(tiny: Repo, name: str):
     tiny.git("config", "user.name", name)
-    who = identity(tiny, None)
+    who = author_of(tiny, None)
     said = tiny.git("var", "GIT_AUTHOR_IDENT").stdout.decode()
-    assert who == identity(tiny, Identity(name, who.email))
+    assert who == author_of(tiny, Identity(name, who.email))
     assert who.name.rstrip(".") == said.partition(" <")[0].rstrip(".")  # newer git leaves a dot
 
 
@@ -151,9 +151,9 @@ def test_the_author_is_who_git_would_name(tiny: Repo, name: str):
 def test_a_name_of_which_nothing_is_left_is_none(tiny: Repo, name: str):
     tiny.git("config", "user.name", name)
     with pytest.raises(UserError, match=r"user\.name that can stand in a commit"):
-        identity(tiny, None)
+        author_of(tiny, None)
     with pytest.raises(UserError, match=r"\[author\] of patchbot.toml has no user\.name"):
-        identity(tiny, Identity(name, "a@example.org"))
+        author_of(tiny, Identity(name, "a@example.org"))
 
 
 def test_a_name_in_another_encoding_is_read_by_what_git_says_it_is(tiny: Repo):
@@ -162,9 +162,9 @@ def test_a_name_in_another_encoding_is_read_by_what_git_says_it_is(tiny: Repo):
     for encoding in ("", "UTF-8", "nope", "hex"):
         tiny.git("config", "i18n.commitEncoding", encoding)
         with pytest.raises(UserError, match=r"user\.name of git for .* is not UTF-8"):
-            identity(tiny, None)
+            author_of(tiny, None)
     tiny.git("config", "i18n.commitEncoding", "ISO-8859-1")
-    assert identity(tiny, None).name == "J\u00fcrgen Gro\u00df"
+    assert author_of(tiny, None).name == "J\u00fcrgen Gro\u00df"
 
 
 def altered(repo: Repo, old: bytes, new: bytes) -> str:

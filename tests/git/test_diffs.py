@@ -6,7 +6,7 @@ import pytest
 from tinytree import commit, sh
 
 from patchbot.errors import ToolError
-from patchbot.git.diffs import commit_diffs, commit_text, diff_lines, line_counts, mail_parts, read_diff
+from patchbot.git.diffs import commit_diffs, commit_text, diff_lines, mail_parts, numstat, read_diff
 from patchbot.git.repo import Repo
 
 BEFORE = {
@@ -77,10 +77,10 @@ def test_what_git_counts_is_what_is_read(repo: Repo) -> None:
     tip = repo.resolve("HEAD")
     text = commit_diffs(repo, [tip])[tip]
     rows = read_diff(text.decode("utf-8", "surrogateescape"))
-    files, inserted, deleted = line_counts(repo, [tip])
-    assert files == len({row.path for row in rows if row.path})
+    found = numstat(repo, [tip])
+    assert found["files"] == len({row.path for row in rows if row.path})
     binary = [row for row in rows if row.path != "blob.bin"]  # whose lines git counts only with --text
-    assert (inserted, deleted) == tuple(sum(row.kind == kind for row in binary) for kind in "+-")
+    assert (found["insertions"], found["deletions"]) == tuple(sum(row.kind == kind for row in binary) for kind in "+-")
     assert commit_diffs(repo, []) == {}
 
 

@@ -55,8 +55,8 @@ def test_tags_are_in_the_commits_and_their_proof_is_in_the_record(drafted, cli):
     ]
     after = read_draft(drafted, "sample")
     assert document["tip"] == drafted.ref(REF) == after.tip != draft.tip
-    assert [p["commit"] for p in after.patches] == [c.sha for c in drafted.commits(after.base, after.tip)]
-    assert [p["commit"] for p in after.generated] == [p["commit"] for p in draft.patches]
+    assert [p.commit for p in after.patches] == [c.sha for c in drafted.commits(after.base, after.tip)]
+    assert [p.commit for p in after.generated] == [p.commit for p in draft.patches]
     assert [g.message_id for g in after.trailers["header"]] == ["r1@example.com", "r2@example.net", "r2@example.net"]
     assert {row["patch"] for row in document["attached"]} == {"header", "words/b/two.c"}
     assert document["attached"][0]["from"] == RAE
@@ -190,7 +190,7 @@ def test_a_frozen_version_stays_and_its_tags_go_to_the_next(drafted, cli):
     assert drafted.ref("refs/patchbot/sample/v1") == frozen
     draft = read_draft(drafted, "sample")
     assert draft.version == 2
-    assert "version" not in draft.document
+    assert draft.document.version is None
 
 
 @pytest.mark.parametrize(("argv", "text"), [(("--mbox", "none.mbox"), "no such file"), ((), "")])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .... import temporary
-from ....build.toolchain import PAHOLE
+from ....build.options import PAHOLE
 from ....errors import ToolError
 from ....run import run, which
 

@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....build.bench import Bench
-from ....build.toolchain import PAHOLE
+from ....build.options import PAHOLE
 from ....build.units import Compiled, Shelf
 from ....errors import PatchbotError
 from ....identity import identity
 from .btf import Param, read_prototypes
-from .btf_ids import BtfIds, IdSet, Pair, Record, read_file
+from .btf_ids import BtfIds, read_file
 from .meaning import flags_of
-
-#: A reading as it is kept.
-READING = [
-    str,
-    [[[str, int, [[str, int]], bool, [[str, [int]]]]], [str], [str], [str]],
-    {str: [[str, str, (str, None), (str, None)]]},
-]
 
 
 class Reading(NamedTuple):
@@ -39,17 +32,6 @@ class Reading(NamedTuple):
 def read_object(name: str, path: Path, args_flag: int | None, pahole: str = PAHOLE) -> Reading:
     """Return what an object file says; see btf_ids.read_file for `args_flag`."""
     return Reading(name, read_file(path, args_flag), read_prototypes(path, pahole))
-
-
-def reading_from(data: Any) -> Reading:
-    """Return the reading that JSON holds: tuples are lists there."""
-    name, (sets, *texts), prototypes = data
-    rows = tuple(
-        IdSet(set_, flags, tuple(Pair(*p) for p in pairs), trailer, tuple(Record(k, tuple(f)) for k, f in records))
-        for set_, flags, pairs, trailer, records in sets
-    )
-    params = {function: tuple(Param(*p) for p in row) for function, row in prototypes.items()}
-    return Reading(name, BtfIds(rows, *map(tuple, texts)), params)
 
 
 def shelf_of(bench: Bench, tree: str, log: Path) -> Shelf:

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ....build.arches import X86, Arch
 from ....build.bench import Bench
 from ....build.benches import Need, elsewhere, open_bench, units_of
+from ....build.options import BuildOptions, build_options
 from ....build.units import Unit
 from ....checking.check import Subject
 from ....series.campaign import Site
 from .meaning import RCU, RELEASE, flags_of, rule_of
-from .readings import READING, read_object, reading_from, shelf_of
+from .readings import Reading, read_object, shelf_of
 from .rules import Places, State, uncovered
 
 ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
@@ -92,7 +92,7 @@ _snapshots: dict[tuple[str, str], Snapshot] = {}
 
 def look(subject: Subject, old: tuple[str, str], new: tuple[str, str], log: Path) -> View:
     """Return what objects show of two commits, given as (commit, tree), compiled as far as that is not known."""
-    options = build_options(subject)
+    options = compiling(subject)
     main = Sides(X86, snapshot(subject, *old, log), snapshot(subject, *new, log))
     both = (main.before, main.after)
     uncovered_ = [e for s in both for e, _ in uncovered(s.state, s.places, s.objects)]
@@ -117,7 +117,7 @@ def snapshot(subject: Subject, commit: str, tree: str, log: Path) -> Snapshot:
     """Return the sets at a commit as the objects for x86 show them."""
     where = (str(subject.work), commit)
     if where not in _snapshots:
-        bench = open_bench(subject, build_options(subject))
+        bench = open_bench(subject, compiling(subject))
         sites = subject.sites(commit)
         sources = sorted({*subject.witnesses(commit), *(s.file for s in sites), *definitions(sites)})
         rule = rule_of(subject.scratch, subject.items[0].parent_tree)
@@ -137,7 +137,7 @@ def show(
     found = {s: units_of(bench, tree, s, log) for s in sources if s.endswith(".c") and s in files}
     units = {source: rows[0] for source, rows in found.items() if rows}
     shelf = shelf_of(bench, tree, log)
-    known = {unit: shelf.find(unit, files, READING, reading_from) for unit in sorted(set(units.values()))}
+    known = {unit: shelf.find(unit, files, Reading) for unit in sorted(set(units.values()))}
     readings = {unit.obj: reading for unit, reading in known.items() if reading is not None}
     missing = [unit for unit, reading in known.items() if reading is None]
     broken = {}
@@ -147,7 +147,7 @@ def show(
             name = result.unit.obj
             if result.built:
                 # Bench.watch put it on the shelf; without that, or if it could not, this says why.
-                reading = shelf.find(result.unit, files, READING, reading_from)
+                reading = shelf.find(result.unit, files, Reading)
                 pahole = bench.kbuild.compiler.pahole
                 readings[name] = reading or read_object(name, path, blank.flags.trailer, pahole)
             else:
@@ -177,6 +177,6 @@ def why_not(site: Site, why: str, snapshot_: Snapshot) -> str:
     return f"{file} is in no object of this configuration"
 
 
-def build_options(subject: Subject) -> Mapping[str, Any]:
-    """Return [checks.build] of patchbot.toml, which says how objects are compiled."""
-    return subject.tables.get("build", {})
+def compiling(subject: Subject) -> BuildOptions:
+    """Return how objects are compiled."""
+    return build_options(subject.tables.get("build", {}))

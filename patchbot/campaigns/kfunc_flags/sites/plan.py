@@ -7,10 +7,12 @@ the flag, and where a prototype cannot tell, a person decides by name in patchbo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
-from ....config import CampaignConfig
+from msgspec import Meta
+
+from ....config import CampaignConfig, fit
 from ....errors import ConfigError
 from ....series.render import listing
 from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, struct_of
@@ -31,7 +33,8 @@ REGISTER_ARGUMENTS = 5
 NULL_CLASSES = frozenset({OBJECT, "alloc_btf_id", "mem", "map"})
 RELEASABLE = frozenset({OBJECT, "alloc_btf_id", "refcounted_kptr", "dynptr"})
 DECIDE = "decide by name in patchbot.toml"
-DECISION_KEYS = ("rcu", "release", "acquire", "keep", "optional", "reason")
+#: The number of an argument, from 0.
+Number = Annotated[int, Meta(ge=0)]
 SELFTESTS = "tools/testing/selftests/"
 
 
@@ -42,12 +45,12 @@ class Decision:
     An empty `acquire` says that the kfunc returns another object than its argument.
     """
 
-    rcu: tuple[int, ...] | None
-    release: tuple[int, ...] | None
-    acquire: tuple[int, ...] | None
-    keep: bool
-    optional: bool
-    reason: str
+    rcu: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
+    release: tuple[Number] | None = None
+    acquire: Annotated[tuple[Number, ...], Meta(max_length=1)] | None = None
+    keep: bool = False
+    optional: bool = False
+    reason: str = ""
 
     def arguments(self, flag: str) -> tuple[int, ...] | None:
         """Return the arguments that a flag is about, None if nothing was decided."""
@@ -113,40 +116,17 @@ def read_decisions(config: CampaignConfig) -> dict[str, Decision]:
 
 def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
     """Return one decision."""
-    unknown = [key for key in data if key not in DECISION_KEYS]
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r} (known: {', '.join(DECISION_KEYS)})")
-    reason = data.get("reason")
-    if not isinstance(reason, str) or not reason.strip():
+    made = fit("patchbot.toml", where, data, Decision)
+    if not made.reason.strip():
         raise ConfigError(f"{where}: a decision needs a reason, which is printed")
-    for key in ("keep", "optional"):
-        if not isinstance(data.get(key, False), bool):
-            raise ConfigError(f"{where}.{key} must be true or false, not {data[key]!r}")
-    rcu, release = (argument_numbers(where, key, data.get(key)) for key in ("rcu", "release"))
-    acquire = () if data.get("acquire") == [] else argument_numbers(where, "acquire", data.get("acquire"))
-    for key, numbers in (("release", release), ("acquire", acquire)):
-        if numbers is not None and len(numbers) > 1:
-            raise ConfigError(f"{where}.{key} must name one argument: a kfunc {key}s one")
-    kept = bool(data.get("keep", False))
-    if kept == any(numbers is not None for numbers in (rcu, release, acquire)):
+    rcu = tuple(sorted(set(made.rcu or ())))
+    if len(rcu) < len(made.rcu or ()):
+        raise ConfigError(f"{where}.rcu must be a list of different argument numbers, not {list(made.rcu or ())}")
+    if made.keep == any(numbers is not None for numbers in (made.rcu, made.release, made.acquire)):
         raise ConfigError(
             f"{where}: expected either `keep = true` or the arguments of any of `rcu`, `release` and `acquire`"
         )
-    return Decision(rcu, release, acquire, kept, bool(data.get("optional", False)), reason.strip())
-
-
-def argument_numbers(where: str, key: str, value: Any) -> tuple[int, ...] | None:
-    """Return a list of argument numbers from 0, sorted; None if the key is absent."""
-    if value is None:
-        return None
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(type(n) is int and n >= 0 for n in value)
-        or len(set(value)) != len(value)
-    ):
-        raise ConfigError(f"{where}.{key} must be a list of different argument numbers from 0, not {value!r}")
-    return tuple(sorted(value))
+    return replace(made, rcu=rcu or None, reason=made.reason.strip())
 
 
 def off(config: CampaignConfig, flag: str) -> bool:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from subjects import site_of
 
 from patchbot.build.units import Shelf, Unit
 from patchbot.campaigns.kfunc_flags.proof.meaning import Flags, Rule
-from patchbot.campaigns.kfunc_flags.proof.readings import READING, Reading, read_object, reading_from
+from patchbot.campaigns.kfunc_flags.proof.readings import Reading, read_object
 from patchbot.campaigns.kfunc_flags.proof.rules import (
     Places,
     State,
@@ -25,6 +24,7 @@ from patchbot.campaigns.kfunc_flags.proof.rules import (
     uncovered,
 )
 from patchbot.model import Finding
+from patchbot.shapes import convert, plain
 from patchbot.store import Store
 
 OLD = Flags(
@@ -282,11 +282,11 @@ def test_rows_that_are_not_compiled_are_listed(make: Make) -> None:
 
 def test_readings_are_kept_by_what_the_object_was_made_of(make: Make, tmp_path: Path) -> None:
     reading = make(NEW, SINGLE).readings["o1.o"]
-    assert reading_from(json.loads(json.dumps(reading))) == reading
+    assert convert(plain(reading), Reading) == reading
     store, unit = Store(tmp_path / "kept.sqlite"), Unit("a.c", "o1.o")
 
     def find(blobs: Mapping[str, str], name: str = "o1.o", scope: str = "config 1") -> Reading | None:
-        return Shelf(store, scope).find(Unit("a.c", name), blobs, READING, reading_from)
+        return Shelf(store, scope).find(Unit("a.c", name), blobs, Reading)
 
     blobs = {"a.c": "1", "a.h": "2", "b.h": "3"}
     assert find(blobs) is None
