@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .declarations import ATTRIBUTE, KEYWORDS, OPERATORS, Head, function_head
+from .declarations import ATTRIBUTE, KEYWORDS, OPERATORS, Head, function_head, outline
 from .tokens import Lexed, is_word
 
 _TAGS = (b"struct", b"union", b"enum")
@@ -62,7 +62,7 @@ def _items(lexed: Lexed, at: int, end: int) -> Iterator[Item]:
             at = directives[at].last
             continue
         token = texts[at]
-        if seen and _begins_line(lexed, at) and _ends_before(lexed, seen, token):
+        if seen and lexed.begins_line(at) and _ends_before(lexed, seen, token):
             yield Item(Kind.MACRO, seen[0], _after(lexed, seen[-1]), tuple(seen))
             seen = []
         if token == b"}":
@@ -96,11 +96,7 @@ def _second_head(lexed: Lexed, opening: int, twin: int) -> Iterator[Item]:
     """Yield the function whose head stands in another branch of an `#if` than the first head of its body."""
     above = bisect_right(lexed.directives, twin, key=lambda d: d.first) - 1
     at = max(lexed.directives[above].last, opening + 1)
-    seen: list[int] = []
-    while at < twin:
-        seen.append(at)
-        closing = lexed.brackets.partner.get(at, at)
-        at = (closing if closing > at else at) + 1
+    seen = outline(lexed, at, twin)
     head = function_head(lexed, seen)
     if head:
         last = lexed.brackets.partner[twin] + 1
@@ -111,11 +107,6 @@ def _after(lexed: Lexed, number: int) -> int:
     """Return the number of the token after a token, or after its brackets."""
     closing = lexed.brackets.partner.get(number, number)
     return max(closing, number) + 1
-
-
-def _begins_line(lexed: Lexed, number: int) -> bool:
-    """Say whether a token is the first on its line."""
-    return number == 0 or b"\n" in lexed.text[lexed.spans[number - 1][1] : lexed.spans[number][0]]
 
 
 def _is_macro_line(lexed: Lexed, seen: list[int]) -> bool:

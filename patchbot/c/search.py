@@ -10,7 +10,7 @@ beginning of a pattern stands for one name with its `->`, `.`, `[]` and `()`.
 from __future__ import annotations
 
 import difflib
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,6 @@ class _Meta:
 
 @dataclass(frozen=True)
 class _Pattern:
-    text: str
     elements: tuple[bytes | _Meta, ...]
     repeats: bool
 
@@ -71,7 +70,7 @@ def _compile(text: str) -> _Pattern:
     names = [e.name for e in elements if isinstance(e, _Meta) and e.name]
     if all(isinstance(e, _Meta) for e in elements) or _Meta(_EXPRESSION, "") in elements:
         raise PatternError(f"the pattern {text!r} must hold a token, and only $name, $_ and $... as metavariables")
-    return _Pattern(text, tuple(elements), len(set(names)) < len(names))
+    return _Pattern(tuple(elements), len(set(names)) < len(names))
 
 
 def find(source: Source, pattern: str, within: Span | None = None) -> list[Span]:
@@ -300,7 +299,7 @@ def nearest(source: Source, pattern: str, within: Span | None = None) -> Candida
     elements = _compile(pattern).elements
     wanted = [e for e in elements if isinstance(e, bytes)]
     first, last = _limits(lexed, within)
-    begins = sorted({bisect_left(lexed.starts, start, first, last) for start in _lines_in(lexed, first, last)})
+    begins = [n for n in range(first, last) if n == first or lexed.begins_line(n)]
     counts = Counter(wanted)
     telling = {t for t in wanted if is_word(t) and t not in KEYWORDS}
     scored = []
@@ -320,12 +319,3 @@ def nearest(source: Source, pattern: str, within: Span | None = None) -> Candida
         return None
     lines = line_span(source, lexed.span(best[1], min(best[1] + len(elements), last)))
     return Candidate(source.line(lexed.starts[best[1]]), decode(source.at(lines)).rstrip(), best[0])
-
-
-def _lines_in(lexed: Lexed, first: int, last: int) -> list[int]:
-    """Return the offsets of the lines on which the tokens numbered [first, last) stand."""
-    if first >= last:
-        return []
-    low = bisect_right(lexed.line_starts, lexed.starts[first]) - 1
-    high = bisect_right(lexed.line_starts, lexed.starts[last - 1])
-    return lexed.line_starts[low:high]

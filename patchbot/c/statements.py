@@ -43,11 +43,9 @@ def unfit(source: Source, span: Span, *, before: bool = True, after: bool = True
         return ""
     if found.owner:
         return f"it is the whole body of {found.owner} without braces, so nothing can stand beside it"
-    inner = lexed.span(first, last)
-    line = source.line(inner.start)
-    if before and first and source.line(lexed.spans[first - 1][1] - 1) == line:
+    if before and not lexed.begins_line(first):
         return "it does not begin its line"
-    if after and last < len(lexed.spans) and source.line(lexed.starts[last]) == source.line(inner.end - 1):
+    if after and last < len(lexed.spans) and not lexed.begins_line(last):
         return "more code follows on its line"
     return ""
 

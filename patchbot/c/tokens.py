@@ -146,6 +146,10 @@ class Lexed:
         """Return the directives by the number of their first token."""
         return {d.first: d for d in self.directives}
 
+    def begins_line(self, number: int) -> bool:
+        """Say whether a token is the first on its line."""
+        return number == 0 or b"\n" in self.text[self.spans[number - 1][1] : self.spans[number][0]]
+
     def directive_at(self, number: int) -> Directive | None:
         """Return the preprocessor line that a token is in, None if it is in none."""
         above = bisect_right(self.directives, number, key=lambda d: d.first) - 1

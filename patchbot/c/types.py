@@ -73,7 +73,7 @@ def _type(source: Source, lexed: Lexed, number: int) -> Struct | None:
         if texts[at] == b"(" and at in partner and ATTRIBUTE.match(texts[at - 1]):
             at = partner[at]
         elif texts[at] == b":" and texts[number] == b"enum":
-            at = _underlying(lexed, at)
+            at = next((n for n in range(at + 1, len(texts)) if not is_word(texts[n])), len(texts))
             continue
         elif not is_word(texts[at]) or texts[at] in KEYWORDS:
             return None
@@ -99,14 +99,6 @@ def _type(source: Source, lexed: Lexed, number: int) -> Struct | None:
     start = lexed.spans[number][0]
     conditions = conditions_at(source, start)
     return Struct(decode(name), decode(texts[number]), lexed.span(number, last), body, tuple(members), conditions)
-
-
-def _underlying(lexed: Lexed, at: int) -> int:
-    """Return the number of the token after the `: type` of an enum."""
-    at += 1
-    while at < len(lexed.texts) and is_word(lexed.texts[at]):
-        at += 1
-    return at
 
 
 def _enumerators(lexed: Lexed, first: int, last: int) -> list[Member]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ....c.constants import constant
@@ -70,11 +70,3 @@ def kind(number: int) -> str:
 def family(name: str) -> str:
     """Return which flags a flag belongs to: those of kfuncs or those of arguments."""
     return next((f for f in reversed(FAMILIES) if name.startswith(f)), "")
-
-
-def trimmed(flags: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Return flags up to the last that are any."""
-    out = list(flags)
-    while out and not out[-1]:
-        out.pop()
-    return tuple(out)

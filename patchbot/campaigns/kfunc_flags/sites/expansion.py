@@ -20,10 +20,11 @@ from ....c.constants import constant
 from ....run import run
 from ....series.tree import Tree
 from .branches import branches, plain, replaced_includes
-from .expanded import Expanded, Names, kind, trimmed
+from .expanded import Expanded, Names, kind
 from .files import C_LIKE, NEEDLES, PATHSPECS, SETS_HEADERS, candidates
 from .flags import FLAGS_HEADER
 from .includes import beside, included_paths, named
+from .plan import trimmed
 from .sets import read_sets
 
 #: What is a mark in the output, and as what the sets' macros are defined.
@@ -240,12 +241,10 @@ def lists_of(tree: Tree, root: str, text: bytes, wanted: set[str]) -> dict[str, 
 def variants(texts: Iterable[bytes]) -> int:
     """Return how often to preprocess: once with all branches, and once for each branch if a macro has several forms."""
     defined = Counter(name for text in texts for name in re.findall(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", text, re.M))
-    return 1 if all(number == 1 for number in defined.values()) else 1 + max(map(branch_count, texts), default=0)
-
-
-def branch_count(text: bytes) -> int:
-    """Return the number of branches that the longest #if of a text has, one more for none of them."""
-    return len(re.findall(rb"^[ \t]*#[ \t]*elif", text, re.M)) + 2
+    if all(number == 1 for number in defined.values()):
+        return 1
+    # The longest #if has at most a branch for each #elif, one for #else, and one for none of them.
+    return 3 + max((len(re.findall(rb"^[ \t]*#[ \t]*elif", text, re.M)) for text in texts), default=-2)
 
 
 @lru_cache(maxsize=512)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -111,13 +111,9 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     sets = tuple(s for path in sorted(by_file) for s in by_file[path].sets)
     entries = agreed(entries)
     if problems:
-        raise SetError("\n".join([*problems, *refused_lines(entries)]))
+        refused = [f"{e.where}: {e.site}: {e.plan.reason}" for e in entries if e.plan.fate == "refuse"]
+        raise SetError("\n".join([*problems, *refused]))
     return Inventory(sets, tuple(entries), verifier, warnings)
-
-
-def refused_lines(entries: Iterable[Entry]) -> list[str]:
-    """Return a line for each row that needs a decision."""
-    return [f"{e.where}: {e.site}: {e.plan.reason}" for e in entries if e.plan.fate == "refuse"]
 
 
 def is_user_space(path: str, text: bytes) -> bool:
@@ -186,7 +182,7 @@ def document(found: Inventory) -> dict[str, Any]:
     """Return the JSON document of an inventory."""
     fates = Counter(e.plan.fate for e in found.entries)
     return {
-        "sets": [set_document(s) for s in found.sets],
+        "sets": [{**asdict(s), "kfunc": s.kfunc, "conditions": list(s.conditions)} for s in found.sets],
         "counts": {
             "files": len({s.file for s in found.sets}),
             "sets": len(found.sets),
@@ -195,11 +191,6 @@ def document(found: Inventory) -> dict[str, Any]:
             **{fate: fates[fate] for fate in ("change", "keep", "refuse")},
         },
     }
-
-
-def set_document(owner: KfuncSet) -> dict[str, Any]:
-    """Return the JSON of a set."""
-    return {**asdict(owner), "kfunc": owner.kfunc, "conditions": list(owner.conditions)}
 
 
 def site_of(entry: Entry) -> Site:

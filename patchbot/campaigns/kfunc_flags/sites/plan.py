@@ -102,9 +102,13 @@ def merged(arg_flags: Sequence[Sequence[str]], arguments: Mapping[str, Sequence[
             out += [[] for _ in range(number + 1 - len(out))]
             if ARGUMENT_FLAG[flag] not in out[number]:
                 out[number].append(ARGUMENT_FLAG[flag])
-    while out and not out[-1]:
-        out.pop()
-    return tuple(tuple(names) for names in out)
+    return trimmed(out)
+
+
+def trimmed(flags: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Return flags up to the last argument that has any."""
+    used = max((number for number, names in enumerate(flags, 1) if names), default=0)
+    return tuple(tuple(names) for names in flags[:used])
 
 
 def read_decisions(config: CampaignConfig) -> dict[str, Decision]:

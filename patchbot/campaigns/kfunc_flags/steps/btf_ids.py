@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-from ....c import Source, Span, find, macro, macros
+from ....c import Source, Span, find, macros
 from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ....series.tree import Tree
-from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, source_of
+from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, has_macros
 
 #: MAX_BPF_FUNC_ARGS of the kernels so far; more flags than this are an undefined macro, i.e. a compile error.
 MOST_ARGUMENTS = 12
@@ -26,7 +26,7 @@ def btf_ids(context: Context) -> Change:
     remarks = []
     if not context.tree.exists(TOOLS_BTF_IDS_H):
         remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
-    elif not has_macros(context.tree, TOOLS_BTF_IDS_H):
+    elif not makes_sets(context.tree, TOOLS_BTF_IDS_H):
         remarks.append(f"{TOOLS_BTF_IDS_H} is left as it is: it has no BTF_ID_FLAGS() and BTF_KFUNCS_START()")
     return carry_out(context, anchors(context), remarks, lacking(context.tree))
 
@@ -38,7 +38,7 @@ def anchors(context: Context) -> list[a.Anchor]:
 
 def headers(tree: Tree) -> list[str]:
     """Return the headers that get flags of arguments."""
-    return [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if has_macros(tree, TOOLS_BTF_IDS_H) else [])]
+    return [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if makes_sets(tree, TOOLS_BTF_IDS_H) else [])]
 
 
 def lacking(tree: Tree) -> list[a.Report]:
@@ -51,10 +51,9 @@ def lacking(tree: Tree) -> list[a.Report]:
     ]
 
 
-def has_macros(tree: Tree, path: str) -> bool:
+def makes_sets(tree: Tree, path: str) -> bool:
     """Say whether a header can make sets of kfuncs."""
-    source = source_of(tree, path)
-    return source is not None and bool(macro(source, "BTF_ID_FLAGS") and macro(source, "BTF_KFUNCS_START"))
+    return has_macros(tree, path, "BTF_ID_FLAGS", "BTF_KFUNCS_START")
 
 
 def anchors_of(path: str) -> list[a.Anchor]:

@@ -10,14 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....c import Source, Span, function, macro, macros
+from ....c import Source, Span, function, macros
 from ....errors import UserError
 from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Context
 from ....series.tree import Tree
 from . import docs
-from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, need_source, one_shape, source_of
+from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, has_macros, need_source, one_shape, source_of
 
 MAIN_C = "tools/bpf/resolve_btfids/main.c"
 TRANSFORM = "btf2btf"
@@ -81,8 +81,7 @@ def argument_flags(tree: Tree) -> list[Flag]:
 def table_anchor(tree: Tree) -> a.Anchor:
     """Return the anchor of the table of flags and tags; a table without all flags has drifted."""
     flags = argument_flags(tree)
-    header = source_of(tree, TOOLS_BTF_IDS_H)
-    set_flag = header is not None and bool(macro(header, "BTF_SET8_KFUNC_ARGS"))
+    set_flag = has_macros(tree, TOOLS_BTF_IDS_H, "BTF_SET8_KFUNC_ARGS")
     before = a.in_struct("kfunc")
     there = a.contains("} kfunc_arg_tags[] = {")
 

@@ -252,10 +252,15 @@ def meta_struct(tree: Tree) -> tuple[str, str]:
     return found[0]
 
 
+def has_macros(tree: Tree, path: str, *names: str) -> bool:
+    """Say whether a file of the tree defines all of these macros."""
+    source = source_of(tree, path)
+    return source is not None and all(macro(source, name) for name in names)
+
+
 def implicit_arguments(tree: Tree) -> bool:
     """Say whether kfuncs can have implicit arguments."""
-    source = source_of(tree, BTF_H)
-    return source is not None and bool(macro(source, "KF_IMPLICIT_ARGS"))
+    return has_macros(tree, BTF_H, "KF_IMPLICIT_ARGS")
 
 
 def releases_first(tree: Tree) -> bool:
@@ -275,25 +280,19 @@ def releases_first(tree: Tree) -> bool:
     )
 
 
-def released(tree: Tree) -> str:
-    """Return in words which argument KF_RELEASE is about."""
-    return "the first argument" if releases_first(tree) else "the referenced argument"
-
-
 def told_release(tree: Tree) -> tuple[str, list[Anchor]]:
-    """Return `released` for a text, and an anchor that is lost where the tree does not show it."""
+    """Return in words which argument KF_RELEASE is about, and an anchor that is lost where the tree shows none."""
     try:
-        return released(tree), []
+        return "the first argument" if releases_first(tree) else "the referenced argument", []
     except UserError as error:
         return "the first argument", [lost(VERIFIER_C, "what KF_RELEASE is about", str(error).partition(": ")[2])]
 
 
 def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
     """Return the variables of the commit messages of these steps and of cover-design.txt.j2."""
-    header = source_of(context.base, BTF_H)
     return {
         "implicit": implicit_arguments(context.base),
-        "arena": header is not None and bool(macro(header, "KF_ARENA_ARG1")),
+        "arena": has_macros(context.base, BTF_H, "KF_ARENA_ARG1"),
         "fixed": releases_first(context.base),
         "acquire": "acquire" in context.steps,
         "decl_tags": "decl-tags" in context.steps,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....c import Function, Source, Span, calls, find, function, functions, line_span, macro, matches
+from ....c import Function, Source, Span, calls, find, function, functions, line_span, matches
 from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Context
@@ -22,10 +22,10 @@ from .facts import (
     extend_flags,
     fragment,
     free_bit,
+    has_macros,
     meta_struct,
     need_source,
     one_shape,
-    source_of,
 )
 
 MATCH = "btf_param_match_suffix"
@@ -260,8 +260,7 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
 
 def anchors_model(context: Context) -> list[a.Anchor]:
     """Return the anchors of the function model, where JITs are told which arguments may be NULL."""
-    header = source_of(context.tree, "include/linux/bpf.h")
-    if header is None or not macro(header, "BTF_FMODEL_NULLABLE_ARG"):
+    if not has_macros(context.tree, "include/linux/bpf.h", "BTF_FMODEL_NULLABLE_ARG"):
         return []
     adder = Place(VERIFIER_C, a.in_function("bpf_add_kfunc_call"))
     done, meta = "func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", a.statement("meta.kfunc_arg_flags = $_;")
