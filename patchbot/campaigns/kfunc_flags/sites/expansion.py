@@ -292,7 +292,7 @@ def read_marks(
         elif match[0] == "\n":
             line += 1
         elif match[3]:
-            args, at = arguments(output, match.end())
+            args, at = mark_arguments(output, match.end())
             if match[3] == OPEN:
                 current = args[0]
             elif match[3] == CLOSE:
@@ -309,10 +309,10 @@ def marks(output: str) -> Iterator[re.Match[str]]:
     at = 0
     while match := _LINE.search(output, at):
         yield match
-        at = arguments(output, match.end())[1] if match[3] else match.end()
+        at = mark_arguments(output, match.end())[1] if match[3] else match.end()
 
 
-def arguments(output: str, start: int) -> tuple[list[str], int]:
+def mark_arguments(output: str, start: int) -> tuple[list[str], int]:
     """Return the arguments of a mark whose bracket opens before `start`, and where it ends."""
     depth, found, begin = 1, [], start
     for match in re.compile(r"[(),]").finditer(output, start):

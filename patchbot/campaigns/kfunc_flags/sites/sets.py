@@ -161,7 +161,7 @@ class _Reader:
         if at in self.lexed.in_directive:
             return self.lexed.in_directive[at].last  # what a #define holds is not a row
         try:
-            return arguments(self.lexed, at + 1, last)[1]
+            return bracketed(self.lexed, at + 1, last)[1]
         except ValueError:
             known = (b"#", *ROWS, *STARTS, *ENDS)
             return next((i for i in range(at + 1, last) if self.texts[i] in known), last)
@@ -225,7 +225,7 @@ class _Reader:
                 got = spelled(inner.texts[position])
                 raise self.error(at, f"{via} of {header} holds {got!r}; expected {known}(...)")
             try:
-                args, position = arguments(inner, position + 1, len(inner.texts))
+                args, position = bracketed(inner, position + 1, len(inner.texts))
             except ValueError:
                 raise self.error(at, f"{via} of {header} holds a use of a macro that is not complete") from None
             self.expand(at, at + 1, name, macro, [inner.texts[first:end] for first, end in args], via)
@@ -240,7 +240,7 @@ class _Reader:
         given = dict(zip(macro.params, values, strict=True))
         made = Lexed(b" ".join(t for word in macro.body for t in given.get(word, [word])))
         try:
-            args, end = arguments(made, 1, len(made.texts))
+            args, end = bracketed(made, 1, len(made.texts))
         except ValueError:
             raise self.error(at, f"{via} makes no complete row: {spelled(made.text)}") from None
         if end != len(made.texts):
@@ -296,7 +296,7 @@ class _Reader:
     def call(self, at: int, last: int) -> tuple[list[tuple[int, int]], int]:
         """Return the tokens of each argument of the call at a token and the token after its closing bracket."""
         try:
-            args, after = arguments(self.lexed, at + 1, last)
+            args, after = bracketed(self.lexed, at + 1, last)
         except ValueError:
             raise self.error(at, f"{spelled(self.texts[at])} without a complete ( ... )") from None
         if any(first == end for first, end in args):
@@ -305,7 +305,7 @@ class _Reader:
 
     def conditions(self, at: int) -> tuple[str, ...]:
         """Return the #if conditions around a token, outermost first."""
-        return tuple(plain(c) for c in conditions_at(self.source, self.lexed.starts[at]))
+        return tuple(spelled_condition(c) for c in conditions_at(self.source, self.lexed.starts[at]))
 
     def error(self, at: int, message: str) -> SetError:
         """Return an error that names file and line."""
@@ -317,7 +317,7 @@ def spelled(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def arguments(lexed: Lexed, opening: int, last: int) -> tuple[list[tuple[int, int]], int]:
+def bracketed(lexed: Lexed, opening: int, last: int) -> tuple[list[tuple[int, int]], int]:
     """Return the tokens of each argument in the brackets at `opening` and the token after; else ValueError."""
     closing = lexed.brackets.partner.get(opening, 0)
     if lexed.texts[opening : opening + 1] != [b"("] or not opening < closing < last:
@@ -325,7 +325,7 @@ def arguments(lexed: Lexed, opening: int, last: int) -> tuple[list[tuple[int, in
     return split_commas(lexed, opening + 1, closing) or [(closing, closing)], closing + 1
 
 
-def plain(condition: str) -> str:
+def spelled_condition(condition: str) -> str:
     """Return `CONFIG_X` for `defined(CONFIG_X)`, `!CONFIG_X` for its opposite, any other condition as it is."""
     match = re.fullmatch(r"(!?)\(?\s*+defined\s*+(?:\(\s*+)?(\w++)\s*+(?:\)\s*+)?\)?", condition)
     return f"{match[1]}{match[2]}" if match else condition

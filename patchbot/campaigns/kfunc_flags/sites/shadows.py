@@ -51,9 +51,9 @@ def shadows(source: Source, sets: Sequence[KfuncSet], rows: Sequence[Row]) -> li
 
 def renamed(source: Source, rows: Iterable[Row], whose: str = "rows of this file") -> list[str]:
     """Return a line for each #define and #undef of a word that a row uses."""
-    used = {word for row in rows for word in words_of(row)}
+    used = {word for row in rows for word in words_in(row)}
     lines = []
-    for word, offset, keyword in definitions(source):
+    for word, offset, keyword in macro_lines(source):
         name = word.decode("utf-8", "replace")
         if name in used and f"!defined({name})" not in conditions_at(source, offset):
             lines.append(
@@ -69,7 +69,7 @@ def foreign(tree: Tree, by_file: Mapping[str, FileSets]) -> list[str]:
     It is looked for in what has a word of the sets and in what a file with rows includes in quotes.
     """
     rows = [row for found in by_file.values() for row in found.rows if not row.file.startswith(SELFTESTS)]
-    used = {word.encode() for row in rows for word in words_of(row)}
+    used = {word.encode() for row in rows for word in words_in(row)}
     near = {other for path in {row.file for row in rows} for other in beside(path, tree.read(path))}
     lines = []
     for path in sorted(near.union(by_file) - {*SETS_HEADERS, FLAGS_HEADER}):
@@ -80,12 +80,12 @@ def foreign(tree: Tree, by_file: Mapping[str, FileSets]) -> list[str]:
     return lines
 
 
-def words_of(row: Row) -> tuple[str, ...]:
+def words_in(row: Row) -> tuple[str, ...]:
     """Return the words of a row that a macro could change."""
     return ("func", row.kfunc, row.set, *row.flags, *sum(row.arg_flags, ()))
 
 
-def definitions(source: Source) -> Iterator[tuple[bytes, int, str]]:
+def macro_lines(source: Source) -> Iterator[tuple[bytes, int, str]]:
     """Yield name, offset and keyword of each #define and #undef."""
     texts = source.lexed.texts
     for line in source.lexed.directives:
@@ -98,7 +98,7 @@ def redefined(source: Source) -> list[str]:
     return [
         f"{source.where(offset)}: #{keyword} {name.decode()}, which {SETS_HEADER} defines: what its rows make cannot "
         "be followed; expected the header's own macros"
-        for name, offset, keyword in definitions(source)
+        for name, offset, keyword in macro_lines(source)
         if name in WORDS
     ]
 

@@ -28,25 +28,25 @@ def btf_ids(context: Context) -> Change:
         remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
     elif not makes_sets(context.tree, TOOLS_BTF_IDS_H):
         remarks.append(f"{TOOLS_BTF_IDS_H} is left as it is: it has no BTF_ID_FLAGS() and BTF_KFUNCS_START()")
-    return carry_out(context, anchors(context), remarks, lacking(context.tree))
+    return carry_out(context, anchors(context), remarks, missing_headers(context.tree))
 
 
 def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf_ids."""
-    return [anchor for path in headers(context.tree) for anchor in anchors_of(path)]
+    return [anchor for path in changed_headers(context.tree) for anchor in anchors_of(path)]
 
 
-def headers(tree: Tree) -> list[str]:
+def changed_headers(tree: Tree) -> list[str]:
     """Return the headers that get flags of arguments."""
     return [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if makes_sets(tree, TOOLS_BTF_IDS_H) else [])]
 
 
-def lacking(tree: Tree) -> list[a.Report]:
+def missing_headers(tree: Tree) -> list[a.Report]:
     """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
     name, missing = "COUNT_ARGS() and CONCATENATE()", a.Outcome.MISSING
     return [
         a.Report(name, needed, None, missing, "", f"no such file; {path} needs it", False)
-        for path in headers(tree)
+        for path in changed_headers(tree)
         if not tree.exists(needed := path.replace("btf_ids.h", "args.h"))
     ]
 

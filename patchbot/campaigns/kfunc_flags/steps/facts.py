@@ -116,7 +116,7 @@ def carry_out(
     `lacking` is what else the tree must have and has not.
     """
     edits, reports = resolve(context.tree, anchors)
-    require([*lacking, *reports, *unknown(context, edits)])
+    require([*lacking, *reports, *unknown_uses(context, edits)])
     return Change(tuple(edits), tuple(reports), tuple(remarks))
 
 
@@ -125,7 +125,7 @@ def carried(anchors: Callable[[Context], Sequence[Anchor]]) -> Callable[[Context
     return lambda context: carry_out(context, anchors(context))
 
 
-def unknown(context: Context, edits: Sequence[Edit]) -> list[Report]:
+def unknown_uses(context: Context, edits: Sequence[Edit]) -> list[Report]:
     """Return a report for each edit of the kernel that uses a name which this tree has not.
 
     What the series adds is known, though an anchor that is missing keeps it from being added.

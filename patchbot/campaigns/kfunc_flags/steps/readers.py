@@ -28,7 +28,7 @@ KNOWN = frozenset(
 ROW = b"BTF_ID_FLAGS"
 
 
-def unknown(context: Context) -> list[Report]:
+def unseen_readers(context: Context) -> list[Report]:
     """Return a report for each place in the BPF core that reads those flags, or fills the meta of a kfunc, unseen."""
     found = []
     for path in context.base.grep([*FLAGS, "kfunc_flags"], FOLDERS, word=True):

@@ -199,7 +199,7 @@ def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, An
             "memory": sorted(
                 {f"{numbered(n)} of {e.row.kfunc}()" for e in entries if (n := memory(e, about[e.row.kfunc]))}
             ),
-            "shared": shared(entries),
+            "shared": in_several_files(entries),
             "shared_files": len(files) > 1,
             "kept": [(sorted(kfuncs), reason) for reason, kfuncs in sorted(kept.items()) if reason],
             "verifier": found.verifier,
@@ -233,7 +233,7 @@ def memory(entry: Entry, arguments: Sequence[int]) -> list[int]:
     return [n for n in arguments if n < len(entry.classes) and entry.classes[n] == "mem"]
 
 
-def shared(entries: Sequence[Entry]) -> list[str]:
+def in_several_files(entries: Sequence[Entry]) -> list[str]:
     """Return the kfuncs that have rows in more than one file, as `f()`."""
     count = Counter(kfunc for kfunc, _ in {(e.row.kfunc, e.row.file) for e in entries})
     return sorted(f"{kfunc}()" for kfunc, number in count.items() if number > 1)

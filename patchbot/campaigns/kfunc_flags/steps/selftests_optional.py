@@ -43,7 +43,7 @@ INCLUDE = re.compile(rb"^#include ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Flags:
+class OptionalFlags:
     """The flags of an optional step: its templates begin with selftests-`step`-, `kfunc` and `bad` are in them."""
 
     step: str
@@ -55,20 +55,20 @@ class Flags:
         return fragment(f"selftests-{self.step}-{name}.j2", **facts)
 
 
-SUFFIXES = Flags("suffixes", "bpf_kfunc_arg_nullable_test", "bpf_test_kfa_nullable_ids")
-ACQUIRE = Flags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_acquires_ids")
+SUFFIXES = OptionalFlags("suffixes", "bpf_kfunc_arg_nullable_test", "bpf_test_kfa_nullable_ids")
+ACQUIRE = OptionalFlags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_acquires_ids")
 
 
 def extend(context: Context, anchors: Callable[[Context], Sequence[a.Anchor]], modules: bool) -> Change:
     """Return the edits of `anchors`, or why there are none; `modules` says that bad sets belong to them."""
-    why = lacking(context.tree)
+    why = untested(context.tree)
     if why:
         return Change((), remarks=(why,))
     left_out = modules and testmod_folder(context.tree) != SHARED_FOLDER
     return carry_out(context, anchors(context), (no_module(),) if left_out else ())
 
 
-def lacking(tree: Tree) -> str:
+def untested(tree: Tree) -> str:
     """Return why there is nothing that could be extended, "" if there is."""
     if testmod_folder(tree) is None:
         return no_folder()
@@ -77,10 +77,10 @@ def lacking(tree: Tree) -> str:
     return ""
 
 
-def anchors_flags(context: Context, flags: Flags) -> list[a.Anchor]:
+def anchors_added(context: Context, flags: OptionalFlags) -> list[a.Anchor]:
     """Return the anchors of the kfuncs, programs and bad sets for some flags."""
     tree, folder = context.tree, testmod_folder(context.tree)
-    if lacking(tree) or folder is None:
+    if untested(tree) or folder is None:
         return []
     facts = words_of(tree, folder)
     programs = flags.template("programs.c", facts)
@@ -91,10 +91,10 @@ def anchors_flags(context: Context, flags: Flags) -> list[a.Anchor]:
     return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
 
 
-anchors_suffixes, anchors_acquire = (partial(anchors_flags, flags=flags) for flags in (SUFFIXES, ACQUIRE))
+anchors_suffixes, anchors_acquire = (partial(anchors_added, flags=flags) for flags in (SUFFIXES, ACQUIRE))
 
 
-def anchors_kfuncs(folder: str, flags: Flags, facts: Mapping[str, Any]) -> list[a.Anchor]:
+def anchors_kfuncs(folder: str, flags: OptionalFlags, facts: Mapping[str, Any]) -> list[a.Anchor]:
     """Return the anchors of the test kfuncs, their rows and their prototypes."""
     source, header = (Place(f"{folder}/{name}", a.in_file()) for name in (f"{TESTMOD}.c", KFUNCS_H))
     there, row = f"{flags.kfunc}(", f"BTF_ID_FLAGS(func, {flags.kfunc}, $_)"
@@ -117,7 +117,7 @@ def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> a.Select
     return a.last_of(a.Selector(f"{KFUNCS}*()", find))
 
 
-def anchors_bad_sets(path: str, flags: Flags, facts: Mapping[str, Any]) -> list[a.Anchor]:
+def anchors_bad_sets(path: str, flags: OptionalFlags, facts: Mapping[str, Any]) -> list[a.Anchor]:
     """Return the anchors of the sets that are refused, and of the rows of the one that is not."""
     bad, kfunc = Place(path, a.in_file()), flags.bad.removesuffix("_ids")
     names = ("invalid-kfuncs.c", "invalid-sets.c", "invalid-rows.c", "invalid-tests.c")
@@ -146,7 +146,7 @@ def closing(table: str) -> a.Selector:
 def anchors_decl_tags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the test of decl tags, none if there is nothing to extend."""
     tree, folder = context.tree, testmod_folder(context.tree)
-    if lacking(tree) or folder is None:
+    if untested(tree) or folder is None:
         return []
     known = {f.name for f in prototypes(need_source(tree, f"{SELFTESTS}/{folder}/{KFUNCS_H}"))}
     facts = {flags.step: flags.kfunc in known for flags in (SUFFIXES, ACQUIRE)}

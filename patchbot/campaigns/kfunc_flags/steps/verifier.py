@@ -64,7 +64,7 @@ def releases_references(source: Source) -> bool:
 
 def verifier(context: Context) -> Change:
     """Support KFA_RELEASE and KFA_RCU."""
-    change = carry_out(context, anchors(context), lacking=readers.unknown(context))
+    change = carry_out(context, anchors(context), lacking=readers.unseen_readers(context))
     gone = {"is_kfunc_release": (), "is_kfunc_rcu": ()} if releases_first(context.tree) else referenced.KNOWN
     return insist_gone(context, change, VERIFIER_C, gone)
 
@@ -129,14 +129,14 @@ def fillings(source: Source, filler: Function) -> list[Filling]:
         number, _ = lexed.token_range(match.span.start, match.span.end)
         owner, dot = lexed.texts[number - 2 : number]
         first, last = lexed.token_range(match.bindings["value"].start, match.bindings["value"].end)
-        value = argument_flags(source, filler, lexed.texts[first:last])
+        value = looked_up(source, filler, lexed.texts[first:last])
         if value and dot in (b".", b"->") and is_word(owner):
             twin = owner + dot + b"kfunc_arg_flags = " + value + b";"
             found.append(Filling(Span(lexed.starts[number - 2], match.span.end), twin))
     return found
 
 
-def argument_flags(source: Source, filler: Function, value: Sequence[bytes]) -> bytes:
+def looked_up(source: Source, filler: Function, value: Sequence[bytes]) -> bytes:
     """Return where the flags of the arguments are, if `value` are the flags of the kfunc; b"" if that is unknown."""
     for at in range(1, len(value) - 1):
         if value[at] in (b".", b"->") and value[at + 1] == b"flags":
