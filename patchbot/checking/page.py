@@ -29,7 +29,7 @@ def page(
     found = report.get("results", [])
     results = [{**r, "findings": sorted(r["findings"], key=lambda f: -Status(f["status"]).rank)} for r in found]
     checks = list(dict.fromkeys(r["check"] for r in results))
-    environment = render.environment().overlay(autoescape=True, finalize=shown, keep_trailing_newline=False)
+    environment = render.environment().overlay(autoescape=True, finalize=visible_text, keep_trailing_newline=False)
     rows = [row(patch, [r for r in results if r["commit"] == patch["commit"]], checks, diffs) for patch in patches]
     try:
         return environment.get_template("report/page.html.j2").render(
@@ -48,7 +48,7 @@ def page(
         raise PatchbotError(f"templates/report/page.html.j2: {error}") from error
 
 
-def shown(value: Any) -> Any:
+def visible_text(value: Any) -> Any:
     """Return what an expression of the template puts out, with all text visible."""
     return visible(value) if type(value) is str else value
 

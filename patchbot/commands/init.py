@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
+from contextlib import suppress
 
 from ..bundle import bundled
 from ..errors import UserError
@@ -22,7 +22,8 @@ def execute(session: Session) -> int:
     """Run the command."""
     folder = session.cwd / session.args.dir if session.args.dir else session.cwd
     if not session.args.dir:
-        folder = outside_work_tree(folder)
+        with suppress(UserError):  # in a work tree, its git directory
+            folder = Repo.open(folder).common_dir.resolve()
     target = folder / "patchbot.toml"
     text = bundled("templates").joinpath("init/patchbot.toml").read_text()
     if not folder.is_dir():
@@ -37,12 +38,3 @@ def execute(session: Session) -> int:
         if surroundings(target):
             session.show(f"once it names programs or folders: patchbot trust {shlex.quote(str(target))}")
     return 0
-
-
-def outside_work_tree(folder: Path) -> Path:
-    """Return `folder`, or the git directory of the repository whose work tree it lies in."""
-    try:
-        repo = Repo.open(folder)
-    except UserError:
-        return folder
-    return repo.common_dir.resolve()

@@ -127,15 +127,15 @@ def pick(scope: Scope, number: int | None, total: int, cover: bool) -> tuple[fro
     if scope.numbers and number is None:
         return frozenset(), "it names patches by number, and what it answers has none"
     if scope.numbers and number not in scope.numbers:
-        return frozenset(), f"it is for {listing(scope.numbers)} and answers patch {number}"
+        return frozenset(), f"it is for {patch_numbers(scope.numbers)} and answers patch {number}"
     if len(scope.numbers) > 1 or (scope.whole and total > 1):
-        which = listing(scope.numbers) if scope.numbers else "the whole series"
+        which = patch_numbers(scope.numbers) if scope.numbers else "the whole series"
         return None, f"it is for {which} and answers patch {number}: taken for that one alone"
     doubt = scope.lead or (scope.words if PARTS.search(scope.words) else "")
     return (frozenset(), f"it may be for a part of the patch only: {doubt[:80]}") if doubt else (None, "")
 
 
-def listing(numbers: frozenset[int]) -> str:
+def patch_numbers(numbers: frozenset[int]) -> str:
     """Return numbers of patches as a person reads them."""
     rows = sorted(numbers)
     text = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")

@@ -51,19 +51,19 @@ def render(name: str, folder: Path | None = None, /, **words: Any) -> str:
     try:
         return environment(folder).get_template(name).render(**words)
     except jinja2.TemplateNotFound as error:
-        raise PatchbotError(f"{shown(name, folder)}: no template {error}") from error
+        raise PatchbotError(f"{template_path(name, folder)}: no template {error}") from error
     except jinja2.TemplateSyntaxError as error:
-        raise PatchbotError(f"{shown(error.name or name, folder)}:{error.lineno}: {error.message}") from error
+        raise PatchbotError(f"{template_path(error.name or name, folder)}:{error.lineno}: {error.message}") from error
     except (jinja2.UndefinedError, TypeError, ValueError) as error:
-        raise PatchbotError(f"{shown(place(error, name, folder), folder)}: {error}") from error
+        raise PatchbotError(f"{template_path(line_of(error, name, folder), folder)}: {error}") from error
 
 
-def shown(name: str, folder: Path | None) -> str:
+def template_path(name: str, folder: Path | None) -> str:
     """Return the path of a template as a person knows it."""
     return str(folder / name) if folder else f"templates/{name}"
 
 
-def place(error: Exception, name: str, folder: Path | None) -> str:
+def line_of(error: Exception, name: str, folder: Path | None) -> str:
     """Return `template:line` of the innermost template line that an exception came through."""
     root = folder or bundled("templates")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
