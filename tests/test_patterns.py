@@ -13,7 +13,7 @@ LIMIT = 20.0
 #: Patterns that never see more: {file: (characters, who sees to it)}.
 BOUNDED: dict[str, tuple[int, str]] = {
     f"patchbot/{name}.py": (1000, "parts.MOST_LINE")
-    for name in ("draft/tags", "mail/doubts", "mail/quoting", "mail/replies", "mail/said", "mail/scope")
+    for name in ("mail/doubts", "mail/quoting", "mail/replies", "mail/said", "mail/scope")
 }
 PATTERNS = list(patterns())
 

@@ -17,7 +17,7 @@ from ..draft.rangediff import Pair, compare, render, side
 from ..draft.recognise import recognise
 from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_way
 from ..draft.restack import Conflicts, Resolutions
-from ..draft.tags import percentage
+from ..draft.trailers import percentage
 from ..draft.versions import previous, version_ref
 from ..draft.write import Carried, Result, carried, put, site_changes, site_lines, workshop
 from ..errors import UserError

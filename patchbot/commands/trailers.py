@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..draft.record import need_draft
-from ..draft.tags import percentage
-from ..draft.trailers import Given
+from ..draft.trailers import Given, percentage
 from ..draft.write import workshop
 from ..git.commits import author_of
 from ..mail.replies import Choices, Drafted, Gathered, gather

@@ -14,8 +14,7 @@ from ..git.diffs import range_diff
 from ..git.objects import Objects
 from .matching import diffs, lost
 from .record import Document, ExtraRow, PatchRow
-from .tags import without_tags
-from .trailers import Trailers
+from .trailers import Trailers, without_tags
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from ..model import Commit
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, Known, diffs, match
 from .record import Document, Draft, ExtraRow, PatchRow, changed_row
-from .tags import without_tags
-from .trailers import Given, Trailers, diff_id
+from .trailers import Given, Trailers, diff_id, without_tags
 
 SIDES = Labels("on the branch", "below the generated patch", "generated")
 

@@ -24,8 +24,7 @@ from ..git.repo import Repo, Scratch
 from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
 from ..shapes import Sha, ShapeError, TreePath
 from .amendments import Handmade, read_handmade
-from .tags import Dropped
-from .trailers import Trailers, read_trailers
+from .trailers import Dropped, Trailers, read_trailers
 
 FILE = "series.json"
 

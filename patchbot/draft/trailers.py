@@ -1,4 +1,4 @@
-"""Tags that people gave, kept with their proof: put into commit messages, stored in the record, kept or dropped.
+"""Tags that people gave, kept with their proof: put into messages and taken out, stored, kept or dropped on a new base.
 
 The kernel allows Reviewed-by and the like only with the person's permission, so each one carries the message-id of the
 mail that gave it and a digest of the diff that it was given for. A tag is never written, corrected or completed here:
@@ -16,8 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from .. import shapes
-from ..git.repo import Repo
+from ..git.diffs import diff_of
+from ..git.repo import Repo, Scratch
+from ..model import Commit
 from ..shapes import ShapeError
+from .matching import lost
 
 FILE = "trailers.json"
 
@@ -37,6 +40,8 @@ ORDER = (
 RANK = {name: number for number, names in enumerate(ORDER) for name in names}
 TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<([^<>]*)>")
+#: What says that a person looked at this very patch, and so may not outlive a change of it.
+JUDGEMENTS = re.compile(r"(?:Reviewed|Acked|Tested)-by: \S.*", re.I)
 GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
 #: Anybody can post a diff that takes hours to compare (difflib is cubic where lines repeat): above this many pairs of
 #: lines that differ at all, their order is not looked at.
@@ -56,6 +61,23 @@ class Given:
 
 #: {stable id of a patch: the tags it was given}.
 Trailers = Mapping[str, Sequence[Given]]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A tag that is not carried on, and why."""
+
+    patch: str
+    trailer: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The tags that hold for the new patches, and those that do not."""
+
+    kept: Trailers
+    dropped: tuple[Dropped, ...]
 
 
 @dataclass(frozen=True)
@@ -254,3 +276,57 @@ def survives(old_id: str, new_id: str, cost: float | None, threshold: float = 0.
         return Verdict(True, f"{cost:.1f} % of the diff changed, and up to {threshold:g} % were allowed")
     allowed = f"more than the {threshold:g} % allowed" if threshold else "and none may change"
     return Verdict(False, f"{cost:.1f} % of the diff changed, {allowed}")
+
+
+def percentage(text: str) -> float:
+    """Return how much of a diff may change before its tags are dropped; raise ValueError for no percentage."""
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise ValueError(text)
+    return value
+
+
+def without_tags(message: str, known: Sequence[Given]) -> tuple[str, list[str]]:
+    """Return a message without the tags `known`, judgements and notes on dropped tags; and the tags taken out."""
+    text, rows, below = take_apart(message)
+    lines = [given.trailer for given in known]
+    taken = [row for row in rows if row in lines or JUDGEMENTS.fullmatch(row)]
+    notes = [line for line in below.split("\n") if line.startswith("Dropped: ")]
+    if not taken and not notes:
+        return message, []
+    kept = [row for row in rows if row not in taken]
+    rest = "\n".join(line for line in below.split("\n") if line not in notes)
+    rest = "" if rest.strip() == "---" else rest
+    return put_together(text, kept, rest), taken
+
+
+def decide(
+    tags: Trailers, old: Mapping[str, str], repo: Repo, new: Sequence[Commit], scratch: Scratch, threshold: float
+) -> Decided:
+    """Say which tags hold: `old` is {stable id: the commit that was tagged}, `new` are the commits of the branch."""
+    kept: dict[str, tuple[Given, ...]] = {}
+    dropped: list[Dropped] = []
+    commits = {c.id: c for c in new}
+    unseen = lost(repo, list(old.values()))
+    for id_, given in sorted(tags.items()):
+        if id_ not in commits:
+            dropped += [Dropped(id_, g.trailer, "the patch is gone") for g in given]
+            continue
+        lines = diff_of(scratch, commits[id_].parent, commits[id_].sha)
+        before = diff_of(repo, f"{old[id_]}^", old[id_]) if id_ in old and old[id_] not in unseen else None
+        rows = []
+        for tag in given:
+            own = before if tag.patch_id in (diff_id(before or ()), "") else None
+            cost = None if own is None else measure(own, lines)
+            verdict = survives(diff_id(own) if own else tag.patch_id, diff_id(lines), cost, threshold)
+            if verdict.kept:
+                rows.append(tag)
+            else:
+                dropped.append(Dropped(id_, tag.trailer, verdict.reason))
+        kept[id_] = tuple(rows)
+    return Decided({i: rows for i, rows in kept.items() if rows}, tuple(dropped))
+
+
+def dress(message: str, given: Sequence[Given], dropped: Sequence[Dropped]) -> str:
+    """Return a commit message with its tags, and below `---` those that do not hold any more."""
+    return list_dropped(apply_to_message(message, given), [(d.trailer, d.reason) for d in dropped])

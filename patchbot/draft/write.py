@@ -31,9 +31,8 @@ from .record import (
     write_record,
 )
 from .restack import Composed, Resolutions, compose
-from .tags import Decided, Dropped, decide, dress
 from .trailers import FILE as TRAILERS
-from .trailers import Trailers, format_trailers
+from .trailers import Decided, Dropped, Trailers, decide, dress, format_trailers
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import pytest
 from tinytree import commit
 
 from patchbot.draft.matching import Diff, Known, cost, diffs, match, parse_choices
-from patchbot.draft.tags import Dropped, dress, without_tags
-from patchbot.draft.trailers import Given
+from patchbot.draft.trailers import Dropped, Given, dress, without_tags
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 

@@ -89,10 +89,10 @@ STEMS = (
 )
 PATTERNS = f"""
 import re
-from patchbot.draft import tags, trailers
+from patchbot.draft import trailers
 from patchbot.mail import doubts, mbox, parts, quoting, replies, said, scope, threads
 whole = (mbox.LINE, parts.MIME)  # matched with files and mails
-modules = (doubts, parts, mbox, quoting, replies, said, scope, tags, threads, trailers)
+modules = (doubts, parts, mbox, quoting, replies, said, scope, threads, trailers)
 for pattern in {{p for module in modules for p in vars(module).values() if isinstance(p, re.Pattern)}}:
     length = 1 << 17 if pattern in whole else parts.MOST_LINE
     for stem in {STEMS!r}:
