@@ -249,7 +249,7 @@ class Author:
 class Run:
     """The [run] table."""
 
-    sandbox: Text = AUTO
+    sandbox: Any = AUTO
 
 
 def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
@@ -261,7 +261,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         raise ConfigError(f"{where}: [author] needs both name and email")
     sandbox = fit(where, "run", tables.run, Run).sandbox
     if sandbox not in MODES:
-        hint = suggestion(sandbox, MODES)
+        hint = suggestion(str(sandbox), MODES)
         raise ConfigError(f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}")
     campaigns = {}
     for name, table in tables.campaigns.items():

@@ -123,8 +123,9 @@ def explain(said: str, place: str, found: Any) -> str:
     if isinstance(found, str) and "\0" in found:
         return f"{place} holds a NUL, which no name and no path can have"
     what = f"{place} is {shown(found)}"
-    if match := re.fullmatch(r"Expected `array` of length (.*), got (\d+)", said):
-        return f"{place} has {match[2]} items, not {match[1]}"
+    if match := re.fullmatch(r"Expected `array` of length (<= |>= |)(\d+)(?:, got \d+)?", said):
+        least = {"<= ": "at most ", ">= ": "at least ", "": ""}[match[1]]
+        return f"{place} has {len(found)} items, not {least}{match[2]}"
     if match := re.fullmatch(r"Expected `([^`]*)`( [<>]= .*|, got .*)", said):
         names = [NAMES.get(name, name) for name in match[1].split(" | ") if name != "null"]
         return f"{what}, not {' or '.join(names)}{match[2] if '=' in match[2] else ''}"

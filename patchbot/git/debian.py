@@ -161,10 +161,11 @@ def derive_sources(etc: Path) -> dict[str, str]:
     files = [etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))]
     for file in files:
         text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-        derive, between = (derive_stanza, r"\n[ \t]*\n") if file.suffix == ".sources" else (derive_line, r"\n")
-        if file.suffix in (".sources", ".list"):
-            for derived in filter(None, map(derive, re.split(between, text))):
-                return {file.suffix[1:]: derived}
+        found = map(derive_line, text.split("\n")) if file.suffix == ".list" else iter(())
+        if file.suffix == ".sources":
+            found = map(derive_stanza, re.split(r"\n[ \t]*\n", text))
+        for derived in filter(None, found):
+            return {file.suffix[1:]: derived}
     raise UserError(
         f"{etc} names no Debian archive (component main of {', '.join((*CODENAMES, *ALIASES))}), and kernels are"
         " fetched from one only; give patchbot a git repository of the kernel with --kernel PATH"
