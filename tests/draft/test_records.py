@@ -101,6 +101,7 @@ def test_every_command_names_the_record_and_the_way_out(
             r"sites\.a has 1 items, not 2",
         ),
         (lambda repo: series(repo, kernel={"base": 5}), "kernel.base is 5"),
+        (lambda repo: series(repo, kernel={"base": "-x", "version": "", "describe": ""}), "kernel.base is '-x', not "),
         (lambda repo: patch(repo, commit="--all"), r"patches\[0\]\.commit is '--all'"),
         (lambda repo: patch(repo, files=["../../.bashrc"]), r"files\[0\] is '\.\./\.\./\.bashrc'"),
         (lambda repo: patch(repo, files=["a/.GIT/config"]), r"files\[0\] is 'a/\.GIT/config'"),
