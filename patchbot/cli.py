@@ -9,11 +9,13 @@ import argparse
 import contextlib
 import gc
 import importlib
+import json
+import re
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from types import ModuleType
 from typing import Any, NoReturn
@@ -23,38 +25,65 @@ from .commands.session import Session
 from .errors import PatchbotError, UserError, line_in
 from .git import lost
 from .paths import refused
-from .terminal import Terminal, complain, let_go, prepare, visible, write
+from .terminal import Terminal, complain, let_go, prepare, write
 from .turns import call_me
 
-#: Each is a module of the folder commands/, in the order of --help.
-COMMANDS = (
-    *("init", "demo", "doctor", "scan", "generate", "regenerate", "check", "edits", "diff", "mail", "freeze"),
-    *("report", "trailers", "status", "trust", "campaigns", "checks"),
-)
+#: Each is a module of the folder commands/, in the order of --help, with those of the shared options that mean
+#: something to it.
+COMMANDS = {
+    "init": ("json",),
+    "demo": (),
+    **dict.fromkeys(("doctor",), ("json", "kernel")),
+    **dict.fromkeys(("scan", "generate"), ("json", "kernel", "base")),
+    **dict.fromkeys(
+        ("regenerate", "check", "edits", "diff", "mail", "freeze", "report", "trailers"), ("json", "kernel")
+    ),
+    "status": ("json", "kernel", "base"),
+    "trust": ("json",),
+    **dict.fromkeys(("campaigns", "checks"), ("json", "kernel")),
+}
+#: What an option is where nobody gave it.
+UNSAID = {
+    "C": None,
+    "config": None,
+    "kernel": None,
+    "base": None,
+    **dict.fromkeys(("json", "verbose", "quiet", "no_color"), False),
+}
+
+
+#: How a message names a line: file:line.
+PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints, which quote arguments, are fit for a terminal."""
+    """A parser whose complaints are errors like all others."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and message and exit."""
-        super().error(visible(message))
+        """Print the usage and raise UserError."""
+        self.print_usage(sys.stderr)
+        raise UserError(message)
 
 
-def common() -> Parser:
-    """Return the options that every command takes."""
-    parser = Parser(add_help=False)
+def shared(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Add the options that every command takes, and those of the others that are named."""
     group = parser.add_argument_group("common")
-    group.add_argument("-C", metavar="DIR", help="run as if started in DIR")
-    group.add_argument("--config", metavar="FILE", help="instead of ./patchbot.toml or the repository's patchbot.toml")
-    group.add_argument("--kernel", metavar="PATH", help="the kernel: any git repository, bare or not")
-    group.add_argument("--base", metavar="REV", help="the revision to start from (default: kernel.base, else HEAD)")
-    group.add_argument("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
-    group.add_argument("--strict", action="store_true", help="only PASS is success")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more")
-    group.add_argument("-q", "--quiet", action="store_true", help="no progress, no remarks")
-    group.add_argument("--no-color", action="store_true", help="no colour (NO_COLOR is honoured too)")
-    return parser
+
+    def option(*flags: str, **given: Any) -> None:
+        # Before and after the command: what is not given in the second place must not undo the first.
+        group.add_argument(*flags, default=argparse.SUPPRESS, **given)
+
+    option("-C", metavar="DIR", help="run as if started in DIR")
+    option("--config", metavar="FILE", help="instead of ./patchbot.toml or the repository's patchbot.toml")
+    if "kernel" in names:
+        option("--kernel", metavar="PATH", help="any git repository (default: kernel.path, else the one around DIR)")
+    if "base" in names:
+        option("--base", metavar="REV", help="the revision to start from (default: kernel.base, else HEAD)")
+    if "json" in names:
+        option("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
+    option("-v", "--verbose", action="store_true", help="say more")
+    option("-q", "--quiet", action="store_true", help="no progress, no remarks")
+    option("--no-color", action="store_true", help="no colour (NO_COLOR is honoured too)")
 
 
 def command(name: str) -> ModuleType:
@@ -62,18 +91,19 @@ def command(name: str) -> ModuleType:
     return importlib.import_module(f".commands.{name}", __package__)
 
 
-def build_parser(names: Sequence[str] = COMMANDS) -> Parser:
+def build_parser(names: Iterable[str] = COMMANDS) -> Parser:
     """Return the parser of some commands."""
     parser = Parser(prog="patchbot", description="Generate, check and mail a kernel patch series.")
     parser.add_argument("--version", action="version", version=f"patchbot {__version__}")
-    shared = common()
+    shared(parser, ())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in names:
         module = command(name)
         doc = (module.__doc__ or "").strip().splitlines()[0]
-        sub = commands.add_parser(name, help=doc, description=doc, parents=[shared])
+        sub = commands.add_parser(name, help=doc, description=doc)
         if hasattr(module, "arguments"):
             module.arguments(sub)
+        shared(sub, COMMANDS[name])
     return parser
 
 
@@ -91,36 +121,46 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if not signals.stopped():
                     write()
     except KeyboardInterrupt as stop:
-        complain(f"{str(stop) or 'interrupted'}; nothing half done was kept")
-        return 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
+        code = 128 + (stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT)
+        return failed(f"{str(stop) or 'interrupted'}; nothing half done was kept", code, argv)
     except PatchbotError as error:
-        complain(str(error))
-        return error.exit_code
+        return failed(str(error), error.exit_code, argv)
     except BrokenPipeError:
         return 3
     except OSError as error:
         known = refused(error)
-        complain(f"{known}{kept_traceback()}")
-        return known.exit_code
+        return failed(f"{known}{kept_traceback()}", known.exit_code, argv)
     except SystemExit:
         raise
     except BaseException as error:
-        complain(f"a bug in patchbot: {type(error).__name__}: {error}{kept_traceback()}")
-        return 3
+        return failed(f"a bug in patchbot: {type(error).__name__}: {error}{kept_traceback()}", 3, argv)
     finally:
         let_go()
+
+
+def failed(text: str, code: int, argv: Sequence[str] | None) -> int:
+    """Print an error, with --json also as a document on stdout, and return the exit code."""
+    complain(text)
+    if "--json" in (sys.argv[1:] if argv is None else argv):
+        at = PLACE.search(text)
+        error = {"message": text, "exit": code, "file": at and at[1], "line": at and int(at[2])}
+        with contextlib.suppress(PatchbotError, OSError):
+            write(json.dumps({"schema": 1, "error": error}) + "\n")
+    return code
 
 
 def execute(argv: Sequence[str] | None) -> int:
     """Run the command that the arguments name."""
     first = next(iter(sys.argv[1:] if argv is None else argv), "")
     parser = build_parser([first] if first in COMMANDS else COMMANDS)
-    args = parser.parse_args(argv)
+    args = argparse.Namespace(**UNSAID | vars(parser.parse_args(argv)))
     if not args.command:
         parser.print_help()
         return 0
     no_color = True if args.no_color else None
-    session = Session(args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet))
+    session = Session(
+        args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet), execute
+    )
     call_me(args.command)
     temporary.sweep()
     with closing(session):

@@ -118,14 +118,15 @@ def borrow(tmp_path: Path) -> Callable[[RealKernel], Repo]:
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
-    """Run patchbot on a repository and return its exit code and JSON, or what it said on stderr."""
+    """Run patchbot on a repository; return its exit code and JSON, for an error what it said on stderr."""
 
     from patchbot.cli import main
 
     def call(repo: Repo, *argv: str) -> tuple[int, Any]:
         code = main([*argv, "--json", "--kernel", str(repo.git_dir)])
         said = capsys.readouterr()
-        return code, json.loads(said.out) if said.out else said.err
+        document = json.loads(said.out) if said.out else {}
+        return code, document if "error" not in document else said.err
 
     return call
 

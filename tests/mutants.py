@@ -251,7 +251,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only show the mutants")
     args = parser.parse_args()
     fixed = argparse.Namespace(kernel=args.kernel, campaign=None, with_=None, without=None, quiet=True, json=False)
-    session = Session(fixed, Console(), Console(stderr=True))
+    session = Session(fixed, Console(), Console(stderr=True), lambda argv: 2)
     series = select(session, None)
     whole = subject(session, series, 1)
     author_of(session.repo, session.config.author or NOBODY)

@@ -51,7 +51,10 @@ def test_every_bundled_file_is_in_the_wheel(built):
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(
-        ["git", "ls-files", "checks", "templates", "patchbot.toml"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "checks", "templates", "patchbot.toml", "tests/linux"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     ).stdout.split()
     assert {f"patchbot/{path}" for path in tracked} <= names
 

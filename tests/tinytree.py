@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from patchbot.git import small
 from patchbot.git.repo import Repo
-from patchbot.run import run
 
 #: The folder of the tests, and the patchbot that they are of.
 TESTS = Path(__file__).parent
 TOP = TESTS.parent
 TINY = TESTS / "linux"
-DATE = "1767225600 +0000"
-PERSON = ("A Maintainer", "maintainer@example.org")
+DATE = small.DATE
 
 
 def build(path: Path, changes: Mapping[str, bytes | None] | None = None) -> Repo:
@@ -25,7 +23,7 @@ def build(path: Path, changes: Mapping[str, bytes | None] | None = None) -> Repo
 
     `changes` are laid over it first: {path: whole new bytes, or None to leave the file out}.
     """
-    shutil.copytree(TINY, path)
+    small.lay_out(path)
     for name, data in (changes or {}).items():
         where = path / name
         if data is None:
@@ -33,7 +31,6 @@ def build(path: Path, changes: Mapping[str, bytes | None] | None = None) -> Repo
         else:
             where.parent.mkdir(parents=True, exist_ok=True)
             where.write_bytes(data)
-    run(["git", "init", "-q", "--template=", "-b", "master", path])
     commit(path, "Linux 7.99")
     return Repo.open(path)
 
@@ -43,16 +40,7 @@ def commit(path: Path, message: str, changes: Mapping[str, bytes] | None = None,
     for name, data in (changes or {}).items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(data)
-    name, email = PERSON
-    env = {
-        f"GIT_{who}_{what}": value
-        for who in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", name), ("EMAIL", email), ("DATE", DATE))
-    }
-    run(["git", "add", "-A"], cwd=path, env=env)
-    extra = ["--amend"] if amend else []
-    run(["git", "commit", "-q", "--no-verify", "--allow-empty", *extra, "-m", message], cwd=path, env=env)
-    return run(["git", "rev-parse", "HEAD"], cwd=path).stdout.decode().strip()
+    return small.commit(path, message, *(["--amend"] if amend else []))
 
 
 def told(path: str, old: bytes, new: bytes) -> dict[str, bytes | None]:

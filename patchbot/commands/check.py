@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patches", metavar="2-5", help="only these patches, counted from 1")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at most so many at once")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
+    parser.add_argument("--strict", action="store_true", help="only PASS is success, not SKIP and WARN")
     parser.add_argument("--full", action="store_true", help="run everything again, reuse no result")
 
 

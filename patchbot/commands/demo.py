@@ -1,68 +1,177 @@
-"""Get a kernel, generate the series, check it, write the mails, and say where everything is."""
+"""Show what patchbot does, from scan to mails: each command as one would type it, on a kernel of the demo's own."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import json
+import mailbox
+import os
+import shutil
+from contextlib import closing
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 
-from ..draft.record import branch
+from ..bundle import bundled
+from ..config import load
 from ..errors import UserError
-from ..git import kernels
+from ..git import kernels, small
 from ..git.commits import author_of
 from ..git.repo import Repo
 from ..model import Identity
 from ..paths import cache_dir
-from . import check, generate, mail
 from .session import Session
 
 #: Stands in where git knows nobody, so that a fresh machine can show something; nothing of a demo is ever posted.
 NOBODY = Identity("A. U. Thor", "author@example.org")
+#: Who answers in the demo on the small kernel: two of its maintainers, and to which patches.
+ANSWERS = (
+    ("Carol Core <carol@example.org>", "for cpumask", "Looks right to me.\n\nAcked-by: Carol Core <carol@example.org>"),
+    ("Gene General <gene@example.org>", "for file system", "Nice.\n\nReviewed-by: Gene General <gene@example.org>"),
+)
+#: The Message-ID of mail N of the demo's v1, as git send-email would make one.
+POSTED = "20260101120000.1-{}-author@example.org"
+#: CPU minutes that the checks of 7.3 took where this was measured.
+COMPILING = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments; --kernel is a version here, such as 7.2, the newest one without it."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("--only", metavar="a,b", help="only these checks")
-    parser.add_argument("-o", dest="output", metavar="DIR", help="where the mails go")
+    """Add this command's arguments."""
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="on the small kernel that patchbot brings along, from scan to the mails of v2: no network, half a minute",
+    )
+    parser.add_argument(
+        "--prepare", action="store_true", help="with --small: only make its folder, to type the commands yourself"
+    )
+    parser.add_argument(
+        "--kernel",
+        dest="version",
+        metavar="VERSION",
+        help="a release that Debian has, such as 7.2 (default: the newest in the cache, else the newest there is)",
+    )
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="DIR",
+        help="where everything goes; it must not exist (default: a folder in the cache)",
+    )
 
 
 def execute(session: Session) -> int:
     """Run the command."""
-    kernel = kernels.fetch(session.args.kernel, cache_dir(), session.say)
-    session.say(f"the kernel is {kernel.version}, {kernel.tag} in {kernel.repo}")
-    inner = narrowed(session, kernel)
-    session.say("\n$ patchbot generate")
-    code = generate.execute(inner)
-    if code:
-        return code
-    session.say("\n$ patchbot check")
-    checked = check.execute(inner)
-    session.say("\n$ patchbot mail")
-    code = mail.execute(inner)
-    ref = branch(inner.campaign_config.name)
+    if session.args.small:
+        if session.args.version:
+            raise UserError("--small brings its own kernel: leave out --kernel")
+        return on_small(session, folder(session, "small"))
+    if session.args.prepare:
+        raise UserError("--prepare needs --small: with a real kernel, its repository is all there is to prepare")
+    cpus = os.cpu_count() or 1
     session.say(
-        f"\nthe series:    git -C {kernel.repo} log -p {kernel.tag}..{ref.removeprefix('refs/heads/')}"
-        f"\nthe mails:     {inner.args.output}"
-        f"\nlogs, builds:  {inner.work}"
-        f"\nagain:         patchbot check --kernel {kernel.repo}"
+        f"This takes about {max(3, round(COMPILING / cpus))} minutes on {cpus} processors, longer if the kernel has to"
+        " be downloaded first (160 MB).\nThere is something to read after a few seconds of work; compiling comes last."
     )
-    return max(checked, code)
+    kernel = kernels.fetch(session.args.version, cache_dir(), session.say)
+    session.say(f"the kernel is {kernel.version}, {kernel.tag} in {kernel.repo}")
+    return on_real(session, kernel, folder(session, kernel.version))
 
 
-def narrowed(session: Session, kernel: kernels.Kernel) -> Session:
-    """Return a session on the fetched kernel, with an author even where git knows none."""
-    given = vars(session.args)
-    output = given["output"] or str(cache_dir() / f"demo-{kernel.version}")
-    parser = argparse.ArgumentParser(conflict_handler="resolve")
-    for command in (generate, check, mail):
-        command.arguments(parser)
-    own = {"kernel": str(kernel.repo), "base": kernel.commit, "output": output}
-    args = argparse.Namespace(**(vars(parser.parse_args([])) | given | own))
-    inner = Session(args, session.out, session.err)
+def folder(session: Session, name: str) -> Path:
+    """Return the new folder that the demo works in; the one in the cache is patchbot's own and made anew."""
+    if session.args.output:
+        where = session.cwd / session.args.output
+        if where.exists():
+            raise UserError(f"{where} exists; name a folder that does not, or leave out -o")
+    else:
+        where = cache_dir() / f"demo-{name}"
+        shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    session.say(f"\n$ cd {where}")
+    return Path(where)
+
+
+def shipped() -> str:
+    """Return the name of the campaign that patchbot brings along."""
+    return load(None, bundled("patchbot.toml")).campaign(None).name
+
+
+def configure(session: Session, where: Path, kernel: Path, base: str, more: str = "") -> None:
+    """Write the demo's patchbot.toml, with an author where git knows none."""
+    text = f"[kernel]\npath = {json.dumps(str(kernel))}\nbase = {json.dumps(base)}\n{more}"
     try:
-        author_of(Repo.open(Path(kernel.repo)), inner.config.author)
+        author_of(Repo.open(kernel), None)
     except UserError:
-        session.say(f"git knows no user.name and user.email here: the author is {NOBODY}, for the demo only")
-        inner.config = replace(inner.config, author=NOBODY)
-    return inner
+        session.say(f"# git knows no user.name and user.email here: the author is {NOBODY}, for the demo only")
+        text += f'\n[author]\nname = "{NOBODY.name}"\nemail = "{NOBODY.email}"\n'
+    (where / "patchbot.toml").write_text(text)
+
+
+def on_real(session: Session, kernel: kernels.Kernel, where: Path) -> int:
+    """Make, read and check the series on a real kernel: what there is to read first, compiling last."""
+    configure(session, where, kernel.repo, kernel.tag)
+    steps = (["scan"], ["generate"], ["check", "--only", "applies,checkpatch"], ["mail", "-o", "mails"], ["check"])
+    code = 0
+    for step in steps:
+        if step == ["check"]:
+            session.say(
+                f"\n# The mails are in {where / 'mails'}. What follows compiles each patch; Ctrl-C loses nothing."
+            )
+        code = max(code, session.patchbot(where, *step))
+    session.say(
+        f"\nthe series:  git -C {kernel.repo} log -p {kernel.tag}..patchbot/{shipped()}"
+        f"\nthe mails:   {where / 'mails'}"
+        f"\nthe folder:  cd {where}, and try other commands there: patchbot status"
+    )
+    return code
+
+
+def on_small(session: Session, where: Path) -> int:
+    """Go the whole way on the small kernel: a series, its mails, replies, a base that moves, the mails of v2."""
+    linux = where / "linux"
+    small.lay_out(linux)
+    small.commit(linux, "Linux 7.99")
+    link = f'\n[campaigns.{shipped()}]\nurl = "https://example.org/patchbot"\n'
+    moved = where / "moved.patch"
+    moved.write_bytes((bundled("templates") / "demo/moved.patch").read_bytes())
+    configure(session, where, linux, "master", link)
+    if session.args.prepare:
+        session.say(f"# {where} is ready: cd there, and start with: patchbot scan")
+        return 0
+    code = 0
+    for step in (["scan"], ["generate"], ["check"], ["mail", "-o", "v1"]):
+        code = max(code, session.patchbot(where, *step))
+    session.say(
+        "\n# Somebody sends the mails (patchbot never does), two maintainers answer, and meanwhile the base moves."
+    )
+    write_thread(where)
+    small.apply(linux, moved)
+    for step in (
+        ["freeze", "--message-id", POSTED.format(0)],
+        ["trailers", "--mbox", "thread.mbox"],
+        ["regenerate", "--onto", "master"],
+        ["diff"],
+        ["check"],
+        ["mail", "-o", "v2"],
+        ["status"],
+    ):
+        code = max(code, session.patchbot(where, *step))
+    session.say(f"\n# All of it is in {where}: the mails in v1 and v2, the kernel in linux. Try other commands there.")
+    return code
+
+
+def write_thread(where: Path) -> None:
+    """Write thread.mbox as an archive would have it: the mails of v1 with the ids of their sending, and the replies."""
+    with closing(mailbox.mbox(where / "thread.mbox")) as box:
+        for number, file in enumerate(sorted((where / "v1").glob("*.patch"))):
+            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+            mail["Message-ID"] = f"<{POSTED.format(number)}>"
+            box.add(mail)
+            for who, about, text in ANSWERS:
+                if about in mail["Subject"]:
+                    reply = EmailMessage()
+                    reply["From"], reply["Subject"], reply["Date"] = who, f"Re: {mail['Subject']}", mail["Date"]
+                    reply["Message-ID"] = f"<answer-{number}@example.org>"
+                    reply["In-Reply-To"] = reply["References"] = mail["Message-ID"]
+                    reply.set_content(f"> {mail['Subject']}\n\n{text}\n")
+                    box.add(reply)

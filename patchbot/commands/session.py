@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,11 +34,15 @@ from ..turns import Turn
 
 @dataclass
 class Session:
-    """One invocation: parsed arguments, and what they lead to. `err` is for progress and logs, `out` for results."""
+    """One invocation: parsed arguments, and what they lead to. `err` is for progress and logs, `out` for results.
+
+    `run` runs patchbot with other arguments and returns its exit code.
+    """
 
     args: argparse.Namespace
     out: Terminal
     err: Terminal
+    run: Callable[[Sequence[str]], int]
 
     def close(self) -> None:
         """End what reads the repositories."""
@@ -151,6 +155,12 @@ class Session:
         """Print a line for a person to stderr."""
         if not getattr(self.args, "quiet", False):
             self.err.say(text)
+
+    def patchbot(self, where: Path, *argv: str) -> int:
+        """Say and run a command of patchbot in a folder, as a person would type it there."""
+        self.say(f"\n$ patchbot {shlex.join(argv)}")
+        also = [flag for flag, on in (("-q", self.args.quiet), ("--no-color", self.args.no_color)) if on]
+        return self.run([argv[0], "-C", str(where), *argv[1:], *also])
 
     def show(self, *texts: str) -> None:
         """Print lines of the result to stdout."""

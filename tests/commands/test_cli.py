@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
 
+from patchbot.cli import main
 from patchbot.commands.session import Session
 from patchbot.git.repo import Repo
 from patchbot.terminal import Terminal
@@ -347,7 +348,7 @@ def test_what_a_partial_clone_lacks_is_fetched_by_the_commands_that_are_named(wo
 
 
 def test_a_session_ends_what_reads_its_repositories(work):
-    session = Session(Namespace(kernel=str(work)), Terminal(), Terminal(stderr=True))
+    session = Session(Namespace(kernel=str(work)), Terminal(), Terminal(stderr=True), main)
     session.close()  # nothing was opened
     readers = []
     for repo in (session.repo, session.scratch):
@@ -355,3 +356,22 @@ def test_a_session_ends_what_reads_its_repositories(work):
         readers.append(repo._batch.process)
     session.close()
     assert [reader.poll() is not None for reader in readers] == [True, True]
+
+
+def test_an_error_with_json_is_a_document(work):
+    for argv, exit_, file in (
+        (["scan", "--json", "--frob"], 2, None),
+        (["scan", "--json", "--base", "nothing"], 2, None),
+        (["scan", "--config", "wrong.toml", "--json"], 2, str(work / "wrong.toml")),
+    ):
+        (work / "wrong.toml").write_text("[kernel\n")
+        done = patchbot(*argv, cwd=work, code=exit_)
+        error = json.loads(done.stdout)["error"]
+        assert (error["exit"], error["file"], error["line"]) == (exit_, file, 1 if file else None)
+        assert error["message"] in done.stderr
+
+
+def test_options_for_the_whole_of_patchbot_come_before_or_after_the_command(work, tmp_path):
+    first = patchbot("-C", str(work), "scan", "-q", cwd=tmp_path).stdout
+    assert first == patchbot("scan", "-q", "-C", str(work), cwd=tmp_path).stdout != ""
+    assert "unrecognized arguments: --base" in patchbot("checks", "--base", "HEAD", cwd=work, code=2).stderr

@@ -1,0 +1,41 @@
+"""Make a repository of the small kernel that patchbot brings along: what the demo and the tests run on.
+
+It has the same commit ids on every machine, whatever a person's configuration of git says.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ..bundle import bundled
+from ..model import Identity
+from ..run import run
+from .plumbing import SEALED
+
+DATE = "1767225600 +0000"
+PERSON = Identity("A Maintainer", "maintainer@example.org")
+WHO = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", PERSON.name), ("EMAIL", PERSON.email), ("DATE", DATE))
+}
+
+
+def lay_out(path: Path) -> None:
+    """Copy the small kernel to the new folder `path` and make a repository with a work tree of it, without a commit."""
+    shutil.copytree(bundled("tests/linux"), path)
+    run(["git", "init", "-q", "--template=", "-b", "master", path], env=SEALED)
+
+
+def commit(path: Path, message: str, *options: str) -> str:
+    """Commit all of the work tree at `path` and return the id; `options` are of git commit."""
+    env = SEALED | WHO
+    run(["git", "add", "-A"], cwd=path, env=env)
+    run(["git", "commit", "-q", "--no-verify", "--allow-empty", *options, "-m", message], cwd=path, env=env)
+    return run(["git", "rev-parse", "HEAD"], cwd=path, env=env).stdout.decode().strip()
+
+
+def apply(path: Path, patch: Path) -> None:
+    """Commit a patch as the tree's maintainer would, to the branch that is checked out at `path`."""
+    run(["git", "am", "-q", "--committer-date-is-author-date", patch.resolve()], cwd=path, env=SEALED | WHO)
