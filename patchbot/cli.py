@@ -36,7 +36,7 @@ COMMANDS = {
     **dict.fromkeys(("doctor",), ("json", "kernel")),
     **dict.fromkeys(("scan", "generate"), ("json", "kernel", "base")),
     **dict.fromkeys(
-        ("regenerate", "check", "edits", "diff", "mail", "freeze", "report", "trailers"), ("json", "kernel")
+        ("regenerate", "check", "edits", "diff", "mail", "freeze", "report", "trailers", "undo"), ("json", "kernel")
     ),
     "status": ("json", "kernel", "base"),
     "trust": ("json",),

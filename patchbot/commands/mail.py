@@ -50,7 +50,7 @@ def execute(session: Session) -> int:
     with shown(session.err):
         tree = session.tree(series.base)
         box = compose(session, series, tree)
-        posted = {mail.commit for mail in box.mails}
+        posted = {mail.commit for mail in box.mails if mail.commit}
         touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
@@ -70,6 +70,7 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
     entries = maintainers.sections(tree.read("MAINTAINERS"))
     for text in entries.unusable:
         session.say(f"note: {text}")
+    since = changes_since(session.repo, session.scratch, config.name)
     posting = Posting(
         config.name,
         target,
@@ -82,15 +83,26 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         folder=session.campaign.folder,
         most=session.campaign.most,
         lists=tuple(maintainers.lists_of(entries, target)),
+        notes=dropped_notes(series, since),
     )
     targets = {c.sha: (known and known.target) or target for c, known in zip(series.commits, series.known, strict=True)}
 
-    folder, told = session.work / "recipients", facts(session, series, tree)
+    folder, told = session.work / "recipients", facts(session, series, tree, since)
     who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox)
     return make_mails(session.scratch, series.base, series.commits, targets, posting, told, who_gets)
 
 
-def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
+def dropped_notes(series: Range, since: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Return {commit: a line for each tag that its patch lost since the last version}."""
+    commits = {row.id: row.commit for row in series.known if row}
+    notes: dict[str, list[str]] = {}
+    for row in (since or {}).get("dropped_trailers", ()):
+        if row["patch"] in commits:
+            notes.setdefault(commits[row["patch"]], []).append(f"Dropped: {row['trailer']} ({row['reason']})")
+    return notes
+
+
+def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
     assert series.draft is not None
     record = series.draft.document
@@ -107,7 +119,7 @@ def facts(session: Session, series: Range, tree: Tree) -> Mapping[str, Any]:
         "steps": record.steps,
         "counts": record.counts,
         "kept": record.kept,
-        "since": changes_since(session.repo, session.scratch, record.campaign),
+        "since": since,
         "results": [(check, dict(counts)) for check, counts in seen.items()],
         "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),

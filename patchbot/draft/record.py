@@ -16,7 +16,6 @@ from typing import Any, TypedDict
 
 from .. import __version__, shapes
 from ..errors import UserError
-from ..git import transaction
 from ..git.fastimport import NewCommit
 from ..git.held import held
 from ..git.objects import Objects
@@ -25,6 +24,7 @@ from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
 from ..shapes import Sha, ShapeError, TreePath
 from .amendments import Handmade, read_handmade
 from .trailers import Dropped, Trailers, read_trailers
+from .undo import publish_undoable
 
 FILE = "series.json"
 
@@ -364,5 +364,5 @@ def publish(
         before = before_ref(campaign)
         if now[0] is not None and now[1] is not None and first_parent(repo, now[1], kept) != now[0]:
             updates.append((before, now[0], repo.ref(before)))
-    transaction.publish(repo, scratch, updates, base)
+    publish_undoable(repo, scratch, campaign, updates, base)
     return now[0] != tip

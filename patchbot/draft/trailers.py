@@ -171,26 +171,6 @@ def remove_from_message(message: str, trailers: Iterable[str]) -> str:
     return message if kept == rows else put_together(text, kept, below)
 
 
-def list_dropped(message: str, dropped: Iterable[tuple[str, str]]) -> str:
-    """Return a commit message that names dropped tags, (trailer, reason), below `---`, where git am cuts it off."""
-    text, below = divide(message)
-    lines = [f"Dropped: {trailer} ({reason})" for trailer, reason in dropped]
-    new = [line for line in lines if line not in below.split("\n")]
-    if not new:
-        return message
-    return text.rstrip("\n") + "\n" + (below.rstrip("\n") or "---") + "\n" + "\n".join(new) + "\n"
-
-
-def unlist_dropped(message: str, trailers: Iterable[str]) -> str:
-    """Return a commit message that does not name `trailers` as dropped any more."""
-    text, below = divide(message)
-    starts = tuple(f"Dropped: {trailer} (" for trailer in trailers)
-    kept = [line for line in below.split("\n") if not line.startswith(starts)]
-    if not starts or "\n".join(kept) == below:
-        return message
-    return text + ("\n".join(kept) if "".join(kept).strip() != "---" else "")
-
-
 def divide(message: str) -> tuple[str, str]:
     """Return a commit message up to its `---` line, and from that line on ("" if there is none)."""
     match = re.search(r"^---(?:\s|\Z)", message, re.MULTILINE)
@@ -325,8 +305,3 @@ def decide(
                 dropped.append(Dropped(id_, tag.trailer, verdict.reason))
         kept[id_] = tuple(rows)
     return Decided({i: rows for i, rows in kept.items() if rows}, tuple(dropped))
-
-
-def dress(message: str, given: Sequence[Given], dropped: Sequence[Dropped]) -> str:
-    """Return a commit message with its tags, and below `---` those that do not hold any more."""
-    return list_dropped(apply_to_message(message, given), [(d.trailer, d.reason) for d in dropped])

@@ -12,11 +12,11 @@ from typing import Any
 
 from ..errors import UserError
 from ..git.repo import Repo, Scratch
-from ..git.transaction import publish
 from ..model import Identity
 from .rangediff import Pair, Side, compare, side
 from .recognise import recognise
 from .record import Draft, Judged, branch, need_draft, read_draft, read_record, record_ref, version_refs
+from .undo import publish_undoable
 from .write import site_changes, write_again
 
 
@@ -94,9 +94,15 @@ def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any]
         **site_changes(old.sites, new.sites),
         "patches": states(pairs),
         "dropped_trailers": [
-            {**asdict(d), "subject": subjects.get(d.patch, d.patch)} for d in new.dropped_trailers or ()
+            {**asdict(d), "subject": subjects.get(d.patch, d.patch), "reason": told(d.reason)}
+            for d in new.dropped_trailers or ()
         ],
     }
+
+
+def told(reason: str) -> str:
+    """Return why a tag was dropped as a mail says it: how much changed since a draft that nobody saw says nothing."""
+    return "the patch changed" if "of the diff changed" in reason else reason
 
 
 def states(pairs: Sequence[Pair]) -> dict[str, list[str]]:
@@ -135,5 +141,7 @@ def freeze(
     record = write_again(repo, scratch, author, draft, tip, document, seen.handmade, seen.tags)
     ref = version_ref(campaign, number)
     current = repo.ref(record_ref(campaign))
-    publish(repo, scratch, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base)
+    publish_undoable(
+        repo, scratch, campaign, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base
+    )
     return record

@@ -32,7 +32,7 @@ from .record import (
 )
 from .restack import Composed, Resolutions, compose
 from .trailers import FILE as TRAILERS
-from .trailers import Decided, Dropped, Trailers, decide, dress, format_trailers
+from .trailers import Decided, Dropped, Trailers, apply_to_message, decide, format_trailers
 
 
 @dataclass(frozen=True)
@@ -159,11 +159,7 @@ def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Ca
 
 def dressed(composed: Composed, decided: Decided) -> tuple[NewCommit, ...]:
     """Return the commits with their tags in the messages."""
-    out = []
-    for commit in composed.commits:
-        dropped = [d for d in decided.dropped if d.patch == commit.id]
-        out.append(replace(commit, message=dress(commit.message, decided.kept.get(commit.id, ()), dropped)))
-    return tuple(out)
+    return tuple(replace(c, message=apply_to_message(c.message, decided.kept.get(c.id, ()))) for c in composed.commits)
 
 
 def site_changes(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:

@@ -18,8 +18,8 @@ from ..errors import PatchbotError, ToolError, UserError
 from ..signals import whole
 from .repo import Repo, Scratch
 
-#: (ref, new id, id it must have now or None).
-Update = tuple[str, str, str | None]
+#: (ref, new id, id it must have now); None for no such ref.
+Update = tuple[str, str | None, str | None]
 #: How often to try again where another git has a ref locked; git itself waits for 0.1 s each time.
 TRIES = 15
 #: What git says of a ref that is not where it was.
@@ -56,8 +56,9 @@ def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str =
 
 def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str, file: Path) -> Path:
     """Write all that the new refs reach and `base` does not to a pack, whoever has it now; return the file."""
-    there = {old for _, _, old in updates}
-    asked = "".join(f"{new}\n" for _, new, _ in updates if new not in there) + f"^{base}\n"
+    there = {old for _, _, old in updates if old}
+    kept = [f"^{sha}\n" for sha, it in repo.things(there).items() if it]
+    asked = "".join([*(f"{new}\n" for _, new, _ in updates if new and new not in there), f"^{base}\n", *kept])
     for form in FORMS:
         # A search for better deltas (--window) takes a second.
         done = scratch.git(
@@ -107,7 +108,8 @@ def move_refs(repo: Repo, updates: Sequence[Update]) -> None:
     """Move refs in one transaction."""
     lines = ["start"]
     # Without no-deref a symbolic ref would be followed, and another branch moved.
-    lines += [f"option no-deref\nupdate {ref} {new} {old or '0' * len(new)}" for ref, new, old in updates]
+    none = "0" * (40 if repo.form == "sha1" else 64)
+    lines += [f"option no-deref\nupdate {ref} {new or none} {old or none}" for ref, new, old in updates]
     lines += ["prepare", "commit", ""]
     said = ""
     for _ in range(TRIES):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime, formataddr, parsedate_to_datetime
@@ -33,7 +33,10 @@ TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 
 @dataclass(frozen=True)
 class Posting:
-    """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists."""
+    """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists.
+
+    `notes` is {commit: lines for below the `---` of its mail}.
+    """
 
     campaign: str
     target: str
@@ -46,6 +49,7 @@ class Posting:
     most: int = 15
     folder: Path | None = None
     lists: tuple[str, ...] = ()
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -188,9 +192,15 @@ def compose_patches(
     for number, ((file, data), commit, people) in enumerate(zip(rows, commits, who, strict=True), 1):
         to, cc = addressed([people], posting.lists)
         date = posting.date and posting.date + timedelta(seconds=number)
-        data = with_headers(data, to, cc, date)
+        data = with_headers(with_notes(data, posting.notes.get(commit.sha, ())), to, cc, date)
         mails.append(Mail(file, commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
     return mails
+
+
+def with_notes(mail: bytes, notes: Sequence[str]) -> bytes:
+    """Return a mail of format-patch with lines below its `---`, where git am cuts them off."""
+    head, line, rest = mail.partition(b"\n---\n")
+    return b"".join([head, line, *(note.encode("utf-8", "surrogateescape") + b"\n" for note in notes), rest])
 
 
 def addressed(who: Sequence[Recipients], lists: Sequence[str]) -> tuple[list[Recipient], list[Recipient]]:

@@ -19,7 +19,6 @@ from ..draft.trailers import (
     identify,
     merge,
     remove_from_message,
-    unlist_dropped,
 )
 from ..draft.versions import versions
 from ..draft.write import write_again
@@ -124,7 +123,7 @@ def rewrite(
         old = read_commit(repo, commit.sha)
         tags = given.get(commit.sha, ())
         message = remove_from_message(old.message, lost.get(commit.sha, ()))
-        message = apply_to_message(unlist_dropped(message, [g.trailer for g in tags]), tags)
+        message = apply_to_message(message, tags)
         if not new and message == old.message:
             kept.append(commit)
             continue

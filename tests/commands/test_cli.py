@@ -66,6 +66,7 @@ def test_the_whole_path_leaves_the_repository_as_it_was(tiny, work, tmp_path):
     assert {r for r in tiny.refs("refs") if "patchbot" in r} == {
         "refs/heads/patchbot/kfunc_flags",
         "refs/patchbot/kfunc_flags/draft",
+        "refs/patchbot/kfunc_flags/undo",
     }
 
 

@@ -207,9 +207,7 @@ def test_tags_by_hand_are_kept_on_the_same_patch_and_dropped_on_another(world: W
     subjects = world.subjects()
     messages = {s: world.message(f"{BRANCH}~{len(subjects) - 1 - n}") for n, s in enumerate(subjects)}
     assert messages["sample: Add a header line"].endswith(f"\n\n{tag}")
-    below = messages["sample: Convert a/one.c"].split("\n---\n")
-    assert tag not in below[0]
-    assert f"Dropped: {tag}" in below[1]
+    assert tag not in messages["sample: Convert a/one.c"]
     again = world.refs()
     world.run("regenerate", "sample", "--onto", "base")
     assert world.refs() == again

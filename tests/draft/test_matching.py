@@ -6,7 +6,7 @@ import pytest
 from tinytree import commit
 
 from patchbot.draft.matching import Diff, Known, cost, diffs, match, parse_choices
-from patchbot.draft.trailers import Dropped, Given, dress, without_tags
+from patchbot.draft.trailers import Given, apply_to_message, without_tags
 from patchbot.errors import UserError
 from patchbot.git.repo import Repo
 
@@ -84,11 +84,10 @@ def test_what_a_person_says_counts(repo):
 @pytest.mark.parametrize("signed", ["", "\nSigned-off-by: A Person <a@example.org>\n"])
 def test_tags_come_out_as_they_went_in(signed):
     message = MESSAGE + signed
-    tagged = dress(message, [TAG], [])
+    tagged = apply_to_message(message, [TAG])
     assert tagged != message
     assert without_tags(tagged, [TAG]) == (message, [TAG.trailer])
-    noted = dress(message, [TAG], [Dropped("x", "Acked-by: B <b@example.org>", "it changed")])
-    assert "\n---\nDropped: Acked-by: B <b@example.org> (it changed)\n" in noted
+    noted = f"{tagged}---\nDropped: Acked-by: B <b@example.org> (it changed)\n"  # as older drafts have it
     assert without_tags(noted, [TAG]) == (message, [TAG.trailer])
 
 

@@ -12,13 +12,11 @@ from patchbot.draft.trailers import (
     diff_id,
     format_trailers,
     is_trailer,
-    list_dropped,
     measure,
     merge,
     read_trailers,
     survives,
     take_apart,
-    unlist_dropped,
 )
 from patchbot.git.diffs import diff_lines, diff_of
 from patchbot.shapes import ShapeError
@@ -86,15 +84,6 @@ def test_what_is_no_trailer_is_not_added(text):
         apply_to_message("s\n\nb\n", [text])
 
 
-def test_dropped_tags_are_listed_where_git_am_cuts_them_off():
-    dropped = [("Reviewed-by: R <r@s.t>", "40.0 % of the diff changed")]
-    listed = list_dropped(MESSAGES["signed"], dropped)
-    assert listed == MESSAGES["signed"] + "---\nDropped: Reviewed-by: R <r@s.t> (40.0 % of the diff changed)\n"
-    assert list_dropped(listed, dropped) == listed
-    assert parsed_by_git(listed) == parsed_by_git(MESSAGES["signed"])
-    assert list_dropped(MESSAGES["below"], dropped).count("---") == 1
-
-
 def test_the_store_keeps_the_first_proof_and_one_tag_a_person():
     one = Given("Reviewed-by: R <r@s.t>", "1@x", 1, "abc", "R <r@s.t>")
     again = Given("reviewed-by: Robert <R@s.t>", "2@x", 2, "abd")
@@ -106,14 +95,6 @@ def test_a_tag_given_again_for_a_newer_diff_has_the_newer_proof():
     old = Given("Reviewed-by: R <r@s.t>", "1@x", 1, "abc")
     new = Given("Reviewed-by: R <r@s.t>", "2@x", 2, "abd")
     assert merge({"p": [old]}, {"p": [new]}) == merge({"p": [new]}, {"p": [old]}) == {"p": (new,)}
-
-
-def test_a_tag_is_taken_off_the_list_of_the_dropped():
-    tag, other = "Reviewed-by: R <r@s.t>", "Acked-by: A <a@b.c>"
-    listed = list_dropped(MESSAGES["signed"], [(tag, "x"), (other, "y")])
-    assert unlist_dropped(listed, [tag]) == list_dropped(MESSAGES["signed"], [(other, "y")])
-    assert unlist_dropped(listed, [tag, other]) == MESSAGES["signed"]
-    assert unlist_dropped(MESSAGES["below"], [tag]) == MESSAGES["below"]
 
 
 def test_a_store_is_read_back_from_a_commit(tmp_path):

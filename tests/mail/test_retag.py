@@ -110,7 +110,8 @@ def test_a_thread_without_tags_for_it_moves_nothing(drafted, cli, tmp_path):
     drafted.git("update-ref", record, refs[record])
     code, document = cli(drafted, "trailers", "sample", "--mbox", str(path))
     assert (code, document["attached"], document["tip"]) == (0, [], refs[REF])
-    assert drafted.refs("refs") == refs
+    undo = "refs/patchbot/sample/undo"
+    assert drafted.refs("refs") | {undo: ""} == refs | {undo: ""}
 
 
 def test_a_changed_patch_takes_a_tag_only_as_far_as_allowed(drafted, cli):
@@ -118,9 +119,8 @@ def test_a_changed_patch_takes_a_tag_only_as_far_as_allowed(drafted, cli):
     assert code == 0
     assert document["ignored"] == []
     assert f"Reviewed-by: {RAE}" in take_apart(messages(drafted)[1])[1]
-    with pytest.raises(SystemExit) as caught:
-        trailers(cli, drafted, "versions", "--threshold", "nan")
-    assert caught.value.code == 2
+    code, said = trailers(cli, drafted, "versions", "--threshold", "nan")
+    assert (code, "--threshold: invalid percentage value: 'nan'" in said) == (2, True)
 
 
 def test_how_far_is_allowed_may_stand_in_the_configuration(drafted, cli):
@@ -137,7 +137,8 @@ def test_a_branch_that_is_checked_out_is_not_moved(drafted, cli):
     code, said = trailers(cli, drafted, "plain")
     assert code == 2
     assert "switch --detach" in said
-    assert drafted.refs("refs") == refs
+    undo = "refs/patchbot/sample/undo"
+    assert drafted.refs("refs") | {undo: ""} == refs | {undo: ""}
 
 
 def test_what_a_person_committed_is_carried(drafted, cli):
@@ -165,13 +166,12 @@ def test_a_tag_that_was_dropped_and_given_again_is_not_called_dropped(drafted, c
     assert code == 0, document
     assert [d["trailer"] for d in document["dropped_trailers"]] == ["Acked-by: Björn Töpel <bjorn@example.com>"]
     base = read_draft(drafted, "sample").base
-    assert "\n---\nDropped: Acked-by: Björn Töpel" in drafted.text("log", "--format=%B", f"{base}..{REF}")
+    assert "Dropped" not in drafted.text("log", "--format=%B", f"{base}..{REF}")  # a note is for the mail
     code, document = trailers(cli, drafted, "quoted-printable")
     assert document["attached"] == []
     code, document = trailers(cli, drafted, "quoted-printable", "--threshold", "60")
     assert [a["patch"] for a in document["attached"]] == ["words/b/two.c"]
     text = drafted.text("log", "--format=%B", f"{base}..{REF}")
-    assert "Dropped:" not in text
     assert "---" not in text
     assert "Acked-by: Björn Töpel <bjorn@example.com>" in text
     code, again = cli(drafted, "regenerate", "sample", "--onto", "master")

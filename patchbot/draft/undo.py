@@ -1,0 +1,81 @@
+"""Remember what moving the draft replaced, and put it back: refs/patchbot/<campaign>/undo.
+
+It is a commit whose tree says which refs moved from where to where, and whose parents keep alive what they were. It
+moves in the same transaction as the refs that it is about, so it is never about anything but the last change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .. import shapes
+from ..errors import UserError
+from ..git.fastimport import NewCommit
+from ..git.repo import Repo, Scratch
+from ..git.transaction import Update, publish
+from ..model import REGULAR, Entry, Identity
+from ..shapes import Sha, ShapeError, plain
+
+FILE = "undo.json"
+#: These records say nothing in a person's name.
+ITSELF = Identity("patchbot", "patchbot")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A ref that moved; None where it did not exist before, or does not any more."""
+
+    ref: str
+    before: Sha | None
+    now: Sha | None
+
+
+def undo_ref(campaign: str) -> str:
+    """Return the ref of what the last change of a draft replaced."""
+    return f"refs/patchbot/{campaign}/undo"
+
+
+def publish_undoable(repo: Repo, scratch: Scratch, campaign: str, updates: Sequence[Update], base: str) -> None:
+    """Do as git.transaction.publish does, and remember what the refs were."""
+    rows = [Moved(ref, old, new) for ref, new, old in updates if new != old]
+    there = repo.things(row.before for row in rows if row.before)
+    parents = [*(sha for sha, it in there.items() if it), base]
+    seconds, zone = repo.committer_date(base)
+    text = json.dumps(plain(rows), indent=1).encode() + b"\n"
+    record = NewCommit(
+        "",
+        f"patchbot: what the last change of {campaign} replaced\n",
+        ITSELF,
+        f"{seconds} {zone}",
+        {FILE: Entry(REGULAR, text)},
+        alone=True,
+        also=tuple(parents[1:]),
+    )
+    (written,) = scratch.write(parents[0], [record])
+    ref = undo_ref(campaign)
+    publish(repo, scratch, [*updates, (ref, written.sha, repo.ref(ref))], base)
+
+
+def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
+    """Put back what the last change replaced, and return how refs moved; a second time brings the change back.
+
+    Raises UserError where there is nothing to undo, or a ref moved since.
+    """
+    ref = undo_ref(campaign)
+    if (record := repo.ref(ref)) is None:
+        raise UserError(
+            f"no change of {campaign} can be undone in {repo.git_dir}: patchbot made none that it remembers"
+        )
+    try:
+        rows = shapes.read(repo.read(record, FILE) or b"", tuple[Moved, ...])
+    except ShapeError as error:
+        raise UserError(f"{ref} cannot be read: {FILE}: {error}; let it go: git update-ref -d {ref}") from error
+    for row in rows:
+        if repo.ref(row.ref) != row.now:
+            raise UserError(f"{row.ref} moved since the last change that patchbot made, so nothing can be undone")
+    back = [Moved(row.ref, row.now, row.before) for row in rows]
+    base = next(sha for row in rows for sha in (row.before, row.now) if sha)
+    publish_undoable(repo, scratch, campaign, [(row.ref, row.now, row.before) for row in back], base)
+    return back

@@ -1,0 +1,65 @@
+"""`undo` puts back what the last change replaced, all of it, and only where nothing happened since."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tinytree import build, commit, patchbot, sh, snapshot
+
+BRANCH = "refs/heads/patchbot/kfunc_flags"
+UNDO = "refs/patchbot/kfunc_flags/undo"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    build(tmp_path / "linux")
+    return tmp_path / "linux"
+
+
+def refs(work: Path) -> dict[str, str]:
+    rows = sh(work, "git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/patchbot", "refs/patchbot")
+    return {name: sha for name, sha in (row.split() for row in rows.splitlines()) if name != UNDO}
+
+
+def test_each_change_is_put_back_and_comes_again(work: Path) -> None:
+    first = sh(work, "git", "rev-parse", "HEAD")
+    path = work / "kernel/bpf/cpumask.c"
+    states = [refs(work)]
+    for command in (["generate"], ["freeze"], ["generate", "--without", "release"]):
+        patchbot(*command, cwd=work)
+        states.append(refs(work))
+        patchbot("undo", cwd=work)
+        assert refs(work) == states[-2], command
+        patchbot("undo", cwd=work)
+        assert refs(work) == states[-1], command
+    commit(work, "moved", {str(path.relative_to(work)): path.read_bytes() + b"\n"})
+    patchbot("regenerate", "--onto", "master", cwd=work)
+    said = json.loads(patchbot("undo", "--json", cwd=work).stdout)
+    assert refs(work) == states[-1]
+    assert {row["ref"] for row in said["refs"]} >= {BRANCH, "refs/patchbot/kfunc_flags/draft"}
+    patchbot("check", "--only", "applies", cwd=work)
+    assert sh(work, "git", "merge-base", "patchbot/kfunc_flags", "master") == first
+
+
+def test_what_was_replaced_outlives_a_clean_up(work: Path) -> None:
+    patchbot("generate", cwd=work)
+    before = refs(work)
+    patchbot("generate", "--without", "release", cwd=work)
+    sh(work, "git", "reflog", "expire", "--expire=now", "--all")
+    sh(work, "git", "gc", "-q", "--prune=now")
+    patchbot("undo", cwd=work)
+    assert refs(work) == before
+    sh(work, "git", "fsck", "--strict")
+
+
+def test_it_stops_where_it_cannot_put_all_back(work: Path) -> None:
+    assert "can be undone" in patchbot("undo", cwd=work, code=2).stderr
+    patchbot("generate", cwd=work)
+    before = snapshot(build(work.parent / "other")), refs(work)
+    sh(work, "git", "worktree", "add", "-q", "../tree", "patchbot/kfunc_flags")
+    assert "is checked out in" in patchbot("undo", cwd=work, code=2).stderr
+    sh(work.parent / "tree", "git", "commit", "-q", "--allow-empty", "-m", "mine")
+    sh(work, "git", "worktree", "remove", "--force", "../tree")
+    now = refs(work)
+    assert f"{BRANCH} moved since" in patchbot("undo", cwd=work, code=2).stderr
+    assert refs(work) == now != before[1]
