@@ -11,8 +11,10 @@ from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
 from ..git.commits import author_of
+from ..model import Status
+from ..shapes import plain
 from .session import Session, alone
-from .subject import report_of
+from .subject import branch_standing, report_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,7 @@ def execute(session: Session, name: str) -> int:
     if frozen:
         with workshop(repo) as scratch:
             freeze(repo, scratch, author, draft, number, given or known, report_of(session, name, tip), chosen)
+    findings = branch_standing(session, draft, tip)
     ref = version_ref(name, number)
     document = {
         "campaign": name,
@@ -47,13 +50,16 @@ def execute(session: Session, name: str) -> int:
         "base": draft.base,
         "message_id": given or known,
         "new": there is None,
+        "findings": [plain(f) for f in findings],
     }
+    for finding in findings:
+        session.say(f"{'error' if finding.status is Status.FAIL else 'warning'}: {finding.message}")
     if not session.emit(document):
         if there is None:
             session.show(f"{ref} is {tip[:12]}; the next change starts v{number + 1}")
         else:
             session.show(f"v{number} is {tip[:12]} already" + (f", now with {given}" if given and frozen else ""))
-    return 0
+    return 1 if any(f.status is Status.FAIL for f in findings) else 0
 
 
 def message_id(text: str | None) -> str:

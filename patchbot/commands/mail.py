@@ -26,7 +26,7 @@ from ..series.campaign import Context
 from ..series.tree import Tree
 from ..shapes import plain
 from .session import Session
-from .subject import report_of, select
+from .subject import report_of, select, standing
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +54,7 @@ def execute(session: Session) -> int:
         touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
+        findings += standing(session, series.draft.campaign, series.tip, posted)
         folder = session.cwd / (session.args.output or f"out/v{box.posting.version}")
         box.write(folder)
     if not session.emit({**box.document(folder), "findings": plain(findings)}):

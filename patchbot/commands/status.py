@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..progress import shown
 from ..series.render import plural
 from .generate import edit_lines
 from .session import Session
-from .subject import report_of
+from .subject import branch_standing
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,7 @@ def execute(session: Session) -> int:
                 "patches": len(v.draft.patches),
                 "message_id": v.message_id,
                 "worst": (v.draft.document.results or {}).get("worst"),
+                "unchecked": unchecked(session, v.draft.document.results or {}),
             }
             for v in frozen
         ],
@@ -57,6 +59,12 @@ def execute(session: Session) -> int:
     if not session.emit(document):
         show(session, document)
     return 0
+
+
+def unchecked(session: Session, results: Mapping[str, Any]) -> list[str]:
+    """Return the configured checks that a version's results lack."""
+    ran = {row["check"] for row in results.get("results", ())}
+    return [check for check in session.config.checks.run if check not in ran]
 
 
 def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
@@ -122,9 +130,7 @@ def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[st
             "the configuration or patchbot itself changed since the draft was made:"
             f" patchbot regenerate {name} --onto {draft.base[:12]}"
         )
-    if report_of(session, name, tip) is None:
-        found.append(f"the branch as it is was not checked: patchbot check {name}")
-    return found
+    return found + [finding.message for finding in branch_standing(session, draft, tip)]
 
 
 def show(session: Session, document: dict[str, Any]) -> None:
@@ -132,6 +138,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
     for row in document["versions"]:
         posted = f", posted as {row['message_id']}" if row["message_id"] else ""
         worst = f", checks {row['worst']}" if row["worst"] else ""
+        worst += f", {' and '.join(row['unchecked'])} not run" if row["worst"] and row["unchecked"] else ""
         place = f"{row['tip'][:12]} on {row['kernel']['describe']}"
         session.show(f"v{row['version']}: {place}, {plural(row['patches'], 'patch', 'patches')}{worst}{posted}")
     draft, upstream = document["draft"], document["upstream"]

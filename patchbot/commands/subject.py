@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from typing import Any
 
@@ -9,8 +10,10 @@ from ..checking.check import Subject, items
 from ..checking.store import Results
 from ..draft.range import Range
 from ..draft.range import select as select_range
+from ..draft.record import Draft
 from ..git.formatpatch import patch_mails
 from ..identity import file_of, identity
+from ..model import Finding, Status
 from ..progress import bound
 from .session import Session
 
@@ -24,6 +27,42 @@ def report_of(session: Session, name: str, tip: str) -> dict[str, Any] | None:
     """Return the recorded report of the checks of a campaign's tip, None if there is none."""
     with closing(Results(session.work / "results.sqlite")) as store:
         return store.recall(f"report {name} {tip}")
+
+
+def branch_standing(session: Session, draft: Draft, tip: str) -> list[Finding]:
+    """Return what the recorded results say against posting the branch as it is, which is at `tip`."""
+    commits = {*draft.commits.values(), *(extra.commit for extra in draft.document.extra or ())}
+    if tip != draft.tip and session.repo.has(draft.base):
+        commits = {commit.sha for commit in session.repo.commits(draft.base, tip)}
+    return standing(session, draft.campaign, tip, commits)
+
+
+def standing(session: Session, name: str, tip: str, commits: Collection[str]) -> list[Finding]:
+    """Return what the recorded results say against posting commits of a tip: failures, and what did not run."""
+    report = report_of(session, name, tip)
+    if report is None:
+        return [
+            Finding(Status.WARN, f"the branch as it is was not checked: patchbot check {name}", None, type="CHECKS")
+        ]
+    rows = [row for row in report["results"] if row["patch"] is None or row["commit"] in commits]
+    found = [
+        Finding(
+            Status.FAIL,
+            f"check {row['check']}: {row['status']} for {row['patch'] or 'the series'}",
+            None,
+            type="CHECKS",
+        )
+        for row in rows
+        if row["status"] in (Status.FAIL.value, Status.ERROR.value)
+    ]
+    for check in session.config.checks.run:
+        ran = [row["patch"] for row in rows if row["check"] == check]
+        each = len([patch for patch in ran if patch])
+        if not ran or 0 < each < len(commits):
+            which = f"{each} of {len(commits)} patches" if ran else "no patch"
+            text = f"check {check} ran on {which} of the branch as it is: patchbot check {name} --only {check}"
+            found.append(Finding(Status.WARN, text, None, type="CHECKS"))
+    return found
 
 
 def subject(session: Session, series: Range, jobs: int) -> Subject:

@@ -68,8 +68,21 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
         raise RefusedSites(said) if audit.refused else UserError(said)
     ordered = by_tree(patches, config.target)
     verify(ordered, tree, tip)
+    insist_on_sites(audit, campaign.audit(tip, config), ordered)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), tip)
+
+
+def insist_on_sites(before: Audit, after: Audit, patches: Sequence[Patch]) -> None:
+    """Raise UserError unless the patches change every site that has this fate, and leave nothing more to change."""
+    touched = {site for patch in patches for site in patch.sites}
+    for what, sites in (
+        ("no step changes", [s for s in before.sites if s.name not in touched]),
+        ("after all steps the campaign would still change", after.sites),
+    ):
+        if left := [f"\n  {s.where}: {s.name}: {s.reason}" for s in sites if s.fate == "change"]:
+            count = f"{len(left)} site{'s' if len(left) > 1 else ''} with the fate change"
+            raise UserError(f"nothing was written: {what} {count}:{''.join(left)}")
 
 
 def refusal(refused: Sequence[str]) -> str:

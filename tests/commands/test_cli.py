@@ -376,3 +376,37 @@ def test_options_for_the_whole_of_patchbot_come_before_or_after_the_command(work
     first = patchbot("-C", str(work), "scan", "-q", cwd=tmp_path).stdout
     assert first == patchbot("scan", "-q", "-C", str(work), cwd=tmp_path).stdout != ""
     assert "unrecognized arguments: --base" in patchbot("checks", "--base", "HEAD", cwd=work, code=2).stderr
+
+
+def test_failures_and_what_was_not_checked_are_said_before_a_posting(work, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/grumpy.py").write_text(
+        '"""Fails one patch."""\n'
+        "from patchbot.checking.check import Outcome\n"
+        "from patchbot.model import Finding, Status\n\n\n"
+        "def key(subject, item):\n    return item.tree\n\n\n"
+        "def check(subject, item):\n"
+        "    bad = [Finding(Status.FAIL, 'no', None)] if item.id == 'btf' else []\n"
+        "    return Outcome.of(bad, examined=1)\n"
+    )
+    (tmp_path / "p.toml").write_text(f'[checks]\nrun = ["applies", "grumpy"]\npath = ["{tmp_path}/mine"]\n')
+    more = ["--config", str(tmp_path / "p.toml")]
+    patchbot("generate", *more, cwd=work)
+    mail = ["mail", "-o", str(tmp_path / "out"), "--json", *more]
+
+    def about_checks(code: int) -> list[tuple[str, str]]:
+        found = json.loads(patchbot(*mail, cwd=work, code=code).stdout)["findings"]
+        return [(f["status"], f["message"].partition(": patchbot")[0]) for f in found if f["type"] == "CHECKS"]
+
+    assert about_checks(0) == [("WARN", "the branch as it is was not checked")]
+    patchbot("check", "--only", "applies", "--patches", "1-2", *more, cwd=work)
+    assert about_checks(0) == [
+        ("WARN", "check applies ran on 2 of 12 patches of the branch as it is"),
+        ("WARN", "check grumpy ran on no patch of the branch as it is"),
+    ]
+    patchbot("check", *more, cwd=work, code=1)
+    assert about_checks(1) == [("FAIL", "check grumpy: FAIL for btf")]
+    assert "error: check grumpy: FAIL for btf" in patchbot("freeze", *more, cwd=work, code=1).stderr
+    assert "checks FAIL" in patchbot("status", *more, cwd=work).stdout
+    (tmp_path / "p.toml").write_text('[checks]\nrun = ["applies", "sites"]\n')
+    assert "checks FAIL, sites not run" in patchbot("status", *more, cwd=work).stdout

@@ -10,7 +10,7 @@ from sample import CONFIG, tree
 from patchbot.config import CampaignConfig
 from patchbot.errors import ConfigError, PatchbotError, RefusedSites, UserError
 from patchbot.model import REGULAR, Edit, Entry
-from patchbot.series.campaign import Change, active_steps, switched
+from patchbot.series.campaign import Audit, Change, active_steps, switched
 from patchbot.series.edits import EditError
 from patchbot.series.generate import generate, posted, verify
 
@@ -123,3 +123,15 @@ def test_two_new_files_of_one_step_take_no_other_place(tmp_path):
 def test_names_of_owners_and_trees_are_text(tmp_path, changes):
     with pytest.raises(UserError, match=r"campaign sample: [17] is not the name of a tree or of an owner"):
         generate(tree(tmp_path), replace(sample.campaign(), **changes), CONFIG)
+
+
+def test_a_site_that_no_step_changes_is_not_passed_over(tmp_path):
+    base, campaign = tree(tmp_path), sample.campaign()
+    sites = generate(base, campaign, CONFIG).audit.sites
+    forgotten = replace(sites[0], name="a/other.c:9", file="a/other.c", line=9)
+    more = replace(campaign, audit=lambda tree, config: Audit(() if tree.overlay else (*sites, forgotten)))
+    with pytest.raises(UserError, match=r"no step changes 1 site with the fate change:\n  a/other.c:9: a/other.c:9"):
+        generate(base, more, CONFIG)
+    again = replace(campaign, audit=lambda tree, config: Audit(sites[:1]))
+    with pytest.raises(UserError, match=r"after all steps the campaign would still change 1 site"):
+        generate(base, again, CONFIG)

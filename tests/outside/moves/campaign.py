@@ -1,5 +1,6 @@
 """A campaign that takes files away, gives them other names and modes, and has a program of its own rewrite them."""
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from patchbot.model import Edit
@@ -25,7 +26,7 @@ def move(context: Context) -> Change:
         text = context.tree.read(path)
         edits.append(Edit(path, to=f"{NEW}/{name}", mode="100755" if text.startswith(b"#!") else ""))
         edits += edits_between(path, text, rewritten(text))
-    return Change(tuple(edits))
+    return Change(tuple(replace(edit, site=edit.path) for edit in edits))
 
 
 def audit(tree, config) -> Audit:
