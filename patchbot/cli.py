@@ -60,9 +60,8 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are errors like all others."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and raise UserError."""
-        self.print_usage(sys.stderr)
-        raise UserError(message)
+        """Raise UserError with the usage."""
+        raise UserError(f"{message}\n{self.format_usage().strip()}")
 
 
 def shared(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:

@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.segment import Segment
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from .errors import ToolError, UserError
@@ -26,6 +27,8 @@ from .errors import ToolError, UserError
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+#: Columns that a text needs to wrap in and still be read.
+LEAST = 30
 #: The colour of a line of a diff, by its mark; of a range-diff's header, by what became of the patch.
 MARKS = {"+": "green", "-": "red", "@": "cyan", ">": "green", "<": "red", "=": "yellow", "!": "yellow"}
 
@@ -91,12 +94,34 @@ class Terminal(Console):
         """Print text as it is, however long its lines are."""
         self.print(Text(visible(text)), soft_wrap=True)
 
-    def table(self, heads: Iterable[str | Column], rows: Iterable[Iterable[str | Text]]) -> None:
-        """Print a table without rules; text in it that is not styled comes from anywhere."""
-        table = Table(*heads, box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*(one if isinstance(one, Text) else cell(one) for one in row))
-        self.print(table)
+    def table(self, heads: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
+        """Print a table without rules; text in it that is not styled comes from anywhere.
+
+        Only the last column wraps. Where the others leave it no room, it is a line of its own below each row, and where
+        no terminal is, each row is one line: a place such as file:line stays whole.
+        """
+        cells = [[Text(head, "bold") for head in heads]]
+        cells += [[one if isinstance(one, Text) else cell(one) for one in row] for row in rows]
+        widths = [max(one.cell_len for one in column) for column in zip(*cells, strict=True)]
+        left = self.width - sum(widths[:-1]) - 2 * len(widths[:-1])
+        if not self.is_terminal:
+            for row in cells:
+                pads = (" " * (width - one.cell_len + 2) for one, width in zip(row, widths, strict=True))
+                self.say("".join(one.plain + pad for one, pad in zip(row, pads, strict=True)).rstrip())
+        elif left < min(widths[-1], LEAST):
+            for first, *others in cells:
+                line = Text("  ").join(one for one in (first, *others[:-1]) if one)
+                fits = line.cell_len <= self.width
+                self.print(line if fits else first, soft_wrap=True)
+                for rest in ([] if fits else [Text("  ").join(others[:-1])]) + others[-1:]:
+                    self.print(Padding(rest, (0, 0, 0, 4)))
+        else:
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            for width in widths[:-1]:
+                grid.add_column(width=width, no_wrap=True)
+            for row in cells:
+                grid.add_row(*row)
+            self.print(grid)
 
     def diff(self, rows: Iterable[tuple[str, str]]) -> None:
         """Print (line, mark) rows, each in the colour of its mark."""

@@ -1,6 +1,7 @@
 """What a person sees on a terminal is what is there: nothing from elsewhere steers, hides or reorders it."""
 
 import ast
+import io
 import os
 import pty
 import re
@@ -214,3 +215,19 @@ def test_how_it_ends_where_streams_and_folders_are_odd(tmp_path, line, code, mes
     path = build(tmp_path / "linux").git_dir.parent
     done = shell(line, path, PYTHONUNBUFFERED="", LC_ALL="C.UTF-8")
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.parametrize("width", [200, 90, 70, 44])
+def test_a_table_keeps_a_place_whole_at_any_width(width: int) -> None:
+    place, why = "drivers/hid/bpf/hid_bpf_dispatch.c:43", "the one that the verifier releases"
+    out = io.StringIO()
+    console = Terminal(file=out, force_terminal=True, width=width, color_system=None)
+    console.table(("site", "fate", "reason"), [(place, "change", why)])
+    said = out.getvalue()
+    assert place in said
+    assert " ".join(said.split()).endswith(why)
+    assert max(map(len, said.splitlines())) <= width
+    out.truncate(0)
+    Terminal(file=out, width=width).table(("site", "fate", "reason"), [(place, "change", why), ("a.c:1", "keep", "")])
+    rows = out.getvalue().lstrip("\0").splitlines()
+    assert rows == [f"{'site':37}  fate    reason", f"{place}  change  {why}", f"{'a.c:1':37}  keep"]

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from rich.table import Column
-
 from ..build.arches import ARCHES, X86
 from ..build.toolchain import HOST_HEADERS, has_header
 from ..checking.check import Check, available, load
@@ -125,12 +123,10 @@ def execute(session: Session) -> int:
         why = str(error)
     if session.emit({**document(tools), "sandbox": {"mode": sandbox.mode, "lacking": why or None}}):
         return 0
-    # A name that is cut cannot be installed.
-    program, package = (Column(head, no_wrap=True) for head in ("tool", "Debian package"))
     lacks = {True: cell("missing", "bold red"), False: cell("missing, optional", "yellow")}
     found = [(t.version or "found") if t.found else lacks[t.required] for t in tools]
-    rows = ((t.name, version, ", ".join(t.used_by), t.package) for t, version in zip(tools, found, strict=True))
-    session.out.table((program, "version", "used by", package), rows)
+    rows = ((t.name, t.package, version, ", ".join(t.used_by)) for t, version in zip(tools, found, strict=True))
+    session.out.table(("tool", "Debian package", "version", "used by"), rows)
     session.show(f"\nthe tree's own scripts run {f'without a sandbox: {why}' if why else 'in a sandbox'}")
     command = install_command(tools)
     session.show(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")

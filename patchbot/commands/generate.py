@@ -140,11 +140,11 @@ def show(session: Session, document: dict[str, Any], changed: bool) -> None:
     table: list[tuple[str | Text, ...]] = []
     numbers = count(1)
     for series in document["series"]:
-        table.append(("", "", cell(f"[{series['target']}]", "bold"), "", ""))
+        table.append(("", "", "", "", cell(f"[{series['target']}]", "bold")))
         for patch in (rows[key] for key in series["patches"]):
             sites, files = str(patch["sites"]), str(len(patch["files"]))
-            table.append((str(next(numbers)), patch["commit"][:12], patch["subject"], sites, files))
-    session.out.table(("#", "commit", "subject", "sites", "files"), table)
+            table.append((str(next(numbers)), patch["commit"][:12], sites, files, patch["subject"]))
+    session.out.table(("#", "commit", "sites", "files", "subject"), table)
     session.show(*(f"by hand: {row['commit'][:12]}  {row['subject']}" for row in document["extra"]))
     stat = document["counts"]
     by_hand = f" and {len(document['extra'])} by hand" if document["extra"] else ""

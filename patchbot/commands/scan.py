@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from rich.table import Column
 from rich.text import Text
 
 from ..progress import shown
@@ -71,7 +70,6 @@ def scan_anchors(session: Session) -> int:
 def show_anchors(session: Session, found: list[Tried]) -> None:
     """Print a line for each anchor, and below the table what is wrong in full."""
     heads = ("step", "anchor", "place", "outcome", "alternative", "message")
-    columns = (Column(head, overflow="fold", no_wrap=head in ("step", "outcome")) for head in heads)
     rows = []
     for tried in found:
         report = tried.report
@@ -81,7 +79,7 @@ def show_anchors(session: Session, found: list[Tried]) -> None:
         message = "" if outcome in ("applied", "already") else report.message.split("\n")[0]
         told = cell(outcome, OUTCOMES.get(outcome, "dim"))
         rows.append((tried.step, report.anchor, place, told, which + report.alternative, message))
-    session.out.table(columns, rows)
+    session.out.table(heads, rows)
     for tried in found:
         if tried.report.is_problem:
             session.show(f"{tried.step}: {tried.report}")
