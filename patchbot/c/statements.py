@@ -85,7 +85,9 @@ class _Cutter:
     """Cuts blocks into statements, which it keeps in `found`; `skipped` leads over tokens that belong to none."""
 
     def __init__(self, lexed: Lexed, skipped: dict[int, int]) -> None:
-        self.texts, self.partner, self.directives = lexed.texts, lexed.brackets.partner, lexed.in_directive
+        self.texts, self.directives = lexed.texts, lexed.in_directive
+        # No bracket leads back: what closes one may stand before it, in a branch of an `#if` that is cut badly.
+        self.closer = {opening: other for opening, other in lexed.brackets.partner.items() if other > opening}
         self.skipped = skipped
         self.found: dict[int, Statement] = {}
 
@@ -111,7 +113,7 @@ class _Cutter:
         if depth > DEEPEST:
             return self.simple(at, end, deeper)
         if word == b"{":
-            last = min(self.partner.get(at, end), end) + 1
+            last = min(self.closer.get(at, end), end) + 1
             self.block(at + 1, last - 1, deeper)
         elif word in _CASES:
             colon = next((n for n in range(at, end) if texts[n] == b":"), end)
@@ -123,9 +125,9 @@ class _Cutter:
         elif word == b"do":
             last = self.next(self.statement(opening, end, "do", deeper))
             if texts[last : last + 1] == [b"while"]:
-                last = self.next(self.partner.get(last + 1, last) + 1) + 1
+                last = self.next(self.closer.get(last + 1, last) + 1) + 1
         elif self.is_head(at, opening, end):
-            closing = self.partner[opening]
+            closing = self.closer[opening]
             self.expressions(opening, closing, deeper)
             sound = word not in (b"if", b"while", b"switch") or not self.is_broken(opening, closing)
             last = self.statement(self.next(closing + 1), end, _OWNERS.get(word, "a loop"), deeper)
@@ -143,7 +145,7 @@ class _Cutter:
         """Return the token after the `;` that ends an expression or a declaration."""
         last = at
         while last < end and self.texts[last] != b";":
-            last = self.skipped.get(last, max(self.partner.get(last, last), last) + 1)
+            last = self.skipped.get(last, self.closer.get(last, last) + 1)
         last = min(last + 1, end)
         self.expressions(at, last, depth)
         return last
@@ -151,17 +153,17 @@ class _Cutter:
     def expressions(self, at: int, end: int, depth: int) -> None:
         """Cut the blocks in expressions, `({ ... })`, among the tokens numbered [at, end)."""
         while depth <= DEEPEST and at < end - 1:
-            if self.texts[at] == b"(" and self.texts[at + 1] == b"{" and at + 1 in self.partner:
-                self.block(at + 2, self.partner[at + 1], depth)
-                at = self.partner[at + 1]
+            if self.texts[at] == b"(" and self.texts[at + 1] == b"{" and at + 1 in self.closer:
+                self.block(at + 2, self.closer[at + 1], depth)
+                at = self.closer[at + 1]
             at += 1
 
     def is_head(self, at: int, opening: int, end: int) -> bool:
         """Say whether a token and the brackets after it are the head of an `if`, a loop or a macro that is like one."""
         texts, word = self.texts, self.texts[at]
-        if opening >= end or texts[opening] != b"(" or opening not in self.partner or not is_word(word):
+        if opening >= end or texts[opening] != b"(" or opening not in self.closer or not is_word(word):
             return False
-        after = self.partner[opening] + 1
+        after = self.closer[opening] + 1
         if word == b"while" or word in _OWNERS:
             return True
         if word in KEYWORDS or ATTRIBUTE.match(word) or after >= end or after in self.directives:
@@ -171,7 +173,10 @@ class _Cutter:
 
     def is_broken(self, opening: int, closing: int) -> bool:
         """Say whether brackets hold two names side by side, as no expression does."""
-        inner = self.texts[opening:closing]
+        inner, at = [], opening
+        while at < closing:
+            inner.append(self.texts[at])  # of a directive, nothing but its #
+            at = self.directives[at].last if at in self.directives else at + 1
         plain = [is_word(t) and t not in KEYWORDS and not t.startswith(b"__") for t in inner]
         return b"{" not in inner and any(
             one and two and before not in _TAGS for before, one, two in zip(inner, plain[1:], plain[2:], strict=False)

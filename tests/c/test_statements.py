@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patchbot.c import parse, unfit
+from patchbot.c import parse, statements, unfit
 from patchbot.c.tokens import Span
 from patchbot.series.codemod import Outcome, in_function, insert_after, insert_before, replace, resolve, statement
 
@@ -85,3 +85,23 @@ def test_what_is_no_statement_fits_anywhere():
     for word in (b"int a;", b"int b;", b"int c;", b"struct s"):
         at = source.text.index(word)
         assert unfit(source, Span(at, at + len(word))) == ""
+
+
+@pytest.mark.parametrize(
+    "inner", ["x |\n#ifdef CONFIG_A\n\t    y |\n#endif\n\t    z", "\n#ifdef A\nx\n#else\ny\n#endif\n"]
+)
+def test_a_condition_may_hold_lines_of_the_preprocessor(inner):
+    text = function(f"\tif (x)\n\t\tif ({inner})\n\t\t\tput(x);\n").encode()
+    begin = text.rindex(b"if (")
+    assert "if without braces" in unfit(parse("a.c", text), Span(begin, text.index(b";") + 1))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "\tif (x) {\n\t\tget(x);\n\t\tget(x);\n\t\tdo {\n\t\t\tget(x);\n\t\t} while }\n",
+        "\tswitch {\n#ifdef A\n#else\n\t} ({\n#endif\n\t}\n",
+    ],
+)
+def test_brackets_that_do_not_fit_lead_to_an_end(body):
+    assert len(statements(parse("a.c", function(f"{body}\tput(x);\n").encode()), "put(x);")) <= 1
