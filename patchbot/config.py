@@ -42,6 +42,8 @@ HARMLESS = (
     *(f"checks.{name}.{key}" for name in ("build", "boot") for key in ("ccache", "jobs", "arch")),
     *("checks.checkpatch.strict", "checks.checkpatch.max_line_length"),
 )
+#: What [checks] holds besides the tables of the checks.
+LISTS = ("run", "path", "waivers")
 #: What a waiver is about; one with the same in a person's file stands for the shipped one.
 WAIVED = ("check", "type", "step", "path")
 #: How tomllib names a place.
@@ -256,7 +258,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     """Return the Config of a parsed file; `folder` is what relative paths are relative to."""
     where = str(file or "patchbot.toml")
     tables = fit(where, "", data, Tables)
-    kernel, author = fit(where, "kernel", tables.kernel, Kernel), fit(where, "author", tables.author, Author)
+    kernel, author = fit(where, "kernel", placed(tables.kernel), Kernel), fit(where, "author", tables.author, Author)
     if tables.author and not (author.name and author.email):
         raise ConfigError(f"{where}: [author] needs both name and email")
     sandbox = fit(where, "run", tables.run, Run).sandbox
@@ -265,7 +267,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         raise ConfigError(f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}")
     campaigns = {}
     for name, table in tables.campaigns.items():
-        known = fit(where, f"campaigns.{name}", table, CampaignConfig, name=name)
+        known = fit(where, f"campaigns.{name}", placed(table), CampaignConfig, name=name)
         campaigns[name] = replace(known, path=known.path and folder / expanded(str(known.path)))
     return Config(
         file,
@@ -278,12 +280,17 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     )
 
 
+def placed(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table without a `path` that is empty, which names no place."""
+    return {key: value for key, value in table.items() if key != "path" or value != ""}
+
+
 def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
     """Return the [checks] table; its sub-tables are the options of the check with that name."""
     rows = data.get("waivers", [])
     if not isinstance(rows, list):
         raise ConfigError(f"{where}: checks.waivers must be a list of tables, each with [[checks.waivers]] over it")
-    options = {name: value for name, value in data.items() if isinstance(value, dict)}
+    options = {name: value for name, value in data.items() if isinstance(value, dict) and name not in LISTS}
     given = {name: value for name, value in data.items() if name not in options}
     for number, row in enumerate(rows, 1):
         needed = (*WAIVED, "max", "reason")

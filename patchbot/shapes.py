@@ -99,7 +99,7 @@ def locate(value: Any, kind: type[Any], path: str) -> tuple[str, Any]:
         elif number:
             where, here = f"{where}[{number}]", here[int(number)]
         else:
-            where, here = f"{where}.{name}", here[name]
+            where, here = f"{where}.{name.rstrip('_')}", here[name]  # `with_` is what Python calls a key `with`
     return where, here
 
 

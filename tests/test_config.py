@@ -39,7 +39,11 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
         ("[kernel]\npath = 1\n", "kernel.path is 1, not a text"),
         ("[kernel\n", "patchbot.toml:1: "),
         ('[author]\nname = "x"\n', "needs both name and email"),
-        ('[campaigns.x]\nwith = "suffixes"\n', "campaigns.x.with_? is 'suffixes', not a list"),
+        ('[campaigns.x]\nwith = "suffixes"\n', "campaigns.x.with is 'suffixes', not a list"),
+        ("[campaigns.x]\nwithout = [1]\n", r"campaigns.x.without\[0\] is 1, not a text"),
+        ("[campaigns.x]\nwith = [1]\n", r"campaigns.x.with\[0\] is 1, not a text"),
+        ("[checks.run]\na = 1\n", "checks.run is a table, not a list"),
+        ("[checks.path]\na = 1\n", "checks.path is a table, not a list"),
         ('[campaigns.x]\ntagret = "y"\n', r"\[campaigns.x\] unknown key 'tagret'; did you mean target\?"),
         ('[campaigns.x]\nrfc = "no"\n', "campaigns.x.rfc is 'no', not true or false"),
         ("[campaigns.x]\ntag_threshold = 101\n", "campaigns.x.tag_threshold is 101, not a number <= 100"),
@@ -107,6 +111,14 @@ def test_own_waivers_come_on_top_of_the_shipped_ones(tmp_path):
     waivers = load(written(tmp_path, text), bundled("patchbot.toml")).checks.waivers
     assert [(w.type, w.max, w.reason) for w in waivers[:2]] == [("MINE", 9, "mine"), (same.type, 9, "mine")]
     assert waivers[2:] == shipped[1:]
+
+
+def test_an_empty_path_names_no_place(tmp_path):
+    own = tmp_path / "patchbot.toml"
+    own.write_text('[kernel]\npath = ""\n[campaigns.x]\npath = ""\n')
+    config = load(own, bundled("patchbot.toml"))
+    assert config.kernel_path is None
+    assert config.campaign("x").path is None
 
 
 def test_an_unknown_campaign_lists_the_known_ones():
