@@ -19,6 +19,7 @@ from ..config import ChecksConfig, refuse_unknown
 from ..errors import MissingTool, PatchbotError, UserError
 from ..model import Result, Status
 from ..run import which
+from ..shapes import convert, plain
 from .check import Check, Item, Outcome, Subject, available, load
 from .store import Results, result_key
 from .waivers import apply_waivers, refuse_blanket_waivers
@@ -166,7 +167,9 @@ def run_task(subject: Subject, task: Task) -> list[Result]:
     try:
         subject.progress(f"{task.check.name}: {task.what}")
         said = task.call()
-        outcomes = [honest(outcome) for outcome in ([said] if isinstance(said, Outcome) else said)]
+        outcomes = [sound(outcome) for outcome in ([said] if isinstance(said, Outcome) else said)]
+        if len(outcomes) != len(task.items):
+            raise ValueError(f"it gave {len(outcomes)} outcomes, not {len(task.items)}")
     except PatchbotError as error:
         outcomes = [Outcome(Status.ERROR, reason=str(error))] * len(task.items)
     except Exception as error:
@@ -176,6 +179,12 @@ def run_task(subject: Subject, task: Task) -> list[Result]:
         outcomes = [Outcome(Status.ERROR, reason=reason, log=log)] * len(task.items)
     seconds = (time.monotonic() - started) / len(task.items)
     return [result_of(task.check, item, o, seconds) for item, o in zip(task.items, outcomes, strict=True)]
+
+
+def sound(outcome: Outcome) -> Outcome:
+    """Return an outcome as `honest` has it; raise ValueError or TypeError if it does not hold what an Outcome does."""
+    told = plain(replace(outcome, log=outcome.log and str(outcome.log)))  # type: ignore[arg-type]
+    return honest(convert(told, Outcome, "its outcome"))
 
 
 def honest(outcome: Outcome) -> Outcome:

@@ -1,3 +1,4 @@
+import re
 import threading
 import time
 from dataclasses import replace
@@ -187,6 +188,34 @@ def test_an_exception_is_an_error_result_with_a_traceback_on_disk(
     assert "return 1 / 0" in Path(results[0].log).read_text()
     assert results[-1].reason == "make broke"
     assert results[-1].log is None
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("Outcome.of([Finding(Status.WARN, 3)], examined=1)", r"its outcome.findings\[0\].message is 3, not a text"),
+        ("Outcome.of([Finding(Status.WARN, 'm', 'a.c', '7')], examined=1)", r"line is '7', not a number"),
+        ("Outcome.of([Finding(Status.WARN, 'm', Path('a.c'))], examined=1)", "PosixPath"),
+        ("Outcome.of([], examined=1, reason=None)", "its outcome.reason is None, not a text"),
+        ("[Outcome(Status.PASS, examined=1)] * 2", "it gave 2 outcomes, not 1"),
+        ("None", "NoneType"),
+        ("'x'", "a bug in one.py"),
+    ],
+)
+def test_what_is_no_outcome_is_an_error_of_the_check(
+    subject: Subject, store: Results, checks: Path, said: str, why: str
+) -> None:
+    (checks / "one.py").write_text(
+        HEAD + f"from pathlib import Path\ndef key(s, i):\n    return ''\ndef check(s, i):\n    return {said}\n"
+    )
+    for result in run_checks(subject, config(checks, "one"), store):
+        assert result.status is Status.ERROR
+        assert re.search(why, result.reason)
+
+
+def test_a_status_may_be_told_by_its_name(subject: Subject, store: Results, checks: Path) -> None:
+    (checks / "one.py").write_text(HEAD + "def check(s, i):\n    return Outcome('PASS', [], examined=1)\n")
+    assert {r.status for r in run_checks(subject, config(checks, "one"), store)} == {Status.PASS}
 
 
 def test_a_missing_tool_is_an_error_before_the_check_runs(subject: Subject, store: Results, checks: Path) -> None:
