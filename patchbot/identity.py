@@ -66,7 +66,7 @@ def imported(file: Path) -> frozenset[Path]:
 
 def imports(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield (dots, module, names) of each import in the text of a module."""
-    lines = iter(text.splitlines())
+    lines = iter(re.sub(r"\\\r?\n", " ", text).splitlines())
     for line in lines:
         if match := IMPORT.match(line):
             names = [match[3]]

@@ -30,6 +30,7 @@ def names(source: Path) -> set[str]:
         "from patchbot.git.worktree import WorkTree",
         "from patchbot.git import worktree",
         "from patchbot.git import (\n    merge,\n    worktree as w,\n)",
+        "from patchbot.git import \\\n    merge, \\\n    worktree",
         "import patchbot.git.worktree",
         "import os, patchbot.git.worktree as w",
         "def late():\n    from patchbot.git.worktree import WorkTree",
