@@ -40,7 +40,7 @@ kills: $(BIN)/patchbot
 
 # A pahole that Linux 7.0 to 7.2 can use, below .venv/; it says what to write into patchbot.toml.
 pahole: $(BIN)/patchbot
-	@$(BIN)/python -m patchbot.build.pahole .venv/pahole
+	@$(BIN)/python tests/fetch_pahole.py .venv/pahole
 
 bench: $(BIN)/patchbot
 	$(BIN)/python tests/bench/bench.py

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import debarchive
+import fetch_pahole as pahole
 import pytest
 
-from patchbot.build import pahole
 from patchbot.errors import ToolError
 from patchbot.run import run
 

@@ -14,10 +14,10 @@ import sys
 from functools import cmp_to_key
 from pathlib import Path
 
-from ..errors import PatchbotError, ToolError
-from ..git.debian import Apt, Package, Say, by_version
-from ..run import run
-from ..terminal import complain, write
+from patchbot.errors import PatchbotError, ToolError
+from patchbot.git.debian import Apt, Package, Say, by_version
+from patchbot.run import run
+from patchbot.terminal import complain, write
 
 LEAST = (1, 26)
 LOADER = "usr/lib64/ld-linux-x86-64.so.2"
@@ -76,7 +76,7 @@ def fetch(folder: Path, say: Say, etc: Path = Path("/etc/apt")) -> Path:
 def main() -> int:
     """Get it into the folder that is the only argument."""
     if len(sys.argv) != 2:
-        complain("python -m patchbot.build.pahole FOLDER", "usage")
+        complain("python tests/fetch_pahole.py FOLDER", "usage")
         return 2
     try:
         program = fetch(Path(sys.argv[1]), lambda text: complain(text, "pahole"))
