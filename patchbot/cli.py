@@ -17,11 +17,12 @@ import tempfile
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import fields
 from types import ModuleType
 from typing import Any, NoReturn
 
 from . import __version__, signals, temporary
-from .commands.session import Session
+from .commands.session import Given, Session
 from .errors import PatchbotError, UserError, line_in
 from .git import lost
 from .paths import refused
@@ -42,16 +43,6 @@ COMMANDS = {
     "trust": ("json",),
     **dict.fromkeys(("campaigns", "checks"), ("json", "kernel")),
 }
-#: What an option is where nobody gave it.
-UNSAID = {
-    "C": None,
-    "config": None,
-    "kernel": None,
-    "base": None,
-    **dict.fromkeys(("json", "verbose", "quiet", "no_color"), False),
-}
-
-
 #: How a message names a line: file:line.
 PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")
 
@@ -152,19 +143,20 @@ def execute(argv: Sequence[str] | None) -> int:
     """Run the command that the arguments name."""
     first = next(iter(sys.argv[1:] if argv is None else argv), "")
     parser = build_parser([first] if first in COMMANDS else COMMANDS)
-    args = argparse.Namespace(**UNSAID | vars(parser.parse_args(argv)))
-    if not args.command:
+    own = vars(parser.parse_args(argv))
+    if not (name := own.pop("command")):
         parser.print_help()
         return 0
+    args = Given(**{field.name: own.pop(field.name) for field in fields(Given) if field.name in own})
     no_color = True if args.no_color else None
     session = Session(
         args, Terminal(no_color=no_color), Terminal(stderr=True, no_color=no_color, quiet=args.quiet), execute
     )
-    call_me(args.command)
+    call_me(name)
     temporary.sweep()
     with closing(session):
         try:
-            return int(command(args.command).execute(session))
+            return int(command(name).execute(session, **own))
         except PatchbotError as error:
             raise explained(session, error) from error
         except SystemExit as error:
@@ -183,7 +175,7 @@ def in_campaign(session: Session, error: Exception) -> str:
 
 def explained(session: Session, error: PatchbotError) -> PatchbotError:
     """Return the error to show: that objects of the campaign's own series are gone, where that is behind it."""
-    what = getattr(session.args, "campaign", None)
+    what = session.args.campaign
     try:
         name = session.config.campaign(None if what and ".." in what else what).name
         return lost.explain_loss(session.repo, name, error)

@@ -27,7 +27,7 @@ from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
 from patchbot.checking.check import Item, Subject
 from patchbot.checking.runner import run_checks
 from patchbot.checking.store import Results
-from patchbot.commands.session import Session
+from patchbot.commands.session import Given, Session
 from patchbot.commands.subject import select, subject
 from patchbot.draft.range import Range
 from patchbot.errors import UserError
@@ -250,7 +250,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("mutants.json"))
     parser.add_argument("--list", action="store_true", help="only show the mutants")
     args = parser.parse_args()
-    fixed = argparse.Namespace(kernel=args.kernel, campaign=None, with_=None, without=None, quiet=True, json=False)
+    fixed = Given(kernel=args.kernel, quiet=True)
     session = Session(fixed, Console(), Console(stderr=True), lambda argv: 2)
     series = select(session, None)
     whole = subject(session, series, 1)

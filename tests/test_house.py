@@ -25,6 +25,8 @@ FLOORS = (
 RANK = {folder: rank for rank, row in enumerate(FLOORS) for folder in row}
 #: The entry; it imports a command when it is asked for it.
 ENTRY = "patchbot.cli"
+#: What the commands have in common.
+SHARED_BY_COMMANDS = ("__init__", "session", "show", "subject")
 LONGEST = 400
 #: What names the kernel's own tools, options and attributes, and no campaign.
 KERNEL_WORDS = re.compile(r"DEBUG_INFO_BTF|__bpf_kfunc|\bref_kfunc\b")
@@ -85,6 +87,8 @@ def wrong_ways(known: Modules) -> list[str]:
                 found.append(f"{name} imports {other}: only a campaign knows itself")
             if here == "commands" and re.match(r"patchbot\.campaigns\.\w+\.", other):
                 found.append(f"{name} imports {other}: commands load campaigns by name")
+            if here == there == "commands" and other.rpartition(".")[2] not in SHARED_BY_COMMANDS:
+                found.append(f"{name} imports {other}: no command imports another")
     return found
 
 
@@ -142,6 +146,7 @@ def test_the_engine_knows_no_campaign() -> None:
         ("patchbot.c.tokens", "import patchbot.git.repo", "patchbot.c.tokens imports patchbot.git.repo"),
         ("patchbot.build.benches", "from ..checking import runner", "only what a check is"),
         ("patchbot.commands.scan", "from ..campaigns.kfunc_flags import campaign", "load campaigns by name"),
+        ("patchbot.commands.status", "from .scan import execute", "no command imports another"),
         ("patchbot.draft.write", "from checks import applies", "patchbot.draft.write imports checks.applies"),
     ],
 )

@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 
 from ..checking import report
 from ..checking.runner import run_checks
@@ -28,26 +29,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="run everything again, reuse no result")
 
 
-def execute(session: Session) -> int:
+def execute(
+    session: Session,
+    *,
+    only: str | None,
+    patches: str | None,
+    jobs: int,
+    strict: bool,
+    full: bool,
+    fail_fast: bool,
+) -> int:
     """Run the command."""
     started = time.monotonic()
     what = session.args.campaign
     if what and ".." in what:
-        session.args.campaign = None
+        session.args = replace(session.args, campaign=None)
     with shown(session.err):
         series = select(session, what)
         if series.edited:
             session.say("note: the branch holds commits that patchbot did not make; they are checked as they are")
-        under = subject(session, series, max(1, session.args.jobs))
+        under = subject(session, series, max(1, jobs))
         with closing(Results(session.work / "results.sqlite")) as store:
             results = run_checks(
                 under,
                 session.config.checks,
                 store,
-                only=commas(session.args.only),
-                only_patches=numbers(session.args.patches, len(under.items)),
-                fail_fast=session.args.fail_fast,
-                full=session.args.full,
+                only=commas(only),
+                only_patches=numbers(patches, len(under.items)),
+                fail_fast=fail_fast,
+                full=full,
             )
             document = report.document(
                 results, campaign=under.campaign, base=under.base, tip=series.tip, seconds=time.monotonic() - started
@@ -56,7 +66,7 @@ def execute(session: Session) -> int:
             store.revise(name, lambda before: report.merged(before, document, session.config.checks.run))
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
-    return exit_code([r.status for r in results], session.args.strict)
+    return exit_code([r.status for r in results], strict)
 
 
 def exit_code(statuses: list[Status], strict: bool) -> int:

@@ -15,9 +15,10 @@ from pathlib import Path
 from ..bundle import bundled
 from ..config import load
 from ..errors import UserError
-from ..git import kernels, small
+from ..git import kernels
 from ..git.commits import author_of
 from ..git.repo import Repo
+from ..git.small import apply, commit, lay_out
 from ..model import Identity
 from ..paths import cache_dir
 from .session import Session
@@ -59,28 +60,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, small: bool, prepare: bool, version: str | None, output: str | None) -> int:
     """Run the command."""
-    if session.args.small:
-        if session.args.version:
+    if small:
+        if version:
             raise UserError("--small brings its own kernel: leave out --kernel")
-        return on_small(session, folder(session, "small"))
-    if session.args.prepare:
+        return on_small(session, new_folder(session, output, "small"), prepare)
+    if prepare:
         raise UserError("--prepare needs --small: with a real kernel, its repository is all there is to prepare")
     cpus = os.cpu_count() or 1
     session.say(
         f"This takes about {max(3, round(COMPILING / cpus))} minutes on {cpus} processors, longer if the kernel has to"
         " be downloaded first (160 MB).\nThere is something to read after a few seconds of work; compiling comes last."
     )
-    kernel = kernels.fetch(session.args.version, cache_dir(), session.say)
+    kernel = kernels.fetch(version, cache_dir(), session.say)
     session.say(f"the kernel is {kernel.version}, {kernel.tag} in {kernel.repo}")
-    return on_real(session, kernel, folder(session, kernel.version))
+    return on_real(session, kernel, new_folder(session, output, kernel.version))
 
 
-def folder(session: Session, name: str) -> Path:
+def new_folder(session: Session, output: str | None, name: str) -> Path:
     """Return the new folder that the demo works in; the one in the cache is patchbot's own and made anew."""
-    if session.args.output:
-        where = session.cwd / session.args.output
+    if output:
+        where = session.cwd / output
         if where.exists():
             raise UserError(f"{where} exists; name a folder that does not, or leave out -o")
     else:
@@ -126,16 +127,16 @@ def on_real(session: Session, kernel: kernels.Kernel, where: Path) -> int:
     return code
 
 
-def on_small(session: Session, where: Path) -> int:
+def on_small(session: Session, where: Path, prepare: bool) -> int:
     """Go the whole way on the small kernel: a series, its mails, replies, a base that moves, the mails of v2."""
     linux = where / "linux"
-    small.lay_out(linux)
-    small.commit(linux, "Linux 7.99")
+    lay_out(linux)
+    commit(linux, "Linux 7.99")
     link = f'\n[campaigns.{shipped()}]\nurl = "https://example.org/patchbot"\n'
     moved = where / "moved.patch"
     moved.write_bytes((bundled("templates") / "demo/moved.patch").read_bytes())
     configure(session, where, linux, "master", link)
-    if session.args.prepare:
+    if prepare:
         session.say(f"# {where} is ready: cd there, and start with: patchbot scan")
         return 0
     code = 0
@@ -145,7 +146,7 @@ def on_small(session: Session, where: Path) -> int:
         "\n# Somebody sends the mails (patchbot never does), two maintainers answer, and meanwhile the base moves."
     )
     write_thread(where)
-    small.apply(linux, moved)
+    apply(linux, moved)
     for step in (
         ["freeze", "--message-id", POSTED.format(0)],
         ["trailers", "--mbox", "thread.mbox"],

@@ -20,17 +20,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="*", metavar="CAMPAIGN|vN|draft", help="a campaign, then one or two versions")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, what: list[str]) -> int:
     """Run the command."""
-    words = list(session.args.what)
+    words = list(what)
     campaign = words.pop(0) if words and not is_version(words[0]) else None
     if len(words) > 2 or not all(is_version(w) for w in words):
-        raise UserError(f"diff takes [CAMPAIGN] [vA [vB]], not {' '.join(session.args.what)!r}")
+        raise UserError(f"diff takes [CAMPAIGN] [vA [vB]], not {' '.join(what)!r}")
     name = session.config.campaign(campaign).name
     old, new = sides(session, name, words)
     with shown(session.err):
         pairs = compare(session.scratch, old, new)
-    if getattr(session.args, "json", False):
+    if session.args.json:
         rows = [
             {
                 "id": p.key,

@@ -12,8 +12,8 @@ from ..draft.recognise import recognise
 from ..draft.record import branch, need_draft
 from ..model import Entry
 from ..terminal import cell
-from .generate import edit_lines
 from .session import Session
+from .show import edit_lines
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,12 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, match: list[str]) -> int:
     """Run the command."""
     name = session.config.campaign(session.args.campaign).name
     draft = need_draft(session.repo, name)
     tip = session.repo.ref(branch(name)) or draft.tip
-    chosen = parse_choices(session.args.match, session.repo.resolve, [p.id for p in draft.generated])
+    chosen = parse_choices(match, session.repo.resolve, [p.id for p in draft.generated])
     seen = recognise(session.repo, draft, tip, chosen)
     made = seen.handmade
     rows: list[dict[str, Any]] = [{**row, "diff": diff_of(made, row)} for row in made.rows()]

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @alone
-def execute(session: Session, name: str) -> int:
+def execute(session: Session, name: str, *, message_id: str | None, match: list[str]) -> int:
     """Freeze the draft as it is now."""
     repo = session.repo
     draft = need_draft(repo, name)
@@ -33,8 +33,8 @@ def execute(session: Session, name: str) -> int:
     tip = repo.ref(branch(name)) or draft.tip
     number = version_of(repo, name, tip)
     there = {v.number: v for v in versions(repo, name)}.get(number)
-    given = message_id(session.args.message_id)
-    chosen = parse_choices(session.args.match, repo.resolve, [p.id for p in draft.generated])
+    given = plain_id(message_id)
+    chosen = parse_choices(match, repo.resolve, [p.id for p in draft.generated])
     known = there.message_id if there else ""
     frozen = there is None or (given and given != known)
     if frozen:
@@ -62,7 +62,7 @@ def execute(session: Session, name: str) -> int:
     return 1 if any(f.status is Status.FAIL for f in findings) else 0
 
 
-def message_id(text: str | None) -> str:
+def plain_id(text: str | None) -> str:
     """Return a message-id without brackets or the address of an archive before it; raise UserError for no such."""
     if not text:
         return ""

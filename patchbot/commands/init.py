@@ -18,10 +18,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", nargs="?", metavar="DIR", help="where to; without it never into a work tree")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, dir: str | None) -> int:
     """Run the command."""
-    folder = session.cwd / session.args.dir if session.args.dir else session.cwd
-    if not session.args.dir:
+    folder = session.cwd / dir if dir else session.cwd
+    if not dir:
         with suppress(UserError):  # in a work tree, its git directory
             folder = Repo.open(folder).common_dir.resolve()
     target = folder / "patchbot.toml"

@@ -42,27 +42,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--date", metavar="D", help="the date of the mails")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: bool, date: str | None) -> int:
     """Run the command."""
     series = select(session, session.args.campaign)
     if series.draft is None:
         raise UserError("mail takes a campaign, not a range of commits")
     with shown(session.err):
         tree = session.tree(series.base)
-        box = compose(session, series, tree)
+        box = compose(session, series, tree, rfc, signoff, date)
         posted = {mail.commit for mail in box.mails if mail.commit}
         touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
         findings += standing(session, series.draft.campaign, series.tip, posted)
-        folder = session.cwd / (session.args.output or f"out/v{box.posting.version}")
+        folder = session.cwd / (output or f"out/v{box.posting.version}")
         box.write(folder)
     if not session.emit({**box.document(folder), "findings": plain(findings)}):
         show(session, box, findings, folder)
     return 1 if any(f.status is Status.FAIL for f in findings) else 0
 
 
-def compose(session: Session, series: Range, tree: Tree) -> Outbox:
+def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signoff: bool, date: str | None) -> Outbox:
     """Return the mails of the campaign's next posting."""
     assert series.draft is not None
     config = session.campaign_config
@@ -77,9 +77,9 @@ def compose(session: Session, series: Range, tree: Tree) -> Outbox:
         target,
         author_of(session.repo, session.config.author),
         version=version_of(session.repo, config.name, series.tip),
-        rfc=config.rfc if session.args.rfc is None else session.args.rfc,
-        signoff=session.args.signoff,
-        date=parse_date(session.args.date) if session.args.date else None,
+        rfc=config.rfc if rfc is None else rfc,
+        signoff=signoff,
+        date=parse_date(date) if date else None,
         template=session.campaign.cover,
         folder=session.campaign.folder,
         most=session.campaign.most,

@@ -25,9 +25,8 @@ from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.diagnosis import blame_places
 from ..terminal import cell
-from .generate import describe, remarks
-from .generate import show as show_series
 from .session import Session, alone
+from .show import describe, remarks, show_series
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,15 +48,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @alone
-def execute(session: Session, name: str) -> int:
+def execute(
+    session: Session,
+    name: str,
+    *,
+    onto: str | None,
+    go_on: bool,
+    abort: bool,
+    discard_edits: bool,
+    match: list[str],
+    keep_tags: float | None,
+) -> int:
     """Regenerate the draft as it is now."""
     started = time.monotonic()
     conflicts.recover(session.work, name)
-    if session.args.abort:
-        return abort(session, name)
+    if abort:
+        return let_go_of(session, name)
     pending = conflicts.read_pending(session.work, name)
     draft = need_draft(session.repo, name)
-    asked, done = what_is_asked(session, draft, pending)
+    tip = session.repo.ref(branch(name)) or draft.tip
+    if go_on:
+        asked, done = go_on_with(pending, draft, tip)
+    else:
+        if pending is not None:
+            raise UserError(
+                f"a regeneration of {name} onto {pending.asked.onto[:12]} waits for you:{listed(pending)}\n"
+                f"edit the files, then: patchbot regenerate {name} --continue; or let it go: --abort"
+            )
+        if not onto:
+            raise UserError("regenerate needs --onto REV, or --continue or --abort after a conflict")
+        chosen = parse_choices(match, session.repo.resolve, [p.id for p in draft.generated])
+        threshold = session.config.campaign(name).tag_threshold if keep_tags is None else keep_tags
+        done = {}
+        asked = Asked(session.repo.resolve(onto), tip, draft.record, discard_edits, chosen, threshold)
     with shown(session.err):
         if asked.onto != draft.base:
             refuse_in_the_way(session.repo, name)
@@ -71,7 +94,7 @@ def execute(session: Session, name: str) -> int:
     return 0
 
 
-def abort(session: Session, name: str) -> int:
+def let_go_of(session: Session, name: str) -> int:
     """Let a stopped regeneration go."""
     if not conflicts.abort(session.work, name):
         raise UserError(f"no regeneration of {name} waits for you")
@@ -80,30 +103,14 @@ def abort(session: Session, name: str) -> int:
     return 0
 
 
-def what_is_asked(session: Session, draft: Draft, pending: Pending | None) -> tuple[Asked, Resolutions]:
-    """Return what to do, and the conflicts that are resolved; raise UserError where the two do not go together."""
-    args, name = session.args, draft.campaign
-    tip = session.repo.ref(branch(name)) or draft.tip
-    if args.go_on:
-        if pending is None:
-            raise UserError(f"no regeneration of {name} waits for you; start one with --onto REV")
-        if (pending.asked.tip, pending.asked.record) != (tip, draft.record):
-            raise UserError(
-                f"{branch(name)} moved since the conflict; let it go with: patchbot regenerate {name} --abort"
-            )
-        return pending.asked, pending.resolutions()
-    if pending is not None:
-        raise UserError(
-            f"a regeneration of {name} onto {pending.asked.onto[:12]} waits for you:{listed(pending)}\n"
-            f"edit the files, then: patchbot regenerate {name} --continue; or let it go: --abort"
-        )
-    if not args.onto:
-        raise UserError("regenerate needs --onto REV, or --continue or --abort after a conflict")
-    onto = session.repo.resolve(args.onto)
-    ids = [p.id for p in draft.generated]
-    chosen = parse_choices(args.match, session.repo.resolve, ids)
-    threshold = session.config.campaign(name).tag_threshold if args.keep_tags is None else args.keep_tags
-    return Asked(onto, tip, draft.record, args.discard_edits, chosen, threshold), {}
+def go_on_with(pending: Pending | None, draft: Draft, tip: str) -> tuple[Asked, Resolutions]:
+    """Return what was asked before a conflict, and how a person resolved it."""
+    name = draft.campaign
+    if pending is None:
+        raise UserError(f"no regeneration of {name} waits for you; start one with --onto REV")
+    if (pending.asked.tip, pending.asked.record) != (tip, draft.record):
+        raise UserError(f"{branch(name)} moved since the conflict; let it go with: patchbot regenerate {name} --abort")
+    return pending.asked, pending.resolutions()
 
 
 def regenerate(

@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", required=True, metavar="FILE", help="where to write the page")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, html: str) -> int:
     """Run the command."""
     series = select(session, session.args.campaign)
     name = session.campaign_config.name
@@ -37,7 +37,7 @@ def execute(session: Session) -> int:
     ]
     diffs = {commit.sha: commit_text(session.scratch, commit.sha) for commit in series.commits}
     text = page(report, rows, f"Linux {tree.kernel().version}", diffs)
-    target = session.cwd / session.args.html
+    target = session.cwd / html
     write(target, text)
     if not session.emit({"file": str(target), "recorded": bool(report.get("results"))}):
         session.show(f"wrote {target}")

@@ -26,9 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without", metavar="STEP,..", help="switch steps off")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, anchors: bool) -> int:
     """Run the command."""
-    if session.args.anchors:
+    if anchors:
         return scan_anchors(session)
     with shown(session.err):
         tree = session.tree()

@@ -5,7 +5,6 @@ All of it is opened only when asked for, so that `patchbot checks` works without
 
 from __future__ import annotations
 
-import argparse
 import errno
 import json
 import os
@@ -15,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from ..bundle import bundled
 from ..campaigns import load_campaign
@@ -31,15 +30,34 @@ from ..terminal import Terminal, complain, write
 from ..trust import judge
 from ..turns import Turn
 
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options that several commands share, as a person gave them; each command takes its own as parameters."""
+
+    C: str | None = None
+    config: str | None = None
+    kernel: str | None = None
+    base: str | None = None
+    json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    no_color: bool = False
+    campaign: str | None = None
+    with_: str | None = None
+    without: str | None = None
+
 
 @dataclass
 class Session:
-    """One invocation: parsed arguments, and what they lead to. `err` is for progress and logs, `out` for results.
+    """One invocation: shared options, and what they lead to. `err` is for progress and logs, `out` for results.
 
     `run` runs patchbot with other arguments and returns its exit code.
     """
 
-    args: argparse.Namespace
+    args: Given
     out: Terminal
     err: Terminal
     run: Callable[[Sequence[str]], int]
@@ -56,7 +74,7 @@ class Session:
             here = Path.cwd()
         except FileNotFoundError:
             raise UserError("the current folder was deleted; go to one that exists") from None
-        where = expanded(getattr(self.args, "C", None) or ".")
+        where = expanded(self.args.C or ".")
         if not where.is_dir():
             raise UserError(f"-C {where}: no such directory")
         return (here / where).resolve()
@@ -68,7 +86,7 @@ class Session:
         The file is named, and what does not count of one that was merely found.
         """
         defaults = bundled("patchbot.toml")
-        if given := getattr(self.args, "config", None):
+        if given := self.args.config:
             file = self.cwd / expanded(given)
             config = load(file, defaults)
             self.say(f"configuration: {file}")
@@ -91,7 +109,7 @@ class Session:
         here = self.cwd / "patchbot.toml"
         if here.is_file():  # in patchbot's own checkout it is the defaults
             return None if here.samefile(bundled("patchbot.toml")) else here
-        kernel = getattr(self.args, "kernel", None)
+        kernel = self.args.kernel
         where = self.cwd / expanded(kernel) if kernel else self.cwd
         try:
             own = Repo.open(where).common_dir / "patchbot.toml"
@@ -102,7 +120,7 @@ class Session:
     @cached_property
     def repo(self) -> Repo:
         """The kernel repository: --kernel, kernel.path, else the one around the current folder."""
-        given = getattr(self.args, "kernel", None)
+        given = self.args.kernel
         if given:
             return Repo.open(self.cwd / expanded(given))
         return Repo.open(self.config.kernel_path or self.cwd)
@@ -111,14 +129,14 @@ class Session:
     def sandbox(self) -> Sandbox:
         """How the scripts of the kernel tree run; raise UserError if they must not, as there is no sandbox."""
         sandbox = Sandbox(self.config.sandbox)
-        if (why := sandbox.lacking()) and getattr(self.args, "verbose", False):
+        if (why := sandbox.lacking()) and self.args.verbose:
             self.say(f"the tree's own scripts run without a sandbox: {why}")
         return sandbox
 
     @cached_property
     def base(self) -> str:
         """The commit that the series is based on: --base, kernel.base, else HEAD."""
-        return self.repo.resolve(getattr(self.args, "base", None) or self.config.kernel_base or "HEAD")
+        return self.repo.resolve(self.args.base or self.config.kernel_base or "HEAD")
 
     @cached_property
     def work(self) -> Path:
@@ -137,8 +155,8 @@ class Session:
     @cached_property
     def campaign_config(self) -> CampaignConfig:
         """The campaign's table with --with and --without over it."""
-        config = self.config.campaign(getattr(self.args, "campaign", None))
-        return switched(config, commas(getattr(self.args, "with_", None)), commas(getattr(self.args, "without", None)))
+        config = self.config.campaign(self.args.campaign)
+        return switched(config, commas(self.args.with_), commas(self.args.without))
 
     @cached_property
     def campaign(self) -> Campaign:
@@ -153,7 +171,7 @@ class Session:
 
     def say(self, text: str) -> None:
         """Print a line for a person to stderr."""
-        if not getattr(self.args, "quiet", False):
+        if not self.args.quiet:
             self.err.say(text)
 
     def patchbot(self, where: Path, *argv: str) -> int:
@@ -169,7 +187,7 @@ class Session:
 
     def emit(self, document: Mapping[str, Any]) -> bool:
         """With --json print `document` and return True."""
-        if not getattr(self.args, "json", False):
+        if not self.args.json:
             return False
         # cached_property keeps what was read here: a command that reads no patchbot.toml names none.
         used = {"config": self.config.file} if "config" in self.__dict__ else {}
@@ -177,15 +195,15 @@ class Session:
         return True
 
 
-def alone(run: Callable[[Session, str], int]) -> Callable[[Session], int]:
+def alone(run: Callable[Concatenate[Session, str, P], int]) -> Callable[Concatenate[Session, P], int]:
     """Return a command that has the draft of its campaign alone while it runs; those that only read don't wait."""
 
-    def execute(session: Session) -> int:
+    def execute(session: Session, /, *args: P.args, **own: P.kwargs) -> int:
         name = session.config.campaign(session.args.campaign).name
-        dry = getattr(session.args, "dry_run", False)
+        dry = own.get("dry_run", False)
         turn = nullcontext() if dry else Turn(session.work / f"{name}.lock", f"the draft of {name}", session.say)
         with turn:
-            return run(session, name)
+            return run(session, name, *args, **own)
 
     return execute
 

@@ -18,8 +18,8 @@ from ..draft.write import site_changes, site_lines
 from ..errors import UserError
 from ..progress import shown
 from ..series.render import plural
-from .generate import edit_lines
 from .session import Session
+from .show import edit_lines
 from .subject import branch_standing
 
 

@@ -39,19 +39,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @alone
-def execute(session: Session, name: str) -> int:
+def execute(session: Session, name: str, *, mbox: str, threshold: float | None, sloppy: bool) -> int:
     """Put the tags of the replies on the draft as it is now."""
     repo = session.repo
     draft = need_draft(repo, name)
     with shown(session.err):
-        thread = read_thread(session.cwd / expanded(session.args.mbox))
+        thread = read_thread(session.cwd / expanded(mbox))
     marked = read_branch(repo, draft)
     target = draft.document.target or session.campaign_config.target
     drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)
-    given = session.args.threshold
-    threshold = session.campaign_config.tag_threshold if given is None else given
+    allowed = session.campaign_config.tag_threshold if threshold is None else threshold
     with shown(session.err):
-        found = gather(thread, drafted, Choices(session.args.sloppy, threshold), marked.seen.tags)
+        found = gather(thread, drafted, Choices(sloppy, allowed), marked.seen.tags)
     tip = marked.tip
     if found.attached or found.gone:
         author = author_of(repo, session.config.author)

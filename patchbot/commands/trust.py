@@ -20,33 +20,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revoke", action="store_true", help="trust FILE no longer")
 
 
-def execute(session: Session) -> int:
+def execute(session: Session, *, file: str | None, all: bool, revoke: bool) -> int:
     """Run the command."""
-    given = session.args.file
-    if session.args.all or not given:
-        if given or not session.args.all:
+    if all or not file:
+        if file or not all:
             raise UserError("name one patchbot.toml, or ask for --list")
         return show_all(session)
-    file = (session.cwd / expanded(given)).resolve()
-    if session.args.revoke:
-        trust.remember(file, None)
-        if not session.emit({"file": str(file), "trusted": False}):
-            session.show(f"{file} is not trusted")
+    where = (session.cwd / expanded(file)).resolve()
+    if revoke:
+        trust.remember(where, None)
+        if not session.emit({"file": str(where), "trusted": False}):
+            session.show(f"{where} is not trusted")
         return 0
-    data = read_toml(file)
-    load(file, bundled("patchbot.toml"), data)
-    foreign = trust.is_foreign(file)
+    data = read_toml(where)
+    load(where, bundled("patchbot.toml"), data)
+    foreign = trust.is_foreign(where)
     if foreign == trust.WRITABLE:
-        raise UserError(f"{file}: {foreign}, so it is not trusted; first: chmod o-w {file}")
+        raise UserError(f"{where}: {foreign}, so it is not trusted; first: chmod o-w {where}")
     if foreign:
-        session.say(f"{file}: {foreign}, who can change it; patchbot notices that and asks again")
-    names, files = sift(data)[1], trust.code(file, data)
-    trust.remember(file, trust.digest(file, data))
-    if not session.emit({"file": str(file), "trusted": True, "names": names, "files": files}):
+        session.say(f"{where}: {foreign}, who can change it; patchbot notices that and asks again")
+    names, files = sift(data)[1], trust.code(where, data)
+    trust.remember(where, trust.digest(where, data))
+    if not session.emit({"file": str(where), "trusted": True, "names": names, "files": files}):
         session.show(*(f"{k} = {json.dumps(v, ensure_ascii=False, default=str)}" for k, v in names.items()))
         session.show(*(f"code: {path}" for path in files))
         what = "it and this code do" if files else "it does"
-        session.show(f"{file} is trusted as long as {what} not change")
+        session.show(f"{where} is trusted as long as {what} not change")
     return 0
 
 

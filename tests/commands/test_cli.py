@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import time
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
 
 from patchbot.cli import main
-from patchbot.commands.session import Session
+from patchbot.commands.session import Given, Session
 from patchbot.git.repo import Repo
 from patchbot.terminal import Terminal
 
@@ -349,7 +348,7 @@ def test_what_a_partial_clone_lacks_is_fetched_by_the_commands_that_are_named(wo
 
 
 def test_a_session_ends_what_reads_its_repositories(work):
-    session = Session(Namespace(kernel=str(work)), Terminal(), Terminal(stderr=True), main)
+    session = Session(Given(kernel=str(work)), Terminal(), Terminal(stderr=True), main)
     session.close()  # nothing was opened
     readers = []
     for repo in (session.repo, session.scratch):

@@ -1,0 +1,100 @@
+"""Print a series and what people changed on it, for every command that makes or looks at one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import count
+from typing import Any
+
+from rich.text import Text
+
+from ..draft.produce import Made
+from ..draft.record import branch, version_of
+from ..draft.write import Result
+from ..series.generate import posted
+from ..series.render import plural
+from ..terminal import cell
+from .session import Session
+
+
+def describe(session: Session, made: Made, result: Result | None, seconds: float) -> dict[str, Any]:
+    """Return the document of `generate --json`."""
+    config, series = session.campaign_config, made.series
+    rows = result.document.patches if result else ()
+    by_id = {p.id: p for p in series.patches}
+    tip = result.tip if result and result.commits else series.kernel.base
+    stat = result.stat if result else {"patches": 0, "files": 0, "insertions": 0, "deletions": 0}
+    return {
+        "campaign": config.name,
+        "kernel": asdict(series.kernel),
+        "ref": branch(config.name),
+        "tip": tip,
+        "version": version_of(session.repo, config.name, tip),
+        "series": [
+            {"target": target, "cover": {"subject": session.campaign.title}, "patches": [p.id for p in patches]}
+            for target, patches in posted([by_id[row.id] for row in rows], config.target, session.campaign.most)
+        ],
+        "patches": [asdict(row) | {"sites": len(row.sites)} for row in rows],
+        "extra": [asdict(row) for row in result.document.extra or ()] if result else [],
+        "counts": dict(stat),
+        "remarks": list(made.facts.remarks),
+        "kept_edits": result.composed.handmade.rows() if result else [],
+        "seconds": round(seconds, 2),
+    }
+
+
+def remarks(session: Session, result: Result | None) -> None:
+    """Say which edits were put back, and what became of the others."""
+    if result is None:
+        return
+    for text in result.composed.remarks:
+        session.say(f"note: {text}")
+    for line in edit_lines(result.composed.handmade.rows()):
+        session.say(f"kept: {line}")
+
+
+def edit_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return edits as one line each."""
+    words = {
+        "message": "reworded",
+        "code": "code changed by hand",
+        "author": "another author",
+        "extra": "a commit by hand",
+        "dropped": "dropped by hand",
+        "order": "in another order than the generated one",
+    }
+    lines = []
+    for row in rows:
+        about = f" ({row['what']})" if row["what"] and row["kind"] != "order" else ""
+        lines.append(f"{row['patch'] or 'the patches'}: {words[row['kind']]}{about}")
+    return lines
+
+
+def show_series(session: Session, document: dict[str, Any], changed: bool, dry_run: bool = False) -> None:
+    """Print the series as a table, tree by tree."""
+    rows = {p["id"]: p for p in document["patches"]}
+    if not rows:
+        session.show("every site of this tree is converted already: nothing to do, nothing was written")
+        return
+    table: list[tuple[str | Text, ...]] = []
+    numbers = count(1)
+    for series in document["series"]:
+        table.append(("", "", "", "", cell(f"[{series['target']}]", "bold")))
+        for patch in (rows[key] for key in series["patches"]):
+            sites, files = str(patch["sites"]), str(len(patch["files"]))
+            table.append((str(next(numbers)), patch["commit"][:12], sites, files, patch["subject"]))
+    session.out.table(("#", "commit", "sites", "files", "subject"), table)
+    session.show(*(f"by hand: {row['commit'][:12]}  {row['subject']}" for row in document["extra"]))
+    stat = document["counts"]
+    by_hand = f" and {len(document['extra'])} by hand" if document["extra"] else ""
+    session.show(
+        f"{plural(len(rows), 'patch', 'patches')}{by_hand}, {plural(stat['files'], 'file')},"
+        f" {stat['insertions']} insertions(+), {stat['deletions']} deletions(-) in {document['seconds']} s"
+    )
+    if dry_run:
+        session.show("dry run: no ref was moved")
+    elif changed:
+        session.show(f"{document['ref']} is now {document['tip'][:12]}")
+    else:
+        session.show(f"{document['ref']} is the same already")
