@@ -12,7 +12,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -62,6 +62,11 @@ def spelt(char: str) -> str:
 def cell(text: str, style: str = "") -> Text:
     """Return one line of text from anywhere for a table or a line, in one style."""
     return Text(one_line(text), style)
+
+
+def some(rows: Sequence[str], most: int = 5) -> list[str]:
+    """Return the first of many rows, and how many more there are."""
+    return [*rows[:most], *([f"and {len(rows) - most} more"] if len(rows) > most else [])]
 
 
 class Terminal(Console):

@@ -23,7 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN|REV..REV")
     parser.add_argument("--only", metavar="a,b", help="only these checks")
     parser.add_argument("--patches", metavar="2-5", help="only these patches, counted from 1")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at most so many at once")
+    parser.add_argument(
+        "--jobs", type=processes, default=os.cpu_count() or 1, metavar="N", help="at most so many at once"
+    )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
     parser.add_argument("--strict", action="store_true", help="only PASS is success, not SKIP and WARN")
     parser.add_argument("--full", action="store_true", help="run everything again, reuse no result")
@@ -48,7 +50,7 @@ def execute(
         series = select(session, what)
         if series.edited:
             session.say("note: the branch holds commits that patchbot did not make; they are checked as they are")
-        under = subject(session, series, max(1, jobs))
+        under = subject(session, series, jobs)
         with closing(Results(session.work / "results.sqlite")) as store:
             results = run_checks(
                 under,
@@ -67,6 +69,13 @@ def execute(
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
     return exit_code([r.status for r in results], strict)
+
+
+def processes(text: str) -> int:
+    """Return how many may run at once; raise ValueError for none."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
 
 
 def exit_code(statuses: list[Status], strict: bool) -> int:

@@ -7,7 +7,7 @@ import re
 
 from ..draft.rangediff import Side, compare, render, side
 from ..draft.recognise import recognise
-from ..draft.record import branch, read_draft
+from ..draft.record import branch, need_draft, read_draft
 from ..draft.versions import named, previous
 from ..errors import UserError
 from ..git.diffs import range_diff
@@ -63,6 +63,11 @@ def sides(session: Session, name: str, words: list[str]) -> tuple[Side, Side]:
         return (current(session, name) if words[0] == "draft" else named(session.repo, name, words[0])), new
     before = previous(session.repo, name, session.repo.ref(branch(name)) or "")
     if before is None:
+        draft = need_draft(session.repo, name)
+        if draft.document.version is not None:
+            raise UserError(
+                f"the draft of {name} is v{draft.document.version} itself, and there is no other to compare it with"
+            )
         raise UserError(f"{name} has no version before the draft; make one with: patchbot freeze {name}")
     return named(session.repo, name, before.name), new
 

@@ -22,6 +22,7 @@ from ..git.objects import Objects
 from ..git.repo import Repo, Scratch
 from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
 from ..shapes import Sha, ShapeError, TreePath
+from ..terminal import some
 from .amendments import Handmade, read_handmade
 from .trailers import Dropped, Trailers, read_trailers
 from .undo import publish_undoable
@@ -315,8 +316,8 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
         return
     known = set(draft.commits.values()) if draft else set()
     start = draft.base if draft else current + "^"
-    theirs = [c for c in repo.commits(start, current) if c.sha not in known][:5]
-    listing = "".join(f"\n  {c.sha[:12]} {c.subject}" for c in theirs)
+    theirs = [f"{c.sha[:12]} {c.subject}" for c in repo.commits(start, current) if c.sha not in known]
+    listing = "".join(f"\n  {line}" for line in some(theirs))
     carry = (
         f"see what was changed with: patchbot edits {campaign}\n"
         f"carry it along with: patchbot regenerate {campaign} --onto <base>\n"

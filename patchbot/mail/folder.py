@@ -19,6 +19,7 @@ from ..paths import cache_dir, refused
 from ..progress import note
 from ..shapes import ShapeError
 from ..signals import whole
+from ..terminal import some
 from ..turns import Turn
 
 LIST = ".patchbot.json"
@@ -82,14 +83,14 @@ def refuse_foreign(where: Path, shown: Path) -> None:
         p.name for p in where.iterdir() if p.name != LIST and (p.name not in known or not p.is_file() or p.is_symlink())
     )
     if foreign:
-        some = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise UserError(f"{shown} holds files that patchbot did not write ({some}); name another folder with -o")
+        names = ", ".join(some(foreign, 3))
+        raise UserError(f"{shown} holds files that patchbot did not write ({names}); name another folder with -o")
     there = ((name, where / name, known_sum) for name, known_sum in sorted(known.items()))
     edited = [name for name, file, known_sum in there if file.exists() and digest(file.read_bytes()) != known_sum]
     if edited:
-        some = ", ".join(edited[:3]) + (", ..." if len(edited) > 3 else "")
+        names = ", ".join(some(edited, 3))
         raise UserError(
-            f"{shown}: {some} was changed after patchbot wrote it; move the folder away to keep that, or delete it"
+            f"{shown}: {names} was changed after patchbot wrote it; move the folder away to keep that, or delete it"
         )
 
 

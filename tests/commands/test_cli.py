@@ -409,3 +409,17 @@ def test_failures_and_what_was_not_checked_are_said_before_a_posting(work, tmp_p
     assert "checks FAIL" in patchbot("status", *more, cwd=work).stdout
     (tmp_path / "p.toml").write_text('[checks]\nrun = ["applies", "sites"]\n')
     assert "checks FAIL, sites not run" in patchbot("status", *more, cwd=work).stdout
+
+
+def test_what_is_said_of_many_commits_of_none_to_compare_with_and_of_no_jobs(work):
+    patchbot("generate", cwd=work)
+    patchbot("freeze", cwd=work)
+    assert "is v1 itself, and there is no other" in patchbot("diff", cwd=work, code=2).stderr
+    assert "invalid processes value: '0'" in patchbot("check", "--jobs", "0", cwd=work, code=2).stderr
+    subprocess.run(["git", "worktree", "add", "-q", "../mine", "patchbot/kfunc_flags"], cwd=work, check=True)
+    for number in range(7):
+        commit(work.parent / "mine", f"mine: {number}")
+    subprocess.run(["git", "worktree", "remove", "--force", "../mine"], cwd=work, check=True)
+    said = patchbot("generate", "--without", "rcu", cwd=work, code=2).stderr
+    assert said.count(" mine: ") == 5
+    assert "and 2 more\n" in said
