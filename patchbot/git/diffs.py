@@ -1,15 +1,19 @@
 """Diffs: have git make them, always in the same form, and read them.
 
-They are read as text: whoever calls decodes it, with surrogateescape where no byte may be lost. A mail is taken apart
-first, as its changelog may hold lines that look like a diff. Mails of people are another matter: their diffs are cut,
-wrapped and have other line ends, so `diff_lines` takes what is there.
+What git made is read with unidiff, which works on text: whoever calls decodes it, with surrogateescape where no byte
+may be lost. A mail is taken apart first, as its changelog may hold lines that look like a diff. Mails of people are
+another matter: their diffs are cut, wrapped and have other line ends, so `diff_lines` takes what is there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from unidiff.constants import DEV_NULL
+from unidiff.errors import UnidiffParseError
+from unidiff.patch import PatchSet
 
 from ..errors import ToolError
 from .objects import Objects
@@ -20,9 +24,9 @@ DIFF = (*AS_IT_IS, "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myer
 COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
 #: What git says of a file before its first hunk; [1] are its names.
 HEAD = re.compile(r"^diff --git (.*+)(?:\n(?!@@ |diff --git ).*+)*+", re.M)
-HUNK = re.compile(r"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
-HEADS = ("--- ", "+++ ", "old mode ", "new mode ", "new file mode ", "deleted file mode ")
-HUNK_KINDS, CUT = (" ", "+", "-"), "?"
+NAME = "file"
+HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
+HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ")
 
 
 @dataclass(frozen=True)
@@ -89,31 +93,29 @@ def up_to_diff(text: str) -> str:
 
 def read_diff(diff: str) -> list[Row]:
     """Return the lines of a diff that git made; raise ToolError for another one."""
+    try:
+        files = PatchSet(HEAD.sub(nameless, diff))
+    except UnidiffParseError as error:
+        raise ToolError(f"a diff cannot be read: {error}") from error
+    kinds = {line.diff_line_no: line.line_type for file in files for hunk in file for line in hunk}
     names = iter([path_of(head) for head in HEAD.finditer(diff)])
     rows, path = [], ""
-    for kind, text in kinds(diff):
-        if kind == CUT:
-            raise ToolError(f"a diff cannot be read: a hunk of {path} is cut before {text!r}")
+    for number, text in enumerate(diff.split("\n"), 1):
         if text.startswith("diff --git "):  # no line of a hunk does
             path = next(names)
+        kind = kinds.get(number) or (text[:1] if text.startswith(("@@ ", "\\ ")) else "")
         rows.append(Row(path, kind, text))
     return rows
 
 
-def kinds(diff: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind as a Row has it, line) of a diff; the kind is CUT for what follows a hunk that is not whole."""
-    old = new = 0
-    for text in diff.split("\n"):
-        kind = text[:1]
-        if kind in HUNK_KINDS and (old > 0 or new > 0):
-            old, new = old - (kind != "+"), new - (kind != "-")
-        elif kind != "\\":
-            cut, hunk = old > 0 or new > 0, HUNK.match(text)
-            old, new = (int(n or 1) for n in hunk.groups()) if hunk else (0, 0)
-            kind = CUT if cut else "@" if hunk else ""
-        yield kind, text
-    if old > 0 or new > 0:
-        yield CUT, ""
+def nameless(head: re.Match[str]) -> str:
+    """Return the head of a file's diff with another name: unidiff cannot tell where one with spaces ends."""
+    lines = [f"diff --git a/{NAME} b/{NAME}"]
+    for line in head[0].split("\n")[1:]:
+        if line.startswith(("--- ", "+++ ")) and line[4:] != DEV_NULL:
+            line = f"{line[:4]}{'a' if line[0] == '-' else 'b'}/{NAME}"
+        lines.append(f"Binary files a/{NAME} and b/{NAME} differ" if line.startswith("Binary files ") else line)
+    return "\n".join(lines)
 
 
 def path_of(head: re.Match[str]) -> str:
@@ -139,9 +141,25 @@ def diff_lines(text: bytes) -> tuple[bytes, ...]:
 
     `text` may be a whole mail, whatever became of it on its way; () if it holds no diff.
     """
-    # An empty line is one of context that lost its space.
-    lines = re.sub(r"\r?$", "", text.decode("utf-8", "surrogateescape"), flags=re.M)
-    said = re.sub(r"^$", " ", lines, flags=re.M)
-    rows = kinds(said[len(up_to_diff(said)) :])
-    kept = (line for kind, line in rows if kind in ("+", "-") or (kind in ("", CUT) and line.startswith(HEADS)))
-    return tuple(line.encode("utf-8", "surrogateescape") for line in kept)
+    lines: list[bytes] = []
+    old = new = 0
+    inside = False
+    for line in text.split(b"\n"):
+        line = line.removesuffix(b"\r")
+        if old > 0 or new > 0:
+            sign = line[:1] or b" "
+            if sign in b" +-":
+                old -= sign in b" -"
+                new -= sign in b" +"
+                lines += [line] if sign != b" " else []
+                continue
+            if sign == b"\\":
+                continue
+            old = new = 0
+        if line.startswith(b"diff --git "):
+            inside = True
+        elif inside and (match := HUNK.match(line)):
+            old, new = (int(n) if n is not None else 1 for n in match.groups())
+        elif inside and line.startswith(HEADS):
+            lines.append(line)
+    return tuple(lines)

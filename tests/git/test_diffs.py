@@ -1,4 +1,4 @@
-"""Diffs that real git makes of awkward files, and the mails that they come in."""
+"""Diffs that real git makes of awkward files, read with unidiff, and the mails that they come in."""
 
 from pathlib import Path
 
