@@ -72,10 +72,10 @@ def execute(
 
 
 def processes(text: str) -> int:
-    """Return how many may run at once; raise ValueError for none."""
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
+    """Return how many may run at once; raise ArgumentTypeError for none."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
 
 
 def exit_code(statuses: list[Status], strict: bool) -> int:

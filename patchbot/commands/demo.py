@@ -157,7 +157,10 @@ def on_small(session: Session, where: Path, prepare: bool) -> int:
         ["status"],
     ):
         code = max(code, session.patchbot(where, *step))
-    session.say(f"\n# All of it is in {where}: the mails in v1 and v2, the kernel in linux. Try other commands there.")
+    session.say(
+        f"\n# All of it is in {where}: the mails in v1 and v2, the kernel in linux. Try other commands there;"
+        " without -o, the next demo makes this folder anew."
+    )
     return code
 
 

@@ -68,8 +68,14 @@ def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
         raise UserError(
             f"no change of {campaign} can be undone in {repo.git_dir}: patchbot made none that it remembers"
         )
+    own = (f"refs/heads/patchbot/{campaign}", f"refs/patchbot/{campaign}/")
     try:
         rows = shapes.read(repo.read(record, FILE) or b"", tuple[Moved, ...])
+        # Who can write this record could name any branch of the person's in it.
+        if not rows:
+            raise ShapeError("it names no ref")
+        if foreign := [row.ref for row in rows if row.ref != own[0] and not row.ref.startswith(own[1])]:
+            raise ShapeError(f"{foreign[0][:80]!r} is not a ref of {campaign}")
     except ShapeError as error:
         raise UserError(f"{ref} cannot be read: {FILE}: {error}; let it go: git update-ref -d {ref}") from error
     for row in rows:

@@ -55,7 +55,10 @@ def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str =
 
 
 def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str, file: Path) -> Path:
-    """Write all that the new refs reach and `base` does not to a pack, whoever has it now; return the file."""
+    """Write all that the new refs reach to a pack, whoever has it now, and return the file.
+
+    What `base` or one of the old refs reaches is left out: that stays, also where the old refs are remembered.
+    """
     there = {old for _, _, old in updates if old}
     kept = [f"^{sha}\n" for sha, it in repo.things(there).items() if it]
     asked = "".join([*(f"{new}\n" for _, new, _ in updates if new and new not in there), f"^{base}\n", *kept])

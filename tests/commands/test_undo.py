@@ -63,3 +63,26 @@ def test_it_stops_where_it_cannot_put_all_back(work: Path) -> None:
     now = refs(work)
     assert f"{BRANCH} moved since" in patchbot("undo", cwd=work, code=2).stderr
     assert refs(work) == now != before[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ('[{"ref": "refs/heads/master", "before": null, "now": "%(head)s"}]', "'refs/heads/master' is not a ref of"),
+        ('[{"ref": "refs/heads/patchbot/kfunc_flags2", "before": null, "now": "%(head)s"}]', "is not a ref of"),
+        ('[{"ref": "refs/patchbot/other/draft", "before": null, "now": null}]', "is not a ref of"),
+        ("[]", "undo.json"),
+        ('{"ref": 1}', "undo.json"),
+        ("[", "undo.json"),
+    ],
+)
+def test_a_record_that_names_other_refs_moves_nothing(work: Path, rows: str, said: str) -> None:
+    patchbot("generate", cwd=work)
+    head = sh(work, "git", "rev-parse", "HEAD")
+    (work.parent / "undo.json").write_text(rows % {"head": head} if "%" in rows else rows)
+    blob = sh(work, "git", "hash-object", "-w", str(work.parent / "undo.json"))
+    tree = sh(work, "sh", "-c", f"printf '100644 blob {blob}\\tundo.json\\n' | git mktree")
+    sh(work, "git", "update-ref", UNDO, sh(work, "git", "commit-tree", "-m", "x", tree))
+    before = sh(work, "git", "for-each-ref")
+    assert said in patchbot("undo", cwd=work, code=2).stderr
+    assert sh(work, "git", "for-each-ref") == before
