@@ -26,6 +26,6 @@ def execute(session: Session, name: str) -> int:
         for row in moved:
             was = f", it was {row.before[:12]}" if row.before else ""
             session.show(f"{row.ref} is {f'{row.now[:12]} again' if row.now else 'gone'}{was}")
-        if all(row.now is None for row in moved if row.ref == branch(name)):
+        if any(row.now is None for row in moved if row.ref == branch(name)):
             session.show("there is no draft any more; undo it once more to have it back")
     return 0

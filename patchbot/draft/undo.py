@@ -7,6 +7,7 @@ moves in the same transaction as the refs that it is about, so it is never about
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from ..model import REGULAR, Entry, Identity
 from ..shapes import Sha, ShapeError, plain
 
 FILE = "undo.json"
+#: What the campaign's own refs end in, but for the branch; this record itself is none that it is about.
+OWN = r"(?:draft|before|v[1-9][0-9]*)"
 #: These records say nothing in a person's name.
 ITSELF = Identity("patchbot", "patchbot")
 
@@ -58,6 +61,23 @@ def publish_undoable(repo: Repo, scratch: Scratch, campaign: str, updates: Seque
     publish(repo, scratch, [*updates, (ref, written.sha, repo.ref(ref))], base)
 
 
+def insist_own(campaign: str, rows: Sequence[Moved]) -> None:
+    """Raise ShapeError unless each row moves another one of the refs that patchbot writes for a campaign.
+
+    Who can write a record could name any branch of the person's in it, also behind the end of a line.
+    """
+    own = re.compile(rf"refs/heads/patchbot/{re.escape(campaign)}|refs/patchbot/{re.escape(campaign)}/{OWN}")
+    if not rows:
+        raise ShapeError("it names no ref")
+    for row in rows:
+        if not own.fullmatch(row.ref):
+            raise ShapeError(f"{row.ref[:80]!r} is not a ref of {campaign}")
+        if row.before == row.now:
+            raise ShapeError(f"{row.ref} does not move")
+    if len({row.ref for row in rows}) < len(rows):
+        raise ShapeError("it names a ref twice")
+
+
 def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
     """Put back what the last change replaced, and return how refs moved; a second time brings the change back.
 
@@ -68,14 +88,9 @@ def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
         raise UserError(
             f"no change of {campaign} can be undone in {repo.git_dir}: patchbot made none that it remembers"
         )
-    own = (f"refs/heads/patchbot/{campaign}", f"refs/patchbot/{campaign}/")
     try:
         rows = shapes.read(repo.read(record, FILE) or b"", tuple[Moved, ...])
-        # Who can write this record could name any branch of the person's in it.
-        if not rows:
-            raise ShapeError("it names no ref")
-        if foreign := [row.ref for row in rows if row.ref != own[0] and not row.ref.startswith(own[1])]:
-            raise ShapeError(f"{foreign[0][:80]!r} is not a ref of {campaign}")
+        insist_own(campaign, rows)
     except ShapeError as error:
         raise UserError(f"{ref} cannot be read: {FILE}: {error}; let it go: git update-ref -d {ref}") from error
     for row in rows:

@@ -7,6 +7,8 @@ import pytest
 from tinytree import build, commit, patchbot, sh, snapshot
 
 BRANCH = "refs/heads/patchbot/kfunc_flags"
+#: A row of a record: v1 was at this commit.
+ROW = '{"ref": "refs/patchbot/kfunc_flags/v1", "before": "%s", "now": null}'
 UNDO = "refs/patchbot/kfunc_flags/undo"
 
 
@@ -28,15 +30,16 @@ def test_each_change_is_put_back_and_comes_again(work: Path) -> None:
     for command in (["generate"], ["freeze"], ["generate", "--without", "release"]):
         patchbot(*command, cwd=work)
         states.append(refs(work))
-        patchbot("undo", cwd=work)
+        said = patchbot("undo", cwd=work).stdout
+        assert ("there is no draft" in said) == (BRANCH not in states[-2]), command
         assert refs(work) == states[-2], command
         patchbot("undo", cwd=work)
         assert refs(work) == states[-1], command
     commit(work, "moved", {str(path.relative_to(work)): path.read_bytes() + b"\n"})
     patchbot("regenerate", "--onto", "master", cwd=work)
-    said = json.loads(patchbot("undo", "--json", cwd=work).stdout)
+    document = json.loads(patchbot("undo", "--json", cwd=work).stdout)
     assert refs(work) == states[-1]
-    assert {row["ref"] for row in said["refs"]} >= {BRANCH, "refs/patchbot/kfunc_flags/draft"}
+    assert {row["ref"] for row in document["refs"]} >= {BRANCH, "refs/patchbot/kfunc_flags/draft"}
     patchbot("check", "--only", "applies", cwd=work)
     assert sh(work, "git", "merge-base", "patchbot/kfunc_flags", "master") == first
 
@@ -71,6 +74,14 @@ def test_it_stops_where_it_cannot_put_all_back(work: Path) -> None:
         ('[{"ref": "refs/heads/master", "before": null, "now": "%(head)s"}]', "'refs/heads/master' is not a ref of"),
         ('[{"ref": "refs/heads/patchbot/kfunc_flags2", "before": null, "now": "%(head)s"}]', "is not a ref of"),
         ('[{"ref": "refs/patchbot/other/draft", "before": null, "now": null}]', "is not a ref of"),
+        ('[{"ref": "refs/patchbot/kfunc_flags/other", "before": "%(head)s", "now": null}]', "is not a ref of"),
+        (
+            '[{"ref": "refs/patchbot/kfunc_flags/v1 %(head)s\\nupdate refs/heads/mine %(head)s\\n'
+            'update refs/patchbot/kfunc_flags/v2", "before": "%(head)s", "now": null}]',
+            "is not a ref of",
+        ),
+        ('[{"ref": "refs/patchbot/kfunc_flags/v1", "before": null, "now": null}]', "does not move"),
+        ("[%(row)s, %(row)s]", "names a ref twice"),
         ("[]", "undo.json"),
         ('{"ref": 1}', "undo.json"),
         ("[", "undo.json"),
@@ -79,7 +90,7 @@ def test_it_stops_where_it_cannot_put_all_back(work: Path) -> None:
 def test_a_record_that_names_other_refs_moves_nothing(work: Path, rows: str, said: str) -> None:
     patchbot("generate", cwd=work)
     head = sh(work, "git", "rev-parse", "HEAD")
-    (work.parent / "undo.json").write_text(rows % {"head": head} if "%" in rows else rows)
+    (work.parent / "undo.json").write_text(rows % {"head": head, "row": ROW % head})
     blob = sh(work, "git", "hash-object", "-w", str(work.parent / "undo.json"))
     tree = sh(work, "sh", "-c", f"printf '100644 blob {blob}\\tundo.json\\n' | git mktree")
     sh(work, "git", "update-ref", UNDO, sh(work, "git", "commit-tree", "-m", "x", tree))
