@@ -75,13 +75,17 @@ class Mail:
 
 @dataclass(frozen=True)
 class Outbox:
-    """A composed series; `waiting` is (tree, subjects) of what is not posted with it, `rejected` unusable addresses."""
+    """A composed series; `waiting` is (tree, subjects) of what is not posted with it, `rejected` unusable addresses.
+
+    `guessed` are people who get nothing, since a path only looks like theirs (see Recipients).
+    """
 
     base: str
     posting: Posting
     mails: tuple[Mail, ...]
     waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
     rejected: tuple[str, ...] = ()
+    guessed: tuple[Recipient, ...] = ()
 
     @property
     def cover(self) -> Mail | None:
@@ -167,7 +171,8 @@ def make_mails(
         text = render.message(posting.campaign, posting.folder, posting.template, **known)
         mails.insert(0, compose_cover(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
-    return Outbox(base, posting, tuple(mails), tuple(waiting), rejected)
+    guessed = tuple(once(person for people in who for person in people.guessed).values())
+    return Outbox(base, posting, tuple(mails), tuple(waiting), rejected, guessed)
 
 
 def insist_fit(sender: Identity, commits: Sequence[Commit]) -> None:

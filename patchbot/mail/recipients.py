@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.headerregistry import Address
 from functools import partial
@@ -26,7 +26,7 @@ from ..git.repo import Repo
 from ..identity import identity
 from ..run import run, which
 from ..sandbox import NORMAL, Sandbox
-from ..series.maintainers import sections
+from ..series.maintainers import Sections, owning, sections, strangers
 from ..store import read_json, write_json
 
 SCRIPT = "scripts/get_maintainer.pl"
@@ -59,6 +59,16 @@ class Recipient:
         named = re.match(r"(maintainer|supporter|odd fixer|chief penguin):", self.role)
         return bool(named) and ":Keyword:" not in self.role
 
+    @property
+    def section(self) -> str:
+        """Return the section of MAINTAINERS that names him, as the script prints it: its end may be cut."""
+        return self.role.partition(":")[2]
+
+    def is_of(self, section: str) -> bool:
+        """Say whether only this section names him."""
+        start, cut, _ = self.section.partition("...")
+        return section.startswith(start) if cut else section == start
+
     def __str__(self) -> str:
         """Return `Name <address>` or the address, quoted as a header needs it, not yet encoded."""
         return str(Address(self.name, addr_spec=self.email)) if self.name else self.email
@@ -66,10 +76,14 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Recipients:
-    """Who gets one mail, in get_maintainer's order, and lines of its output that are not a valid address."""
+    """Who gets one mail, in get_maintainer's order, and lines of its output that are not a valid address.
+
+    `guessed` are those of sections that match a path by N: only though others name it; they get nothing.
+    """
 
     everyone: tuple[Recipient, ...]
     rejected: tuple[str, ...] = ()
+    guessed: tuple[Recipient, ...] = ()
 
     @property
     def to(self) -> tuple[Recipient, ...]:
@@ -121,8 +135,8 @@ def recipients(
     the script, MissingTool without perl, ToolError where the script fails.
     """
     texts = [stable(patch) for patch in patches]
-    diffs = (mail_parts(text.decode("utf-8", "surrogateescape"))[2] for text in texts)
-    extra = sorted({row.path for diff in diffs for row in read_diff(diff) if row.path.endswith(".yaml")})
+    diffs = {text: read_diff(mail_parts(text.decode("utf-8", "surrogateescape"))[2]) for text in texts}
+    extra = sorted({row.path for diff in diffs.values() for row in diff if row.path.endswith(".yaml")})
     blobs = {path: oid for path, (_, oid) in repo.ls(base, *READ, *extra).items()}
     for path in (SCRIPT, "MAINTAINERS"):
         if path not in blobs:
@@ -140,7 +154,16 @@ def recipients(
                 for text, output in zip(todo, pool.map(partial(ask, perl, place, sandbox), todo), strict=True):
                     found[text] = parse(output)
                     write_json(kept[text], found[text])
-    return [found[text] for text in texts]
+    entries = sections(repo.read(base, "MAINTAINERS") or b"")
+    return [without_guesses(found[text], entries, [row.path for row in diffs[text]]) for text in texts]
+
+
+def without_guesses(who: Recipients, entries: Sections, paths: Iterable[str]) -> Recipients:
+    """Return who gets a mail without those of sections to which `paths` only look as if they belonged."""
+    odd = {section.name for path in paths for section in strangers(entries, path)}
+    odd -= {section.name for path in paths for section in owning(entries, path)}
+    guessed = tuple(person for person in who.everyone if any(person.is_of(name) for name in odd))
+    return replace(who, everyone=tuple(p for p in who.everyone if p not in guessed), guessed=guessed)
 
 
 def ask(perl: str, place: Path, sandbox: Sandbox, patch: bytes) -> str:

@@ -199,16 +199,20 @@ def unusable(case: Case) -> Remarks:
 
 
 def the_list(case: Case) -> Remarks:
-    """Ask for the list that everything goes to, and for nobody who is asked by accident."""
+    """Ask for the list that everything goes to, and not to bother Linus."""
     for letter in case.letters:
         everybody = " ".join((*letter.mail.to, *letter.mail.cc))
         if "linux-kernel@vger.kernel.org" not in everybody:
             yield letter, "linux-kernel@vger.kernel.org does not get it"
         if "torvalds@" in everybody:
             yield letter, "Linus gets it"
-        for name, section in sorted(case.profile.strangers.items()):
-            if address_of(name) in map(address_of, (*letter.mail.to, *letter.mail.cc)):
-                yield letter, f"{name} gets it only because a path looks like one of {section} (N: in MAINTAINERS)"
+
+
+def guessed(case: Case) -> Remarks:
+    """Name those who get nothing, since a path only looks like one of their section."""
+    for section in sorted({person.section for person in case.outbox.guessed}):
+        people = ", ".join(str(person) for person in case.outbox.guessed if person.section == section)
+        yield None, f"a path only looks like one of {section} (N: in MAINTAINERS), so these get nothing: {people}"
 
 
 def own_list(case: Case) -> Remarks:
@@ -260,5 +264,6 @@ RULES: tuple[Rule, ...] = (
     Rule("T12", FAIL, SUBMITTING, "Sign your work", duplicates),
     Rule("R1", FAIL, SUBMITTING, "always copy the appropriate subsystem maintainer", unusable),
     Rule("R2", WARN, SUBMITTING, "should be used by default for all patches", the_list),
+    Rule("R2", Status.PASS, SUBMITTING, "do not spam unrelated lists and unrelated people", guessed),
     Rule("R6", FAIL, BPF, "bpf@vger.kernel.org", own_list, "bpf"),
 )

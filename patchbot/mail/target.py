@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from ..git.repo import Repo
-from ..series.maintainers import lists_of, profiles_of, sections, strangers
+from ..series.maintainers import lists_of, profiles_of, sections
 
 Family = Literal["", "bpf", "net"]
 
@@ -19,8 +19,7 @@ ASSISTANTS = "Documentation/process/coding-assistants.rst"
 class Profile:
     """What a tree says: its documents, the form of Assisted-by, whose profiles apply.
 
-    `public` is a remote branch that has the base, `release` a kernel's tag at it and `tag` another one. `strangers`
-    are lines of MAINTAINERS, with their section, that get a mail only because a path looks like theirs.
+    `public` is a remote branch that has the base, `release` a kernel's tag at it and `tag` another one.
     """
 
     target: str
@@ -30,7 +29,6 @@ class Profile:
     profiles: tuple[str, ...] = ()
     public: str = ""
     release: str = ""
-    strangers: Mapping[str, str] = field(default_factory=dict)
     tag: str = ""
 
     @property
@@ -57,8 +55,6 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
     names = sorted({*documents, ASSISTANTS})
     texts = {name: text.decode("utf-8", "replace") for name in names if (text := repo.read(base, name))}
     entries = sections(repo.read(base, "MAINTAINERS") or b"")
-    paths = tuple(paths)
-    odd = {section for path in paths for section in strangers(entries, path)}
     form = re.search(r"^[ \t]+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
     # Only what is there already: nothing is fetched to find out where a base is public.
     refs = repo.names("refs/remotes", "contains", base)
@@ -73,6 +69,5 @@ def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], docum
         profiles_of(entries, paths),
         (own or sorted(refs) or [""])[0],
         released[0] if released else "",
-        {line: s.name for s in odd for line in (*s.maintainers, *s.reviewers, *s.lists)},
         next((tag for tag in tags if tag not in released), ""),
     )

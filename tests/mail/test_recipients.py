@@ -11,7 +11,7 @@ from tinytree import TESTS, commit
 
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
-from patchbot.mail.recipients import SCRIPT, Recipient, parse, recipient_of, recipients
+from patchbot.mail.recipients import SCRIPT, Recipient, parse, recipient_of, recipients, without_guesses
 from patchbot.run import run
 from patchbot.series import maintainers
 
@@ -88,6 +88,37 @@ def test_roles_decide_between_to_and_cc() -> None:
     assert [r.email for r in who.to] == ["a@example.org"]
     assert who.to[0].name == "A (B)"
     assert [r.email for r in who.cc] == ["k@example.org", "r@example.org", "l@example.org"]
+
+
+MAINTAINERS = b"""Maintainers
+TEST FRAMEWORK
+M:\tT <t@example.org>
+F:\ttests/
+
+ARM/STM32 ARCHITECTURE AND FIRMWARE
+M:\tChip <chip@example.org>
+N:\tstm
+
+OTHER CHIP
+M:\tO <o@example.org>
+N:\tother
+"""
+
+
+def test_who_is_in_it_for_the_letters_of_a_path_gets_nothing() -> None:
+    entries = maintainers.sections(MAINTAINERS)
+    said = (
+        "T <t@example.org> (maintainer:TEST FRAMEWORK)\n"
+        "Chip <chip@example.org> (maintainer:ARM/STM32 ARCHITECTURE AND FIR...)\n"
+        "stm@example.org (moderated list:ARM/STM32 ARCHITECTURE AND FIR...)\n"
+        "Both <both@example.org> (reviewer:TEST FRAMEWORK,maintainer:ARM/STM32 ARCHITECTURE AND FIR...)\n"
+        "O <o@example.org> (maintainer:OTHER CHIP)\n"
+    )
+    who = without_guesses(parse(said), entries, ["tests/testmod.c", "drivers/other.c"])
+    assert [r.email for r in who.everyone] == ["t@example.org", "both@example.org", "o@example.org"]
+    assert [r.email for r in who.guessed] == ["chip@example.org", "stm@example.org"]
+    named = without_guesses(parse(said), entries, ["tests/testmod.c", "drivers/stm.c"])
+    assert named.guessed == (), "nobody else names drivers/stm.c"
 
 
 def test_runs_the_trees_own_script_once(repo: Repo, tmp_path: Path) -> None:
