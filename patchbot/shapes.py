@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,13 @@ class Sums:
     """A list of files with a digest of each."""
 
     files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Mails:
+    """What patchbot wrote to a folder: {name of a mail: the digests of what it may hold}."""
+
+    mails: Mapping[str, Sequence[str]]
 
 
 class ShapeError(ValueError):

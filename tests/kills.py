@@ -253,7 +253,7 @@ def litter(lab: Lab) -> list[str]:
     found = [*packs.glob("*.keep"), *packs.glob("tmp_*"), *lab.git_dir.rglob("*.lock")]
     found += [*(lab.cache / "tmp").glob("*"), *(lab.root / "tmp").iterdir(), *lab.root.glob(".*")]
     found += [p for p in lab.cache.rglob("*") if p.name.startswith(".") and "build" not in p.parts]
-    found += [p for p in lab.place("out").rglob(".*") if p.name != ".patchbot.json"]
+    found += lab.place("out").rglob(".*")
     return [str(p.relative_to(lab.root)) for p in found]
 
 

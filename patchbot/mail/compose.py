@@ -19,6 +19,7 @@ from typing import Any
 from .. import __version__
 from ..errors import UserError
 from ..git.commits import read_commit
+from ..git.diffs import mail_parts
 from ..git.fastimport import usable_date
 from ..git.formatpatch import diffstat, format_patches, patch_mails
 from ..git.repo import Scratch
@@ -190,16 +191,30 @@ def compose_patches(
     """Return the mails of the patches, as format-patch makes them, to those who get each."""
     env = {"GIT_COMMITTER_NAME": posting.sender.name, "GIT_COMMITTER_EMAIL": posting.sender.email}
     options = [f"--subject-prefix={posting.prefix}", f"--from={posting.sender}", f"--signature=patchbot {__version__}"]
-    options += ["--signoff"] if posting.signoff else []
     options += ["--numbered"] if len(commits) > 1 else ["--no-numbered", f"--base={base}"]
     rows = format_patches(scratch, base, commits, options, env)
     mails = []
     for number, ((file, data), commit, people) in enumerate(zip(rows, commits, who, strict=True), 1):
         to, cc = addressed([people], posting.lists)
         date = posting.date and posting.date + timedelta(seconds=number)
+        data = with_signoff(scratch, data, posting.sender) if posting.signoff else data
         data = with_headers(with_notes(data, posting.notes.get(commit.sha, ())), to, cc, date)
         mails.append(Mail(file, commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
     return mails
+
+
+def with_signoff(scratch: Scratch, mail: bytes, sender: Identity) -> bytes:
+    """Return a mail of format-patch with a person's Signed-off-by, unless it has it.
+
+    `format-patch --signoff` adds it below a `---` that a person wrote into the message, where git am cuts it off.
+    """
+    log, below, diff = mail_parts(mail.decode("utf-8", "surrogateescape"))
+    head, _, body = log.partition("\n\n")
+    argv = ("interpret-trailers", "--no-divider", "--if-exists=addIfDifferent", f"--trailer=Signed-off-by: {sender}")
+    # git takes the first paragraph for the subject, which is in the head of a mail.
+    said = scratch.git(*argv, stdin=f"subject\n\n{body}".encode("utf-8", "surrogateescape")).stdout
+    signed = said.partition(b"\n\n")[2]
+    return b"".join([head.encode(), b"\n\n", signed, f"{below}{diff}".encode("utf-8", "surrogateescape")])
 
 
 def with_notes(mail: bytes, notes: Sequence[str]) -> bytes:

@@ -1,7 +1,8 @@
 """A folder of mails is replaced as a whole or not at all, and never at the cost of what a person put there.
 
-A hidden list in the folder says which files patchbot wrote and what was in them: a mail that a person corrected by
-hand is found again, and is not overwritten.
+A list in patchbot's own state says which files it wrote to a folder and what was in them: a mail that a person
+corrected by hand is found again, and is not overwritten. The folder holds mails and nothing else, since programs that
+take a folder send every file in it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .. import __version__, shapes, temporary
+from .. import shapes, temporary
 from ..errors import UserError
-from ..paths import cache_dir, refused
+from ..paths import cache_dir, refused, state_dir
 from ..progress import note
 from ..shapes import ShapeError
 from ..signals import whole
 from ..terminal import some
 from ..turns import Turn
-
-LIST = ".patchbot.json"
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -35,7 +34,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     if where == Path.cwd().resolve() or where.parent == where:
         raise UserError(f"{folder}: the mails need a folder of their own; name one with -o")
     for name in files:
-        if name in ("", ".", "..", LIST) or name != os.path.basename(name) or not name.isprintable():
+        if name in ("", ".", "..") or name != os.path.basename(name) or not name.isprintable():
             raise UserError(f"{name!r} is not a file name for a mail")
     with Turn(cache_dir() / f"mails-{digest(os.fsencode(where))[:16]}.lock", f"the mails in {folder}", note):
         replace_folder(where, folder, files)
@@ -53,10 +52,12 @@ def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> Non
             new.mkdir()
             for name, data in files.items():
                 (new / name).write_bytes(data)
-            sums = {name: digest(data) for name, data in sorted(files.items())}
-            (new / LIST).write_text(json.dumps({"patchbot": __version__, "files": sums}, indent=1) + "\n")
+            sums = {name: [digest(data)] for name, data in sorted(files.items())}
             shutil.rmtree(old, ignore_errors=True)
             with whole():
+                # Both what was there and what comes is known, wherever this is killed.
+                was = listed_files(where)
+                keep_list(where, {name: [*was.get(name, ()), *sums.get(name, ())] for name in {**was, **sums}})
                 if where.exists():
                     where.rename(old)
                 try:
@@ -65,6 +66,7 @@ def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> Non
                     if old.exists():
                         old.rename(where)
                     raise
+                keep_list(where, sums)
     except OSError as error:
         raise refused(error, f"cannot write the mails to {folder}, it is as it was") from error
     finally:
@@ -79,14 +81,12 @@ def refuse_foreign(where: Path, shown: Path) -> None:
     if not where.is_dir():
         raise UserError(f"{shown} is not a folder")
     known = listed_files(where)
-    foreign = sorted(
-        p.name for p in where.iterdir() if p.name != LIST and (p.name not in known or not p.is_file() or p.is_symlink())
-    )
+    foreign = sorted(p.name for p in where.iterdir() if p.name not in known or not p.is_file() or p.is_symlink())
     if foreign:
         names = ", ".join(some(foreign, 3))
         raise UserError(f"{shown} holds files that patchbot did not write ({names}); name another folder with -o")
-    there = ((name, where / name, known_sum) for name, known_sum in sorted(known.items()))
-    edited = [name for name, file, known_sum in there if file.exists() and digest(file.read_bytes()) != known_sum]
+    there = ((name, where / name, sums) for name, sums in sorted(known.items()))
+    edited = [name for name, file, sums in there if file.exists() and digest(file.read_bytes()) not in sums]
     if edited:
         names = ", ".join(some(edited, 3))
         raise UserError(
@@ -94,10 +94,22 @@ def refuse_foreign(where: Path, shown: Path) -> None:
         )
 
 
-def listed_files(where: Path) -> dict[str, str]:
-    """Return {name: digest} of what patchbot wrote to a folder, {} if there is no list that can be read."""
+def list_of(where: Path) -> Path:
+    """Return the file that says what patchbot wrote to a folder."""
+    return state_dir() / "mails" / f"{digest(os.fsencode(where))[:32]}.json"
+
+
+def keep_list(where: Path, sums: Mapping[str, Sequence[str]]) -> None:
+    """Keep {name: digests} of what a folder may hold by patchbot's hand."""
+    with temporary.beside(list_of(where)) as place:
+        (place / "new").write_text(json.dumps({"mails": sums}, indent=1) + "\n")
+        (place / "new").replace(list_of(where))
+
+
+def listed_files(where: Path) -> dict[str, Sequence[str]]:
+    """Return {name: digests} of what patchbot wrote to a folder, {} if there is no list that can be read."""
     try:
-        return dict(shapes.read((where / LIST).read_bytes(), shapes.Sums).files)
+        return dict(shapes.read(list_of(where).read_bytes(), shapes.Mails).mails)
     except (OSError, ShapeError):
         return {}
 

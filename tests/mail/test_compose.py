@@ -18,7 +18,7 @@ from patchbot.errors import ToolError, UserError
 from patchbot.git.formatpatch import patch_mails
 from patchbot.git.repo import Repo, Scratch
 from patchbot.mail.compose import COVER, Outbox, Posting, choose, make_mails, parse_date
-from patchbot.mail.folder import LIST, write_folder
+from patchbot.mail.folder import keep_list, listed_files, write_folder
 from patchbot.mail.recipients import Recipient, Recipients
 from patchbot.model import Commit, Identity
 from patchbot.run import run
@@ -95,7 +95,7 @@ def test_git_am_of_the_files_gives_the_same_trees(draft: Drafted, tmp_path: Path
     made = make(draft)
     made.write(out)
     assert made.mails[0].file == COVER
-    assert sorted(p.name for p in out.iterdir()) == sorted([LIST, *(mail.file for mail in made.mails)])
+    assert sorted(p.name for p in out.iterdir()) == sorted(mail.file for mail in made.mails)
     clone = tmp_path / "clone"
     run(["git", "clone", "-q", draft.path, clone], env={"GIT_ALLOW_PROTOCOL": "file"})
     run(["git", "checkout", "-q", draft.base], cwd=clone)
@@ -203,6 +203,24 @@ def test_choose_takes_the_start_of_the_branch() -> None:
 
 
 @pytest.mark.usefixtures("templates")
+def test_git_am_keeps_a_signoff_where_the_message_has_a_part_below_three_dashes(draft: Drafted, tmp_path: Path) -> None:
+    message = "net: Four\n\nBody of four.\n\nAcked-by: Rita <rita@example.org>\n---\nv2: Say more.\n"
+    commit(draft.path, message, {"d.c": b"d\n"})
+    draft.commits = draft.repo.commits(draft.base, draft.repo.resolve("HEAD"))
+    out = tmp_path / "out"
+    make(draft, replace(POSTING, signoff=True)).write(out)
+    clone = tmp_path / "clone"
+    run(["git", "clone", "-q", draft.path, clone], env={"GIT_ALLOW_PROTOCOL": "file"})
+    run(["git", "checkout", "-q", draft.base], cwd=clone)
+    run(["git", "am", "-q", *sorted(out.glob("000[1-9]*"))], cwd=clone)
+    applied = run(["git", "log", "--format=%B"], cwd=clone).stdout.decode()
+    signed = f"Signed-off-by: {SENDER}\n"
+    assert applied.count(signed) == 4
+    assert applied.startswith(f"net: Four\n\nBody of four.\n\nAcked-by: Rita <rita@example.org>\n{signed}\n")
+    assert "Body of three.\n\nSigned-off-by: " in applied
+
+
+@pytest.mark.usefixtures("templates")
 def test_signoff_only_when_asked(draft: Drafted) -> None:
     made = make(draft, replace(POSTING, signoff=True))
     for mail in made.mails[1:]:
@@ -297,7 +315,7 @@ def test_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     write_folder(out, {"a.patch": b"1", "b.patch": b"2"})
     write_folder(out, {"a.patch": b"3"})
-    assert sorted(p.name for p in out.iterdir()) == [LIST, "a.patch"]
+    assert sorted(p.name for p in out.iterdir()) == ["a.patch"]
     assert (out / "a.patch").read_bytes() == b"3"
     assert [p.name for p in out.parent.iterdir()] == ["out"]
 
@@ -319,7 +337,7 @@ def test_a_persons_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(out)
     with pytest.raises(UserError, match="a folder of their own"):
         write_folder(Path("."), {"a.patch": b"2"})
-    for name in ("../a.patch", "/a.patch", "..", "", LIST, "a\nb"):
+    for name in ("../a.patch", "/a.patch", "..", "", "a\nb"):
         with pytest.raises(UserError, match="not a file name"):
             write_folder(tmp_path / "new", {name: b""})
     assert not (tmp_path / "new").exists()
@@ -333,6 +351,10 @@ def test_a_killed_run_and_a_full_disk_leave_the_old_mails(tmp_path: Path) -> Non
         write_folder(out, {"n" * 300: b"2"})  # a name that no file system takes: writing fails half way
     assert (out / "a.patch").read_bytes() == b"1"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    keep_list(out, {"a.patch": [*listed_files(out)["a.patch"], "of the run that was killed"], "new.patch": ["x"]})
+    write_folder(out, {"a.patch": b"2"})
+    assert listed_files(out).keys() == {"a.patch"}
+    assert (out / "a.patch").read_bytes() == b"2"
 
 
 @pytest.mark.usefixtures("templates")
