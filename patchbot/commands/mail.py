@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -108,9 +107,6 @@ def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] 
     assert series.draft is not None
     record = series.draft.document
     report = report_of(session, record.campaign, series.tip) or {}
-    seen: dict[str, Counter[str]] = {}
-    for row in report.get("results", []):
-        seen.setdefault(row["check"], Counter())[row["status"]] += 1
     return {
         **session.campaign.prose(Context(tree, tree, session.campaign_config, record.steps)),
         "title": session.campaign.title,
@@ -121,7 +117,7 @@ def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] 
         "counts": record.counts,
         "kept": record.kept,
         "since": since,
-        "results": [(check, dict(counts)) for check, counts in seen.items()],
+        "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],
         "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
     }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime, formataddr, parsedate_to_datetime
@@ -157,7 +158,8 @@ def make_mails(
     """Compose the mails of the next series of a branch.
 
     `commits` are all of the branch, `targets` the tree of each; `facts` are the variables of the cover letter, to
-    which `patches`, `waiting` and `rfc` are added; `who_gets` answers for plain mails, as recipients.recipients() does.
+    which `patches`, `waiting` and `rfc` are added, and whose `results`, (check, commit or None, status), become
+    (check, {status: patches}) of what is posted; `who_gets` answers for plain mails, as recipients.recipients() does.
     """
     insist_fit(posting.sender, commits)
     posted, waiting = choose(commits, targets, posting.target, posting.most)
@@ -165,15 +167,41 @@ def make_mails(
         raise UserError(f"there is no patch for {posting.target or 'this tree'} at the start of the branch")
     plain = patch_mails(scratch, base, posted)
     who = who_gets([plain[commit.sha] for commit in posted])
+    results = counted(facts.get("results", ()), {commit.sha for commit in posted})
+    if len(posted) == 1:
+        (alone,) = posted
+        below = [*posting.notes.get(alone.sha, ()), *disclosure(posting, facts, results)]
+        posting = replace(posting, notes={**posting.notes, alone.sha: below})
     mails = compose_patches(scratch, base, posted, posting, who)
     if len(posted) > 1:
         known = {**facts, "patches": [(c.subject, posting.target) for c in posted], "waiting": waiting}
-        known["rfc"] = posting.prefix.startswith("RFC")
+        known |= {"rfc": posting.prefix.startswith("RFC"), "results": list(results.items())}
         text = render.message(posting.campaign, posting.folder, posting.template, **known)
         mails.insert(0, compose_cover(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
     guessed = tuple(once(person for people in who for person in people.guessed).values())
     return Outbox(base, posting, tuple(mails), tuple(waiting), rejected, guessed)
+
+
+def counted(rows: Iterable[tuple[str, str | None, str]], commits: Set[str]) -> dict[str, Counter[str]]:
+    """Return {check: {status: how often}} of recorded results of `commits`, and of the series as a whole."""
+    found: dict[str, Counter[str]] = {}
+    for check, commit, status in rows:
+        if commit is None or commit in commits:
+            found.setdefault(check, Counter())[status] += 1
+    return found
+
+
+def disclosure(posting: Posting, facts: Mapping[str, Any], results: Mapping[str, Counter[str]]) -> list[str]:
+    """Return what the mail of a single patch says of its making, which the letter of a series says otherwise."""
+    link = facts.get("tool", {}).get("url")
+    text = (
+        f"Made with patchbot {__version__}{f' ({link})' if link else ''}: this patch and its changelog are output of"
+        f" a script, the campaign {posting.campaign}."
+    )
+    said = [f"{check} {', '.join(counts)}" for check, counts in results.items()]
+    tested = f"Testing: {render.listing(said)}." if said else "Testing: no check of this patch has been recorded yet."
+    return render.wrap(f"{text}\n\n{tested}").split("\n")
 
 
 def insist_fit(sender: Identity, commits: Sequence[Commit]) -> None:

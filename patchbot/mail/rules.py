@@ -153,8 +153,8 @@ def assisted(case: Case) -> Remarks:
 
 
 def disclosed(case: Case) -> Remarks:
-    """Ask the letter what it must say of a generated series."""
-    text = re.sub(r"\s+", " ", " ".join(case.letters[0].log)).lower()
+    """Ask the letter, or the single mail, what it must say of a generated series."""
+    text = re.sub(r"\s+", " ", case.letters[0].said).lower()
     wanted = {
         "the tool": "patchbot",
         "its input": "campaign|script",
@@ -168,7 +168,7 @@ def disclosed(case: Case) -> Remarks:
 
 def linked(case: Case) -> Remarks:
     """Ask the letter where the tool's source is."""
-    words = " ".join(case.letters[0].log)
+    words = case.letters[0].said
     if not any("lore.kernel.org" not in url for url in re.findall(r"https?://\S+", words)):
         yield (
             case.letters[0],

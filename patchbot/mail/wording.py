@@ -63,6 +63,11 @@ class Letter:
         text = SHORTLOG.split(self.body, maxsplit=1)[0] if self.is_cover else mail_parts(self.body)[0]
         return re.sub(r"\AFrom: [^\n]*\n\n", "", text).rstrip().split("\n")
 
+    @property
+    def said(self) -> str:
+        """What it says to its readers: the changelog, and without a cover letter also what stands below its `---`."""
+        return "\n".join(self.log) + ("" if self.is_cover else mail_parts(self.body)[1])
+
     @cached_property
     def subject(self) -> str:
         """The subject, decoded and unfolded."""

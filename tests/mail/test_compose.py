@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tinytree import commit
@@ -20,6 +21,8 @@ from patchbot.git.repo import Repo, Scratch
 from patchbot.mail.compose import COVER, Outbox, Posting, choose, make_mails, parse_date
 from patchbot.mail.folder import keep_list, listed_files, write_folder
 from patchbot.mail.recipients import Recipient, Recipients
+from patchbot.mail.rules import GENERATED, review
+from patchbot.mail.target import Profile
 from patchbot.model import Commit, Identity
 from patchbot.run import run
 from patchbot.series import render
@@ -66,6 +69,7 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "sample/cover-letter.txt.j2").write_text(
         "{{ title }}\n\n{{ patches | length }} now.\n"
         "{% for tree, rows in waiting %}{{ tree }}: {{ rows | length }}\n{% endfor %}"
+        "{% for check, row in results %}{{ check }} {{ row.items() | map('join', ' ') | join(' ') }}\n{% endfor %}"
     )
     made = render.environment(folder)
     monkeypatch.setattr(render, "environment", lambda _=None: made)
@@ -78,8 +82,10 @@ def who(mails: Sequence[bytes]) -> list[Recipients]:
     return [WHO] * len(mails)
 
 
-def make(draft: Drafted, posting: Posting = POSTING, targets: dict[str, str] | None = None) -> Outbox:
-    facts = {"title": "Gr\u00fcn: give every kfunc flags for each of its arguments, as helpers have types for them"}
+def make(draft: Drafted, posting: Posting = POSTING, targets: dict[str, str] | None = None, **more: Any) -> Outbox:
+    facts = more | {
+        "title": "Gr\u00fcn: give every kfunc flags for each of its arguments, as helpers have types for them"
+    }
     return make_mails(draft.scratch, draft.base, draft.commits, targets or {}, posting, facts, who)
 
 
@@ -174,6 +180,32 @@ def test_a_single_patch_has_no_cover(draft: Drafted) -> None:
     (only,) = make(draft, replace(POSTING, most=1)).mails
     assert parsed(only.data)["subject"] == f"[RFC PATCH bpf-next] {LONG}"
     assert only.data.decode().count(f"\nbase-commit: {draft.base}\n") == 1
+    below = only.data.decode().split("\n---\n")[1]
+    assert below.startswith("Made with patchbot ")
+    assert "output of a\nscript, the campaign sample.\n\nTesting: no check of this patch" in below
+
+
+@pytest.mark.usefixtures("templates")
+def test_a_single_patch_says_how_it_was_made_and_tested(draft: Drafted) -> None:
+    first, second, _ = (c.sha for c in draft.commits)
+    rows = [("build", first, "PASS"), ("build", second, "FAIL"), ("applies", first, "PASS"), ("boot", None, "WARN")]
+    tool = {"url": "https://example.org/patchbot"}
+    posting = replace(POSTING, most=1, notes={first: ["v2: Say more."]})
+    (only,) = make(draft, posting, results=rows, tool=tool).mails
+    below = only.data.decode().split("\n---\n")[1]
+    assert below.startswith("v2: Say more.\nMade with patchbot ")
+    assert "https://example.org/patchbot" in below
+    assert "Testing: build PASS, applies PASS and boot WARN.\n" in below
+    profile = Profile("", (), {GENERATED: "What tools were used? The input to the tools you used"})
+    assert [f.message for f in review(Outbox(draft.base, posting, (only,)), profile) if f.type == "T9"] == []
+
+
+@pytest.mark.usefixtures("templates")
+def test_the_letter_counts_the_results_of_what_is_posted(draft: Drafted) -> None:
+    first, second, third = (c.sha for c in draft.commits)
+    rows = [("build", first, "PASS"), ("build", second, "FAIL"), ("build", third, "FAIL"), ("boot", None, "PASS")]
+    made = make(draft, targets={third: "net-next"}, results=rows)
+    assert b"\nbuild PASS 1 FAIL 1\nboot PASS 1\n" in made.mails[0].data
 
 
 @pytest.mark.usefixtures("templates")
