@@ -1,10 +1,10 @@
 # Every gate of patchbot. `make check` is what a change must pass; it stops at the first failure.
 
 BIN := .venv/bin
-SOURCES := patchbot checks tests
+SOURCES := patchbot checks tests man.py
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole
+.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole man
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -41,6 +41,10 @@ kills: $(BIN)/patchbot
 # A pahole that Linux 7.0 to 7.2 can use, below .venv/; it says what to write into patchbot.toml.
 pahole: $(BIN)/patchbot
 	@$(BIN)/python tests/fetch_pahole.py .venv/pahole
+
+# The manual page, to look at: man -l patchbot.1; a wheel makes its own.
+man: $(BIN)/patchbot
+	$(BIN)/python man.py patchbot.1
 
 bench: $(BIN)/patchbot
 	$(BIN)/python tests/bench/bench.py

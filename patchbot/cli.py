@@ -15,11 +15,13 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import fields
 from types import ModuleType
 from typing import Any, NoReturn
+
+import shtab
 
 from . import __version__, signals, temporary
 from .commands.session import Given, Session
@@ -29,19 +31,41 @@ from .paths import refused
 from .terminal import Terminal, complain, let_go, prepare, write
 from .turns import call_me
 
-#: Each is a module of the folder commands/, in the order of --help, with those of the shared options that mean
-#: something to it.
-COMMANDS = {
-    "init": ("json",),
-    "demo": (),
-    **dict.fromkeys(("doctor",), ("json", "kernel")),
-    **dict.fromkeys(("scan", "generate"), ("json", "kernel", "base")),
-    **dict.fromkeys(
-        ("regenerate", "check", "edits", "diff", "mail", "freeze", "report", "trailers", "undo"), ("json", "kernel")
-    ),
-    "status": ("json", "kernel", "base"),
-    "trust": ("json",),
-    **dict.fromkeys(("campaigns", "checks"), ("json", "kernel")),
+#: Each is a module of the folder commands/, with those of the shared options that mean something to it; in groups, in
+#: the order in which a person needs them.
+GROUPS = {
+    "start": {"demo": (), "doctor": ("json", "kernel"), "init": ("json",)},
+    "make": {
+        "scan": ("campaign", "steps", "json", "kernel", "base"),
+        "generate": ("campaign", "steps", "json", "kernel", "base"),
+        "edits": ("campaign", "match", "json", "kernel"),
+        "check": ("range", "json", "kernel"),
+        "report": ("range", "json", "kernel"),
+        "mail": ("campaign", "json", "kernel"),
+    },
+    "keep up": {
+        "freeze": ("campaign", "match", "json", "kernel"),
+        "trailers": ("campaign", "json", "kernel"),
+        "regenerate": ("campaign", "match", "json", "kernel"),
+        "diff": ("json", "kernel"),
+        "undo": ("campaign", "json", "kernel"),
+        "status": ("campaign", "json", "kernel", "base"),
+    },
+    "look up": {"campaigns": ("json", "kernel"), "checks": ("json", "kernel"), "trust": ("json",)},
+}
+COMMANDS = {name: names for group in GROUPS.values() for name, names in group.items()}
+#: What the exit codes mean, where a command does not say otherwise.
+EXITS = {
+    0: "done",
+    2: "you can fix it: the arguments, patchbot.toml, the repository",
+    3: "a program or patchbot failed",
+}
+#: What the shell completes after an option or argument with such a metavar.
+COMPLETED = {
+    "FILE": shtab.FILE,
+    "DIR": shtab.DIRECTORY,
+    "PATH": shtab.DIRECTORY,
+    "REV": shtab.cmd("git for-each-ref '--format=%(refname:short)'"),
 }
 #: How a message names a line: file:line.
 PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")
@@ -55,25 +79,60 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}\n{self.format_usage().strip()}")
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's own, with the commands as the first page has them."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):
+            return f"{first_page()}\n"
+        return super()._format_action(action)
+
+
 def shared(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Add the options that every command takes, and those of the others that are named."""
-    group = parser.add_argument_group("common")
+    if "campaign" in names:
+        parser.add_argument(
+            "campaign", nargs="?", metavar="CAMPAIGN", help="the campaign (default: the only one in patchbot.toml)"
+        )
+    if "range" in names:
+        parser.add_argument(
+            "campaign",
+            nargs="?",
+            metavar="CAMPAIGN|REV..REV",
+            help="the draft of a campaign, or any commits (default: the only campaign in patchbot.toml)",
+        )
+    if "steps" in names:
+        parser.add_argument("--with", dest="with_", metavar="STEP,..", help="switch these optional steps on")
+        parser.add_argument("--without", metavar="STEP,..", help="switch these steps off")
+    if "match" in names:
+        parser.add_argument(
+            "--match",
+            action="append",
+            default=[],
+            metavar="COMMIT=PATCH",
+            help="say which patch a commit is, where patchbot cannot tell (more than once is fine)",
+        )
+    group = parser.add_argument_group("common options")
 
     def option(*flags: str, **given: Any) -> None:
         # Before and after the command: what is not given in the second place must not undo the first.
         group.add_argument(*flags, default=argparse.SUPPRESS, **given)
 
     option("-C", metavar="DIR", help="run as if started in DIR")
-    option("--config", metavar="FILE", help="instead of ./patchbot.toml or the repository's patchbot.toml")
+    option(
+        "--config", metavar="FILE", help="the patchbot.toml to use (default: ./patchbot.toml, else .git/patchbot.toml)"
+    )
     if "kernel" in names:
-        option("--kernel", metavar="PATH", help="any git repository (default: kernel.path, else the one around DIR)")
+        option("--kernel", metavar="PATH", help="the git repository (default: kernel.path in patchbot.toml, else here)")
     if "base" in names:
-        option("--base", metavar="REV", help="the revision to start from (default: kernel.base, else HEAD)")
+        option(
+            "--base", metavar="REV", help="the commit to start from (default: kernel.base in patchbot.toml, else HEAD)"
+        )
     if "json" in names:
-        option("--json", action="store_true", help="print one JSON document on stdout and nothing else there")
+        option("--json", action="store_true", help="print one JSON document, and nothing else, on stdout")
     option("-v", "--verbose", action="store_true", help="say more")
-    option("-q", "--quiet", action="store_true", help="no progress, no remarks")
-    option("--no-color", action="store_true", help="no colour (NO_COLOR is honoured too)")
+    option("-q", "--quiet", action="store_true", help="print no progress and no remarks")
+    option("--no-color", action="store_true", help="print without colour, as with NO_COLOR in the environment")
 
 
 def command(name: str) -> ModuleType:
@@ -81,19 +140,64 @@ def command(name: str) -> ModuleType:
     return importlib.import_module(f".commands.{name}", __package__)
 
 
-def build_parser(names: Iterable[str] = COMMANDS) -> Parser:
-    """Return the parser of some commands."""
-    parser = Parser(prog="patchbot", description="Generate, check and mail a kernel patch series.")
+def summary(name: str) -> str:
+    """Return what a command does, in one line."""
+    return (command(name).__doc__ or "").strip().splitlines()[0]
+
+
+def first_page() -> str:
+    """Return the commands in the order in which a person needs them, one a line; it fits 80 by 24."""
+    rows = [
+        f"{group if name == next(iter(names)) else '':9}{name:12}{summary(name).rstrip('.')}"
+        for group, names in GROUPS.items()
+        for name in names
+    ]
+    return "\n".join(rows)
+
+
+def epilog(name: str) -> str:
+    """Return the examples and the exit codes of a command."""
+    module = command(name)
+    exits = sorted({**EXITS, **getattr(module, "EXITS", {})}.items())
+    rows = [*(f"  {code}      {meaning}" for code, meaning in exits), "  128+N  ended by signal N; Ctrl-C is 130"]
+    return "\n".join(["examples:", *(f"  {line}" for line in module.EXAMPLES), "", "exit codes:", *rows])
+
+
+def build_parser(names: Collection[str] = tuple(COMMANDS)) -> Parser:
+    """Return the parser of some commands; that of all is what the completion and the manual page are made of."""
+    parser = Parser(
+        prog="patchbot",
+        description="Generate, check and mail a kernel patch series.",
+        epilog="patchbot COMMAND --help explains a command.",
+        formatter_class=Formatter,
+        usage="%(prog)s [-C DIR] [--config FILE] COMMAND ...",
+    )
     parser.add_argument("--version", action="version", version=f"patchbot {__version__}")
-    shared(parser, ())
+    parser.add_argument(
+        "--print-completion",
+        action=shtab.completion_action(),
+        choices=shtab.SUPPORTED_SHELLS,
+        default=argparse.SUPPRESS,
+        help="print the completion script of a shell",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    shared(parser, ())
     for name in names:
-        module = command(name)
-        doc = (module.__doc__ or "").strip().splitlines()[0]
-        sub = commands.add_parser(name, help=doc, description=doc)
-        if hasattr(module, "arguments"):
-            module.arguments(sub)
+        sub = commands.add_parser(
+            name,
+            prog=f"patchbot {name}",
+            help=summary(name),
+            description=summary(name),
+            epilog=epilog(name),
+            formatter_class=Formatter,
+        )
+        if hasattr(command(name), "arguments"):
+            command(name).arguments(sub)
         shared(sub, COMMANDS[name])
+    for each in (parser, *commands.choices.values()):
+        for action in each._actions:
+            if action.metavar in COMPLETED:
+                action.complete = COMPLETED[action.metavar]  # type: ignore[attr-defined]
     return parser
 
 
@@ -145,7 +249,7 @@ def execute(argv: Sequence[str] | None) -> int:
     parser = build_parser([first] if first in COMMANDS else COMMANDS)
     own = vars(parser.parse_args(argv))
     if not (name := own.pop("command")):
-        parser.print_help()
+        write(f"{parser.format_usage()}\n{first_page()}\n\n{parser.epilog}\n")
         return 0
     args = Given(**{field.name: own.pop(field.name) for field in fields(Given) if field.name in own})
     no_color = True if args.no_color else None

@@ -1,6 +1,8 @@
 """Wheel and sdist carry templates, checks and the default configuration, and nothing becomes a top-level package."""
 
+import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from tinytree import TOP
+
+from patchbot.cli import build_parser
 
 ROOT = TOP
 
@@ -23,12 +27,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def subparsers() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    (commands,) = (action for action in build_parser()._actions if action.dest == "command")
+    return commands.choices
+
+
 def test_the_wheel_has_its_data_inside_the_package(built, tmp_path):
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
-    assert {n.split("/")[0] for n in names} - {"patchbot"} == {n.split("/")[0] for n in names if ".dist-info/" in n}
+    others = {n.split("/")[0] for n in names} - {"patchbot"}
+    assert others == {n.split("/")[0] for n in names if ".dist-info/" in n or n.endswith("/share/man/man1/patchbot.1")}
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     (tmp_path / "cwd").mkdir()
     where = subprocess.run(
@@ -57,6 +68,22 @@ def test_every_bundled_file_is_in_the_wheel(built):
         text=True,
     ).stdout.split()
     assert {f"patchbot/{path}" for path in tracked} <= names
+
+
+def test_the_manual_page_of_the_wheel_has_every_command_and_option(built):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".data/data/share/man/man1/patchbot.1"))
+        text = archive.read(name).decode()
+    plain = text.replace("\\", "")
+    for command, sub in subparsers().items():
+        own = plain.split(f".SS fBpatchbot {command}fR\n")[1].split(".SS ")[0]
+        assert sub.epilog in own
+        for action in sub._actions:
+            assert all(f"fB{option}fR" in own for option in action.option_strings if option not in ("-h", "--help"))
+    if shutil.which("man"):
+        done = subprocess.run(["man", "--warnings", "-l", "-"], input=text, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_sdist_can_be_tested_and_built(built):

@@ -1,4 +1,4 @@
-"""List the campaigns there are, one line each."""
+"""List the campaigns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from ..campaigns import campaign_names, load_campaign
 from ..config import CampaignConfig
 from .session import Session
+
+EXAMPLES = ("patchbot campaigns -v        # with their steps",)
 
 
 def execute(session: Session) -> int:

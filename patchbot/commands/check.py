@@ -1,4 +1,4 @@
-"""Run the checks on every patch of the draft, or of any range of commits."""
+"""Run the checks on every patch of the draft or of a range."""
 
 from __future__ import annotations
 
@@ -17,18 +17,30 @@ from ..progress import shown
 from .session import Session, commas
 from .subject import select, subject
 
+EXAMPLES = (
+    "patchbot check",
+    "patchbot check --only applies,checkpatch --patches 2-5",
+    "patchbot check v7.2..mine",
+)
+EXITS = {1: "a check failed; with --strict: one is not PASS", 3: "a check ended in ERROR, or patchbot itself failed"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN|REV..REV")
-    parser.add_argument("--only", metavar="a,b", help="only these checks")
-    parser.add_argument("--patches", metavar="2-5", help="only these patches, counted from 1")
+    parser.add_argument("--only", metavar="CHECK,..", help="only these checks (default: [checks] run in patchbot.toml)")
     parser.add_argument(
-        "--jobs", type=processes, default=os.cpu_count() or 1, metavar="N", help="at most so many at once"
+        "--patches", metavar="2-5", help="only these patches, counted from 1; 1,4- is fine too (default: all)"
     )
-    parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
-    parser.add_argument("--strict", action="store_true", help="only PASS is success, not SKIP and WARN")
-    parser.add_argument("--full", action="store_true", help="run everything again, reuse no result")
+    parser.add_argument(
+        "--jobs",
+        type=processes,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="run so many checks and compilers at once (default: as many as there are processors)",
+    )
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first FAIL or ERROR (default: run all)")
+    parser.add_argument("--strict", action="store_true", help="exit 1 for SKIP and WARN, too")
+    parser.add_argument("--full", action="store_true", help="run everything again; no recorded result is used")
 
 
 def execute(

@@ -1,9 +1,11 @@
-"""List the checks there are, one line each."""
+"""List the checks."""
 
 from __future__ import annotations
 
 from ..checking.check import available, load
 from .session import Session
+
+EXAMPLES = ("patchbot checks",)
 
 
 def execute(session: Session) -> int:

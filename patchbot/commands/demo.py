@@ -1,4 +1,4 @@
-"""Show what patchbot does, from scan to mails: each command as one would type it, on a kernel of the demo's own."""
+"""Show the way from scan to mails, on a kernel of its own."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ from ..model import Identity
 from ..paths import cache_dir
 from .session import Session
 
+EXAMPLES = (
+    "patchbot demo --small        # no network, half a minute",
+    "patchbot demo                # a real kernel from Debian",
+    "patchbot demo --kernel 7.2",
+)
+EXITS = {1: "a check failed, or a site was refused"}
+
 #: Stands in where git knows nobody, so that a fresh machine can show something; nothing of a demo is ever posted.
 NOBODY = Identity("A. U. Thor", "author@example.org")
 #: Who answers in the demo on the small kernel: two of its maintainers, and to which patches.
@@ -41,10 +48,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--small",
         action="store_true",
-        help="on the small kernel that patchbot brings along, from scan to the mails of v2: no network, half a minute",
+        help="use the small kernel that patchbot brings along, and go on to the mails of v2: no network, half a minute",
     )
     parser.add_argument(
-        "--prepare", action="store_true", help="with --small: only make its folder, to type the commands yourself"
+        "--prepare",
+        action="store_true",
+        help="with --small: only make its folder, so that you can type the commands yourself",
     )
     parser.add_argument(
         "--kernel",
@@ -56,7 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         dest="output",
         metavar="DIR",
-        help="where everything goes; it must not exist (default: a folder in the cache)",
+        help="put everything into DIR, which must not exist (default: a folder in the cache, made anew)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Show the range-diff of two versions, or of the last version and the draft."""
+"""Show the range-diff of two versions, or with the draft."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ from ..git.diffs import range_diff
 from ..progress import shown
 from .session import Session
 
+EXAMPLES = (
+    "patchbot diff                # the last version and the draft",
+    "patchbot diff v1 v2",
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("what", nargs="*", metavar="CAMPAIGN|vN|draft", help="a campaign, then one or two versions")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="CAMPAIGN|vN|draft",
+        help="the campaign, then one or two versions (default: the last version and the draft)",
+    )
 
 
 def execute(session: Session, *, what: list[str]) -> int:

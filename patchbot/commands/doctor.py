@@ -1,4 +1,4 @@
-"""Say what this machine lacks for which check, and the Debian package that has it, before a check is skipped for it.
+"""Say which programs this machine lacks, and their packages.
 
 A check names its programs and headers itself (`NEEDS`); only what commands use outside of checks is listed here.
 """
@@ -20,6 +20,8 @@ from ..run import run
 from ..sandbox import Sandbox
 from ..terminal import cell
 from .session import Session
+
+EXAMPLES = ("patchbot doctor",)
 
 #: {program: (package, what uses it)}; nothing else of these commands works without it.
 COMMANDS: Mapping[str, tuple[str, str]] = {

@@ -1,8 +1,7 @@
-"""Show what a person changed on the generated branch, as patchbot stores and carries it."""
+"""Show what you changed on the draft by hand."""
 
 from __future__ import annotations
 
-import argparse
 import difflib
 from typing import Any
 
@@ -15,11 +14,7 @@ from ..terminal import cell
 from .session import Session
 from .show import edit_lines
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
+EXAMPLES = ("patchbot edits",)
 
 
 def execute(session: Session, *, match: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Make the draft a version that never changes again: refs/patchbot/<campaign>/vN."""
+"""Record the draft as the version that you posted."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from ..shapes import plain
 from .session import Session, alone
 from .subject import branch_standing, report_of
 
+EXAMPLES = ("patchbot freeze --message-id 20260131.1-0-you@example.org",)
+EXITS = {1: "a recorded check failed; the version is made all the same"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("--message-id", metavar="ID", help="the message-id of the cover letter, for links from vN+1")
-    parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
+    parser.add_argument(
+        "--message-id",
+        metavar="ID",
+        help="the Message-ID of the cover letter, or its address at lore.kernel.org; the next cover letter links to it",
+    )
 
 
 @alone

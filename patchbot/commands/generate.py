@@ -1,4 +1,4 @@
-"""Write the draft series to refs/heads/patchbot/<campaign>."""
+"""Make the series: a draft on the branch patchbot/<campaign>."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from ..series.campaign import active_steps
 from .session import Session, alone
 from .show import describe, remarks, show_series
 
+EXAMPLES = (
+    "patchbot generate --dry-run",
+    "patchbot generate --base bpf-next/master --with suffixes",
+)
+EXITS = {1: "a site is refused, and nothing was written"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("--dry-run", action="store_true", help="do everything but move the branch")
-    parser.add_argument("--with", dest="with_", metavar="STEP,..", help="switch optional steps on")
-    parser.add_argument("--without", metavar="STEP,..", help="switch steps off")
+    parser.add_argument("--dry-run", action="store_true", help="make and show the series, but do not move the branch")
 
 
 @alone

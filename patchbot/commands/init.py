@@ -1,4 +1,4 @@
-"""Write a commented patchbot.toml."""
+"""Write a patchbot.toml to start from, all commented out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from ..git.repo import Repo
 from ..trust import surroundings
 from .session import Session
 
+EXAMPLES = (
+    "patchbot init                # for the repository here: in its .git/, where nothing is committed by mistake",
+    "patchbot init ~/series       # a folder for more than one repository",
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("dir", nargs="?", metavar="DIR", help="where to; without it never into a work tree")
+    parser.add_argument(
+        "dir",
+        nargs="?",
+        metavar="DIR",
+        help="the folder to write it to (default: .git/ of the repository here, else the current folder)",
+    )
 
 
 def execute(session: Session, *, dir: str | None) -> int:

@@ -1,4 +1,4 @@
-"""Write mail-ready files and print the command that sends them; nothing is sent."""
+"""Write the files for git send-email; nothing is sent."""
 
 from __future__ import annotations
 
@@ -27,18 +27,23 @@ from ..shapes import plain
 from .session import Session
 from .subject import report_of, select, standing
 
+EXAMPLES = (
+    "patchbot mail -o /tmp/v1",
+    "patchbot mail -o /tmp/v1 --signoff --no-rfc",
+)
+EXITS = {1: "something says FAIL: do not send these files"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("-o", dest="output", metavar="DIR", help="where to write (default: out/v<N>)")
+    parser.add_argument("-o", dest="output", metavar="DIR", help="the folder to write to (default: out/v<N>)")
     parser.add_argument(
         "--rfc",
         action=argparse.BooleanOptionalAction,
-        help="RFC in the subjects, or not (default: `rfc` in patchbot.toml, else version 1 has it)",
+        help="write RFC into the subjects, or not (default: `rfc` in patchbot.toml, else in version 1 only)",
     )
-    parser.add_argument("--signoff", action="store_true", help="add your Signed-off-by; without this nobody's is added")
-    parser.add_argument("--date", metavar="D", help="the date of the mails")
+    parser.add_argument("--signoff", action="store_true", help="add your Signed-off-by (default: nobody's)")
+    parser.add_argument("--date", metavar="DATE", help="the date of the mails (default: that of each commit)")
 
 
 def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: bool, date: str | None) -> int:

@@ -1,4 +1,4 @@
-"""Make the series anew on another base, with everything a person changed on the branch put back."""
+"""Move the series to a new base; edits and tags are kept."""
 
 from __future__ import annotations
 
@@ -28,22 +28,30 @@ from ..terminal import cell
 from .session import Session, alone
 from .show import describe, remarks, show_series
 
+EXAMPLES = (
+    "patchbot regenerate --onto bpf-next/master",
+    "patchbot regenerate --continue    # after a conflict",
+)
+EXITS = {1: "a site is refused, and nothing was written", 2: "yours to fix; a conflict, too"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--onto", metavar="REV", help="the new base")
-    what.add_argument("--continue", dest="go_on", action="store_true", help="go on after a conflict was resolved")
-    what.add_argument("--abort", action="store_true", help="let a regeneration go that stopped at a conflict")
-    parser.add_argument("--discard-edits", action="store_true", help="drop what a person changed on the branch")
-    parser.add_argument("--match", action="append", default=[], metavar="COMMIT=PATCH", help="say which patch it is")
+    what.add_argument("--onto", metavar="REV", help="the new base: a branch, tag or commit")
+    what.add_argument("--continue", dest="go_on", action="store_true", help="go on after you resolved a conflict")
+    what.add_argument(
+        "--abort", action="store_true", help="give up one that stopped at a conflict; the branch is as it was"
+    )
+    parser.add_argument(
+        "--discard-edits", action="store_true", help="drop what was changed by hand (default: put it back)"
+    )
     parser.add_argument(
         "--keep-tags",
         type=percentage,
         metavar="PERCENT",
-        help="keep Reviewed-by and the like of a patch of which at most so much changed (default: tag_threshold in"
-        " patchbot.toml, else 0)",
+        help="keep the tags of a patch of which at most so much changed (default: tag_threshold in patchbot.toml,"
+        " else 0)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Write an HTML page from the recorded results, without running anything."""
+"""Write an HTML page from the recorded results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ..paths import refused
 from .session import Session
 from .subject import report_of, select
 
+EXAMPLES = ("patchbot report --html page.html",)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("--html", required=True, metavar="FILE", help="where to write the page")
+    parser.add_argument("--html", required=True, metavar="FILE", help="the file to write (required)")
 
 
 def execute(session: Session, *, html: str) -> int:

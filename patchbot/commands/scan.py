@@ -1,4 +1,4 @@
-"""List every site of a campaign in the base tree and its fate, or every anchor and its outcome."""
+"""List every site of the campaign, and its fate."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from ..series.trial import Tried, survey, survey_document
 from ..terminal import cell
 from .session import Session
 
+EXAMPLES = (
+    "patchbot scan                # -v lists the sites that are kept, too",
+    "patchbot scan --base v7.2 --anchors",
+)
+EXITS = {1: "a site is refused: it needs your decision", 2: "with --anchors also: a place is missing or ambiguous"}
+
 STYLES = {"change": "green", "keep": "dim", "refuse": "bold red"}
 OUTCOMES = {"applied": "green", "already": "dim", "missing": "bold red", "ambiguous": "bold red", "drifted": "bold red"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
-    parser.add_argument("--anchors", action="store_true", help="try each anchor of each step instead")
-    parser.add_argument("--with", dest="with_", metavar="STEP,..", help="switch optional steps on")
-    parser.add_argument("--without", metavar="STEP,..", help="switch steps off")
+    parser.add_argument(
+        "--anchors",
+        action="store_true",
+        help="list the places in the C code that the steps edit instead, and whether each is there",
+    )
 
 
 def execute(session: Session, *, anchors: bool) -> int:

@@ -1,8 +1,7 @@
-"""Show the versions of a series, its base, what is stale, and what moved upstream since."""
+"""Show the versions, what is stale, what moved upstream."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -22,10 +21,10 @@ from .session import Session
 from .show import edit_lines
 from .subject import branch_standing
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+EXAMPLES = (
+    "patchbot status",
+    "patchbot status --json",
+)
 
 
 def execute(session: Session) -> int:

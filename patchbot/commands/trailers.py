@@ -1,4 +1,4 @@
-"""Take Reviewed-by and the like from replies to a posted series."""
+"""Take Reviewed-by and the like from replies."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ from ..paths import expanded
 from ..progress import shown
 from .session import Session, alone
 
+EXAMPLES = (
+    "patchbot trailers --mbox thread.mbox",
+    "patchbot trailers --mbox thread.mbox --threshold 10",
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
     parser.add_argument(
-        "--mbox", required=True, metavar="FILE", help="the replies: an mbox (also gzipped) or a maildir"
+        "--mbox", required=True, metavar="FILE", help="the thread as an mbox (gzipped or not) or a maildir (required)"
     )
     parser.add_argument(
         "--threshold",
         type=percentage,
         metavar="PERCENT",
-        help="take a tag for an earlier version of a patch if at most so much of its diff changed since (default:"
+        help="take a tag of an earlier version of a patch if at most so much of its diff changed since (default:"
         " tag_threshold in patchbot.toml, else 0)",
     )
     parser.add_argument(
         "--sloppy",
         action="store_true",
-        help="take tags in another name than the sender's, on a condition, and Reported-by",
+        help="also take Reported-by, tags on a condition, and those whose name is not the sender's",
     )
 
 

@@ -1,4 +1,4 @@
-"""Let a patchbot.toml that lies inside a repository name programs, checks and campaigns."""
+"""Let a patchbot.toml in a repository name programs, checks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from ..errors import UserError
 from ..paths import expanded
 from .session import Session
 
+EXAMPLES = (
+    "patchbot trust patchbot.toml",
+    "patchbot trust --list",
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("file", nargs="?", metavar="FILE", help="the patchbot.toml")
-    parser.add_argument("--list", action="store_true", dest="all", help="print the files that are trusted")
-    parser.add_argument("--revoke", action="store_true", help="trust FILE no longer")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the patchbot.toml to trust")
+    parser.add_argument("--list", action="store_true", dest="all", help="list the files that you trust")
+    parser.add_argument("--revoke", action="store_true", help="stop trusting FILE")
 
 
 def execute(session: Session, *, file: str | None, all: bool, revoke: bool) -> int:

@@ -1,8 +1,6 @@
-"""Put back what the last generate, regenerate, trailers or freeze replaced; once more brings it back."""
+"""Put back what the last change of the draft replaced."""
 
 from __future__ import annotations
-
-import argparse
 
 from ..draft.record import branch, refuse_in_the_way
 from ..draft.undo import undo
@@ -10,10 +8,7 @@ from ..draft.write import workshop
 from ..shapes import plain
 from .session import Session, alone
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this command's arguments."""
-    parser.add_argument("campaign", nargs="?", metavar="CAMPAIGN")
+EXAMPLES = ("patchbot undo                # once more brings it back",)
 
 
 @alone

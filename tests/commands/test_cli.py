@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
 
-from patchbot.cli import main
+from patchbot import cli
+from patchbot.cli import COMMANDS, build_parser, main
 from patchbot.commands.session import Given, Session
 from patchbot.git.repo import Repo
 from patchbot.terminal import Terminal
@@ -22,9 +24,50 @@ def objects(repo: Repo) -> list[Path]:
     return sorted((repo.git_dir / "objects").rglob("*"))
 
 
-def test_without_arguments_it_prints_its_help(tmp_path):
-    assert "generate" in patchbot(cwd=tmp_path).stdout
+def test_without_arguments_it_prints_a_first_page_that_fits_a_terminal(tmp_path):
+    lines = patchbot(cwd=tmp_path).stdout.splitlines()
+    assert len(lines) < 24
+    assert max(len(line) for line in lines) <= 80
+    assert all(any(f" {name} " in line for line in lines) for name in COMMANDS)
     assert patchbot("--version", cwd=tmp_path).stdout.startswith("patchbot ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_explains_each_argument_and_has_examples_that_parse(name, capsys):
+    parser = build_parser()
+    for line in cli.command(name).EXAMPLES:
+        program, *argv = shlex.split(line, comments=True)
+        assert (program, parser.parse_args(argv).command) == ("patchbot", name)
+    with pytest.raises(SystemExit):
+        parser.parse_args([name, "--help"])
+    said = capsys.readouterr().out
+    assert "examples:" in said
+    assert "exit codes:" in said
+    (sub,) = (a.choices[name] for a in parser._actions if a.dest == "command")
+    assert all(action.help and len(action.help) < 140 for action in sub._actions)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["re"], {"report", "regenerate"}),
+        (["scan", "--an"], {"--anchors"}),
+        (["report", "--html", "pa"], {"page.html"}),
+        (["generate", "--base", "mai"], {"main"}),
+    ],
+)
+def test_bash_completes_commands_options_files_and_revisions_without_patchbot(words, wanted, work):
+    (work / "page.html").touch()
+    subprocess.run(["git", "branch", "-q", "-f", "main"], cwd=work, check=True)
+    script = f"""
+{patchbot("--print-completion", "bash", cwd=work).stdout}
+PATH=/usr/bin:/bin
+COMP_WORDS=(patchbot {shlex.join(words)}) COMP_CWORD={len(words)}
+complete -p patchbot >/dev/null && _shtab_patchbot patchbot {words[-1]}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", script], cwd=work, capture_output=True, text=True, check=True)
+    assert (set(done.stdout.split()), done.stderr) == (wanted, "")
 
 
 def test_scan_gives_every_row_a_fate_and_a_reason(work):
