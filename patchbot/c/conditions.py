@@ -24,7 +24,7 @@ def conditions_at(source: Source, offset: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _stacks(source: Source) -> tuple[list[int], list[tuple[str, ...]]]:
-    """Return from which offset on which conditions hold."""
+    """Return the offsets at which the conditions change, and the conditions from each on."""
     lexed = source.lexed
     starts: list[int] = [0]
     stacks: list[tuple[str, ...]] = [()]

@@ -1,4 +1,4 @@
-"""Tell which number a constant of the preprocessor is, as far as flags are defined: bits, and what they add up to."""
+"""Evaluate preprocessor constants, as far as flags need it: bits and what they add up to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ast
 import re
 from collections.abc import Mapping
 
-#: All flags of 32 bits in one mask are no longer; a text from a tree is not worth more work.
+#: A mask of all 32 flags is no longer than this; text from a tree is not worth more work.
 LONGEST = 1000
 _COMMENT = re.compile(r"/\*(?:.*?\*/|.*)|//[^\n]*|\\\r?\n", re.DOTALL)
 _PIECE = re.compile(r"(?:(0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)[uUlL]*\b|(_?BIT\w*)(?=\s*\()|(\w+)|<<|[|()+])\s*")
 
 
 def constant(text: str, known: Mapping[str, int] = {}) -> int | None:
-    """Return the number that `(1 << 7)`, `0x80`, `BIT(7)`, `1 | 2` or `KNOWN | 2` is, None if it is none."""
+    """Return the number that `(1 << 7)`, `0x80`, `BIT(7)`, `1 | 2` or `KNOWN | 2` means, None for any other text."""
     text = _COMMENT.sub(" ", text).strip()
     words, at = [], 0
     if len(text) > LONGEST:
@@ -34,7 +34,7 @@ def constant(text: str, known: Mapping[str, int] = {}) -> int | None:
 
 
 def _value(node: ast.expr) -> int:
-    """Return the value of an expression; raise ValueError for a form that no constant has, or if it is too large."""
+    """Return the value of an expression; raise ValueError for any other form, or if it is too large."""
     match node:
         case ast.Constant(value=int(number)):
             return number

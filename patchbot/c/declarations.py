@@ -1,4 +1,4 @@
-"""Read the head of a declaration from its tokens: the name, the parameters, the type.
+"""Read the name, the parameters and the type of a declaration from the tokens of its head.
 
 A head is what stands before `{`, `;` or `=`. Attributes and macros may stand anywhere in it, so the rules go by
 shape: the name is the word before the first parentheses that have a type before them and no type after them.
@@ -25,7 +25,7 @@ OPERATORS = frozenset(
     b"goto case default break continue asm __asm __asm__ _Static_assert _Generic".split()
 )
 KEYWORDS = TYPE_WORDS | QUALIFIERS | OPERATORS | frozenset(b"static extern typedef inline register".split())
-#: Macros with arguments that decorate a declaration and are neither its name nor an item of their own.
+#: Macros with arguments that decorate a declaration; they are neither its name nor an item by themselves.
 ATTRIBUTE = re.compile(
     rb"__(attribute|attribute__|declspec|printf|scanf|acquires|releases|must_hold|acquire|release|cond_acquires"
     rb"|cond_releases|cond_lock|section|aligned|alloc_size|realloc_size|malloc|nonnull|counted_by|counted_by_le|counted_by_be"
@@ -64,7 +64,7 @@ def decode(text: bytes) -> str:
 
 
 def function_head(lexed: Lexed, items: Sequence[int]) -> Head | None:
-    """Return the name and parameters in a head whose top-level tokens are `items`, None if it is not a function's."""
+    """Return the name and parameters in a head whose top-level tokens are `items`, None if that is not a function."""
     texts, partner = lexed.texts, lexed.brackets.partner
     candidates: list[Head] = []
     wrapped: Head | None = None
@@ -212,7 +212,7 @@ def declared_name(lexed: Lexed, first: int, last: int) -> int | None:
 
 
 def spell(words: Sequence[bytes]) -> str:
-    """Write the tokens of a type in the kernel's way: `const struct foo **`, `int (*)(int, char *)`."""
+    """Write the tokens of a type in kernel style: `const struct foo **`, `int (*)(int, char *)`."""
     text = ""
     for raw in words:
         word = decode(raw)

@@ -1,4 +1,4 @@
-"""Cut a file into what stands at file scope: functions, prototypes, variables, types and macro lines.
+"""Split a file into what stands at file scope: functions, prototypes, variables, types and macro lines.
 
 A macro line such as `LIST_HEAD(name)` or `EXPORT_SYMBOL_GPL(name)` without `;` makes a C grammar swallow the next
 definition (8 of kernel/bpf/verifier.c), so items are told apart by tokens and brackets.
@@ -18,7 +18,7 @@ _TAGS = (b"struct", b"union", b"enum")
 
 
 class Kind(Enum):
-    """What an item is."""
+    """The kinds of items."""
 
     FUNCTION = "function"
     PROTOTYPE = "prototype"
@@ -93,7 +93,7 @@ def _items(lexed: Lexed, at: int, end: int) -> Iterator[Item]:
 
 
 def _second_head(lexed: Lexed, opening: int, twin: int) -> Iterator[Item]:
-    """Yield the function whose head stands in another branch of an `#if` than the first head of its body."""
+    """Yield the function whose head stands in a branch of an `#if` other than that of the first head of its body."""
     above = bisect_right(lexed.directives, twin, key=lambda d: d.first) - 1
     at = max(lexed.directives[above].last, opening + 1)
     seen = outline(lexed, at, twin)
@@ -110,7 +110,7 @@ def _after(lexed: Lexed, number: int) -> int:
 
 
 def _is_macro_line(lexed: Lexed, seen: list[int]) -> bool:
-    """Say whether all of an item so far are macro calls, e.g. `LIST_HEAD(a)`."""
+    """Say whether an item consists of macro calls so far, e.g. `LIST_HEAD(a)`."""
     texts = lexed.texts
     if len(seen) % 2:
         return False

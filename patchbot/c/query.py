@@ -114,7 +114,7 @@ def _macro(source: Source, directive: Directive) -> Macro:
 
 
 def initialisers(source: Source, name: str) -> list[Span]:
-    """Return the initialisers (what stands after `=`) of the variable `name` at file scope."""
+    """Return the initialisers (the text after `=`) of the variable `name` at file scope."""
     lexed, wanted = source.lexed, name.encode()
     found = []
     for item in source.items:

@@ -2,8 +2,8 @@
 
 A pattern is C text with metavariables. `$name` stands for one expression: tokens with balanced brackets and neither
 `,` nor `;` outside of them; twice the same name must match the same tokens. `$_` may hold commas and matches
-something else each time. `$...` may be empty and may hold `;` too, e.g. `if (!$p) { $... }`. All take as few tokens
-as they can, at least one but for `$...`, and never cross the edge of a preprocessor line. A metavariable at the
+something else each time. `$...` may be empty and may hold `;` too, e.g. `if (!$p) { $... }`. Each takes as few tokens
+as it can, at least one except for `$...`, and never crosses the edge of a preprocessor line. A metavariable at the
 beginning of a pattern stands for one name with its `->`, `.`, `[]` and `()`.
 """
 
@@ -22,9 +22,9 @@ from .source import Source
 from .statements import are_statements, statements_in
 from .tokens import CLOSER, OPENER, Lexed, Span, is_word
 
-#: How many tokens or brackets a metavariable may span: a bound on the work that a hostile text can cause.
+#: How many tokens or brackets a metavariable may span, so that hostile text cannot cause endless work.
 LONGEST_RUN = 1000
-#: How many lines `nearest` looks at: it only serves a message.
+#: How many lines `nearest` looks at; it only serves a message.
 MOST_CANDIDATES = 100_000
 _EXPRESSION, _RUN, _ANYTHING = "$name", "$_", "$..."
 
@@ -55,7 +55,7 @@ class _Pattern:
 
 @lru_cache(maxsize=1024)
 def _compile(text: str) -> _Pattern:
-    """Cut a pattern into literal tokens and metavariables."""
+    """Split a pattern into literal tokens and metavariables."""
     raw = Lexed(text.encode("utf-8", "surrogateescape")).texts
     elements: list[bytes | _Meta] = []
     for at, token in enumerate(raw):
@@ -69,17 +69,17 @@ def _compile(text: str) -> _Pattern:
             elements.append(token)
     names = [e.name for e in elements if isinstance(e, _Meta) and e.name]
     if all(isinstance(e, _Meta) for e in elements) or _Meta(_EXPRESSION, "") in elements:
-        raise PatternError(f"the pattern {text!r} must hold a token, and only $name, $_ and $... as metavariables")
+        raise PatternError(f"the pattern {text!r} must hold a token, and its metavariables are $name, $_ and $...")
     return _Pattern(tuple(elements), len(set(names)) < len(names))
 
 
 def find(source: Source, pattern: str, within: Span | None = None) -> list[Span]:
-    """Return where the tokens of `pattern` stand in `within` (the whole file), in order, none overlapping another."""
+    """Return where the tokens of `pattern` stand in `within` (by default the file), in order, without overlaps."""
     return [match.span for match in matches(source, pattern, within)]
 
 
 def matches(source: Source, pattern: str, within: Span | None = None) -> list[Match]:
-    """Do as `find` does and say what the metavariables stand for."""
+    """Do what `find` does, and say what the metavariables stand for."""
     lexed, compiled = source.lexed, _compile(pattern)
     first, last = _limits(lexed, within)
     leading = compiled.elements[0] if isinstance(compiled.elements[0], _Meta) else None
@@ -101,12 +101,12 @@ def matches(source: Source, pattern: str, within: Span | None = None) -> list[Ma
 
 
 def statements(source: Source, pattern: str, within: Span | None = None) -> list[Span]:
-    """Do as `find` does for whole statements or declarations without a syntax error."""
+    """Do what `find` does for whole statements or declarations without a syntax error."""
     return [match.span for match in statement_matches(source, pattern, within)]
 
 
 def statement_matches(source: Source, pattern: str, within: Span | None = None) -> list[Match]:
-    """Do as `statements` does and say what the metavariables stand for."""
+    """Do what `statements` does, and say what the metavariables stand for."""
     lexed, compiled = source.lexed, _compile(pattern)
     elements = compiled.elements
     first, last = _limits(lexed, within)
@@ -182,7 +182,7 @@ class _Matcher:
     def ends(
         self, element: int, at: int, bound: Mapping[str, tuple[int, int]]
     ) -> Iterator[tuple[int, Mapping[str, tuple[int, int]]]]:
-        """Yield where the pattern from `element` on, begun at token `at`, may end, nearest first."""
+        """Yield where the rest of the pattern, from `element` on, may end if it begins at token `at`, nearest first."""
         texts, elements = self.texts, self.elements
         while element < len(elements):
             wanted = elements[element]
@@ -283,7 +283,7 @@ def line_span(source: Source, span: Span) -> Span:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What comes nearest to a pattern: where, the lines it stands on, and how alike it is, 1.0 for the same tokens."""
+    """What comes nearest to a pattern: where it is, its lines, and how similar it is (1.0: the same tokens)."""
 
     line: int
     excerpt: str
@@ -291,7 +291,7 @@ class Candidate:
 
 
 def nearest(source: Source, pattern: str, within: Span | None = None) -> Candidate | None:
-    """Return what comes nearest to `pattern` in `within`, None if nothing is like it.
+    """Return what comes nearest to `pattern` in `within`, None if nothing is similar.
 
     Candidates begin with a line and have as many tokens as the pattern.
     """

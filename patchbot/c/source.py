@@ -13,7 +13,7 @@ class Source:
     """One C file."""
 
     def __init__(self, path: str, text: bytes) -> None:
-        """Keep the file; it is cut and parsed on demand."""
+        """Keep the file; it is tokenised and parsed on demand."""
         self.path = path
         self.text = text
 

@@ -1,8 +1,8 @@
-"""Cut the bodies of functions into statements, by their first words and their brackets.
+"""Split the bodies of functions into statements, by their first words and their brackets.
 
 No C grammar reads the kernel without its preprocessor: macros stand for loops, types and attributes, and the branches
-of an `#if` are alternatives. Which tokens are a statement can be told all the same. That matters for what is put beside
-one: a line beside the body of an `if` without braces is outside of the `if`.
+of an `#if` are alternatives. Which tokens form a statement can be told all the same. That matters for lines put next to
+one: a line next to the body of an `if` without braces is outside of the `if`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _OWNERS = {b"if": "if", b"for": "for", b"switch": "switch statement"}
 _STATEMENT_WORDS = frozenset(b"if while for switch do return goto break continue".split())
 _CASES = (b"case", b"default")
 _TAGS = (b"struct", b"union", b"enum")
-#: How deep statements are told apart: a bound on the work that a hostile text can cause.
+#: How deep statements are told apart, so that hostile text cannot cause endless work.
 DEEPEST = 200
 
 
 class Statement(NamedTuple):
-    """The number of the token after a statement, and whose whole body it is without braces.
+    """The number of the token after a statement, and the statement whose whole body it is, without braces.
 
     `owner` is "" for one in a block, None for a declaration at file scope.
     """
@@ -35,14 +35,14 @@ class Statement(NamedTuple):
 
 
 def unfit(source: Source, span: Span, *, before: bool = True, after: bool = True) -> str:
-    """Return why no lines may be put before and after the statements in a span, "" if they may or it holds none."""
+    """Return why no line may be put before or after the statements in a span; "" if one may, or if it holds none."""
     lexed = source.lexed
     first, last = lexed.token_range(span.start, span.end)
     found = statements_in(source).get(first)
     if found is None or found.owner is None or found.last > last:
         return ""
     if found.owner:
-        return f"it is the whole body of {found.owner} without braces, so nothing can stand beside it"
+        return f"it is the whole body of {found.owner} without braces, so nothing can be put next to it"
     if before and not lexed.begins_line(first):
         return "it does not begin its line"
     if after and last < len(lexed.spans) and not lexed.begins_line(last):
@@ -82,11 +82,11 @@ def statements_in(source: Source) -> dict[int, Statement]:
 
 
 class _Cutter:
-    """Cuts blocks into statements, which it keeps in `found`; `skipped` leads over tokens that belong to none."""
+    """Splits blocks into statements, kept in `found`; `skipped` leads over tokens that belong to none."""
 
     def __init__(self, lexed: Lexed, skipped: dict[int, int]) -> None:
         self.texts, self.directives = lexed.texts, lexed.in_directive
-        # No bracket leads back: what closes one may stand before it, in a branch of an `#if` that is cut badly.
+        # No bracket leads back: the one that closes it may stand before it, in a badly split branch of an `#if`.
         self.closer = {opening: other for opening, other in lexed.brackets.partner.items() if other > opening}
         self.skipped = skipped
         self.found: dict[int, Statement] = {}
@@ -98,13 +98,13 @@ class _Cutter:
         return at
 
     def block(self, at: int, end: int, depth: int) -> None:
-        """Cut the tokens numbered [at, end)."""
+        """Split the tokens numbered [at, end)."""
         at = self.next(at)
         while at < end:
             at = self.next(self.statement(at, end, "", depth))
 
     def statement(self, at: int, end: int, owner: str, depth: int) -> int:
-        """Cut the statement that begins at a token and return the token after it."""
+        """Add the statement that begins at a token, and return the token after it."""
         texts, word, deeper = self.texts, self.texts[at], depth + 1
         opening = self.next(at + 1)
         sound = True
@@ -151,7 +151,7 @@ class _Cutter:
         return last
 
     def expressions(self, at: int, end: int, depth: int) -> None:
-        """Cut the blocks in expressions, `({ ... })`, among the tokens numbered [at, end)."""
+        """Split the blocks in expressions, `({ ... })`, among the tokens numbered [at, end)."""
         while depth <= DEEPEST and at < end - 1:
             if self.texts[at] == b"(" and self.texts[at + 1] == b"{" and at + 1 in self.closer:
                 self.block(at + 2, self.closer[at + 1], depth)

@@ -1,4 +1,4 @@
-"""Cut C text into tokens, comments, directives and bracket pairs, for whatever bytes a tree holds.
+"""Split C text into tokens, comments, directives and bracket pairs, whatever bytes a tree holds.
 
 The kernel is full of macros that no C grammar understands without the preprocessor, but its tokens and brackets
 are sound, so structure is found by them. The branches of an `#if` are alternatives: each starts with the brackets that
@@ -36,7 +36,7 @@ class Span:
     end: int
 
     def __contains__(self, other: object) -> bool:
-        """Say whether a span, or the byte at an offset, lies in this one."""
+        """Say whether a span, or the byte at an offset, lies within this span."""
         if isinstance(other, Span):
             return self.start <= other.start and other.end <= self.end
         return isinstance(other, int) and self.start <= other < self.end
@@ -70,7 +70,7 @@ class Lexed:
     """The tokens of one text as parallel lists (three numbers a token are cheaper than an object), found on demand."""
 
     def __init__(self, text: bytes) -> None:
-        """Keep `text`; nothing is cut yet."""
+        """Keep `text`; nothing is split yet."""
         self.text = text
 
     @cached_property
@@ -162,7 +162,7 @@ class Lexed:
 
     @cached_property
     def brackets(self) -> Brackets:
-        """Return which bracket closes which."""
+        """Return the pairs of brackets."""
         return match_brackets(self)
 
 
@@ -283,7 +283,7 @@ def lex(text: bytes) -> Lexed:
 def tokens(text: bytes, start: int = 0, end: int | None = None) -> list[Token]:
     """Return the C tokens that lie in the bytes [start, end) of `text`.
 
-    Comments, whitespace and line continuations are skipped; preprocessor lines are cut into tokens like the rest.
+    Comments, whitespace and line continuations are skipped; preprocessor lines are split into tokens like the rest.
     """
     lexed = lex(text)
     first, last = lexed.token_range(start, len(text) if end is None else end)
