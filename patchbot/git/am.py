@@ -12,14 +12,14 @@ from pathlib import Path
 from ..run import Completed
 from .repo import Scratch
 
-#: git am makes commits; its scratch repository knows no person.
+#: git am makes commits, and its scratch repository has no user.name.
 ENV = {"GIT_COMMITTER_NAME": "patchbot", "GIT_COMMITTER_EMAIL": "patchbot@localhost"}
-#: git am writes the index for each patch: of a whole kernel that takes 80 ms, of what changed 15.
+#: git am writes the index for each patch: 80 ms for a whole kernel, 15 ms for the files that change.
 SPLIT = ("-c", "core.splitIndex=true")
 
 
 def apply_mails(scratch: Scratch, base: str, mails: Sequence[bytes], folder: Path) -> Completed:
-    """Run git am over all mails upon `base`, in `folder`; HEAD of `scratch` is then the last commit that it made."""
+    """Run git am on all mails, starting at `base`, in `folder`; HEAD of `scratch` is then the last commit it made."""
     tree = folder / "tree"
     tree.mkdir()
     files = [folder / f"{number:04}.patch" for number in range(1, len(mails) + 1)]
@@ -30,6 +30,6 @@ def apply_mails(scratch: Scratch, base: str, mails: Sequence[bytes], folder: Pat
     scratch.git("read-tree", base, env=env)
     listing = scratch.git("ls-files", "-z", env=env).stdout
     scratch.git(*SPLIT, "update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
-    # git am itself writes out a file that it needs and that is not there, so no file has to be named here.
+    # git am itself checks out a file that it needs and that is missing, so no file has to be named here.
     argv = (*SPLIT, "-c", "advice.mergeConflict=false", "am", "--no-3way", *map(str, files))
     return scratch.git(*argv, check=False, env=env, cwd=tree)

@@ -1,6 +1,6 @@
-"""Commits as a person left them: whole message, author and files, read back from git; and who a new one is by.
+"""Read commits as a person left them: whole message, author and files; and find out who writes new ones.
 
-A branch may hold anything, so what is read here keeps bytes that are no UTF-8, empty commits and odd modes as they are.
+A branch may hold anything, so bytes that are not UTF-8, empty commits and odd modes are kept as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_COMMITS = 1000
 
 @dataclass(frozen=True)
 class Written:
-    """A commit that is there: who wrote it when (`<seconds> <+hhmm>`, "" if that is unknown), its whole message."""
+    """An existing commit: its author, date (`<seconds> <+hhmm>`, "" if unknown) and whole message."""
 
     sha: str
     parent: str
@@ -53,7 +53,7 @@ def read_commit(repo: Objects, sha: str) -> Written:
 
 
 def decoded(data: bytes, encoding: str) -> str:
-    """Return text of a commit; what its encoding cannot explain is kept as bytes."""
+    """Return text of a commit; bytes that do not fit its encoding are kept."""
     try:
         return data.decode(encoding, "surrogateescape")
     except (LookupError, ValueError):
@@ -61,7 +61,7 @@ def decoded(data: bytes, encoding: str) -> str:
 
 
 def read_line(repo: Objects, base: str, tip: str) -> list[Written]:
-    """Return the commits from `base` (without it) to `tip`, oldest first; raise UserError where they are no line."""
+    """Return the commits from `base` (without it) to `tip`, oldest first; raise UserError if they are not a line."""
     found: list[Written] = []
     at = tip
     while at != base:
@@ -89,7 +89,7 @@ def entries(repo: Objects, commit: str, paths: Sequence[str]) -> dict[str, Entry
 
 
 def author_of(repo: Repo, configured: Identity | None) -> Identity:
-    """Return who the author is: [author] of patchbot.toml, else git's user.name and user.email for this repository."""
+    """Return the author: [author] of patchbot.toml, else git's user.name and user.email for this repository."""
     name, email = (configured.name, configured.email) if configured else (own(repo, "name"), own(repo, "email"))
     who = Identity(without_crud(name), without_crud(email))
     if who.name and who.email:
@@ -97,13 +97,13 @@ def author_of(repo: Repo, configured: Identity | None) -> Identity:
     place = "[author] of patchbot.toml" if configured else f"git for {repo.git_dir}"
     lacking = " and ".join(f"user.{k}" for k, v in (("name", who.name), ("email", who.email)) if not v)
     raise UserError(
-        f"no author: {place} has no {lacking} that can stand in a commit; set it with git config, or put name and email"
+        f"no author: {place} has no {lacking} that a commit can hold; set it with git config, or put name and email"
         " into [author] of patchbot.toml"
     )
 
 
 def own(repo: Repo, key: str) -> str:
-    """Return user.name or user.email of git, "" without; raise UserError where nobody can tell its encoding."""
+    """Return git's user.name or user.email, "" if unset; raise UserError if its encoding is unknown."""
     data = (repo.config(f"user.{key}") or "").encode("utf-8", "surrogateescape")
     for encoding in ("utf-8", repo.config("i18n.commitEncoding") or "utf-8"):
         try:
@@ -111,6 +111,6 @@ def own(repo: Repo, key: str) -> str:
         except (LookupError, ValueError):
             continue
     raise UserError(
-        f"user.{key} of git for {repo.git_dir} is not UTF-8; set it again with git config, or say in"
-        " i18n.commitEncoding what it is"
+        f"user.{key} of git for {repo.git_dir} is not UTF-8; set it again with git config, or name its"
+        " encoding in i18n.commitEncoding"
     )

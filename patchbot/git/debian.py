@@ -1,8 +1,8 @@
 """Find and download Debian's linux-source packages without touching the system's apt configuration.
 
-A machine's own suite holds one or two kernels, the others are in other suites. Their sources are derived from the
-machine's own Debian entry (same mirror, same key), and everything apt writes goes to a private folder, so no root is
-needed. apt checks the signatures and checksums as it always does.
+A machine's own suite has one or two kernels; the rest are in other suites. Their sources are derived from the
+machine's own Debian entry (same mirror, same key), and everything apt writes goes to a private folder, so root is
+not needed. apt checks signatures and checksums as it always does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 CODENAMES = ("bookworm", "trixie", "forky", "duke", "sid")
 ALIASES = ("oldstable", "stable", "testing", "unstable", "experimental")
-#: Where kernels are looked for besides the machine's own suite; one that does not exist (yet) costs one look.
+#: The suites to search besides the machine's own; one that does not exist (yet) costs one request.
 SUITES = (*CODENAMES[1:], *(f"{name}-backports" for name in CODENAMES[:-1]), "experimental")
 ABSENT = ("does not have a Release file", "File not found", "404", "Some index files failed to download")
 
@@ -41,7 +41,7 @@ Acquire::Retries "3";
 
 @dataclass(frozen=True)
 class Package:
-    """A package, of a kernel's source mostly: its name, Debian version and download size in bytes."""
+    """A package, usually of a kernel's source: its name, Debian version and download size in bytes."""
 
     name: str
     version: str
@@ -54,7 +54,7 @@ class Package:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Return the numbers of the kernel's version, of the release that a release candidate leads to."""
+        """Return the numbers of the kernel's version; for a release candidate, those of the release."""
         return tuple(int(n) for n in re.findall(r"\d+", self.upstream.split("-rc", 1)[0]))
 
     @property
@@ -68,13 +68,13 @@ class Package:
 
 
 class Apt:
-    """apt with private sources, lists and cache below `folder`; `etc` is where the machine's own sources are."""
+    """apt with private sources, lists and cache below `folder`; `etc` holds the machine's own sources."""
 
     def __init__(self, folder: Path, etc: Path = Path("/etc/apt")) -> None:
         for tool in ("apt-get", "apt-cache", "dpkg", "dpkg-deb"):
             if shutil.which(tool) is None:
                 raise MissingTool(
-                    f"{tool} is not installed, and kernels are fetched as Debian packages only;"
+                    f"{tool} is not installed, and kernels are only fetched as Debian packages;"
                     " give patchbot a git repository of the kernel with --kernel PATH"
                 )
         self.folder = folder.resolve()
@@ -86,7 +86,7 @@ class Apt:
         self.conf.write_text(CONF.format(folder=self.folder))
 
     def update(self, say: Say) -> list[str]:
-        """Ask the mirror what every suite that can be reached has, and return what apt complained about."""
+        """Update the lists of every suite that can be reached, and return apt's complaints."""
         done = run(["apt-get", "-c", self.conf, "update"], check=False, timeout=900)
         told = done.stderr.decode("utf-8", "replace").splitlines()
         for line in told:
@@ -104,11 +104,13 @@ class Apt:
         found = {Package(row["Package"], row["Version"], int(row["Size"] or 0)) for row in shown}
         if not found:
             why = "".join(f"\n  {line}" for line in told[-6:])
-            raise ToolError(f"apt knows no linux-source package; the sources tried are in {self.folder}/sources{why}")
+            raise ToolError(
+                f"apt found no linux-source package; the sources it tried are in {self.folder}/sources{why}"
+            )
         return sorted(found, key=cmp_to_key(by_version), reverse=True)
 
     def ask(self, *argv: str) -> str:
-        """Return what apt-cache says."""
+        """Return the output of apt-cache."""
         return run(["apt-cache", "-c", self.conf, *argv]).stdout.decode("utf-8", "replace")
 
     def download(self, package: Package, folder: Path) -> Path:
@@ -133,10 +135,10 @@ def by_version(a: Package, b: Package) -> int:
 
 
 def package_for(packages: Sequence[Package], version: str | None) -> tuple[Package, str]:
-    """Return the package that `version` asks for, and what to tell if it is not quite that.
+    """Return the package that `version` asks for, and a remark if it is not exactly that.
 
     `packages` are newest first. `version` is a kernel version or the beginning of one (7.3, 7.3.4, 7.3-rc7), or a
-    package's (7.3.4-1); None takes the newest release. One that is gone gives the newest of its series, or of all.
+    package's (7.3.4-1); None is the newest release. For one that is gone it is the newest of its series, or of all.
     """
     releases = [p for p in packages if not p.candidate] or list(packages)
     if version is None:
@@ -146,14 +148,14 @@ def package_for(packages: Sequence[Package], version: str | None) -> tuple[Packa
         return exact, ""
     there = f"there are {', '.join(p.version for p in packages) or 'none'}"
     if not re.match(r"\d+(\.\d+)*([-~+].*)?$", wanted):
-        raise UserError(f"{version!r} is no kernel version; {there}")
+        raise UserError(f"{version!r} is not a kernel version; {there}")
     numbers = tuple(int(n) for n in re.split(r"[-~+]", wanted)[0].split("."))
     for length in range(len(numbers), min(2, len(numbers)) - 1, -1):
         for best in (p for p in (*releases, *packages) if p.numbers[:length] == numbers[:length]):
             if length < len(numbers) or wanted != ".".join(map(str, numbers)):
-                return best, f"{version} is gone, taking {best}; {there}"
+                return best, f"{version} is gone, using {best}; {there}"
             return best, f"of {version} there is only a release candidate: {best}" if best.candidate else ""
-    return releases[0], f"{version} is gone, and so is its series; taking {releases[0]}; {there}"
+    return releases[0], f"{version} is gone, and so is its series; using {releases[0]}; {there}"
 
 
 def derive_sources(etc: Path) -> dict[str, str]:
@@ -168,7 +170,7 @@ def derive_sources(etc: Path) -> dict[str, str]:
             return {file.suffix[1:]: derived}
     raise UserError(
         f"{etc} names no Debian archive (component main of {', '.join((*CODENAMES, *ALIASES))}), and kernels are"
-        " fetched from one only; give patchbot a git repository of the kernel with --kernel PATH"
+        " only fetched from one; give patchbot a git repository of the kernel with --kernel PATH"
     )
 
 
@@ -195,11 +197,11 @@ def derive_line(line: str) -> str | None:
 
 
 def debian(suites: Sequence[str]) -> bool:
-    """Say whether one of these is a suite of Debian's main archive."""
+    """Say whether any of these is a suite of Debian's main archive."""
     return any(suite in (*CODENAMES, *ALIASES) for suite in suites)
 
 
 def suites_like(suites: Sequence[str]) -> list[str]:
-    """Return the machine's own suites, but for updates and the like, and the others that may hold kernels."""
+    """Return the machine's own suites, without updates and the like, and the others that may hold kernels."""
     own = [suite for suite in suites if debian([suite])]
     return list(dict.fromkeys([*own, *SUITES]))

@@ -1,8 +1,8 @@
-"""Diffs: have git make them, always in the same form, and read them.
+"""Have git make diffs, always in the same form, and read them.
 
-What git made is read with unidiff, which works on text: whoever calls decodes it, with surrogateescape where no byte
-may be lost. A mail is taken apart first, as its changelog may hold lines that look like a diff. Mails of people are
-another matter: their diffs are cut, wrapped and have other line ends, so `diff_lines` takes what is there.
+Diffs from git are read with unidiff, which works on text: the caller decodes them, with surrogateescape where no byte
+may be lost. A mail is split first, as its changelog may hold lines that look like a diff. Diffs in people's mails are
+quoted in part, wrapped and have other line ends, so `diff_lines` takes what is there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AS_IT_IS = ("--no-color", "--no-ext-diff", "--no-textconv")
 DIFF = (*AS_IT_IS, "--no-renames", "--text", "-p", "-U3", "--diff-algorithm=myers")
 
 COMMIT_LINE = re.compile(rb"^([0-9a-f]{40,64})$", re.M)
-#: What git says of a file before its first hunk; [1] are its names.
+#: What git says about a file before its first hunk; [1] are its names.
 HEAD = re.compile(r"^diff --git (.*+)(?:\n(?!@@ |diff --git ).*+)*+", re.M)
 NAME = "file"
 HUNK = re.compile(rb"@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@")
@@ -31,9 +31,9 @@ HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"dele
 
 @dataclass(frozen=True)
 class Row:
-    r"""A line of a diff: the file that it is about, by its name afterwards, and what it is.
+    r"""A line of a diff: its file, by the new name, and its kind.
 
-    `kind` is +, -, a space or \\ for a line of a hunk, @ for the header of one, and empty for what is about the file.
+    `kind` is +, -, a space or \\ for a line of a hunk, @ for the header of a hunk, and empty for a line about the file.
     """
 
     path: str
@@ -65,7 +65,7 @@ def numstat(objects: Objects, commits: Sequence[str]) -> dict[str, int]:
 
 
 def range_diff(objects: Objects, old: str, new: str) -> str:
-    """Return what git range-diff says of one commit and another, without its header line."""
+    """Return git's range-diff of two commits, without its header line."""
     options = (*AS_IT_IS, "--creation-factor=1000", "--no-notes")
     said = objects.look("range-diff", *options, f"{old}^..{old}", f"{new}^..{new}").stdout
     return said.decode("utf-8", "replace").partition("\n")[2]
@@ -80,19 +80,19 @@ def commit_text(objects: Objects, commit: str) -> tuple[str, str]:
 
 
 def mail_parts(mail: str) -> tuple[str, str, str]:
-    """Return a mail as git am takes it apart: up to the end of its changelog, what follows from `---` on, its diff."""
+    """Split a mail as git am does: up to the end of its changelog, from `---` on, and its diff."""
     log = re.split(r"^(?:---$|diff --git )", mail, maxsplit=1, flags=re.M)[0]
     below = up_to_diff(mail[len(log) :])
     return log, below, mail[len(log) + len(below) :]
 
 
 def up_to_diff(text: str) -> str:
-    """Return what is before the first diff."""
+    """Return the text before the first diff."""
     return re.split(r"^diff --git ", text, maxsplit=1, flags=re.M)[0]
 
 
 def read_diff(diff: str) -> list[Row]:
-    """Return the lines of a diff that git made; raise ToolError for another one."""
+    """Return the lines of a diff that git made; raise ToolError for any other."""
     try:
         files = PatchSet(HEAD.sub(nameless, diff))
     except UnidiffParseError as error:
@@ -119,12 +119,12 @@ def nameless(head: re.Match[str]) -> str:
 
 
 def path_of(head: re.Match[str]) -> str:
-    """Return the path of a file, afterwards where it moves: that is said, or else the same name stands there twice."""
+    """Return the path of a file, the new one if it moves: git names it, or else the same name stands there twice."""
     moved = re.search(r"^(?:rename|copy) to (.*)$", head[0], re.M)
     middle = len(head[1]) // 2
     name = moved[1] if moved else head[1][middle + 1 :]
     if not moved and head[1] != f"{name.replace('b/', 'a/', 1)} {name}":
-        raise ToolError(f"a diff cannot be read: {head[1]!r} are not the two names of one file")
+        raise ToolError(f"a diff cannot be read: {head[1]!r} is not the name of one file, given twice")
     if name.startswith('"'):  # odd characters
         quoted = name[1:-1].encode("utf-8", "surrogateescape")
         name = quoted.decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")

@@ -22,18 +22,18 @@ LANDMARK_FOLDERS = ("Documentation", "arch", "include", "drivers", "fs", "init",
 
 
 def write_files(place: Path, files: Mapping[str, bytes]) -> None:
-    """Write {path: bytes} below `place`; raise ToolError for a path that would lead out of it."""
+    """Write {path: bytes} below `place`; raise ToolError for a path that leads out of it."""
     for name, data in files.items():
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts:
-            raise ToolError(f"the tree holds a file called {name!r}, which is no path inside of it")
+            raise ToolError(f"the tree holds a file called {name!r}, a path that leads out of it")
         file = place / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
 
 
 def write_landmarks(place: Path) -> None:
-    """Make `place` look like the top of a kernel tree; what is there already stays."""
+    """Make `place` look like the top of a kernel tree; existing files stay."""
     for name in LANDMARK_FOLDERS:
         if not (place / name).exists():
             (place / name).mkdir(parents=True)

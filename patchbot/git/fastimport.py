@@ -1,7 +1,7 @@
-"""Write what `git fast-import` reads: new commits, one on the other.
+"""Write the input of `git fast-import`: new commits, each on top of the one before.
 
-Names, paths and messages come from anywhere. Paths are quoted, messages and files are counted bytes, and what would end
-a person's field is taken out of it: nothing can break out.
+Names, paths and messages are untrusted. Paths are quoted, messages and files are counted bytes, and whatever would end
+a person's field is removed: nothing can break out.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from ..model import Entry, Identity
 
-#: What git takes away around a name.
+#: What git strips from both ends of a name.
 CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 #: Zones that fast-import takes; public histories hold others, as +051800.
 ZONE = re.compile(r"[+-](?:(?:0\d|1[0-3])[0-5]\d|1400)")
-LAST_SECOND = 253_402_214_399  # in the year 9999, after which Python knows none
+LAST_SECOND = 253_402_214_399  # in the year 9999, the last that Python knows
 
 
 @dataclass(frozen=True)
 class NewCommit:
     """A commit to write: message, author, date (`<seconds> <+hhmm>`) and what becomes of files of its parent.
 
-    A commit of another person has that person as `author`, with `author_date`, and who carries it as `committer`. One
-    that stands `alone` has no files but these. `also` are further parents, which it keeps alive.
+    Somebody else's commit has that person as `author`, with `author_date`, and whoever carries it as `committer`.
+    One that stands `alone` has only these files. `also` are further parents, which it keeps alive.
     """
 
     id: str
@@ -39,14 +39,14 @@ class NewCommit:
 
 
 def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[bytes]:
-    """Yield fast-import's input, which has it print the id of each commit."""
+    """Yield the input that makes fast-import write the commits and print their ids."""
     yield b"feature done\n"
     parent = base
     for mark, commit in enumerate(commits, 1):
         yield commit_header(mark, commit, parent)
         yield from (f"merge {sha}\n".encode() for sha in commit.also)
         yield b"deleteall\n" if commit.alone else b""
-        # What goes comes first: a file may take the place of a folder, and a folder that of a file.
+        # Deletions come first: a file may take the place of a folder, and a folder that of a file.
         for path, file in sorted(commit.files.items(), key=lambda item: (item[1] is not None, item[0])):
             command = f"M {file.mode} inline {quote(path)}\n" if file else f"D {quote(path)}\n"
             yield command.encode("utf-8", "surrogateescape")
@@ -71,12 +71,12 @@ def person(who: Identity) -> str:
 
 
 def without_crud(text: str) -> str:
-    """Return a name or address as git puts it into a commit: without what would end its field, and CRUD around it."""
+    """Return a name or address as git puts it into a commit: without CRUD around it, and what would end its field."""
     return re.sub(r"[<>\n\r\0]", "", text.strip(CRUD))
 
 
 def usable_date(text: str) -> str:
-    """Return `<seconds> <+hhmm>` as git writes and mails take it, "" where it is none; what is no zone is +0000."""
+    """Return `<seconds> <+hhmm>` as git writes it and mails need it, "" for other text; an invalid zone is +0000."""
     match = re.fullmatch(r"(\d{1,12}) ([+-]\d+)", text)
     if not match or int(match[1]) > LAST_SECOND:
         return ""

@@ -1,4 +1,4 @@
-"""Mails as git format-patch makes them: the same bytes on every machine, whoever runs it.
+"""Have git format-patch make mails: the same bytes on every machine, whoever runs it.
 
 They are made in patchbot's scratch repository and without the person's git configuration (attachments, prefixes, extra
 headers, signatures).
@@ -22,11 +22,11 @@ STAT = (
 PATCH = ("-U3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/", "--abbrev=12")
 FORMAT = ("--no-attach", "--no-thread", "--no-notes", "--no-to", "--no-cc", "--no-add-header", "--no-cover-letter")
 OUTPUT = ("--zero-commit", "--always", "--encode-email-headers", "--suffix=.patch", "--filename-max-length=64")
-FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]*\.patch")  # a subject without such letters leaves nothing
+FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]*\.patch")  # a subject without such characters leaves nothing
 
 
 def patch_mails(scratch: Scratch, base: str, commits: Sequence[Commit]) -> dict[str, bytes]:
-    """Return {commit: its plain mail, `[PATCH] subject`}: what checks look at and get_maintainer is asked about."""
+    """Return {commit: its plain mail, `[PATCH] subject`}, for checks and get_maintainer.pl."""
     options = ("--no-numbered", "--subject-prefix=PATCH", "--no-signature")
     rows = format_patches(scratch, base, commits, options, {})
     return {commit.sha: data for commit, (_, data) in zip(commits, rows, strict=True)}
@@ -35,7 +35,7 @@ def patch_mails(scratch: Scratch, base: str, commits: Sequence[Commit]) -> dict[
 def format_patches(
     scratch: Scratch, base: str, commits: Sequence[Commit], options: Sequence[str], env: Mapping[str, str]
 ) -> list[tuple[str, bytes]]:
-    """Return (file name, mail) of each of `commits`, which must be a line on `base` but for empty ones between them."""
+    """Return (file name, mail) of each of `commits`: a line on `base`, except for empty commits between them."""
     if not commits:
         return []
     with temporary.folder("mails") as folder:

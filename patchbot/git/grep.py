@@ -1,7 +1,7 @@
-"""Remember which files of a tree hold which words, because a search of a whole kernel takes 5 s and a look 0.05 s.
+"""Remember which files of a tree hold which words: a search of a whole kernel takes 5 s, a look-up 0.05 s.
 
-The key is the tree's id and the question, never a name or a date. For a tree that was not searched yet, the last
-tree with the same question serves: what git diff-tree says is different is searched again, the rest is taken over.
+The key is the tree's id and the question, never a name or a date. For a tree that was not searched yet, the answer for
+the last tree is the start: only the files that git diff-tree lists are searched again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..errors import UserError
 from ..store import Store
 from .repo import Repo
 
-#: Where more files than this differ, a search of the whole tree is cheaper than reading them.
+#: If more files than this differ, a search of the whole tree is cheaper than reading them.
 MOST_CHANGED = 20_000
-#: So many trees that were searched last may serve for the next one.
+#: How many trees are kept that the next answer may start from.
 NEAR = 4
 
 
 class GrepCache:
-    """Answers of `Repo.grep` of one repository, kept in a file; one that cannot be used is only slower, never wrong."""
+    """Answers of `Repo.grep` of one repository, kept in a file; without the file it is slower, never wrong."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,7 +47,7 @@ class GrepCache:
                     store.put(f"{tree} {question}", found)
                     store.put(f"latest {question}", [tree, *(t for t in latest if t != tree)][:NEAR])
                 return found
-        except UserError:  # of the store; what is wrong with the repository is said again
+        except UserError:  # of the store; an error of the repository will come up again
             return repo.grep(commit, needles, pathspecs, word=word)
 
 
@@ -60,7 +60,7 @@ def derived(
     *,
     word: bool,
 ) -> list[str] | None:
-    """Return the answer derived from that of another tree, {tree: answer}; None where none can serve."""
+    """Return the answer derived from that of another tree, {tree: answer}; None if no tree is close enough."""
     for other, paths in near.items():
         if paths is None or not repo.has(f"{other}^{{tree}}"):
             continue

@@ -1,4 +1,4 @@
-"""Who has a branch: git itself refuses to move one under a work tree, a rebase or a bisection, and so does patchbot.
+"""Say who holds a branch: git refuses to move one under a work tree, a rebase or a bisection, and so does patchbot.
 
 `git worktree list` names the branch of each HEAD only; a rebase that stopped has its branch in a file of its own.
 """
@@ -16,7 +16,7 @@ from .repo import Repo
 
 
 def held(repo: Repo, ref: str) -> list[str]:
-    """Return why a branch must not move, a clause each: work trees and what is going on in them have it."""
+    """Return why a branch must not move, one clause a reason: which work trees have it, and what is going on there."""
     found = []
     target = repo.git("symbolic-ref", "-q", ref, check=False).stdout.decode("utf-8", "surrogateescape").strip()
     if target:
@@ -41,7 +41,7 @@ def held(repo: Repo, ref: str) -> list[str]:
 
 
 def other_repository(repo: Repo, ref: str) -> Path | None:
-    """Return where a ref would be written, if links lead there from a repository that has its own objects.
+    """Return where a ref would be written, if links lead out of a repository that has its own objects.
 
     A work tree of git-new-workdir borrows both by links: that is one repository.
     """
@@ -51,7 +51,7 @@ def other_repository(repo: Repo, ref: str) -> Path | None:
 
 
 def work_trees(repo: Repo) -> Iterator[tuple[Path, Path]]:
-    """Yield the git folder and the place of each work tree, which may be gone."""
+    """Yield the git folder and the path of each work tree, even if it is gone."""
     main = repo.common_dir
     bare = run(["git", f"--git-dir={main}", "rev-parse", "--is-bare-repository"], env=PLAIN, check=False)
     if bare.stdout.strip() != b"true":
@@ -64,7 +64,7 @@ def work_trees(repo: Repo) -> Iterator[tuple[Path, Path]]:
 
 
 def busy(git_dir: Path) -> dict[str, set[str]]:
-    """Return {rebase, bisect: the branches that it will move or go back to} of what is going on in a work tree."""
+    """Return {"rebase" or "bisect": the branches it will move or return to} for what is going on in a work tree."""
     rebase: set[str] = set()
     for name in ("rebase-merge/head-name", "rebase-apply/head-name", "rebase-merge/update-refs"):
         rebase |= set(lines_of(git_dir / name))
@@ -73,7 +73,7 @@ def busy(git_dir: Path) -> dict[str, set[str]]:
 
 
 def lines_of(file: Path) -> list[str]:
-    """Return the lines of a file of git's, none if it is not there."""
+    """Return the lines of one of git's files, none if it does not exist."""
     try:
         return [line.strip() for line in os.fsdecode(file.read_bytes()).splitlines()]
     except OSError:

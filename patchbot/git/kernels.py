@@ -25,7 +25,7 @@ from .fastimport import quote, without_crud
 from .repo import Repo, Scratch
 from .transaction import publish
 
-#: Bytes on disk for each byte of a package while it is imported: the package and a pack of more than twice its size.
+#: Bytes on disk for each byte of a package during an import: the package, and a pack more than twice its size.
 SPACE = 3.5
 TAGS = "refs/tags/debian/"
 
@@ -63,10 +63,10 @@ def numbers_in(version: str) -> list[int]:
 
 
 def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, etc: Path = Path("/etc/apt")) -> Kernel:
-    """Return a kernel, downloaded and imported if the cache has none that is asked for.
+    """Return a kernel; download and import it if it is not in the cache.
 
-    `version` is what `debian.choose` takes; None is the newest there is. With `refresh` the mirror is asked even if the
-    cache would do. `say` gets one line for each thing a person waits for, and what differs from what was asked for.
+    `version` is what `debian.choose` takes; None is the newest. With `refresh` the mirror is asked even if the cache
+    would do. `say` gets a line for whatever a person waits for, and for a kernel that is not the one asked for.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with Turn(cache / "kernels.lock", "the kernels in the cache", say):
@@ -87,18 +87,18 @@ def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, 
         free = shutil.disk_usage(cache).free
         if free < need:
             raise UserError(
-                f"{package} needs {need >> 20} MB in {cache}, {free >> 20} MB are free (XDG_CACHE_HOME moves it)"
+                f"{package} needs {need >> 20} MB in {cache}, only {free >> 20} MB are free (XDG_CACHE_HOME moves it)"
             )
         with temporary.folder("import") as folder:
             say(f"downloading {package} ({package.size >> 20} MB)")
             (folder / "deb").mkdir()
             deb = apt.download(package, folder / "deb")
-            say(f"importing {package}, some 20 s")
+            say(f"importing {package}, about 20 s")
             return import_package(deb, package, Repo.create(cache / "linux.git"), folder / "scratch.git")
 
 
 def is_asked_for(kernel: Kernel, version: str) -> bool:
-    """Say whether a kernel in the cache is what `version` asks for."""
+    """Say whether a kernel in the cache matches `version`."""
     wanted = version.removeprefix("v")
     return f"{kernel.version}.".startswith(f"{wanted}.") or kernel.tag == f"debian/{sanitise(wanted)}"
 
@@ -144,7 +144,7 @@ def import_package(deb: Path, package: Package, repo: Repo, scratch_dir: Path) -
 
 
 def find_source(outer: IO[bytes], deb: Path) -> tarfile.TarFile:
-    """Return the kernel's archive inside of a package's, opened as a stream."""
+    """Return the kernel's archive inside a package's archive, opened as a stream."""
     packed = tarfile.open(fileobj=outer, mode="r|")  # noqa: SIM115
     for member in packed:
         if re.search(r"/linux-source-[^/]*\.tar\.(xz|bz2|gz)$", member.name) and member.isfile():

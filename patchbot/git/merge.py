@@ -1,7 +1,7 @@
-"""Three-way merge of one file, or one message, in memory.
+"""Merge one file, or one message, three ways in memory.
 
-git's merge of whole trees looks at 90,000 files for the sake of five, and before 2.40 takes no merge base of the
-caller's choice, so each file goes through `git merge-file`; nearly all of them need no merge at all.
+git's merge of whole trees reads 90,000 files for the sake of five, and before 2.40 the caller cannot choose its merge
+base, so each file goes through `git merge-file`; nearly all of them need no merge at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MARKER = re.compile(rb"^(?:<<<<<<< |\|\|\|\|\|\|\| |>>>>>>> )", re.M)
 
 @dataclass(frozen=True)
 class Labels:
-    """What the sides of a conflict are called."""
+    """The names of the sides of a conflict."""
 
     ours: str
     base: str
@@ -35,7 +35,7 @@ class Merged:
 
 
 def merge_file(base: Entry | None, ours: Entry | None, theirs: Entry | None, labels: Labels) -> Merged:
-    """Merge what changed from `base` to `theirs` into `ours`; a change against a deletion conflicts."""
+    """Merge the changes from `base` to `theirs` into `ours`; a change and a deletion conflict."""
     if theirs in (base, ours):
         return Merged(ours)
     if ours == base:
@@ -63,7 +63,7 @@ def lined(data: bytes) -> bytes:
 
 
 def merge_text(base: bytes, ours: bytes, theirs: bytes, labels: Labels) -> tuple[bytes, bool]:
-    """Return the merge of two texts, and whether it went without a conflict."""
+    """Return the merge of two texts, and whether it is free of conflicts."""
     if theirs in (base, ours):
         return ours, True
     if ours == base:
@@ -80,5 +80,5 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, labels: Labels) -> tuple
 
 
 def unresolved(data: bytes) -> bool:
-    """Say whether text holds conflict markers still."""
+    """Say whether a text still holds conflict markers."""
     return MARKER.search(data) is not None

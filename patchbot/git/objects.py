@@ -1,7 +1,7 @@
 """The one reader of git objects: files, trees, commits and what differs between them, by their ids.
 
-Everything is read through a bare folder of patchbot's own (see plumbing.py), so nothing but the objects decides what
-git says. Nothing is fetched: an object that a partial clone lacks is an error that says how to get it.
+Everything is read through a bare folder of patchbot's own (see plumbing.py), so the objects alone decide what git
+says. Nothing is fetched: an object that a partial clone lacks is an error that says how to get it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .fastimport import usable_date
 from .plumbing import SETTINGS, Batch
 
 RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
-#: What git says of an object that is there but is not what its name says.
+#: What git says about an object whose content does not match its name.
 DAMAGED = re.compile(
     rb"^fatal: ((?:loose|packed) object .*is corrupt.*|.*hash mismatch.*|.*(?:malformed|too-short|corrupt) tree.*)",
     re.M,
@@ -40,7 +40,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class FileChange:
-    """How a file differs from one tree to another: A, D, M or T, and its mode and object id afterwards, zeros for D."""
+    """How a file differs between two trees: A, D, M or T, and its new mode and object id (zeros for D)."""
 
     status: str
     mode: str
@@ -48,18 +48,18 @@ class FileChange:
 
     @property
     def blob(self) -> str | None:
-        """Return the object id of a regular file, None for anything else and for what is gone."""
+        """Return the object id of a regular file, None for anything else and for a deletion."""
         return self.oid if self.mode.startswith("100") else None
 
 
 class Objects:
-    """A repository: `where` it is for a person, `env` is the environment of a git that works on it."""
+    """A repository: `where` is its path as a person knows it, `env` the environment of a git that works on it."""
 
     where: Path
     env: dict[str, str]
 
     def git(self, *argv: str, env: Mapping[str, str] | None = None, **how: Any) -> Completed:
-        """Run one git command, with hooks, aliases and the like out of play; `how` is what `run` takes."""
+        """Run one git command without hooks, aliases and the like; `how` is what `run` takes."""
         return run(["git", *SETTINGS, *argv], env={**self.env, **(env or {})}, **how)
 
     @cached_property
@@ -73,12 +73,12 @@ class Objects:
         return Batch(self.sight)
 
     def close(self) -> None:
-        """End the process that reads objects; the next question would start another one."""
+        """End the process that reads objects; the next question starts another one."""
         if "_batch" in self.__dict__:
             self._batch.close()
 
     def look(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
-        """Run one git command that reads objects by their ids; nothing but the objects decides what it says."""
+        """Run one git command that reads objects by their ids; the objects alone decide what it says."""
         done = self.git(*argv, env=self.sight, stdin=stdin, check=False, timeout=timeout)
         if done.returncode and (broken := DAMAGED.search(done.stderr)):
             said = broken[1].decode("utf-8", "replace")
@@ -90,7 +90,7 @@ class Objects:
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file of `commit`, None if it has no such file.
 
-        Raises UserError where the object should be there and is not (a partial clone): nothing is fetched.
+        Raises UserError if the object is missing (a partial clone): nothing is fetched.
         """
         name = f"{commit}:{path}"
         if "\n" in path:  # which ends a question to git's reader
@@ -103,7 +103,7 @@ class Objects:
         return found[2] if found and found[0] == "blob" else None
 
     def _lists(self, commit: str, path: str) -> bool:
-        """Say whether a tree of `commit` names `path`; asked of the reader that runs already, not of a new process."""
+        """Say whether the tree of `commit` has `path`, by the reader that runs already, not by a new process."""
         folder, _, name = path.rpartition("/")
         found = self._batch.read(f"{commit}:{folder}")
         if found is None:
@@ -113,7 +113,7 @@ class Objects:
     def raw(self, name: str) -> bytes:
         """Return an object as git keeps it; of a commit: header lines, a blank line, the message.
 
-        Raises UserError where it is not there (a partial clone): nothing is fetched.
+        Raises UserError if it is missing (a partial clone): nothing is fetched.
         """
         return self._found(name)[2]
 
@@ -122,14 +122,14 @@ class Objects:
         return self._found(f"{commit}^{{tree}}")[1]
 
     def _found(self, name: str) -> tuple[str, str, bytes]:
-        """Return type, id and bytes of an object; raise UserError where it is not there."""
+        """Return the type, id and bytes of an object; raise UserError if it is missing."""
         found = self._batch.read(name)
         if found is None:
             raise absent_object(name, self.where)
         return found
 
     def things(self, names: Iterable[str]) -> dict[str, Thing | None]:
-        """Return what each name stands for, None for what is not there, with one git process."""
+        """Return what each name stands for, None if it does not exist, with one git process."""
         asked = [name for name in dict.fromkeys(names) if "\n" not in name]
         stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
         rows = self.look("cat-file", "--batch-check", "--buffer", stdin=stdin).stdout.splitlines()
@@ -141,11 +141,11 @@ class Objects:
         return found
 
     def has(self, name: str) -> bool:
-        """Say whether an object is there."""
+        """Say whether an object exists."""
         return self.things([name]).get(name) is not None
 
     def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield (object id, bytes) of many blobs with one git process; raise UserError where one is not there."""
+        """Yield (object id, bytes) of many blobs with one git process; raise UserError if one is missing."""
         with tempfile.TemporaryFile() as asked:
             asked.writelines(f"{oid}\n".encode() for oid in oids)
             asked.seek(0)
@@ -158,11 +158,11 @@ class Objects:
                     pipe.read(1)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
-        """Return {path: (mode, object id)} of the files of `commit` below `paths`, all of them if none is given."""
+        """Return {path: (mode, object id)} of the files of `commit` below `paths`, of all files if none is given."""
         return self._listed("-r", "--full-tree", commit, *(["--", *paths] if paths else []))
 
     def folder(self, name: str) -> dict[str, tuple[str, str]]:
-        """Return {name: (mode, object id)} of what a tree itself holds, files and folders."""
+        """Return {name: (mode, object id)} of the files and folders at the top of a tree."""
         return self._listed(name)
 
     def folders(self, commit: str) -> set[str]:
@@ -170,7 +170,7 @@ class Objects:
         return set(self._listed("-r", "-d", "--full-tree", commit))
 
     def _listed(self, *argv: str) -> dict[str, tuple[str, str]]:
-        """Return what git ls-tree lists."""
+        """Return the output of git ls-tree."""
         done = self.look("ls-tree", "-z", *argv, check=False)
         tree = next(arg for arg in argv if not arg.startswith("-"))
         if done.returncode and not self.has(f"{tree}^{{tree}}"):
@@ -190,7 +190,7 @@ class Objects:
     def grep_lines(
         self, commit: str, pattern: str, pathspecs: Sequence[str], *, after: int = 0
     ) -> list[tuple[str, str]]:
-        """Return (path, line) of the lines that match an extended expression, and of so many `after` each.
+        """Return (path, line) of the lines that match an extended expression, and of `after` more lines after each.
 
         With `after`, ("", "--") stands between places.
         """
@@ -199,7 +199,7 @@ class Objects:
         return [(path.removeprefix(f"{commit}:"), line) if apart else ("", path) for path, apart, line in rows]
 
     def _grep(self, options: Sequence[str], commit: str, pathspecs: Sequence[str]) -> bytes:
-        """Return what git grep prints."""
+        """Return the output of git grep."""
         argv = ["-c", "core.quotePath=false", "grep", "-z", "-a", "--full-name", *options]
         done = self.look(*argv, commit, "--", *(pathspecs or [":/"]), check=False)
         if lost := re.search(rb"unable to read (?:tree )?\(?([0-9a-f]{40,64})", done.stderr):
@@ -213,7 +213,7 @@ class Objects:
         return changes_in(self.look("diff-tree", *RAW, old, new, "--", *pathspecs).stdout)[""]
 
     def commit_changes(self, commits: Sequence[str]) -> dict[str, dict[str, FileChange]]:
-        """Return {commit: {path: Change}} of what commits change, with one git process."""
+        """Return {commit: {path: Change}} for many commits, with one git process."""
         asked = "".join(f"{sha}\n" for sha in commits).encode()
         return changes_in(self.look("diff-tree", "--stdin", *RAW, stdin=asked).stdout)
 
@@ -222,16 +222,16 @@ class Objects:
         return sorted(self.changes(old, new))
 
     def parent(self, commit: str) -> str | None:
-        """Return the first parent of a commit, None for what has none or is no commit."""
+        """Return the first parent of a commit, None for one without a parent and for anything but a commit."""
         return self._answer("rev-parse", "-q", "--verify", f"{commit}^1")
 
     def committer_date(self, commit: str) -> tuple[int, str]:
-        """Return a commit's committer date as (seconds since 1970, `+hhmm`); raise UserError where it has none."""
+        """Return a commit's committer date as (seconds since 1970, `+hhmm`); raise UserError if it has none."""
         # Not git show: it compares all files of a commit without a parent, 0.5 s.
         head = self.raw(f"{commit}^{{commit}}").partition(b"\n\n")[0]
         said = head.rpartition(b"\ncommitter ")[2].split(b"\n")[0].rpartition(b"> ")[2].decode("ascii", "replace")
         if not (date := usable_date(said)):
-            raise UserError(f"{commit[:12]} has no committer date that patchbot can use; choose another base")
+            raise UserError(f"{commit[:12]} has no usable committer date; choose another base")
         seconds, zone = date.split(" ")
         return int(seconds), zone
 
@@ -243,7 +243,7 @@ class Objects:
         return [Commit("", *row) for row in fields]
 
     def merge_base(self, one: str, two: str) -> str | None:
-        """Return the commit that two have in common, None where there is none."""
+        """Return the best common ancestor of two commits, None if there is none."""
         return self._answer("merge-base", one, two)
 
     def count(self, old: str, new: str) -> int:
@@ -251,25 +251,25 @@ class Objects:
         return int(self.look("rev-list", "--count", f"{old}..{new}").stdout)
 
     def blame(self, commit: str, path: str, line: int, patience: float) -> str | None:
-        """Return the commit that last changed a line of a file, None where git cannot say."""
+        """Return the commit that last changed a line of a file, None if git cannot tell."""
         argv = ("-s", "-l", "--root", f"-L{line},{line}", commit, "--", path)
         said = self._answer("blame", *argv, timeout=patience)
         return said.lstrip("^").split(" ", 1)[0] if said is not None else None
 
     def last_change(self, old: str, new: str, path: str, patience: float) -> str | None:
-        """Return the commit of `new` that last changed a file, deleted ones too; those that `old` lacks come first."""
+        """Return the commit of `new` that last changed or deleted a file; those that `old` lacks come first."""
         argv = ("log", "-1", "--format=%H")
         said = self._answer(*argv, f"{old}..{new}", "--", path, timeout=patience)
         return (self._answer(*argv, new, "--", path, timeout=patience) if said is None else said) or None
 
     def _answer(self, *argv: str, timeout: float = 600) -> str | None:
-        """Return what git says of objects, None where it has no answer."""
+        """Return what git says about objects, None if it fails."""
         done = self.look(*argv, check=False, timeout=timeout)
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
 
 
 def changes_in(output: bytes) -> dict[str, dict[str, FileChange]]:
-    """Return {commit, "" where git names none: {path: Change}} of what git diff-tree prints."""
+    """Return {commit ("" if git names none): {path: Change}} of the output of git diff-tree."""
     found: dict[str, dict[str, FileChange]] = {"": {}}
     fields, commit = iter(names_in(output)), ""
     for meta in fields:
@@ -291,7 +291,7 @@ def absent_object(name: str, where: Path) -> UserError:
     """Return the error for an object that a clone lacks, with the commands that fetch it."""
     git = f"git -C {shlex.quote(str(where))}"
     return UserError(
-        f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing; fetch it with:"
-        f" {git} cat-file -p {shlex.quote(name)} >/dev/null\n  or all that is missing with:"
+        f"{name} is not in {where} (a partial clone?), and patchbot fetches nothing; get it with:"
+        f" {git} cat-file -p {shlex.quote(name)} >/dev/null\n  or everything that is missing with:"
         f" {git} fetch --refetch --no-filter"
     )

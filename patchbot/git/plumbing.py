@@ -1,4 +1,4 @@
-"""How git is run, so that objects alone decide what it says.
+"""Run git so that the objects alone decide what it says.
 
 A repository can redirect its reader (replace refs, grafts, attributes), start programs (fsmonitor, hooks, signature and
 diff programs), and a person's configuration changes what git prints (colours, signatures, line ends). So objects are
@@ -21,8 +21,8 @@ from .. import temporary
 from ..errors import UserError
 from ..run import release, run, start
 
-#: For every git process, also in the person's repository: nothing is replaced, and no commit-graph (a file that git
-#: believes more than the commits themselves) says what the parents and the tree of a commit are.
+#: For every git process, also in the person's repository: no replace refs, and no commit-graph (a file that git
+#: believes more than the commits themselves) for the parents and the tree of a commit.
 PLAIN = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": "/dev/null/none",
@@ -30,9 +30,9 @@ PLAIN = {
     "GIT_CONFIG_KEY_0": "core.commitGraph",
     "GIT_CONFIG_VALUE_0": "false",
 }
-#: For what reads objects only: no configuration but that of patchbot's own folder.
+#: For commands that only read objects: no configuration but that of patchbot's own folder.
 SEALED = {**PLAIN, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
-#: What the configuration of a person's repository could start or print, said otherwise; and no clean-up on the way.
+#: Overrides for what the configuration of a person's repository could start or print; and no gc on the way.
 SETTINGS = tuple(
     part
     for setting in (
@@ -41,14 +41,14 @@ SETTINGS = tuple(
     )
     for part in ("-c", setting)
 )
-#: Files of a tree are written with the bytes that they have there, whatever its .gitattributes say.
+#: Files are checked out byte for byte, whatever the tree's .gitattributes say.
 ATTRIBUTES = "* -text -ident !eol !filter !working-tree-encoding\n"
 
 
 def make_bare(path: Path, form: str) -> Path:
-    """Return a bare repository of patchbot's own at `path` for objects of a format (sha1, sha256), made if need be.
+    """Return a bare repository of patchbot's own at `path` for objects of a format (sha1, sha256); make it if needed.
 
-    Raises UserError where it cannot be made.
+    Raises UserError if that is impossible.
     """
     if (path / "HEAD").exists():
         return path
@@ -70,7 +70,7 @@ def make_bare(path: Path, form: str) -> Path:
 
 
 def alternates(*folders: Path) -> str:
-    """Return object folders as GIT_ALTERNATE_OBJECT_DIRECTORIES wants them, whatever their names hold."""
+    """Return object folders as GIT_ALTERNATE_OBJECT_DIRECTORIES needs them, whatever their names hold."""
     return ":".join('"' + str(f).replace("\\", "\\\\").replace('"', '\\"') + '"' for f in folders)
 
 
@@ -80,7 +80,7 @@ def own_commands() -> Path:
 
 
 class Batch:
-    """A `git cat-file --batch` that goes on running; whatever ends it, the next question starts another one."""
+    """A `git cat-file --batch` that keeps running; if it ends, the next question starts another one."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
@@ -88,9 +88,9 @@ class Batch:
         self._lock = threading.Lock()
 
     def read(self, name: str) -> tuple[str, str, bytes] | None:
-        """Return the type, id and bytes of an object, None if it is not there; `name` holds no line break.
+        """Return the type, id and bytes of an object, None if it does not exist; `name` holds no line break.
 
-        Raises UserError where the repository has the object but not its right content.
+        Raises UserError if the object is there but damaged.
         """
         with self._lock:
             for _ in range(2):
@@ -101,7 +101,7 @@ class Batch:
         raise UserError(f"git cannot read {name}: the object is damaged; `git fsck` says more")
 
     def _ask(self, name: str) -> tuple[str, str, bytes] | None:
-        """Ask the running process; raise EOFError where it ends instead of an answer."""
+        """Ask the running process; raise EOFError if it ends instead of answering."""
         if self.process is None:
             self.process = start(("git", "cat-file", "--batch"), None, self.env, True, None, errors=subprocess.DEVNULL)
             self._end = weakref.finalize(self, end, self.process)
@@ -120,7 +120,7 @@ class Batch:
         data = read_exactly(answer, size + 1)[:-1]
         made = hashlib.new("sha1" if len(oid) == 40 else "sha256", b"%b %d\0" % (fields[1], size) + data)
         if made.hexdigest() != oid:
-            raise UserError(f"{name}: the content of object {oid} is not what its id says; `git fsck` says more")
+            raise UserError(f"{name}: the content of object {oid} does not match its id; `git fsck` says more")
         return kind, oid, data
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def read_exactly(pipe: IO[bytes], size: int) -> bytes:
-    """Read `size` bytes; raise EOFError where the pipe ends before."""
+    """Read `size` bytes; raise EOFError if the pipe ends earlier."""
     data = pipe.read(size)
     if len(data) < size:
         raise EOFError

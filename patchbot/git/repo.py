@@ -1,4 +1,4 @@
-"""The one door to git: reading the user's repository, and adding a series to it without touching anything else.
+"""Read the user's repository, and add a series to it without touching anything else.
 
 Objects are read through a folder of patchbot's own (see plumbing.py), names and refs in the person's repository.
 Nothing is written there until the whole series exists: fast-import fills a scratch repository that borrows the user's
@@ -27,7 +27,7 @@ from .plumbing import PLAIN, SEALED, alternates, make_bare
 
 
 class Repo(Objects):
-    """A kernel repository of a person, bare or not: read everything, write only through `publish`."""
+    """A person's kernel repository, bare or not: everything is read, and only `publish` writes."""
 
     def __init__(self, git_dir: Path, common_dir: Path, form: str) -> None:
         self.where = self.git_dir = git_dir
@@ -44,7 +44,7 @@ class Repo(Objects):
             raise UserError(f"{path}: {what}; --kernel or kernel.path must name a git repository")
 
         def ask(question: str) -> str:
-            # Found by git itself, which looks at the owner; --git-dir would switch that off.
+            # git itself finds it, as it then checks the owner; --git-dir would switch that off.
             done = run(["git", "rev-parse", "--path-format=absolute", question], cwd=path, env=PLAIN, check=False)
             if done.returncode:
                 said = done.stderr.decode("utf-8", "surrogateescape").strip()
@@ -57,21 +57,21 @@ class Repo(Objects):
 
     @classmethod
     def create(cls, path: Path) -> Repo:
-        """Open patchbot's own bare repository at `path`, make it if it is not there."""
+        """Open patchbot's own bare repository at `path`; make it if it does not exist."""
         return cls.open(make_bare(path, "sha1"))
 
     def text(self, *argv: str) -> str:
-        """Return what a git command in the person's repository prints, stripped."""
+        """Return the output of a git command in the person's repository, stripped."""
         return self.git(*argv).stdout.decode("utf-8", "replace").strip()
 
     @cached_property
     def sealed(self) -> dict[str, str]:
-        """The environment of what reads objects of this repository from a folder of patchbot's own."""
+        """The environment for reading objects of this repository from a folder of patchbot's own."""
         return {**SEALED, **({"GIT_SHALLOW_FILE": str(self.common_dir / "shallow")} if self.shallow else {})}
 
     @cached_property
     def sight(self) -> dict[str, str]:
-        """The environment of what reads no other objects than those of this repository."""
+        """The environment for reading only the objects of this repository."""
         eye = make_bare(cache_dir() / f"reader-{self.form}.git", self.form)
         return {**self.sealed, "GIT_DIR": str(eye), "GIT_OBJECT_DIRECTORY": str(self.objects)}
 
@@ -82,7 +82,7 @@ class Repo(Objects):
 
     @cached_property
     def key(self) -> str:
-        """Return a short name for this repository that is stable between runs and fit for a folder's name."""
+        """Return a short name for this repository that is stable between runs and can name a folder."""
         where = self.common_dir.resolve()
         name = where.parent.name if where.name == ".git" else where.stem
         safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")
@@ -90,7 +90,7 @@ class Repo(Objects):
 
     @cached_property
     def shallow(self) -> bool:
-        """Say whether history was cut off."""
+        """Say whether the clone is shallow."""
         return (self.common_dir / "shallow").exists()
 
     def resolve(self, rev: str) -> str:
@@ -103,11 +103,11 @@ class Repo(Objects):
 
     def describe(self, commit: str) -> str:
         """Return git describe's name of a commit, its short id where no tag reaches it."""
-        # A long history takes a second to walk without its commit-graph, and only a name depends on it.
+        # Walking a long history without its commit-graph takes a second, and only a name depends on it.
         return self.text("-c", "core.commitGraph=true", "describe", "--tags", "--always", "--abbrev=12", commit)
 
     def config(self, key: str) -> str | None:
-        """Return one value of git's configuration as it holds for this repository."""
+        """Return one value of git's configuration as it applies to this repository."""
         done = self.git("config", "--get", key, check=False)
         return done.stdout.decode("utf-8", "surrogateescape").strip() or None if done.returncode == 0 else None
 
@@ -136,7 +136,7 @@ class Repo(Objects):
 
 
 class Scratch(Objects):
-    """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not yet published.
+    """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not published yet.
 
     `more` are further object folders. Its configuration is patchbot's own, whoever runs it.
     """
@@ -153,7 +153,7 @@ class Scratch(Objects):
 
     @classmethod
     def at(cls, path: Path, source: Repo, *more: Path) -> Scratch:
-        """Open the scratch repository at `path`, make it if it is not there."""
+        """Open the scratch repository at `path`; make it if it does not exist."""
         return cls(make_bare(path, source.form), source, *more)
 
     @property
@@ -162,15 +162,15 @@ class Scratch(Objects):
         return self.path / "objects"
 
     def importing(self) -> AbstractContextManager[IO[bytes]]:
-        """Give the stdin of a fast-import that makes one pack without deltas, for trees too big for memory."""
+        """Yield the stdin of a fast-import that makes one pack without deltas, for trees too big for memory."""
         options = ["-c", "fastimport.unpackLimit=1", "-c", "core.compression=1", "-c", "pack.compression=1"]
         argv = ["git", *options, "fast-import", "--quiet", "--done", "--depth=0", "--date-format=raw"]
         return piped(argv, env=self.env, feed=True)
 
     def write(self, base: str, commits: Sequence[NewCommit]) -> list[Commit]:
-        """Write `commits` one on the other upon `base` with one fast-import, and return them with their ids.
+        """Write `commits` on `base`, each on the one before, with one fast-import; return them with their ids.
 
-        Nothing but this scratch repository changes.
+        Only this scratch repository changes.
         """
         # With 1, a pack of one object becomes a loose one, which publish() does not hand over.
         argv = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]

@@ -1,6 +1,6 @@
-"""Make a repository of the small kernel that patchbot brings along: what the demo and the tests run on.
+"""Make a repository of the small kernel that comes with patchbot, for the demo and the tests.
 
-It has the same commit ids on every machine, whatever a person's configuration of git says.
+It has the same commit ids on every machine, whatever the person's git configuration.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ WHO = {
 
 
 def lay_out(path: Path) -> None:
-    """Copy the small kernel to the new folder `path` and make a repository with a work tree of it, without a commit."""
+    """Copy the small kernel to the new folder `path` and make it a repository without a commit."""
     shutil.copytree(bundled("tests/linux"), path)
     run(["git", "init", "-q", "--template=", "-b", "master", path], env=SEALED)
 
 
 def commit(path: Path, message: str, *options: str) -> str:
-    """Commit all of the work tree at `path` and return the id; `options` are of git commit."""
+    """Commit all of the work tree at `path` and return the id; `options` are those of git commit."""
     env = SEALED | WHO
     run(["git", "add", "-A"], cwd=path, env=env)
     run(["git", "commit", "-q", "--no-verify", "--allow-empty", *options, "-m", message], cwd=path, env=env)

@@ -1,8 +1,8 @@
-"""Hand a written series over to a person's repository: objects first, kept from every clean-up, then all refs at once.
+"""Hand a finished series over to a person's repository: objects first, safe from every gc, then all refs at once.
 
-git moves refs in one transaction, but a `git gc --prune` beside it takes away objects that no ref reaches yet, and
+git moves refs in one transaction, but a concurrent `git gc --prune` removes objects that no ref reaches yet, and
 fast-import leaves out what the repository had at that moment. So everything from the base to the new refs goes over in
-one pack, which a .keep file guards until the refs are there. Neither step is interrupted, whatever becomes of patchbot.
+one pack, which a .keep file protects until the refs exist. Neither step is interrupted, whatever happens to patchbot.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from .repo import Repo, Scratch
 Update = tuple[str, str | None, str | None]
 #: How often to try again where another git has a ref locked; git itself waits for 0.1 s each time.
 TRIES = 15
-#: What git says of a ref that is not where it was.
+#: What git says about a ref that is not where it was.
 MOVED = re.compile(r"is at [0-9a-f]+ but expected|reference already exists|unable to resolve reference|is missing but")
 MARK = "patchbot"
-#: What git says of a repository that is not ours to write, or that another process has.
+#: What git says about a repository that we may not write, or that another process has locked.
 LOCKED = re.compile(
     "Permission denied|Read-only file system|Operation not permitted|insufficient permission|File exists"
 )
-#: What fast-import compressed is taken as it is; each of the others gives a pack of the same objects another name.
+#: Objects are taken as fast-import compressed them; each of the other options would give the pack another name.
 FORMS = ((), *(("--no-reuse-object", f"--compression={level}") for level in (6, 1, 9, 0, 3, 5, 7, 2, 4, 8)))
 
 
 def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str = "") -> None:
-    """Take over what `scratch` has, from `base` to the new ids, and move all refs or none.
+    """Take over the objects of `scratch` from `base` to the new ids, and move all refs or none.
 
-    Without `base` its packs are taken as they are. Raises UserError where a ref is not where it must be, or somebody
-    has it locked; nothing was moved then.
+    Without `base` its packs are taken as they are. Raises UserError if a ref is not where it must be, or is locked;
+    nothing was moved then.
     """
     sweep(repo)
     with temporary.folder("pack") as place:
@@ -55,9 +55,9 @@ def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str =
 
 
 def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str, file: Path) -> Path:
-    """Write all that the new refs reach to a pack, whoever has it now, and return the file.
+    """Write everything that the new refs reach to a pack, wherever it is now, and return the file.
 
-    What `base` or one of the old refs reaches is left out: that stays, also where the old refs are remembered.
+    What `base` or one of the old refs reaches is left out: it stays, as the old refs are remembered.
     """
     there = {old for _, _, old in updates if old}
     kept = [f"^{sha}\n" for sha, it in repo.things(there).items() if it]
@@ -70,27 +70,27 @@ def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: st
         if done.returncode:
             lost = re.search(r"\b[0-9a-f]{40,64}\b", done.stderr.decode("utf-8", "replace"))
             raise UserError(
-                f"object {lost[0] if lost else '?'} of the new series is gone: `git gc` ran meanwhile?"
+                f"object {lost[0] if lost else '?'} of the new series is gone: did `git gc` run meanwhile?"
                 " Nothing was written; run it again"
             )
         file.write_bytes(done.stdout)
-        # A pack of the same name from an earlier run may be on the list of what a running gc is about to delete.
+        # A running gc may be about to delete a pack of the same name from an earlier run.
         if not stem_of(repo, file).with_suffix(".pack").exists():
             break
     return file
 
 
 def stem_of(repo: Repo, pack: Path) -> Path:
-    """Return the path, without its suffix, of a pack in the repository: git names it by the digest at its end."""
+    """Return the path of a pack in the repository, without its suffix: git names it by the digest at its end."""
     size = 20 if repo.form == "sha1" else 32
     return repo.objects / "pack" / f"pack-{pack.read_bytes()[-size:].hex()}"
 
 
 def hand_over(repo: Repo, pack: Path) -> None:
-    """Put a pack into the repository, guarded by a .keep file."""
+    """Put a pack into the repository, protected by a .keep file."""
     said = ""
     for _ in range(TRIES):
-        # A file as stdin, no pipe: if patchbot is killed now, git still comes to its end and leaves no half pack.
+        # stdin is a file, not a pipe: if patchbot is killed now, git still finishes and leaves no half pack.
         with open(pack, "rb") as feed:
             done = repo.git("index-pack", "--stdin", f"--keep={MARK} {here()}", feed=feed, apart=True, check=False)
         if not done.returncode:
@@ -98,12 +98,12 @@ def hand_over(repo: Repo, pack: Path) -> None:
         said = done.stderr.decode("utf-8", "surrogateescape").strip()
         if "No such file" not in said:
             break
-        time.sleep(0.1)  # a `git gc --prune=now` takes away what git has not named yet
+        time.sleep(0.1)  # a `git gc --prune=now` removes what git has not named yet
     stem = stem_of(repo, pack)
     if stem.with_suffix(".keep").exists() and not stem.with_suffix(".idx").exists():
         stem.with_suffix(".pack").unlink(missing_ok=True)
     if "No such file" in said:
-        raise UserError("`git gc` or `git prune` takes away what git writes here; nothing was written; run it again")
+        raise UserError("`git gc` or `git prune` removes what git writes here; nothing was written; run it again")
     raise unwritten(repo.git_dir, said)
 
 
@@ -132,33 +132,33 @@ def unmoved_refs(repo: Repo, said: str) -> PatchbotError:
     ref = match[1] if (match := re.search(r"cannot (?:lock|update) ref '([^']*)'", said)) else "a ref"
     if match := re.search(r"Unable to create '([^'\n]*)': File exists", said):
         return UserError(
-            f"{ref} is locked, so nothing was written: {match[1]} is there. If no git runs in {repo.git_dir} now, one"
+            f"{ref} is locked, so nothing was written: {match[1]} exists. If no git runs in {repo.git_dir} now, one"
             " was killed and left it: delete that file, then run this again"
         )
     if MOVED.search(said) and (file := repo.common_dir / ref).is_file() and repo.ref(ref) is None:
         return UserError(f"{file} is damaged and names no object; nothing was written; delete it, then run this again")
     if MOVED.search(said):
-        return UserError(f"{ref} was moved by somebody else meanwhile; nothing was written, run it again")
+        return UserError(f"somebody else moved {ref} meanwhile; nothing was written, run it again")
     if match := re.search(r"'([^']*)' exists; cannot create '([^']*)'", said):
         return UserError(f"{match[1]} is in the way of {match[2]}; nothing was written; rename it, then run this again")
     if "nonexistent object" in said or "bad object" in said:
-        return UserError(f"objects of the new {ref} are gone meanwhile; nothing was written, run it again")
+        return UserError(f"objects of the new {ref} have disappeared meanwhile; nothing was written, run it again")
     return unwritten(repo.git_dir, said)
 
 
 def unwritten(where: Path, said: str) -> PatchbotError:
-    """Return the error for a repository that takes no commits: a UserError where a person can mend it."""
+    """Return the error for a repository that cannot be written: a UserError if a person can fix it."""
     text = f"cannot write to {where}, no ref was moved: {said}"
     return UserError(text) if LOCKED.search(said) else ToolError(text)
 
 
 def here() -> str:
-    """Return which process this is, so that nobody takes another one for it later."""
+    """Return what identifies this process, so that a later one with its number is not mistaken for it."""
     return f"{os.getpid()} {started(os.getpid())}"
 
 
 def started(pid: int) -> str:
-    """Return when a process was started, in the kernel's ticks; "" if there is none."""
+    """Return when a process was started, in the kernel's ticks; "" if it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -166,7 +166,7 @@ def started(pid: int) -> str:
 
 
 def sweep(repo: Repo) -> None:
-    """Remove the .keep files of runs that were killed: nothing would ever clean up their packs."""
+    """Remove the .keep files of runs that were killed; otherwise nothing would ever clean up their packs."""
     for file in (repo.objects / "pack").glob("pack-*.keep"):
         match = marked(file)
         if match and (not match[2] or started(int(match[1])) != match[2]):
@@ -180,7 +180,7 @@ def unmark(file: Path) -> None:
 
 
 def marked(file: Path) -> re.Match[str] | None:
-    """Return the process that wrote a .keep file, and when it started; None where that was not patchbot."""
+    """Return the process that wrote a .keep file, and when it started; None if it was not patchbot."""
     try:
         return re.fullmatch(rf"{MARK} (\d+) (\d*)\n?", file.read_text(errors="replace"))
     except OSError:

@@ -1,8 +1,8 @@
-"""A work tree of patchbot's own, moved from commit to commit so that make sees only what a patch changed.
+"""Keep a work tree of patchbot's own and move it from commit to commit, so that make sees only what a patch changed.
 
-A plain folder and an index of its own on patchbot's scratch repository: nothing is registered in the user's
-repository, and a file that two commits share keeps its time stamp. The first checkout of a kernel takes 15 s, the
-move to a neighbour 0.3 s.
+It is a plain folder with its own index on patchbot's scratch repository: nothing is registered in the user's
+repository, and a file that two commits share keeps its time stamp. The first checkout of a kernel takes 15 s, a move
+to a neighbour 0.3 s.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .repo import Scratch
 
 @dataclass(frozen=True)
 class WorkTree:
-    """A folder whose content is one tree of a scratch repository; one process at a time may use it."""
+    """A folder that holds one tree of a scratch repository; one process at a time may use it."""
 
     scratch: Scratch
     path: Path
 
     @classmethod
     def at(cls, path: Path, scratch: Scratch) -> WorkTree:
-        """Return the work tree in `path`; whatever an interrupted run left behind is repaired by the first move."""
+        """Return the work tree in `path`; the first move repairs what an interrupted run left behind."""
         path.mkdir(parents=True, exist_ok=True)
         tree = cls(scratch, path)
         for stale in (tree._beside("index.lock"), tree._beside("at")):
@@ -38,7 +38,7 @@ class WorkTree:
             return None
 
     def move(self, tree: str) -> None:
-        """Check out `tree`: only files that differ are written, and files that it lacks are gone."""
+        """Check out `tree`: only files that differ are written, and files that it lacks are removed."""
         old = self.tree
         if old == tree:
             return

@@ -186,7 +186,7 @@ def test_a_zone_that_is_none_is_taken_for_utc(tiny: Repo, zone: str):
 @pytest.mark.parametrize("date", [b"", b" +0000", b" 99999999999999 +0000", b" -5 +0000", b" soon"])
 def test_a_commit_without_a_date_is_named(tiny: Repo, date: bytes):
     at = altered(tiny, b"> 1767225600 +0000\n\n", b">" + date + b"\n\n")
-    with pytest.raises(UserError, match=f"{at[:12]} has no committer date"):
+    with pytest.raises(UserError, match=f"{at[:12]} has no usable committer date"):
         tiny.committer_date(at)
     assert read_commit(tiny, altered(tiny, b"> 1767225600 +0000\nc", b">" + date + b"\nc")).date == ""
 

@@ -136,5 +136,5 @@ def test_a_path_that_git_writes_ambiguously_is_understood(tmp_path: Path, option
 
 
 def test_names_that_are_not_those_of_one_file_are_refused() -> None:
-    with pytest.raises(ToolError, match="not the two names of one file"):
+    with pytest.raises(ToolError, match="not the name of one file, given twice"):
         read_diff("diff --git a/x b/Documentation/new\nnew file mode 100644\n")

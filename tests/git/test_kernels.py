@@ -134,14 +134,14 @@ def test_a_version_that_is_gone_is_told(archive: tuple[Path, Publish], tmp_path:
     publish("trixie", ["7.99.3-1"])
     said: list[str] = []
     assert fetch("7.99.2", tmp_path / "cache", said.append, etc=etc).version == "7.99.3"
-    assert [line for line in said if line.startswith("7.99.2 is gone, taking linux-source-7.99 7.99.3-1")]
+    assert [line for line in said if line.startswith("7.99.2 is gone, using linux-source-7.99 7.99.3-1")]
 
 
 @needs_apt
 def test_an_archive_without_kernels_says_where_it_looked(archive: tuple[Path, Publish], tmp_path: Path) -> None:
     etc, publish = archive
     publish("trixie", [])
-    with pytest.raises(ToolError, match=r"no linux-source package; the sources tried are in .*/apt/sources"):
+    with pytest.raises(ToolError, match=r"no linux-source package; the sources it tried are in .*/apt/sources"):
         fetch(None, tmp_path / "cache", print, etc=etc)
     assert imported(tmp_path / "cache") == []
 
@@ -249,8 +249,8 @@ THERE = [
         ("6.12", "6.12.107-1", ""),
         ("7.4-rc2", "7.4~rc2-1~exp1", ""),
         ("7.4", "7.4~rc2-1~exp1", "only a release candidate"),
-        ("7.3.1", "7.3.4-1~bpo13+1", "7.3.1 is gone, taking"),
-        ("7.3.4-9", "7.3.4-1~bpo13+1", "7.3.4-9 is gone, taking"),
+        ("7.3.1", "7.3.4-1~bpo13+1", "7.3.1 is gone, using"),
+        ("7.3.4-9", "7.3.4-1~bpo13+1", "7.3.4-9 is gone, using"),
         ("6.1", "7.3.4-1~bpo13+1", "6.1 is gone, and so is its series"),
     ],
 )
@@ -261,7 +261,7 @@ def test_choose(asked: str | None, taken: str, told: str) -> None:
 
 
 def test_choose_refuses_what_is_no_version() -> None:
-    with pytest.raises(UserError, match=r"'newest' is no kernel version; there are 7\.4~rc2-1~exp1, "):
+    with pytest.raises(UserError, match=r"'newest' is not a kernel version; there are 7\.4~rc2-1~exp1, "):
         package_for(THERE, "newest")
 
 

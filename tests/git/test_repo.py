@@ -108,7 +108,7 @@ def test_one_ref_that_moved_meanwhile_stops_all_of_them(repo, tmp_path):
     made = scratch(repo, tmp_path).write(repo.resolve("HEAD"), [commit("one", {"a.c": b"x\n"})])
     publish(repo, scratch(repo, tmp_path), [("refs/patchbot/x/a", made[0].sha, None)])
     updates = [("refs/patchbot/x/b", made[0].sha, None), ("refs/patchbot/x/a", repo.resolve("HEAD"), "1" * 40)]
-    with pytest.raises(UserError, match="refs/patchbot/x/a was moved by somebody else meanwhile"):
+    with pytest.raises(UserError, match="somebody else moved refs/patchbot/x/a meanwhile"):
         publish(repo, scratch(repo, tmp_path), updates)
     assert sorted(repo.refs("refs/patchbot")) == ["refs/patchbot/x/a"]
 

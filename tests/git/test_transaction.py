@@ -133,9 +133,9 @@ def test_a_ref_that_a_killed_git_left_locked_is_named(world: Repo, cli) -> None:
 @pytest.mark.parametrize(
     ("there", "now", "said"),
     [
-        ("HEAD", None, "was moved by somebody else meanwhile"),
-        ("HEAD", "1" * 40, "was moved by somebody else meanwhile"),
-        (None, "1" * 40, "was moved by somebody else meanwhile"),
+        ("HEAD", None, "somebody else moved refs/patchbot/x/a meanwhile"),
+        ("HEAD", "1" * 40, "somebody else moved refs/patchbot/x/a meanwhile"),
+        (None, "1" * 40, "somebody else moved refs/patchbot/x/a meanwhile"),
         ("below", None, "refs/patchbot/x/a/b is in the way of refs/patchbot/x/a"),
     ],
 )
