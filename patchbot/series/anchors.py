@@ -1,7 +1,7 @@
-"""Say where an edit goes by name and shape, and say loudly when it cannot go there.
+"""Find the place of an edit by name and shape, and fail loudly if it cannot go there.
 
-An anchor is a list of alternatives; the first that finds exactly one place in the tree is taken. A tree in which an
-anchor is missing, ambiguous or drifted stops the series before anything is written, with every problem named.
+An anchor is a list of alternatives; the first that finds exactly one place in the tree is used. If an anchor is
+missing, ambiguous or drifted in a tree, the series stops before anything is written, and every problem is named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..model import Edit
 from .diagnosis import elsewhere
 from .tree import Tree
 
-#: From this likeness on, what an optional anchor looks for is taken to have drifted, not to be absent.
+#: If something in the tree is at least this similar, an optional anchor counts as drifted, not as absent.
 DRIFTED_LIKENESS = 0.75
 
 #: The new text, or a function that makes it from the place.
@@ -29,7 +29,7 @@ class AnchorError(UserError):
 
 
 class Outcome(Enum):
-    """What became of an anchor."""
+    """The possible outcomes of an anchor."""
 
     APPLIED = "applied"
     ALREADY = "already"
@@ -44,8 +44,8 @@ class Alternative:
 
     `label` says what is found, never a version. `find` finds nothing if the text has another shape. `within` gives the
     named thing (function, struct) that `find` looks in: if it exists and `find` finds nothing, the text drifted.
-    `edit` may raise AnchorError, which says what about the place it does not know: the text drifted as well.
-    `pattern` is what is looked for, as C with metavariables, for messages, and so is `name`, that of the named thing.
+    `edit` may raise AnchorError to say what it does not know about the place: the text drifted as well.
+    `pattern` (C with metavariables) and `name` (of the named thing) are what is looked for, for messages.
     """
 
     label: str
@@ -61,8 +61,8 @@ class Alternative:
 class Anchor:
     """A named place in one file (`path`: the candidates, the first that exists and has it) and its alternatives.
 
-    A tree may lack an anchor that is `optional`, which then is the reason that the report gives. An anchor that is
-    `lost` is missing for that reason, whatever is in the tree: something else that it depends on is not known.
+    `optional` is the reason why a tree may lack the anchor; the report then gives it. `lost` is the reason why the
+    anchor is missing whatever is in the tree: something that it depends on is not known.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one anchor, where, by which alternative, and what to know about it."""
+    """The outcome of one anchor: where, by which alternative, and what to know about it."""
 
     anchor: str
     path: str
@@ -98,7 +98,7 @@ class Report:
 
 
 def resolve(tree: Tree, anchors: Sequence[Anchor]) -> tuple[list[Edit], list[Report]]:
-    """Return the edits of all anchors that are found in `tree`, and one report an anchor, whatever its outcome."""
+    """Return the edits of all anchors found in `tree`, and one report an anchor, whatever its outcome."""
     edits: list[Edit] = []
     reports: list[Report] = []
     for anchor in anchors:
@@ -109,15 +109,15 @@ def resolve(tree: Tree, anchors: Sequence[Anchor]) -> tuple[list[Edit], list[Rep
 
 
 def judged(reports: Sequence[Report]) -> list[Report]:
-    """Return the reports of one patch, in which a part that the tree has already counts as drifted.
+    """Return the reports of one patch, with a part that the tree already has as drifted.
 
-    That is so if other anchors of the patch were applied: then only a part of it is in the tree.
+    That is so only if other anchors of the patch were applied: then the tree has a part of the patch.
     """
     lacking = [r.anchor for r in reports if not r.optional and r.outcome is Outcome.APPLIED]
     if not lacking:
         return list(reports)
     more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-    part = f"only a part of this patch is in this tree, not that of {', '.join(lacking[:3])}{more}"
+    part = f"this tree has only a part of this patch, not that of {', '.join(lacking[:3])}{more}"
     return [
         dataclasses.replace(r, outcome=Outcome.DRIFTED, message=f"{part}: {r.message}")
         if r.outcome is Outcome.ALREADY and not r.optional
@@ -138,7 +138,7 @@ _SEVERITY = (Outcome.AMBIGUOUS, Outcome.DRIFTED, Outcome.MISSING)
 
 
 def _resolve(tree: Tree, anchor: Anchor) -> tuple[list[Edit], Report]:
-    """Return the edits and the report of one anchor: of the first file that has it, or nearly has it."""
+    """Return the edits and the report of one anchor, in the first file that has it, or nearly has it."""
     paths = (anchor.path,) if isinstance(anchor.path, str) else anchor.path
     if anchor.lost:
         return [], Report(anchor.name, paths[0], None, Outcome.MISSING, "", anchor.lost, False)
@@ -170,7 +170,7 @@ def _resolve_in(source: Source, anchor: Anchor) -> tuple[list[Edit], Report]:
     ambiguous: Report | None = None
     for alternative in anchor.alternatives:
         if alternative.done(source):
-            return [], report(Outcome.ALREADY, alternative.label, f"the text has it already ({alternative.label})")
+            return [], report(Outcome.ALREADY, alternative.label, f"the text already has it ({alternative.label})")
         spans = list(dict.fromkeys(alternative.find(source)))
         if len(spans) == 1:
             try:
@@ -182,30 +182,30 @@ def _resolve_in(source: Source, anchor: Anchor) -> tuple[list[Edit], Report]:
             return made, report(Outcome.APPLIED, alternative.label, "", spans[0].start)
         if spans and ambiguous is None:
             lines = ", ".join(str(source.line(s.start)) for s in spans)
-            message = f"{alternative.label} is there {len(spans)} times, in lines {lines}"
+            message = f"{alternative.label} occurs {len(spans)} times, in lines {lines}"
             ambiguous = report(Outcome.AMBIGUOUS, alternative.label, message, spans[0].start)
     return [], ambiguous or _unfound(source, anchor)
 
 
 def _unfound(source: Source, anchor: Anchor) -> Report:
-    """Return the report of an anchor of which no alternative finds anything: drifted or missing."""
+    """Return the report of an anchor if no alternative finds anything: drifted or missing."""
     best: tuple[float, Report] | None = None
     for alternative in anchor.alternatives:
         scopes: list[Span | None] = list(alternative.within(source)) if alternative.within else []
         for scope in scopes or [None]:
             near = nearest(source, alternative.pattern, scope) if alternative.pattern else None
             if near and alternative.within and scope is None and near.likeness < DRIFTED_LIKENESS:
-                near = None  # anywhere in the file, only what is much alike tells something
+                near = None  # anywhere in the file, only great similarity means something
             likeness = near.likeness if near else 0.0
             drifted = scope is not None and (not anchor.optional or likeness >= DRIFTED_LIKENESS)
             line = near.line if near else source.line(scope.start) if scope else None
             message = f"not found: {alternative.label}"
             if alternative.within and scope is None and alternative.pattern:
-                message += ", nor what it would stand in"
+                message += ", nor what should contain it"
             if near:
                 message += f"; nearest:\n{_difference(alternative.pattern, near.excerpt)}"
                 if likeness == 1.0:
-                    message += "\n    (these are its tokens, but no whole statements, or not without a syntax error)"
+                    message += "\n    (these are its tokens, but not whole statements, or with a syntax error)"
             outcome = Outcome.DRIFTED if drifted else Outcome.MISSING
             if anchor.optional and not drifted:
                 line, message = None, anchor.optional

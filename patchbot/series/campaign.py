@@ -31,14 +31,14 @@ class Context:
 
 @dataclass(frozen=True)
 class Change:
-    """What a codemod yields: edits, what became of each anchor, and what the cover letter is to say."""
+    """What a codemod returns: edits, the outcome of each anchor, and remarks for the cover letter."""
 
     edits: tuple[Edit, ...]
     reports: tuple[Report, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
-#: From the edits of a step to the function that gives each edit's split key; "" makes one patch of the step.
+#: Takes the edits of a step and returns the function that gives each edit's split key; "" means one patch.
 Splitter = Callable[[Context, Sequence[Edit]], Callable[[Edit], str]]
 
 
@@ -53,9 +53,9 @@ class Step:
 
     `template` is the commit message, a file in the campaign's folder or in templates/<campaign>/. `words` gives the
     variables of that template for one patch: (context of the step, split key, the patch's edits). An optional step is
-    on only when asked for; one that `follows` another is on with it and is not switched itself. A step `by_owner` sends
-    each patch to the tree that owns its files, the others go where the campaign goes.
-    `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step that has sites.
+    on only when asked for; one that `follows` another is on with it and cannot be switched itself. A step `by_owner`
+    sends each patch to the tree that owns its files; the others go to the campaign's target.
+    `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step with sites.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Site:
-    """One place in a tree that a campaign is about, and its fate: change, keep (why) or refuse (why; stops generate).
+    """One place that a campaign is about, and its fate: change, keep (why) or refuse (why; stops generate).
 
-    `name` is stable from base to base, `conditions` are the #if around it; `details` is what the campaign knows
-    besides, as JSON, for `scan --json` and for the campaign's own checks.
+    `name` is stable from base to base, `conditions` are the #if around it; `details` is what else the campaign
+    knows, as JSON, for `scan --json` and for the campaign's own checks.
     """
 
     name: str
@@ -117,14 +117,14 @@ class Audit:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Return how many sites there are, and of each fate; the campaign's own counts where it has such."""
+        """Return how many sites there are, and how many have each fate; the campaign's own counts if it has any."""
         fates = Counter(s.fate for s in self.sites)
         plain = {"sites": len(self.sites), **{fate: fates[fate] for fate in ("change", "keep", "refuse")}}
         return self.more.get("counts") or plain
 
     @property
     def kept(self) -> Counter[str]:
-        """Return the reasons for what stays, and how many sites have each."""
+        """Return the reasons why sites are kept, and how many have each."""
         return Counter(s.reason for s in self.sites if s.fate == "keep")
 
     def fates(self) -> dict[str, tuple[str, str]]:
@@ -144,11 +144,11 @@ def nothing(obj: Path, source: str, text: bytes) -> Sequence[Finding]:
 
 @dataclass(frozen=True)
 class BuildWishes:
-    """What a campaign wants of a build and of the objects that it makes.
+    """What a campaign wants from a build and from the objects that it makes.
 
     `config` are fragments of Kconfig's .config for a kernel that has the code in question. `inspect(object file, its
-    source, the source's text)` finds what no compiler says. `watch(bench, patchbot's folder)` has a bench (of
-    build/bench.py) keep more of each object, so that no check compiles it a second time.
+    source, the source's text)` finds what no compiler reports. `watch(bench, patchbot's folder)` makes a bench (of
+    build/bench.py) keep more of each object, so that no check compiles it again.
     """
 
     config: tuple[Path, ...] = ()
@@ -158,13 +158,13 @@ class BuildWishes:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign: steps in order, the inventory, whose tree a patch is for, what to compile when a header changes.
+    """A campaign: steps in order, the inventory, the tree that a patch is for, what to compile when a header changes.
 
     `target_of(tree, config, paths)` names the tree in a subject's brackets that owns these files; `owners_of` names
     the sections of MAINTAINERS; `witnesses(tree)` are the .c files that see the effect of a header change; `title` is
     the cover letter's subject, `cover` its template, `prose` gives it words about the base. A posted series holds at
-    most `most` patches. `columns` are what `scan` shows of a site besides its place and fate. `folder` is where the
-    templates of a campaign that is not patchbot's own lie; the loader knows it.
+    most `most` patches. `columns` are what `scan` shows of a site besides its place and fate. `folder` holds the
+    templates of a campaign that did not come with patchbot; the loader sets it.
     """
 
     name: str
@@ -191,7 +191,7 @@ def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]
             raise ConfigError(f"campaign {campaign.name} has no step {name!r}; it has {', '.join(names)}")
     both = set(config.with_) & set(config.without)
     if both:
-        raise ConfigError(f"campaign {campaign.name}: {listed(both)} both with and without")
+        raise ConfigError(f"campaign {campaign.name}: {listed(both)} cannot be both in with and in without")
     on = {s.name for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)}
     return tuple(s for s in campaign.steps if (s.follows or s.name) in on)
 

@@ -1,4 +1,4 @@
-"""What a codemod is written with: anchors, finders, edits; a campaign imports this module, wherever it lives."""
+"""Export what codemods are written with: anchors, finders, edits; campaigns import this module, wherever they live."""
 
 from __future__ import annotations
 

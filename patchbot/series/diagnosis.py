@@ -1,7 +1,8 @@
-"""Say what upstream did to a tree: which names new C uses that nothing around it has, and where a missing thing went.
+"""Say what upstream did to a tree: names that new C uses and nothing defines, and where missing things went.
 
-An edit can go where it belongs and still not compile: upstream renames a helper, a label or a variable that the new
-text uses. Tokens tell that without a compiler, as far as names go. And it splits files, and moves functions.
+An edit can land in the right place and still not compile: upstream may have renamed a helper, a label or a variable
+that the new text uses. Tokens show that without a compiler, as far as names go. It also splits files and moves
+functions.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ _TYPES = frozenset(b"bool u8 u16 u32 u64 s8 s16 s32 s64 __u32 __u64 size_t ssize
 
 @dataclass(frozen=True)
 class Use:
-    """A name in the new text of an edit; `local` says that only the function around it can have it."""
+    """A name in the new text of an edit; `local` says that only the enclosing function can define it."""
 
     name: bytes
     local: bool
 
 
 class _Place(NamedTuple):
-    """An edit of a .c file that there is, and the function in which, not around which, it is."""
+    """An edit of an existing .c file, and the function whose inside it is in."""
 
     edit: Edit
     source: Source
@@ -46,10 +47,10 @@ class _Place(NamedTuple):
 
 
 def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
-    """Return the names that each edit of an existing .c file of `tree` uses and nothing has.
+    """Return the names that edits of existing .c files of `tree` use and nothing defines.
 
-    A name is known if the function around the edit has it, or, unless it can only be a variable or a label there, if
-    the file, a file that was edited before, or a header below include/ has it.
+    A name is known if the enclosing function has it, or, unless it can only be a variable or a label there, if the
+    file, a file that was edited before, or a header below include/ has it.
     """
     after = tree.edit(edits).overlay
     made = frozenset(_defined(parse(path, file.data) for path, file in after.items() if file))
@@ -65,7 +66,7 @@ def unknown_names(tree: Tree, edits: Sequence[Edit]) -> dict[Edit, list[str]]:
 
 
 def _places(tree: Tree, edit: Edit) -> Iterator[_Place]:
-    """Yield where an edit is, if it is in a .c file that there is."""
+    """Yield where an edit is, if it is in an existing .c file."""
     text = tree.get(edit.path) if edit.path.endswith(".c") else None
     if text is not None:
         source = parse(edit.path, text)
@@ -74,14 +75,14 @@ def _places(tree: Tree, edit: Edit) -> Iterator[_Place]:
 
 
 def _used(place: _Place) -> Iterator[Use]:
-    """Yield the names that an edit uses, none if it is in a comment."""
+    """Yield the names that an edit uses; none if it is in a comment."""
     edit, source, owner = place
     if not any(c.start < edit.start < c.end for c in source.lexed.comments):
         yield from uses(edit.new, inside=owner is not None)
 
 
 def _lacks(place: _Place, use: Use, declared: Mapping[tuple[str, Function | None], set[bytes]]) -> bool:
-    """Say whether neither the function around an edit nor its file has a name, though it is used in C."""
+    """Say whether neither the enclosing function nor the file has a name that the C of an edit uses."""
     _, source, owner = place
     if use.name in declared[source.path, owner] or (owner and use.name in _words(source, owner)):
         return False
@@ -91,7 +92,7 @@ def _lacks(place: _Place, use: Use, declared: Mapping[tuple[str, Function | None
 
 
 def uses(text: bytes, *, inside: bool) -> Iterator[Use]:
-    """Yield the names that a text uses and does not declare; `inside` of a function, variables are local."""
+    """Yield the names that a text uses and does not declare; `inside` a function, variables are local."""
     lexed = lex(text)
     words = lexed.texts
     declared = set(_declared(words))
@@ -105,7 +106,7 @@ def uses(text: bytes, *, inside: bool) -> Iterator[Use]:
 
 
 def _declared(words: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the names that a text declares: those behind a type, at once or in a list."""
+    """Yield the names that a text declares: those after a type, one or a list."""
     depth = 0
     for at, word in enumerate(words):
         depth += (word in (b"(", b"[")) - (word in (b")", b"]"))
@@ -122,7 +123,7 @@ def _declared(words: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _defined(sources: Iterable[Source]) -> Iterator[bytes]:
-    """Yield the functions, macros, structs and members that files have."""
+    """Yield the functions, macros, structs and members that files define."""
     for source in sources:
         if source.path.endswith((".c", ".h")):
             yield from (f.name.encode() for f in (*functions(source), *prototypes(source)))
@@ -149,12 +150,12 @@ def _file_scope(source: Source) -> frozenset[bytes]:
     return frozenset(texts[n] for n in numbers if texts[n - 1] not in _TAGS)
 
 
-#: More places than this tell nothing.
+#: More places than this are no help.
 MOST = 4
 
 
 def elsewhere(tree: Tree, paths: Sequence[str], names: Sequence[str]) -> str:
-    """Return where the functions, structs or macros `names` are defined instead of in `paths`, "" if nowhere near.
+    """Return where the functions, structs or macros `names` are defined, if not in `paths`; "" if nowhere near.
 
     The folders of `paths` and the kernel's own headers are searched.
     """
@@ -183,13 +184,13 @@ def elsewhere(tree: Tree, paths: Sequence[str], names: Sequence[str]) -> str:
 PLACE = re.compile(r"^\s*((?=[^\s:]+?/[^\s:])[^\s:]++|[A-Z][a-z]+file)(?::(\d{1,9}))?: ")
 
 
-#: A blame of one line of a file with a long history takes seconds; more than this is not worth waiting for.
+#: Blaming one line of a file with a long history takes seconds; more than this is not worth the wait.
 PATIENCE = 20.0
 
 
 @contextmanager
 def blame_places(tree: Tree, old: str) -> Iterator[None]:
-    """Add to a failure to make a series which commit of the new base last changed each place."""
+    """Add to a failed generation which commit of the new base last changed each place."""
     try:
         yield
     except (UserError, RefusedSites) as error:
@@ -199,7 +200,7 @@ def blame_places(tree: Tree, old: str) -> Iterator[None]:
 
 
 def annotated(repo: Repo, new: str, old: str, lines: Sequence[str]) -> list[str]:
-    """Return lines with the commit that last changed the place that each begins with, where history has it."""
+    """Add to each line the commit that last changed the place it begins with, if history has it."""
     out: list[str] = []
     for line in lines:
         place = PLACE.match(line)
@@ -209,9 +210,9 @@ def annotated(repo: Repo, new: str, old: str, lines: Sequence[str]) -> list[str]
 
 
 def last_change(repo: Repo, old: str, new: str, path: str, line: int) -> Written | None:
-    """Return the commit of `new` that last changed a file, None where only a root commit (no history) has it.
+    """Return the commit of `new` that last changed a file, None if that is a root commit (no history).
 
-    With a line, the commit that is to blame for it, if `old` lacks that; deleted files are found too.
+    With a line, it is the commit to blame for that line, if `old` lacks it; deleted files are found too.
     """
     try:
         blamed = repo.blame(new, path, line, PATIENCE) if line else None

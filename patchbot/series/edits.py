@@ -1,7 +1,7 @@
-"""Make the edits of one step in the files that they refer to, and find the edits that make one text of another.
+"""Make the edits of one step in the files that they refer to, and find the edits that turn one text into another.
 
 All edits of a step refer to that step's base, as names and byte offsets, so they may come in any order. What overlaps,
-inserts twice at one place or says two things about a file has no defined result and is an error.
+inserts twice at one place or contradicts itself about a file has no defined result and is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import PatchbotError
 from ..model import REGULAR, Edit, Entry
 
 MODES = (REGULAR, "100755")
-#: What else git keeps under a name; no codemod edits it.
+#: What git keeps besides files; no codemod edits it.
 SUBMODULE = "160000"
 KINDS = {"120000": "a symbolic link", SUBMODULE: "a submodule"}
 
@@ -26,7 +26,7 @@ class EditError(PatchbotError):
 
 
 def apply_edits(edits: Iterable[Edit], read: Callable[[str], Entry | None]) -> dict[str, Entry | None]:
-    """Return {path: file, None where it is gone} of the files that `edits` change; `read` gives a file of the base."""
+    """Return {path: file, None if deleted} of the files that `edits` change; `read` gives a file of the base."""
     by_path: dict[str, list[Edit]] = {}
     for edit in edits:
         by_path.setdefault(edit.path, []).append(edit)
@@ -35,13 +35,13 @@ def apply_edits(edits: Iterable[Edit], read: Callable[[str], Entry | None]) -> d
         file = apply_to_file(path, read(path), by_path[path])
         to = only(path, "name", (e.to for e in by_path[path]))
         if to and (to in by_path or to in made or read(to) is not None):
-            raise EditError(f"{to}: a codemod renames {path} to that, but this name is taken")
+            raise EditError(f"{to}: a codemod renames {path} to this, but the name is taken")
         made |= {path: None, to: file} if to else {path: file}
     return {path: file for path, file in made.items() if file != read(path)}
 
 
 def apply_to_file(path: str, file: Entry | None, edits: Sequence[Edit]) -> Entry | None:
-    """Return a file with all `edits` of it made, None where they delete it; `file` None is one that does not exist."""
+    """Return a file with all its `edits` made, None if they delete it; a `file` that is None does not exist."""
     create, delete = any(e.create for e in edits), any(e.delete for e in edits)
     if file is None and not create:
         raise EditError(f"{path}: a codemod edits it, but it does not exist")
@@ -51,10 +51,10 @@ def apply_to_file(path: str, file: Entry | None, edits: Sequence[Edit]) -> Entry
         raise EditError(f"{path}: a codemod edits it, but it is {KINDS.get(file.mode, 'not a file')}")
     mode = only(path, "mode", (e.mode for e in edits)) or (file.mode if file else REGULAR)
     if mode not in MODES:
-        raise EditError(f"{path}: a codemod gives it the mode {mode}, and a file has {' or '.join(MODES)}")
+        raise EditError(f"{path}: a codemod gives it the mode {mode}; a file has {' or '.join(MODES)}")
     bare = [replace(e, key="", site="", new=b"" if e.create else e.new, mode="" if e.create else e.mode) for e in edits]
     if (create or delete) and bare not in ([Edit(path, create=True)], [Edit(path, delete=True)]):
-        raise EditError(f"{path}: a codemod {'creates' if create else 'deletes'} it, and edits it as well")
+        raise EditError(f"{path}: a codemod both {'creates' if create else 'deletes'} and edits it")
     if delete:
         return None
     texts = [e for e in edits if e.new or e.start != e.end or not (e.to or e.mode)]
@@ -62,7 +62,7 @@ def apply_to_file(path: str, file: Entry | None, edits: Sequence[Edit]) -> Entry
 
 
 def only(path: str, what: str, values: Iterable[str]) -> str:
-    """Return what the edits of a file that say something say of its name or mode, "" if none does."""
+    """Return the name or mode that the edits of a file give it, "" if none does."""
     said = sorted({value for value in values if value})
     if len(said) > 1:
         raise EditError(f"{path}: a codemod gives it more than one {what}: {', '.join(said)}")
@@ -89,9 +89,9 @@ def apply_to_text(path: str, text: bytes, edits: Sequence[Edit]) -> bytes:
 
 
 def edits_between(path: str, old: bytes | None, new: bytes | None) -> list[Edit]:
-    """Return the edits that make the text `new` of `old`; None is a file that does not exist.
+    """Return the edits that turn the text `old` into `new`; None is a file that does not exist.
 
-    Lines that both texts have are left alone, and of a line that another one replaces, its equal beginning and end.
+    Lines that both texts have are left alone, and so are the equal beginning and end of a line that is replaced.
     """
     if old is None or new is None:
         return [Edit(path, new=new or b"", create=old is None, delete=new is None)] if old != new else []
@@ -110,7 +110,7 @@ def edits_between(path: str, old: bytes | None, new: bytes | None) -> list[Edit]
 
 
 def trimmed_edit(path: str, start: int, old: bytes, new: bytes) -> Edit:
-    """Return the edit of `old`, which begins at `start`, that leaves its equal beginning and end alone."""
+    """Return the edit of `old`, which begins at `start`, without its equal beginning and end."""
     head = common_start(old, new)
     tail = common_start(old[head:][::-1], new[head:][::-1])
     return Edit(path, start + head, start + len(old) - tail, new[head : len(new) - tail])

@@ -1,7 +1,7 @@
-"""THE main path: from a tree and a campaign to an ordered series of patches. Pure: nothing here writes anything.
+"""Make an ordered series of patches from a tree and a campaign: THE main path. Nothing here writes anything.
 
-Each step's edits refer to the text that the steps before left. Splitting must lose nothing: the last patch's text
-of every file is compared with all edits made at once, and the campaign must find nothing left to change.
+Each step's edits refer to the text that the steps before it left. Splitting must lose nothing: every file after the
+last patch is compared with all edits made at once, and the campaign must find nothing left to change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .trial import attempts
 
 @dataclass(frozen=True)
 class Generated:
-    """A series, the audit of its base, what the codemods remarked on the way, and the tree after all patches."""
+    """A series, the audit of its base, the codemods' remarks, and the tree after all patches."""
 
     series: Series
     audit: Audit
@@ -34,9 +34,9 @@ class Generated:
 def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generated:
     """Make the series of a campaign on `tree`.
 
-    What keeps the tree from having one is said at once, before anything is written: RefusedSites where sites need a
-    person's decision and nothing else is wrong, UserError where the campaign does not understand the tree, or the tree
-    lacks what a step edits.
+    Everything that prevents it is reported at once, before anything is written: RefusedSites if sites need a person's
+    decision and nothing else is wrong, UserError if the campaign does not understand the tree, or the tree lacks what
+    a step edits.
     """
     tick("scan", 0, 0)
     audit, said = Audit(()), ""
@@ -46,14 +46,14 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
         raise
     except UserError as error:
         lines = str(error).replace("\n", "\n  ")
-        said = f"nothing was written, because this tree has what is not understood:\n  {lines}"
+        said = f"nothing was written, because parts of this tree are not understood:\n  {lines}"
     if audit.refused:
         said = refusal(audit.refused)
     tip = tree
     problems: list[str] = []
     remarks: list[str] = []
     patches: list[Patch] = []
-    # Once something is wrong, the sites say no more than the audit did.
+    # If something is wrong, the sites say no more than the audit did.
     for tried in attempts(tree, campaign, config, lambda step: not (step.by_owner and (said or problems))):
         name, tip = tried.step.name, tried.after
         if tried.refused is not None:
@@ -86,7 +86,7 @@ def insist_on_sites(before: Audit, after: Audit, patches: Sequence[Patch]) -> No
 
 
 def refusal(refused: Sequence[str]) -> str:
-    """Return the message that names the sites that need a decision."""
+    """Return the message about the sites that need a decision."""
     count = len(refused)
     sites = "\n".join(f"  {line}" for line in refused)
     return f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}"
@@ -118,14 +118,14 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         sites = tuple(sorted({e.site for e in mine if e.site}))
         owners = tuple(campaign.owners_of(context.base, touched))
         if wrong := [name for name in (target, *owners) if not isinstance(name, str)]:
-            raise UserError(f"campaign {campaign.name}: {wrong[0]!r} is not the name of a tree or of an owner")
+            raise UserError(f"campaign {campaign.name}: {wrong[0]!r} is not the name of a tree or an owner")
         stable = f"{step.name}/{key}" if key else step.name
         patches.append(Patch(stable, step.name, message, files, sites, target or context.config.target, owners))
     return patches
 
 
 def by_tree(patches: Sequence[Patch], target: str) -> list[Patch]:
-    """Put the patches for `target` first and those for other trees after them, tree by tree, else as they are."""
+    """Sort patches: those for `target` first, then those for other trees, tree by tree, otherwise in their order."""
     ordered = sorted(patches, key=lambda p: (p.target != target, p.target if p.target != target else ""))
     if twice := [id_ for id_, count in Counter(p.id for p in ordered).items() if count > 1]:
         raise PatchbotError(f"two patches have the id {twice[0]}")
@@ -142,7 +142,7 @@ def by_tree(patches: Sequence[Patch], target: str) -> list[Patch]:
 
 
 def verify(patches: Sequence[Patch], base: Tree, tip: Tree) -> None:
-    """Raise PatchbotError unless the patches, one on the other, end at `tip`: splitting must lose nothing."""
+    """Raise PatchbotError unless the patches, applied in order, end at `tip`: splitting must lose nothing."""
     paths = sorted(tip.overlay.keys() | {path for patch in patches for path in patch.files})
     now: dict[str, Entry | None] = dict(base.files(paths))
     for patch in patches:

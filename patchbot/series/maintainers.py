@@ -1,10 +1,10 @@
-"""Who owns a file, read from the MAINTAINERS file of the tree that a series is for.
+"""Say who owns a file, by the MAINTAINERS file of the tree that a series is for.
 
 Recipients of a mail come from that tree's own get_maintainer.pl (recipients.py), at half a second a patch. This
 module answers what a split needs hundreds of times: the sections of a path, and the tree that takes a change to it.
 The rules of matching are get_maintainer.pl's: a pattern is a prefix as deep as the path, `*` may cross a `/`, a
-trailing `/` takes all below, X: excludes, N: is a regex on the path, K: does not count for a file. Whoever wrote the
-file wrote the patterns: they are matched in linear time, and what cannot be matched like that is named (`unusable`).
+trailing `/` takes everything below, X: excludes, N: is a regex on the path, K: does not count for a file. The patterns
+are untrusted: they are matched in linear time, and those that cannot be are named (`unusable`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ..foreign import BadPattern, Pattern, extended, pattern
 from .tree import Tree
 
 TAG = re.compile(r"([A-Z]):(.*)")
-#: A glob that is a regular expression whatever it says; nearly all are.
+#: A glob that is always a valid regular expression; nearly all are.
 PLAIN = re.compile(r"[\w./*?,@-]*")
 URL = re.compile(r"(?<![a-z+])[a-z+]++://\S+")
 
-#: Names that say nothing about whose tree it is: its folder does then.
+#: Names that do not tell whose tree it is; its folder does.
 ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
 
 
@@ -55,7 +55,7 @@ class Fit:
 
 
 class Sections(tuple[Section, ...]):
-    """The entries of a MAINTAINERS file, and what finds those of a path without trying all 3,300 of them.
+    """The entries of a MAINTAINERS file, and an index to find those of a path without trying all 3,300.
 
     Equal only to itself, which makes it a cheap key. `unusable` has a line for each pattern that cannot be matched.
     """
@@ -67,7 +67,7 @@ class Sections(tuple[Section, ...]):
 
     @cached_property
     def starts(self) -> dict[str, list[tuple[int, str]]]:
-        """{text: the F: patterns that start with just this literal text, each with the number of its section}."""
+        """{text: the F: patterns whose literal start is this text, each with the number of its section}."""
         found: dict[str, list[tuple[int, str]]] = {}
         for number, section in enumerate(self):
             for glob in section.files:
@@ -81,7 +81,7 @@ class Sections(tuple[Section, ...]):
 
     @cached_property
     def any_name(self) -> Pattern:
-        """One pattern that is in a path where any N: pattern is: 100 of them, tried one by one, take 0.1 ms."""
+        """One pattern that matches a path if any N: pattern does: 100 of them, tried one by one, take 0.1 ms."""
         forms = [extended(text) for s in self for text in s.regexes if not unmatchable("N", text)]
         try:
             return pattern("" if any(r"\Q" in form for form in forms) else "|".join(f"(?:{form})" for form in forms))
@@ -89,7 +89,7 @@ class Sections(tuple[Section, ...]):
             return pattern("")
 
     def likely(self, path: str) -> dict[int, list[str]]:
-        """Return {number: the F: patterns that start as `path` does} of each section that may have it."""
+        """Return {number: the F: patterns that start like `path`} of each section that may have it."""
         found: dict[int, list[str]] = {}
         for end in range(len(path) + 1):
             for number, glob in self.starts.get(path[:end], ()):
@@ -134,7 +134,7 @@ def divided(glob: str) -> tuple[str, str | None]:
 
 
 def regex(text: str) -> Pattern:
-    """Return a pattern of MAINTAINERS; what cannot be used matches nothing."""
+    """Return a pattern of MAINTAINERS; one that cannot be used matches nothing."""
     try:
         return pattern(text)
     except BadPattern:
@@ -153,11 +153,11 @@ def unmatchable(tag: str, value: str) -> str:
 
 
 def takes(glob: str, path: str) -> bool:
-    """Say whether an F: or X: pattern takes `path`."""
+    """Say whether an F: or X: pattern matches `path`."""
     start, rest = divided(glob)
     if not path.startswith(start):
         return False
-    # A folder without its slash: get_maintainer looks at the disk, a path below it proves it.
+    # A folder without its slash: get_maintainer looks at the disk; here a path below it proves it.
     if rest is None and (start.endswith("/") or path.startswith(start + "/")):
         return True
     if rest is not None and not regex(rest).begins(path):
@@ -166,12 +166,12 @@ def takes(glob: str, path: str) -> bool:
 
 
 def catches_all(glob: str) -> bool:
-    """Say whether an F: pattern is one like `*` or `*/` that names nothing."""
+    """Say whether an F: pattern is a catch-all such as `*` or `*/`."""
     return not glob.strip("*?/.")
 
 
 def fit(section: Section, globs: Iterable[str], path: str) -> Fit | None:
-    """Return how well a section fits a path, None if it does not; `globs` are those of its F: that may fit."""
+    """Return how well a section fits a path, None if it does not; `globs` are its F: patterns that may fit."""
     taken = [glob for glob in globs if takes(glob, path)]
     by_regex = not taken and any(regex(extended(text)).within(path) for text in section.regexes)
     if not (taken or by_regex) or any(takes(glob, path) for glob in section.excluded):
@@ -196,8 +196,8 @@ def ranked(entries: Sections, path: str) -> tuple[tuple[Fit, Section], ...]:
 def owning(entries: Sections, path: str) -> tuple[Section, ...]:
     """Return the sections that own a path, the most specific first.
 
-    THE REST and other catch-alls own nothing, nor does a section that only matches by N: where another one names
-    the file or its folder.
+    THE REST and other catch-alls own nothing, nor does a section that only matches by N: if another one names the
+    file or its folder.
     """
     found = ranked(entries, path)
     named = tuple(section for match, section in found if match.rank <= 0)
@@ -216,7 +216,7 @@ def owners(entries: Sections, path: str) -> tuple[str, ...]:
 
 
 def tree_name(value: str) -> str:
-    """Return the short name of the tree in a T: line, "" if it holds no address.
+    """Return the short name of the tree in a T: line, "" if the line has no address.
 
     `git git://git.kernel.org/pub/scm/linux/kernel/git/bpf/bpf-next.git` is `bpf-next`.
     """
@@ -242,9 +242,9 @@ def tree_of(section: Section) -> str:
 
 @lru_cache(maxsize=8)
 def tree_of_lists(entries: Sections) -> dict[str, str]:
-    """Return {list: tree}: of the sections that put this list first, the one that covers most says it.
+    """Return {list: tree}, as the largest section says that names this list first.
 
-    A list of THE REST, which hears of everything, belongs to no tree.
+    A list of THE REST, which gets everything, belongs to no tree.
     """
     public = {name for s in entries if any(map(catches_all, s.files)) for name in s.lists}
     broadest: dict[str, tuple[int, int, str]] = {}
@@ -260,8 +260,8 @@ def tree_of_lists(entries: Sections) -> dict[str, str]:
 def target_of(entries: Sections, *paths: str) -> str:
     """Return the name of the tree that takes a change of these paths, "" if MAINTAINERS does not say.
 
-    For each path that is the tree of its most specific section; one without T: has the tree of its first list that
-    has one. Several trees: the one with the most paths, of equals the one whose path comes first.
+    For one path it is the tree of the most specific section; a section without T: has the tree of its first list that
+    has one. Of several trees, it is the one with the most paths, or with the first path if they are equal.
     """
     votes = Counter(tree for path in paths if (tree := target_of_path(entries, path)))
     return max(votes, key=lambda tree: votes[tree], default="")
@@ -278,7 +278,7 @@ def target_of_path(entries: Sections, path: str) -> str:
 
 
 def lists_of(entries: Iterable[Section], tree: str) -> tuple[str, ...]:
-    """Return the mailing list of a tree: the one that most sections with this tree put first; () if none does."""
+    """Return the mailing list of a tree: the one that most sections with this tree name first; () if none does."""
     count = Counter(s.lists[0] for s in entries if s.lists and tree and tree in tree_names(s))
     return tuple(name for name, _ in count.most_common(1))
 
@@ -289,7 +289,7 @@ def profiles_of(entries: Sections, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def tree_for(tree: Tree, config: CampaignConfig, paths: Sequence[str]) -> str:
-    """Return the tree that most of `paths` belong to by MAINTAINERS; the campaign's own where nobody says."""
+    """Return the tree that most of `paths` belong to by MAINTAINERS, else the campaign's own."""
     entries = sections(tree.read("MAINTAINERS"))
     names = sorted(target_of(entries, path) for path in paths)
     return max(names, key=lambda n: (names.count(n), n == config.target), default="") or config.target

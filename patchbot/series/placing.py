@@ -1,4 +1,4 @@
-"""Make anchors: text before, after or instead of what stands in a scope, or the first of several that fits."""
+"""Make anchors: text before, after or in place of something in a scope, or the first of several that fits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Editor = Callable[[Source, Span], Sequence[Edit]]
 def insert_before(
     path: Paths, name: str, scope: Scope, what: Selector, text: Text, done: Done = None, *, optional: str = ""
 ) -> Anchor:
-    """Anchor whole lines of `text` before the line on which what `what` selects in `scope` begins.
+    """Anchor whole lines of `text` before the line on which the selection of `what` in `scope` begins.
 
     Without `done`, the edit counts as made if the tokens of `text` stand in the scope (in the file, if `what` selects
     the scope itself). Give `done` if `text` is made by a function.
@@ -34,7 +34,7 @@ def insert_before(
 def insert_after(
     path: Paths, name: str, scope: Scope, what: Selector, text: Text, done: Done = None, *, optional: str = ""
 ) -> Anchor:
-    """Anchor whole lines of `text` after the line on which what `what` selects in `scope` ends; `done` as before."""
+    """Anchor whole lines of `text` after the line on which the selection of `what` in `scope` ends; `done` as above."""
 
     def edit(source: Source, span: Span) -> list[Edit]:
         insist_fit(source, span, after=True)
@@ -48,10 +48,10 @@ def insert_after(
 def replace(
     path: Paths, name: str, scope: Scope, what: Selector, text: Text, done: Done = None, *, optional: str = ""
 ) -> Anchor:
-    """Anchor `text` in place of exactly what `what` selects in `scope`.
+    """Anchor `text` in place of exactly the selection of `what` in `scope`.
 
-    Without `done`, the edit counts as made if the tokens of `text` stand in `scope` and all that `what` selects is in
-    them. Give `done` if `text` is empty or made by a function.
+    Without `done`, the edit counts as made if the tokens of `text` stand in `scope` and hold everything that `what`
+    selects. Give `done` if `text` is empty or made by a function.
     """
 
     def edit(source: Source, span: Span) -> list[Edit]:
@@ -72,19 +72,19 @@ def replace(
 
 
 def lost(path: str, name: str, why: str) -> Anchor:
-    """Return an anchor that is missing, because something that its edit depends on is not known."""
+    """Return an anchor that counts as missing, because something that its edit depends on is not known."""
     return Anchor(name, path, (), lost=why)
 
 
 def either(name: str, *anchors: Anchor) -> Anchor:
-    """Join anchors to one whose alternatives are theirs, in order, each tried in all of their files."""
+    """Join anchors into one that has all their alternatives, in order, each tried in all their files."""
     paths = dict.fromkeys(p for a in anchors for p in ((a.path,) if isinstance(a.path, str) else a.path))
     optional = next((a.optional for a in anchors if a.optional), "")
     return Anchor(name, tuple(paths), tuple(x for a in anchors for x in a.alternatives), optional)
 
 
 def insist_fit(source: Source, span: Span, *, before: bool = False, after: bool = False) -> None:
-    """Raise AnchorError where a statement is not a place for lines before or after it."""
+    """Raise AnchorError if no lines can go before or after a statement."""
     why = unfit(source, span, before=before, after=after)
     if why:
         raise AnchorError(why)

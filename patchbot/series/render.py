@@ -1,8 +1,8 @@
-"""The one jinja2 environment: commit messages, cover letters and C fragments come out of templates/ here.
+"""Render commit messages, cover letters and C fragments from templates/, with the one jinja2 environment.
 
-An undefined variable is an error that names the template and the line; so is a message that would damage the
-mail it is sent in. C fragments may only open a variable as `{{ name }}`: jinja2 renders the `{{0}}` of C
-silently as `0`.
+An undefined variable is an error that names the template and the line; so is a message that would damage the mail
+that it is sent in. In C fragments a variable must be written `{{ name }}`: jinja2 would silently render the `{{0}}` of
+C as `0`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import jinja2
 from ..bundle import bundled
 from ..errors import PatchbotError, UserError
 
-#: A line that a wrapped paragraph never swallows: indented, a list item, a table row, a quotation, a URL.
+#: A line that is never joined to a paragraph: indented, a list item, a table row, a quotation, a URL.
 VERBATIM = re.compile(r"[\s|+>*-]|(?:[\w-]+: )?\w+://|\[\d+\] ")
 
-#: What ends a changelog or a mail early, or is stripped (git mailinfo's patchbreak(), mbox, comments).
+#: Lines that end a changelog or a mail early, or are stripped (git mailinfo's patchbreak(), mbox, comments).
 DAMAGING = re.compile(r"^(?:#|diff -|---|Index: |>?From |(?i:change-id:))")
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
@@ -88,9 +88,9 @@ def message(campaign: str, folder: Path | None, name: str, /, **words: Any) -> s
 
 
 def checked_message(where: str, text: str) -> str:
-    """Return a message with blank lines squeezed; raise UserError for what a changelog must not be.
+    """Return a message with blank lines squeezed; raise UserError for one that a changelog must not be.
 
-    That is: without subject or body or the blank line between, with trailing white space or control
+    That is one without a subject, a body or the blank line between, with trailing white space or control
     characters, or with a line that would damage the mail.
     """
     lines = re.sub(r"\n{3,}", "\n\n", text.strip("\n")).split("\n")

@@ -34,18 +34,18 @@ WHOLE = Selector("it", lambda source, span: [span])
 
 
 def in_file() -> Scope:
-    """Take the whole file."""
+    """Name the whole file."""
     return Scope("the file", lambda source: [Span(0, len(source.text))])
 
 
 def in_function(name: str, params: Sequence[str] | None = None) -> Scope:
-    """Take the definition of a function; with `params`, the types of its parameters, only that one."""
+    """Name the definition of a function; `params` are the types of its parameters, if only that one is meant."""
     label = f"{name}()" if params is None else f"{name}({', '.join(params)})"
     return Scope(label, lambda source: [f.span for f in c.function(source, name, params)], name)
 
 
 def in_prototype(name: str, params: Sequence[str] | None = None) -> Scope:
-    """Take the declarations of a function without its body."""
+    """Name the prototypes of a function."""
     wanted = None if params is None else [" ".join(p.split()) for p in params]
 
     def spans(source: Source) -> list[Span]:
@@ -56,22 +56,22 @@ def in_prototype(name: str, params: Sequence[str] | None = None) -> Scope:
 
 
 def in_struct(name: str) -> Scope:
-    """Take the definition of a struct or union."""
+    """Name the definition of a struct or union."""
     return Scope(f"struct {name}", lambda source: [s.span for s in c.struct(source, name)], name)
 
 
 def in_enum(name: str) -> Scope:
-    """Take the definition of an enum."""
+    """Name the definition of an enum."""
     return Scope(f"enum {name}", lambda source: [s.span for s in c.enum(source, name)])
 
 
 def in_initialiser(name: str) -> Scope:
-    """Take the initialiser of a variable at file scope."""
+    """Name the initialiser of a variable at file scope."""
     return Scope(f"the initialiser of {name}", lambda source: c.initialisers(source, name))
 
 
 def macro_in(name: str, condition: str | None = None) -> Scope:
-    """Take the `#define` of a macro; with `condition` (see `conditions_at`) only those under it, "" for under none."""
+    """Name the `#define` of a macro; with `condition` (see `conditions_at`) only those under it, "" for none."""
 
     def spans(source: Source) -> list[Span]:
         found = c.macro(source, name)
@@ -84,7 +84,7 @@ def macro_in(name: str, condition: str | None = None) -> Scope:
 
 
 def one_of(*scopes: Scope) -> Scope:
-    """Take the first of `scopes` that the file has."""
+    """Name the first of `scopes` that the file has."""
 
     def spans(source: Source) -> Sequence[Span]:
         return next((found for scope in scopes if (found := scope.spans(source))), [])
@@ -98,9 +98,9 @@ def whole() -> Selector:
 
 
 def exactly(head: str, body: str) -> Selector:
-    """Select the scope, a function, if its tokens are those of `head` and `body` and no others.
+    """Select the scope, a function, if its tokens are exactly those of `head` and `body`.
 
-    A function that does more, or for others than this file, must not be replaced: that would be lost. `const` and
+    A function that does more, or serves other files too, must not be replaced: that would be lost. `const` and
     `inline` do not matter in the head.
     """
     loose = (b"const", b"inline", b"__always_inline")
@@ -110,7 +110,7 @@ def exactly(head: str, body: str) -> Selector:
         found = [t.text for t in c.tokens(source.text, span.start, span.end) if t.text not in loose]
         return [span] if found == wanted else []
 
-    return Selector(f"`{head} {{ {body} }}`, just so,", find, f"{head} {{ {body} }}")
+    return Selector(f"exactly `{head} {{ {body} }}`", find, f"{head} {{ {body} }}")
 
 
 def statement(pattern: str) -> Selector:
@@ -162,7 +162,7 @@ def last_of(selector: Selector) -> Selector:
 
 
 def inside(outer: Selector, inner: Selector) -> Selector:
-    """Select what `inner` selects in what `outer` selects, e.g. a call in a statement."""
+    """Select what `inner` selects within the selection of `outer`, e.g. a call in a statement."""
     return Selector(
         f"{inner.label} in {outer.label}",
         lambda source, span: [found for place in outer.find(source, span) for found in inner.find(source, place)],
@@ -171,7 +171,7 @@ def inside(outer: Selector, inner: Selector) -> Selector:
 
 
 def with_comment(selector: Selector) -> Selector:
-    """Select what `selector` selects together with the comment on the lines right above."""
+    """Select what `selector` selects, together with the comment on the lines right above it."""
 
     def find(source: Source, span: Span) -> list[Span]:
         return [_under_comment(source, found) for found in selector.find(source, span)]
@@ -180,7 +180,7 @@ def with_comment(selector: Selector) -> Selector:
 
 
 def _under_comment(source: Source, span: Span) -> Span:
-    """Return `span` widened to the comment that ends on the line above."""
+    """Return `span` widened by the comment that ends on the line above."""
     start = c.line_span(source, span).start
     for above in reversed(source.lexed.comments):
         if above.end > start:
@@ -197,7 +197,7 @@ def _under_comment(source: Source, span: Span) -> Span:
 
 
 def contains(pattern: str, scope: Scope | None = None) -> Callable[[Source], bool]:
-    """Say, as an anchor's `done`, whether the tokens of `pattern` stand in the file or in a scope of it."""
+    """Say, as an anchor's `done`, whether the tokens of `pattern` stand in the file or in a scope."""
     place = scope or in_file()
     return lambda source: any(c.find(source, pattern, span) for span in place.spans(source))
 

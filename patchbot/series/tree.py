@@ -1,8 +1,7 @@
-"""A revision of a kernel as patchbot reads it: git objects with edits laid over them, no work tree.
+"""Read a revision of a kernel: git objects with edits on top of them, no work tree.
 
-Nothing here writes to the repository. A full kernel has 95,000 files; a search of all of them takes 5 s, so the
-answer of a search is kept by (tree id, question), and for a base that moved only the files that differ from a
-kept one are searched again.
+Nothing here writes to the repository. A full kernel has 95,000 files, and searching all of them takes 5 s, so answers
+are kept by (tree id, question); after a move of the base, only the files that differ are searched again.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .edits import SUBMODULE, EditError, apply_edits
 
 @dataclass(frozen=True)
 class Tree:
-    """A commit of `repo` with `overlay` over it, None for a file that is gone. Paths start at the kernel's root."""
+    """A commit of `repo` under an `overlay` of files, None for a deleted one. Paths start at the kernel's root."""
 
     repo: Repo
     commit: str
@@ -29,25 +28,25 @@ class Tree:
     cache: GrepCache | None = None
 
     def get(self, path: str) -> bytes | None:
-        """Return the bytes of a file, None if there is none."""
+        """Return the bytes of a file, None if it does not exist."""
         if path in self.overlay:
             file = self.overlay[path]
             return file.data if file else None
         return self.repo.read(self.commit, path)
 
     def read(self, path: str) -> bytes:
-        """Return the bytes of a file; raise UserError if this tree has none."""
+        """Return the bytes of a file; raise UserError if it does not exist."""
         data = self.get(path)
         if data is None:
             raise UserError(f"{path}: no such file in {self.commit[:12]}")
         return data
 
     def exists(self, path: str) -> bool:
-        """Say whether a file is there."""
+        """Say whether a file exists."""
         return path in self.below(path)
 
     def files(self, paths: Iterable[str]) -> dict[str, Entry]:
-        """Return those of `paths` that are files here; of a submodule, nothing but its mode."""
+        """Return those of `paths` that are files here; for a submodule, only its mode."""
         asked = sorted(paths)
         found = {path: file for path in asked if (file := self.overlay.get(path))}
         there = self.repo.ls(self.commit, *asked) if len(found) < len(asked) else {}
@@ -73,7 +72,7 @@ class Tree:
         return sorted(found)
 
     def edit(self, edits: Iterable[Edit]) -> Tree:
-        """Return this tree with `edits` made; raise EditError where they contradict each other or the tree."""
+        """Return this tree with `edits` made; raise EditError if they contradict each other or the tree."""
         made = list(edits)
         self._insist_on_places(made)
         return self.overlaid(apply_edits(made, self.files(names_in_edits(made)).get))
@@ -84,7 +83,7 @@ class Tree:
         return laid | self.repo.ls(self.commit, *paths).keys() - self.overlay.keys()
 
     def overlaid(self, files: Mapping[str, Entry | bytes | None]) -> Tree:
-        """Return this tree with whole `files` laid over it."""
+        """Return this tree with whole `files` on top."""
         laid = {p: Entry(REGULAR, file) if isinstance(file, bytes) else file for p, file in files.items()}
         return Tree(self.repo, self.commit, {**self.overlay, **laid}, self.cache)
 
@@ -92,7 +91,7 @@ class Tree:
         """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""
         for path in sorted(names_in_edits(edits)):
             if any(part.lower() in ("", ".", "..", ".git") for part in path.split("/")) or "\0" in path:
-                raise EditError(f"{path!r}: a codemod edits it, and no file of a kernel can be called that")
+                raise EditError(f"{path!r}: a codemod edits it, but no file of a kernel can have this name")
         new = {e.path for e in edits if e.create} | {e.to for e in edits if e.to}
         below = self.below(*sorted(new)) if new else set()
         for path in sorted(new):
@@ -103,22 +102,22 @@ class Tree:
                     raise EditError(f"{path}: a codemod creates it, but {above} is a file")
 
     def kernel(self) -> KernelInfo:
-        """Return which kernel this is; raise UserError if it is none."""
+        """Return which kernel this is; raise UserError if it is not a kernel."""
         return KernelInfo(self.commit, kernel_version(self.get("Makefile")), self.repo.describe(self.commit))
 
 
 def names_in_edits(edits: Iterable[Edit]) -> set[str]:
-    """Return all names of files that edits give, before and after."""
+    """Return all names of files in edits, before and after."""
     return {name for edit in edits for name in (edit.path, edit.to or edit.path)}
 
 
 def in_pathspecs(path: str, pathspecs: Sequence[str]) -> bool:
-    """Say whether `:/` or a plain folder, file or pattern takes in `path`, and none with `:(top,exclude)` does."""
+    """Say whether `:/` or a plain folder, file or pattern includes `path`, and no `:(top,exclude)` excludes it."""
     left_out = [spec.removeprefix(":(top,exclude)") for spec in pathspecs if spec.startswith(":(top,exclude)")]
     taken = [spec for spec in pathspecs if not spec.startswith(":(top,exclude)")]
     return (not taken or any(covers(spec, path) for spec in taken)) and not any(covers(s, path) for s in left_out)
 
 
 def covers(spec: str, path: str) -> bool:
-    """Say whether a pathspec that is `:/`, a folder, a file or a pattern takes in `path`."""
+    """Say whether a pathspec that is `:/`, a folder, a file or a pattern includes `path`."""
     return spec == ":/" or path == spec or path.startswith(spec.rstrip("/") + "/") or fnmatchcase(path, spec)

@@ -1,7 +1,7 @@
-"""Try the steps of a campaign on a tree, whatever fails: the one loop behind `generate` and `scan --anchors`.
+"""Try the steps of a campaign on a tree, even after failures: the one loop behind `generate` and `scan --anchors`.
 
-Each step meets the tree that the steps before it left as far as their anchors were found, so a person who ports a
-campaign sees all of the work at once; what failed there may fail here as a consequence.
+Each step works on the tree that the steps before it left, as far as their anchors were found, so a person who ports a
+campaign sees all the work at once; a failure may be the consequence of an earlier one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .tree import Tree
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of a step: what it met, what it changes and leaves; of one that `refused`, only what fits."""
+    """The outcome of a step: the tree before it, its change and the tree after it; if it `refused`, only what fits."""
 
     step: Step
     context: Context
@@ -33,7 +33,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of an anchor of a step; `taken` is the number of the alternative from 1, 0 if none was."""
+    """The outcome of an anchor of a step; `taken` is the number of the alternative, from 1; 0 if none was."""
 
     step: str
     report: Report
@@ -44,7 +44,7 @@ class Tried:
 def attempts(
     tree: Tree, campaign: Campaign, config: CampaignConfig, wanted: Callable[[Step], object], doing: str = "generate"
 ) -> Iterator[Attempt]:
-    """Try the steps that are on, one on the other, but for those not `wanted` when their turn comes."""
+    """Try the steps that are on, each on the result of the one before, except those not `wanted` at their turn."""
     steps = active_steps(campaign, config)
     names = tuple(s.name for s in steps)
     current = tree
@@ -63,7 +63,7 @@ def attempts(
 
 
 def resolved(step: Step, context: Context) -> list[tuple[Anchor, Sequence[Edit], Report]]:
-    """Return the anchors of a step, each with its edits and what became of it."""
+    """Return the anchors of a step, each with its edits and its report."""
     found: list[tuple[Anchor, Sequence[Edit], Report]] = []
     for anchor in step.anchors(context) if step.anchors is not None else ():
         try:
@@ -75,7 +75,7 @@ def resolved(step: Step, context: Context) -> list[tuple[Anchor, Sequence[Edit],
 
 
 def fitting(step: Step, context: Context) -> tuple[Edit, ...]:
-    """Return the edits of those anchors of a step that fit, none if even this cannot be said."""
+    """Return the edits of those anchors of a step that fit; none if even that is unknown."""
     try:
         edits = tuple(edit for _, made, _ in resolved(step, context) for edit in made)
         context.tree.edit(edits)
@@ -93,7 +93,7 @@ def survey(tree: Tree, campaign: Campaign, config: CampaignConfig) -> list[Tried
 
 
 def outcomes(tried: Attempt) -> list[Tried]:
-    """Return what became of the anchors of one step, and of what it needs besides them."""
+    """Return the outcomes of the anchors of one step, and of what else it needs."""
     step, more = tried.step, list(tried.change.reports) if tried.step.anchors is not None else []
     try:
         found = resolved(step, tried.context)
@@ -103,7 +103,7 @@ def outcomes(tried: Attempt) -> list[Tried]:
     labels = [[x.label for x in anchor.alternatives] for anchor, _, _ in found]
     rows = [with_number(step, r, known) for r, known in zip(reports, labels, strict=True)]
     if any(r.is_problem for r in reports):
-        return rows  # which the step refuses the tree for
+        return rows  # for which the step refuses the tree
     rows += [with_number(step, r, [r.alternative]) for r in more if r not in reports]
     return [*rows, failed_step(step, tried.refused)] if tried.refused is not None else rows
 
@@ -116,13 +116,13 @@ def with_number(step: Step, report: Report, labels: Sequence[str]) -> Tried:
 
 
 def drifted_anchor(anchor: Anchor, error: UserError) -> Report:
-    """Return the report of an anchor that is there, but with something that its edit does not know."""
+    """Return the report of an anchor that exists, but with something that its edit does not know."""
     path = anchor.path if isinstance(anchor.path, str) else " or ".join(anchor.path)
     return Report(anchor.name, path, None, Outcome.DRIFTED, "", str(error), bool(anchor.optional))
 
 
 def failed_step(step: Step, error: UserError) -> Tried:
-    """Return the row of a step that refuses the tree for what is not an anchor."""
+    """Return the row of a step that refuses the tree for something that is not an anchor."""
     report = Report("what the step needs besides its anchors", "", None, Outcome.MISSING, "", str(error), False)
     return Tried(step.name, report, 0, 0)
 
@@ -130,7 +130,7 @@ def failed_step(step: Step, error: UserError) -> Tried:
 def survey_document(found: Sequence[Tried]) -> dict[str, Any]:
     """Return the JSON document of a survey: the anchors, and how many have which outcome.
 
-    `absent` are optional anchors that the tree lacks, `not_first` those of which a later alternative was taken.
+    `absent` are optional anchors that the tree lacks, `not_first` those for which a later alternative was used.
     """
     outcomes = Counter(t.report.outcome.value for t in found)
     absent = sum(t.report.outcome is Outcome.MISSING and not t.report.is_problem for t in found)

@@ -99,12 +99,12 @@ def test_a_posted_series_is_bounded(tmp_path):
     [
         ("a", "a: a codemod creates it, but it is a folder"),
         ("a/one.c/x", "a/one.c/x: a codemod creates it, but a/one.c is a file"),
-        (".git/hooks/x", "no file of a kernel can be called that"),
-        ("b/.GIT/x", "no file of a kernel can be called that"),
-        ("../evil", "no file of a kernel can be called that"),
-        ("/abs", "no file of a kernel can be called that"),
-        ("b//x", "no file of a kernel can be called that"),
-        ("", "no file of a kernel can be called that"),
+        (".git/hooks/x", "no file of a kernel can have this name"),
+        ("b/.GIT/x", "no file of a kernel can have this name"),
+        ("../evil", "no file of a kernel can have this name"),
+        ("/abs", "no file of a kernel can have this name"),
+        ("b//x", "no file of a kernel can have this name"),
+        ("", "no file of a kernel can have this name"),
     ],
 )
 def test_a_new_file_takes_no_other_place(tmp_path, path, said):
