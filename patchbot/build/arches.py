@@ -1,7 +1,7 @@
-"""Tell which architecture can have code that x86 cannot, and what compiles for it.
+"""Tell which architectures can have code that x86 cannot, and which compiler makes it.
 
-A row under `#ifdef CONFIG_S390` is in no object that is compiled for x86. Which symbols belong to which architecture
-is read from the Kconfig files of the tree; only what compiles for an architecture is a list, and it is here.
+A row under `#ifdef CONFIG_S390` is in no object for x86. Which symbols belong to which architecture is read from the
+tree's Kconfig files; only the compilers are a list, and it is here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True)
 class Arch:
-    """An architecture: its folder below arch/, make's ARCH=, the prefix of its tools and Debian's package of them.
+    """An architecture: its folder below arch/, make's ARCH=, the prefix of its tools and their Debian package.
 
-    `options` is what its configuration needs besides what all have.
+    `options` is what its configuration needs besides the common options.
     """
 
     folder: str
@@ -33,7 +33,7 @@ class Arch:
 
 
 X86 = Arch("x86", "x86_64", "x86_64-linux-gnu-", "gcc-x86-64-linux-gnu")
-#: By folder; of two that would do, the first that is installed is taken.
+#: By folder; if several would do, the first that is installed is used.
 ARCHES: Mapping[str, Arch] = {
     X86.folder: X86,
     **{
@@ -54,22 +54,22 @@ _SYMBOL = re.compile(r"\bCONFIG_(\w+)")
 
 @dataclass(frozen=True)
 class Symbols:
-    """Where Kconfig symbols are defined: the folders below arch/, "" for any other place.
+    """Where Kconfig symbols are defined: folders below arch/, "" for any other place.
 
-    `always` names the folders in which a symbol is on whatever is configured.
+    `always` names the folders in which a symbol is on in every configuration.
     """
 
     folders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     always: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def can_be(self, symbol: str, folder: str) -> tuple[bool, bool]:
-        """Say whether a symbol can be on in an architecture, and whether it can be off; both if nothing is known."""
+        """Say whether a symbol can be on in an architecture, and whether it can be off; both if it is unknown."""
         places = self.folders.get(symbol)
         on = not places or "" in places or folder in places
         return on, folder not in self.always.get(symbol, ())
 
     def allow(self, condition: str, folder: str) -> bool:
-        """Say whether the condition of an #if can be true in an architecture; one that is not understood can."""
+        """Say whether the condition of an #if can be true in an architecture; if it is not understood, it can."""
         text = re.sub(r"!(?!=)", " not ", condition.replace("&&", " and ").replace("||", " or "))
         try:
             tree = ast.parse(f"({text})", mode="eval")
@@ -96,7 +96,7 @@ class Symbols:
 def read_symbols(rows: Iterable[tuple[str, str]]) -> Symbols:
     """Return the symbols that lines of Kconfig files define, given as (path, line) with the two lines that follow each.
 
-    Lines of one file that are not adjacent must be apart by a row of another path ("" will do).
+    Lines of one file that are not adjacent must be separated by a row with another path ("" will do).
     """
     folders: dict[str, set[str]] = {}
     always: dict[str, set[str]] = {}
@@ -115,14 +115,14 @@ def read_symbols(rows: Iterable[tuple[str, str]]) -> Symbols:
 
 
 def named_symbols(conditions: Iterable[str]) -> frozenset[str]:
-    """Return the Kconfig symbols in conditions of the preprocessor."""
+    """Return the Kconfig symbols in preprocessor conditions."""
     return frozenset(s for c in conditions for s in _SYMBOL.findall(c))
 
 
 def homes(file: str, conditions: Sequence[str], symbols: Symbols, known: Collection[str] = ARCHES) -> list[str]:
-    """Return the folders of the architectures that can have what stands in a file under conditions.
+    """Return the folders of the architectures that can have the code of a file under some conditions.
 
-    Those that are only named by the path or by symbols, and not `known`, come last.
+    Those that only the path or symbols name, and that are not `known`, come last.
     """
     parts = PurePosixPath(file).parts
     if parts[0] == "arch":

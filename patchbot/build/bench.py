@@ -1,8 +1,8 @@
-"""Compile objects at any commit, or say at once what is known of them.
+"""Compile objects at any commit, or return the known result at once.
 
-A result is kept by what the object was made of: the contents of all files that it included, the Makefiles above it,
-the configuration and the tools. So two patches that share an object compile it once, and after a rebase only what the
-rebase touched is compiled.
+The key of a result is what the object was made of: the contents of all files that it included, the Makefiles above
+it, the configuration and the tools. So two patches that share an object compile it once, and after a rebase only what
+the rebase touched is compiled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place
 
 
 class Bench(Workplace):
-    """The folder of objects, and what is known of them."""
+    """The folder of objects, and the results so far."""
 
     def __init__(
         self, *workplace: Any, inspect: Callable[[Path, str, bytes], Sequence[Finding]] = nothing, **more: Any
@@ -36,14 +36,14 @@ class Bench(Workplace):
         self.inspect = inspect
         self._maker = identity(Path(__file__), file_of(inspect))
         self._known = Store(self.folder / "compiled.sqlite")
-        #: Called with (tree, result, path) of each object as long as it is there: what else is to be known of it.
+        #: Called with (tree, result, path) of each object while it exists, to keep more about it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
         self._ready = ""
         self._beside: list[Bench] = []
 
     def beside(self, compiler: Compiler) -> Bench:
-        """Return the bench for another architecture: in the same work tree, with its own output folder and results."""
+        """Return the bench of another architecture: the same work tree, but its own output folder and results."""
         for other in self._beside:
             if other.kbuild.compiler == compiler:
                 return other
@@ -82,7 +82,7 @@ class Bench(Workplace):
         return self._files[tree]
 
     def enter(self, tree: str, log: Path) -> Configured:
-        """Have `tree` in the work tree, configured for it."""
+        """Check out `tree` and configure it."""
         if self.worktree.tree != tree:
             self.move(tree)
         key = self._config_key(tree)
@@ -99,12 +99,12 @@ class Bench(Workplace):
         return known
 
     def config(self, tree: str, log: Path) -> Configured:
-        """Return what became of the wanted options in `tree`."""
+        """Return the outcome of the wanted options in `tree`."""
         known = self._known.get(f"config {self._config_key(tree)}", Configured)
         return self.enter(tree, log) if known is None else known
 
     def is_member(self, tree: str, source: str, log: Path) -> bool:
-        """Say whether the configuration of `tree` makes an object of `source`."""
+        """Say whether the configuration of `tree` builds an object from `source`."""
         files = self.files(tree)
         rules = {p: files[p] for p in self.rules(tree, source)}
         key = "member " + digest([self._maker, source, self.config(tree, log).digest, rules])
@@ -116,7 +116,7 @@ class Bench(Workplace):
         return known
 
     def tool_units(self, tree: str, touched: Sequence[str], log: Path) -> list[Unit]:
-        """Return the objects of the build's own programs that are made of a touched file."""
+        """Return the objects of the build's own programs that are made from a touched file."""
         self.enter(tree, log)
         self._prepare(tree, log)
         files = self.files(tree)
@@ -151,7 +151,7 @@ class Bench(Workplace):
         return sorted(set(found))
 
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
-        """Return what the compiler says of `units` at `tree`; only what is not known is compiled."""
+        """Return what the compiler says about `units` at `tree`; only unknown ones are compiled."""
         shelf, files = self.shelf(tree, log), self.files(tree)
         known = {unit: shelf.find(unit, files, Compiled) for unit in sorted(set(units))}
         missing = [unit for unit, result in known.items() if result is None]
@@ -160,7 +160,7 @@ class Bench(Workplace):
         return found | {result.unit: result for result in made}
 
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
-        """Compile `units` at `tree` for sure; return what was said, and where each object lies until the next call."""
+        """Compile `units` at `tree` in any case; return the results and the path of each object until the next call."""
         shelf, files = self.shelf(tree, log), self.files(tree)
         self.enter(tree, log)
         results = self._make(tree, units, log)
@@ -170,12 +170,12 @@ class Bench(Workplace):
         return [(result, self._path(result.unit)) for result in results]
 
     def shelf(self, tree: str, log: Path, scope: str = "") -> Shelf:
-        """Return what is known of objects that are configured as for `tree`; `scope` is what else decides."""
+        """Return the known results of objects configured as for `tree`; `scope` is what else they depend on."""
         config = self.config(tree, log).digest
         return Shelf(self._known, digest([self._maker, config, self.kbuild.compiler.versions, scope]))
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
-        """Compile `units` for sure and return what was said."""
+        """Compile `units` in any case, and return the results."""
         for unit in units:
             self._path(unit).unlink(missing_ok=True)
         self.progress(f"build: compiling {len(units)} objects for {self.kbuild.compiler.arch.folder}")
@@ -196,17 +196,17 @@ class Bench(Workplace):
         return results
 
     def _run(self, goals: Sequence[str], log: Path) -> list[Said]:
-        """Run make and return what its log says."""
+        """Run make and return the findings in its log."""
         return parse(self.kbuild.make(goals, log), source=str(self.kbuild.source), out=str(self.kbuild.out))
 
     def _prepare(self, tree: str, log: Path) -> None:
-        """Have the programs that the build itself runs."""
+        """Build the programs that the build itself runs."""
         if self._ready != tree:
             self.kbuild.make(["W=1", "prepare"], log)
             self._ready = tree
 
     def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
-        """Return the result of one unit after make ended."""
+        """Return the result of one unit after make."""
         obj = self._path(unit)
         own = [s.finding for s in said if s.target in (unit.obj, str(obj))]
         files = self.files(tree)
@@ -215,7 +215,7 @@ class Bench(Workplace):
                 # Something that every object needs could not be made.
                 own += [s.finding for s in said if s.finding.status is Status.FAIL and s.target != unit.obj]
             if not own:
-                text = f"make did not build {unit.obj} and did not say why"
+                text = f"make did not build {unit.obj}, and did not say why"
                 own = [Finding(Status.FAIL, text, unit.source, None, "make")]
             return Compiled(unit, False, frozenset(place(f, unit, files) for f in own))
         if not unit.tool:
@@ -223,11 +223,11 @@ class Bench(Workplace):
         cmd = obj.with_name(f".{obj.name}.cmd")
         made_of = self._dependencies(cmd, files) if cmd.is_file() else []
         if not made_of and not unit.tool:
-            raise ToolError(f"make built {unit.obj}, but {cmd} does not say of what")
+            raise ToolError(f"make built {unit.obj}, but {cmd} does not say from what")
         return Compiled(unit, True, frozenset(place(f, unit, files) for f in own), frozenset(made_of))
 
     def _dependencies(self, cmd: Path, files: Mapping[str, str]) -> list[str]:
-        """Return the files of the tree that an object was made of, its source first."""
+        """Return the files of the tree that an object was made from, its source first."""
         found = []
         root = f"{self.kbuild.source}/"
         for name in read_dependencies(cmd.read_text(encoding="utf-8", errors="replace")):
@@ -243,7 +243,7 @@ class Bench(Workplace):
         return list(dict.fromkeys(found))
 
     def _path(self, unit: Unit) -> Path:
-        """Return where a unit's object lies."""
+        """Return the path of a unit's object."""
         if unit.module:
             name = PurePosixPath(unit.source).relative_to(unit.module).with_suffix(".o")
             own = self._module_out(unit.module) if self._has_module_out() else self.kbuild.source / unit.module
@@ -257,7 +257,7 @@ class Bench(Workplace):
         return path
 
     def _has_module_out(self) -> bool:
-        """Say whether this kernel can build an external module outside of its sources (MO=)."""
+        """Say whether this kernel can build an external module outside its sources (MO=)."""
         return re.search(rb"\bMO\b", (self.kbuild.source / "Makefile").read_bytes()) is not None
 
     def _config_key(self, tree: str) -> str:
@@ -270,9 +270,9 @@ class Bench(Workplace):
         )
 
     def made_of(self, tree: str, result: Compiled) -> set[str]:
-        """Return the files of a tree that decide about an object."""
+        """Return the files of a tree that decide how an object is built."""
         return {*result.files, *self.rules(tree, result.unit.source)}
 
     def rules(self, tree: str, source: str) -> list[str]:
-        """Return the files of a tree that say how `source` is compiled here."""
+        """Return the files of a tree that decide how `source` is compiled here."""
         return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)

@@ -1,8 +1,8 @@
 """Open the one bench of a repository for every check that compiles, as [checks.build] of patchbot.toml says.
 
 Two checks that compile the same objects must share the work tree, the output folder and the configuration, or each
-would undo what the other one built. What x86 cannot have is compiled beside it for an architecture that can: every
-site is to be seen by some compiler, and one that none sees is listed with what would help.
+would undo the other's builds. Code that x86 cannot have is also compiled for an architecture that can: some compiler
+should see every site, and a site that none sees is listed with what would help.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .units import Unit, object_of
 
 T = TypeVar("T")
 
-#: Nothing below these folders is a part of the kernel.
+#: Nothing below these folders is part of the kernel.
 APART = ("tools/", "samples/", "scripts/", "usr/", "Documentation/")
 
 _open: dict[Path, Bench] = {}
@@ -35,7 +35,7 @@ _open: dict[Path, Bench] = {}
 
 @dataclass(frozen=True)
 class Need:
-    """Sites that x86 cannot have and an architecture can; `lacking` says why it is not compiled."""
+    """Sites that an architecture can have and x86 cannot; `lacking` says why they are not compiled."""
 
     arch: Arch
     sites: tuple[Site, ...]
@@ -48,7 +48,7 @@ class Need:
 
 
 def cross_versions(options: BuildOptions) -> list[str]:
-    """Return the versions of the tools for other architectures that this machine has: what decides what is compiled."""
+    """Return the versions of this machine's tools for other architectures, on which depends what is compiled."""
     found = []
     for arch in others(options):
         try:
@@ -59,7 +59,7 @@ def cross_versions(options: BuildOptions) -> list[str]:
 
 
 def others(options: BuildOptions) -> list[Arch]:
-    """Return the architectures that may be compiled for besides x86: [checks.build] arch, else all known ones."""
+    """Return the architectures to compile for besides x86: [checks.build] arch, else all known ones."""
     names = ARCHES if options.arch is None else options.arch
     if not set(names) <= set(ARCHES):
         raise UserError(f"[checks.build] arch must be a list of {', '.join(ARCHES)}, not {list(names)!r}")
@@ -67,9 +67,9 @@ def others(options: BuildOptions) -> list[Arch]:
 
 
 def needs(subject: Subject, options: BuildOptions, sites: Iterable[Site]) -> list[Need]:
-    """Return which of some sites x86 cannot have, by the architecture to compile them for.
+    """Return the sites that x86 cannot have, by the architecture to compile them for.
 
-    Of several architectures that can, one whose compiler is there is taken.
+    Of several possible architectures, one whose compiler is installed is used.
     """
     sites = [s for s in sites if s.file.endswith((".c", ".S"))]
     tree = subject.items[0].parent_tree
@@ -85,7 +85,7 @@ def needs(subject: Subject, options: BuildOptions, sites: Iterable[Site]) -> lis
 
 
 def lacks(options: BuildOptions, folder: str) -> str:
-    """Return why nothing is compiled for an architecture, "" if that is possible."""
+    """Return why nothing is compiled for an architecture, "" if it can be."""
     if folder not in ARCHES:
         return f"patchbot knows no compiler for arch/{folder}"
     if ARCHES[folder] not in others(options):
@@ -99,7 +99,7 @@ def lacks(options: BuildOptions, folder: str) -> str:
 
 @lru_cache(maxsize=16)
 def find_symbols(scratch: Scratch, tree: str, names: frozenset[str]) -> Symbols:
-    """Return where the Kconfig files of a tree define some symbols; looked for once a run."""
+    """Return where the Kconfig files of a tree define some symbols; searched once a run."""
     if not names:
         return Symbols()
     form = rf"^[[:space:]]*(menu)?config[[:space:]]+({'|'.join(sorted(names))})[[:space:]]*$"
@@ -107,7 +107,7 @@ def find_symbols(scratch: Scratch, tree: str, names: frozenset[str]) -> Symbols:
 
 
 def units_of(bench: Bench, tree: str, source: str, log: Path, depth: int = 3) -> list[Unit]:
-    """Return the objects that hold a source file: its own, or that of the files that include it."""
+    """Return the objects that hold a source file: its own, or those of the files that include it."""
     if module := bench.module_of(tree, source):
         return [Unit(source, object_of(source), module)]
     if source.startswith(APART) or not depth:
@@ -151,20 +151,20 @@ def open_main(subject: Subject, options: BuildOptions) -> Bench:
 def elsewhere(
     subject: Subject, options: BuildOptions, sites: Iterable[Site], work: Callable[[Bench, Need], T]
 ) -> Iterator[tuple[Need, T | None]]:
-    """Yield the needs of some sites for other architectures, each with what `work` gives; else `lacking` says why."""
+    """Yield what some sites need from other architectures, each with what `work` gives; else `lacking` says why."""
     for need in needs(subject, options, sites):
         done = None
         if not need.lacking:
             try:
                 done = work(open_bench(subject, options, need.arch), need)
             except ToolError as error:
-                # A compiler that is too old for this kernel, say.
+                # For example a compiler that is too old for this kernel.
                 need = replace(need, lacking=f"for {need.arch.folder}: {error}".splitlines()[0])
         yield need, done
 
 
 def each_arch(found: Iterable[tuple[Arch, Iterable[Finding]]]) -> list[Finding]:
-    """Return the findings for each architecture that those before it have not; others than x86 are named."""
+    """Return the findings for each architecture that those before it lack; all but x86 are named."""
     all_: list[Finding] = []
     for arch, findings in found:
         new = [f for f in findings if f not in all_]

@@ -1,7 +1,7 @@
-"""Link kernels and modules, and keep what a boot needs of them by what they were made of.
+"""Link kernels and modules, and keep what a boot needs, keyed by what they were made from.
 
-One work tree and one output folder for all: the second kernel compiles only what differs from the first. A message
-edit changes no tree, a change of documentation no kernel, so neither builds anything.
+All share one work tree and one output folder: the second kernel compiles only what differs from the first. A reworded
+message changes no tree and documentation changes no kernel, so neither builds anything.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .kbuild import Workplace, write_anew
 from .toolchain import Compiler
 from .units import digest
 
-#: Nothing of these is in a kernel.
+#: Nothing in these is part of a kernel.
 APART = frozenset(("Documentation", "LICENSES", "samples", "MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap"))
-#: What the kernel's own build takes from tools/, and libbpf with it.
+#: What the kernel's own build needs from tools/, and libbpf with it.
 TOOLS = frozenset(("arch", "bpf", "build", "include", "lib", "objtool", "scripts"))
 LIBBPF = ("include/uapi/linux", "scripts", *(f"tools/{n}" for n in ("arch", "build", "include", "lib/bpf", "scripts")))
-#: The same sources give the same image, and ccache hits __DATE__.
+#: So that the same sources give the same image, and ccache hits despite __DATE__.
 FIXED = ("KBUILD_BUILD_TIMESTAMP=@0", "KBUILD_BUILD_USER=patchbot", "KBUILD_BUILD_HOST=patchbot")
 KEPT = 4
-#: What a module is built against, of the output folder; vmlinux is needed for its types.
+#: The parts of the output folder that a module is built against; vmlinux is needed for its types.
 DEVEL = (
     *("Makefile", "source", ".config", "Module.symvers", "include", "arch/x86/include", "scripts"),
     *("tools/objtool/objtool", "tools/bpf/resolve_btfids/resolve_btfids"),
@@ -35,7 +35,7 @@ DEVEL = (
 
 
 class BuildFailure(ToolError):
-    """A kernel or module could not be built: which (`base`, `tip`), and in the message what make said."""
+    """A kernel or module could not be built: which (`base`, `tip`), and make's output in the message."""
 
     def __init__(self, what: str, message: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class Images(Workplace):
         return Image(place / "bzImage", place / "vmlinux")
 
     def with_modules(self, image: Image, tree: str, files: Mapping[str, bytes], log: Path, what: str) -> Image:
-        """Return the kernel of a tree with modules made of `files`; raise BuildFailure if they cannot be built."""
+        """Return the kernel of a tree with modules made from `files`; raise BuildFailure if they cannot be built."""
         place = image.kernel.parent
         own = place / f"modules-{digest({name: text.decode('latin-1') for name, text in files.items()})[:16]}"
         made(own, lambda: self._build_modules(tree, own, files, log, what))
@@ -88,7 +88,7 @@ class Images(Workplace):
         return made(place, build)
 
     def make_tool(self, folder: str, place: Path, goals: Sequence[str], log: Path) -> bool:
-        """Make goals of a folder of the work tree with their objects in `place`; say whether that worked."""
+        """Make goals in a folder of the work tree, with their objects in `place`; say whether that worked."""
         argv: list[str | Path] = [
             "make",
             "-C",
@@ -102,7 +102,7 @@ class Images(Workplace):
         return run(argv, log=log, check=False, timeout=900, inside=inside).returncode == 0
 
     def _build(self, tree: str, key: str, place: Path, log: Path, what: str) -> None:
-        """Link the kernel of a tree, if it is not the one in the output folder, and keep what a boot needs of it."""
+        """Link the kernel of a tree, unless it is the one in the output folder, and keep what a boot needs of it."""
         stamp = self.kbuild.out / ".patchbot-kernel"
         if not (stamp.exists() and stamp.read_text() == key):
             stamp.unlink(missing_ok=True)
@@ -137,7 +137,7 @@ class Images(Workplace):
         run([f"{self.kbuild.compiler.cross}objcopy", "--strip-debug", source, target])
 
     def _build_modules(self, tree: str, place: Path, files: Mapping[str, bytes], log: Path, what: str) -> None:
-        """Build external modules against what was kept of a kernel in the folder above."""
+        """Build external modules against the kernel kept in the folder above."""
         self.worktree.move(tree)
         kbuild = replace(self.kbuild, out=place.parent / "devel")
         self.progress(f"boot: building test modules for the {what}")
@@ -161,7 +161,7 @@ class Images(Workplace):
 
 
 def made(place: Path, build: Callable[[], None]) -> Path:
-    """Return a folder that `build` fills, unless it is there already and whole."""
+    """Return a folder that `build` fills, unless it exists already and is complete."""
     if not (place / "done").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
@@ -171,13 +171,13 @@ def made(place: Path, build: Callable[[], None]) -> Path:
 
 
 def wanted_modules(makefile: str, folder: Path) -> list[str]:
-    """Return the modules that a Makefile's `obj-m` names, of those whose source is there."""
+    """Return the modules that a Makefile's `obj-m` names and whose source exists."""
     names = re.findall(r"(?<![\w-])([\w-]++)\.o\b", " ".join(re.findall(r"^obj-m\s*[:+]?=(.*)$", makefile, re.M)))
     return [name for name in names if (folder / f"{name}.c").exists()]
 
 
 def complaints(said: str, most: int = 8) -> str:
-    """Return the lines of make's output that say what is wrong."""
+    """Return the lines of make's output that report a problem."""
     rows = [
         r for r in said.splitlines() if re.search(r"\berror\b|\bundefined\b|FAILED|inconsistent|\*\*\*|WARN: ", r, re.I)
     ]
@@ -185,12 +185,12 @@ def complaints(said: str, most: int = 8) -> str:
 
 
 def kernel_key(scratch: Scratch, tree: str, compiler: Compiler, options: Mapping[str, str]) -> str:
-    """Return what a kernel is made of: the parts of the tree, the tools, the configuration."""
+    """Return what a kernel is made from: the parts of the tree, the tools, the configuration."""
     parts = [row for row in scratch.folder(tree).items() if row[0] not in APART and row[0] != "tools"]
     parts += [row for row in scratch.folder(f"{tree}:tools").items() if row[0] in TOOLS]
     return digest([parts, compiler.cc, compiler.cross, compiler.versions, dict(options)])
 
 
 def libbpf_key(scratch: Scratch, tree: str) -> str:
-    """Return what libbpf is made of."""
+    """Return what libbpf is made from."""
     return digest(scratch.ls(tree, *LIBBPF))

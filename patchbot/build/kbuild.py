@@ -1,7 +1,7 @@
 """Drive a kernel's own build: configure, ask what belongs to the configuration, compile objects, read dependencies.
 
 Everything happens in an output folder of patchbot's own (O=), so neither the sources nor a person's objects are
-touched. What is built is decided by kbuild, not by guessing at Makefiles: its own scripts are asked.
+touched. What gets built is kbuild's decision: its own scripts are asked, no Makefile is guessed at.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ patchbot-list:
 
 @dataclass(frozen=True)
 class Kbuild:
-    """A kernel's sources, an output folder, and how to call make there."""
+    """A kernel's sources, an output folder, and the way to call make there."""
 
     source: Path
     out: Path
@@ -51,19 +51,19 @@ class Kbuild:
         return self.sandbox.around(cwd, [self.source, self.out, self.out.with_name("modules"), *writes], (), programs)
 
     def variables(self) -> list[str]:
-        """Return make's variables that every call has."""
+        """Return the variables of every call of make."""
         return [*self.compiler.variables(), f"O={self.out}", f"CC={self.compiler.cc}", "V=0"]
 
     def make(self, goals: Sequence[str], log: Path, *writes: Path, timeout: float = 3600) -> str:
-        """Run make, whether it succeeds or not, and return what it said; everything is in `log` too."""
+        """Run make, whether it succeeds or not, and return its output, which is also in `log`."""
         argv = ["make", "-C", str(self.source), "-k", f"-j{self.jobs}", "--output-sync=target", "--no-print-directory"]
-        # A compiler that is killed leaves half an object that looks fresh: `recover` finds what is newer than this.
+        # A killed compiler leaves half an object that looks fresh: `recover` finds what is newer than this.
         marker = self.out / ".patchbot-building"
         write_anew(marker, "")
         before = log.stat().st_size if log.exists() else 0
         inside = self.inside(self.source, *writes)
         done = run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
-        if done.returncode < 0 or done.returncode > 128:  # a sandbox tells of a signal like a shell
+        if done.returncode < 0 or done.returncode > 128:  # a sandbox reports a signal as a shell does
             self.recover()
             raise ToolError(f"{done.explain()}; see {log}")
         marker.unlink()
@@ -72,7 +72,7 @@ class Kbuild:
             return file.read().decode("utf-8", "replace")
 
     def recover(self) -> None:
-        """Remove what a build wrote that was killed."""
+        """Remove what a killed build wrote."""
         marker = self.out / ".patchbot-building"
         if not marker.exists():
             return
@@ -86,14 +86,14 @@ class Kbuild:
 
 
 def write_anew(path: Path, text: str) -> None:
-    """Write a file in an output folder, where a Makefile may have put a link to a file of the person's in its place."""
+    """Write a file in an output folder, even where a Makefile put a link to one of the person's files in its place."""
     path.unlink(missing_ok=True)
     with open(path, "x", encoding="utf-8") as file:
         file.write(text)
 
 
 class Configured(NamedTuple):
-    """What became of the wanted options: the digest of the result, the dropped and the unknown ones."""
+    """The outcome of the wanted options: the digest of the result, the dropped and the unknown ones."""
 
     digest: str
     dropped: tuple[str, ...]
@@ -102,21 +102,21 @@ class Configured(NamedTuple):
 
 
 def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str], log: Path) -> Configured:
-    """Make .config of allnoconfig plus `wanted`; `symbols` are those that the tree's Kconfig files define.
+    """Make .config from allnoconfig plus `wanted`; `symbols` are those that the tree's Kconfig files define.
 
-    A configuration that does not change leaves its time stamp alone, so nothing is compiled again.
+    An unchanged configuration keeps its time stamp, so nothing is compiled again.
     """
     kbuild.out.mkdir(parents=True, exist_ok=True)
     fragment = kbuild.out / ".patchbot-fragment"
     write_anew(fragment, write_options(wanted))
-    # `syncconfig` writes auto.conf, which tells what belongs to the configuration.
+    # `syncconfig` writes auto.conf, which lists what belongs to the configuration.
     for goals in ([f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"], ["syncconfig"]):
         said = kbuild.make(goals, log)
         if re.search(r"^make: \*\*\*", said, re.M):
             raise ToolError(f"make {goals[-1]} failed; see {log}:\n" + "\n".join(said.strip().splitlines()[-6:]))
     config = kbuild.out / ".config"
     if not config.is_file():
-        raise ToolError(f"make says that it configured the kernel, but there is no {config}; see {log}")
+        raise ToolError(f"make succeeded in configuring the kernel, but there is no {config}; see {log}")
     text = config.read_text(encoding="utf-8", errors="replace")
     got = read_options(text, ".config")
     known = set(symbols)
@@ -131,9 +131,9 @@ def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str],
 
 
 class Workplace:
-    """A folder with a work tree and an output folder for all kernels; one process at a time has it."""
+    """A folder with a work tree and an output folder for all kernels; one process at a time may use it."""
 
-    #: The check that works there and what it makes, in what a person reads.
+    #: The check that works there, and what it makes, for messages.
     name, makes = "build", "objects"
 
     def __init__(
@@ -147,7 +147,7 @@ class Workplace:
         sandbox: Sandbox = NORMAL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._turn = Turn(folder / "lock", f"the {self.makes} in {folder}", note)  # as long as the object
+        self._turn = Turn(folder / "lock", f"the {self.makes} in {folder}", note)  # held as long as the object lives
         self.folder = folder
         self.scratch = scratch
         self.options = options
@@ -161,13 +161,13 @@ class Workplace:
         self._turn.end()
 
     def move(self, tree: str) -> None:
-        """Have a tree in the work tree."""
+        """Check out a tree."""
         if not (self.worktree.path / "Makefile").exists():
             self.progress(f"{self.name}: checking out the kernel for the first time")
         self.worktree.move(tree)
 
     def configure(self, log: Path) -> Configured:
-        """Configure what is in the work tree, see `configure`."""
+        """Configure the work tree; see `configure`."""
         kconfigs = sorted(self.worktree.path.rglob("Kconfig*"))
         texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
         return configure(self.kbuild, self.options, defined_symbols(texts), log)
@@ -179,7 +179,7 @@ def defined_symbols(texts: Iterable[str]) -> set[str]:
 
 
 def list_members(kbuild: Kbuild, folder: str) -> list[set[str]]:
-    """Ask scripts/Makefile.build which objects and which folders below it a `folder` has here ("." is the top)."""
+    """Ask scripts/Makefile.build which objects and folders a `folder` has here ("." is the top)."""
     extra = kbuild.out / ".patchbot-list.mk"
     write_anew(extra, LIST_MEMBERS)
     source = str(kbuild.source)
@@ -199,7 +199,7 @@ def list_members(kbuild: Kbuild, folder: str) -> list[set[str]]:
 def is_member(kbuild: Kbuild, obj: str) -> bool:
     """Say whether the configuration builds an object: some Makefile on the way down to it lists it.
 
-    make would compile any .c file that is named on its command line, whether it belongs to the kernel or not.
+    make would compile any .c file named on its command line, even one that is not part of the kernel.
     """
     folder = "."
     parts = PurePosixPath(obj).parts
@@ -217,7 +217,7 @@ def is_member(kbuild: Kbuild, obj: str) -> bool:
 
 
 def read_dependencies(cmd: str) -> list[str]:
-    """Return the files that an object was made of, as the .cmd file that fixdep wrote names them."""
+    """Return the files that an object was made from, by the .cmd file that fixdep wrote."""
     rows = re.search(r"^deps_\S+ := \\\n((?:.*\\\n)*)", cmd, re.M)
     source = re.search(r"^source_\S+ := (\S+)$", cmd, re.M)
     found = [source[1]] if source else []

@@ -1,8 +1,7 @@
-"""Read what gcc, clang, the assembler, objtool, kernel-doc, modpost, ld and make say in the log of a kernel build.
+"""Read the messages of gcc, clang, the assembler, objtool, kernel-doc, modpost, ld and make in a kernel's build log.
 
-A finding is normalised (no line, column, offset, or folder of this machine counts when two are compared), because a
-patch is judged by the findings that its parent does not have: one that replaces another is new, one that merely moved
-is not.
+Findings are normalised (no line, column, offset or folder of this machine counts in a comparison), because a patch is
+judged by the findings that its parent does not have: one that replaces another is new, one that merely moved is not.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from ..model import Finding, Status
 
 @dataclass(frozen=True)
 class Said:
-    """A finding and what make was building when it was said: a path below the output folder, "" if unknown."""
+    """A finding and what make was building then: a path below the output folder, "" if unknown."""
 
     target: str
     finding: Finding
 
 
-#: `  CC [M]  net/x.o`: what comes next is about that file. With `make -O` this holds for parallel builds too.
+#: `  CC [M]  net/x.o`: the next lines are about that file. With `make -O` this holds for parallel builds too.
 STEP = re.compile(r"^  [A-Z]\w*(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg|symvers)|vmlinux\S*)$")
 COMPILER = re.compile(
     r"^(?P<file>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>warning|error|fatal error): (?P<text>.*)$"
@@ -45,7 +44,7 @@ NO_RULE = re.compile(
 FAILED = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[(?:[^\]]*: )?(?P<target>[^\]:\s]+)\] (?P<text>Error \d+|[A-Z].*)$")
 KCONFIG = re.compile(r"^(?P<kind>WARNING): (?P<text>unmet direct dependencies detected for (?P<symbol>\w+))$")
 
-#: Tried in this order; the second is the finding's type unless the line itself names a better one.
+#: Tried in this order; the second item is the finding's type, unless the line itself names a better one.
 FORMS = (
     (COMPILER, ""),
     (ASSEMBLER, "assembler"),
@@ -58,7 +57,7 @@ FORMS = (
 )
 OPTION = re.compile(r"\[(?:-Werror,)?-W(?:error=)?(?P<option>[\w+=-]+)(?:,-Werror)?\]$")
 QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'"})
-#: What differs from one build to the next although the fault is the same.
+#: What differs from build to build although the fault is the same.
 NOISE = (
     (re.compile(r"\+0x[0-9a-f]+"), ""),
     (re.compile(r"\b0x[0-9a-f]+\b"), "0x"),
@@ -70,10 +69,10 @@ NOT_NEWS = ("all warnings being treated as errors", "some warnings being treated
 
 
 def parse(log: str, *, source: str, out: str) -> list[Said]:
-    """Return what the log of a build says, in its order, without repetitions.
+    """Return the findings in the log of a build, in order, without repetitions.
 
     `source` and `out` are the absolute paths of the source tree and of the output folder (O=). A line that only says
-    that some target failed is a finding (type `make`) unless something else was said about that target.
+    that a target failed is a finding (type `make`) unless there is another one about that target.
     """
     found: dict[tuple[str, Finding], Said] = {}
     failed: list[Said] = []
@@ -102,7 +101,7 @@ def parse(log: str, *, source: str, out: str) -> list[Said]:
 
 
 def unexplained(failed: Sequence[Said], found: Iterable[Said]) -> list[Said]:
-    """Return those failures that are neither explained by a finding nor mere consequences of another failure."""
+    """Return the failures that no finding explains and that do not follow from another failure."""
     errors = {said.target for said in found if said.finding.status is Status.FAIL}
     paths = errors | {said.target for said in failed}
     out = []
@@ -114,7 +113,7 @@ def unexplained(failed: Sequence[Said], found: Iterable[Said]) -> list[Said]:
 
 
 def read_line(line: str, roots: Sequence[str]) -> Finding | None:
-    """Return the finding that one line of a log is, None for any other line."""
+    """Return the finding in one line of a log, None if it has none."""
     found = next(((match, name) for form, name in FORMS if (match := form.match(line))), None)
     if found is None:
         return None
@@ -141,7 +140,7 @@ def read_line(line: str, roots: Sequence[str]) -> Finding | None:
 
 
 def normal(text: str, roots: Sequence[str]) -> str:
-    """Return a message without what differs from build to build."""
+    """Return a message without the parts that differ from build to build."""
     for root in roots:
         text = text.replace(f"{root.rstrip('/')}/", "")
     for form, plain in NOISE:
@@ -150,7 +149,7 @@ def normal(text: str, roots: Sequence[str]) -> str:
 
 
 def inside(path: str, roots: Sequence[str]) -> str:
-    """Return a path relative to the one of `roots` that it is in, without leading `./` and `../`."""
+    """Return a path relative to the root that it is in, without leading `./` and `../`."""
     for root in roots:
         root = root.rstrip("/")
         if path.startswith(f"{root}/"):

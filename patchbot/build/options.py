@@ -1,4 +1,4 @@
-"""The kernel options that a build wants: fragments of Kconfig's .config, and [checks.build] that names them."""
+"""Read the kernel options that a build wants: fragments of Kconfig's .config, and [checks.build], which names them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_options(table: Mapping[str, Any]) -> BuildOptions:
 
 
 def read_options(text: str, where: str) -> dict[str, str]:
-    """Return {symbol: value} of a configuration or fragment, `n` for one not set; raise UserError on nonsense."""
+    """Return {symbol: value} of a configuration or fragment, `n` for one not set; raise UserError for other text."""
     found = {}
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
@@ -49,7 +49,7 @@ def read_options(text: str, where: str) -> dict[str, str]:
         elif match := re.fullmatch(r"CONFIG_(\w+)=(.*)", line):
             found[match[1]] = match[2]
         elif line and not line.startswith("#"):
-            raise UserError(f"{where}:{number}: {line!r} is no option (CONFIG_X=y, # CONFIG_X is not set)")
+            raise UserError(f"{where}:{number}: {line!r} is not an option (CONFIG_X=y, # CONFIG_X is not set)")
     return found
 
 
@@ -60,9 +60,9 @@ def write_options(options: Mapping[str, str]) -> str:
 
 
 def wanted_options(options: BuildOptions, wishes: BuildWishes) -> dict[str, str]:
-    """Return the options of the configuration fragments, the later ones over the earlier ones.
+    """Return the options of the configuration fragments; later ones override earlier ones.
 
-    The campaign's are those of `wishes`; [checks.build] config replaces them and may name one by its file name.
+    The campaign's fragments are in `wishes`; [checks.build] config replaces them and may name one by its file name.
     """
     given = options.config if options.config is not None else map(str, wishes.config)
     by_name = {path.name: path for path in wishes.config}

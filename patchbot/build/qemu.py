@@ -1,4 +1,4 @@
-"""Boot a kernel in QEMU with an initramfs, in bounded time, and keep what it says on its serial line.
+"""Boot a kernel in QEMU with an initramfs, in bounded time, and keep the output on its serial line.
 
 QEMU translates the code itself, and a boot takes 5 s: KVM is missing on most builders and broken on many that are
 virtual themselves. A panic ends the machine (panic=-1 with -no-reboot), a hang ends by the time-out.
@@ -16,14 +16,14 @@ from ..run import run, which
 
 QEMU = "qemu-system-x86_64"
 PACKAGE = "qemu-system-x86"
-#: No rate limit for /dev/kmsg, on which everything is told. The kernel's test of the timer counts interrupts while it
-#: spins, and panics ("IO-APIC + timer doesn't work!") if the host is too busy to deliver them.
+#: No rate limit for /dev/kmsg, where everything is reported. The kernel's timer test counts interrupts while it spins,
+#: and panics ("IO-APIC + timer doesn't work!") if the host is too busy to deliver them.
 CMDLINE = "console=ttyS0 panic=-1 ignore_loglevel printk.devkmsg=on no_timer_check"
 
 
 @dataclass(frozen=True)
 class Boot:
-    """A run of a machine: the serial line's text, how long it took, and whether it had to be killed."""
+    """A run of a machine: the text of the serial line, how long it took, and whether it had to be killed."""
 
     serial: str
     seconds: float
@@ -41,7 +41,7 @@ def command(kernel: Path, initramfs: Path, serial: str, cmdline: str = CMDLINE, 
 
 
 def boot(kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str = CMDLINE) -> Boot:
-    """Boot a kernel and return what it said; `log` gets the serial line as it is.
+    """Boot a kernel and return its output; `log` gets the serial line unchanged.
 
     Raises ToolError if QEMU itself cannot start the machine.
     """
@@ -63,5 +63,5 @@ def boot(kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str 
 
 
 def shell_line(kernel: Path, initramfs: Path) -> str:
-    """Return the line that boots the same by hand."""
+    """Return the shell line that boots the same by hand."""
     return shlex.join(command(kernel, initramfs, "stdio"))

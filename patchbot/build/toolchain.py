@@ -1,4 +1,4 @@
-"""The tools that compile: which ones, their versions, and for which architecture they make code."""
+"""Find the tools that compile: which ones, their versions, and the architecture that they make code for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..run import run, which
 from .arches import X86, Arch
 from .options import PAHOLE, BuildOptions
 
-#: What a kernel's build needs, with the Debian packages that have it: programs, and headers of its host programs.
+#: What a kernel's build needs, and the Debian packages that have it: programs, and headers for its host programs.
 PROGRAMS = {
     **{name: name for name in ("bc", "bison", "flex", "gcc", "make", "perl")},
     "ld": "binutils",
@@ -25,7 +25,7 @@ HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h":
 
 @dataclass(frozen=True)
 class Compiler:
-    """What CC= is, the prefix of the binutils, everything about the tools that can change a result, and for what."""
+    """CC=, the prefix of the binutils, the architecture, and all about the tools that can change a result."""
 
     cc: str
     cross: str
@@ -34,7 +34,7 @@ class Compiler:
     pahole: str = PAHOLE
 
     def variables(self) -> list[str]:
-        """Return make's variables that say for which machine, and with which binutils and pahole."""
+        """Return make's variables for the machine, the binutils and pahole."""
         found = [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
         return [*found, *([f"PAHOLE={self.pahole}"] if self.pahole != PAHOLE else [])]
 
@@ -42,7 +42,7 @@ class Compiler:
 def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = X86, pahole: str = PAHOLE) -> Compiler:
     """Return the compiler to use; `ccache` None means "if it is installed".
 
-    Raises MissingTool if it is not there or makes no code for `arch`, or if a header of the host programs is missing.
+    Raises MissingTool if it is missing or makes no code for `arch`, or if a header for the host programs is missing.
     """
     name = cc or f"{cross}gcc"
     words = shlex.split(name)
@@ -53,7 +53,7 @@ def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = 
             f"{name} makes code for {machine}, and the check `build` compiles for {arch.make}; install"
             f" {arch.package} and set [checks.build] cross_compile = '{arch.cross}'"
         )
-    # pahole decides about debug information, and the assembler about what is handed to it as text.
+    # pahole decides about debug information, and the assembler about text passed to it.
     tools = [[*words, "--version"], [f"{cross}as", "--version"], [which(pahole, PAHOLE), "--version"]]
     versions = [run(argv).stdout.decode("utf-8", "replace").split("\n")[0] for argv in tools]
     lacking = [f"{h} (Debian: {package})" for h, package in HOST_HEADERS.items() if not has_header(h)]
@@ -76,7 +76,7 @@ def has_header(name: str) -> bool:
 
 
 def compiler_of(options: BuildOptions, arch: Arch = X86) -> Compiler:
-    """Return the compiler that [checks.build] names, or that for another architecture.
+    """Return the compiler that [checks.build] names, or the one for another architecture.
 
     Raises MissingTool that names its package.
     """

@@ -1,4 +1,4 @@
-"""Name what is compiled: one object, what became of it, and the files that decide about it besides its sources."""
+"""Describe what is compiled: one object, its result, and the files besides its sources that decide about it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REMEMBERED = 8
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """One object: the file it is made from, where it lies, and the folder if it is a part of an external module.
+    """One object: its source, its path, and the folder if it is part of an external module.
 
     `obj` is relative to the output folder; a host program's object is built by make's goal `prepare`.
     """
@@ -34,13 +34,13 @@ class Unit:
 
     @property
     def tool(self) -> bool:
-        """Say whether this is a part of a program that the build itself runs."""
+        """Say whether this is part of a program that the build itself runs."""
         return self.obj.startswith("tools/") and not self.module
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler said of a unit, and the files of the tree that it was made of; no files if it failed."""
+    """What the compiler said about a unit, and the files of the tree that it was made from; none if it failed."""
 
     unit: Unit
     built: bool
@@ -50,7 +50,7 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What is known of objects, by the contents of the files that each was made of; `scope` is all else that decides.
+    """The known results of objects, by the contents of the files each was made from; `scope` is all else that decides.
 
     Files of a tree are given as {path: object id}.
     """
@@ -59,7 +59,7 @@ class Shelf:
     scope: str
 
     def find(self, unit: Unit, files: Mapping[str, str], kind: type[T]) -> T | None:
-        """Return what is known of an object of this tree as a value of a type; None if nothing is."""
+        """Return the known result of an object of this tree as a value of a type; None if there is none."""
         for names in self._made_of(unit):
             if all(name in files for name in names):
                 known = self.store.get(self._key(unit, names, files), kind)
@@ -68,14 +68,14 @@ class Shelf:
         return None
 
     def put(self, unit: Unit, made_of: Iterable[str], files: Mapping[str, str], value: Any) -> None:
-        """Keep what is known of an object that was made of some files (those of the tree count)."""
+        """Keep the result of an object that was made from some files (those of the tree count)."""
         names = sorted({name for name in made_of if name in files})
         known = [names, *(k for k in self._made_of(unit) if k != names)]
         self.store.put(f"made of {unit.obj}", known[:REMEMBERED])
         self.store.put(self._key(unit, names, files), value)
 
     def _made_of(self, unit: Unit) -> list[list[str]]:
-        """Return the lists of files that an object was made of, the latest first."""
+        """Return the lists of files that an object was made from, the latest first."""
         return self.store.get(f"made of {unit.obj}", list[list[str]]) or []
 
     def _key(self, unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
@@ -83,12 +83,12 @@ class Shelf:
 
 
 def object_of(source: str) -> str:
-    """Return the object that kbuild makes of a source file."""
+    """Return the object that kbuild makes from a source file."""
     return str(PurePosixPath(source).with_suffix(".o"))
 
 
 def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
-    """Return the files of a tree that say how `source` is compiled for the architecture in the folder `arch`."""
+    """Return the files of a tree that decide how `source` is compiled for the architecture in the folder `arch`."""
     folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]
     chain = [f"{folder}/{name}" for folder in folders for name in ("Makefile", "Kbuild")] + ["Kbuild"]
     found = ((p, RULES.fullmatch(p)) for p in files if p.count("/") < 3)
