@@ -1,7 +1,7 @@
-"""The mails apply with git am on the base, one on the other, and give exactly the tree and message of each commit.
+"""The mails apply with git am on the base, in order, and give exactly the tree and message of each commit.
 
-One run of git am over all mails, in a repository and work tree made for it. Only the files that the series touches are
-in that work tree, so 30 patches on a full kernel take 3 s instead of a checkout of 90,000 files.
+It is one run of git am on all mails, in a repository and work tree made for it. That work tree has only the files that
+the series touches, so 30 patches on a full kernel take 3 s instead of a checkout of 90,000 files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WAIVABLE = False
 
 
 def key_series(subject: Subject) -> str:
-    """Return what git am reads and what its result is compared with."""
+    """Return the input of git am, and what its result is compared with."""
     read = hashlib.sha256(subject.repo.tree_of(subject.base).encode())
     for item in subject.items:
         mail = subject.mail(item)
@@ -34,7 +34,7 @@ def key_series(subject: Subject) -> str:
 
 
 def check_each(subject: Subject) -> Sequence[Outcome]:
-    """Apply the whole series and judge each patch; what follows a failure is SKIP."""
+    """Apply the whole series and judge each patch; those after a failure are SKIP."""
     log = subject.log("applies", None)
     with (
         temporary.folder("am") as folder,
@@ -60,14 +60,14 @@ def check_each(subject: Subject) -> Sequence[Outcome]:
 
 
 def compare(scratch: Scratch, item: Item, applied: Written, wanted: Written) -> list[Finding]:
-    """Return how the commit that git am made differs from the one that the mail was made of.
+    """Return how the commit that git am made differs from the one that the mail was made from.
 
     A message may be longer than the commit's: the mail may carry more trailers.
     """
     findings = []
     if applied.tree != item.tree:
         first = scratch.changed_paths(item.tree, applied.tree)[0]
-        text = f"the mail applies but gives another tree than commit {item.commit[:12]}: {first} differs"
+        text = f"the mail applies, but gives another tree than commit {item.commit[:12]}: {first} differs"
         findings.append(Finding(Status.FAIL, text, first, None, "TREE"))
     pairs = zip(applied.message.strip().splitlines() + [""] * 1000, wanted.message.strip().splitlines(), strict=False)
     for got, want in pairs:
@@ -79,12 +79,12 @@ def compare(scratch: Scratch, item: Item, applied: Written, wanted: Written) -> 
 
 
 def explain(output: bytes, mail: bytes) -> list[Finding]:
-    """Return what git am says about the mail that it stopped at; raise ToolError if that is not about the mail."""
+    """Return what git am says about the mail where it stopped; raise ToolError if it is not about the mail."""
     text = output.decode("utf-8", "replace")
     found = []
     parted = mail_parts(mail.decode("utf-8", "surrogateescape"))
     failed = re.findall(r"^error: patch failed: (.*):(\d{1,9})$", text, re.M)
-    # git read all of the mail's diff before it tried any hunk, so it is whole.
+    # git read the whole diff of the mail before it tried a hunk, so the diff is complete.
     rows = [row for row in read_diff(parted[2]) if row.kind == "@"] if failed else []
     for file, line in failed:
         own = (r.text for r in rows if r.path == file and re.match(rf"@@ -{line}[, ]", r.text))
@@ -104,6 +104,6 @@ def explain(output: bytes, mail: bytes) -> list[Finding]:
 
 
 def mail_line(patch: str, number: int) -> str:
-    """Return a line of the patch by git's count, which starts after the mail's `---` line or at its diff."""
+    """Return a line of the patch by git's number, counted from the mail's `---` line or from its diff."""
     lines = patch.splitlines()
     return repr(lines[number - 1]) if 0 < number <= len(lines) else f"line {number}"

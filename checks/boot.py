@@ -2,14 +2,14 @@
 
 Both kernels are linked and their kfunc sets looked up as the kernel will (ids resolved, entries sorted, records of
 arguments found; where resolve_btfids makes decl tags of them, on the right parameters). Then each boots into a loader
-that registers kfunc sets, right and wrong ones, and loads programs. checks/boot/programs.toml says what must become of
-each and with which message; a verdict without its message does not count, and where a program means something before
-the series, both kernels must say the same. Each flag needs two programs that differ only in its argument. The selftests
-that the series adds are loaded, too. What a kernel does not get, since it lacks a flag or a kfunc, is counted and
-listed with the reason.
+that registers kfunc sets, right and wrong ones, and loads programs. checks/boot/programs.toml says which verdict each
+must get, and with which message; a verdict without its message does not count, and where a program means something
+before the series, both kernels must say the same. Each flag needs two programs that differ only in its argument. The
+selftests that the series adds are loaded, too. What a kernel is not given, since it lacks a flag or a kfunc, is
+counted and listed with the reason.
 
-The first run takes as long as linking two kernels (15 minutes on two processors, less with ccache); while the images
-are known, a run takes half a minute. Options: timeout (seconds for one boot), programs (more files like
+The first run links two kernels (15 minutes on two processors, less with ccache); once the images exist, a run takes
+half a minute. Options: timeout (seconds for one boot), programs (more files like
 programs.toml), and those of [checks.build].
 """
 
@@ -52,7 +52,7 @@ CAMPAIGN = "kfunc_flags"
 
 MODULE = "kfa_test"
 SETS = "kfa_sets"
-#: A kernel with flags of arguments that gets fewer was not tried.
+#: A kernel with argument flags that is given fewer was not really tried.
 LEAST_PROGRAMS = 30
 LEAST_REFUSED = 12
 
@@ -61,7 +61,7 @@ LEAST_REFUSED = 12
 class Options(BuildOptions):
     """[checks.boot]: more files like programs.toml, the seconds that one boot may take, and how kernels are built.
 
-    A boot takes 5 to 20 seconds, but 97 on a machine with four times the work that it can do.
+    A boot takes 5 to 20 seconds, but 97 on a machine with four times the load that it can carry.
     """
 
     timeout: Annotated[float, Meta(gt=0)] = 300
@@ -70,7 +70,7 @@ class Options(BuildOptions):
 
 @dataclass(frozen=True)
 class Built:
-    """A kernel and its modules, the functions in its BTF, and what its kfunc sets hold."""
+    """A kernel and its modules, the functions in its BTF, and the contents of its kfunc sets."""
 
     image: Image
     functions: linked.Functions
@@ -85,7 +85,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was found in a kernel's files: counts by file, and what is wrong."""
+    """What was found in a kernel's files: counts by file, and problems."""
 
     counts: Mapping[str, str]
     problems: tuple[str, ...]
@@ -93,7 +93,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Booted:
-    """A kernel that booted, what it said, and what was found in its files."""
+    """A kernel that booted, its output, and what was found in its files."""
 
     kernel: Kernel
     contents: Contents
@@ -102,7 +102,7 @@ class Booted:
 
 
 def key_series(subject: Subject) -> str:
-    """Return what the kernels are made of, the programs and the tools."""
+    """Return what the kernels are made from, the programs and the tools."""
     options = options_of(subject)
     compiler, config = compiler_of(options), wanted_options(options, subject.wishes)
     trees = (subject.scratch.tree_of(subject.base), subject.items[-1].tree)
@@ -116,7 +116,7 @@ def key_series(subject: Subject) -> str:
 
 
 def check_series(subject: Subject) -> Outcome:
-    """Link, boot and ask both kernels."""
+    """Link and boot both kernels, and judge what they say."""
     log = subject.log("boot", None)
     options = options_of(subject)
     rows = all_rows(options)
@@ -173,7 +173,7 @@ def check_series(subject: Subject) -> Outcome:
 
 
 def link(images: Images, kernel: Kernel, more: Mapping[str, bytes], log: Path) -> Built:
-    """Return a kernel linked, with its test modules: ours, and those of the files `more`."""
+    """Return a linked kernel with its test modules: ours, and those of the files `more`."""
     image = images.get(kernel.tree, log, kernel.what)
     functions = linked.kernel_functions(image.vmlinux)
     sets = linked.check_linked(image.vmlinux, functions, kernel.flags, tagged=kernel.tagged)
@@ -187,7 +187,7 @@ def link(images: Images, kernel: Kernel, more: Mapping[str, bytes], log: Path) -
 
 
 def inserted(image: Image, touched: frozenset[str]) -> Image:
-    """Return an image with those of its modules that are inserted when it boots: ours, and those of the series."""
+    """Return an image with the modules that are inserted when it boots: ours, and those of the series."""
     names = {MODULE, SETS} | touched
     return replace(image, modules={name: path for name, path in image.modules.items() if name in names})
 
@@ -195,12 +195,12 @@ def inserted(image: Image, touched: frozenset[str]) -> Image:
 def run(
     subject: Subject, kernel: Kernel, image: Image, objects: Sequence[Path], folder: Path, log: Path, timeout: float
 ) -> tuple[Said, float, str]:
-    """Boot a kernel with its modules and programs; return what it said, the seconds, and the line that does the same.
+    """Boot a kernel with its modules and programs; return its output, the seconds, and a shell line that does the same.
 
     Raises ToolError with the log's tail if it does not end well.
     """
     subject.progress(f"boot: booting the {kernel.what}")
-    # Modules of the kernel's selftests first: ours need nothing of theirs, but theirs of each other by name.
+    # Modules of the kernel's selftests first: ours need nothing of theirs, but theirs need each other, by name.
     modules = sorted(image.modules.values(), key=lambda path: (path.stem == SETS, path.stem))
     todo = [f"module {path.name}\n" for path in modules] + [f"object {path.name}\n" for path in objects]
     files = {"init": (folder / "init").read_bytes(), "boot.list": "".join(todo).encode()}
@@ -219,13 +219,13 @@ def run(
     own = said.modules.get(f"{MODULE}.ko")
     if said.end != len(todo) or own is None or own.errno:
         end = tail("\n".join(own.said) if own and own.errno else machine.serial)
-        what = f"did {said.end} of {len(todo)} things" if said.end != len(todo) else f"cannot insert {MODULE}.ko"
+        what = f"did {said.end} of {len(todo)} commands" if said.end != len(todo) else f"cannot insert {MODULE}.ko"
         raise ToolError(f"{kernel.what}: the loader {what}; serial log {serial}, its end:\n{end}")
     return said, machine.seconds, reproduce
 
 
 def look(kernel: Kernel, built: Built) -> Contents:
-    """Return what the kfunc sets in the linked kernel and our module hold, by file, and what is wrong with them."""
+    """Return what the kfunc sets in the linked kernel and our module hold, by file, and their problems."""
     counts, problems = {}, []
     # kfa_sets is wrong on purpose.
     for name, held in (("vmlinux", built.sets), (f"{MODULE}.ko", built.module(MODULE, kernel))):
@@ -234,14 +234,14 @@ def look(kernel: Kernel, built: Built) -> Contents:
         if not held.sets:
             problems.append(f"{name} holds no kfunc set")
         if (single := kernel.flags.single) and not held.records:
-            problems.append(f"{name} holds no flags of arguments, though the kernel has {', '.join(single)}")
+            problems.append(f"{name} holds no argument flags, though the kernel has {', '.join(single)}")
     return Contents(counts, tuple(problems))
 
 
 def outcome_of(
     tip: Booted, base: Booted, tests: Sequence[str], seconds: Mapping[str, float], notes: Iterable[Finding], log: Path
 ) -> Outcome:
-    """Return the outcome, and leave the table of all verdicts in the log and, as JSON, beside it."""
+    """Return the outcome, and write the table of all verdicts to the log and, as JSON, next to it."""
     rows = tip.kernel.rows
     lines = judge.judge_programs(rows.programs, tip.said, base.said, (p.name for p in base.kernel.rows.programs))
     lines += [*judge.judge_sets(rows, tip.said), *judge.judge_tags(tip.said, tests)]
@@ -265,7 +265,7 @@ def outcome_of(
 def keep_table(
     log: Path, reason: str, lines: Sequence[Line], left: Sequence[LeftOut], facts: Mapping[str, object]
 ) -> None:
-    """Append the table of all verdicts to the log, and write it as JSON beside it."""
+    """Append the table of all verdicts to the log, and write it as JSON next to it."""
     lines = [*lines, *judge.skipped(left)]
     log.with_suffix(".json").write_text(json.dumps(judge.document(lines, facts), indent=1) + "\n")
     with open(log, "a", encoding="utf-8") as file:
@@ -273,9 +273,9 @@ def keep_table(
 
 
 def untried(tip: Booted, programs: int, refused: int) -> Iterator[Finding]:
-    """Yield what keeps the tip's kernel from showing anything: flags without a pair, modules, too few rows."""
+    """Yield why the tip's kernel cannot show anything: flags without a pair, modules, too few rows."""
     for flag in tip.kernel.rows.uncovered(tip.kernel.flags.single):
-        text = f"no accepted and rejected program differ only in an argument with {flag}"
+        text = f"no pair of an accepted and a rejected program differs only in an argument with {flag}"
         yield Finding(Status.FAIL, text, type="cover")
     for name, module in tip.said.modules.items():
         if module.errno:
@@ -288,7 +288,7 @@ def untried(tip: Booted, programs: int, refused: int) -> Iterator[Finding]:
 
 
 def judge_config(scratch: Scratch, kernel: Kernel) -> list[Finding]:
-    """Return the kfuncs that a kernel lacks only since its configuration leaves them out."""
+    """Return the kfuncs that a kernel lacks only because its configuration leaves them out."""
     names = fit.rows_in_source(scratch, kernel.tree, {kfunc for row in kernel.left_out for kfunc in row.kfuncs})
     text = "this configuration leaves out {}, so no program tries it"
     return [Finding(Status.WARN, text.format(name), type="config") for name in names]

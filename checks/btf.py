@@ -1,9 +1,9 @@
 """What the kfunc sets mean to the verifier is the same before and after each patch, byte for byte in .BTF_ids.
 
 Every object that holds a set is compiled with BTF, its .BTF_ids is read, and the flags of each kfunc are spread over
-the arguments that they reach by the compiled prototype and by what this kernel's verifier does. A patch may write a
-flag in another way, but not lose a row, change what holds for an argument, miss one of several sets of a kfunc, or
-touch other bytes; and the rows must be those of the inventory. No compiler sees any of this: flags are assembler input.
+the arguments that they reach by the compiled prototype and by this kernel's verifier. A patch may write a flag in
+another way, but not lose a row, change what holds for an argument, miss one of several sets of a kfunc, or touch other
+bytes; and the rows must be those of the inventory. No compiler sees any of this: flags are assembler input.
 A row that x86 cannot have (`#ifdef CONFIG_S390`) is compiled and judged for an architecture that can, if the compiler
 for that is installed; rows that nothing compiles are listed, each with the reason.
 
@@ -41,7 +41,7 @@ CAMPAIGN = "kfunc_flags"
 
 
 def key(subject: Subject, item: Item) -> str:
-    """Return what is read: both trees, the rules of the base, the configuration, the decisions."""
+    """Return the input: both trees, the rules of the base, the configuration, the decisions."""
     return f"{item.parent_tree} {item.tree} {common_key(subject)}"
 
 
@@ -52,7 +52,7 @@ def key_series(subject: Subject) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """[checks.btf]: the files whose sets the kernel is to refuse, only changes of which are judged."""
+    """[checks.btf]: the files whose sets the kernel must refuse; only changes of them are judged."""
 
     wrong_on_purpose: tuple[Text, ...] = ()
 
@@ -72,9 +72,9 @@ def common_key(subject: Subject) -> str:
 
 
 def check(subject: Subject, item: Item) -> Outcome:
-    """Compare the sets before and after a patch, and look at what it leaves."""
+    """Compare the sets before and after a patch, and judge those after it."""
     log = subject.log("btf", item)
-    open_bench(subject, compiling(subject))  # before the log: a run that has it writes to that file
+    open_bench(subject, compiling(subject))  # before the log: another run that has the bench writes to that file
     log.write_text(f"btf of {item.commit} and of its parent {item.parent}\n")
     view = look(subject, (item.parent, item.parent_tree), (item.commit, item.tree), log)
     findings = [*everywhere(view, lambda sides: judge(sides, subject)), *unseen(view), *judge_rule(subject, item)]
@@ -83,7 +83,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, findings)
     rows = sum(len(sides.states[1].rows) for sides in view.sides)
-    reason = f"{counted(view)} mean the same, {len(rewritten)} of them written anew"
+    reason = f"{counted(view)} mean the same, {len(rewritten)} of them rewritten"
     if findings:
         reason = f"{counted(view)} compared, {len(findings)} findings"
     reason += abroad(view)
@@ -93,8 +93,8 @@ def check(subject: Subject, item: Item) -> Outcome:
 
 
 def judge(sides: Sides, subject: Subject) -> list[Finding]:
-    """Return what a patch changed that it may not."""
-    # What cannot be compiled for another architecture at all is a reason for rows that are listed.
+    """Return what a patch changed but must not."""
+    # Code that cannot be compiled for another architecture at all explains rows that are listed.
     known = sides.before.broken if sides.arch != X86 else {}
     broken = {o: why for o, why in sides.after.broken.items() if o not in known}
     findings = [Finding(Status.FAIL, f"{o} does not compile: {why}", type="BUILD") for o, why in broken.items()]
@@ -107,7 +107,7 @@ def everywhere(view: View, rule: Callable[[Sides], Sequence[Finding]]) -> list[F
 
 
 def check_series(subject: Subject) -> Outcome:
-    """Compare the sets of the base with those of the last patch, and list the rows that no object shows."""
+    """Compare the sets of the base with those of the last patch, and list the rows that are in no object."""
     log = subject.log("btf", None)
     last = subject.items[-1]
     open_bench(subject, compiling(subject))
@@ -120,11 +120,11 @@ def check_series(subject: Subject) -> Outcome:
     rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, [*findings, *listed])
     reason = (
-        f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} written anew, "
+        f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} rewritten, "
         f"{len(findings)} differences{abroad(view)}; "
         f"{len(listed)} rows are not compiled{': ' if listed else ''}{reasons(missing)}"
     )
-    # Rows that are listed with a reason don't make the comparison of all others any worse.
+    # Rows that are listed with a reason don't invalidate the comparison of the others.
     examined = len(view.main.states[1].rows)
     return Outcome(Outcome.of(findings, examined=examined).status, (*findings, *listed), reason, examined, log)
 
@@ -148,14 +148,14 @@ def abroad(view: View) -> str:
 
 
 def note(log: Path, rewritten: Sequence[str], findings: Sequence[Finding]) -> None:
-    """Write to the log what is written anew and what was found."""
+    """Write the rewritten rows and the findings to the log."""
     with open(log, "a", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(f"{line}\n" for line in rewritten)
         file.writelines(f"{f.type}: {f.file}:{f.line}: {f.message}\n" for f in findings)
 
 
 def new_faults(sides: Sides, subject: Subject, *, first: bool) -> list[Finding]:
-    """Return what is wrong after a patch; the first patch answers for what the base has, no other for its parent."""
+    """Return what is wrong after a patch; for all but the first, only what its parent does not have."""
     inherited = set() if first else set(faults(sides.before, subject))
     return [f for f in faults(sides.after, subject, sides.states[0]) if f not in inherited]
 
@@ -172,7 +172,7 @@ def faults(snapshot_: Snapshot, subject: Subject, before: State | None = None) -
 
 
 def unseen(view: View) -> list[Finding]:
-    """Return the rows that a patch changes and that no object shows."""
+    """Return the rows that a patch changes and that are in no object."""
     before, after = view.main.before.places, view.main.after.places
     was = {text_of(e) for e in before.sites}
     found = []
@@ -185,7 +185,7 @@ def unseen(view: View) -> list[Finding]:
 
 
 def text_of(site: Site) -> str:
-    """Return what an entry of the inventory says of a row, without its place."""
+    """Return what an entry of the inventory says about a row, without its place."""
     names = ("kfunc", "set", "file", "flags", "arg_flags", "fate")
     return json.dumps([site.entry().get(name) for name in names], sort_keys=True)
 
@@ -196,7 +196,7 @@ def reasons(missing: Sequence[tuple[Site, str]]) -> str:
 
 
 def rewrites(sides: Sides) -> list[str]:
-    """Return a line for each row that is written in another way, with what it means."""
+    """Return a line for each row that is rewritten, with its meaning."""
     old, new = sides.states
     before = group(old.rows, attrgetter("key"))
     lines = []
@@ -221,12 +221,12 @@ def judge_rule(subject: Subject, item: Item) -> list[Finding]:
         return [Finding(Status.FAIL, str(error), VERIFIER, None, "RULE")]
     if new == old:
         return []
-    text = f"what the verifier makes of the flags of a whole kfunc changes: {old} became {new}"
+    text = f"the verifier treats the flags of a whole kfunc differently: {old} became {new}"
     return [Finding(Status.FAIL, text, VERIFIER, None, "RULE")]
 
 
 def reproduce(subject: Subject, item: Item, view: View) -> str:
-    """Return one shell line that shows the bytes of what a patch touches, before and after it."""
+    """Return one shell line that shows the bytes that a patch touches, before and after it."""
     steps = []
     for sides in view.sides:
         units = sides.after.units

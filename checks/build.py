@@ -1,13 +1,13 @@
 """Each patch compiles without a new warning, with BTF and every kfunc set switched on, in patchbot's own work tree.
 
 The objects of the .c files that a patch touches, and after a change of a header every object that holds a kfunc set,
-are compiled at the patch and at its parent with W=1; what the parent does not say is a finding. The configuration is
-checks/bpf.config. An undefined symbol in .BTF_ids (a misspelt flag that stands alone) fails, because a compiler never
-sees it. What this configuration does not compile is SKIP, never PASS. A file with a row that x86 cannot have, or below
-arch/ of another architecture, is compiled for that too if the compiler is installed.
+are compiled at the patch and at its parent with W=1; a message that the parent does not give is a finding. An
+undefined symbol in .BTF_ids (a misspelt flag that stands alone) fails, because a compiler never sees it. What the
+configuration does not compile is SKIP, never PASS. A file with a row that x86 cannot have, or below arch/ of another
+architecture, is compiled for that too if the compiler is installed.
 
-Options: config (a fragment, or a list of them, instead of bpf.config), cc, cross_compile, ccache, jobs, pahole (the
-program to use instead of the installed one), and arch: the architectures to compile for besides x86 where there is need
+Options: config (a fragment, or a list of them, instead of the campaign's), cc, cross_compile, ccache, jobs, pahole
+(the program to use instead of the installed one), and arch: the architectures to compile for besides x86 where needed
 (default: all whose compiler is installed).
 """
 
@@ -38,7 +38,7 @@ UNSEEN = ("Makefile", "Kbuild", "Kconfig")
 
 @dataclass(frozen=True)
 class Built:
-    """What the compiler of one bench said of the objects before and after a patch."""
+    """What the compiler of one bench said about the objects before and after a patch."""
 
     bench: Bench
     before: Mapping[Unit, Compiled]
@@ -46,7 +46,7 @@ class Built:
 
 
 def key(subject: Subject, item: Item) -> str:
-    """Return what the compiler reads: both trees, the configuration, the tools, and how their output is read."""
+    """Return the input: both trees, the configuration, the tools, and the code that reads their output."""
     options = build_options(subject.options)
     compiler = compiler_of(options)
     wanted = [wanted_options(options, subject.wishes), cross_versions(options)]
@@ -56,12 +56,14 @@ def key(subject: Subject, item: Item) -> str:
 
 
 def check(subject: Subject, item: Item) -> Outcome:
-    """Compile what a patch touches, before and after it."""
+    """Compile the objects that a patch touches, before and after it."""
     log = subject.log("build", item)
     code = tuple(p for p in item.files if p.endswith(COMPILED + HEADERS) or is_unseen(p))
     if not code:
-        return Outcome(Status.SKIP, reason="there is nothing to compile in it")
-    bench = open_bench(subject, build_options(subject.options))  # before the log: a run that has it writes to that file
+        return Outcome(Status.SKIP, reason="it holds nothing to compile")
+    bench = open_bench(
+        subject, build_options(subject.options)
+    )  # before the log: another run that has the bench writes to that file
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     sources = choose(subject, item, code)
     main = compile_all(bench, item, sources, code, log)
@@ -83,7 +85,9 @@ def check(subject: Subject, item: Item) -> Outcome:
         if broken := find_stuck(built):
             parts.append(f"for {arch} these compile neither before nor after it: {names(broken)}")
     parts += [f"not compiled here: {names(f'{p} ({why})' for p, why in unexamined.items())}"] if unexamined else []
-    parts += [f"not compiled of {p}: what x86 cannot have ({w})" for p, w in lacking.items() if p not in unexamined]
+    parts += [
+        f"not compiled of {p}: the code that x86 cannot have ({w})" for p, w in lacking.items() if p not in unexamined
+    ]
     parts += [f"does not compile at the parent either: {names(stuck)}"] if stuck else []
     parts += note_unknown(bench, subject, item, log)
     status = Status.worst([Status.SKIP if unexamined or stuck else Status.PASS, *(f.status for f in findings)])
@@ -91,18 +95,18 @@ def check(subject: Subject, item: Item) -> Outcome:
 
 
 def choose(subject: Subject, item: Item, code: Sequence[str]) -> set[str]:
-    """Return the sources to compile: those that are touched, and the witnesses of touched headers."""
+    """Return the sources to compile: the touched ones, and the witnesses of touched headers."""
     sources = {p for p in code if p.endswith(COMPILED)}
     headers = [p for p in code if p.endswith(HEADERS)]
     if headers:
-        # A header below tools/ has nothing to say to the kernel.
+        # A header below tools/ does not matter to the kernel.
         kernel = any(not p.startswith("tools/") for p in headers)
         sources |= {p for p in subject.witnesses(item.commit) if kernel or p.startswith("tools/")}
     return sources
 
 
 def compile_all(bench: Bench, item: Item, sources: Iterable[str], code: Sequence[str], log: Path) -> Built:
-    """Compile the objects of sources, and those of the build's own programs that touched files are a part of."""
+    """Compile the objects of sources, and those of the build's own programs that touched files belong to."""
     files = bench.files(item.tree)
     old_files = bench.files(item.parent_tree)
     after = {u for s in sorted(sources) if s in files for u in units_of(bench, item.tree, s, log)}
@@ -117,7 +121,7 @@ def compile_all(bench: Bench, item: Item, sources: Iterable[str], code: Sequence
 def compile_elsewhere(
     subject: Subject, item: Item, sources: Iterable[str], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
-    """Compile those sources for other architectures that x86 cannot have the whole of; return why others are not."""
+    """Compile for other architectures the sources that x86 cannot have in full; return why some are not compiled."""
     sites = [s for s in subject.sites(item.commit) if s.file in sources]
     sites += [Site(path, path, 1, "change") for path in sorted(sources) if path.startswith("arch/")]
     found = []
@@ -138,14 +142,14 @@ def find_stuck(built: Built) -> list[str]:
 
 
 def judge(before: Mapping[Unit, Compiled], after: Mapping[Unit, Compiled]) -> list[Finding]:
-    """Return what is said after the patch and not before it: an error or a new warning, both fail."""
+    """Return the messages after the patch that are not there before it: errors and new warnings, which both fail."""
     old = {finding for result in before.values() for finding in result.findings}
     new = {finding for result in after.values() for finding in result.findings} - old
     return [replace(f, status=Status.FAIL) for f in sorted(new, key=lambda f: (f.file or "", f.line or 0, f.message))]
 
 
 def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[Finding]:
-    """Return the wanted options that the kernel knows and drops: all on the first patch, then new ones."""
+    """Return the wanted options that the kernel knows but drops: all for the first patch, then new ones."""
     config = bench.config(item.tree, log)
     old = set() if item.parent == subject.base else set(bench.config(item.parent_tree, log).dropped)
     text = "CONFIG_{}={} is wanted but dropped: a dependency is missing"
@@ -161,7 +165,7 @@ def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[
 
 
 def note_unknown(bench: Bench, subject: Subject, item: Item, log: Path) -> list[str]:
-    """Return, for the first patch, the note which wanted options this kernel does not have at all."""
+    """Return, for the first patch, a note about the wanted options that this kernel does not have at all."""
     unknown = bench.config(item.tree, log).unknown if item.parent == subject.base else ()
     return [f"this kernel has no {names(f'CONFIG_{s}' for s in unknown)}"] if unknown else []
 
@@ -180,7 +184,7 @@ def why_not(bench: Bench, item: Item, path: str) -> str:
     if is_unseen(path):
         return "build rules"
     if path.startswith(APART):
-        return "not a part of the kernel"
+        return "not part of the kernel"
     return "nothing that was compiled includes it" if path.endswith(HEADERS) else "not in this configuration"
 
 
@@ -190,7 +194,7 @@ def is_unseen(path: str) -> bool:
 
 
 def names(items: Iterable[str]) -> str:
-    """Return names for a sentence, not too many."""
+    """Return a few names for a sentence."""
     rows = sorted(items)
     return (", ".join(rows[:6]) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")) or "nothing"
 

@@ -1,9 +1,9 @@
 """The target tree's own scripts/checkpatch.pl has nothing to say, and subject and changelog have the required form.
 
-An ERROR of the script is FAIL, a WARNING or CHECK is WARN. It runs in a small folder that looks like the tree: with the
-files that the script reads, those that the patch touches, and of MAINTAINERS only the obsolete sections, because it
-asks get_maintainer.pl for nothing else (one run a file, 0.4 s on the whole of MAINTAINERS). Its only part that does not
-run is spdxcheck.py, which needs a checkout of the whole tree.
+An ERROR of the script is FAIL, a WARNING or CHECK is WARN. It runs in a small folder that looks like the tree: it has
+the files that the script reads, those that the patch touches, and only the obsolete sections of MAINTAINERS, because
+the script asks get_maintainer.pl for nothing else (one run a file, 0.4 s with all of MAINTAINERS). The only part that
+does not run is spdxcheck.py, which needs a checkout of the whole tree.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ MAINTAINER = "scripts/get_maintainer.pl"
 BINDINGS = "Documentation/devicetree/bindings"
 LEVELS = {"ERROR": Status.FAIL, "WARNING": Status.WARN, "CHECK": Status.WARN}
 
-#: The last line of what the script says; its own last words may follow.
+#: The script's last line of results; advice may follow it.
 TOTAL = re.compile(
     rb"^total: (\d{1,9}) errors, (\d{1,9}) warnings,(?: (\d{1,9}) checks,)? (\d{1,9}) lines checked$", re.M
 )
-#: No file of a tree has a longer path or lies deeper.
+#: No file of a tree has a longer path or is deeper.
 LONGEST, DEEPEST = 4096, 32
 
-#: In the mail: words that make the script read more of the tree than the files of the patch.
+#: Words in the mail that make the script read more of the tree than the files of the patch.
 ASM_INCLUDE = re.compile(rb"^[+ ][ \t]*#[ \t]*include[ \t]*<asm/([^>\n]*)\.h>", re.M)
 COMPATIBLE = re.compile(rb"^\+.*compatible\s*=\s*\"", re.M)
 CAMEL = re.compile(rb"^\+.*(?:[A-Z][a-z]|[a-z][A-Z])", re.M)
@@ -64,20 +64,20 @@ class Options:
 
 @dataclass(frozen=True)
 class Input:
-    """All that a run of the script on one patch depends on besides the mail; `things` are git's answers by name."""
+    """All that a run of the script depends on besides the mail; `things` are git's answers by name."""
 
     things: Mapping[str, Thing | None]
     options: tuple[str, ...]
 
     def key(self, mail: bytes) -> str:
-        """Return the content key. The mail counts without what changes with the commits below it."""
+        """Return the content key: the mail without what depends on the commits below it, and the script's input."""
         told = re.sub(rb"^(?:From [0-9a-f]{40} .*|Date: .*)\n", b"", mail, flags=re.M)
         seen = sorted((name.split(":", 1)[-1], thing.oid if thing else "") for name, thing in self.things.items())
         return hashlib.sha256(json.dumps([self.options, seen]).encode() + told).hexdigest()
 
 
 def key(subject: Subject, item: Item) -> str:
-    """Return what the script reads for a patch."""
+    """Return the script's input for a patch."""
     mail = subject.mail(item)
     return gather(subject, item, mail).key(mail)
 
@@ -97,10 +97,10 @@ def check(subject: Subject, item: Item) -> Outcome:
 
 
 def gather(subject: Subject, item: Item, mail: bytes) -> Input:
-    """Find out what a run on this mail reads."""
+    """Find out what a run on this mail will read."""
     given = fit("patchbot.toml", "checks.checkpatch", subject.options, Options)
     options = ["--show-types"] + (["--strict"] if given.strict else [])
-    # The person signs off in the end; a sign-off that is there already must be right.
+    # The person signs off in the end; a sign-off that exists already must be right.
     options += [] if re.search(rb"^Signed-off-by:", mail, re.M | re.I) else ["--no-signoff"]
     options += [f"--max-line-length={given.max_line_length}"] if given.max_line_length else []
     base, before = subject.base, item.parent_tree
@@ -115,7 +115,7 @@ def gather(subject: Subject, item: Item, mail: bytes) -> Input:
 
 
 def absolute_paths(mail: bytes) -> list[str]:
-    """Return the ends of the absolute paths in a changelog, which must not be files of the tree."""
+    """Return the ends of absolute paths in a changelog; they must not be files of the tree."""
     ends = []
     for path in re.findall(r"(?:^|\s)(/\S*)", changelog(mail)):
         parts = re.sub(r"(?::\d{1,9}){1,3}:?$", "", path[:LONGEST]).split("/")[1:][-DEEPEST:]
@@ -124,13 +124,13 @@ def absolute_paths(mail: bytes) -> list[str]:
 
 
 def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Path) -> list[Finding]:
-    """Run the script; once more with all of include/ if it complains of CamelCase that may be known there."""
+    """Run the script, and again with all of include/ if it complains about CamelCase that may be known there."""
     perl = which("perl", "perl")
     things = {name: thing for name, thing in inputs.things.items() if thing and thing.kind == "blob"}
     read = subject.scratch.blobs(thing.oid for thing in things.values())
     blobs = {name: data for name, (_, data) in zip(things, read, strict=True)}
     with temporary.folder("checkpatch") as place:
-        # A file as it is before the patch; as it is after it only if it is new.
+        # The file before the patch; the one after it only if it is new.
         files = {n.split(":", 1)[1]: blobs[n] for n in sorted(blobs, key=lambda n: not n.startswith(item.tree))}
         obsolete = obsolete_sections(files.pop("MAINTAINERS", b""))
         script = files.pop(MAINTAINER, b"")
@@ -169,13 +169,13 @@ def run_script(subject: Subject, item: Item, mail: bytes, inputs: Input, log: Pa
 
 
 def object_id(inputs: Input, tree: str, path: str) -> str | None:
-    """Return the id of a file or folder that the input asked for, None if it is not there or was not asked for."""
+    """Return the id of a file or folder in the input, None if it does not exist or was not asked for."""
     thing = inputs.things.get(f"{tree}:{path}")
     return thing.oid if thing else None
 
 
 def obsolete_sections(text: bytes) -> bytes:
-    """Return the sections of MAINTAINERS with an obsolete status: their titles, that, and the patterns."""
+    """Return the sections of MAINTAINERS with an obsolete status: title, status and patterns."""
     rows = []
     for section in sections(text):
         if "obsolete" in section.status.lower():
@@ -186,27 +186,27 @@ def obsolete_sections(text: bytes) -> bytes:
 
 
 def told(done: Completed, mail: bytes) -> list[Finding]:
-    """Return the findings of a run of the script; raise ToolError if how it ended is not what it says."""
+    """Return the findings of a run of the script; raise ToolError if its exit code contradicts its output."""
     if done.returncode < 0:
-        raise ToolError(f"{SCRIPT} did not come to its end: {done.explain()}")
+        raise ToolError(f"{SCRIPT} did not finish: {done.explain()}")
     findings = parse(done.stdout)
     if done.returncode != bool(findings):
         counted = f"counts {len(findings)} problems"
-        raise ToolError(f"{SCRIPT} {counted}, but that is not how it ended: {done.explain()}")
+        raise ToolError(f"{SCRIPT} {counted}, which its exit code contradicts: {done.explain()}")
     total = TOTAL.findall(done.stdout)[-1]
     if not int(total[3]) and any(row.kind == "@" for row in read_diff(mail_parts(text_of(mail))[2])):
-        raise ToolError(f"{SCRIPT} says that it checked no line of a patch that has some")
+        raise ToolError(f"{SCRIPT} says that it checked no line, but the patch has some")
     return findings
 
 
 def parse(output: bytes) -> list[Finding]:
-    """Return the findings in the script's output; raise ToolError if it did not come to its end or was misread."""
+    """Return the findings in the script's output; raise ToolError if it is not complete or was misread."""
     text = output.decode("utf-8", "surrogateescape")
     *_, total = [None, *TOTAL.finditer(output)]  # a quoted changelog may hold another one
     if total is None:
-        raise ToolError(f"{SCRIPT} did not come to its end: {text.strip()[-400:] or 'it printed nothing'}")
+        raise ToolError(f"{SCRIPT} did not finish: {text.strip()[-400:] or 'it printed nothing'}")
     if b"\0" in output or not output.endswith(b"\n"):
-        raise ToolError(f"{SCRIPT} did not come to its end: its output is cut or holds NUL bytes")
+        raise ToolError(f"{SCRIPT} did not finish: its output is truncated or holds NUL bytes")
     said = output[: total.start()].decode("utf-8", "surrogateescape")
     findings = list(blocks(said.split("\n")))
     expected = sum(int(n or 0) for n in total.groups()[:3])
@@ -220,7 +220,7 @@ def blocks(lines: list[str]) -> Iterator[Finding]:
     at = 0
     while at < len(lines):
         head = re.match(r"(ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)", lines[at])
-        # Quoted source follows its `#` line at once, so only what follows a blank line starts a block.
+        # Quoted source follows its `#` line directly, so only a line after a blank one starts a block.
         if head is None or (at > 0 and lines[at - 1]):
             at += 1
             continue
@@ -239,7 +239,7 @@ def blocks(lines: list[str]) -> Iterator[Finding]:
         elif place[2]:
             yield Finding(LEVELS[head[1]], said, place[2], int(place[3]), head[2])
         else:
-            # Outside of a hunk: the line of the mail, which `locate` turns into a file or the changelog.
+            # Outside a hunk: the line of the mail, which `locate` turns into a file or the changelog.
             yield Finding(LEVELS[head[1]], f"{said}: {source.strip()!r}", "", int(place[1]), head[2])
 
 
@@ -252,7 +252,7 @@ def locate(findings: list[Finding], mail: bytes) -> list[Finding]:
 
 
 def text_of(mail: bytes) -> str:
-    """Return a mail as text from which its bytes can be had again."""
+    """Return a mail as text that can be turned back into its bytes."""
     return mail.decode("utf-8", "surrogateescape")
 
 
@@ -263,16 +263,24 @@ def changelog(mail: bytes) -> str:
 
 
 def judge_message(subject: str, body: str) -> list[Finding]:
-    """Return what is wrong with a subject and changelog that the script does not look at."""
+    """Return the problems of a subject and changelog that the script does not look for."""
     found = []
 
     def say(status: Status, type_: str, message: str) -> None:
         found.append(Finding(status, message, None, None, type_))
 
     if len(subject) > MOST:
-        say(Status.FAIL, "SUBJECT_LONG", f"the subject has {len(subject)} characters, {MOST} are allowed: {subject!r}")
+        say(
+            Status.FAIL,
+            "SUBJECT_LONG",
+            f"the subject has {len(subject)} characters, at most {MOST} are allowed: {subject!r}",
+        )
     elif len(subject) > BETTER:
-        say(Status.WARN, "SUBJECT_LONG", f"the subject has {len(subject)} characters, {BETTER} are better: {subject!r}")
+        say(
+            Status.WARN,
+            "SUBJECT_LONG",
+            f"the subject has {len(subject)} characters, at most {BETTER} are better: {subject!r}",
+        )
     if not PREFIX.search(subject):
         say(Status.FAIL, "SUBJECT_PREFIX", f"the subject does not start with `subsystem: `: {subject!r}")
     if subject.endswith("."):
@@ -280,5 +288,5 @@ def judge_message(subject: str, body: str) -> list[Finding]:
     for word in PLACEHOLDER.findall(f"{subject}\n{body}"):
         say(Status.FAIL, "PLACEHOLDER", f"a placeholder was never filled in: {word}")
     if says_nothing(body.splitlines()):
-        say(Status.FAIL, "CHANGELOG_EMPTY", "the changelog is empty; it must say why the change is made")
+        say(Status.FAIL, "CHANGELOG_EMPTY", "the changelog is empty; it must say why the change is needed")
     return found

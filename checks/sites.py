@@ -1,8 +1,8 @@
 """The compiler's preprocessor sees the same rows in the kfunc sets of the base and of the tip as the inventory does.
 
 Each file that holds or includes a set goes through `gcc -E` with the sets' macros replaced by marks and every branch of
-each #if kept; what it expands to (file, set, kfunc, flags) must be what `patchbot scan` lists. A row that only one of
-them has is a site that would be lost, or one that is not there. It needs no configured kernel and takes seconds.
+each #if kept; the result (file, set, kfunc, flags) must be what `patchbot scan` lists. A row that only one of them has
+is a site that would be lost, or one that does not exist. It needs no configured kernel and takes seconds.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from patchbot.series.tree import Tree
 NEEDS = {"gcc": "gcc"}
 WAIVABLE = False
 CAMPAIGN = "kfunc_flags"
-#: Most lines of differences that anybody reads; all of them are in the log.
+#: At most so many differences are shown; the log has all of them.
 MOST = 200
 
 
 def key_series(subject: Subject) -> str:
-    """Return what is read: two trees, the decisions to keep rows, and the preprocessor."""
+    """Return the input: two trees, the decisions to keep rows, and the preprocessor."""
     refuse_unknown("patchbot.toml", "checks.sites", subject.options, ())
     gcc = run(["gcc", "--version"]).stdout.split(b"\n")[0].decode("utf-8", "replace")
     tip = subject.items[-1].tree if subject.items else ""
@@ -54,7 +54,7 @@ def check_series(subject: Subject) -> Outcome:
             for message, file, line in found
         ]
     if not examined and not findings:
-        return Outcome(Status.SKIP, reason="neither the base nor the tip has a row of a kfunc set", log=log)
+        return Outcome(Status.SKIP, reason="neither the base nor the tip has a kfunc set", log=log)
     reason = " and ".join(said)
     reason += f" by the preprocessor, {len(findings)} differences" if findings else ", the same by the preprocessor"
     return Outcome.of(findings[:MOST], examined=examined or 1, reason=reason, log=log)

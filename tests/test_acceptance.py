@@ -89,7 +89,7 @@ def test_every_patch_of_the_newest_compiles_and_means_the_same(kernel73: RealKer
     whole = next(row for row in report["results"] if row["check"] == "btf" and row["patch"] is None)
     numbers = re.match(
         r"\d+ patches: (\d+) rows \((\d+) arguments\) in (\d+) objects compared with the base, "
-        r"(\d+) written anew, (\d+) differences; ",
+        r"(\d+) rewritten, (\d+) differences; ",
         whole["reason"],
     )
     assert numbers, whole["reason"]

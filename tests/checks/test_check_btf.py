@@ -298,7 +298,7 @@ def test_a_row_of_another_architecture_that_is_written_anew_counts(bench: Bench)
     )
     _, good, bad = (bench.check(subject, item) for item in subject.items)
     assert (good.status, texts(good)) == (Status.PASS, "")
-    assert "1 of them written anew" in good.reason
+    assert "1 of them rewritten" in good.reason
     assert good.log is not None
     line = "generic_btf_ids: bpf_lowcore(): ('KF_RCU',) () is now () (('KFA_RCU',),): rcu of argument 0"
     assert line in good.log.read_text()

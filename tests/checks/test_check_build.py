@@ -172,7 +172,7 @@ def test_a_part_that_is_not_compiled_keeps_the_patch_from_passing(tiny: Repo, tm
 
 def test_documentation_is_nothing_to_compile(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [{"Documentation/new.rst": b"New\n"}]))
-    assert (outcome.status, outcome.reason) == (Status.SKIP, "there is nothing to compile in it")
+    assert (outcome.status, outcome.reason) == (Status.SKIP, "it holds nothing to compile")
 
 
 def test_a_file_that_another_one_includes(tiny: Repo, tmp_path: Path, wanted: Path) -> None:

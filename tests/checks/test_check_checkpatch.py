@@ -156,7 +156,7 @@ def test_a_finding_outside_of_a_hunk_gets_its_file(repo: Repo, tmp_path: Path) -
 def test_a_script_that_crashes_or_lies_is_an_error(repo: Repo, tmp_path: Path) -> None:
     (result,) = judge(one(repo, tmp_path, b"int b;\n", GOOD + "CRASH\n"), tmp_path)
     assert result.status is Status.ERROR
-    assert "did not come to its end" in result.reason
+    assert "did not finish" in result.reason
     (result,) = judge(one(repo, tmp_path, b"int b;\n", GOOD + "LIE\n"), tmp_path)
     assert result.status is Status.ERROR
     assert "counts 1 problems, patchbot reads 0" in result.reason
@@ -248,7 +248,7 @@ def test_a_quoted_line_is_no_finding_and_no_end(module: ModuleType) -> None:
     text += b"CHECK:C: x\n#6: \ntotal: 9 errors, 9 warnings, 1 lines checked\n\n"
     found = module.parse(text + b"total: 0 errors, 1 warnings, 1 checks, 3 lines checked\n")
     assert [f.type for f in found] == ["A", "C"]
-    with pytest.raises(ToolError, match="did not come to its end"):
+    with pytest.raises(ToolError, match="did not finish"):
         module.parse(text[:70])
     with pytest.raises(ToolError, match="counts 3 problems, patchbot reads 2"):
         module.parse(text + b"total: 0 errors, 3 warnings, 3 lines checked\n")
@@ -353,16 +353,16 @@ ERROR = b"ERROR:X: bad\n#1: FILE: a.c:1:\n+x\n\n"
     [
         (CLEAN, -9, "was killed by SIGKILL"),
         (CLEAN, -15, "was killed by SIGTERM"),
-        (CLEAN, 1, "counts 0 problems, but that is not how it ended"),
-        (CLEAN, 255, "counts 0 problems, but that is not how it ended"),
+        (CLEAN, 1, "counts 0 problems, which its exit code contradicts"),
+        (CLEAN, 255, "counts 0 problems, which its exit code contradicts"),
         (ERROR + b"total: 1 errors, 0 warnings, 0 checks, 8 lines checked\n", 0, "counts 1 problems, but"),
         (ERROR + b"total: 1 errors, 0 warnings, 0 checks, 8 lines checked\n", 2, "counts 1 problems, but"),
-        (CLEAN.replace(b"8 lines", b"0 lines"), 0, "checked no line of a patch"),
+        (CLEAN.replace(b"8 lines", b"0 lines"), 0, "checked no line, but the patch has some"),
         (CLEAN + b"\0\0\0\n", 0, "NUL bytes"),
-        (CLEAN + b"- has no obvious style pro", 0, "its output is cut"),
+        (CLEAN + b"- has no obvious style pro", 0, "its output is truncated"),
         (b"WARNING:Y: quoted\n#3: \n" + CLEAN, 0, "counts 0 problems, patchbot reads 1"),
         (b"", 0, "it printed nothing"),
-        (CLEAN.replace(b"0 errors", b"9" * 5000 + b" errors"), 0, "did not come to its end"),
+        (CLEAN.replace(b"0 errors", b"9" * 5000 + b" errors"), 0, "did not finish"),
     ],
 )
 def test_a_script_that_ends_otherwise_than_it_says_is_an_error(
