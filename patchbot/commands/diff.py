@@ -6,6 +6,7 @@ import argparse
 import re
 
 from ..draft.rangediff import Side, compare, render, side
+from ..draft.rebased import refuse_rebased
 from ..draft.recognise import recognise
 from ..draft.record import branch, need_draft, read_draft
 from ..draft.versions import named, previous
@@ -88,6 +89,7 @@ def current(session: Session, name: str) -> Side:
     tip = session.repo.ref(branch(name))
     if draft is None or tip is None or tip == draft.tip:
         return named(session.repo, name, "draft")
+    refuse_rebased(session.repo, draft, tip, session.upstream)
     seen = recognise(session.repo, draft, tip)
     commits = session.repo.commits(draft.base, tip)
     return side("draft", seen.document(draft, commits, seen.known(session.repo, draft, commits)), seen.tags)

@@ -7,8 +7,10 @@ from typing import Any
 
 from ..draft.amendments import Extra, FileEdit, Handmade, PatchEdit
 from ..draft.matching import parse_choices
+from ..draft.rebased import rebased, start_of
 from ..draft.recognise import recognise
 from ..draft.record import branch, need_draft
+from ..errors import UserError
 from ..model import Entry
 from ..terminal import cell
 from .session import Session
@@ -23,13 +25,18 @@ def execute(session: Session, *, match: list[str]) -> int:
     draft = need_draft(session.repo, name)
     tip = session.repo.ref(branch(name)) or draft.tip
     chosen = parse_choices(match, session.repo.resolve, [p.id for p in draft.generated])
-    seen = recognise(session.repo, draft, tip, chosen)
+    start = start_of(session.repo, draft, tip, session.upstream)
+    if start == tip:
+        raise UserError(rebased(session.repo, draft, start, tip))
+    seen = recognise(session.repo, draft, tip, chosen, start)
     made = seen.handmade
     rows: list[dict[str, Any]] = [{**row, "diff": diff_of(made, row)} for row in made.rows()]
     commits = {id_: sha for sha, id_ in seen.ids.items()}
     document = {"campaign": name, "tip": tip, "stored": tip == draft.tip, "edits": rows, "commits": commits}
     if session.emit(document):
         return 0
+    if start != draft.base:
+        session.say(f"note: {rebased(session.repo, draft, start, tip)}")
     for row in rows:
         (line,) = edit_lines([row])
         session.out.print(cell(line, "bold"), soft_wrap=True)

@@ -6,6 +6,7 @@ import argparse
 import re
 
 from ..draft.matching import parse_choices
+from ..draft.rebased import refuse_rebased
 from ..draft.record import branch, need_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
@@ -36,6 +37,7 @@ def execute(session: Session, name: str, *, message_id: str | None, match: list[
     draft = need_draft(repo, name)
     author = author_of(repo, session.config.author)
     tip = repo.ref(branch(name)) or draft.tip
+    refuse_rebased(repo, draft, tip, session.upstream)
     number = version_of(repo, name, tip)
     there = {v.number: v for v in versions(repo, name)}.get(number)
     given = plain_id(message_id)

@@ -6,6 +6,7 @@ import argparse
 import time
 
 from ..draft.produce import produce
+from ..draft.rebased import refuse_rebased
 from ..draft.record import branch, read_draft, refuse_unsafe
 from ..draft.restack import Conflicts
 from ..draft.write import Result, carried, put, workshop
@@ -69,5 +70,10 @@ def say_steps(session: Session) -> None:
 
 def check_base(session: Session, base: str) -> None:
     """Refuse early what publish would refuse after seconds of work; the tip of the own series is a fine base."""
-    if session.repo.ref(branch(session.campaign_config.name)) != base:
-        refuse_unsafe(session.repo, session.campaign_config.name)
+    repo, name = session.repo, session.campaign_config.name
+    tip = repo.ref(branch(name))
+    if tip == base:
+        return
+    if tip and (draft := read_draft(repo, name)):
+        refuse_rebased(repo, draft, tip, session.upstream)
+    refuse_unsafe(repo, name)

@@ -14,6 +14,7 @@ from ..draft.conflicts import Asked, Pending
 from ..draft.matching import parse_choices
 from ..draft.produce import produce
 from ..draft.rangediff import Pair, compare, render, side
+from ..draft.rebased import start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_way
 from ..draft.restack import Conflicts, Resolutions
@@ -90,8 +91,6 @@ def execute(
         done = {}
         asked = Asked(session.repo.resolve(onto), tip, draft.record, discard_edits, chosen, threshold)
     with shown(session.err):
-        if asked.onto != draft.base:
-            refuse_in_the_way(session.repo, name)
         document, result, pairs = regenerate(session, draft, asked, done, started)
     conflicts.abort(session.work, name)
     if not session.emit(document):
@@ -131,6 +130,8 @@ def regenerate(
     known = before.draft if before else draft
     old = side(before.name if before else "draft", known.document, known.trailers)
     given = gathered(session, draft, asked)
+    if asked.onto != draft.base:
+        refuse_in_the_way(repo, name)
     tree = session.tree(asked.onto)
     with blame_places(tree, draft.base):
         made = produce(tree, session.campaign, session.campaign_config, draft)
@@ -138,6 +139,10 @@ def regenerate(
         session.say(f"note: {text}")
     if not made.series.patches:
         raise UserError(f"every site of {asked.onto[:12]} is converted already; {branch(name)} is as it was")
+    # What a rebase leaves out because upstream has it was not dropped by hand.
+    there = {*draft.handmade.dropped, *(p.id for p in made.series.patches)}
+    dropped = tuple(id_ for id_ in given.handmade.dropped if id_ in there)
+    given = replace(given, handmade=replace(given.handmade, dropped=dropped))
     tick("write", 0, 0)
     with workshop(repo) as scratch:
         try:
@@ -165,9 +170,11 @@ def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
     """Return what people put on top of the draft, the commits on the branch read anew."""
     if asked.discard:
         return replace(carried(draft), handmade=Handmade())
-    seen = recognise(session.repo, draft, asked.tip, asked.chosen)
+    start = start_of(session.repo, draft, asked.tip, [asked.onto, *session.upstream])
+    seen = recognise(session.repo, draft, asked.tip, asked.chosen, start)
     tagged = draft.commits | {i: sha for sha, i in seen.ids.items()}
-    return Carried(seen.handmade, seen.tags, tagged, draft.dropped, asked.threshold)
+    solved = seen.solved if start == asked.onto != draft.base else frozenset()
+    return Carried(seen.handmade, seen.tags, tagged, draft.dropped, asked.threshold, solved)
 
 
 def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:

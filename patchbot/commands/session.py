@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -137,6 +137,14 @@ class Session:
     def base(self) -> str:
         """The commit that the series is based on: --base, kernel.base, else HEAD."""
         return self.repo.resolve(self.args.base or self.config.kernel_base or "HEAD")
+
+    @cached_property
+    def upstream(self) -> tuple[str, ...]:
+        """The commit that --base or kernel.base names; HEAD is where a person is, and that may be on the draft."""
+        rev = self.args.base or self.config.kernel_base or "HEAD"
+        with suppress(UserError):
+            return () if rev.startswith(("HEAD", "@")) else (self.repo.resolve(rev),)
+        return ()
 
     @cached_property
     def work(self) -> Path:

@@ -10,6 +10,7 @@ from .. import __version__
 from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.produce import maker, recorded_maker
+from ..draft.rebased import rebased, start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, branch, read_draft
 from ..draft.versions import versions
@@ -69,9 +70,10 @@ def unchecked(session: Session, results: Mapping[str, Any]) -> list[str]:
 def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
     """Return the keys about the draft: where it is, what is by hand, upstream, what is stale."""
     tip = session.repo.ref(branch(name)) or draft.tip
+    start = start_of(session.repo, draft, tip, session.upstream)
     unclear = ""
     try:
-        made = recognise(session.repo, draft, tip).handmade
+        made = recognise(session.repo, draft, tip, None, start).handmade
     except UserError as error:
         made, unclear = Handmade(), str(error)
     waiting = conflicts.read_pending(session.work, name)
@@ -85,11 +87,12 @@ def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
             "edits": made.rows(),
             "unclear": unclear,
             "stored": tip == draft.tip,
+            "rebased": start if start != draft.base else None,
             "trailers": sum(len(rows) for rows in draft.trailers.values()),
             "conflict": [str(file) for file in waiting.files] if waiting else [],
         },
         "upstream": upstream,
-        "stale": stale(session, name, draft, tip, upstream),
+        "stale": stale(session, draft, tip, start, upstream, clear=not unclear),
     }
 
 
@@ -114,10 +117,15 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     return found | site_changes(draft.document.sites, sites)
 
 
-def stale(session: Session, name: str, draft: Draft, tip: str, upstream: dict[str, Any]) -> list[str]:
-    """Return what does not fit together any more, and the command that mends it."""
-    found = []
-    waits = conflicts.read_pending(session.work, name) is not None
+def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[str, Any], *, clear: bool) -> list[str]:
+    """Return what does not fit together any more, and the command that mends it.
+
+    Where it is not `clear` what is by hand, that has to be mended first.
+    """
+    if start != draft.base:
+        return [rebased(session.repo, draft, start, tip)]
+    name, found = draft.campaign, []
+    waits = not clear or conflicts.read_pending(session.work, name) is not None
     if upstream["moved"] and not upstream["converted"] and not waits:
         found.append(f"the base is not {upstream['rev']}: patchbot regenerate {name} --onto {upstream['rev']}")
     if tip != draft.tip and not waits:

@@ -20,7 +20,7 @@ from .session import Session
 
 def select(session: Session, what: str | None) -> Range:
     """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft."""
-    return select_range(session.repo, session.config, what, session.say)
+    return select_range(session.repo, session.config, what, session.say, session.upstream)
 
 
 def report_of(session: Session, name: str, tip: str) -> dict[str, Any] | None:

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from ..draft.record import need_draft
+from ..draft.rebased import refuse_rebased
+from ..draft.record import branch, need_draft
 from ..draft.trailers import Given, percentage
 from ..draft.write import workshop
 from ..git.commits import author_of
@@ -47,6 +48,7 @@ def execute(session: Session, name: str, *, mbox: str, threshold: float | None, 
     """Put the tags of the replies on the draft as it is now."""
     repo = session.repo
     draft = need_draft(repo, name)
+    refuse_rebased(repo, draft, repo.ref(branch(name)) or draft.tip, session.upstream)
     with shown(session.err):
         thread = read_thread(session.cwd / expanded(mbox))
     marked = read_branch(repo, draft)

@@ -13,6 +13,7 @@ from ..config import Config
 from ..errors import UserError
 from ..git.repo import Repo
 from ..model import Commit
+from .rebased import refuse_rebased
 from .recognise import recognise
 from .record import Draft, PatchRow, branch, need_draft
 
@@ -36,8 +37,11 @@ class Range:
         return self.draft is not None and self.draft.tip != self.tip
 
 
-def select(repo: Repo, config: Config, what: str | None, say: Say) -> Range:
-    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft."""
+def select(repo: Repo, config: Config, what: str | None, say: Say, upstream: Sequence[str] = ()) -> Range:
+    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft.
+
+    Raises UserError where a person rebased the draft (`upstream` is as in start_of).
+    """
     if what and ".." in what:
         old, new = what.split("...", 1) if "..." in what else what.split("..", 1)
         base, tip = repo.resolve(old or "HEAD"), repo.resolve(new or "HEAD")
@@ -51,6 +55,7 @@ def select(repo: Repo, config: Config, what: str | None, say: Say) -> Range:
     current = repo.ref(branch(name))
     if current is None:
         raise UserError(f"{branch(name)} is gone; make the draft anew with: patchbot generate {name}")
+    refuse_rebased(repo, draft, current, upstream)
     return ranged(repo, draft.base, current, draft, say)
 
 

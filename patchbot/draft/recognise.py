@@ -24,11 +24,15 @@ SIDES = Labels("on the branch", "below the generated patch", "generated")
 
 @dataclass(frozen=True)
 class Recognised:
-    """A branch read: what is by hand, the tags on its commits, and the stable id of each commit that has one."""
+    """A branch read: what is by hand, the tags on its commits, and the stable id of each commit that has one.
+
+    `solved` are (stable id, path) of files in which a person solved a conflict with what is below.
+    """
 
     handmade: Handmade
     tags: Trailers
     ids: Mapping[str, str]
+    solved: frozenset[tuple[str, str]] = frozenset()
 
     def known(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> list[PatchRow | None]:
         """Return what the record would say of each commit of the branch; None for a commit by hand."""
@@ -43,11 +47,16 @@ class Recognised:
         return replace(draft.document, patches=patches, generated=draft.generated, extra=extra)
 
 
-def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | None = None) -> Recognised:
-    """Return what a person changed on the branch that is at `tip` now; raise UserError where that is not clear."""
+def recognise(
+    repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | None = None, start: str = ""
+) -> Recognised:
+    """Return what a person changed on the branch that is at `tip` now; raise UserError where that is not clear.
+
+    `start` is what the branch is on, if that is not the draft's base any more.
+    """
     if tip == draft.tip and not chosen:
         return Recognised(draft.handmade, draft.trailers, {sha: id_ for id_, sha in draft.commits.items()})
-    branch = read_line(repo, draft.base, tip)
+    branch = read_line(repo, start or draft.base, tip)
     ids = identify(repo, draft, branch, chosen)
     generated = {p.id: p.commit for p in draft.generated}
     recorded = {e.commit: e.key for e in draft.document.extra or ()}
@@ -56,17 +65,19 @@ def recognise(repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | No
     texts = diffs(repo, list(dict.fromkeys(sha for w, g in pairs for sha in (w.sha, g))))
     patches: dict[str, PatchEdit] = {}
     tags: dict[str, tuple[Given, ...]] = {}
+    solved: set[tuple[str, str]] = set()
     for commit, sha in pairs:
         id_ = ids[commit.sha]
         known = draft.trailers.get(id_, [])
         message, lines = without_tags(commit.message, known)
         tags[id_] = kept_tags(repo, commit, known, lines, draft.version)
-        edit = patch_edit(repo, id_, commit, message, sha, texts)
+        edit, conflicts = patch_edit(repo, id_, commit, message, sha, texts)
+        solved |= {(id_, path) for path in conflicts}
         if edit.kinds:
             patches[id_] = edit
     extras = tuple(extra_commit(repo, w, keys[w.sha]) for w in branch if w.sha not in ids)
     made = by_hand(draft, patches, extras, tuple(keys[w.sha] for w in branch))
-    return Recognised(made, {i: t for i, t in tags.items() if t}, ids)
+    return Recognised(made, {i: t for i, t in tags.items() if t}, ids, frozenset(solved))
 
 
 def by_hand(draft: Draft, patches: dict[str, PatchEdit], extras: tuple[Extra, ...], order: tuple[str, ...]) -> Handmade:
@@ -101,28 +112,33 @@ def kept_tags(
 
 def patch_edit(
     repo: Repo, id_: str, commit: Written, message: str, generated: str, texts: Mapping[str, Diff]
-) -> PatchEdit:
-    """Return how a commit differs from the generated one."""
+) -> tuple[PatchEdit, list[str]]:
+    """Return how a commit differs from the generated one, and the files in which a conflict was solved by hand."""
     before = read_commit(repo, generated)
     rewrite = Rewrite(before.message, message) if message != before.message else None
     author = commit.author if commit.author != before.author else None
-    files = () if texts[commit.sha] == texts[generated] else code_edits(repo, commit, before)
-    return PatchEdit(id_, rewrite, files, author)
+    files, solved = ([], []) if texts[commit.sha] == texts[generated] else code_edits(repo, commit, before)
+    return PatchEdit(id_, rewrite, tuple(files), author), solved
 
 
-def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[FileEdit, ...]:
-    """Return the files of a commit that are not what the generated change gives on top of the commit below it."""
+def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[list[FileEdit], list[str]]:
+    """Return the files of a commit that are not what the generated change gives on top of the commit below it.
+
+    Second come those of them in which the two contradict, so that a person solved it.
+    """
     paths = sorted({path for c in (commit, generated) for path in repo.changed_paths(c.parent, c.sha)})
     old, new = entries(repo, generated.parent, paths), entries(repo, generated.sha, paths)
     below, there = entries(repo, commit.parent, paths), entries(repo, commit.sha, paths)
-    found = []
+    found, solved = [], []
     for path in paths:
         merged = merge_file(old[path], below[path], new[path], SIDES)
         expected = new[path] if merged.conflict else merged.entry
         # A conflict was solved by hand, even if what came out is the generated file.
         if merged.conflict or expected != there[path]:
             found.append(FileEdit(path, expected, there[path]))
-    return tuple(found)
+        if merged.conflict:
+            solved.append(path)
+    return found, solved
 
 
 def extra_commit(repo: Repo, commit: Written, key: str) -> Extra:

@@ -7,7 +7,7 @@ by hand, the result is the generated series itself, commit for commit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import UserError
@@ -76,9 +76,12 @@ class Merging:
         self.done = done
         self.problems: list[Conflict] = []
 
-    def merge(self, path: str, sides: Sides, labels: Labels) -> Entry | None:
-        """Return a file (`path` "" is the message) merged, or as it was resolved; what is neither is a problem."""
-        merged = merge_file(*sides, labels)
+    def merge(self, path: str, sides: Sides, labels: Labels, *, favour: bool = False) -> Entry | None:
+        """Return a file (`path` "" is the message) merged, or as it was resolved; what is neither is a problem.
+
+        With `favour`, the last of the sides counts where they contradict.
+        """
+        merged = merge_file(*sides, labels, favour=favour)
         if not merged.conflict:
             return merged.entry
         entry = merged.entry or Entry(REGULAR, b"")
@@ -100,11 +103,19 @@ class Merging:
 class Branch:
     """The branch to be: the files at its tip, its commits, the edits as they are on it, and remarks."""
 
-    def __init__(self, files: Files, start: tuple[int, str], committer: Identity, done: Resolutions) -> None:
+    def __init__(
+        self,
+        files: Files,
+        start: tuple[int, str],
+        committer: Identity,
+        done: Resolutions,
+        solved: Collection[tuple[str, str]],
+    ) -> None:
         self.files = dict(files)
         self.start = start
         self.committer = committer
         self.done = done
+        self.solved = solved
         self.commits: list[NewCommit] = []
         self.patches: dict[str, PatchEdit] = {}
         self.extras: list[Extra] = []
@@ -159,7 +170,12 @@ class Branch:
                     # What a person made of a conflict is relative to the generated file.
                     edited = edited or FileEdit(path, after, merging.merge(path, (before, ours, after), MOVE))
                 ours = after if solved else moved.entry
-            files[path] = merging.merge(path, (edited.before, ours, edited.after), EDIT) if edited else ours
+            if edited:
+                favour = path in steps and (merging.key, path) in self.solved
+                base = steps[path][0] if favour else edited.before
+                files[path] = merging.merge(path, (base, ours, edited.after), EDIT, favour=favour)
+            else:
+                files[path] = ours
             if edited and (solved or files[path] != ours):
                 changed.append(FileEdit(path, ours, files[path]))
         return files, tuple(changed)
@@ -196,9 +212,17 @@ def insert(into: Sequence[str], order: Sequence[str], names: Iterable[str]) -> l
 
 
 def compose(
-    repo: Repo, series: Series, made: Handmade, author: Identity, resolutions: Resolutions | None = None
+    repo: Repo,
+    series: Series,
+    made: Handmade,
+    author: Identity,
+    resolutions: Resolutions | None = None,
+    solved: Collection[tuple[str, str]] = (),
 ) -> Composed:
-    """Return the commits of the branch; raise Conflicts for the first commit that cannot be merged."""
+    """Return the commits of the branch; raise Conflicts for the first commit that cannot be merged.
+
+    `solved` are (stable id, path) of the files in which a person solved the conflicts with this very base already.
+    """
     if not made:
         return Composed(tuple(plain_commits(repo, series, author)), made, ())
     base = series.kernel.base
@@ -207,7 +231,7 @@ def compose(
     below = entries(repo, base, sorted(touched))
     generated, extras = {p.id: p for p in series.patches}, {e.key: e for e in made.extras}
     steps = changes_of(series, below)
-    branch = Branch(below, repo.committer_date(base), author, resolutions or {})
+    branch = Branch(below, repo.committer_date(base), author, resolutions or {}, solved)
     for key in sequence(list(generated), made):
         if key in extras:
             branch.put_extra(extras[key])

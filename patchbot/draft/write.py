@@ -37,13 +37,17 @@ from .trailers import Decided, Dropped, Trailers, apply_to_message, decide, form
 
 @dataclass(frozen=True)
 class Carried:
-    """What is put on top of a generated series: edits, tags, and the commit that each tagged patch was before."""
+    """What is put on top of a generated series: edits, tags, and the commit that each tagged patch was before.
+
+    `solved` is as in `compose`.
+    """
 
     handmade: Handmade
     trailers: Trailers
     tagged: Mapping[str, str]
     dropped: tuple[Dropped, ...] = ()
     threshold: float = 0.0
+    solved: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def put(
     what is generated now; nothing was moved then.
     """
     series = made.series
-    composed = compose(repo, series, given.handmade, author, resolutions)
+    composed = compose(repo, series, given.handmade, author, resolutions, given.solved)
     if not composed.commits:
         raise UserError(f"every patch of {series.campaign} was dropped by hand; --discard-edits brings them back")
     plain = plain_commits(repo, series, author) if given.handmade else list(composed.commits)

@@ -43,7 +43,10 @@ def read_commit(repo: Objects, sha: str) -> Written:
     fields = dict(reversed(rows))
     encoding = fields.get(b"encoding", b"utf-8").decode("ascii", "replace")
     if len(parents) > 1:
-        raise UserError(f"{sha[:12]} is a merge, and a series is a line of commits; rebase the branch without it")
+        raise UserError(
+            f"{sha[:12]} ({headline(decoded(body, encoding))}) is a merge, and a series is a line of commits;"
+            f" take it out with: git rebase {parents[1][:12]}, where the branch is checked out"
+        )
     who, message = decoded(fields.get(b"author", b""), encoding), decoded(body, encoding)
     name, _, rest = who.partition("<")
     address, _, date = rest.partition(">")

@@ -34,8 +34,13 @@ class Merged:
     conflict: bool = False
 
 
-def merge_file(base: Entry | None, ours: Entry | None, theirs: Entry | None, labels: Labels) -> Merged:
-    """Merge the changes from `base` to `theirs` into `ours`; a change and a deletion conflict."""
+def merge_file(
+    base: Entry | None, ours: Entry | None, theirs: Entry | None, labels: Labels, *, favour: bool = False
+) -> Merged:
+    """Merge the changes from `base` to `theirs` into `ours`; a change and a deletion conflict.
+
+    With `favour`, theirs counts where the two contradict, and there is no conflict.
+    """
     if theirs in (base, ours):
         return Merged(ours)
     if ours == base:
@@ -45,8 +50,8 @@ def merge_file(base: Entry | None, ours: Entry | None, theirs: Entry | None, lab
     texts = [e.data if e else b"" for e in (base, ours, theirs)]
     odd = None in (ours, theirs) or (modes[1] not in (modes[0], modes[2]) and modes[2] != modes[0])
     if odd or any(b"\0" in t for t in texts) or not mode.startswith("100"):
-        return Merged(Entry(mode, both(ours, theirs, labels)), True)
-    data, clean = merge_text(texts[0], texts[1], texts[2], labels)
+        return Merged(theirs) if favour else Merged(Entry(mode, both(ours, theirs, labels)), True)
+    data, clean = merge_text(texts[0], texts[1], texts[2], labels, favour=favour)
     return Merged(Entry(mode, data), not clean)
 
 
@@ -62,7 +67,7 @@ def lined(data: bytes) -> bytes:
     return data if data.endswith(b"\n") or not data else data + b"\n"
 
 
-def merge_text(base: bytes, ours: bytes, theirs: bytes, labels: Labels) -> tuple[bytes, bool]:
+def merge_text(base: bytes, ours: bytes, theirs: bytes, labels: Labels, *, favour: bool = False) -> tuple[bytes, bool]:
     """Return the merge of two texts, and whether it is free of conflicts."""
     if theirs in (base, ours):
         return ours, True
@@ -73,7 +78,7 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, labels: Labels) -> tuple
         for file, text in zip(files, (ours, base, theirs), strict=True):
             file.write_bytes(text)
         names = [f"-L{name}" for name in (labels.ours, labels.base, labels.theirs)]
-        done = run(["git", "merge-file", "-p", "--diff3", *names, *files], check=False)
+        done = run(["git", "merge-file", "-p", "--theirs" if favour else "--diff3", *names, *files], check=False)
     if not 0 <= done.returncode < 128:
         raise ToolError(done.explain())
     return done.stdout, done.returncode == 0

@@ -284,6 +284,10 @@ def test_a_branch_that_was_rebased_elsewhere_says_so(world: World):
     drafted(world)
     other = world.base(MOVED)
     world.git("branch", "-f", BRANCH, other)
+    assert "holds no patch any more" in world.run("edits", "sample", code=2)
+    world.git("switch", "-q", "--detach")
+    world.git("commit", "-q", "--allow-empty", "-m", "nameless")
+    world.git("branch", "-f", BRANCH, world.git("commit-tree", "-m", "root", "HEAD^{tree}"))
     assert "does not start at its base" in world.run("edits", "sample", code=2)
 
 
