@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.segment import Segment
@@ -29,6 +30,8 @@ UNSEEN = re.compile(
 )
 #: Columns that a text needs to wrap in and still be read.
 LEAST = 30
+#: Columns by which the second row of a line is indented.
+HANG = 4
 #: The colour of a line of a diff, by its mark; of a range-diff's header, by what became of the patch.
 MARKS = {"+": "green", "-": "red", "@": "cyan", ">": "green", "<": "red", "=": "yellow", "!": "yellow"}
 
@@ -69,6 +72,18 @@ def some(rows: Sequence[str], most: int = 5) -> list[str]:
     return [*rows[:most], *([f"and {len(rows) - most} more"] if len(rows) > most else [])]
 
 
+def breaks(line: str, width: int, indent: int) -> list[int]:
+    """Return where to break a line so that only words wider than `width` are; an indent is before all rows but one."""
+    found, used = [], 0
+    for word in re.finditer(r"( *)([^ ]+)", line):
+        if used and used + cell_len(word[0]) > width:
+            found.append(word.start(2))
+            used = indent + cell_len(word[2])
+        else:
+            used += cell_len(word[0])
+    return found
+
+
 class Terminal(Console):
     """A console on which no text is markup, and nothing but rich's own sequences is a control."""
 
@@ -95,9 +110,28 @@ class Terminal(Console):
         """Raise the BrokenPipeError that rich has caught here, for the command line to say how it ends."""
         raise BrokenPipeError
 
-    def say(self, text: str) -> None:
-        """Print text as it is, however long its lines are."""
-        self.print(Text(visible(text)), soft_wrap=True)
+    def leave(self) -> None:
+        """Show the cursor again and wipe the row that it is in, where the process ends at once."""
+        with contextlib.suppress(OSError):
+            os.write(self.file.fileno(), b"\r\x1b[J\x1b[?25h")
+
+    def say(self, text: str | Text) -> None:
+        """Print text as it is, however long its lines are: what a person may copy."""
+        self.print(Text(visible(text)) if isinstance(text, str) else text, soft_wrap=True)
+
+    def tell(self, text: str | Text) -> None:
+        """Print text to be read: on a terminal its lines break between words, with an indent from the second row on."""
+        for line in (Text(visible(text)) if isinstance(text, str) else text).split("\n", allow_blank=True):
+            indent = len(line.plain) - len(line.plain.lstrip(" ")) + HANG
+            if self.is_terminal and line.cell_len > self.width > LEAST + indent:
+                first, *rest = line.divide(breaks(line.plain, self.width, indent))
+                first.rstrip()
+                self.say(first)
+                for row in rest:
+                    row.rstrip()
+                    self.say(Text(" " * indent).append_text(row))
+            else:
+                self.say(line)
 
     def table(self, heads: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
         """Print a table without rules; text in it that is not styled comes from anywhere.

@@ -231,3 +231,21 @@ def test_a_table_keeps_a_place_whole_at_any_width(width: int) -> None:
     Terminal(file=out, width=width).table(("site", "fate", "reason"), [(place, "change", why), ("a.c:1", "keep", "")])
     rows = out.getvalue().lstrip("\0").splitlines()
     assert rows == [f"{'site':37}  fate    reason", f"{place}  change  {why}", f"{'a.c:1':37}  keep"]
+
+
+def test_a_long_line_breaks_between_words_and_hangs_on_a_terminal_only():
+    place = "tools/testing/selftests/bpf/test_kmods/bpf_test_kfa_invalid.c:92:"
+    text = f"note: {place} keeps KF_RCU: it tests the flags of the whole kfunc, which stay supported\n  short\n\nend"
+    said = {}
+    for terminal, width in ((False, 80), (True, 80), (True, 50), (True, 20)):
+        out = io.StringIO()
+        Terminal(file=out, width=width, force_terminal=terminal, no_color=True, color_system=None).tell(text)
+        said[terminal, width] = out.getvalue()
+    assert said[False, 80] == text + "\n"
+    assert said[True, 80] == (
+        f"note: {place} keeps\n    KF_RCU: it tests the flags of the whole kfunc, which stay supported\n"
+        "  short\n\nend\n"
+    )
+    assert place in said[True, 50], "a place that is longer than the width stays whole"
+    assert all(len(line) <= 50 for line in said[True, 50].splitlines() if place not in line)
+    assert said[True, 20] == text + "\n", "too narrow for an indent"

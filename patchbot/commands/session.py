@@ -180,7 +180,7 @@ class Session:
     def say(self, text: str) -> None:
         """Print a line for a person to stderr."""
         if not self.args.quiet:
-            self.err.say(text)
+            self.err.tell(text)
 
     def patchbot(self, where: Path, *argv: str) -> int:
         """Say and run a command of patchbot in a folder, as a person would type it there."""
