@@ -76,16 +76,49 @@ def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[s
 
 
 def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
-    """Print the report: the table, then what is behind each status that is not a plain PASS.
+    """Print the report: what is behind each status that is not a plain PASS, then the table.
 
-    `limit` is how many findings of one result are shown, 0 for all of them, those that are right too.
+    `limit` is how many findings of one result are shown, 0 for all of them, those that are right and the reason of each
+    PASS too.
     """
-    console.print(matrix(items, results, console.width))
     numbers = {item.id: number for number, item in enumerate(items, 1)}
+    for alike in grouped(results):
+        first = alike[0]
+        told = not limit or first.status is not Status.PASS or first.patch is None
+        if (told and first.reason) or any(not limit or f.status is not Status.PASS for f in first.findings):
+            console.tell(details(first, whose(alike, numbers), limit))
+            for text in again(first):
+                console.say(text)
+    console.print(matrix(items, results, console.width))
+    console.say(summary(results))
+
+
+def grouped(results: Sequence[Result]) -> list[list[Result]]:
+    """Return results without a finding of their own that a check gives with the same words for several patches as one.
+
+    So a patch that does not apply makes one line of those that follow, which were not checked.
+    """
+    groups: dict[object, list[Result]] = {}
     for result in results:
-        if result.reason or result.findings:
-            console.print(details(result, numbers, limit), end="", soft_wrap=True)
-    console.print(summary(results), soft_wrap=True)
+        whole = result.patch is None or result.findings or result.log
+        key = id(result) if whole else (result.check, result.status, result.reason)
+        groups.setdefault(key, []).append(result)
+    return list(groups.values())
+
+
+def whose(results: Sequence[Result], numbers: Mapping[str, int]) -> str:
+    """Return `patch 2`, `patches 2, 5-7` or `the series` for results that are said as one."""
+    found = sorted(number for r in results if (number := numbers.get(r.patch or "")))
+    if not found:
+        return one_line(results[0].patch or "the series")
+    runs: list[list[int]] = []
+    for number in found:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    said = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"patch{'es' if len(found) > 1 else ''} {said}"
 
 
 def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -> Table:
@@ -118,10 +151,8 @@ def judged(results: Sequence[Result]) -> Text:
     return Text(status.value + mark, style=STYLES[status])
 
 
-def details(result: Result, numbers: Mapping[str, int], limit: int) -> Text:
-    """Return the lines about one result: its reason, its findings with file and line, its log, how to repeat it."""
-    number = numbers.get(result.patch or "")
-    where = f"patch {number}" if number else one_line(result.patch or "the series")
+def details(result: Result, where: str, limit: int) -> Text:
+    """Return the lines about one result: its reason, its findings with file and line."""
     reason = [one_line(line) for line in result.reason.splitlines()]
     head = f" {one_line(result.check)}, {where}{f': {reason[0]}' if reason and reason[0] else ''}\n"
     text = Text.assemble((result.status.value, STYLES[result.status]), head, *(f"    {line}\n" for line in reason[1:]))
@@ -133,12 +164,16 @@ def details(result: Result, numbers: Mapping[str, int], limit: int) -> Text:
         text.append_text(Text.assemble("  ", (place(finding), "bold"), status, said))
     if limit and len(shown) < len(wrong):
         text.append(f"  and {len(wrong) - len(shown)} more (-v shows all)\n", style="dim")
-    if result.status.rank >= Status.FAIL.rank:
-        if result.log:
-            text.append(f"  log: {one_line(result.log)}\n")
-        if result.reproduce:
-            text.append(f"  repeat with: {one_line(result.reproduce)}\n")
+    text.rstrip()
     return text
+
+
+def again(result: Result) -> list[str]:
+    """Return the lines that name the log of a failure and how to repeat it."""
+    if result.status.rank < Status.FAIL.rank:
+        return []
+    log = [f"  log: {one_line(result.log)}"] if result.log else []
+    return log + ([f"  repeat with: {one_line(result.reproduce)}"] if result.reproduce else [])
 
 
 def place(finding: Finding) -> str:

@@ -1,5 +1,7 @@
 import io
 import json
+import re
+from dataclasses import replace
 
 from patchbot.checking.check import Item
 from patchbot.checking.report import document, show
@@ -69,6 +71,31 @@ def test_reasons_findings_and_how_to_repeat_are_listed() -> None:
     assert "SKIP build, the series: no config\n    second line" in text
     assert "2 PASS, 1 SKIP, 1 WARN, 1 FAIL, 1 of 5 known before" in text
     assert shown(0).count("a/[b].c:7") == 7
+
+
+def test_the_table_comes_last_and_once() -> None:
+    text = shown()
+    assert text.count("(the series)") == 1
+    assert text.index("repeat with:") < text.index("(the series)") < text.index("2 PASS, 1 SKIP")
+
+
+def test_what_a_check_says_of_several_patches_alike_is_said_once() -> None:
+    items = [replace(ITEMS[0], id=f"p{n}") for n in range(1, 9)]
+    results = [
+        Result("applies", f"p{n}", "1" * 40, Status.SKIP, "an earlier patch does not apply") for n in range(3, 9)
+    ]
+    results += [Result("build", f"p{n}", "1" * 40, Status.SKIP, "nothing to compile") for n in (2, 5, 6)]
+    results += [Result("build", "p7", "1" * 40, Status.PASS, "compiled x.o"), replace(RESULTS[4], reason="alone")]
+    for limit in (5, 0):
+        out = io.StringIO()
+        show(Terminal(file=out, width=120, no_color=True), items, results, limit)
+        said = [line for line in out.getvalue().splitlines() if re.match(r"[A-Z]+ \w+, ", line)]
+        assert said == [
+            "SKIP applies, patches 3-8: an earlier patch does not apply",
+            "SKIP build, patches 2, 5-6: nothing to compile",
+            *(["PASS build, patch 7: compiled x.o"] if limit == 0 else []),
+            "SKIP build, the series: alone",
+        ]
 
 
 def test_nothing_from_a_tree_reaches_the_terminal_as_control() -> None:
