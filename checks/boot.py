@@ -44,6 +44,7 @@ from patchbot.config import fit as fitted
 from patchbot.errors import ToolError, UserError
 from patchbot.git.repo import Scratch
 from patchbot.model import Finding, Status
+from patchbot.progress import tick
 from patchbot.shapes import Text
 
 NEEDS = {**PROGRAMS, CLANG: CLANG, "python3": "python3", QEMU: PACKAGE}
@@ -125,7 +126,7 @@ def check_series(subject: Subject) -> Outcome:
     jobs = options.jobs or subject.jobs
     folder = subject.work / "boot"
     compiler, config = compiler_of(options), wanted_options(options, subject.wishes)
-    images = Images(folder, subject.scratch, compiler, config, jobs, subject.progress, subject.sandbox)
+    images = Images(folder, subject.scratch, compiler, config, jobs, subject.sandbox)
     log.write_text(f"boot of {subject.base} and {subject.items[-1].commit}\n")
     started = time.monotonic()
     try:
@@ -135,7 +136,6 @@ def check_series(subject: Subject) -> Outcome:
             kernels = {what: kernel.without(IMPLICIT_ARGS, fit.NO_IMPLICIT) for what, kernel in kernels.items()}
         built["tip"] = link(images, kernels["tip"], selftests.modules, log)
         libbpf = images.libbpf(trees["tip"], log)
-        subject.progress("boot: compiling programs")
         objects = compile_programs(
             kernels["tip"].rows.programs, bundled("checks/boot/program.h"), libbpf, folder / "programs", jobs
         )
@@ -163,7 +163,7 @@ def check_series(subject: Subject) -> Outcome:
         names = {p.name for p in kernel.rows.programs}
         loads = [o for o in objects if o.stem in names] + (tests if what == "tip" else [])
         image = inserted(built[what].image, touched)
-        said, seconds[what], line = run(subject, kernel, image, loads, folder, log, options.timeout)
+        said, seconds[what], line = run(kernel, image, loads, folder, log, options.timeout)
         booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
     unmade = {what: one.sets.unmade for what, one in built.items()}
     asked = fit.asked_pahole(subject.scratch, trees["base"])
@@ -193,13 +193,13 @@ def inserted(image: Image, touched: frozenset[str]) -> Image:
 
 
 def run(
-    subject: Subject, kernel: Kernel, image: Image, objects: Sequence[Path], folder: Path, log: Path, timeout: float
+    kernel: Kernel, image: Image, objects: Sequence[Path], folder: Path, log: Path, timeout: float
 ) -> tuple[Said, float, str]:
     """Boot a kernel with its modules and programs; return its output, the seconds, and a shell line that does the same.
 
     Raises ToolError with the log's tail if it does not end well.
     """
-    subject.progress(f"boot: booting the {kernel.what}")
+    tick(f"booting the kernel of the {kernel.what}")
     # Modules of the kernel's selftests first: ours need nothing of theirs, but theirs need each other, by name.
     modules = sorted(image.modules.values(), key=lambda path: (path.stem == SETS, path.stem))
     todo = [f"module {path.name}\n" for path in modules] + [f"object {path.name}\n" for path in objects]

@@ -1,80 +1,233 @@
 """Tell a person what is going on, without the engine knowing whether anybody looks.
 
-The engine calls `tick`; `shown` decides that a terminal gets a progress bar on stderr and nothing else gets anything.
-A context variable keeps it out of every signature on the way.
+The engine calls `tick` for what it is at and `count` for what goes on side by side; `shown` decides that a terminal
+gets a display on stderr and nothing else gets anything. A context variable keeps it out of every signature on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.console import RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 
-from .terminal import Terminal, one_line
+from . import signals
+from .terminal import Terminal, cell, one_line
 
-Sink = Callable[[str, int, int], None]
-_sink: ContextVar[Sink | None] = ContextVar("progress", default=None)
+T = TypeVar("T")
+
+#: The display that `tick` and `count` tell, and the name of the row that `tick` is about here, "" for none.
+_board: ContextVar[Board | None] = ContextVar("board", default=None)
+_row: ContextVar[str] = ContextVar("row", default="")
+#: Seconds between two looks of `counted`.
+LOOK = 1.0
 #: The consoles of `shown`, the innermost one last.
 _shown: list[Terminal] = []
 
 
 def tick(what: str, done: int = 0, total: int = 0) -> None:
-    """Say that `done` of `total` parts of `what` are done; `total` 0 means that nobody knows."""
-    sink = _sink.get()
-    if sink is not None:
-        sink(what, done, total)
+    """Say what is gone about, and that `done` of `total` parts of it are done; `total` 0 means that nobody knows."""
+    if (board := _board.get()) is not None:
+        board.tick(_row.get(), what, done, total)
+
+
+def ticked(what: str, parts: Iterable[T], total: int) -> Iterator[T]:
+    """Yield parts of `what`, and tick as each of them is there."""
+    tick(what, 0, total)
+    for number, part in enumerate(parts, 1):
+        tick(what, number, total)
+        yield part
+
+
+def count(name: str, done: int, total: int) -> None:
+    """Say that `done` of `total` parts of `name` are done, one of several things side by side; all of them end it."""
+    if (board := _board.get()) is not None:
+        board.count(name, done, total)
+
+
+@contextmanager
+def within(name: str) -> Iterator[None]:
+    """Have what is ticked inside as a part of `name`, see `count`."""
+    token = _row.set(name)
+    try:
+        yield
+    finally:
+        _row.reset(token)
+
+
+@contextmanager
+def counted(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
+    """Tick what `done` finds once a second while something runs that does not tick itself."""
+    tick(what, 0, total)
+    if (board := _board.get()) is None:
+        yield
+        return
+    ended, row = threading.Event(), _row.get()
+
+    def look() -> None:
+        while not ended.wait(LOOK):
+            with suppress(OSError):  # a file may go while it is looked at
+                board.tick(row, what, done(), total)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 @contextmanager
 def shown(console: Terminal) -> Iterator[None]:
-    """Show what is ticked inside as a bar on `console` if that is a terminal."""
+    """Show what is ticked inside on `console` if that is a terminal."""
     _shown.append(console)
     try:
-        with _bar(console) if console.is_terminal and not console.quiet else nullcontext():
+        with _live(console) if console.is_terminal and not console.quiet else nullcontext():
             yield
     finally:
         _shown.remove(console)
 
 
 @contextmanager
-def _bar(console: Terminal) -> Iterator[None]:
-    """Show a progress bar."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def sink(what: str, done: int, total: int) -> None:
-            kind = what.split(":", 1)[0]
-            if kind not in tasks:
-                tasks[kind] = progress.add_task(one_line(what)[:70], total=None)
-            progress.update(tasks[kind], description=one_line(what)[:70], completed=done, total=total or None)
-
-        token = _sink.set(sink)
+def _live(console: Terminal) -> Iterator[None]:
+    """Show a board, which is gone without a trace at the end, whatever that is."""
+    board = Board()
+    with Live(board, console=console, transient=True, refresh_per_second=4):
+        token = _board.set(board)
+        signals.leavers.append(console.leave)
         try:
             yield
         finally:
-            _sink.reset(token)
+            signals.leavers.remove(console.leave)
+            _board.reset(token)
 
 
 def note(text: str) -> None:
     """Print a line that a person should see where `shown` is on, terminal or not; from any thread."""
     for console in _shown[-1:]:
-        console.say(text)
+        console.tell(text)
 
 
-def bound() -> Callable[[str], None]:
-    """Return a function that ticks here, for threads, which do not inherit the context."""
-    sink = _sink.get()
+def ended(text: str) -> None:
+    """Print what became of something where `shown` is on and no terminal shows how it goes."""
+    for console in _shown[-1:]:
+        if not console.is_terminal:
+            console.say(text)
 
-    def say(what: str) -> None:
-        if sink is not None:
-            sink(what, 0, 0)
 
-    return say
+@dataclass
+class Work:
+    """Something that takes time; times are those of a monotonic clock, `changed` is when `done` grew last."""
+
+    what: str
+    started: float
+    done: int = 0
+    total: int = 0
+    changed: float = 0.0
+
+    def at(self, done: int, total: int, now: float) -> None:
+        """Have so many parts done now."""
+        if done != self.done:
+            self.done, self.changed = done, now
+        self.total = total
+
+    def left(self, now: float) -> float | None:
+        """Return about how many seconds it still takes, None while there is nothing to judge by.
+
+        Each part takes as long as those before it did on average, the one at work at least as long as it has taken.
+        """
+        if not 0 < self.done < self.total:
+            return None
+        each = (self.changed - self.started) / self.done
+        return each * (self.total - self.done - 1) + max(each - (now - self.changed), 0.0) or None
+
+    def __str__(self) -> str:
+        """Return it with its count, as far as there is one."""
+        return self.what + (f" {self.done}/{self.total}" if self.total else f" {self.done}" if self.done else "")
+
+
+@dataclass
+class Row:
+    """One of the things side by side, and what it is at; its clock runs from the first part on."""
+
+    name: str
+    own: Work
+    part: Work | None = None
+
+
+@dataclass
+class Board:
+    """What goes on, as a table that rich draws anew four times a second."""
+
+    clock: Callable[[], float] = time.monotonic
+    rows: dict[str, Row] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def tick(self, name: str, what: str, done: int, total: int) -> None:
+        """Have a row at something, see `tick`."""
+        with self.lock:
+            now = self.clock()
+            row = self.rows.setdefault(name, Row(name, Work(name, now)))
+            if row.part is None:
+                row.own.started = now
+            if row.part is None or row.part.what != what or done < row.part.done:
+                row.part = Work(what, now)
+            row.part.at(done, total, now)
+
+    def count(self, name: str, done: int, total: int) -> None:
+        """Have so much of a row done, see `count`."""
+        with self.lock:
+            now = self.clock()
+            self.rows.pop("", None)
+            self.rows.setdefault(name, Row(name, Work(name, now))).own.at(done, total, now)
+            if done >= total:
+                del self.rows[name]
+
+    def __rich__(self) -> Table:
+        """Return the table: name, bar, count, time so far, time left, what it is at."""
+        table = Table.grid(padding=(0, 1, 0, 0), expand=True)
+        table.add_column(no_wrap=True, width=max((len(row.name) for row in self.rows.values()), default=0))
+        table.add_column(no_wrap=True, width=12)
+        for least in (5, 4, 0):
+            table.add_column(no_wrap=True, min_width=least, justify="right")
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        with self.lock:
+            for row in self.rows.values():
+                table.add_row(*self.cells(row))
+        return table
+
+    def cells(self, row: Row) -> tuple[RenderableType, ...]:
+        """Return the cells of a row; where it has one part only, the counts are those of what that is at."""
+        now = self.clock()
+        if row.part is None:
+            return row.name, ProgressBar(1, 0, width=12), f"0/{row.own.total}", "", "", cell("waits", "dim")
+        outer = row.own.total > 1
+        work = row.own if outer else row.part
+        known = work.total > 0
+        bar = ProgressBar(work.total or None, min(work.done, work.total), width=12, pulse=not known, animation_time=now)
+        number = f"{work.done}/{work.total}" if known else str(work.done or "")
+        left = work.left(now)
+        eta = "" if left is None or left < 1 else f"about {span(left)} left"
+        return (
+            row.name,
+            bar,
+            number,
+            span(now - row.own.started),
+            eta,
+            one_line(str(row.part) if outer else row.part.what),
+        )
+
+
+def span(seconds: float) -> str:
+    """Return a time as 0:07, 12:30 or 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ToolError
 from ..identity import file_of, identity
 from ..model import Finding, Status
+from ..progress import counted, tick
 from ..series.campaign import nothing
 from ..store import Store
 from .kbuild import Configured, Workplace, is_member, read_dependencies, write_anew
@@ -90,7 +91,7 @@ class Bench(Workplace):
         known = self._known.get(f"config {key}", Configured)
         if known is None or not stamp.exists() or stamp.read_text() != key:
             stamp.unlink(missing_ok=True)
-            self.progress(f"build: configuring the kernel for {self.kbuild.compiler.arch.folder}")
+            tick(f"configuring the kernel for {self.kbuild.compiler.arch.folder}")
             result = self.configure(log)
             self._known.put(f"config {key}", result)
             write_anew(stamp, key)
@@ -178,7 +179,19 @@ class Bench(Workplace):
         """Compile `units` in any case, and return the results."""
         for unit in units:
             self._path(unit).unlink(missing_ok=True)
-        self.progress(f"build: compiling {len(units)} objects for {self.kbuild.compiler.arch.folder}")
+        paths = [self._path(unit) for unit in units]
+        what = f"compiling objects for {self.kbuild.compiler.arch.folder}"
+        with counted(what, len(paths), lambda: sum(path.exists() for path in paths)):
+            said = self._run_all(units, log)
+        self._ready = tree
+        results = [self._judge(tree, unit, said) for unit in units]
+        for result in results:
+            if result.built:
+                self.watch(tree, result, self._path(result.unit))
+        return results
+
+    def _run_all(self, units: Sequence[Unit], log: Path) -> list[Said]:
+        """Run make for objects of the kernel, and once for each external module."""
         kernel = [u.obj for u in units if not u.tool and not u.module]
         said = self._run(["W=1", *kernel] if kernel else ["W=1", "prepare"], log)
         for module in sorted({u.module for u in units if u.module}):
@@ -188,12 +201,7 @@ class Bench(Workplace):
             found = self._run(["W=1", f"M={self.kbuild.source / module}", *place, *goals], log)
             by_goal = dict(zip(goals, (u.obj for u in names), strict=True))
             said += [replace(s, target=by_goal.get(s.target, s.target)) for s in found]
-        self._ready = tree
-        results = [self._judge(tree, unit, said) for unit in units]
-        for result in results:
-            if result.built:
-                self.watch(tree, result, self._path(result.unit))
-        return results
+        return said
 
     def _run(self, goals: Sequence[str], log: Path) -> list[Said]:
         """Run make and return the findings in its log."""

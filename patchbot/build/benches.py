@@ -124,7 +124,6 @@ def open_bench(subject: Subject, options: BuildOptions, arch: Arch = X86) -> Ben
     if arch == X86:
         return main
     other = main.beside(compiler_of(options, arch))
-    other.progress = subject.progress
     subject.wishes.watch(other, subject.work)
     return other
 
@@ -138,11 +137,10 @@ def open_main(subject: Subject, options: BuildOptions) -> Bench:
         same = old.kbuild.compiler == compiler and old.options == wanted and old.inspect == subject.wishes.inspect
         same &= old.kbuild.sandbox == subject.sandbox and old.scratch.path == subject.scratch.path
         if same and folder.exists():
-            old.progress = subject.progress
             return old
         old.close()
     jobs, inspect = options.jobs or subject.jobs, subject.wishes.inspect
-    bench = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.progress, subject.sandbox, inspect=inspect)
+    bench = Bench(folder, subject.scratch, compiler, wanted, jobs, subject.sandbox, inspect=inspect)
     _open[folder] = bench
     subject.wishes.watch(bench, subject.work)
     return bench

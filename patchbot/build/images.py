@@ -14,8 +14,10 @@ from pathlib import Path
 
 from ..errors import ToolError
 from ..git.repo import Scratch
+from ..progress import counted, tick
 from ..run import run
-from .kbuild import Workplace, write_anew
+from .kbuild import Workplace, count_members, write_anew
+from .log import Growing
 from .toolchain import Compiler
 from .units import digest
 
@@ -54,7 +56,7 @@ class Image:
 class Images(Workplace):
     """The folder of kernels."""
 
-    name, makes = "boot", "kernels"
+    makes = "kernels"
 
     def get(self, tree: str, log: Path, what: str) -> Image:
         """Return the kernel of a tree without modules; raise BuildFailure if it cannot be linked."""
@@ -79,7 +81,7 @@ class Images(Workplace):
         place = self.folder / "libbpf" / libbpf_key(self.scratch, tree)[:16]
 
         def build() -> None:
-            self.progress("boot: building libbpf")
+            tick("building libbpf")
             self.worktree.move(tree)
             goals = [f"DESTDIR={place}", "prefix=", "install_headers", f"{place}/libbpf.a"]
             if not self.make_tool("tools/lib/bpf", place, goals, log):
@@ -109,11 +111,12 @@ class Images(Workplace):
             self.move(tree)
             if not self.configure(log).btf:
                 raise ToolError("CONFIG_DEBUG_INFO_BTF is off; does the kernel accept this pahole?")
-            took = "about 10 minutes on two processors, if all of it is new"
-            self.progress(f"boot: linking the kernel of the {what} ({took})")
             image = self.kbuild.out / "arch/x86/boot/bzImage"
             image.unlink(missing_ok=True)
-            said = self.kbuild.make([*FIXED, "bzImage", "modules"], log, timeout=7200)
+            # Later kernels are built in what is there, and nobody knows how much of that is old.
+            objects = 0 if (self.kbuild.out / "vmlinux").exists() else count_members(self.kbuild)
+            with counted(f"building the kernel of the {what}", objects, Growing(log).objects):
+                said = self.kbuild.make([*FIXED, "bzImage", "modules"], log, timeout=7200)
             if not image.exists() or not (self.kbuild.out / "Module.symvers").exists():
                 raise BuildFailure(what, f"the kernel of the {what} cannot be linked; see {log}:\n{complaints(said)}")
             write_anew(stamp, key)
@@ -140,7 +143,7 @@ class Images(Workplace):
         """Build external modules against the kernel kept in the folder above."""
         self.worktree.move(tree)
         kbuild = replace(self.kbuild, out=place.parent / "devel")
-        self.progress(f"boot: building test modules for the {what}")
+        tick(f"building test modules for the {what}")
         source = self.folder / "modules"
         shutil.rmtree(source, ignore_errors=True)
         for name, content in files.items():

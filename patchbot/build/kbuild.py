@@ -10,15 +10,17 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ..errors import ToolError
 from ..git.repo import Scratch
 from ..git.worktree import WorkTree
-from ..progress import note
+from ..progress import note, tick
 from ..run import run
 from ..sandbox import NORMAL, Sandbox
 from ..turns import Turn
@@ -133,8 +135,8 @@ def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str],
 class Workplace:
     """A folder with a work tree and an output folder for all kernels; one process at a time may use it."""
 
-    #: The check that works there, and what it makes, for messages.
-    name, makes = "build", "objects"
+    #: What it makes, in what a person reads.
+    makes = "objects"
 
     def __init__(
         self,
@@ -143,7 +145,6 @@ class Workplace:
         compiler: Compiler,
         options: Mapping[str, str],
         jobs: int,
-        progress: Callable[[str], None] = lambda _: None,
         sandbox: Sandbox = NORMAL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,6 @@ class Workplace:
         self.folder = folder
         self.scratch = scratch
         self.options = options
-        self.progress = progress
         self.worktree = WorkTree.at(folder / "tree", scratch)
         self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
         self.kbuild.recover()
@@ -163,7 +163,7 @@ class Workplace:
     def move(self, tree: str) -> None:
         """Check out a tree."""
         if not (self.worktree.path / "Makefile").exists():
-            self.progress(f"{self.name}: checking out the kernel for the first time")
+            tick("checking out the kernel for the first time")
         self.worktree.move(tree)
 
     def configure(self, log: Path) -> Configured:
@@ -214,6 +214,19 @@ def is_member(kbuild: Kbuild, obj: str) -> bool:
         if not any(f == folder or f.startswith(f"{folder}/") for f in folders):
             return False
     return False
+
+
+def count_members(kbuild: Kbuild) -> int:
+    """Return about how many objects the configuration builds: those of the folders that the top of the tree lists."""
+    tick("counting the objects of the kernel")
+    found, seen, folders = 0, {"."}, {"."}
+    with ThreadPoolExecutor(kbuild.jobs) as pool:
+        while folders:
+            rows = list(pool.map(partial(list_members, kbuild), sorted(folders)))
+            found += sum(name.endswith(".o") for objects, _ in rows for name in objects)
+            folders = {folder for _, below in rows for folder in below} - seen
+            seen |= folders
+    return found
 
 
 def read_dependencies(cmd: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..model import Finding, Status
 
@@ -66,6 +67,28 @@ NOISE = (
 TEMPORARY = re.compile(r"(?:^|/)cc\w+\.s$|^\{standard input\}$|^<inline asm>$|^<command-line>$")
 PROGRAMS = ("ld", "cc1", "gcc", "clang", "as", "objtool", "fixdep")
 NOT_NEWS = ("all warnings being treated as errors", "some warnings being treated as errors")
+
+
+class Growing:
+    """A log that a build writes right now: how many objects of the kernel are made, by the lines since this was made.
+
+    What scripts/ and tools/ make is no part of the kernel.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read = log.stat().st_size if log.exists() else 0
+        self._found = 0
+
+    def objects(self) -> int:
+        """Return how many there are by now."""
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._read)
+                lines, _, _ = file.read().rpartition(b"\n")
+            self._read += len(lines)
+            self._found += len(re.findall(rb"(?m)^  (?:CC|AS)(?: \[M\])? +(?!/|scripts/|tools/)\S+\.o$", lines))
+        return self._found
 
 
 def parse(log: str, *, source: str, out: str) -> list[Said]:

@@ -72,7 +72,6 @@ class Subject:
     work: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 1
-    progress: Callable[[str], None] = lambda _: None
     sites: Callable[[str], Sequence[Site]] = lambda _: ()
     decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -18,6 +20,7 @@ from pathlib import Path
 from ..config import ChecksConfig, refuse_unknown
 from ..errors import MissingTool, PatchbotError, UserError
 from ..model import Result, Status
+from ..progress import count, ended, tick, within
 from ..run import which
 from ..shapes import convert, plain
 from .check import Check, Item, Outcome, Subject, available, load
@@ -71,15 +74,38 @@ def run_checks(
     # The cheap ones first and side by side; one that uses every processor itself runs alone.
     crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
     alone = [t for t in todo if t not in crowd]
+    totals, done = Counter(t.check.name for t in todo), Counter[str]()
+    for check in checks:
+        count(check.name, 0, totals[check.name])
+        if not totals[check.name]:
+            ended(went(check.name, results))
     for one, found in chain(run_parallel(subject, crowd), run_alone(subject, alone, fail_fast)):
         save(store, one, found)
         results += found
+        name = one.check.name
+        done[name] += 1
+        count(name, done[name], totals[name])
+        if done[name] == totals[name]:
+            ended(went(name, results))
     places = {item.id: number for number, item in enumerate(subject.items)}
     order = {check.name: number for number, check in enumerate(checks)}
     results.sort(key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
     steps = {item.id: item.step for item in subject.items}
     waivers = [w for w in config.waivers if w.campaign in ("", subject.campaign)]
     return apply_waivers(results, waivers, steps, complete=only_patches is None)
+
+
+def went(name: str, results: Iterable[Result]) -> str:
+    """Return how a check went, in one line."""
+    own = [r for r in results if r.check == name]
+    counts, known = Counter(r.status for r in own), sum(r.cached for r in own)
+    said = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    seconds = sum(r.seconds for r in own)
+    return (
+        f"{name}: {said}"
+        + (f", {known} of them known before" if known else "")
+        + (f", {seconds:.1f} s" if known < len(own) else "")
+    )
 
 
 def pass_over(check: Check, subject: Subject, wanted: Sequence[Item]) -> Result | None:
@@ -165,8 +191,9 @@ def run_task(subject: Subject, task: Task) -> list[Result]:
     """Run a task; an exception becomes an ERROR result, with the traceback in a log if it was not expected."""
     started = time.monotonic()
     try:
-        subject.progress(f"{task.check.name}: {task.what}")
-        said = task.call()
+        with within(task.check.name):
+            tick(task.what)
+            said = task.call()
         outcomes = [sound(outcome) for outcome in ([said] if isinstance(said, Outcome) else said)]
         if len(outcomes) != len(task.items):
             raise ValueError(f"it gave {len(outcomes)} outcomes, not {len(task.items)}")
@@ -216,7 +243,9 @@ def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task
     """Run tasks side by side, `subject.jobs` at a time, and yield each as it ends."""
     pool = ThreadPoolExecutor(max_workers=max(1, subject.jobs), thread_name_prefix="check")
     try:
-        waiting: dict[Future[list[Result]], Task] = {pool.submit(run_task, subject, one): one for one in crowd}
+        waiting: dict[Future[list[Result]], Task] = {
+            pool.submit(copy_context().run, run_task, subject, one): one for one in crowd
+        }
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:

@@ -21,6 +21,7 @@ from ..git.repo import Repo
 from ..git.small import apply, commit, lay_out
 from ..model import Identity
 from ..paths import cache_dir
+from ..progress import shown
 from .session import Session
 
 EXAMPLES = (
@@ -82,7 +83,8 @@ def execute(session: Session, *, small: bool, prepare: bool, version: str | None
         f"This takes about {max(3, round(COMPILING / cpus))} minutes on {cpus} processors, longer if the kernel has to"
         " be downloaded first (160 MB).\nThere is something to read after a few seconds of work; compiling comes last."
     )
-    kernel = kernels.fetch(version, cache_dir(), session.say)
+    with shown(session.err):
+        kernel = kernels.fetch(version, cache_dir(), session.say)
     session.say(f"the kernel is {kernel.version}, {kernel.tag} in {kernel.repo}")
     return on_real(session, kernel, new_folder(session, output, kernel.version))
 

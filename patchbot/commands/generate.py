@@ -46,7 +46,7 @@ def execute(session: Session, name: str, *, dry_run: bool) -> int:
         for text in made.notes:
             session.say(f"note: {text}")
         if made.series.patches:
-            tick("write", 0, 0)
+            tick("write")
             given = carried(draft)
             with workshop(session.repo) as scratch:
                 try:

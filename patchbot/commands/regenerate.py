@@ -143,13 +143,13 @@ def regenerate(
     there = {*draft.handmade.dropped, *(p.id for p in made.series.patches)}
     dropped = tuple(id_ for id_ in given.handmade.dropped if id_ in there)
     given = replace(given, handmade=replace(given.handmade, dropped=dropped))
-    tick("write", 0, 0)
+    tick("write")
     with workshop(repo) as scratch:
         try:
             result = put(repo, scratch, made, author, given, done, taken=asked.tip)
         except Conflicts as error:
             raise stopped(session, name, asked, error, done) from error
-        tick("compare", 0, 0)
+        tick("compare")
         new = side("draft", result.document, result.decided.kept)
         pairs = compare(scratch, old, new)
     document = describe(session, made, result, time.monotonic() - started)

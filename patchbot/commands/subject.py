@@ -14,7 +14,6 @@ from ..draft.record import Draft
 from ..git.formatpatch import patch_mails
 from ..identity import file_of, identity
 from ..model import Finding, Status
-from ..progress import bound
 from .session import Session
 
 
@@ -80,7 +79,6 @@ def subject(session: Session, series: Range, jobs: int) -> Subject:
         mails,
         session.work,
         jobs=jobs,
-        progress=bound(),
         sites=lambda commit: campaign.audit(session.tree(commit), config).sites,
         decisions=config.decisions,
         tables=session.config.checks.options,

@@ -125,6 +125,11 @@ class Apt:
             raise ToolError(f"apt-get download {package} left {len(files)} files in {folder}, not one")
         return files[0]
 
+    def loaded(self, folder: Path) -> int:
+        """Return how many bytes are there by now of what is downloaded to `folder`."""
+        files = [*folder.rglob("*"), *(self.folder / "cache/archives/partial").iterdir()]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
 
 def by_version(a: Package, b: Package) -> int:
     """Compare two packages as dpkg orders their versions."""

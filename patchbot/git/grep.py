@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..errors import UserError
+from ..progress import tick
 from ..store import Store
 from .repo import Repo
 
@@ -43,6 +44,7 @@ class GrepCache:
                     near = {t: store.get(f"{t} {question}", list[str]) for t in latest}
                     found = derived(repo, tree, near, needles, pathspecs, word=word)
                     if found is None:
+                        tick("searching the whole tree")
                         found = repo.grep(commit, needles, pathspecs, word=word)
                     store.put(f"{tree} {question}", found)
                     store.put(f"latest {question}", [tree, *(t for t in latest if t != tree)][:NEAR])

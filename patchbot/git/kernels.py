@@ -18,6 +18,7 @@ from typing import IO
 from .. import temporary
 from ..errors import ToolError, UserError
 from ..model import Identity, kernel_version
+from ..progress import counted, tick
 from ..run import piped, run
 from ..turns import Turn
 from .debian import Apt, Package, Say, package_for
@@ -92,7 +93,8 @@ def fetch(version: str | None, cache: Path, say: Say, *, refresh: bool = False, 
         with temporary.folder("import") as folder:
             say(f"downloading {package} ({package.size >> 20} MB)")
             (folder / "deb").mkdir()
-            deb = apt.download(package, folder / "deb")
+            with counted("MB", package.size >> 20, lambda: apt.loaded(folder / "deb") >> 20):
+                deb = apt.download(package, folder / "deb")
             say(f"importing {package}, about 20 s")
             return import_package(deb, package, Repo.create(cache / "linux.git"), folder / "scratch.git")
 
@@ -174,6 +176,7 @@ def import_blobs(source: tarfile.TarFile, out: IO[bytes]) -> tuple[bytes | None,
             mode, data = "100755" if member.mode & 0o111 else "100644", file.read()
         else:
             raise ToolError(f"the archive holds {member.name!r}, which is neither a file nor a symbolic link")
+        tick("files", mark)
         if path in marks:
             raise ToolError(f"the archive holds {path!r} twice")
         if path == "Makefile":

@@ -24,6 +24,7 @@ from ..git.diffs import mail_parts, read_diff
 from ..git.export import write_files, write_landmarks
 from ..git.repo import Repo
 from ..identity import identity
+from ..progress import ticked
 from ..run import run, which
 from ..sandbox import NORMAL, Sandbox
 from ..series.maintainers import Sections, owning, sections, strangers
@@ -151,7 +152,8 @@ def recipients(
         with temporary.folder("get_maintainer") as place:
             export(repo, base, list(blobs), place)
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-                for text, output in zip(todo, pool.map(partial(ask, perl, place, sandbox), todo), strict=True):
+                said = pool.map(partial(ask, perl, place, sandbox), todo)
+                for text, output in zip(todo, ticked("who gets which mail", said, len(todo)), strict=True):
                     found[text] = parse(output)
                     write_json(kept[text], found[text])
     entries = sections(repo.read(base, "MAINTAINERS") or b"")

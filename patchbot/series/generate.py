@@ -38,7 +38,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     decision and nothing else is wrong, UserError if the campaign does not understand the tree, or the tree lacks what
     a step edits.
     """
-    tick("scan", 0, 0)
+    tick("scan")
     audit, said = Audit(()), ""
     try:
         audit = campaign.audit(tree, config)

@@ -15,6 +15,7 @@ from patchbot.build.arches import ARCHES
 from patchbot.build.kbuild import (
     Kbuild,
     configure,
+    count_members,
     defined_symbols,
     is_member,
     list_members,
@@ -117,6 +118,16 @@ def test_what_is_built_depends_on_the_architecture(kbuild: Kbuild, tmp_path: Pat
         a: a == arch for a in ("x86", "s390")
     }
     assert not is_member(own, f"arch/{arch}/kernel/nope.o")
+
+
+@needs_make
+def test_the_objects_of_a_kernel_are_counted_before_it_is_built(kbuild: Kbuild, tmp_path: Path) -> None:
+    symbols = defined_symbols(path.read_text() for path in kbuild.source.rglob("Kconfig*"))
+    configure(kbuild, {"BPF_SYSCALL": "y"}, symbols, tmp_path / "log")
+    sources = [str(path.relative_to(kbuild.source)) for path in sorted(kbuild.source.rglob("*.c"))]
+    members = [path for path in sources if is_member(kbuild, path.removesuffix(".c") + ".o")]
+    assert count_members(kbuild) == len(members)
+    assert 5 < len(members) < len(sources)
 
 
 @needs_make

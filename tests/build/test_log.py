@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tinytree import TESTS
 
-from patchbot.build.log import Said, parse
+from patchbot.build.log import Growing, Said, parse
 from patchbot.model import Status
 
 LOGS = TESTS / "logs"
@@ -19,6 +21,23 @@ def read(name: str) -> list[Said]:
 def row(said: Said) -> tuple[object, ...]:
     finding = said.finding
     return said.target, finding.status.value, finding.file, finding.line, finding.type, finding.message
+
+
+def test_the_objects_of_a_build_are_counted_as_its_log_grows(tmp_path: Path) -> None:
+    log = tmp_path / "the.log"
+    log.write_text("  CC      kernel/before.o\n")
+    growing = Growing(log)
+    assert growing.objects() == 0
+    for text, count in (
+        ("  HOSTCC  scripts/mod/a.o\n  CC      scripts/mod/empty.o\n  CC      /out/tools/objtool/check.o\n", 0),
+        ("  CC      kernel/fork.o\nkernel/fork.c:1:2: warning: x\n  AS      arch/x86/entry", 1),
+        ("/entry.o\n  CC [M]  net/a.o\n  LD [M]  net/a.ko\n  AR      net/built-in.a\n", 3),
+        ("  LD      vmlinux\n", 3),
+    ):
+        with log.open("a") as file:
+            file.write(text)
+        assert growing.objects() == count
+    assert Growing(tmp_path / "none yet").objects() == 0
 
 
 def test_what_gcc_the_assembler_and_make_say() -> None:

@@ -1,8 +1,10 @@
+import io
 import re
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +17,9 @@ from patchbot.config import ChecksConfig, Waiver
 from patchbot.errors import ConfigError, PatchbotError, UserError
 from patchbot.git.repo import Repo, Scratch
 from patchbot.model import Result, Status
+from patchbot.progress import shown
 from patchbot.run import run
+from patchbot.terminal import Terminal
 
 HEAD = (
     '"""Say something about patches."""\n'
@@ -250,6 +254,34 @@ def test_fail_fast_skips_the_rest_and_says_so(subject: Subject, store: Results, 
     assert "one of p2 failed" in results[-1].reason
     assert calls(subject) == ["p1", "p2"]
     assert not any(r.cached for r in run_checks(subject, config(checks, "two"), store)), "a skipped check is not done"
+
+
+def test_each_check_says_how_it_went_when_it_ends(subject: Subject, store: Results, checks: Path) -> None:
+    (checks / "one.py").write_text(COUNTED.replace("Outcome(Status.PASS", "Outcome(Status.WARN"))
+    (checks / "two.py").write_text(COUNTED + 'EXCLUSIVE = True\nCAMPAIGN = "other"\n')
+    (checks / "last.py").write_text(COUNTED + "EXCLUSIVE = True\n")
+    run_checks(subject, config(checks, "last"), store, only_patches={1})
+    said = io.StringIO()
+    with shown(Terminal(file=said)):
+        run_checks(subject, config(checks, "last", "two", "one"), store)
+    plain = re.sub(r"\d\.\d s", "N s", said.getvalue())
+    assert plain == "two: 1 SKIP, N s\none: 3 WARN, N s\nlast: 3 PASS, 1 of them known before, N s\n"
+    with shown(Terminal(file=(said := io.StringIO()))):
+        run_checks(subject, config(checks, "one"), store)
+    assert said.getvalue() == "one: 3 WARN, 3 of them known before\n"
+
+
+def test_what_a_check_is_at_reaches_the_display_from_its_thread(
+    subject: Subject, store: Results, checks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, ...]] = []
+    board = SimpleNamespace(tick=lambda *row: told.append(row), count=lambda *row: told.append(row))
+    monkeypatch.setattr("patchbot.progress._board", SimpleNamespace(get=lambda: board))
+    text = COUNTED.replace("    with open", "    tick('objects', 1, 2)\n    with open")
+    (checks / "one.py").write_text("from patchbot.progress import tick\n".join(text.partition(HEAD)[1:]))
+    run_checks(subject, config(checks, "one"), store)
+    assert ("one", "objects", 1, 2) in told
+    assert [row for row in told if len(row) == 3] == [("one", n, 3) for n in range(4)]
 
 
 def test_one_go_for_all_patches(subject: Subject, store: Results, checks: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ....build.units import digest
 from ....errors import ToolError, UserError
+from ....progress import ticked
 from ....run import run, which
 from .trials import Program, SetRow
 
@@ -61,7 +62,7 @@ def compile_programs(programs: Sequence[Program], header: Path, libbpf: Path, fo
         return obj
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return list(pool.map(compile_one, programs))
+        return list(ticked("compiling programs", pool.map(compile_one, programs), len(programs)))
 
 
 def sets_header(sets: Iterable[SetRow]) -> str:

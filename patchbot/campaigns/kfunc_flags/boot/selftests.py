@@ -16,6 +16,7 @@ from ....build.images import BuildFailure, Images
 from ....build.units import digest
 from ....errors import ToolError
 from ....git.repo import Scratch
+from ....progress import tick
 from ....run import run, which
 from .programs import CLANG, complaint_of
 
@@ -95,7 +96,7 @@ def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
     """Write vmlinux.h with the tree's own bpftool: an older one does not know what it should declare."""
     place = header.parent / "bpftool"
     place.mkdir()
-    images.progress("boot: building bpftool for vmlinux.h")
+    tick("building bpftool for vmlinux.h")
     tool = place / "bootstrap/bpftool"
     if not images.make_tool("tools/bpf/bpftool", place, ["bootstrap"], log) or not tool.exists():
         raise ToolError(f"bpftool of the kernel's tools/ cannot be built; see {log}")

@@ -142,7 +142,6 @@ def show(
     missing = [unit for unit, reading in known.items() if reading is None]
     broken = {}
     if missing:
-        subject.progress(f"btf: compiling {len(missing)} objects")
         for result, path in bench.fetch(tree, missing, log):
             name = result.unit.obj
             if result.built:

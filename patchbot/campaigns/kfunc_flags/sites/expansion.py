@@ -17,6 +17,7 @@ from functools import lru_cache
 from .... import temporary
 from ....c import macros, parse
 from ....c.constants import constant
+from ....progress import ticked
 from ....run import run
 from ....series.tree import Tree
 from .branches import branches, plain, replaced_includes
@@ -105,7 +106,8 @@ def expand(tree: Tree, jobs: int) -> tuple[Count, Names]:
     problems: list[str] = []
     compilations = [_Compilation(root, texts, reach, first) for root in roots]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        made = list(pool.map(lambda c: c.read(names, {}), compilations))
+        read = pool.map(lambda c: c.read(names, {}), compilations)
+        made = list(ticked("files through the preprocessor", read, len(compilations)))
     for number, compilation in enumerate(compilations):
         wanted = {word for word in made[number].left if word.isidentifier()}
         lists = lists_of(tree, compilation.root, texts[compilation.root], wanted) if wanted else {}

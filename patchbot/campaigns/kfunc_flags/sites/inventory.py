@@ -10,6 +10,7 @@ from typing import Any
 
 from ....config import CampaignConfig
 from ....errors import UserError
+from ....progress import ticked
 from ....series.campaign import Audit, Site
 from ....series.tree import Tree
 from .classify import Verifier, classify, read_verifier
@@ -76,7 +77,7 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
         verifier = Verifier("unknown", False, frozenset(), frozenset())
     decisions = read_decisions(config)
     files = candidates(tree)
-    by_file = {path: read_sets(tree, path) for path in files}
+    by_file = {path: read_sets(tree, path) for path in ticked("files that have to do with sets", files, len(files))}
     problems += [line for path in sorted(by_file) for line in by_file[path].problems]
     problems += unseen({path: registered(path, tree.read(path)) for path in files}, by_file)
     problems += foreign(tree, by_file)

@@ -295,10 +295,9 @@ def test_what_the_check_says_of_a_kernel_that_does_not_come_to_the_end(tmp_path:
     (tmp_path / "init").write_bytes(b"")
     (tmp_path / "kfa_test.ko").write_bytes(b"")
     image = images.Image(tiny_kernel(tmp_path, text, "END" in text), tmp_path, {MODULE: tmp_path / "kfa_test.ko"})
-    subject = SimpleNamespace(progress=lambda _: None)
     kernel = SimpleNamespace(what="tip")
     with pytest.raises(ToolError, match=message):
-        module.run(subject, kernel, image, [], tmp_path, tmp_path / "the.log", PATIENCE)
+        module.run(kernel, image, [], tmp_path, tmp_path / "the.log", PATIENCE)
     assert (tmp_path / "the.tip.serial.txt").read_text().replace("\r", "") == text
 
 
