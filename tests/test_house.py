@@ -29,7 +29,7 @@ ENTRY = "patchbot.cli"
 SHARED_BY_COMMANDS = ("__init__", "session", "show", "subject")
 LONGEST = 400
 #: What names the kernel's own tools, options and attributes, and no campaign.
-KERNEL_WORDS = re.compile(r"DEBUG_INFO_BTF|__bpf_kfunc|\bref_kfunc\b")
+KERNEL_WORDS = re.compile(r"DEBUG_INFO_BTF|VMLINUX_BTF|__bpf_kfunc|\bref_kfunc\b")
 CAMPAIGN_WORDS = re.compile(r"kfunc|\bKFA?_|BTF")
 
 Modules = Mapping[str, ast.Module]

@@ -23,7 +23,7 @@ class Said:
 
 
 #: `  CC [M]  net/x.o`: the next lines are about that file. With `make -O` this holds for parallel builds too.
-STEP = re.compile(r"^  [A-Z]\w*(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg|symvers)|vmlinux\S*)$")
+STEP = re.compile(r"^  [A-Z][\w-]*(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg|symvers)|vmlinux\S*)$")
 COMPILER = re.compile(
     r"^(?P<file>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>warning|error|fatal error): (?P<text>.*)$"
 )

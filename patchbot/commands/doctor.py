@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from ..build.arches import ARCHES, X86
+from ..build.selftests import PROGRAMS
 from ..build.toolchain import HOST_HEADERS, has_header
 from ..checking.check import Check, available, load
 from ..errors import ToolError, UserError
@@ -34,6 +35,7 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
     "dpkg-deb": ("dpkg", "demo"),
     "bwrap": ("bubblewrap", "the sandbox of the tree's scripts"),
     "ccache": ("ccache", "builds that repeat"),
+    **{name: (package, "selftests") for name, package in PROGRAMS.items()},
     "git-send-email": ("git-email", "sending the mails"),
     **{f"{a.cross}gcc": (a.package, f"code of {a.folder}") for a in ARCHES.values() if a != X86},
 }
