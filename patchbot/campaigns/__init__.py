@@ -1,7 +1,7 @@
-"""Find a campaign and load it: patchbot's own, one in a folder of a person's, or one of an installed distribution.
+"""Find and load a campaign: one of patchbot's, one in a person's folder, or one of an installed distribution.
 
 A campaign is a folder whose campaign.py has a function `campaign(config) -> Campaign`. It is a program that the person
-named, and runs as the person.
+chose, and runs as that person.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def folder_of(name: str) -> Path:
     """Return the folder of an installed campaign."""
     point = installed().get(name)
     if point is None:
-        known = f"there are {listed(campaign_names())}"
-        raise ConfigError(f"no campaign {name!r}; {known}; [campaigns.{name}] path names a folder of yours")
+        known = f"the campaigns are {listed(campaign_names())}"
+        raise ConfigError(f"no campaign {name!r}; {known}; for one in a folder of yours, set [campaigns.{name}] path")
     try:
         spec = importlib.util.find_spec(point.value)
     except (ImportError, ValueError):
@@ -78,7 +78,7 @@ def function(folder: Path, *, ours: bool) -> Callable[..., object]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    # Byte code beside the sources could be older than they are by less than a second.
+    # Byte code next to the sources could be up to a second older than they are.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)

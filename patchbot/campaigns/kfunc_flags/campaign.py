@@ -1,7 +1,7 @@
 """Give BPF kfuncs flags per argument: the facility first, then every row whose flag is about some arguments only.
 
-KF_RELEASE and KF_RCU are flags of a whole kfunc, yet they are about single arguments. The steps below add flags of
-arguments to BTF_ID_FLAGS(), teach the kernel to register and the verifier to obey them, and convert the rows.
+KF_RELEASE and KF_RCU are flags of a whole kfunc, yet they are about single arguments. The steps below add argument
+flags to BTF_ID_FLAGS(), teach the kernel to register them and the verifier to obey them, and convert the rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .steps import (
 
 
 def editing(name: str, doc: str, anchors: Callable[[Context], Sequence[Anchor]], **more: Any) -> Step:
-    """Return a step that edits the places of its anchors."""
+    """Return a step that edits at its anchors."""
     given = {"codemod": facts.carried(anchors), "words": facts.words, **more}
     return Step(name, doc, template=f"{name}.txt.j2", anchors=anchors, **given)
 
@@ -60,10 +60,10 @@ STEPS = (
         verifier.anchors_release_dynptr,
         codemod=verifier.release_dynptr,
     ),
-    editing("btf_ids", "let BTF_ID_FLAGS() take flags of arguments", btf_ids.anchors, codemod=btf_ids.btf_ids),
-    editing("btf", "register, validate and look up the flags of arguments", btf.anchors),
+    editing("btf_ids", "let BTF_ID_FLAGS() take argument flags", btf_ids.anchors, codemod=btf_ids.btf_ids),
+    editing("btf", "register, validate and look up argument flags", btf.anchors),
     editing("verifier", "KFA_RELEASE and KFA_RCU in the verifier", verifier.anchors, codemod=verifier.verifier),
-    editing("docs", "document the flags of arguments", docs.anchors),
+    editing("docs", "document argument flags", docs.anchors),
     editing(
         "suffixes",
         "flags equal to the suffixes of argument names, e.g. KFA_NULLABLE to __nullable",
@@ -78,7 +78,7 @@ STEPS = (
     ),
     editing(
         "decl-tags",
-        "BTF decl tags for the flags of arguments, which user space can read",
+        "BTF decl tags for argument flags, which user space can read",
         decl_tags.anchors,
         optional=True,
     ),
@@ -91,7 +91,7 @@ STEPS = (
     ),
     editing(
         "selftests",
-        "test the flags of arguments",
+        "test argument flags",
         selftests.anchors,
         codemod=selftests.selftests,
         words=selftests.words,

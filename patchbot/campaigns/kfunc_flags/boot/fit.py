@@ -1,8 +1,8 @@
-"""Say what each of the two kernels is to try: the rows that fit it, and why it does not get the others.
+"""Choose what each of the two kernels tries: the rows that fit it, and why it is not given the others.
 
-What a kernel can do is known in three steps: its headers name the flags, the linked file shows which kfuncs the
-configuration left and whether resolve_btfids did what KF_IMPLICIT_ARGS needs, and the modules hold the selftests'.
-Rows are chosen by that, never by a version: a backport is as good as a release.
+What a kernel can do becomes known in three steps: its headers name the flags, the linked file shows which kfuncs the
+configuration left in and whether resolve_btfids did what KF_IMPLICIT_ARGS needs, and the modules hold those of the
+selftests. Rows are chosen by that, never by a version: a backport is as good as a release.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ CHANGES = "Documentation/process/changes.rst"
 RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 NO_IMPLICIT = f"its BTF lacks the functions that {IMPLICIT_ARGS} needs"
 
-#: Where kfuncs are; a look into every file of a kernel takes ten times as long.
+#: Where kfuncs are; searching every file of a kernel takes ten times as long.
 FOLDERS = ("block", "crypto", "drivers", "fs", "io_uring", "kernel", "lib", "mm", "net", "security", "virt", "include")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One of the two kernels: what it is made of, the flags that its headers define, the rows that it gets or not.
+    """One of the two kernels: its tree, the flags that its headers define, the rows that it is given or not.
 
-    `tagged` says whether its resolve_btfids makes decl tags of the flags of arguments.
+    `tagged` says whether its resolve_btfids turns argument flags into decl tags.
     """
 
     what: str
@@ -44,14 +44,14 @@ class Kernel:
     tagged: bool = False
 
     def without(self, feature: str, why: str) -> Kernel:
-        """Return the kernel without the rows that need a feature, which only its headers have."""
+        """Return the kernel without the rows that need a feature, as only its headers have that."""
         have = self.features - {feature}
         left = [replace(row, why=why) for row in self.rows.left_out(have)]
         return replace(self, features=have, rows=self.rows.known_to(have), left_out=(*self.left_out, *left))
 
 
 def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
-    """Return a kernel with the flags that its headers define and the rows that it can have."""
+    """Return a kernel with the flags that its headers define and the rows that it can be given."""
     flags = flags_of(scratch, tree)
     have = features(flags, rule_of(scratch, tree))
     tool = scratch.read(tree, RESOLVE_BTFIDS) or b""
@@ -64,7 +64,7 @@ def features(flags: Flags, rule: Rule) -> frozenset[str]:
 
 
 def called(obj: Path) -> frozenset[str]:
-    """Return the functions that a BPF object takes from elsewhere: the kfuncs that it calls."""
+    """Return the undefined functions of a BPF object: the kfuncs that it calls."""
     with elf_file(obj) as file:
         symbols = list(symbols_of(file))
     if not symbols:
@@ -75,7 +75,7 @@ def called(obj: Path) -> frozenset[str]:
 def absent(objects: Iterable[Path], kfuncs: Collection[str], own: str) -> dict[str, list[str]]:
     """Return {name of an object: kfuncs that it calls and the kernel lacks}.
 
-    `kfuncs` are those of the kernel, `own` the source of the test module: what stands there is never excused.
+    `kfuncs` are those of the kernel, `own` is the source of the test module, whose kfuncs are never excused.
     """
     ours = frozenset(re.findall(r"\w+", own))
     missing = {obj.stem: sorted(called(obj) - set(kfuncs) - ours) for obj in objects}
@@ -83,7 +83,7 @@ def absent(objects: Iterable[Path], kfuncs: Collection[str], own: str) -> dict[s
 
 
 def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[str]:
-    """Return which kfuncs have a row in the source of a tree: a configuration leaves these out, not the kernel."""
+    """Return the kfuncs that have a row in the source of a tree: the configuration leaves these out, not the kernel."""
     if not names:
         return []
     pattern = rf"BTF_ID_FLAGS\(func, *({'|'.join(sorted(names))})\b"
@@ -93,17 +93,17 @@ def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[
 
 
 def asked_pahole(scratch: Scratch, tree: str) -> str:
-    """Return the least version of pahole that a kernel's own document asks for, "" if it names none."""
+    """Return the minimum version of pahole that a kernel's own document asks for, "" if it names none."""
     text = (scratch.read(tree, CHANGES) or b"").decode("utf-8", "replace")
     found = re.search(r"^pahole\s+(\d[\w.]*)\s", text, re.MULTILINE)
     return found[1] if found else ""
 
 
 def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str, asked: str) -> list[Finding]:
-    """Return what is wrong with kfuncs that hide arguments; `unmade` has those of base and tip without function.
+    """Return the problems of kfuncs that hide arguments; `unmade` has those of base and tip that lack the function.
 
-    A function that the series loses is a fault. Without it before, the tools are too old: Linux 7.0 to 7.2 make it
-    of tags that only a newer pahole writes, of the version that they ask for (`asked`).
+    A function that the series loses is a fault. If it was missing before, the tools are too old: Linux 7.0 to 7.2 make
+    it from tags that only a newer pahole writes, of the version that they ask for (`asked`).
     """
     found = [
         Finding(Status.FAIL, f"the series loses the function {kfunc}{IMPL} of {kfunc}", type="implicit")
@@ -111,9 +111,9 @@ def judge_implicit(unmade: Mapping[str, frozenset[str]], pahole: str, asked: str
     ]
     if old := sorted(unmade["base"]):
         text = (
-            f"{NO_IMPLICIT} ({old[0]}{IMPL} and {len(old) - 1} more), so nothing that needs them was tried; "
-            f"{CHANGES} asks for pahole {asked or 'of no version'}, and this is {pahole}: name a newer one in"
-            " [checks.build] pahole, `make pahole` gets one"
+            f"{NO_IMPLICIT} ({old[0]}{IMPL} and {len(old) - 1} more), so nothing that needs these was tried; "
+            f"{CHANGES} asks for pahole {asked or '(no version named)'}, and this is {pahole}: name a newer one in"
+            " [checks.build] pahole; `make pahole` gets one"
         )
         found.append(Finding(Status.WARN, text, type="implicit"))
     return found
@@ -124,7 +124,7 @@ def without_absent(
 ) -> dict[str, Kernel]:
     """Return the kernels without the programs that call what they lack; `own` is the source of the test module.
 
-    A kfunc that only the kernel before the series has is lost, so its programs stay, and fail.
+    A kfunc that only the kernel before the series has is lost, so its programs stay and fail.
     """
     missing = {what: absent(objects, names, own) for what, names in kfuncs.items()}
     missing["tip"] = {
@@ -147,7 +147,7 @@ def without_absent(
 def without_unmade(
     tests: Sequence[Path], modules: Mapping[str, Linked]
 ) -> tuple[list[Path], frozenset[str], list[LeftOut]]:
-    """Return which selftests can be tried where NO_IMPLICIT holds: objects, names of modules, and what is left out.
+    """Return which selftests can be tried if NO_IMPLICIT applies: objects, names of modules, and what is left out.
 
     A module with such a kfunc is inserted only if a program that can be tried calls another one of it.
     """

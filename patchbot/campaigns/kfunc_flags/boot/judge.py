@@ -1,7 +1,7 @@
 """Compare what two booted kernels said with what the rows expect, and with each other.
 
-A verdict without its message does not count: a program may be rejected for the wrong reason, or a set refused for
-one. The table of all verdicts is for a person, the findings are what is wrong.
+A verdict without its message does not count: a program may be rejected, or a set refused, for the wrong reason. The
+table of all verdicts is for a person; the findings are the problems.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ TAG_MESSAGE = re.compile(r"comment:(?:\d+:test_expect_msg=|test_expect_msg=\d+=)
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table: what was expected and what both kernels said; "" where a kernel was not asked.
+    """One row of the table: what was expected, and what both kernels said ("" for one that was not asked).
 
-    `wrong` says what is wrong, "" for nothing, and `status` how bad that is; SKIP is a row that the kernel did not get.
+    `wrong` says what is wrong, "" for nothing, and `status` how bad that is; SKIP is a row that a kernel was not given.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Line:
 
 
 def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_names: Iterable[str]) -> list[Line]:
-    """Return a line for each program; `base_names` are those that the kernel before the series was given."""
+    """Return a line for each program; `base_names` are those that the kernel before the series got."""
     asked = frozenset(base_names)
     lines = []
     for program in programs:
@@ -47,7 +47,7 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
         wrong = mismatch(now, program.expected)
         status = Status.FAIL
         if now and before and now.verdict == before.verdict == "absent":
-            # What it calls belongs to neither configuration nor version, which is no fault of the series.
+            # What it calls is in neither configuration or version, which is not the fault of the series.
             wrong, status = f"neither kernel has what it calls: {'; '.join(now.log[-2:])}", Status.WARN
         elif not wrong and program.name in asked:
             wrong = compare(now, before, program.base)
@@ -58,13 +58,13 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
 
 
 def skipped(rows: Iterable[LeftOut]) -> list[Line]:
-    """Return a line for each row that the kernel with the series did not get."""
-    why = "the kernel did not get it: "
+    """Return a line for each row that the kernel with the series was not given."""
+    why = "not tried on this kernel: "
     return [Line(row.kind, row.name, wrong=why + row.why, status=Status.SKIP.value) for row in rows]
 
 
 def group_left_out(rows: Iterable[LeftOut]) -> str:
-    """Return the rows that the kernel did not get as text: a line for each reason, with the number of rows."""
+    """Return the rows that the kernel was not given as text: a line for each reason, with the number of rows."""
     names: dict[str, list[str]] = {}
     for row in rows:
         names.setdefault(row.why, []).append(f"{row.kind} {row.name}")
@@ -72,7 +72,7 @@ def group_left_out(rows: Iterable[LeftOut]) -> str:
 
 
 def key(program: Program) -> str:
-    """Return the name under which the loader speaks of a program."""
+    """Return the loader's name of a program."""
     return f"{program.name}.o {program.name}"
 
 
@@ -84,24 +84,24 @@ def spell(verdict: Verdict | None) -> str:
 
 
 def found(verdict: Verdict | None, message: str) -> str:
-    """Return the line that a message was found in, else the first reason that the verifier gave."""
+    """Return the line in which a message was found, else the first reason that the verifier gave."""
     if verdict is None or verdict.verdict == "accept":
         return ""
     return (line_with(message, verdict.reasons) or next(iter(verdict.reasons), "")).strip()
 
 
 def line_with(message: str, lines: Iterable[str]) -> str:
-    """Return the first line in which a regular expression is found, "" if there is none or it is "" itself."""
+    """Return the first line that a regular expression matches, "" if there is none or the expression is ""."""
     return next(filter(pattern(message).within, lines), "") if message else ""
 
 
 def mismatch(verdict: Verdict | None, expected: Expected) -> str:
-    """Return how a verdict is not the expected one, "" if it is."""
+    """Return how a verdict differs from the expected one, "" if it does not."""
     if verdict is None:
-        return "the loader said nothing of it"
+        return "the loader did not mention it"
     said = found(verdict, expected.message) or "no message"
     if verdict.verdict == "absent":
-        return f"it never came to the verifier: {'; '.join(verdict.log[-2:]) or said}"
+        return f"it never reached the verifier: {'; '.join(verdict.log[-2:]) or said}"
     if verdict.verdict != expected.verdict:
         why = f": {said}" if verdict.verdict == "reject" else ""
         return f"the verifier must {expected.verdict} it, but says {spell(verdict)}{why}"
@@ -111,12 +111,12 @@ def mismatch(verdict: Verdict | None, expected: Expected) -> str:
 
 
 def compare(now: Verdict | None, before: Verdict | None, base: Expected | None) -> str:
-    """Return how the kernel before the series does not say what it should, "" if it does."""
+    """Return how the kernel before the series differs from what it should say, "" if it does not."""
     if base is not None:
         wrong = mismatch(before, base)
         return f"before the series: {wrong}" if wrong else ""
     if before is None:
-        return "before the series: the loader said nothing of it"
+        return "before the series: the loader did not mention it"
     assert now is not None
     if (before.verdict, before.errno) != (now.verdict, now.errno):
         said = found(before, "")
@@ -141,14 +141,14 @@ def judge_sets(rows: Rows, tip: Said) -> list[Line]:
 
 
 def wrong_set(got: Registered | None, refused: str | None) -> str:
-    """Return how a registration did not end as expected, "" if it did."""
+    """Return how a registration differs from what was expected, "" if it does not."""
     if got is None:
         return "it was never registered"
     said = "; ".join(got.said[-2:]) or "no message"
     if refused is None:
-        return f"the kernel must take it, but refuses it ({got.errno}): {said}" if got.errno else ""
+        return f"the kernel must accept it, but refuses it ({got.errno}): {said}" if got.errno else ""
     if got.errno == 0:
-        return "the kernel must refuse it, but takes it"
+        return "the kernel must refuse it, but accepts it"
     if refused and not line_with(refused, got.said):
         return f"refused ({got.errno}), but not with /{refused}/; the kernel says: {said}"
     return ""
@@ -173,7 +173,7 @@ def judge_tags(said: Said, objects: Iterable[str]) -> list[Line]:
             missing = [m for m in messages if not pattern(tag_pattern(m)).within(log)]
             first = tag_pattern(messages[0]) if messages else ""
         except BadPattern as error:
-            missing, wrong = [], wrong or f"what it expects the verifier to say cannot be used as a pattern: {error}"
+            missing, wrong = [], wrong or f"its expected message cannot be used as a pattern: {error}"
         if not wrong and missing:
             wrong = f"the verifier does not say {missing[0]!r}"
         lines.append(Line("selftest", name, "", want, spell(verdict), "", found(verdict, first), wrong))
@@ -181,17 +181,17 @@ def judge_tags(said: Said, objects: Iterable[str]) -> list[Line]:
 
 
 def tag_pattern(message: str) -> str:
-    """Return a message of a selftest as a regular expression: only what is in {{ }} is one there."""
+    """Return a message of a selftest as a regular expression: there, only text in {{ }} is one."""
     parts = re.split(r"(?s)\{\{(.*?)(?:\}\}|\Z)", message)
     return "".join(part if number % 2 else literal(part) for number, part in enumerate(parts))
 
 
 def judge_splats(tip: Said, base: Said) -> Iterator[Finding]:
-    """Yield what the kernel complained about itself: FAIL if it did not before the series."""
+    """Yield the kernel's complaints about itself: FAIL if they were not there before the series."""
     old = {numberless(splat) for splat in base.splats}
     for splat in tip.splats:
         status = Status.WARN if numberless(splat) in old else Status.FAIL
-        yield Finding(status, f"the kernel says while it loads programs: {splat}", type="splat")
+        yield Finding(status, f"while loading programs, the kernel says: {splat}", type="splat")
 
 
 def numberless(splat: str) -> str:
@@ -207,7 +207,7 @@ def findings(lines: Iterable[Line]) -> Iterator[Finding]:
 
 
 def right(lines: Iterable[Line]) -> Iterator[Finding]:
-    """Yield what the kernels said as expected, as findings that are PASS."""
+    """Yield what the kernels said as expected, as PASS findings."""
     for line in lines:
         if not line.wrong:
             said = line.tip + (f", before the series {line.base}" if line.base else "")

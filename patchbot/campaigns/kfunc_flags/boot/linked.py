@@ -1,8 +1,8 @@
 """Check the kfunc sets of a linked kernel or module: what resolve_btfids and the linker made of them.
 
-An object file has zeros for ids and an order of its own; only after the link can a set be searched, and only then is
-it known that the records of arguments are where the set says. The same goes for KF_IMPLICIT_ARGS: resolve_btfids makes
-the functions that programs and the verifier look for, and some kernels' wants tags that only a newer pahole writes.
+An object file has zeros for ids and is not sorted; only after linking can a set be searched, and only then is it
+known that the records of arguments are where the set says. The same goes for KF_IMPLICIT_ARGS: resolve_btfids makes
+the functions that programs and the verifier look for, in some kernels from tags that only a newer pahole writes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..proof.btf import DECL_TAG, parse
 from ..proof.btf_ids import BtfIds, Pair, elf_file, read_file
 from ..proof.meaning import ARGUMENT_PREFIX, IMPLICIT_ARGS, Flags
 
-#: What a kfunc with KF_IMPLICIT_ARGS is called with all of its arguments.
+#: The suffix of a kfunc with KF_IMPLICIT_ARGS and all its arguments.
 IMPL = "_impl"
 #: Decl tags that stand for flags of arguments: `arg:release` for KFA_RELEASE.
 TAG = "arg:"
@@ -25,7 +25,7 @@ TAG = "arg:"
 
 @dataclass(frozen=True)
 class Functions:
-    """The functions of a BTF by id, and after how many types and which strings a module's BTF goes on.
+    """The functions of a BTF by id, and the number of types and the strings after which a module's BTF continues.
 
     `tags` are the decl tags of their parameters: (number of the parameter, tag).
     """
@@ -38,10 +38,10 @@ class Functions:
 
 @dataclass(frozen=True)
 class Linked:
-    """What was looked at in one file, and each problem as a sentence.
+    """What was examined in one file, and each problem as a sentence.
 
-    `kfuncs` are those of its sets, `unmade` those of them that hide arguments but lack the function that has all.
-    `tags` is the number of decl tags that were compared with flags of arguments, None where the kernel makes none.
+    `kfuncs` are those of its sets, `unmade` those of them that hide arguments but lack the function that has them all.
+    `tags` is the number of decl tags that were compared with argument flags, None if the kernel makes none.
     """
 
     sets: int
@@ -73,9 +73,9 @@ def kernel_functions(vmlinux: Path) -> Functions:
 
 
 def module_functions(module: Path, kernel: Functions) -> Functions:
-    """Return the functions that a module can name: the kernel's, and those of its own BTF, which goes on there."""
+    """Return the functions that a module can name: the kernel's, and those of its own BTF, which continues it."""
     try:
-        # Built outside of the kernel's tree: ids go on after the few types of the kernel that the module names.
+        # Built outside the kernel's tree: ids continue after the few types of the kernel that the module names.
         kernel = read_functions(section(module, ".BTF.base"), Functions({}))
     except ToolError:
         pass
@@ -83,7 +83,7 @@ def module_functions(module: Path, kernel: Functions) -> Functions:
 
 
 def read_functions(blob: bytes, before: Functions) -> Functions:
-    """Return the functions of a BTF that goes on after another one, with those of that."""
+    """Return the functions of a BTF that continues another one, together with those of the other."""
     btf = parse(blob, before.types, before.strings)
     tags = by_function((t.size_or_type, t.component, t.name) for t in btf.types if t.kind == DECL_TAG)
     return Functions({**before.names, **btf.names()}, len(btf.types), btf.strings, {**before.tags, **tags})
@@ -101,7 +101,7 @@ def by_function(tags: Iterable[tuple[int, int, str]]) -> dict[int, frozenset[tup
 def check_linked(path: Path, functions: Functions, flags: Flags, *, tagged: bool = False) -> Linked:
     """Check the kfunc sets of a linked file: ids resolved, entries sorted, records found through the trailers.
 
-    With `tagged` its BTF must have a decl tag for each flag of an argument, and no other.
+    With `tagged` its BTF must have a decl tag for each argument flag, and no other.
     """
     names = {number: f"{number} {name}" for number, name in functions.names.items()}
     ids = read_file(path, flags.trailer, names)
@@ -126,7 +126,7 @@ def name_of(pair: Pair) -> str:
 
 
 def wrong_order(ids: BtfIds) -> Iterator[str]:
-    """Yield the sets that a binary search would fail on; entries are `<id> <name>`."""
+    """Yield the sets in which a binary search would fail; entries are `<id> <name>`."""
     for one in ids.sets:
         numbers = [number(p.kfunc) for p in one.pairs]
         for before, after in pairwise(numbers):
@@ -140,11 +140,11 @@ def foreign(ids: BtfIds) -> Iterator[str]:
     for one in ids.sets:
         inside = {p.kfunc for p in one.pairs}
         strange = [r.kfunc for r in one.records if r.kfunc not in inside]
-        yield from (f"the set {one.name} has flags of the arguments of {name}, which is not in it" for name in strange)
+        yield from (f"the set {one.name} has argument flags of {name}, which is not in it" for name in strange)
 
 
 def wrong_tags(ids: BtfIds, functions: Functions, flags: Flags) -> Iterator[str]:
-    """Yield the kfuncs whose decl tags are not what the flags of their arguments say."""
+    """Yield the kfuncs whose decl tags differ from their argument flags."""
     wanted = {
         number(record.kfunc): frozenset(
             (argument, f"{TAG}{name.removeprefix(ARGUMENT_PREFIX).lower()}")
@@ -170,6 +170,6 @@ def numbers(ids: BtfIds) -> list[int]:
 
 
 def number(kfunc: str) -> int:
-    """Return the id in `<id> <name>`, 0 for one that is not resolved."""
+    """Return the id in `<id> <name>`, 0 for one that was not resolved."""
     word = kfunc.partition(" ")[0]
     return int(word) if word.isdigit() else 0

@@ -1,6 +1,6 @@
-"""Make BPF objects of the rows with clang, and the header that makes a module of the kfunc sets.
+"""Compile the rows to BPF objects with clang, and write the header that makes a module of the kfunc sets.
 
-Each program is an object of its own: one that calls a kfunc that the kernel lacks does not take others with it.
+Each program is a separate object: one that calls a kfunc that the kernel lacks does not affect the others.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def sets_header(sets: Iterable[SetRow]) -> str:
             parts.append(f"__bpf_kfunc {kfunc}\n{{\n{body}}}\n")
     parts.append("__bpf_kfunc_end_defs();\n")
     for row in rows:
-        # Each row of a set is a macro with an asm() in it: one a line, or the compiler's message names none.
+        # Each row of a set is a macro with asm() in it: one a line, or the compiler's message would not tell which.
         text = re.sub(r"\)\s*(?=(?:BTF_ID_FLAGS|RECORD)\()", ")\n", row.rows.strip())
         parts.append(f"BTF_KFUNCS_START(kfa_set_{row.name})\n{text}\nBTF_KFUNCS_END(kfa_set_{row.name})\n")
     table = [
@@ -100,6 +100,6 @@ def build_loader(source_file: Path, libbpf: Path, out: Path) -> None:
 
 
 def complaint_of(argv: Sequence[str | Path]) -> str:
-    """Run a compiler and return the end of what it says, "" if it is content."""
+    """Run a compiler and return the end of its output, "" if it succeeds."""
     done = run(argv, check=False, timeout=120)
     return (done.stderr.decode("utf-8", "replace")[-2000:] or "it did not say why") if done.returncode else ""

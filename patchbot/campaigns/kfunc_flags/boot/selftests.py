@@ -1,7 +1,7 @@
-"""Take the BPF selftests that a series touches along: test modules of the tree, and programs with their own verdicts.
+"""Include the BPF selftests that a series touches: test modules of the tree, and programs with their own verdicts.
 
-The tree's test runner is not built: it needs most of a distribution. What a program must come to is in its object
-(__success, __failure, __msg are declaration tags), so the loader can tell it.
+The tree's test runner is not built: it needs most of a distribution. The expected verdict of a program is in its
+object (__success, __failure, __msg are declaration tags), so the loader can report it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ FLAGS = (
 class Selftests:
     """What a series touches of the BPF selftests.
 
-    `modules` are the files of whole folders of test modules by their path in the build, since one may need another's;
-    `inserted` names the modules that are touched themselves. Others may need hardware. `programs` are paths.
+    `modules` are the files of whole folders of test modules by their path in the build, since one may need another;
+    `inserted` names the modules that are touched themselves, as others may need hardware. `programs` are paths.
     """
 
     tree: str = ""
@@ -93,7 +93,7 @@ def is_source(name: str) -> bool:
 
 
 def dump_types(images: Images, vmlinux: Path, header: Path, log: Path) -> None:
-    """Write vmlinux.h with the tree's own bpftool: an older one does not know what it should declare."""
+    """Write vmlinux.h with the tree's own bpftool: an older one does not know what to declare."""
     place = header.parent / "bpftool"
     place.mkdir()
     tick("building bpftool for vmlinux.h")

@@ -1,8 +1,8 @@
-"""Read what a booted kernel said: the loader's lines, and the kernel's own between them.
+"""Parse the serial log of a booted kernel: the loader's lines, and the kernel's own between them.
 
-The loader speaks through the kernel log, so its lines start with `patchbot: ` after the time stamp, and a kernel
-message stands before the line of the set that it is about. Nothing is taken for granted: a log that ends early, a
-panic and a warning of the kernel are told apart from a verdict.
+The loader writes to the kernel log, so its lines start with `patchbot: ` after the time stamp, and a kernel message
+precedes the line of the set that it is about. Nothing is taken for granted: a log that ends early, a panic and a
+warning of the kernel are told apart from a verdict.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from dataclasses import dataclass, field
 
 LINE = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[[^\]]*\])? (.*)$")
 OURS = re.compile(r"patchbot: ([A-Z]+) (.*)")
-#: What only a broken kernel says.
+#: What only a broken kernel prints.
 SPLAT = re.compile(
     r"(?:WARNING|BUG|Oops|KASAN|UBSAN|INFO: (?:rcu|task|possible)|general protection fault|Unable to handle|"
     r"Kernel panic - not syncing|verifier bug|REG INVARIANTS VIOLATION|watchdog: BUG)\b.*"
 )
-#: The kernel refuses a set of its own: later on, wrong sets of test modules are refused on purpose.
+#: The kernel refuses one of its own sets; later on, wrong sets of test modules are refused on purpose.
 REFUSED = re.compile(r"kfunc .{0,600}(?:invalid|inconsistent|unexpected) flags.*")
 PANIC = re.compile(r"Kernel panic - not syncing.*|Attempted to kill init.*")
 NEVER_STARTED = re.compile(r"VFS: Unable to mount root fs|No working init found|Failed to execute /init")
-#: Lines of the verifier's log that tell how it got there: instructions, registers, the report that repeats the message.
+#: Lines of the verifier's log on the way to its reason: instructions, registers, the report that repeats the message.
 TRACE = re.compile(
     r"^(?:\d+: |; |func#\d|func '\w+' arg\d|Live regs|processed \d|from \d+ to|mark_precise|R\d+=|"
     r"arg#\d+ reference type\('UNKNOWN |(?:Reason|At|Causal path|Suggestion):|\s|$)"
 )
-#: Numbers of BTF types and functions differ between two kernels that say the same; those of arguments do not.
+#: Numbers of BTF types and functions differ between two kernels with the same message; those of arguments do not.
 NUMBER = re.compile(r"(?<=btf_id )\d+|(?<=#)(?<!arg#)(?<!args#)\d+")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one program: accept, reject or absent (it never came to the verifier), and what was said."""
+    """The outcome of one program: accept, reject or absent (it never reached the verifier), and the messages."""
 
     verdict: str
     errno: int
@@ -42,13 +42,13 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The lines of the log that say why, without the instructions on the way there."""
+        """The lines of the log that say why, without the instructions before them."""
         return tuple(NUMBER.sub("N", line) for line in self.log if not TRACE.match(line))
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of one kfunc set or module: 0 or -errno, and what the kernel said meanwhile."""
+    """The outcome of one kfunc set or module: 0 or -errno, and what the kernel said meanwhile."""
 
     errno: int
     said: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Said:
     """Everything that a boot said.
 
     `programs` by "object program", `sets` and `modules` by name. `end` is the number of commands that the loader
-    says it has done, None if it never said so. `splats` are complaints of the kernel about itself.
+    reports as done, None if it never did. `splats` are complaints of the kernel about itself.
     """
 
     programs: Mapping[str, Verdict] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Said:
 
 
 def parse(text: str) -> Said:
-    """Return what a serial log says."""
+    """Parse a serial log."""
     programs: dict[str, Verdict] = {}
     sets: dict[str, Registered] = {}
     modules: dict[str, Registered] = {}
@@ -108,17 +108,17 @@ def parse(text: str) -> Said:
 
 
 def number(text: str) -> int:
-    """Return a number that a program printed; one that is torn is none, so it is not 0."""
+    """Return a number that a program printed; a damaged one does not count as 0."""
     return int(text) if re.fullmatch(r"-?\d{1,9}", text.strip()) else -1
 
 
 def unescape(text: str) -> str:
-    """Return text as it was before the kernel log escaped what is not printable."""
+    """Return text as it was before the kernel log escaped unprintable characters."""
     return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), text)
 
 
 def stopped(said: Said, text: str, timed_out: bool, timeout: float) -> str:
-    """Return why a boot is of no use, "" if its loader came to its end."""
+    """Return why a boot is unusable, "" if its loader finished."""
     if said.end is not None and not timed_out:
         return ""
     if panic := PANIC.search(text):
@@ -128,13 +128,13 @@ def stopped(said: Said, text: str, timed_out: bool, timeout: float) -> str:
             f"the kernel said nothing within {timeout:g} s: no console driver (SERIAL_8250_CONSOLE) or a hang before it"
         )
     if timed_out:
-        where = "after the loader's end" if said.end is not None else "before the loader's end"
+        where = "after the loader finished" if said.end is not None else "before the loader finished"
         return f"the kernel hangs: {timeout:g} s passed {where}"
     if not text.strip():
-        return "the machine stopped without a word on the serial line: no console driver (SERIAL_8250_CONSOLE)?"
+        return "the machine stopped without any output on the serial line: no console driver (SERIAL_8250_CONSOLE)?"
     if missing := NEVER_STARTED.search(text):
         return f"the loader did not start: {missing[0]}"
-    return "the machine stopped before the loader's end"
+    return "the machine stopped before the loader finished"
 
 
 def tail(text: str, lines: int = 12) -> str:

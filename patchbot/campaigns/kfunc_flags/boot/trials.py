@@ -1,7 +1,7 @@
-"""Read the programs and kfunc sets that are tried in a booted kernel, and what must become of each.
+"""Read the programs and kfunc sets that are tried in a booted kernel, and the expected outcome of each.
 
-They are rows of a TOML file, so that one more needs no code; the file itself says what the keys mean. A pair of
-programs is one row, so its two programs cannot differ in more than the one argument.
+They are rows of a TOML file, so that adding one needs no code; the file itself explains the keys. A pair of programs is
+one row, so its two programs can differ only in the one argument.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FEATURE = re.compile(r"KFA?_[A-Z_0-9]+|KF_RELEASE=(?:first|referenced)")
 
 @dataclass(frozen=True)
 class Expected:
-    """A verdict, and the regular expression of the verifier's message that belongs to it ("" for an accepted one)."""
+    """A verdict, and the regular expression for the verifier's message with it ("" for an accepted program)."""
 
     verdict: str
     message: str = ""
@@ -55,7 +55,7 @@ class Program:
 
 @dataclass(frozen=True)
 class SetRow:
-    """One kfunc set: `refused` is the message to expect, None if the set must be accepted."""
+    """One kfunc set: `refused` is the expected message, None if the set must be accepted."""
 
     name: str
     kfuncs: tuple[str, ...]
@@ -68,7 +68,7 @@ class SetRow:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A program or set that a kernel does not get, why ("it lacks ..."), and the kfuncs that it has not."""
+    """A program or set that a kernel is not given, why ("it lacks ..."), and the kfuncs that the kernel lacks."""
 
     kind: str
     name: str
@@ -119,7 +119,7 @@ def unfit(row: Program | SetRow, features: Collection[str]) -> str:
 
 
 def read_rows(path: Path) -> Rows:
-    """Return the rows of a file; raise UserError that names the row for anything that it cannot mean."""
+    """Return the rows of a file; raise UserError that names the row for anything that makes no sense."""
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
@@ -195,7 +195,7 @@ def read_program(
 
 
 def read_base(row: Mapping[str, str] | None, place: str, name: str) -> Expected | None:
-    """Return what a row says of the kernel before the series, None if both kernels must say the same."""
+    """Return what a row says about the kernel before the series, None if both kernels must say the same."""
     if row is None:
         return None
     verdict, message = row.get("verdict", ""), pattern(place, name, row.get("message", ""))
@@ -216,13 +216,13 @@ def read_set(row: Mapping[str, Any], where: Mapping[str, str]) -> SetRow:
     refused = pattern(place, name, row["refused"]) if "refused" in row else None
     needs = wanted(row, "needs", place, name) | frozenset(FLAG.findall(row["rows"]))
     if not any(flag.startswith("KFA_") for flag in needs):
-        # What is registered shows nothing on a kernel without flags of arguments.
+        # Registering a set shows nothing on a kernel without argument flags.
         needs |= {"KFA_RCU"}
     return SetRow(name, kfuncs, row["rows"], hook, refused, needs, wanted(row, "lacks", place, name))
 
 
 def wanted(row: Mapping[str, Any], key: str, place: str, name: str) -> frozenset[str]:
-    """Return the features that a row needs or must not meet."""
+    """Return the features that a row needs, or needs to be absent."""
     found = row.get(key, [])
     if not isinstance(found, list) or not all(isinstance(f, str) and FEATURE.fullmatch(f) for f in found):
         raise UserError(
@@ -233,18 +233,18 @@ def wanted(row: Mapping[str, Any], key: str, place: str, name: str) -> frozenset
 
 
 def named(table: str, row: Mapping[str, Any], keys: Collection[str], where: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name of a row and where it is; refuse keys that nobody reads."""
+    """Return the name and the place of a row; refuse keys that nobody reads."""
     name = row.get("name", "")
     place = where.get(f"{table} {name}", table)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(f"{place}: {table} {name!r} needs a name of small letters, digits and _")
+        raise UserError(f"{place}: {table} {name!r} needs a name of lower-case letters, digits and _")
     if unknown := set(row) - set(keys):
         raise UserError(f"{place}: {table} {name}: unknown {sorted(unknown)}; known: {', '.join(sorted(keys))}")
     return name, place
 
 
 def pattern(place: str, name: str, text: str) -> str:
-    """Return a regular expression if it is one."""
+    """Return a regular expression; raise UserError for text that is not one."""
     try:
         foreign.pattern(text)
     except foreign.BadPattern as error:

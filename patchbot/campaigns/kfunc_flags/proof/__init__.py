@@ -1,6 +1,6 @@
 """What kfunc sets mean, read from compiled objects.
 
-What a bench needs stands here, apart from the steps: another codemod is no reason to compile anything again.
+What a bench needs is here, apart from the steps, so that a changed codemod does not make anything compile again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ....model import Finding
 
 
 def inspect(obj: Path, source: str, text: bytes) -> Sequence[Finding]:
-    """Return what a misspelt flag leaves in an object; only checks that compile load what reads objects."""
+    """Return the traces of misspelt flags in an object; the modules that read objects are loaded only here."""
     from .btf_ids import undefined_in_btf_ids
 
     return undefined_in_btf_ids(obj, source, text)
 
 
 def watch(bench: Any, work: Path) -> None:
-    """Have each object read as soon as it is compiled."""
+    """Read each object as soon as it is compiled."""
     from .readings import keep_readings
 
     keep_readings(bench)

@@ -1,7 +1,7 @@
-"""Read prototypes of functions from what the compiler made of them: pahole's BTF of one object file.
+"""Read prototypes of functions as they were compiled, from pahole's BTF of one object file.
 
 Which argument a flag reaches depends on types behind typedefs and macros, so a prototype found in the source is an
-opinion; this one is what the verifier will see. pahole encodes an object in 20 ms, DWARF in Python would take 10 s.
+opinion; this one is what the verifier will see. pahole encodes an object in 20 ms; DWARF in Python would take 10 s.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ MODIFIERS = frozenset({TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG})
 
 @dataclass(frozen=True)
 class BtfType:
-    """A type: `size_or_type` is the id that it refers to or its size; `members` are (name, type) of a FUNC_PROTO.
+    """A type: `size_or_type` is the id that it refers to, or its size; `members` are (name, type) of a FUNC_PROTO.
 
-    `component` is the parameter or member that a DECL_TAG is about, -1 if it is about all of what it refers to.
+    `component` is the parameter or member that a DECL_TAG is about, -1 for the whole of what it refers to.
     """
 
     kind: int
@@ -80,7 +80,7 @@ class Btf:
             if found.kind not in MODIFIERS:
                 return found
             number = found.size_or_type
-        raise ToolError(f"BTF: the type {number} is a ring of modifiers")
+        raise ToolError(f"BTF: the modifiers of the type {number} form a cycle")
 
     def typedef(self, number: int) -> str | None:
         """Return the name of the first typedef of a type, None if it has none."""
@@ -116,15 +116,15 @@ class Btf:
         typedef = self.typedef(t.size_or_type)
         if to.kind == FUNC_PROTO:
             return Param(name, "function", None, typedef)
-        # The verifier takes the struct of a forward declaration from vmlinux, where it is whole.
+        # The verifier takes the struct of a forward declaration from vmlinux, where it is complete.
         is_struct = to.kind in (STRUCT, UNION, FWD)
         return Param(name, "pointer", to.name if is_struct else None, typedef)
 
 
 def parse(blob: bytes, number: int = 1, before: bytes = b"") -> Btf:
-    """Return the types of a BTF blob (header, types, strings); raise ToolError if it is none.
+    """Return the types of a BTF blob (header, types, strings); raise ToolError if it is not one.
 
-    That of a module goes on after another one: its first type has this `number`, its strings follow those `before`.
+    That of a module continues another one: its first type has this `number`, its strings follow those `before`.
     """
     try:
         order = "<" if struct.unpack_from("<H", blob)[0] == MAGIC else ">"

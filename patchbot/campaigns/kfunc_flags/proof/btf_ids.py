@@ -1,9 +1,9 @@
-"""Read `.BTF_ids` of an object file: the kfunc sets as the kernel will see them, whatever the source looked like.
+"""Read `.BTF_ids` of an object file: the kfunc sets as the kernel will see them, whatever the source looks like.
 
 A kfunc's flags are assembler input, so no C tool ever sees them: a wrong one compiles, and with DEBUG_INFO_BTF=n
-nothing of a set exists at all. The only proof is in the bytes. Every byte of the section is accounted for: the sets,
-the trailer after a set that says where the flags of its kfuncs' arguments are, those records, and the rest. A misspelt
-flag that stands alone compiles without a word to a symbol that nobody defines; only the final link would notice.
+sets do not exist at all. The only proof is in the bytes. Every byte of the section is accounted for: the sets, the
+trailer after a set that says where its argument flags are, those records, and the rest. A misspelt flag that stands
+alone compiles silently to a symbol that nobody defines; only the final link would notice.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROW = re.compile(rb"\bBTF_ID\w*\s*\((?:[^()]|\([^()]*\))*\)")
 
 
 class Pair(NamedTuple):
-    """A row of a set: a kfunc and the flags of the whole of it."""
+    """A row of a set: a kfunc and the flags of the whole kfunc."""
 
     kfunc: str
     flags: int
@@ -52,7 +52,7 @@ class Record(NamedTuple):
 
 
 class IdSet(NamedTuple):
-    """A BTF_SET8; `trailer` says whether the location of records follows it, `records` are those it leads to."""
+    """A BTF_SET8; `trailer` says whether the location of its records follows, `records` are those records."""
 
     name: str
     flags: int
@@ -62,11 +62,11 @@ class IdSet(NamedTuple):
 
 
 class BtfIds(NamedTuple):
-    """What a `.BTF_ids` section holds.
+    """The contents of a `.BTF_ids` section.
 
     `rest` is everything that belongs to no BTF_SET8, in order, as text: labels, lists, plain sets. `undefined` are
     the symbols that the section needs and the object lacks (a misspelt flag is one). `problems` are bytes that make
-    no sense, each as a sentence.
+    no sense, one sentence each.
     """
 
     sets: tuple[IdSet, ...] = ()
@@ -77,14 +77,14 @@ class BtfIds(NamedTuple):
 
 @contextmanager
 def elf_file(path: Path) -> Iterator[ELFFile]:
-    """Give an ELF file; raise ToolError if it cannot be read, also where that shows inside only."""
+    """Yield an ELF file; raise ToolError if it cannot be read, even if that only shows later."""
     try:
         with open(path, "rb") as file:
             yield ELFFile(file)
     except OSError as error:
         raise ToolError(f"{path} cannot be read: {error.strerror}") from error
     except (ELFError, struct.error, KeyError, ValueError) as error:
-        text = f"{path} cannot be read: not an ELF file, as objects with CONFIG_LTO, or a damaged one: {error}"
+        text = f"{path} cannot be read: it is not an ELF file (an object with CONFIG_LTO?) or is damaged: {error}"
         raise ToolError(text) from error
 
 
@@ -96,12 +96,12 @@ def symbols_of(elf: ELFFile) -> Iterator[Any]:
 
 
 def is_undefined(symbol: Any) -> bool:
-    """Say whether a symbol is one that another file defines."""
+    """Say whether another file must define a symbol."""
     return bool(symbol["st_shndx"] == "SHN_UNDEF")
 
 
 def relocations(elf: ELFFile, only: str | None = None) -> Iterator[tuple[str, int, Any]]:
-    """Yield the section, the offset and the symbol of each relocation of an object, or of `only` one section."""
+    """Yield the section, the offset and the symbol of each relocation of an object, or `only` of one section."""
     for section in elf.iter_sections():
         if isinstance(section, RelocationSection) and section["sh_info"]:
             place = elf.get_section(section["sh_info"]).name
@@ -114,7 +114,7 @@ def relocations(elf: ELFFile, only: str | None = None) -> Iterator[tuple[str, in
 
 
 def is_id(symbol: str) -> bool:
-    """Say whether a symbol stands for one BTF id (that of a set stands for the set)."""
+    """Say whether a symbol stands for one BTF id (the symbol of a set stands for the set)."""
     return symbol.startswith(PREFIX) and not symbol.startswith((SET8, f"{PREFIX}set__"))
 
 
@@ -125,9 +125,9 @@ def kfunc_of(symbol: str) -> str | None:
 
 @dataclass
 class Section:
-    """The section's bytes, its byte order as `struct` spells it, its symbols by offset (name, size), what is wrong.
+    """The section's bytes, its byte order as `struct` spells it, its symbols by offset (name, size), its problems.
 
-    `names` gives the functions by BTF id, None where the compiler has left zeros for all ids.
+    `names` gives the functions by BTF id, None if the compiler left zeros for all ids.
     """
 
     data: bytes
@@ -141,7 +141,7 @@ class Section:
         return int(struct.unpack_from(f"{self.order}I", self.data, offset)[0])
 
     def function(self, at: int) -> str | None:
-        """Return the function that the word at an offset stands for, None if it stands for none."""
+        """Return the function that the word at an offset stands for, None if it does not stand for one."""
         if self.names is not None:
             return self.names.get(self.word(at))
         found = [name for name, _ in self.symbols.get(at, ()) if is_id(name)]
@@ -152,17 +152,17 @@ class Section:
         for at in range(start, end, PAIR):
             kfunc = self.function(at)
             if kfunc is None:
-                self.problems.append(f"the set {name} has an entry at {at:#x} that stands for no function")
+                self.problems.append(f"the set {name} has an entry at {at:#x} that does not stand for a function")
             yield Pair(kfunc or "?", self.word(at + WORD))
 
     def records(self, name: str, at: int, end: int) -> Iterator[Record]:
         """Yield the records in [at, end), in order."""
         if not 0 <= at <= end <= len(self.data):
-            self.problems.append(f"the set {name} has its records at {at:#x}..{end:#x}, outside of the section")
+            self.problems.append(f"the set {name} has its records at {at:#x}..{end:#x}, outside the section")
             return
         while at < end:
             if at + 2 * WORD > end:
-                self.problems.append(f"the records of the set {name} end in the middle of one, at {at:#x}")
+                self.problems.append(f"the last record of the set {name} is incomplete, at {at:#x}")
                 return
             kfunc, count = self.function(at), self.word(at + WORD)
             after = at + (2 + count) * WORD
@@ -175,10 +175,10 @@ class Section:
 
 
 def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None = None) -> BtfIds:
-    """Return what `.BTF_ids` of an ELF file holds, nothing if it has no such section; raise ToolError if it is none.
+    """Return the contents of `.BTF_ids` of an ELF file, nothing without that section; raise ToolError for other files.
 
     `args_flag` is the flag of a set that says that a trailer follows (BTF_SET8_KFUNC_ARGS of the header that the
-    file was compiled with), None if there is none. `names` gives the functions by BTF id: with it the ids of a linked
+    file was compiled with), None if there is none. `names` gives the functions by BTF id: with it, the ids of a linked
     and sorted file are looked up; without it they must be zero, as the compiler leaves them, and the symbols name them.
     """
     with elf_file(path) as file:
@@ -194,7 +194,7 @@ def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None
                 if is_undefined(symbol):
                     undefined.add(str(symbol.name))
                 else:
-                    section.problems.append(f"the word at {offset:#x} is only known to the linker")
+                    section.problems.append(f"only the linker knows the word at {offset:#x}")
         for symbol in symbols_of(file):
             if symbol["st_shndx"] == index and symbol["st_info"]["type"] != "STT_SECTION":
                 row = (str(symbol.name), int(symbol["st_size"]))
@@ -204,7 +204,7 @@ def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None
 
 
 def read_sets(section: Section, args_flag: int | None) -> tuple[tuple[IdSet, ...], tuple[str, ...]]:
-    """Return the sets by name, and what belongs to none; every byte that makes no sense is a problem."""
+    """Return the sets by name, and what belongs to none of them; every byte that makes no sense is a problem."""
     covered: list[tuple[int, int, str]] = []
     areas: list[tuple[int, int, str]] = []
     sets = []
@@ -214,7 +214,7 @@ def read_sets(section: Section, args_flag: int | None) -> tuple[tuple[IdSet, ...
             continue
         name, end = symbol.removeprefix(SET8), offset + size
         if size < HEADER or (size - HEADER) % PAIR or end > len(section.data):
-            problems.append(f"the set {name} has the size {size}, which is no header and whole pairs")
+            problems.append(f"the set {name} has the size {size}, which is not a header and whole pairs")
             continue
         count, flags = section.word(offset), section.word(offset + WORD)
         pairs = tuple(section.pairs(name, offset + HEADER, end))
@@ -223,7 +223,7 @@ def read_sets(section: Section, args_flag: int | None) -> tuple[tuple[IdSet, ...
         trailer = args_flag is not None and bool(flags & args_flag)
         records: tuple[Record, ...] = ()
         if trailer and end + TRAILER > len(section.data):
-            problems.append(f"the set {name} says that records of arguments exist, and the section ends after it")
+            problems.append(f"the set {name} says that records of arguments exist, but the section ends after it")
         elif trailer:
             start = offset + int(struct.unpack_from(f"{section.order}i", section.data, end)[0])
             area = (start, start + section.word(end + WORD))
@@ -232,30 +232,30 @@ def read_sets(section: Section, args_flag: int | None) -> tuple[tuple[IdSet, ...
             end += TRAILER
         covered.append((offset, end, name))
         sets.append(IdSet(name, flags, pairs, trailer, records))
-    if areas and section.names is None:  # a linked file has those of each object file in turn
+    if areas and section.names is None:  # a linked file has those of one object file after the other
         problems += gaps(section, covered, areas)
     rest = tuple(read_rest(section, covered + areas))
     return tuple(sorted(sets, key=lambda s: s.name)), rest
 
 
 def gaps(section: Section, covered: list[tuple[int, int, str]], areas: list[tuple[int, int, str]]) -> Iterator[str]:
-    """Yield what is wrong with the places of records: they follow all else, without a gap and without overlap.
+    """Yield the problems in the places of records: they must follow everything else, without gaps or overlaps.
 
-    A row with flags of arguments in a set without a trailer leaves such a gap.
+    A row with argument flags in a set without a trailer leaves such a gap.
     """
     at = min(start for start, _, _ in areas)
     if at < (last := max(end for _, end, _ in covered)):
         yield f"records of arguments start at {at:#x}, before the last set ends ({last:#x})"
     for start, end, name in sorted(areas):
         if start != at:
-            yield f"the records of the set {name} start at {start:#x}, and what is before them ends at {at:#x}"
+            yield f"the records of the set {name} start at {start:#x}, but what is before them ends at {at:#x}"
         at = max(at, end)
     if at != len(section.data):
         yield f"{len(section.data) - at} bytes after the last record belong to no set"
 
 
 def read_rest(section: Section, covered: list[tuple[int, int, str]]) -> Iterator[str]:
-    """Yield what no set covers, a line for each label and word; words that are not zero are problems.
+    """Yield what belongs to no set, a line for each label and word; words that are not zero are problems.
 
     The compiler leaves zero for each id; the numbers at the ends of symbols, which follow the line numbers, are cut.
     """
@@ -282,7 +282,7 @@ def undefined_in_btf_ids(obj: Path, source: str, text: bytes) -> list[Finding]:
     lines = {name: find_row(text, name) for name in referred | unused}
     found = []
     for name in sorted(referred | {n for n in unused if lines[n]}):
-        message = f"'{name}' in .BTF_ids is no number but an undefined symbol: a misspelt flag?"
+        message = f"'{name}' in .BTF_ids is an undefined symbol, not a number: a misspelt flag?"
         found.append(Finding(Status.FAIL, message, source, lines[name], "undefined-flag"))
     return found
 

@@ -1,8 +1,8 @@
-"""Say what flags mean for each argument of a kfunc, whether they stand on the kfunc or on the argument.
+"""Say what flags mean for each argument of a kfunc, whether they are on the kfunc or on the argument.
 
-A conversion moves a flag from the kfunc to an argument and may not change what a program is allowed to do. To compare
-the two forms, a flag of the kfunc is spread over the arguments that the verifier applies it to. That is decided on
-compiled prototypes, apart from whatever wrote the patch, so that the two can disagree.
+A conversion moves a flag from the kfunc to an argument and must not change what a program may do. To compare the two
+forms, a flag of the kfunc is spread over the arguments that the verifier applies it to. That is decided by compiled
+prototypes, independently of the code that wrote the patch, so that the two can disagree.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ITERATOR_FLAGS = frozenset({"KF_ITER_NEW", "KF_ITER_NEXT", "KF_ITER_DESTROY"})
 ARGUMENT_PREFIX = "KFA_"
 
 OBJECT = "object"
-#: What pointers are, in the order in which the verifier asks: by the struct that one points to, or its name's end.
+#: The kinds of pointers, in the verifier's order: by the struct that one points to, or by the suffix of its name.
 KINDS = (
     ("allocated", "", "__alloc"),
     ("refcounted", "", "__refcounted_kptr"),
@@ -73,21 +73,21 @@ class Flags:
 
     @property
     def single(self) -> Mapping[str, int]:
-        """The flags of arguments that are one flag, not a mask."""
+        """The argument flags that are one flag, not a mask."""
         return {name: bit for name, bit in self.argument.items() if not name.endswith("_FLAGS")}
 
     @property
     def trailer(self) -> int | None:
-        """The flag of a set that says that a trailer follows it; None where the header knows none."""
+        """The flag of a set that says that a trailer follows it; None if the header has none."""
         return self.set.get("BTF_SET8_KFUNC_ARGS")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What the verifier makes of flags of a whole kfunc.
+    """How the verifier treats flags of a whole kfunc.
 
-    `release` is "first" where KF_RELEASE is about argument 0, "referenced" where it is about whichever argument the
-    program passes a reference in. `null`: KF_RCU also refuses NULL, which is accepted without it. `contexts` are the
+    `release` is "first" if KF_RELEASE is about argument 0, "referenced" if it is about whichever argument the program
+    passes a reference in. `null`: KF_RCU also refuses NULL, which is accepted without it. `contexts` are the
     structs that programs know as their context, `context_kfuncs` the kfuncs whose every pointer is one.
     """
 
@@ -99,7 +99,7 @@ class Rule:
 
 @dataclass(frozen=True, order=True)
 class Effect:
-    """What holds for an argument (None: for no single one) of a kfunc."""
+    """Something that holds for an argument of a kfunc (None: for the kfunc as a whole)."""
 
     argument: int | None
     what: str
@@ -115,12 +115,12 @@ def flags_of(scratch: Scratch, tree: str) -> Flags:
 
 
 def rule_of(scratch: Scratch, tree: str) -> Rule:
-    """Return what the verifier of a tree makes of flags."""
+    """Return how the verifier of a tree treats flags."""
     return read_rule(*(scratch.read(tree, path) or b"" for path in (VERIFIER, BPF_TYPES)))
 
 
 def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
-    """Return the flags that two headers define; raise ToolError for a definition that is no constant."""
+    """Return the flags that two headers define; raise ToolError for a definition that is not a constant."""
     values: dict[str, int] = {}
     for path, text in ((BTF_H, btf_h), (BTF_IDS_H, btf_ids_h)):
         for match in _DEFINE.finditer(text):
@@ -149,7 +149,7 @@ def spell(mask: int, flags: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def read_rule(verifier: bytes, bpf_types: bytes) -> Rule:
-    """Return what a verifier does; raise ToolError if it treats KF_RELEASE in neither of the known ways."""
+    """Return how a verifier works; raise ToolError if it treats KF_RELEASE in neither of the known ways."""
     code = without_comments(verifier)
     if re.search(rb"\brelease_regno\s*=\s*regno\s*;", code):
         release = "referenced"
@@ -157,7 +157,7 @@ def read_rule(verifier: bytes, bpf_types: bytes) -> Rule:
         release = "first"
     else:
         raise ToolError(
-            f"{VERIFIER}: what KF_RELEASE means cannot be told; expected `release_regno = regno` (the referenced "
+            f"{VERIFIER}: cannot tell what KF_RELEASE means; expected `release_regno = regno` (the referenced "
             "argument) or `release_regno = BPF_REG_1`, there or in kfunc_release_regno()"
         )
     null = _NULL.search(code)
@@ -173,7 +173,7 @@ def without_comments(code: bytes) -> bytes:
 
 
 def is_first(code: bytes) -> bool:
-    """Say whether kfunc_release_regno() is what sets release_regno, and KF_RELEASE gives BPF_REG_1 there."""
+    """Say whether kfunc_release_regno() sets release_regno, and KF_RELEASE gives BPF_REG_1 there."""
     head = re.search(rb"^[^\n;]*\bkfunc_release_regno\s*+\([^()]*+\)\s*+\{", code, re.MULTILINE)
     body, closed, _ = code[head.end() :].partition(b"\n}") if head else (b"", b"", b"")
     used = re.search(rb"\brelease_regno\s*=\s*kfunc_release_regno\s*\(", code)
@@ -181,9 +181,9 @@ def is_first(code: bytes) -> bool:
 
 
 def classify(kfunc: str, params: Sequence[Param], flags: Iterable[str], rule: Rule) -> tuple[str, ...]:
-    """Return what the verifier takes each argument for, in the order in which it asks; "object" is what KF_RCU reaches.
+    """Return what each argument is to the verifier, by its questions in their order; "object" is what KF_RCU reaches.
 
-    What a struct without a name of its own is depends on the program on older kernels: it counts as an object.
+    On older kernels, what an ordinary struct is depends on the program: it counts as an object.
     """
     flags = frozenset(flags)
     found: list[str] = []
@@ -202,7 +202,7 @@ def classify(kfunc: str, params: Sequence[Param], flags: Iterable[str], rule: Ru
 
 
 def pointer(kfunc: str, index: int, params: Sequence[Param], flags: frozenset[str], rule: Rule) -> str:
-    """Return what a pointer is."""
+    """Return the kind of a pointer."""
     param = params[index]
     if kfunc in rule.context_kfuncs or (param.struct is not None and {param.struct, param.typedef} & rule.contexts):
         return "context"
@@ -225,9 +225,9 @@ def effects(
     params: Sequence[Param] | None,
     rule: Rule,
 ) -> frozenset[Effect]:
-    """Return everything that holds for a kfunc: what its own flags mean for its arguments, and the arguments' flags.
+    """Return everything that holds for a kfunc: what its own flags mean for its arguments, and the argument flags.
 
-    `params` None means that the prototype is unknown: then a flag of the kfunc that is about arguments stays whole.
+    `params` None means that the prototype is unknown: then a flag of the kfunc that is about arguments is not spread.
     """
     found = {Effect(None, flag) for flag in flags if flag not in (RELEASE, RCU, ACQUIRE)}
     classes = None if params is None else classify(kfunc, params, flags, rule)
@@ -243,7 +243,7 @@ def effects(
 
 
 def released(classes: Sequence[str] | None, rule: Rule) -> set[Effect]:
-    """Return the effect of KF_RELEASE; argument None if the program decides which one it is about."""
+    """Return the effect of KF_RELEASE; its argument is None if the program decides which one it is about."""
     if rule.release == "first":
         return {Effect(0, "release")}
     held = [n for n, c in enumerate(classes or ()) if c in (OBJECT, "allocated", "refcounted")]
@@ -251,7 +251,7 @@ def released(classes: Sequence[str] | None, rule: Rule) -> set[Effect]:
 
 
 def protected(classes: Sequence[str] | None, params: Sequence[Param] | None, rule: Rule) -> set[Effect]:
-    """Return the effect of KF_RCU: on every object; where it refuses NULL, on memory that NULL is accepted for too."""
+    """Return the effect of KF_RCU: on every object; if it refuses NULL, also on memory for which NULL is accepted."""
     if classes is None or params is None:
         return {Effect(None, "rcu of unknown arguments")}
     reached = {OBJECT, "allocated", "memory"} if rule.null else {OBJECT}

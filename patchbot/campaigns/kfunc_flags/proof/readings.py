@@ -1,7 +1,7 @@
 """Keep what was read from compiled objects, so that an object is compiled once and compared many times.
 
-A series of 25 patches has 900 pairs of (commit, object), but only some 150 different ones. A reading is stored under
-the hash of everything that the object was made of; it takes 20 kB where the object takes a megabyte.
+A series of 25 patches has 900 pairs of (commit, object), but only about 150 different objects. A reading is stored
+under the hash of everything that the object was made from; it takes 20 kB, the object a megabyte.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .meaning import flags_of
 
 
 class Reading(NamedTuple):
-    """What one object file says: its `.BTF_ids` and the prototypes of the functions that it defines."""
+    """The contents of one object file: its `.BTF_ids` and the prototypes of the functions that it defines."""
 
     object: str
     ids: BtfIds
@@ -30,25 +30,25 @@ class Reading(NamedTuple):
 
 
 def read_object(name: str, path: Path, args_flag: int | None, pahole: str = PAHOLE) -> Reading:
-    """Return what an object file says; see btf_ids.read_file for `args_flag`."""
+    """Read an object file; see btf_ids.read_file for `args_flag`."""
     return Reading(name, read_file(path, args_flag), read_prototypes(path, pahole))
 
 
 def shelf_of(bench: Bench, tree: str, log: Path) -> Shelf:
-    """Return where the readings of objects are kept that are configured as for a tree."""
+    """Return the store for readings of objects that are configured as for a tree."""
     return bench.shelf(tree, log, readers())
 
 
 @cache
 def readers() -> str:
-    """Return the identity of what reads objects: what an older one stored is not used."""
+    """Return the identity of the code that reads objects: what other code stored is not used."""
     return identity(Path(__file__))
 
 
 def keep_readings(bench: Bench) -> None:
-    """Have every object read as soon as it is compiled, so that no check compiles it a second time to read it.
+    """Read every object as soon as it is compiled, so that no check compiles it again to read it.
 
-    An object that cannot be read is passed over: the check that needs it says why.
+    An object that cannot be read is skipped: the check that needs it says why.
     """
 
     def read(tree: str, result: Compiled, path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Compare what kfunc sets mean before and after a patch, and with what the source says: the rules of the check `btf`.
+"""Compare what kfunc sets mean before and after a patch, and with the source: the rules of the check `btf`.
 
-Nothing here runs a program: readings of objects go in, findings come out, so that each rule is tested on its own.
+Nothing here runs a program: readings of objects go in, findings come out, so that each rule can be tested alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KFUNCS, KFUNC_ARGS = "BTF_SET8_KFUNCS", "BTF_SET8_KFUNC_ARGS"
 
 @dataclass(frozen=True)
 class Row:
-    """A row as it is compiled: names of the flags of the kfunc and of each argument, and what they add up to."""
+    """A compiled row: the names of the flags of the kfunc and of each argument, and their combined effects."""
 
     object: str
     set: str
@@ -40,18 +40,18 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Where the row is: object, set and kfunc."""
+        """The place of the row: object, set and kfunc."""
         return self.object, self.set, self.kfunc
 
     @property
     def records(self) -> tuple[tuple[str, ...], ...]:
-        """The flags of arguments without what is empty at the end: no record is the same as one of zeros."""
+        """The argument flags without empty ones at the end: no record is the same as one of zeros."""
         return trimmed(self.arguments)
 
 
 @dataclass(frozen=True)
 class State:
-    """All objects that matter at one commit: those with sets, and those that define their kfuncs.
+    """All objects that matter at one commit: those with sets, and those that define the kfuncs.
 
     `others` are prototypes that none of these objects has.
     """
@@ -70,12 +70,12 @@ class State:
         return found
 
     def prototype(self, object_: str, kfunc: str) -> tuple[Param, ...] | None:
-        """Return the parameters of a kfunc as the object of its row or another one defines it, None if none does."""
+        """Return the parameters of a kfunc as the object of its row defines it, else another one; None if none does."""
         own = self.readings[object_].prototypes.get(kfunc)
         return self.prototypes.get(kfunc) if own is None else own
 
     def knows(self, kfunc: str) -> bool:
-        """Say whether some object defines a kfunc or some set has it."""
+        """Say whether any object defines a kfunc, or any set has it."""
         return kfunc in self.prototypes or any(row.kfunc == kfunc for row in self.rows)
 
     @cached_property
@@ -95,7 +95,7 @@ class State:
 
     @property
     def arguments(self) -> int:
-        """How many pairs of a row's kfunc and an argument there are; a kfunc without known prototype has none."""
+        """The number of pairs of a row's kfunc and an argument; a kfunc without a known prototype has none."""
         return sum(len(self.prototype(row.object, row.kfunc) or ()) for row in self.rows)
 
     def without(self, objects: Collection[str]) -> State:
@@ -110,7 +110,7 @@ class State:
 
 @dataclass(frozen=True)
 class Places:
-    """Where rows are in the source; `entries` are those of the inventory (kfunc, set, file, line...)."""
+    """The places of rows in the source; `entries` are those of the inventory (kfunc, set, file, line...)."""
 
     sites: Sequence[Site]
 
@@ -127,13 +127,13 @@ class Places:
     def finding(
         self, kind: str, message: str, set_: str = "", kfunc: str = "", status: Status = Status.FAIL
     ) -> Finding:
-        """Return a finding about a row or a set, with its place as far as that is known."""
+        """Return a finding about a row or a set, with its place if that is known."""
         file, line = self.by_name.get((set_, kfunc)) or self.by_name.get((set_, "")) or (None, None)
         return Finding(status, message, file, line, kind)
 
 
 def trimmed(arguments: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Return the flags of arguments without empty ones at the end, each sorted."""
+    """Return the argument flags without empty ones at the end, each sorted."""
     out = [tuple(sorted(names)) for names in arguments]
     while out and not out[-1]:
         out.pop()
@@ -152,9 +152,9 @@ def listed(effects_: Iterable[Effect]) -> str:
 
 
 def compare(before: State, after: State, places: Places, decided: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield what a patch changed that it may not: rows, their effects, the kind of sets, other bytes of the section.
+    """Yield what a patch changed but must not: rows, their effects, the kind of sets, other bytes of the section.
 
-    `decided` gives by kfunc the arguments (`rcu`, `release`, `acquire`) that a person chose where no prototype tells.
+    `decided` gives, by kfunc, the arguments (`rcu`, `release`, `acquire`) that a person chose if no prototype tells.
     """
     old_rows, new_rows = group(before.rows, attrgetter("key")), group(after.rows, attrgetter("key"))
     for key in sorted(old_rows.keys() | new_rows.keys()):
@@ -163,7 +163,7 @@ def compare(before: State, after: State, places: Places, decided: Mapping[str, M
         if len(new) < len(old):
             yield places.finding("LOST", f"{set_}: the row of {kfunc}() is lost in {object_}", set_, kfunc)
         elif len(new) > len(old) and not before.knows(kfunc):
-            continue  # a new function: there is nothing that it could differ from
+            continue  # a new function: there is nothing to compare it with
         elif len(new) > len(old):
             many = "another row" if old else "a row"
             yield places.finding("NEW", f"{set_}: {kfunc}() gets {many} in {object_}", set_, kfunc)
@@ -182,7 +182,7 @@ def compare(before: State, after: State, places: Places, decided: Mapping[str, M
             lost, gained = list(Counter(was) - Counter(now)), list(Counter(now) - Counter(was))
             text = f"lost {', '.join(lost[:3]) or 'nothing'}, gained {', '.join(gained[:3]) or 'nothing'}"
             text = text if lost or gained else "the order of ids"
-            yield Finding(Status.FAIL, f"{name}: .BTF_ids changes outside of the sets: {text}", type="REST")
+            yield Finding(Status.FAIL, f"{name}: .BTF_ids changes outside the sets: {text}", type="REST")
 
 
 def group(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
@@ -194,7 +194,7 @@ def group(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 
 def changed(old: Row, new: Row, decision: Mapping[str, Any]) -> str:
-    """Return what a row's change means, "" if it means the same or what a person decided."""
+    """Return what a row's change means, "" if its meaning is the same, or what a person decided."""
     if old.effects == new.effects:
         return ""
     lost, gained = old.effects - new.effects, new.effects - old.effects
@@ -214,36 +214,36 @@ def reached(row: Row, word: str) -> set[int]:
 
 
 def args(row: Row) -> str:
-    """Return the flags of a row's arguments as BTF_ID_FLAGS() takes them."""
+    """Return the argument flags of a row in the form of BTF_ID_FLAGS()."""
     return "".join(f", {spelled(names)}" for names in row.arguments)
 
 
 def changed_set(before: State, after: State, key: tuple[str, str]) -> str:
-    """Return what is wrong with a set's change, "" if nothing is."""
+    """Return what is wrong with a change of a set, "" if nothing is."""
     old, new = before.sets.get(key), after.sets.get(key)
     if old is None and new is not None and not any(before.knows(p.kfunc) for p in new.pairs):
         return ""
     if old is None or new is None:
         return f"the set is {'lost' if new is None else 'new'} in {key[0]}"
     was, now = set(spell(old.flags, before.flags.set)), set(spell(new.flags, after.flags.set))
-    # The header that introduces the flag is the one patch that may set it, and then on every set of kfuncs.
+    # Only the patch that introduces the flag in the header may set it, and then on every set of kfuncs.
     if KFUNC_ARGS not in before.flags.set and KFUNC_ARGS in after.flags.set and KFUNCS in was:
         was |= {KFUNC_ARGS}
     return "" if was == now else f"the set's flags {spelled(sorted(was))} became {spelled(sorted(now))}"
 
 
 def layout(state: State) -> Iterator[Finding]:
-    """Yield the bytes of a section that make no sense, and the flags that are undefined symbols."""
+    """Yield the bytes of a section that make no sense, and flags that are undefined symbols."""
     for name, reading in sorted(state.readings.items()):
         for problem in reading.ids.problems:
             yield Finding(Status.FAIL, f"{name}: .BTF_ids: {problem}", type="LAYOUT")
         for symbol in reading.ids.undefined:
-            text = f"{name}: .BTF_ids needs {symbol}, which nothing defines; a misspelt flag?"
+            text = f"{name}: .BTF_ids needs {symbol}, which nothing defines: a misspelt flag?"
             yield Finding(Status.FAIL, text, type="UNDEFINED")
 
 
 def inspect(state: State, places: Places) -> Iterator[Finding]:
-    """Yield what is wrong at one commit, whatever was before: what the kernel would refuse or never see."""
+    """Yield the problems at one commit, whatever was before: what the kernel would refuse or never see."""
     for (_, set_), owner in sorted(state.sets.items()):
         kinds = spell(owner.flags, state.flags.set)
         unknown = [k for k in kinds if k not in state.flags.set]
@@ -251,12 +251,14 @@ def inspect(state: State, places: Places) -> Iterator[Finding]:
             yield places.finding("SET", f"{set_}: the set has the unknown flag {unknown[0]}", set_)
         if KFUNC_ARGS in state.flags.set and (KFUNCS in kinds) != (KFUNC_ARGS in kinds):
             yield places.finding(
-                "SET", f"{set_}: a set of kfuncs and no other has {KFUNC_ARGS}: {spelled(kinds)}", set_
+                "SET",
+                f"{set_}: {KFUNC_ARGS} belongs to sets of kfuncs, and to all of them; this one has {spelled(kinds)}",
+                set_,
             )
         rows = Counter(p.kfunc for p in owner.pairs)
         for kfunc, number in sorted(Counter(r.kfunc for r in owner.records).items()):
             if kfunc not in rows:
-                text = f"{set_}: there are flags of arguments for {kfunc}(), which is not in the set"
+                text = f"{set_}: there are argument flags for {kfunc}(), which is not in the set"
                 yield places.finding("RECORD", text, set_)
             if number > 1:
                 yield places.finding("RECORD", f"{set_}: {kfunc}() has {number} records of arguments", set_, kfunc)
@@ -269,52 +271,52 @@ def inspect(state: State, places: Places) -> Iterator[Finding]:
 
 
 def wrong(row: Row, state: State) -> Iterator[str]:
-    """Yield what the kernel would refuse of a row, or what cannot be meant."""
+    """Yield what the kernel would refuse in a row, or what cannot be intended."""
     for names, known in ((row.flags, state.flags.kfunc), *((a, state.flags.argument) for a in row.arguments)):
         yield from (f"the flag {name} has no name in the header" for name in names if name not in known)
     if not row.arguments:
         return
     given = {n: set(names) for n, names in enumerate(row.arguments)}
     if not row.arguments[-1]:
-        yield "the record ends with an argument that has no flag"
+        yield "the record ends with an argument without a flag"
     releases = [n for n, names in given.items() if "KFA_RELEASE" in names]
     if len(releases) > 1:
         yield f"arguments {releases} are released; a kfunc can release one"
     if any(n >= REGISTERS for n in releases):
-        yield f"argument {releases[-1]} is released, which is not in a register"
+        yield f"argument {releases[-1]} is released, but it is not in a register"
     for whole, single in ((RELEASE, "KFA_RELEASE"), (RCU, "KFA_RCU"), (ACQUIRE, "KFA_ACQUIRE")):
         if whole in row.flags and any(single in names for names in given.values()):
-            yield f"both {whole} and {single}: the kernel refuses a flag that stands on the kfunc and on an argument"
+            yield f"both {whole} and {single}: the kernel refuses a flag on the kfunc and on an argument"
     params = state.prototype(row.object, row.kfunc)
     if params is None:
-        yield "flags of arguments, and no compiled object tells its prototype"
+        yield "argument flags, but no compiled object has the prototype"
         return
     classes = classify(row.kfunc, params, row.flags, state.rule)
     if len(row.arguments) > visible(classes):
-        yield f"flags of {len(row.arguments)} arguments, and a program passes {visible(classes)}"
+        yield f"flags of {len(row.arguments)} arguments, but a program passes {visible(classes)}"
     pointers = {n for n, p in enumerate(params) if p.kind == "pointer"}
     for n, held in given.items():
         if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE"} and n not in pointers:
-            yield f"{spelled(sorted(held))} on argument {n}, which is no pointer"
+            yield f"{spelled(sorted(held))} on argument {n}, which is not a pointer"
 
 
 def agree(before: State | None, after: State, places: Places) -> Iterator[Finding]:
-    """Yield the kfuncs whose rows in several sets differ in flags of arguments, or in others unlike in `before`."""
+    """Yield the kfuncs whose rows in several sets differ in argument flags, or in other flags but not in `before`."""
     old = group(before.rows if before else (), lambda row: row.kfunc)
     for kfunc, rows in sorted(group(after.rows, lambda row: row.kfunc).items()):
         sets = ", ".join(sorted({r.set for r in rows}))
         if len({r.records for r in rows}) > 1:
-            text = f"{kfunc}() has different flags of arguments in {sets}; the kernel registers the first only"
+            text = f"{kfunc}() has different argument flags in {sets}; the kernel registers only the first"
             yield places.finding("AGREE", text, rows[-1].set, kfunc)
         elif len({r.effects for r in rows}) > 1 and len({r.effects for r in old.get(kfunc, ())}) == 1:
-            text = f"{kfunc}() had the same flags in {sets}, and no longer has"
+            text = f"{kfunc}() no longer has the same flags in {sets}"
             yield places.finding("AGREE", text, rows[-1].set, kfunc)
 
 
 def mismatches(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield how compiled rows and the inventory differ; `objects` gives the object of a file that was compiled.
+    """Yield the differences between compiled rows and the inventory; `objects` gives the object of a compiled file.
 
-    A row that the source has under #if may be missing: `uncovered` lists those.
+    A row under #if may be missing: `uncovered` lists those.
     """
     compiled = group(state.rows, attrgetter("key"))
     listed_ = group((s for s in places.sites if s.file in objects), lambda s: site_key(s, objects))
@@ -332,14 +334,14 @@ def mismatches(state: State, places: Places, objects: Mapping[str, str]) -> Iter
             for row in rows:
                 if not any(says(site, row) for site in entries):
                     said = "; ".join(f"{spelled(e.details['flags'])}, {dict(e.details['arg_flags'])}" for e in entries)
-                    text = f"{spelled(row.flags)}{args(row)}, and the inventory says {said}"
+                    text = f"{spelled(row.flags)}{args(row)}, but the inventory says {said}"
                     yield places.finding("INVENTORY", f"{set_}: {kfunc}() is compiled as {text}", set_, kfunc)
 
 
 def says(site: Site, row: Row) -> bool:
-    """Say whether an entry of the inventory is what a row is compiled to.
+    """Say whether an entry of the inventory matches a compiled row.
 
-    The `arg_flags` of an entry that is to be changed are those that it will have; it has a part of them.
+    The `arg_flags` of an entry that will change are those that it will have; the row has some of them.
     """
     given = {n: set(site.details["arg_flags"].get(str(n), ())) for n in range(len(row.arguments))}
     now = {n: set(names) for n, names in enumerate(row.arguments)}
@@ -353,7 +355,7 @@ def says(site: Site, row: Row) -> bool:
 
 
 def uncovered(state: State, places: Places, objects: Mapping[str, str]) -> Iterator[tuple[Site, str]]:
-    """Yield the entries of the inventory that no object has, each with why that is so as far as it is known."""
+    """Yield the entries of the inventory that no object has, each with the reason if it is known."""
     compiled = Counter(row.key for row in state.rows)
     for site in places.sites:
         if site.file not in objects:
@@ -365,5 +367,5 @@ def uncovered(state: State, places: Places, objects: Mapping[str, str]) -> Itera
 
 
 def site_key(site: Site, objects: Mapping[str, str]) -> tuple[str, str, str]:
-    """Return where a row of the inventory must be: object, set and kfunc."""
+    """Return where a row of the inventory belongs: object, set and kfunc."""
     return objects[site.file], str(site.details["set"]), str(site.details["kfunc"])

@@ -1,6 +1,6 @@
-"""Show what the kfunc sets of a commit are in its objects: compile those that hold sets or define kfuncs, read them.
+"""Show the kfunc sets of a commit as they are in its objects: compile and read those with sets and kfuncs.
 
-What x86 cannot have is looked at in objects for another architecture, so that each row is seen by some compiler.
+Code that x86 cannot have is read from objects for another architecture, so that some compiler sees each row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ABOUT_ARGUMENTS = frozenset({RCU, RELEASE})
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The sets at one commit: what they mean, where their rows are, the object of each file, what did not compile."""
+    """The sets at one commit: their meaning, the places of the rows, the object of each file, what did not compile."""
 
     state: State
     places: Places
@@ -57,7 +57,7 @@ class Sides:
 
 @dataclass(frozen=True)
 class View:
-    """Two commits as the objects for x86 and then those for other architectures show them; what x86 cannot have."""
+    """Two commits as the objects for x86, then those for other architectures, show them; what x86 cannot have."""
 
     sides: tuple[Sides, ...]
     needs: tuple[Need, ...]
@@ -78,7 +78,7 @@ class View:
         return [(site, self.reason(site, why)) for site, why in left]
 
     def reason(self, site: Site, why: str) -> str:
-        """Return why no object shows an site."""
+        """Return why no object shows a site."""
         parts = [why_not(site, why, self.main.after)]
         for need in self.needs:
             if site in need.sites:
@@ -91,7 +91,7 @@ _snapshots: dict[tuple[str, str], Snapshot] = {}
 
 
 def look(subject: Subject, old: tuple[str, str], new: tuple[str, str], log: Path) -> View:
-    """Return what objects show of two commits, given as (commit, tree), compiled as far as that is not known."""
+    """Return what objects show of two commits, given as (commit, tree); unknown objects are compiled."""
     options = compiling(subject)
     main = Sides(X86, snapshot(subject, *old, log), snapshot(subject, *new, log))
     both = (main.before, main.after)
@@ -145,7 +145,7 @@ def show(
         for result, path in bench.fetch(tree, missing, log):
             name = result.unit.obj
             if result.built:
-                # Bench.watch put it on the shelf; without that, or if it could not, this says why.
+                # Bench.watch put it on the shelf; if it could not, this says why.
                 reading = shelf.find(result.unit, files, Reading)
                 pahole = bench.kbuild.compiler.pahole
                 readings[name] = reading or read_object(name, path, blank.flags.trailer, pahole)
@@ -170,12 +170,12 @@ def why_not(site: Site, why: str, snapshot_: Snapshot) -> str:
     if why:
         return why
     if file.startswith("tools/"):
-        return "no module of the kernel: user space"
+        return "user space, not a module of the kernel"
     if snapshot_.broken:
         return f"{file} does not compile, or is in no object of this configuration"
     return f"{file} is in no object of this configuration"
 
 
 def compiling(subject: Subject) -> BuildOptions:
-    """Return how objects are compiled."""
+    """Return the options of the build."""
     return build_options(subject.tables.get("build", {}))

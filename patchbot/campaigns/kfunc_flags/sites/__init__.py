@@ -1,1 +1,1 @@
-"""Every kfunc set of a tree, and the fate of each of its rows."""
+"""Find every kfunc set of a tree, and give each row a fate."""

@@ -1,6 +1,6 @@
-"""Prepare C for a preprocessor that shall see all of it: comments and continued lines gone, each #if decided.
+"""Prepare C for a preprocessor that must see all of it: no comments, no continued lines, each #if decided.
 
-Every line stays where it is, so what the preprocessor says of lines is true of the file.
+Every line keeps its number, so line numbers from the preprocessor hold for the file.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ _DIRECTIVE = re.compile(rb"[ \t]*(?:#|%:)[ \t]*(\w*)[ \t]*(.*)", re.DOTALL)
 _CONTINUED = re.compile(rb"^(?:[^\n]*\\\n)+[^\n]*\n?", re.MULTILINE)
 OPENING = (b"if", b"ifdef", b"ifndef")
 MIDDLE = (b"else", b"elif", b"elifdef", b"elifndef")
-#: What changes what is defined; all else (#error, #line, #pragma, #embed) is of no use here or reads foreign files.
+#: Directives that change definitions; the others (#error, #line, #pragma, #embed) are useless or read foreign files.
 INCLUDES = (b"include", b"include_next", b"import")
 KEPT = (b"define", b"undef", *INCLUDES)
 PRAGMAS = (b"push_macro", b"pop_macro", b"once")
 
 
 def plain(text: bytes) -> bytes:
-    """Return a text without comments and with whole logical lines, each beginning on the line that it had."""
+    """Return a text without comments and with whole logical lines, each beginning on its original line."""
     text = spliced(text.replace(b"\r\n", b"\n"))
-    # A comment does not end a line, so what stands behind it belongs to the line on which it began.
+    # A comment does not end a line, so what follows it belongs to the line on which it began.
     return spliced(_OPAQUE.sub(lambda m: m[0] if m[1] is None else b" " + b"\\\n" * m[1].count(b"\n"), text))
 
 
 def spliced(text: bytes) -> bytes:
-    """Return a text with its continued lines made one, and empty lines after it for those that are gone."""
+    """Return a text with continued lines joined, followed by empty lines in their place."""
     return _CONTINUED.sub(lambda m: m[0].rstrip(b"\n").replace(b"\\\n", b"") + b"\n" * m[0].count(b"\n"), text)
 
 
 def branches(text: bytes, branch: int) -> bytes:
-    """Return a `plain` text with that branch of each #if, counted from 0 (the last if there are fewer), -1 for all."""
+    """Return a `plain` text with one branch of each #if, counted from 0 (the last if there are fewer), -1 for all."""
     out: list[bytes] = []
     lines = text.split(b"\n")
     guard = guarded(lines)

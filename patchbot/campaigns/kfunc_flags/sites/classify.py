@@ -1,4 +1,4 @@
-"""Say what each parameter of a kfunc is to the verifier, as far as a prototype tells.
+"""Classify each parameter of a kfunc as the verifier does, as far as a prototype tells.
 
 This follows get_kfunc_arg_type() and get_kfunc_ptr_arg_type() in kernel/bpf/verifier.c, in their order. Two things
 depend on the program and not on the prototype: whether a pointer is the context (the uapi context types count as
@@ -34,7 +34,7 @@ STRUCTS = {
     "bpf_task_work": "task_work",
     "bpf_res_spin_lock": "res_spin_lock",
 }
-#: The class of a pointer to a struct that has no name of its own to the verifier.
+#: The class of a pointer to a struct whose name means nothing to the verifier.
 OBJECT = "btf_id"
 NOT_POINTERS = frozenset(
     {"scalar", "const", "mem_size", "const_mem_size", "alloc_size", "implicit", "ignored", "prog_aux"}
@@ -51,9 +51,9 @@ _SCALAR = re.compile(
 
 @dataclass(frozen=True)
 class Verifier:
-    """What the verifier of a tree does, read from its text.
+    """How the verifier of a tree works, read from its text.
 
-    `release` is "first" where KF_RELEASE is about register 1, "referenced" where it is about whichever argument is
+    `release` is "first" if KF_RELEASE is about register 1, "referenced" if it is about whichever argument is
     referenced. `rcu_checks_null`: KF_RCU also refuses NULL (elsewhere NULL is refused anyway). `contexts` are the
     structs of program contexts, `context_kfuncs` the kfuncs whose every pointer is one.
     """
@@ -65,7 +65,7 @@ class Verifier:
 
 
 def read_verifier(tree: Tree) -> Verifier:
-    """Return what this tree's verifier does; raise UserError if it treats KF_RELEASE in neither known way."""
+    """Return how this tree's verifier works; raise UserError if it treats KF_RELEASE in neither known way."""
     text = tree.read(VERIFIER)
     if re.search(rb"\brelease_regno\s*=\s*regno\b", text):
         release = "referenced"
@@ -86,7 +86,7 @@ def read_verifier(tree: Tree) -> Verifier:
 
 
 def context_kfuncs(text: bytes) -> frozenset[str]:
-    """Return the kfuncs that the verifier names where it says that a pointer is the context."""
+    """Return the kfuncs that the verifier names in its rule for pointers to the context."""
     found = re.search(
         rb"\bif\s*+\(((?>[^;{}()]*?special_kfunc_list\[KF_\w+\])[^;{}()]*+)\)\s*+(?:arg_type\s*+=|return)\s*+"
         rb"KF_ARG_PTR_TO_CTX\b",
@@ -154,17 +154,17 @@ def pointer(
 
 
 def is_pointer(param: Param) -> bool:
-    """Say whether a parameter is a pointer, as an array and a function are."""
+    """Say whether a parameter is a pointer; arrays and functions are."""
     return "*" in param.type or "[" in param.type or _CALLBACK.search(param.type) is not None
 
 
 def is_object(param: Param) -> bool:
-    """Say whether a pointer is to a struct or union, or to a typedef of what can be one."""
+    """Say whether a pointer is to a struct or union, or to a typedef that can be one."""
     return struct_of(param.type) is not None or not (pointed(param).endswith("*") or _SCALAR.fullmatch(pointed(param)))
 
 
 def is_scalar(param: Param) -> bool:
-    """Say whether a parameter that is written without `*` is a number for sure, no typedef of a pointer."""
+    """Say whether a parameter written without `*` is certainly a number, not a typedef of a pointer."""
     return _SCALAR.fullmatch(" ".join(_QUALIFIERS.sub(" ", param.type).split())) is not None
 
 

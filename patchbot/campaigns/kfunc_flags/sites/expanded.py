@@ -1,4 +1,4 @@
-"""Name what is compared when the rows of a tree are counted twice: a row, its flags under one name for each bit."""
+"""Define what is compared when the rows of a tree are counted twice: a row, with one name for each bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .plan import ARGUMENT_FLAG
 
 @dataclass(frozen=True, order=True)
 class Expanded:
-    """A row as the preprocessor or the inventory has it: flags of the kfunc, then those of each argument."""
+    """A row of the preprocessor or the inventory: flags of the kfunc, then those of each argument."""
 
     file: str
     set: str
@@ -20,13 +20,13 @@ class Expanded:
     flags: tuple[tuple[str, ...], ...]
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the row in words."""
         flags = ", ".join(" | ".join(names) or "0" for names in self.flags) or "0"
         return f"{self.kfunc} in {self.set or 'no set'} with {flags}"
 
 
 class Names:
-    """Flags under the names that the campaign knows their bits by."""
+    """Flags, by the names that the campaign uses for their bits."""
 
     def __init__(self, values: Mapping[str, int]) -> None:
         asked = frozenset({*ARGUMENT_FLAG, *ARGUMENT_FLAG.values()})
@@ -38,7 +38,7 @@ class Names:
         self.asked = asked
 
     def of_text(self, text: str, kind: str) -> tuple[str, ...]:
-        """Return the names of an expanded expression; what is not a number in it stays as it is."""
+        """Return the names in an expanded expression; parts that are not numbers are kept."""
         found: set[str] = set()
         for part in [text] if constant(text) is not None else text.split("|"):
             value = constant(part)
@@ -50,9 +50,9 @@ class Names:
         return [self.by_bit.get((kind, bit), hex(bit)) for bit in (1 << n for n in range(64)) if value & bit]
 
     def of_words(self, words: Iterable[str], kind: str, own: Mapping[str, int | None], kept: bool) -> tuple[str, ...]:
-        """Return names as an inventory has them, `own` being those of the file.
+        """Return the names that an inventory has; `own` are those of the file.
 
-        A second name for a flag that the campaign converts stays what it is, unless a person decided to keep the row.
+        A second name for a flag that the campaign converts is kept, unless a person decided to keep the row.
         """
         found: set[str] = set()
         for word in words:
@@ -63,10 +63,10 @@ class Names:
 
 
 def kind(number: int) -> str:
-    """Return the family of the flags that come at a place in a row: those of the kfunc are first."""
+    """Return the family of the flags at a place in a row: those of the kfunc come first."""
     return FAMILIES[min(number, 1)]
 
 
 def family(name: str) -> str:
-    """Return which flags a flag belongs to: those of kfuncs or those of arguments."""
+    """Return the family of a flag: those of kfuncs or those of arguments."""
     return next((f for f in reversed(FAMILIES) if name.startswith(f)), "")

@@ -1,8 +1,8 @@
-"""Count the rows of a tree's kfunc sets a second time, by the compiler's preprocessor, without a configured kernel.
+"""Count the rows of a tree's kfunc sets again, by the compiler's preprocessor, without a configured kernel.
 
 The inventory reads the text of a file; what a compiler sees are its macros, expanded, and the files it includes. Here
-each file that holds a set or includes one is given to `gcc -E` with the sets' macros replaced by marks. All branches of
-every #if are kept, as in the inventory; only files that have to do with sets are included, under numbers for names.
+each file that holds or includes a set is given to `gcc -E` with the sets' macros replaced by marks. All branches of
+every #if are kept, as in the inventory; only files that have to do with sets are included, with numbers as names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .includes import beside, included_paths, named
 from .plan import trimmed
 from .sets import read_sets
 
-#: What is a mark in the output, and as what the sets' macros are defined.
+#: The marks in the output, and the definitions of the sets' macros as marks.
 OPEN, CLOSE, ROW = "__patchbot_open__", "__patchbot_close__", "__patchbot_row__"
 MARKS = {
     "BTF_KFUNCS_START(name)": f"{OPEN}(name)",
@@ -39,7 +39,7 @@ MARKS = {
     "BTF_ID_FLAGS(prefix, name, ...)": f"{ROW}(prefix, name, ##__VA_ARGS__)",
     "BTF_ID(prefix, name)": f"{ROW}(prefix, name)",
 }
-#: What makes lists and sets that are none of kfuncs; their BTF_ID()s are not rows.
+#: Macros of lists and sets of other things than kfuncs; their BTF_ID()s are not rows.
 OTHERS = ("BTF_SET_START(name)", "BTF_SET_START_GLOBAL(name)", "BTF_ID_LIST(name)", "BTF_ID_LIST_GLOBAL(name, n)")
 OPTIONS = ("-E", "-x", "c", "-std=gnu11", "-undef", "-nostdinc", "-w", "-fmax-include-depth=40")
 _WORDS = re.compile(rb"BTF_KFUNCS|BTF_SET8|BTF_ID_FLAGS|btf_kfunc_id_set")
@@ -50,7 +50,7 @@ _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(KFA?_\w+)(?!\w|\()", re.MULTI
 
 @dataclass(frozen=True)
 class Count:
-    """How many rows of each kind there are and where one of them is; `problems` are what no row can be made of."""
+    """How many rows of each kind there are, and where one of them is; `problems` are text that does not form a row."""
 
     rows: Mapping[Expanded, int]
     lines: Mapping[Expanded, int]
@@ -60,8 +60,8 @@ class Count:
 def compared(tree: Tree, jobs: int = 2, kept: Collection[str] = ()) -> tuple[int, list[tuple[str, str, int]]]:
     """Return how many rows the preprocessor sees, and (message, file, line) of each that it or the inventory lacks.
 
-    What the inventory does not understand is told as well. `kept` are the kfuncs whose rows a person decided
-    to keep, under whatever names their flags have.
+    What the inventory does not understand is reported as well. `kept` are the kfuncs whose rows a person decided
+    to keep, whatever the names of their flags.
     """
     counted, names = expand(tree, jobs)
     found = [(message, "", 0) for message in counted.problems]
@@ -87,12 +87,12 @@ def compared(tree: Tree, jobs: int = 2, kept: Collection[str] = ()) -> tuple[int
 
 
 def times(number: int) -> str:
-    """Return how often, where it is more than once."""
+    """Return how often, if more than once."""
     return f", {number} times" if number > 1 else ""
 
 
 def expand(tree: Tree, jobs: int) -> tuple[Count, Names]:
-    """Return all rows of a tree as the preprocessor makes them."""
+    """Return all rows of a tree as the preprocessor expands them."""
     texts = involved(tree)
     first = prelude(tree)
     names = Names(flag_values(first))
@@ -124,7 +124,7 @@ def expand(tree: Tree, jobs: int) -> tuple[Count, Names]:
 
 
 def involved(tree: Tree) -> dict[str, bytes]:
-    """Return the files that have a word of the sets, what they include in quotes, and those that include them."""
+    """Return the files that have a word of the sets, the files they include in quotes, and those that include them."""
     own = (*SETS_HEADERS, FLAGS_HEADER)
     texts: dict[str, bytes] = {}
     quiet: set[str] = set()
@@ -153,12 +153,12 @@ def involved(tree: Tree) -> dict[str, bytes]:
 
 
 def uses(text: bytes, included: bytes) -> bool:
-    """Say whether a text has a macro of a file that it includes; else its sets are the same as in that file alone."""
+    """Say whether a text uses a macro of a file that it includes; if not, that file's sets are the same alone."""
     return bool(set(_DEFINED.findall(included)) & set(re.findall(rb"\w+", text)))
 
 
 def includes_of(path: str, text: bytes, among: Iterable[str]) -> dict[str, str]:
-    """Return {name in an #include: the file of `among` that it is}."""
+    """Return {name in an #include: the file among `among` that it means}."""
     there = set(among)
     found = {}
     for name in named(text):
@@ -180,7 +180,7 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Compilation:
-    """A file that no other includes, and all that may come to it."""
+    """A file that no other includes, and all files that it may include."""
 
     root: str
     texts: Mapping[str, bytes]
@@ -188,7 +188,7 @@ class _Compilation:
     first: tuple[tuple[str, bytes], ...]
 
     def read(self, names: Names, lists: Mapping[str, bytes]) -> _Read:
-        """Preprocess it, after the headers `lists`, as often as it takes to see each form of its macros."""
+        """Preprocess it, after the headers `lists`, as often as needed to see each form of its macros."""
         files = closure(self.root, self.reach)
         rows: Counter[Expanded] = Counter()
         lines: dict[Expanded, int] = {}
@@ -203,7 +203,7 @@ class _Compilation:
         return _Read(rows, lines, left)
 
     def output(self, files: Sequence[str], lists: Mapping[str, bytes], branch: int) -> str:
-        """Return what the preprocessor makes of it with one branch of each #if, with -1 all of them."""
+        """Return the preprocessor's output with one branch of each #if; -1 means all of them."""
         given = list(self.first)
         argv = ["-imacros", "sets", "-imacros", "flags"]
         for number, (_, text) in enumerate(sorted(lists.items())):
@@ -216,7 +216,7 @@ class _Compilation:
 
 
 def closure(root: str, reach: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return a file and all that it includes, itself first."""
+    """Return a file and all files that it includes, itself first."""
     found = [root]
     for path in found:
         found += sorted(set(reach[path].values()) - set(found))
@@ -245,13 +245,13 @@ def variants(texts: Iterable[bytes]) -> int:
     defined = Counter(name for text in texts for name in re.findall(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", text, re.M))
     if all(number == 1 for number in defined.values()):
         return 1
-    # The longest #if has at most a branch for each #elif, one for #else, and one for none of them.
+    # The longest #if has at most a branch for each #elif, one for #if, and one for #else.
     return 3 + max((len(re.findall(rb"^[ \t]*#[ \t]*elif", text, re.M)) for text in texts), default=-2)
 
 
 @lru_cache(maxsize=512)
 def preprocess(files: tuple[tuple[str, bytes], ...], argv: tuple[str, ...]) -> str:
-    """Return what `gcc -E` makes of files that lie in a folder of their own."""
+    """Return the output of `gcc -E` for files in a separate folder."""
     with temporary.folder("cpp") as folder:
         for file, text in files:
             (folder / file).write_bytes(text)
@@ -260,7 +260,7 @@ def preprocess(files: tuple[tuple[str, bytes], ...], argv: tuple[str, ...]) -> s
 
 
 def prelude(tree: Tree) -> tuple[tuple[str, bytes], ...]:
-    """Return what all compilations read first: the macros of the sets, which are marks, and the flags."""
+    """Return what all compilations read first: the macros of the sets, as marks, and the flags."""
     header, flags = (
         replaced_includes(branches(plain(tree.get(path) or b""), -1), {}) for path in (SETS_HEADERS[0], FLAGS_HEADER)
     )
@@ -281,7 +281,7 @@ def flag_values(first: tuple[tuple[str, bytes], ...]) -> dict[str, int]:
 def read_marks(
     output: str, files: Sequence[str], names: Names
 ) -> tuple[list[tuple[Expanded, int]], list[tuple[str, tuple[str, str, int]]]]:
-    """Return the rows with their lines, and what stands in a set and is none, with the set and its place."""
+    """Return the rows with their lines, and whatever else stands in a set, with the set and its place."""
     rows: list[tuple[Expanded, int]] = []
     stray: list[tuple[str, tuple[str, str, int]]] = []
     file, line, current, at = files[0], 1, "", 0
@@ -307,7 +307,7 @@ def read_marks(
 
 
 def marks(output: str) -> Iterator[re.Match[str]]:
-    """Yield line marks, newlines and marks of sets, in order, not those within a row."""
+    """Yield line marks, newlines and marks of sets, in order, except those within a row."""
     at = 0
     while match := _LINE.search(output, at):
         yield match

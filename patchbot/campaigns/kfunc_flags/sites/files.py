@@ -1,4 +1,4 @@
-"""Say which files of a tree can hold sets of kfuncs, whatever they are called: a set may be in what a file includes."""
+"""Say which files of a tree can hold sets of kfuncs, whatever their names: a set may be in an included file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .includes import forced, is_makefile, named
 
 SETS_HEADER = "include/linux/btf_ids.h"
 SETS_HEADERS = (SETS_HEADER, "tools/include/linux/btf_ids.h")
-#: One search of the tree serves all: sets, rows outside of them, what registers sets, and what defines kfuncs.
+#: One search of the tree for everything: sets, rows outside of them, registrations of sets, definitions of kfuncs.
 NEEDLES = ("BTF_KFUNCS", "BTF_SET8", "BTF_ID_FLAGS", "btf_kfunc_id_set", "__bpf_kfunc")
-#: What no compiler reads; a set that is hidden there all the same is missed where it is registered.
+#: Files that no compiler reads; a set that is hidden there nevertheless is missed at its registration.
 PATHSPECS = (
     ":/",
     *(
@@ -20,7 +20,7 @@ PATHSPECS = (
         for spec in ("Documentation/*.txt", "*.rst", "*.dts", "*.dtsi", "*.dtso", "*.yaml", "*.json", "*Kconfig*")
     ),
 )
-#: What is taken for C without asking who includes it.
+#: Names that mean C, whoever includes the file.
 C_LIKE = (".c", ".h", ".inc", ".def", ".S", ".c_shipped", ".h_shipped", ".S_shipped")
 
 _DEFINING = re.compile(rb"BTF_KFUNCS_START|BTF_SET8_START|BTF_ID_FLAGS|__bpf_kfunc")
@@ -29,7 +29,7 @@ _DEFINING = re.compile(rb"BTF_KFUNCS_START|BTF_SET8_START|BTF_ID_FLAGS|__bpf_kfu
 def candidates(tree: Tree) -> list[str]:
     """Return the files that can hold a set, register one or define a kfunc, sorted.
 
-    A file with a name that is not C's counts if one with such a name includes it, directly or not.
+    A file whose name does not mean C counts if one whose name does includes it, directly or not.
     """
     found = tree.grep(NEEDLES, PATHSPECS)
     odd = {path for path in found if not path.endswith(C_LIKE)}
@@ -51,12 +51,12 @@ def candidates(tree: Tree) -> list[str]:
 
 
 def spellings(name: str) -> list[str]:
-    """Return what is searched for to find who includes a file; a name without a dot is a word of anything."""
+    """Return the search text for files that include a file; a name without a dot could be any word."""
     return [name] if "." in name else [*(f"{name}{end}" for end in '">)'), f"/{name}", f"include {name}"]
 
 
 def included(path: str, read: dict[str, frozenset[str]], sure: set[str]) -> bool:
-    """Say whether a file that counts names `path` to include it."""
+    """Say whether a file that counts includes `path` by name."""
     name = path.rpartition("/")[2]
     return any(
         name == other.rpartition("/")[2]

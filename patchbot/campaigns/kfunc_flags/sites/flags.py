@@ -1,4 +1,4 @@
-"""Read which bit each flag of a tree is: a second name for a bit would hide what a row says from all who go by name."""
+"""Read the bit of each flag of a tree: a second name for a bit would hide the meaning of a row from its readers."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from ....c.query import Macro
 from ....series.tree import Tree
 
 FLAGS_HEADER = "include/linux/btf.h"
-#: Flags of kfuncs and of arguments are two families: each counts its bits from 0.
+#: Flags of kfuncs and of arguments are two families, each with bits from 0.
 FAMILIES = ("KF_", "KFA_")
 
 
 @dataclass(frozen=True)
 class Flags:
-    """The bit of each flag that is one; `bits` has no name whose definitions differ, are not a bit or cannot be read.
+    """The bit of each flag; `bits` lacks names whose definitions differ, are not one bit or cannot be read.
 
-    A tree without the header, `there` is False, is none that anybody compiles; its flags are what they are called.
+    A tree without the header (`there` is False) cannot be compiled; its flags are taken by their names.
     """
 
     bits: Mapping[str, int]
     there: bool
 
     def doubt(self, flag: str, asked: tuple[str, ...], family: str = "KF_") -> str:
-        """Return why a flag in a row is not clear, "" if it is; `asked` are the flags that the campaign converts."""
+        """Return why a flag in a row is unclear, "" if it is not; `asked` are the flags that the campaign converts."""
         if not self.there:
             return ""
         if flag not in self.bits or not flag.startswith(family):
-            return f"{FLAGS_HEADER} defines no single flag {flag}, so what the row says of arguments is not known"
+            return f"{FLAGS_HEADER} does not define {flag} as a single flag, so the meaning of the row is unknown"
         same = [other for other in asked if other != flag and self.bits.get(other) == self.bits[flag]]
-        return f"{flag} is the bit of {same[0]} under another name; expected {same[0]}" if same else ""
+        return f"{flag} is another name for the bit of {same[0]}; expected {same[0]}" if same else ""
 
 
 def read_flags(tree: Tree) -> Flags:

@@ -1,4 +1,4 @@
-"""Find the list macros of headers: the rows of some sets are named in a header and made where the set is."""
+"""Find the list macros of headers: the rows of some sets are listed in a header and expanded in the set."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from ....c import macro, parse
 from ....series.tree import Tree
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', re.MULTILINE)
-#: Also what a macro names, for `#include MACRO`.
+#: The same in a macro, for `#include MACRO`.
 _NAMED = re.compile(rb'[<"]([^<>"\n]+)[>"]')
-#: An include whose name a macro makes of its arguments, as __stringify(); then any word may be the name.
+#: An include whose name a macro makes from its arguments, such as __stringify(); then any word may be the name.
 _MADE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]+\w+[ \t]*\(", re.MULTILINE)
 _WORD = re.compile(rb"[\w.+/-]+")
-#: What a Makefile has the compiler include before anything else.
+#: Files that a Makefile makes the compiler include before anything else.
 _FORCED = re.compile(rb"-include[ \t=]+['\"]?([^\s'\"]+)")
 
 
 def included_macro(tree: Tree, path: str, text: bytes, name: str) -> tuple[str, bytes]:
     """Return (header, value) of an object-like macro that `path` or a header it includes defines, ("", b"") if none.
 
-    Where it is defined in several ways, (header, b"") tells so.
+    If it is defined in several ways, it is (header, b"").
     """
     folder = path.rpartition("/")[0]
     found: list[tuple[str, bytes]] = []
@@ -34,7 +34,7 @@ def included_macro(tree: Tree, path: str, text: bytes, name: str) -> tuple[str, 
 
 
 def headers(folder: str, text: bytes) -> list[str]:
-    """Return where the headers that `text` includes can be, in the order of the text."""
+    """Return the possible paths of the headers that `text` includes, in the order of the text."""
     out = []
     for match in _INCLUDE.finditer(text):
         name = match[2].decode("utf-8", "surrogateescape")
@@ -43,18 +43,18 @@ def headers(folder: str, text: bytes) -> list[str]:
 
 
 def included_paths(path: str, name: str) -> list[str]:
-    """Return where a file that `path` includes by `name` can be."""
+    """Return the possible paths of a file that `path` includes by `name`."""
     return [joined(path.rpartition("/")[0], name), f"include/{name}", f"include/uapi/{name}"]
 
 
 def beside(path: str, text: bytes) -> list[str]:
-    """Return the files that `text` of `path` includes in quotes, by their place from its folder."""
+    """Return the files that `text` of `path` includes in quotes, relative to its folder."""
     quoted = (m[2].decode("utf-8", "surrogateescape") for m in _INCLUDE.finditer(text) if m[1] == b'"')
     return sorted({included_paths(path, name)[0] for name in quoted})
 
 
 def joined(folder: str, name: str) -> str:
-    """Return the path of a file that one in `folder` names, without `.` and `..`."""
+    """Return the path of a file as named from `folder`, without `.` and `..`."""
     parts: list[str] = []
     for part in f"{folder}/{name}".split("/"):
         if part == "..":
@@ -65,7 +65,7 @@ def joined(folder: str, name: str) -> str:
 
 
 def named(text: bytes, *, directly: bool = False) -> frozenset[str]:
-    """Return everything that `text` may include by name; `directly` leaves out what a macro may name."""
+    """Return everything that `text` may include by name; `directly` leaves out names in macros."""
     found = [m[2] for m in _INCLUDE.finditer(text)] if directly else _NAMED.findall(text)
     if not directly and _MADE.search(text):
         found += _WORD.findall(text)
@@ -73,11 +73,11 @@ def named(text: bytes, *, directly: bool = False) -> frozenset[str]:
 
 
 def is_makefile(path: str) -> bool:
-    """Say whether Kbuild reads a file for how to compile."""
+    """Say whether Kbuild reads a file to know how to compile."""
     name = path.rpartition("/")[2]
     return name.startswith(("Makefile", "Kbuild")) or name.endswith(".mk")
 
 
 def forced(text: bytes) -> frozenset[str]:
-    """Return everything that a Makefile includes into what it compiles, as it names it."""
+    """Return the files that a Makefile makes the compiler include, by the names it uses."""
     return frozenset(name.decode("utf-8", "surrogateescape") for name in _FORCED.findall(text))

@@ -23,7 +23,7 @@ from .registrations import registered, unseen
 from .sets import read_sets
 from .shadows import foreign
 
-#: Below tools/, what only the kernel has and what only user space has.
+#: Below tools/: the signs of kernel code, and those of user space.
 _MODULE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<linux/module\.h>|^MODULE_LICENSE\b", re.MULTILINE)
 _KERNEL = re.compile(rb"<linux/(?:module|init)\.h>|\bMODULE_LICENSE\b|\b__bpf_kfunc\b|\bbtf_kfunc_id_set\b")
 _USER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(?:bpf/|std\w+\.h|string\.h|unistd\.h)|\bint main\(", re.MULTILINE)
@@ -31,7 +31,7 @@ _USER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(?:bpf/|std\w+\.h|string\.h|un
 
 @dataclass(frozen=True)
 class Entry:
-    """A row, what is known of its kfunc, and its plan; `site` is its name, the same in every tree."""
+    """A row, what is known about its kfunc, and its plan; `site` is its name, the same in every tree."""
 
     site: str
     row: Row
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def arg_flags(self) -> tuple[tuple[str, ...], ...]:
-        """Return the flags of each argument as the row has them once its plan is carried out."""
+        """Return the flags of each argument in the row after its plan."""
         return merged(self.row.arg_flags, self.plan.arguments)
 
 
@@ -60,14 +60,14 @@ class Inventory:
     warnings: tuple[str, ...]
 
     def changed(self, flag: str) -> tuple[Entry, ...]:
-        """Return the entries in which a flag is converted."""
+        """Return the entries in which a flag will be converted."""
         return tuple(e for e in self.entries if e.plan.fate == "change" and flag in e.plan.arguments)
 
 
 def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = None) -> Inventory:
-    """Return the inventory of `tree`; raise SetError with all that is not understood and all refused rows.
+    """Return the inventory of `tree`; raise SetError with everything that is not understood and all refused rows.
 
-    `verifier` says what the flags mean; a step whose tree has a changed verifier passes that of the base.
+    `verifier` says what the flags mean; a step whose tree has a changed verifier passes the one of the base.
     """
     problems: list[str] = []
     try:
@@ -105,10 +105,12 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
     present = {e.row.kfunc for e in entries}
     lacking = [k for k, d in decisions.items() if k not in present and not d.optional]
     warnings = tuple(
-        f"patchbot.toml decides about {k}(), which is in no kfunc set of this tree" for k in sorted(lacking)
+        f"patchbot.toml has a decision for {k}(), which is in no kfunc set of this tree" for k in sorted(lacking)
     )
     if by_file and not macros_of(tree, SETS_HEADER, "BTF_KFUNCS_START"):
-        warnings += (f"{SETS_HEADER}: no BTF_KFUNCS_START(): no set of this tree can say that it holds kfuncs",)
+        warnings += (
+            f"{SETS_HEADER}: it has no BTF_KFUNCS_START(), so no set of this tree can say that it holds kfuncs",
+        )
     sets = tuple(s for path in sorted(by_file) for s in by_file[path].sets)
     entries = agreed(entries)
     if problems:
@@ -118,9 +120,9 @@ def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = No
 
 
 def is_user_space(path: str, text: bytes) -> bool:
-    """Say whether a file is a program of user space, in which a set is only a test of the section's format.
+    """Say whether a file is a user-space program, in which a set is only a test of the section's format.
 
-    Tests that are not modules are; elsewhere below tools/ a file that shows neither is taken for the kernel's.
+    Tests that are not modules are; elsewhere below tools/, a file without a sign of either counts as kernel code.
     """
     if path.startswith(SELFTESTS):
         return not _MODULE.search(text)
@@ -128,12 +130,12 @@ def is_user_space(path: str, text: bytes) -> bool:
 
 
 def owners_in(found: FileSets) -> dict[str, KfuncSet]:
-    """Return the sets of a file by name; of two with one name (under #if and #else), one that holds kfuncs."""
+    """Return the sets of a file by name; of two with the same name (under #if and #else), one that holds kfuncs."""
     return {s.name: s for s in sorted(found.sets, key=lambda s: s.kfunc)}
 
 
 def agreed(entries: Sequence[Entry]) -> list[Entry]:
-    """Return `entries`, those refused whose kfunc would get flags of arguments in only some of its sets.
+    """Return `entries`, with those refused whose kfunc would get argument flags in only some of its sets.
 
     The kernel refuses to register a kfunc whose argument flags differ between two sets.
     """
@@ -146,7 +148,7 @@ def agreed(entries: Sequence[Entry]) -> list[Entry]:
         if entry.plan.fate == "change" and len(plans[entry.row.kfunc]) > 1:
             others = sorted(e.where for e in entries if e.row.kfunc == entry.row.kfunc and e.site != entry.site)
             entry = replace(
-                entry, plan=refuse(f"the rows of {entry.row.kfunc}() in its sets differ: see {', '.join(others)}")
+                entry, plan=refuse(f"the rows of {entry.row.kfunc}() differ between its sets: see {', '.join(others)}")
             )
         out.append(entry)
     return out
@@ -165,7 +167,7 @@ def components(found: Inventory, flag: str) -> list[tuple[str, ...]]:
 
 
 def witnesses(tree: Tree) -> list[str]:
-    """Return the kernel's .c files that hold sets: they see the effect of a change of the sets' header."""
+    """Return the kernel's .c files that hold sets: they show the effect of a change of the sets' header."""
     return [
         path
         for path in candidates(tree)
@@ -174,7 +176,7 @@ def witnesses(tree: Tree) -> list[str]:
 
 
 def audit(tree: Tree, config: CampaignConfig) -> Audit:
-    """Return every site of the campaign in `tree` and its fate, as `scan --json` prints it."""
+    """Return every site of the campaign in `tree` and its fate."""
     found = inventory(tree, config)
     return Audit(tuple(map(site_of, found.entries)), found.warnings, document(found))
 
@@ -195,7 +197,7 @@ def document(found: Inventory) -> dict[str, Any]:
 
 
 def site_of(entry: Entry) -> Site:
-    """Return a row as a site."""
+    """Turn a row into a site."""
     row = entry.row
     details = {
         "kfunc": row.kfunc,
@@ -221,7 +223,7 @@ def prototype_document(entry: Entry) -> dict[str, Any] | None:
     return {"file": prototype.file, "line": prototype.line, "params": params}
 
 
-#: What `scan` shows of a row besides its place and its fate.
+#: What `scan` shows of a row besides place and fate.
 COLUMNS: Mapping[str, Callable[[Site], str]] = {
     "kfunc": lambda site: str(site.details["kfunc"]),
     "set": lambda site: str(site.details["set"] or ""),

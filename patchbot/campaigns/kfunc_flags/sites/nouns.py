@@ -1,4 +1,4 @@
-"""The nouns of what a tree holds: kfunc sets and their rows, as they stand in the source."""
+"""Define what a tree holds: kfunc sets and their rows, as they stand in the source."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class KfuncSet:
 class Row:
     """One row of a set.
 
-    `span` is the macro call without a `;` after it; `args` are its arguments. A row that an X-macro makes has
-    `via`, the macro that is invoked, and its span is that invocation.
+    `span` is the macro call without a `;` after it; `args` are its arguments. A row from an X-macro has `via`,
+    the macro that is invoked, and its span is that invocation.
     """
 
     kfunc: str
@@ -54,7 +54,7 @@ class Row:
 class FileSets:
     """The sets of one file and all their rows, in the order of the text.
 
-    `problems` are lines about what is not understood, each with file and line: rows may be missing then.
+    `problems` are lines about what is not understood, with file and line; if there are any, rows may be missing.
     """
 
     sets: tuple[KfuncSet, ...]

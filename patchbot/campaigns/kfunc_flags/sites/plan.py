@@ -1,6 +1,6 @@
-"""Decide what becomes of a row: which arguments its flags are about, or why it stays as it is.
+"""Decide the fate of a row: which arguments its flags are about, or why it is kept.
 
-A conversion must not change what a program may do. So the rules say what the verifier of this very tree does with
+A conversion must not change what a program may do. So the rules follow what the verifier of this very tree does with
 the flag, and where a prototype cannot tell, a person decides by name in patchbot.toml, with a reason.
 """
 
@@ -21,15 +21,15 @@ from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
 
 RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
-#: The flag of an argument that says what the flag of the kfunc says of all, of the first or of what is returned.
+#: The argument flag for each kfunc flag, which is about all arguments, the first one, or the returned one.
 ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE"}
-#: The step that converts a flag, as `with` and `without` name it.
+#: The step that converts a flag, by its name in `with` and `without`.
 STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire"}
-#: The flags that are only converted when asked for.
+#: The flags that are converted only on request.
 OPTIONAL = frozenset({ACQUIRE})
-#: Only an argument that is passed in a register can be released.
+#: Only an argument in a register can be released.
 REGISTER_ARGUMENTS = 5
-#: Where KF_RCU also refuses NULL, it means something for these as well.
+#: If KF_RCU also refuses NULL, it means something for these as well.
 NULL_CLASSES = frozenset({OBJECT, "alloc_btf_id", "mem", "map"})
 RELEASABLE = frozenset({OBJECT, "alloc_btf_id", "refcounted_kptr", "dynptr"})
 DECIDE = "decide by name in patchbot.toml"
@@ -40,9 +40,9 @@ SELFTESTS = "tools/testing/selftests/"
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a kfunc; `optional` says that not every tree has it.
+    """What a person decided about a kfunc; `optional` means that not every tree has it.
 
-    An empty `acquire` says that the kfunc returns another object than its argument.
+    An empty `acquire` means that the kfunc returns another object than its argument.
     """
 
     rcu: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
@@ -62,7 +62,7 @@ UNDECIDED = Decision(None, None, None, False, False, "")
 
 @dataclass(frozen=True)
 class Case:
-    """A row and all that its fate depends on."""
+    """A row and everything that its fate depends on."""
 
     row: Row
     owner: KfuncSet
@@ -77,7 +77,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """The fate of a row, and for each flag that is converted the arguments it is about."""
+    """The fate of a row, and for each converted flag the arguments that it is about."""
 
     fate: str
     reason: str
@@ -95,7 +95,7 @@ def refuse(reason: str) -> Plan:
 
 
 def merged(arg_flags: Sequence[Sequence[str]], arguments: Mapping[str, Sequence[int]]) -> tuple[tuple[str, ...], ...]:
-    """Return `arg_flags` with the argument's form of each flag in `arguments`, up to the last argument that has any."""
+    """Add the argument form of each flag to its `arguments` in `arg_flags`, up to the last argument that has any."""
     out = [list(names) for names in arg_flags]
     for flag, numbers in arguments.items():
         for number in numbers:
@@ -106,13 +106,13 @@ def merged(arg_flags: Sequence[Sequence[str]], arguments: Mapping[str, Sequence[
 
 
 def trimmed(flags: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Return flags up to the last argument that has any."""
+    """Return the flags up to the last argument that has any."""
     used = max((number for number, names in enumerate(flags, 1) if names), default=0)
     return tuple(tuple(names) for names in flags[:used])
 
 
 def read_decisions(config: CampaignConfig) -> dict[str, Decision]:
-    """Return the decisions of patchbot.toml; raise ConfigError for one that is not understood or has no reason."""
+    """Return the decisions of patchbot.toml; raise ConfigError for one that is invalid or has no reason."""
     return {
         kfunc: read_decision(f"campaigns.{config.name}.decisions.{kfunc}", d) for kfunc, d in config.decisions.items()
     }
@@ -125,28 +125,26 @@ def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
         raise ConfigError(f"{where}: a decision needs a reason, which is printed")
     rcu = tuple(sorted(set(made.rcu or ())))
     if len(rcu) < len(made.rcu or ()):
-        raise ConfigError(f"{where}.rcu must be a list of different argument numbers, not {list(made.rcu or ())}")
+        raise ConfigError(f"{where}.rcu must be a list of distinct argument numbers, not {list(made.rcu or ())}")
     if made.keep == any(numbers is not None for numbers in (made.rcu, made.release, made.acquire)):
-        raise ConfigError(
-            f"{where}: expected either `keep = true` or the arguments of any of `rcu`, `release` and `acquire`"
-        )
+        raise ConfigError(f"{where}: expected either `keep = true`, or arguments for `rcu`, `release` or `acquire`")
     return replace(made, rcu=rcu or None, reason=made.reason.strip())
 
 
 def off(config: CampaignConfig, flag: str) -> bool:
-    """Say whether the conversion of a flag is switched off."""
+    """Say whether the conversion of a flag is off."""
     return STEP[flag] in config.without
 
 
 def in_question(config: CampaignConfig) -> tuple[str, ...]:
-    """Return the flags whose rows are looked at: an optional conversion has no sites unless it is on."""
+    """Return the flags whose rows are sites: an optional conversion has no sites unless it is on."""
     return tuple(
         flag for flag in STEP if flag not in OPTIONAL or (STEP[flag] in config.with_ and not off(config, flag))
     )
 
 
 def plan_row(case: Case) -> Plan:
-    """Return what becomes of a row."""
+    """Return the plan for a row."""
     row, owner = case.row, case.owner
     wanted = [flag for flag in in_question(case.config) if flag in row.flags]
     if wanted and not owner.kfunc and not case.decision.keep and not case.user_space:
@@ -157,7 +155,7 @@ def plan_row(case: Case) -> Plan:
 
 
 def converted(case: Case, wanted: Sequence[str]) -> Plan:
-    """Return what becomes of a row that has flags to convert."""
+    """Return the plan for a row that has flags to convert."""
     row, decision = case.row, case.decision
     if decision.keep:
         return keep(decision.reason)
@@ -166,7 +164,7 @@ def converted(case: Case, wanted: Sequence[str]) -> Plan:
     if not wanted:
         return keep(f"the conversion of {' and '.join(switched_off)} is switched off")
     if row.via is not None:
-        return refuse(f"the row is made by the macro {row.via}: its {' and '.join(wanted)} has to be converted by hand")
+        return refuse(f"the macro {row.via} makes this row: its {' and '.join(wanted)} must be converted by hand")
     if isinstance(case.prototype, Missing) and any(decision.arguments(flag) is None for flag in wanted):
         return refuse(f"{case.prototype.reason}; {DECIDE}")
     arguments: dict[str, tuple[int, ...]] = {}
@@ -189,7 +187,7 @@ def converted(case: Case, wanted: Sequence[str]) -> Plan:
 
 
 def doubted(case: Case, plan: Plan) -> Plan:
-    """Return `plan`, or a refusal where a flag or a type hides what the row says of its arguments."""
+    """Return `plan`, or a refusal if a flag or a type hides what the row says about its arguments."""
     row, prototype = case.row, case.prototype
     doubts = [case.flags.doubt(flag, tuple(ARGUMENT_FLAG)) for flag in row.flags]
     doubts += [case.flags.doubt(flag, (), "KFA_") for names in row.arg_flags for flag in names]
@@ -197,7 +195,7 @@ def doubted(case: Case, plan: Plan) -> Plan:
         return refuse("; ".join(dict.fromkeys(filter(None, doubts))))
     twice = sorted({flag for flag in plan.arguments if row.flags.count(flag) > 1})
     if twice:
-        return refuse(f"{' and '.join(twice)} stands there twice; expected each flag once")
+        return refuse(f"{' and '.join(twice)} occurs twice; expected each flag once")
     if plan.fate == "change" and case.decision == UNDECIDED and not isinstance(prototype, Missing):
         hidden = [i for i, c in enumerate(case.classes) if c == "scalar" and not is_scalar(prototype.params[i])]
         if hidden:
@@ -207,26 +205,26 @@ def doubted(case: Case, plan: Plan) -> Plan:
 
 
 def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]) -> str | None:
-    """Return why a row is none of this campaign's business, None if it is."""
+    """Return why a row does not concern this campaign, None if it does."""
     if user_space:
-        return "user space: a test of the section's format, no kfunc is registered"
+        return "user space: a test of the section's format, which registers no kfunc"
     if not owner.kfunc:
         return "not a set of kfuncs: BTF_SET8_START leaves BTF_SET8_KFUNCS out (fmodret hooks and the like)"
     if not wanted:
         if any(row.arg_flags):
             return "already converted"
         if "KF_TRUSTED_ARGS" in row.flags:
-            return "KF_TRUSTED_ARGS is deprecated (it is the default later on) and about the whole kfunc"
+            return "KF_TRUSTED_ARGS is deprecated (it became the default) and is about the whole kfunc"
         return "no argument-specific flag"
     if row.file.startswith(SELFTESTS):
-        return "test module: it tests the flags of the whole kfunc, which stay supported"
+        return "test module: it tests the flags of whole kfuncs, which stay supported"
     return None
 
 
 def place(flag: str, given: tuple[int, ...] | None, case: Case) -> tuple[tuple[int, ...], str]:
     """Return the arguments that a flag is about and why, or no argument and why not.
 
-    `given` is the decided answer, which must be there if there is no prototype.
+    `given` is the decided answer; it is required if there is no prototype.
     """
     prototype, classes, verifier = case.prototype, case.classes, case.verifier
     if flag == RELEASE and verifier.release == "first" and given not in (None, (0,)):
@@ -242,16 +240,16 @@ def place(flag: str, given: tuple[int, ...] | None, case: Case) -> tuple[tuple[i
 
 
 def another(given: tuple[int, ...] | None, prototype: Prototype | Missing, classes: Sequence[str]) -> str:
-    """Return why a kfunc returns another object than it is given, "" if it may return that."""
+    """Return why a kfunc returns another object than its argument, "" if it may return the same."""
     if given == ():
         return "it returns another object than its argument, by decision"
     if given is None and not isinstance(prototype, Missing) and not of_returned_type(prototype, classes):
-        return "it returns no object of the type of an argument"
+        return "it does not return an object of the type of an argument"
     return ""
 
 
 def of_returned_type(prototype: Prototype, classes: Sequence[str]) -> tuple[int, ...]:
-    """Return the arguments that are pointers to kernel objects of the very struct that the kfunc returns."""
+    """Return the arguments that are pointers to kernel objects of the struct that the kfunc returns."""
     struct = struct_of(prototype.returns)
     return tuple(
         i
@@ -267,7 +265,7 @@ def checked(flag: str, given: Sequence[int], prototype: Prototype, classes: Sequ
     visible = [c for c in classes if c != "implicit"]
     for number in given:
         if number >= len(visible):
-            return f"argument {number} was decided, but the kfunc has {len(visible)} for a BPF program"
+            return f"argument {number} was decided, but BPF programs pass {len(visible)} arguments"
         if visible[number] in NOT_POINTERS:
             return f"argument {number} was decided, but it is not a pointer ({visible[number]})"
         if flag == ACQUIRE and number not in of_returned_type(prototype, classes):
@@ -289,13 +287,13 @@ def released(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ...
 
 
 def protected(classes: Sequence[str], verifier: Verifier) -> tuple[tuple[int, ...], str]:
-    """Return the arguments that KF_RCU is about: the pointers to kernel objects, see the verifier's use of KF_RCU."""
+    """Return the arguments that KF_RCU is about: the pointers to kernel objects; see the verifier's use of KF_RCU."""
     meant = NULL_CLASSES if verifier.rcu_checks_null else {OBJECT}
     found = tuple(i for i, c in enumerate(classes) if c in meant)
     if "map" in classes:
-        return (), f"whether it is about the map is unclear; {DECIDE}"
+        return (), f"it is unclear whether it is about the map; {DECIDE}"
     if not found:
-        return (), f"no argument is a pointer to a kernel object, so nothing can bear it; {DECIDE}"
+        return (), f"no argument is a pointer to a kernel object, so none can have the flag; {DECIDE}"
     memory = tuple(i for i in found if classes[i] == "mem")
     why = f"{numbered(found)}, {'a pointer to a kernel object' if len(found) == 1 else 'pointers to kernel objects'}"
     return found, why + (f" ({numbered(memory)} is memory: here KF_RCU is what refuses NULL)" if memory else "")

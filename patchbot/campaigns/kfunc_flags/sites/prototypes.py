@@ -1,7 +1,7 @@
-"""Find the parameters of each kfunc: whose argument a flag is for is decided by the definition, wherever it is.
+"""Find the parameters of each kfunc: its definition, wherever it is, decides which argument a flag is for.
 
 A kfunc can be defined in another file than its row (33 files define those of 38), twice under #if, and have a stub
-in a header. Files that hold `__bpf_kfunc` have nearly all of them; only what is still missing is searched for by name.
+in a header. Files that hold `__bpf_kfunc` have nearly all of them; only the missing ones are searched for by name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _INLINE = re.compile(rb"\binline\b|\b__always_inline\b")
 
 @dataclass(frozen=True)
 class Prototype:
-    """The definition of a kfunc; `marked` says whether it bears `__bpf_kfunc`, `inline` whether it is inline."""
+    """The definition of a kfunc; `marked` says whether it has `__bpf_kfunc`, `inline` whether it is inline."""
 
     kfunc: str
     file: str
@@ -84,15 +84,15 @@ def definitions(path: str, text: bytes) -> tuple[Prototype, ...]:
 
 
 def named_at(head: bytes, name: bytes) -> int:
-    """Return where a function's name stands in its head; 0 where it is not before a bracket."""
-    # Not a pattern of the name: Python takes 0.1 ms to compile one, and a tree has 3,500 functions.
+    """Return the offset of a function's name in its head; 0 if it is not before a bracket."""
+    # Not a regular expression: compiling one takes 0.1 ms, and a tree has 3,500 functions.
     return next((m.start() for m in _CALLED.finditer(head) if m[1] == name), 0)
 
 
 def choices(found: Sequence[Prototype], file: str) -> list[Prototype]:
-    """Return the definitions that can be meant by a row in `file`: its own, else those of the same side of tools/.
+    """Return the definitions that a row in `file` can mean: the file's own, else those of the same side of tools/.
 
-    Marked definitions go before others, and any before a static inline stub.
+    Marked definitions are preferred to others, and any to a static inline stub.
     """
     own = [p for p in found if p.file == file]
     own = own or [p for p in found if p.file.startswith(TOOLS) == file.startswith(TOOLS)]

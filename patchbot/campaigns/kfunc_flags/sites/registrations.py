@@ -1,7 +1,7 @@
-"""Hold what is registered against what was read: a set of kfuncs that no file shows is made by what nobody can follow.
+"""Compare the registered sets with those that were read: one that no file shows is made in a way nobody can follow.
 
 A set has no effect until a struct btf_kfunc_id_set names it, and its symbol is local, so both are in one compilation.
-Whatever macros, pasted words or oddly named files make a set, its name stands here.
+Whatever macros, pasted words or oddly named files make a set, its name appears here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STRUCT = b"btf_kfunc_id_set"
 
 @dataclass(frozen=True)
 class Registered:
-    """The sets that one file registers, as (name, `file:line`), and what else it registers, as lines for a person."""
+    """The sets that one file registers, as (name, `file:line`), and unclear registrations, as lines for a person."""
 
     sets: tuple[tuple[str, str], ...]
     includes: frozenset[str]
@@ -32,7 +32,7 @@ class Registered:
 
 @lru_cache(maxsize=256)
 def registered(path: str, text: bytes) -> Registered:
-    """Return which sets a file registers; test modules, whose rows stay as they are, may do it in any way."""
+    """Return the sets that a file registers; test modules, whose rows are kept, may do it in any way."""
     if path.startswith(SELFTESTS) or _STRUCT not in text or not _NAMED.search(text):
         return Registered((), frozenset(), ())
     source = parse(path, text)
@@ -56,7 +56,7 @@ def registered(path: str, text: bytes) -> Registered:
     for number, names in named.items():
         where = source.where(lexed.starts[number])
         if names and lexed.directive_at(number):
-            what = "a macro registers a set of kfuncs, which cannot be followed; expected it in the open"
+            what = "a macro registers a set of kfuncs, which cannot be followed; expected no macro"
             problems.append(f"{where}: {what}")
         else:
             sets += [(texts[i].decode("utf-8", "replace"), where) for i in names]
@@ -75,14 +75,14 @@ def initialiser(lexed: Lexed, number: int) -> range:
 
 
 def unseen(found: Mapping[str, Registered], by_file: Mapping[str, FileSets]) -> list[str]:
-    """Return a line for each registered set that is in no file which its compilation can see."""
+    """Return a line for each registered set that is in no file that its compilation can see."""
     everywhere = {s.name for path, read in by_file.items() if not path.endswith(".c") for s in read.sets}
     lines: list[str] = []
     for path in sorted(found):
         here = {s.name for other in (path, *found[path].includes) if other in by_file for s in by_file[other].sets}
         lines += found[path].problems
         lines += [
-            f"{where}: registers the set {name}, which neither this file nor one that it includes shows; expected "
+            f"{where}: registers the set {name}, which is neither in this file nor in one that it includes; expected "
             f"BTF_KFUNCS_START({name}), without macros around it"
             for name, where in found[path].sets
             if name not in here | everywhere

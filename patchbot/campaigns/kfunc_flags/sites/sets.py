@@ -1,8 +1,8 @@
 """Find every BTF set of kfuncs and every row in it, by tokens.
 
-Rows span lines, end in `;` in places, stand inside #if and come out of X-macros, so neither lines nor a C grammar
-finds all of them. Whatever stands between START and END and is not understood is an error: a row that is silently
-skipped would keep its flags while the rest of the series says that all rows were looked at.
+Rows span lines, sometimes end in `;`, stand inside #if and come from X-macros, so neither lines nor a C grammar finds
+all of them. Anything between START and END that is not understood is an error: a silently skipped row would keep its
+flags while the series claims that every row was considered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .shadows import WORDS, mentions, shadows
 STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
 ENDS = {end: start for start, end in STARTS.items()}
 ROWS = (b"BTF_ID_FLAGS", b"BTF_ID")
-#: What makes sets out of sight of the reader; the header's own macros are built of it.
+#: Words that make sets invisible to the reader; the header's own macros are built from them.
 INNER = b"__BTF_SET8_START"
 CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
 EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_ID(func, ...), an #if or the set's end"
@@ -40,7 +40,7 @@ class RowMacro:
 
 
 def read_sets(tree: Tree, path: str) -> FileSets:
-    """Return the sets of a file of `tree` and what is not understood in it."""
+    """Return the sets of a file of `tree`, and what is not understood in it."""
     text = tree.read(path)
     if not mentions(text, path):
         return FileSets((), ())
@@ -59,7 +59,7 @@ def parse_sets(
 ) -> tuple[tuple[KfuncSet | Row | str, ...], tuple[str, ...]]:
     """Return the sets and rows of a text, and what is not understood.
 
-    A plain string among the rows is an object-like macro that must be looked up first.
+    A plain string among the rows is an object-like macro, which must be looked up first.
     """
     source = parse(path, text)
     lexed = source.lexed
@@ -80,7 +80,7 @@ def parse_sets(
 
 
 class _Reader:
-    """Reads one set after the other out of a source; `out` collects sets and rows, `problems` what is not a row.
+    """Reads the sets of a source; `out` collects sets and rows, `problems` what is not a row.
 
     Places are numbers of tokens.
     """
@@ -92,7 +92,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def read_at(self, number: int) -> int:
-        """Read the set that begins with a token and return the token after it; 0 if none has to begin there."""
+        """Read the set that begins with a token and return the token after it; 0 if no set begins there."""
         word = self.texts[number]
         directive = self.lexed.directive_at(number)
         if directive is not None:
@@ -107,7 +107,7 @@ class _Reader:
         if word not in STARTS:
             raise self.error(
                 number,
-                f"{word.decode()} outside of a set; expected {' or '.join(s.decode() for s in STARTS)} before it",
+                f"{word.decode()} outside a set; expected {' or '.join(s.decode() for s in STARTS)} before it",
             )
         return self.read_set(number)
 
@@ -139,7 +139,7 @@ class _Reader:
         raise self.error(start, f"the set {name} has no {end}")
 
     def element(self, at: int, last: int, name: str, local: dict[bytes, RowMacro]) -> int:
-        """Take in a preprocessor line, a row or what makes rows; return the token after it."""
+        """Read a preprocessor line, a row or a macro that makes rows; return the token after it."""
         if at in self.lexed.in_directive:
             return self.directive(self.lexed.in_directive[at], local)
         if self.texts[at] in ROWS:
@@ -151,15 +151,15 @@ class _Reader:
         return self.invocation(at, last, name, local)
 
     def stop(self, number: int) -> int:
-        """Return the token after the text of a set at the latest: after the next END, or the last of the file."""
+        """Return the last token that a set can end at: after the next END, or at the end of the file."""
         ends = sorted(n for name in ENDS for n in self.lexed.index.get(name, ()) if n > number)
         outside = (end + 4 for end in ends if self.lexed.directive_at(end) is None)
         return min(next(outside, len(self.texts)), len(self.texts))
 
     def after_mistake(self, at: int, last: int) -> int:
-        """Return where to read on after what is not understood: after its line or brackets, or at a known word."""
+        """Return where to continue after something unknown: after its line or brackets, or at a known word."""
         if at in self.lexed.in_directive:
-            return self.lexed.in_directive[at].last  # what a #define holds is not a row
+            return self.lexed.in_directive[at].last  # the body of a #define is not a row
         try:
             return bracketed(self.lexed, at + 1, last)[1]
         except ValueError:
@@ -167,13 +167,13 @@ class _Reader:
             return next((i for i in range(at + 1, last) if self.texts[i] in known), last)
 
     def directive(self, line: Directive, local: dict[bytes, RowMacro]) -> int:
-        """Take in a preprocessor line; return the token after it."""
+        """Read a preprocessor line; return the token after it."""
         named = self.texts[line.first + 2 : line.last][:1]
         if line.keyword == b"define" and named:
             if named[0] in local:
                 raise self.error(
                     line.first + 2,
-                    f"macro {named[0].decode()} is defined a second time inside a set, so its rows may be others "
+                    f"macro {named[0].decode()} is defined again inside a set, so its rows may differ "
                     "under other conditions; expected #undef before it",
                 )
             local[named[0]] = self.row_macro(line)
@@ -197,7 +197,7 @@ class _Reader:
         return RowMacro(tuple(self.source.at(self.lexed.span(*arg)) for arg in args), body)
 
     def invocation(self, at: int, last: int, name: str, local: Mapping[bytes, RowMacro]) -> int:
-        """Take in the use of a row macro, direct or by a list macro of a header; return the token after it."""
+        """Read the use of a row macro, directly or by a list macro of a header; return the token after it."""
         via = spelled(self.texts[at])
         if self.texts[at] in local:
             args, after = self.call(at, last)
@@ -227,14 +227,14 @@ class _Reader:
             try:
                 args, position = bracketed(inner, position + 1, len(inner.texts))
             except ValueError:
-                raise self.error(at, f"{via} of {header} holds a use of a macro that is not complete") from None
+                raise self.error(at, f"{via} of {header} holds an incomplete use of a macro") from None
             self.expand(at, at + 1, name, macro, [inner.texts[first:end] for first, end in args], via)
         return at + 1
 
     def expand(
         self, at: int, after: int, name: str, macro: RowMacro, values: Sequence[Sequence[bytes]], via: str
     ) -> None:
-        """Append the row that one use of a row macro makes."""
+        """Append the row that a use of a row macro makes."""
         if len(values) != len(macro.params):
             raise self.error(at, f"{via}: {len(values)} arguments for a macro of {len(macro.params)} parameters")
         given = dict(zip(macro.params, values, strict=True))
@@ -242,7 +242,7 @@ class _Reader:
         try:
             args, end = bracketed(made, 1, len(made.texts))
         except ValueError:
-            raise self.error(at, f"{via} makes no complete row: {spelled(made.text)}") from None
+            raise self.error(at, f"{via} makes an incomplete row: {spelled(made.text)}") from None
         if end != len(made.texts):
             raise self.error(at, f"{via} makes more than one row: {spelled(made.text)}")
         words = [made.texts[first:last] for first, last in args]
@@ -257,7 +257,7 @@ class _Reader:
         args: tuple[Span, ...] = (),
         via: str | None = None,
     ) -> Row:
-        """Return the row that a BTF_ID_FLAGS(...) of the text, or what makes one, is in the set `name`."""
+        """Return the row in the set `name` that a BTF_ID_FLAGS(...), or a macro that makes one, stands for."""
         at = self.lexed.token_range(span.start, span.end)[0]
         kfunc, flags, arg_flags = self.fields(at, macro, words)
         path, first, last = self.source.path, self.source.line(span.start), self.source.line(span.end - 1)
@@ -267,7 +267,7 @@ class _Reader:
     def fields(
         self, at: int, macro: bytes, words: Sequence[Sequence[bytes]]
     ) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-        """Return kfunc, flags and argument flags of a row."""
+        """Return the kfunc, the flags and the argument flags of a row."""
         if len(words) < 2 or words[0] != [b"func"] or len(words[1]) != 1 or not _IDENTIFIER.match(words[1][0]):
             got = ", ".join(spelled(b" ".join(group)) for group in words)
             raise self.error(at, f"{macro.decode()}({got}); expected {macro.decode()}(func, <name of a kfunc>...)")
@@ -277,7 +277,7 @@ class _Reader:
         return words[1][0].decode(), flags[0] if flags else (), flags[1:]
 
     def flag_names(self, at: int, words: Sequence[bytes]) -> tuple[str, ...]:
-        """Return the flags of `KF_A | KF_B`; `0` is none."""
+        """Return the flags of `KF_A | KF_B`; `0` has none."""
         if list(words) == [b"0"]:
             return ()
         names, bars = words[::2], words[1::2]

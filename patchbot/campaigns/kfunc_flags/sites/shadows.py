@@ -1,4 +1,4 @@
-"""Refuse what makes a row another one than it looks: words of the sets that a file redefines or pastes together."""
+"""Refuse what makes a row differ from its looks: words of the sets that a file redefines or pastes together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .includes import beside
 from .nouns import FileSets, KfuncSet, Row
 from .plan import SELFTESTS
 
-#: The words of the sets' header; whoever redefines them elsewhere has sets that only the preprocessor knows.
+#: The words of the sets' header; a file that redefines them has sets that only the preprocessor knows.
 WORDS = (
     b"BTF_KFUNCS_START",
     b"BTF_KFUNCS_END",
@@ -32,7 +32,7 @@ _DEFINED = re.compile(rb"#[ \t]*(?:define|undef)[ \t]+(\w+)")
 
 
 def mentions(text: bytes, path: str) -> bool:
-    """Say whether a file may hold sets, or change those of others; a .c file that only reads or lists ids does not."""
+    """Say whether a file may hold sets, or change those of others; a .c file that only reads or lists ids may not."""
     found = set(_PIECE.findall(text))
     if not path.endswith(".c"):
         return bool(found)
@@ -40,12 +40,12 @@ def mentions(text: bytes, path: str) -> bool:
 
 
 def shadows(source: Source, sets: Sequence[KfuncSet], rows: Sequence[Row]) -> list[str]:
-    """Return a line for each place of a file that changes what its sets and rows, or those of its readers, say."""
+    """Return a line for each place in a file that changes its sets and rows, or those of files that include it."""
     if source.path in SETS_HEADERS:
         return []
     if not sets and not rows and source.path.endswith(".c"):
         return pasted(source)
-    # Test modules keep their flags whatever they are.
+    # Test modules keep their flags in any case.
     return [*redefined(source), *pasted(source), *([] if source.path.startswith(SELFTESTS) else renamed(source, rows))]
 
 
@@ -57,16 +57,16 @@ def renamed(source: Source, rows: Iterable[Row], whose: str = "rows of this file
         name = word.decode("utf-8", "replace")
         if name in used and f"!defined({name})" not in conditions_at(source, offset):
             lines.append(
-                f"{source.where(offset)}: #{keyword} {name}, which {whose} use: they say another thing than "
-                "they seem to; expected rows that no macro changes"
+                f"{source.where(offset)}: #{keyword} {name}, which {whose} use: they do not mean what "
+                "they seem to mean; expected rows that no macro changes"
             )
     return lines
 
 
 def foreign(tree: Tree, by_file: Mapping[str, FileSets]) -> list[str]:
-    """Return a line for each macro that changes what rows of other files say.
+    """Return a line for each macro that changes rows of other files.
 
-    It is looked for in what has a word of the sets and in what a file with rows includes in quotes.
+    The files searched have a word of the sets, or are included in quotes by a file with rows.
     """
     rows = [row for found in by_file.values() for row in found.rows if not row.file.startswith(SELFTESTS)]
     used = {word.encode() for row in rows for word in words_in(row)}
@@ -96,7 +96,7 @@ def macro_lines(source: Source) -> Iterator[tuple[bytes, int, str]]:
 def redefined(source: Source) -> list[str]:
     """Return a line for each #define and #undef of a word of the sets."""
     return [
-        f"{source.where(offset)}: #{keyword} {name.decode()}, which {SETS_HEADER} defines: what its rows make cannot "
+        f"{source.where(offset)}: #{keyword} {name.decode()}, which {SETS_HEADER} defines: what its rows mean cannot "
         "be followed; expected the header's own macros"
         for name, offset, keyword in macro_lines(source)
         if name in WORDS
@@ -104,11 +104,11 @@ def redefined(source: Source) -> list[str]:
 
 
 def pasted(source: Source) -> list[str]:
-    """Return a line for each piece of a word of the sets, which something pastes together."""
+    """Return a line for each piece of a word of the sets that something pastes together."""
     texts, lexed = source.lexed.texts, source.lexed
     return [
-        f"{source.where(lexed.starts[number])}: {text.decode()} is a piece of a set's macro, pasted together out of "
-        "sight; expected the whole word"
+        f"{source.where(lexed.starts[number])}: {text.decode()} is a piece of a set's macro, pasted together where "
+        "nobody sees it; expected the whole word"
         for text, numbers in lexed.index.items()
         if text.startswith((b"BTF_", b"__BTF_")) and text not in WORDS and any(w.startswith(text) for w in WORDS)
         for number in numbers

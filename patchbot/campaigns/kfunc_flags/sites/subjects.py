@@ -1,7 +1,7 @@
-"""How the maintainers of a file begin a subject, and what to call its kfuncs.
+"""Know how the maintainers of a file begin a subject, and what to call its kfuncs.
 
-A table and not the history: a shallow clone and a full one must yield the same commits, and `git log` on a path of
-a full kernel takes longer than the rest of the series.
+This is a table and not the history: a shallow clone and a full one must yield the same commits, and `git log` on a
+path of a full kernel takes longer than the rest of the series.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True)
 class Subject:
-    """`prefix` stands before the colon; `topic` names the kfuncs: "the <topic> kfuncs"."""
+    """The `prefix` before the colon, and the `topic` in "the <topic> kfuncs"."""
 
     prefix: str
     topic: str
 
 
-#: By path, the longest that fits wins; a folder ends in `/`.
+#: By path; the longest that fits wins; a folder ends in `/`.
 SUBJECTS = {
     "drivers/base/power/": Subject("PM: wakeup", "wakeup source"),
     "drivers/hid/bpf/": Subject("HID: bpf", "HID"),
@@ -60,7 +60,7 @@ def subject(paths: Sequence[str]) -> Subject:
 
 
 def subject_of(path: str) -> Subject:
-    """Return the subject for one file; what the table lacks is derived from the path."""
+    """Return the subject for one file; if the table lacks it, it is derived from the path."""
     fits = [prefix for prefix in SUBJECTS if path.startswith(prefix)]
     stem = PurePosixPath(path).stem.removeprefix("bpf_").removesuffix("_kfuncs").removesuffix("_bpf").replace("_", " ")
     if fits:

@@ -1,1 +1,1 @@
-"""The steps of the series, each a codemod."""
+"""Hold the steps of the series, each a codemod."""

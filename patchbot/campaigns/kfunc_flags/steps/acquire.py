@@ -1,6 +1,6 @@
-"""The optional step acquire: KFA_ACQUIRE, for a kfunc that takes a reference on an argument and returns it.
+"""Make the optional step acquire: KFA_ACQUIRE, for a kfunc that takes a reference on an argument and returns it.
 
-KF_ACQUIRE is about the return value and stays for kfuncs that return another object than the one they are given.
+KF_ACQUIRE is about the return value and stays on kfuncs that return another object than the one passed to them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def anchors_check() -> list[a.Anchor]:
 
 
 def strictly(number: str) -> a.Alternative:
-    """Return the alternative in which the parameter `number` is the number of the argument."""
+    """Return the alternative in which the parameter `number` is the argument number."""
     old, new = "btf_type_ids_nocast_alias(&env->log,", f"is_kfunc_arg_acquire(meta, {number}) ||"
 
     def find_it(source: Source) -> Sequence[Span]:

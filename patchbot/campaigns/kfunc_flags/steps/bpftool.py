@@ -1,4 +1,4 @@
-"""The step that goes with decl-tags: bpftool prints the tags of arguments in front of the kfuncs of vmlinux.h."""
+"""Make the step that follows decl-tags: bpftool prints the tags of arguments before the kfuncs in vmlinux.h."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The step btf: define KFA_RELEASE and KFA_RCU, and copy the flags of arguments from a set to its BTF, checked.
+"""Make the step btf: define KFA_RELEASE and KFA_RCU, check the argument flags of a set and copy them to its BTF.
 
-The check stands before btf_populate_kfunc_set(), because the error path of that function drops every kfunc of the
-BTF. The look-up stands behind the one of the kfunc's own flags and has the same rules for its callers.
+The check comes before btf_populate_kfunc_set(), because the error path of that function drops every kfunc of the
+BTF. The look-up follows the one of the kfunc's own flags and has the same rules for its callers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ....series import codemod as a
 from ....series.campaign import Context
 from .facts import BTF_C, BTF_H, Place, fragment, implicit_arguments, single_flags, told_release
 
-#: What an exported look-up of the flags of a kfunc takes; older kernels give its name to a static function too.
+#: The parameters of an exported look-up of a kfunc's flags; older kernels have a static function of that name too.
 LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
 
 
@@ -83,15 +83,15 @@ def anchors(context: Context) -> list[a.Anchor]:
 
 
 def flags_of_arguments(source: Source, span: Span, release: str) -> bytes:
-    """Return the definitions of the flags; raise AnchorError where not every kernel would have them."""
+    """Return the definitions of the flags; raise AnchorError if they are under a condition."""
     under = conditions_at(source, span.start)
     if under:
-        raise a.AnchorError(f"it stands under #if {' and '.join(under)}, where flags of arguments cannot stand")
+        raise a.AnchorError(f"it is under #if {' and '.join(under)}, where argument flags cannot be")
     return fragment("btf-flags.h.j2", release=release)
 
 
 def lookups(make: Callable[[str, Sequence[str]], a.Scope]) -> tuple[a.Scope, ...]:
-    """Return the scopes that can be the exported function that looks up the flags of a kfunc for a program."""
+    """Return the possible scopes of the exported function that looks up the flags of a kfunc for a program."""
     return make("btf_kfunc_flags", LOOKUP), make("btf_kfunc_id_set_contains", LOOKUP)
 
 

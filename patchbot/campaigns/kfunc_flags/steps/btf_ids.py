@@ -1,7 +1,7 @@
-"""The step btf_ids: BTF_ID_FLAGS() takes flags of arguments and keeps them in records behind the sets.
+"""Make the step btf_ids: BTF_ID_FLAGS() takes argument flags and keeps them in records after the sets.
 
-Before this step the macro swallows a further argument silently, so the conversions depend on it. tools/ has a copy
-of the header, which in some kernels lacks the macros; then there is nothing to change in it.
+Before this step the macro silently drops further arguments, so the conversions depend on it. tools/ has a copy of the
+header, which in some kernels lacks the macros; then there is nothing to change in it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, has_macros
 
-#: MAX_BPF_FUNC_ARGS of the kernels so far; more flags than this are an undefined macro, i.e. a compile error.
+#: MAX_BPF_FUNC_ARGS in the kernels so far; more flags than this use an undefined macro, a compile error.
 MOST_ARGUMENTS = 12
 
-#: The half of the header that makes something; the other one has empty macros of the same names.
+#: The half of the header with real macros; the other half has empty ones of the same names.
 ENABLED = "defined(CONFIG_DEBUG_INFO_BTF)"
 
 
 def btf_ids(context: Context) -> Change:
-    """Let BTF_ID_FLAGS() take flags of arguments, in the kernel's header and in the copy in tools/."""
+    """Let BTF_ID_FLAGS() take argument flags, in the kernel's header and in the copy in tools/."""
     remarks = []
     if not context.tree.exists(TOOLS_BTF_IDS_H):
         remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
@@ -37,22 +37,22 @@ def anchors(context: Context) -> list[a.Anchor]:
 
 
 def changed_headers(tree: Tree) -> list[str]:
-    """Return the headers that get flags of arguments."""
+    """Return the headers that get argument flags."""
     return [BTF_IDS_H, *([TOOLS_BTF_IDS_H] if makes_sets(tree, TOOLS_BTF_IDS_H) else [])]
 
 
 def missing_headers(tree: Tree) -> list[a.Report]:
-    """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
+    """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree lacks."""
     name, missing = "COUNT_ARGS() and CONCATENATE()", a.Outcome.MISSING
     return [
-        a.Report(name, needed, None, missing, "", f"no such file; {path} needs it", False)
+        a.Report(name, needed, None, missing, "", f"the file does not exist; {path} needs it", False)
         for path in changed_headers(tree)
         if not tree.exists(needed := path.replace("btf_ids.h", "args.h"))
     ]
 
 
 def makes_sets(tree: Tree, path: str) -> bool:
-    """Say whether a header can make sets of kfuncs."""
+    """Say whether a header has the macros for sets of kfuncs."""
     return has_macros(tree, path, "BTF_ID_FLAGS", "BTF_KFUNCS_START")
 
 
@@ -92,12 +92,12 @@ def anchors_of(path: str) -> list[a.Anchor]:
 
 
 def set_flag(source: Source, span: Span) -> bytes:
-    """Return the definition of the new flag of sets; raise AnchorError if another one has its bit."""
+    """Return the definition of the new set flag; raise AnchorError if another one has its bit."""
     new = fragment("btf_ids-set-flag.h.j2")
     (bit,) = re.findall(rb"<<\s*(\d+)", new)
     taken = [m.name for m in macros(source) if m.name.startswith("BTF_SET8_") and is_bit(m.value, int(bit))]
     if taken:
-        raise a.AnchorError(f"{' and '.join(taken)} has bit {bit.decode()} of the flags of a set, which is needed")
+        raise a.AnchorError(f"{' and '.join(taken)} has bit {bit.decode()} of the set flags, which is needed here")
     return new
 
 
@@ -110,7 +110,7 @@ def is_bit(value: bytes, bit: int) -> bool:
 def extended_id_flags(source: Source, span: Span) -> bytes:
     """Return BTF_ID_FLAGS() with the record of the arguments appended, and the macros that make the record.
 
-    Raises AnchorError if the macro has other parameters or another body: more arguments would be lost silently.
+    Raises AnchorError if the macro has other parameters or another body: further arguments would be lost silently.
     """
     found = find(source, "__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)", span)
     (defined,) = (m for m in macros(source) if m.span == span)

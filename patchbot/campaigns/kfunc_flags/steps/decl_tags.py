@@ -1,7 +1,7 @@
-"""The optional step decl-tags: resolve_btfids makes BTF decl tags out of the flags of arguments, for user space.
+"""Make the optional step decl-tags: resolve_btfids turns argument flags into BTF decl tags, for user space.
 
-That tool is built on its own, so it has copies of the flags, as it has of those of kfuncs. Kernels whose tool does
-not write BTF at all leave decl tags to pahole, which knows nothing of the records: there this step cannot be done.
+That tool is built separately, so it has copies of the flags, as it has of those of kfuncs. Kernels whose tool does not
+write BTF at all leave decl tags to pahole, which does not know the records: there this step is impossible.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, has_macros, need_sou
 MAIN_C = "tools/bpf/resolve_btfids/main.c"
 TRANSFORM = "btf2btf"
 PREFIX = "KFA_"
-#: The line of the list in the first comment that says what is done for kfuncs.
+#: The line in the first comment's list that says what is done for kfuncs.
 LISTED = re.compile(rb"^ \*   - emits a \"bpf_kfunc\" decl tag[^;]{0,1000};\n", re.MULTILINE)
 
 
@@ -36,13 +36,13 @@ class Flag:
 
 
 def anchors(context: Context) -> list[a.Anchor]:
-    """Return the anchors of the step decl-tags; raise UserError where resolve_btfids writes no BTF."""
+    """Return the anchors of the step decl-tags; raise UserError if resolve_btfids does not write BTF."""
     source = source_of(context.tree, MAIN_C)
     if source is None or not function(source, TRANSFORM):
-        lacks = f"has no {TRANSFORM}(), i.e. it writes no BTF" if source is not None else "does not exist"
+        lacks = f"has no {TRANSFORM}(), so it does not write BTF" if source is not None else "does not exist"
         raise UserError(
-            f"{MAIN_C}: it {lacks}, so it cannot emit decl tags for the flags of arguments; "
-            "this tree is for a series without the step decl-tags"
+            f"{MAIN_C}: it {lacks}, so it cannot emit decl tags for argument flags; "
+            "make the series for this tree without the step decl-tags"
         )
     transform, functions = (
         Place(MAIN_C, a.in_function(TRANSFORM)),
@@ -63,13 +63,13 @@ def anchors(context: Context) -> list[a.Anchor]:
 
 
 def lookup(source: Source) -> str:
-    """Return the function of libbpf with which the tool looks for a function's BTF: without the base BTF if it can."""
+    """Return the libbpf function by which the tool finds a function's BTF: without the base BTF if possible."""
     own = "btf__find_by_name_kind_own"
     return own if own.encode() in source.lexed.index else own.removesuffix("_own")
 
 
 def argument_flags(tree: Tree) -> list[Flag]:
-    """Return the flags of arguments of this tree, in the order of the header."""
+    """Return the argument flags of this tree, in the order of the header."""
     found = [(m.name, m.value.split(b"/*")[0].decode().strip()) for m in macros(need_source(tree, BTF_H))]
     return [
         Flag(name, value, name.removeprefix(PREFIX).lower())
@@ -79,7 +79,7 @@ def argument_flags(tree: Tree) -> list[Flag]:
 
 
 def table_anchor(tree: Tree) -> a.Anchor:
-    """Return the anchor of the table of flags and tags; a table without all flags has drifted."""
+    """Return the anchor of the table of flags and tags; a table that lacks a flag has drifted."""
     flags = argument_flags(tree)
     set_flag = has_macros(tree, TOOLS_BTF_IDS_H, "BTF_SET8_KFUNC_ARGS")
     before = a.in_struct("kfunc")

@@ -1,7 +1,7 @@
-"""The step docs: describe the flags of arguments in the kfunc documentation.
+"""Make the step docs: describe argument flags in the kfunc documentation.
 
 The sections of that file are numbered by hand and differ between kernels, so a new one is placed by the title of
-the chapter it belongs to and takes the next number there.
+its chapter and takes the next number there.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def anchors(context: Context) -> list[Anchor]:
 
 
 def new_section(chapter: str, title: str, template: str, done: bytes, **words: object) -> Anchor:
-    """Return the anchor of a new last section of a chapter; `done` is in its text."""
+    """Return the anchor of a new last section of a chapter; its text holds `done`."""
 
     def text(source: Source, span: Span) -> bytes:
         owner = next(s for s in sections(source.text) if s.span == span)
@@ -68,14 +68,14 @@ def new_section(chapter: str, title: str, template: str, done: bytes, **words: o
 
 
 def new_paragraph(title: str, template: str, done: bytes) -> Anchor:
-    """Return the anchor of more text at the end of a section; `done` is in it."""
+    """Return the anchor of more text at the end of a section; the text holds `done`."""
     label = f"the section {title!r}"
     scope = Scope(label, lambda source: [s.span for s in sections(source.text) if s.title == title])
     return more(label, scope, fragment(template), done)
 
 
 def new_flags(template: str, done: bytes) -> Anchor:
-    """Return the anchor of more items in the list of argument flags; `done` is in their text."""
+    """Return the anchor of more items in the list of argument flags; their text holds `done`."""
     item = Scope("the item KFA_RCU", lambda source: [Span(*m.span()) for m in RCU_ITEM.finditer(source.text)])
     return more("the list of argument flags", item, fragment(template), done)
 
@@ -86,7 +86,7 @@ def more(name: str, scope: Scope, text: Text, done: bytes) -> Anchor:
 
 
 def sections(text: bytes) -> list[Section]:
-    """Return the numbered sections of a document in order; the text of one includes its subsections."""
+    """Return the numbered sections of a document in order; the text of a section includes its subsections."""
     titles = [m for m in TITLE.finditer(text) if len(m["line"]) >= len(m["title"])]
     numbers = [tuple(int(n) for n in m["number"].split(b".")) for m in titles]
     starts = [*(m.start() for m in titles), len(text)]
@@ -104,5 +104,5 @@ def sections(text: bytes) -> list[Section]:
 
 
 def unlabelled(text: bytes, start: int, end: int) -> int:
-    """Return where the text before a title ends: the labels right above the title belong to that."""
+    """Return where the text before a title ends: the labels right above a title belong to it."""
     return next((m.start() for m in LABELS.finditer(text, start, end) if m.end() == end), end)

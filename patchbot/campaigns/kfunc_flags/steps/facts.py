@@ -1,4 +1,4 @@
-"""What the infrastructure steps share: the files of the BPF core, and the facts about them that differ between kernels.
+"""Share what the infrastructure steps need: the files of the BPF core, and the facts that differ between kernels.
 
 Each edit of these steps is tied to a named function, struct or macro and to the tokens in it, and each fact is read
 from the tree, never from its version.
@@ -55,27 +55,27 @@ Done = Callable[[Source], bool] | str | None
 
 
 def fragment(name: str, /, **words: Any) -> bytes:
-    """Return C or reStructuredText of this campaign's templates."""
+    """Return C or reStructuredText from this campaign's templates."""
     return render.fragment("kfunc_flags", name, **words)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A scope in a file, and the anchors of edits in it; `done` is what stands in the scope then, or sees that."""
+    """A scope in a file, and the anchors of edits in it; `done` is text in it after an edit, or a test for that."""
 
     path: str
     scope: Scope
 
     def before(self, name: str, what: Selector, text: Text, done: Done = None) -> Anchor:
-        """Return the anchor of lines before what is selected."""
+        """Return the anchor of lines before the selection."""
         return insert_before(self.path, self._called(name), self.scope, what, text, self._seen(done))
 
     def after(self, name: str, what: Selector, text: Text, done: Done = None) -> Anchor:
-        """Return the anchor of lines after what is selected."""
+        """Return the anchor of lines after the selection."""
         return insert_after(self.path, self._called(name), self.scope, what, text, self._seen(done))
 
     def instead(self, name: str, what: Selector, text: Text, done: Done = None, optional: str = "") -> Anchor:
-        """Return the anchor of a text in the place of what is selected, but for its last line end."""
+        """Return the anchor of a text in place of the selection, without its last line end."""
         text = text.rstrip(b"\n") if isinstance(text, bytes) else text
         return replace(self.path, self._called(name), self.scope, what, text, self._seen(done), optional=optional)
 
@@ -102,7 +102,7 @@ def one_shape(
 
 
 def predicate(flag: str, meta: str, template: str, done: str) -> Anchor:
-    """Return the anchor of a predicate of the verifier that says whether a kfunc has a flag."""
+    """Return the anchor of a predicate in the verifier that says whether a kfunc has a flag."""
     place, body = Place(VERIFIER_C, in_function(f"is_kfunc_{flag}")), f"return meta->kfunc_flags & KF_{flag.upper()};"
     whole_function = exactly(f"static bool is_kfunc_{flag}(struct {meta} *meta)", body)
     return place.instead("", whole_function, fragment(template, meta=meta), contains(done))
@@ -113,7 +113,7 @@ def carry_out(
 ) -> Change:
     """Return the edits of `anchors`; raise AnchorError if one of them has no place in this tree.
 
-    `lacking` is what else the tree must have and has not.
+    `lacking` is what else the tree must have but lacks.
     """
     edits, reports = resolve(context.tree, anchors)
     require([*lacking, *reports, *unknown_uses(context, edits)])
@@ -121,14 +121,14 @@ def carry_out(
 
 
 def carried(anchors: Callable[[Context], Sequence[Anchor]]) -> Callable[[Context], Change]:
-    """Return the codemod that makes the edits of a step's anchors."""
+    """Return the codemod that edits at a step's anchors."""
     return lambda context: carry_out(context, anchors(context))
 
 
 def unknown_uses(context: Context, edits: Sequence[Edit]) -> list[Report]:
-    """Return a report for each edit of the kernel that uses a name which this tree has not.
+    """Return a report for each edit of the kernel that uses a name which this tree lacks.
 
-    What the series adds is known, though an anchor that is missing keeps it from being added.
+    Names that the series adds count as known, even if a missing anchor prevents that.
     """
     found = []
     for edit, names in unknown_names(
@@ -137,7 +137,7 @@ def unknown_uses(context: Context, edits: Sequence[Edit]) -> list[Report]:
         lacks = [name for name in names if name not in defined_by_templates()]
         if lacks:
             source = need_source(context.tree, edit.path)
-            message = f"what is put there uses {', '.join(lacks)}, which is not known there"
+            message = f"the text to put there uses {', '.join(lacks)}, which is not known there"
             line = source.line(edit.start)
             found.append(Report(edit.site, edit.path, line, Outcome.DRIFTED, "", message, False))
     return found
@@ -145,7 +145,7 @@ def unknown_uses(context: Context, edits: Sequence[Edit]) -> list[Report]:
 
 @cache
 def defined_by_templates() -> frozenset[str]:
-    """Return what the C of this campaign defines: functions, macros and structs, and the members that it adds."""
+    """Return the names that this campaign's C defines: functions, macros and structs, and the members that it adds."""
     files = sorted((bundled("templates") / "kfunc_flags").glob("*.[ch].j2"))
     sources = [parse(p.name, re.sub(rb"\{[{%](?:.*?[%}]\}|.*)", b"x", p.read_bytes())) for p in files]
     found = (x.name for source in sources for kind in (functions, macros, structs) for x in kind(source))
@@ -153,13 +153,13 @@ def defined_by_templates() -> frozenset[str]:
 
 
 def insist_gone(context: Context, change: Change, path: str, names: Mapping[str, Sequence[str]]) -> Change:
-    """Return `change`; raise AnchorError if a name is left in a file after it, with every place.
+    """Return `change`; raise AnchorError, with every place, if a name remains in a file after it.
 
-    `names` gives for each name the C, as patterns, in which it may be left.
+    `names` gives for each name the C, as patterns, in which it may remain.
     """
     source = parse(path, context.tree.edit(e for e in change.edits if e.path == path).read(path))
     left = [
-        f"{source.where(token.start)}: {name}() is still used, and this step knows no replacement here"
+        f"{source.where(token.start)}: {name}() is still used, and this step has no replacement here"
         for name, fine in names.items()
         for token in find(source, name)
         if not any(token in span for pattern in fine for span in find(source, pattern))
@@ -175,12 +175,12 @@ def calls_with_meta(source: Source, callee: str, within: Span) -> list[Span]:
 
 
 def strict_functions(source: Source, number: str, kind: str) -> list[Function]:
-    """Return the functions that may match the type of an argument strictly, if they take its number so."""
+    """Return the functions that may match the type of an argument strictly, if they take its number like this."""
     return [f for f in function(source, STRICT) if (number, kind) in [(p.name, p.type) for p in f.params]]
 
 
 def replace_calls(source: Source, span: Span, callee: str, new: bytes) -> list[Edit]:
-    """Put `new` in the place of each `callee(meta)` in a span."""
+    """Replace each `callee(meta)` in a span by `new`."""
     return [Edit(source.path, c.start, c.end, new) for c in calls_with_meta(source, callee, span)]
 
 
@@ -188,7 +188,7 @@ def replace_calls(source: Source, span: Span, callee: str, new: bytes) -> list[E
 
 
 def single_flags(prefix: str) -> Selector:
-    """Select the definitions of flags, which are single bits, by the beginning of their names."""
+    """Select the definitions of flags, which are single bits, by the prefix of their names."""
 
     def find(source: Source, span: Span) -> Sequence[Span]:
         return [m.span for m in macros(source) if m.name.startswith(prefix) and b"<<" in m.value and m.span in span]
@@ -204,7 +204,7 @@ def free_bit(tree: Tree, prefix: str) -> int:
 
 
 def extend_flags(name: str, more: Sequence[str], behind: bytes = b"") -> Anchor:
-    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags, and a text behind it."""
+    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags, and a text after it."""
     scope = macro_in(name)
     new = "".join(f" | {flag}" for flag in more)
 
@@ -226,18 +226,18 @@ def extend_flags(name: str, more: Sequence[str], behind: bytes = b"") -> Anchor:
 
 
 def source_of(tree: Tree, path: str) -> Source | None:
-    """Return a C file of the tree, None if there is none."""
+    """Return a C file of the tree, None if it does not exist."""
     text = tree.get(path)
     return None if text is None else parse(path, text)
 
 
 def need_source(tree: Tree, path: str) -> Source:
-    """Return a C file of the tree; raise UserError if there is none."""
+    """Return a C file of the tree; raise UserError if it does not exist."""
     return parse(path, tree.read(path))
 
 
 def meta_struct(tree: Tree) -> tuple[str, str]:
-    """Return what holds the flags of a called kfunc, (struct, file); raise UserError if there is not exactly one."""
+    """Return the (struct, file) that holds the flags of a called kfunc; raise UserError unless there is exactly one."""
     paths = (VERIFIER_H, VERIFIER_C)
     found = [
         (s.name, path)
@@ -248,7 +248,7 @@ def meta_struct(tree: Tree) -> tuple[str, str]:
     ]
     if len(found) != 1:
         names = ", ".join(f"struct {name} in {path}" for name, path in found) or "none"
-        raise UserError(f"{' and '.join(paths)}: one struct with a member kfunc_flags is needed, found {names}")
+        raise UserError(f"{' and '.join(paths)}: expected one struct with a member kfunc_flags, found {names}")
     return found[0]
 
 
@@ -264,24 +264,24 @@ def implicit_arguments(tree: Tree) -> bool:
 
 
 def releases_first(tree: Tree) -> bool:
-    """Say whether KF_RELEASE is about the first argument, rather than about the one that happens to be referenced.
+    """Say whether KF_RELEASE is about the first argument, rather than about whichever is referenced.
 
     Raises UserError if the verifier shows neither.
     """
     source = need_source(tree, VERIFIER_C)
-    # The call alone: the function is lacking where this very step finds its place no more.
+    # The call alone: the function is missing if this very step does not find its place.
     if any(find(source, f"meta->release_regno = {what};") for what in ("BPF_REG_1", "kfunc_release_regno($_)")):
         return True
     if any(find(source, "meta->release_regno = regno;", f.body) for f in function(source, "check_kfunc_args")):
         return False
     raise UserError(
-        f"{VERIFIER_C}: nothing sets meta->release_regno to BPF_REG_1, nor check_kfunc_args() to regno, so it is not "
-        "known which argument KF_RELEASE is about"
+        f"{VERIFIER_C}: nothing sets meta->release_regno to BPF_REG_1, nor check_kfunc_args() to regno, so it is "
+        "unknown which argument KF_RELEASE is about"
     )
 
 
 def told_release(tree: Tree) -> tuple[str, list[Anchor]]:
-    """Return in words which argument KF_RELEASE is about, and an anchor that is lost where the tree shows none."""
+    """Return in words which argument KF_RELEASE is about, and a lost anchor if the tree does not show it."""
     try:
         return "the first argument" if releases_first(tree) else "the referenced argument", []
     except UserError as error:

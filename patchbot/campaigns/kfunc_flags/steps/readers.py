@@ -1,6 +1,6 @@
-"""Find those who ask for KF_RELEASE, KF_RCU or the flags of a kfunc behind the back of the step verifier.
+"""Find code that reads KF_RELEASE, KF_RCU or the flags of a kfunc without the predicates of the step verifier.
 
-The step teaches the predicates of kernel/bpf/verifier.c. Whoever reads the flags past them, in that file or in one
+The step changes the predicates in kernel/bpf/verifier.c. Code that reads the flags directly, in that file or in one
 that was split off it, would not see the flag of an argument: a hole in the verifier.
 """
 
@@ -13,7 +13,7 @@ from .facts import VERIFIER_C
 
 FLAGS = ("KF_RELEASE", "KF_RCU")
 FOLDERS = ("kernel/bpf", "include/linux")
-#: Functions that know the flags of arguments as well: what the series adds, and the predicates that it teaches.
+#: Functions that know argument flags as well: those that the series adds, and the predicates that it changes.
 KNOWN = frozenset(
     {
         "is_kfunc_release",
@@ -29,22 +29,22 @@ ROW = b"BTF_ID_FLAGS"
 
 
 def unseen_readers(context: Context) -> list[Report]:
-    """Return a report for each place in the BPF core that reads those flags, or fills the meta of a kfunc, unseen."""
+    """Return a report for each unexpected place in the BPF core that reads those flags or fills the meta of a kfunc."""
     found = []
     for path in context.base.grep([*FLAGS, "kfunc_flags"], FOLDERS, word=True):
         if path.endswith((".c", ".h")):
             source = parse(path, context.base.read(path))
             for span in readers(source):
-                name = f"who asks for {source.at(span).decode()}"
-                found.append(drifted(source, span, name, "asks for it past the predicates"))
+                name = f"the readers of {source.at(span).decode()}"
+                found.append(drifted(source, span, name, "reads it without the predicates"))
             for span in fillers(source) if path != VERIFIER_C else ():
                 what = f"sets kfunc_flags; only {VERIFIER_C} was expected to"
-                found.append(drifted(source, span, "who fills the meta of a kfunc", what))
+                found.append(drifted(source, span, "the code that fills the meta of a kfunc", what))
     return found
 
 
 def readers(source: Source) -> list[Span]:
-    """Return where one of the flags is in the body of a function that is not known."""
+    """Return where one of the flags occurs in the body of an unknown function."""
     lexed = source.lexed
     seen = [d.span for d in lexed.directives] + [f.span for f in functions(source) if f.name in KNOWN]
     seen += [lexed.span(n, lexed.brackets.partner.get(n + 1, n) + 1) for n in lexed.index.get(ROW, ())]
@@ -58,6 +58,6 @@ def fillers(source: Source) -> list[Span]:
 
 
 def drifted(source: Source, span: Span, name: str, what: str) -> Report:
-    """Return the report that the function that a place is in does something."""
-    place = next((f"{f.name}()" for f in functions(source) if span in f.span), "what stands at file scope")
+    """Return the report that the function around a place does something."""
+    place = next((f"{f.name}()" for f in functions(source) if span in f.span), "code at file scope")
     return Report(name, source.path, source.line(span.start), Outcome.DRIFTED, "", f"{place} {what}", False)

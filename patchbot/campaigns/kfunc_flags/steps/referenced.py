@@ -1,7 +1,7 @@
-"""The step verifier where KF_RELEASE is about whichever argument is referenced, as in older kernels.
+"""Make the step verifier for kernels in which KF_RELEASE is about whichever argument is referenced, as in older ones.
 
-There the verifier learns the released argument while it checks the arguments, and pointers are only checked to be
-trusted if the kfunc asks for it. A kfunc that releases something asks for it, with whichever flag it says so.
+There the verifier learns the released argument while it checks the arguments, and pointers must be trusted only if the
+kfunc asks for it. A kfunc that releases something asks for it, by whichever flag.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ....series.codemod import Anchor, contains, in_function, tokens_like
 from .facts import STRICT, VERIFIER_C, Place, calls_with_meta, one_shape, predicate, replace_calls, strict_functions
 
 ARGS = "check_kfunc_args"
-#: Where the predicates may go on to be about all arguments of a kfunc; elsewhere they must be about one.
+#: Where the predicates may still be about all arguments of a kfunc; elsewhere they must be about one.
 KNOWN = {
     "is_kfunc_release": (
         "static bool is_kfunc_release(const struct",

@@ -1,4 +1,4 @@
-"""Rewrite rows: the flag of a kfunc becomes the flag of the arguments that it is about.
+"""Rewrite rows: a flag of the kfunc becomes a flag of the arguments that it is about.
 
 Only the tokens of the row change; its comments, its `;` and its layout stay. One patch holds all files that share a
 kfunc, because the kernel and resolve_btfids refuse a kfunc whose flags differ between two sets.
@@ -31,7 +31,7 @@ _COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//([^\n]*)", re.DOTALL)
 
 
 def convert(context: Context, flag: str) -> Change:
-    """Return the edits that convert one flag in the step's tree; raise UserError on a header that would drop them."""
+    """Return the edits that convert one flag in the step's tree; raise UserError if the header would drop them."""
     found = look(context)
     entries = found.changed(flag)
     if entries:
@@ -52,23 +52,23 @@ def convert(context: Context, flag: str) -> Change:
     return Change(tuple(edits), remarks=remarks)
 
 
-#: The last context that was looked at and its inventory: each of a step's 20 messages asks for the same one.
+#: The last context and its inventory: each of a step's 20 messages asks for the same one.
 _last: list[tuple[Context, Inventory]] = []
 
 
 def look(context: Context) -> Inventory:
-    """Return the inventory of the step's tree; what the flags mean is read from the untouched verifier."""
+    """Return the inventory of the step's tree; the meaning of the flags is read from the untouched verifier."""
     if not _last or _last[0][0] is not context:
         _last[:] = [(context, inventory(context.tree, context.config, read_verifier(context.base)))]
     return _last[0][1]
 
 
 def require_header(context: Context) -> None:
-    """Raise UserError if BTF_ID_FLAGS() of this tree drops more than three arguments without a word."""
+    """Raise UserError if BTF_ID_FLAGS() of this tree silently drops more than three arguments."""
     found = macro(parse(HEADER, context.tree.read(HEADER)), "BTF_ID_FLAGS")
     if not found or ARGUMENT_MACRO not in found[0].value:
         raise UserError(
-            f"{HEADER}: BTF_ID_FLAGS() of this tree drops the flags of arguments without a warning; "
+            f"{HEADER}: BTF_ID_FLAGS() of this tree silently drops argument flags; "
             f"expected {ARGUMENT_MACRO.decode()}() in it, which an earlier step of the series adds"
         )
 
@@ -79,7 +79,7 @@ def split(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
 
 
 def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
-    """Return the new bytes of a row's span: without `flag`, with the argument's form of it on `arguments`."""
+    """Return the new bytes of a row's span: without `flag`, with the argument form of it on `arguments`."""
     flags, *given = row.args[2:]
     wanted = merged(row.arg_flags, {flag: tuple(arguments)})
     pieces = [text[row.span.start : flags.start], without_flag(text, flags, flag)]
@@ -100,7 +100,7 @@ def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes
 
 
 def without_flag(text: bytes, span: Span, flag: str) -> bytes:
-    """Return the flags in `span` without one of them and the `|` that goes with it, `0` if none is left."""
+    """Return the flags in `span` without one of them and its `|`, `0` if none is left."""
     found = tokens(text, span.start, span.end)
     at = next(i for i, token in enumerate(found) if token.text == flag.encode())
     if len(found) == 1:
@@ -121,9 +121,9 @@ def without_flag(text: bytes, span: Span, flag: str) -> bytes:
 
 
 def remark(text: bytes, one: Token, two: Token, after: bool = False) -> bytes:
-    """Return the comment between two tokens, with a blank that keeps it apart from what stays; b"" if there is none.
+    """Return the comment between two tokens, with a blank that separates it from the rest; b"" if there is none.
 
-    What follows comes on the same line, so a comment that ends with its line becomes one that does not.
+    Code follows on the same line, so a comment that ends with its line becomes one that does not.
     """
     between = _CONTINUED.sub(b" ", text[one.end : two.start]).strip()
     between = _COMMENT.sub(within_line, between)
@@ -133,14 +133,14 @@ def remark(text: bytes, one: Token, two: Token, after: bool = False) -> bytes:
 
 
 def within_line(comment: re.Match[bytes]) -> bytes:
-    """Return a comment that does not end with its line."""
+    """Return a comment in the form that does not end with its line."""
     if comment[1] is None:
         return comment[0]
     return b"/* " + comment[1].replace(b"*/", b"* /").strip() + b" */"
 
 
 def wrap(text: bytes, span: Span, new: bytes) -> bytes:
-    """Break the lines of a new row that are too long, at commas, aligned to its open bracket as the kernel does."""
+    """Break overlong lines of a new row at commas, aligned to its open bracket as the kernel does."""
     column = width(text[text.rfind(b"\n", 0, span.start) + 1 : span.start])
     align = column + width(new[: new.index(b"(") + 1])
     indent = b"\t" * (align // TAB) + b" " * (align % TAB)
@@ -212,7 +212,7 @@ def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, An
 def why_kept(context: Context, entry: Entry, flag: str) -> str:
     """Return why a row keeps a flag, "" if nobody would expect it to lose it.
 
-    Most flags of an optional conversion stay by the prototype alone; what is worth a word was decided by a person.
+    Most flags of an optional conversion stay because of the prototype; only a person's decision is worth a line.
     """
     if flag not in OPTIONAL:
         return entry.plan.reason
@@ -221,7 +221,7 @@ def why_kept(context: Context, entry: Entry, flag: str) -> str:
 
 
 def table(about: Mapping[str, Sequence[int]]) -> list[tuple[str, list[str]]]:
-    """Return [(which arguments, kfuncs)], the most usual first."""
+    """Return [(which arguments, kfuncs)], the most common first."""
     groups: dict[tuple[int, ...], list[str]] = {}
     for kfunc in sorted(about):
         groups.setdefault(tuple(about[kfunc]), []).append(kfunc)
@@ -229,7 +229,7 @@ def table(about: Mapping[str, Sequence[int]]) -> list[tuple[str, list[str]]]:
 
 
 def memory(entry: Entry, arguments: Sequence[int]) -> list[int]:
-    """Return those of `arguments` that are memory and no kernel objects."""
+    """Return those of `arguments` that are memory, not kernel objects."""
     return [n for n in arguments if n < len(entry.classes) and entry.classes[n] == "mem"]
 
 
@@ -240,7 +240,7 @@ def in_several_files(entries: Sequence[Entry]) -> list[str]:
 
 
 def decided(context: Context, entries: Sequence[Entry], flag: str) -> list[tuple[str, str]]:
-    """Return (kfunc, reason) of those whose arguments a person decided."""
+    """Return (kfunc, reason) of those whose arguments a person chose."""
     decisions = read_decisions(context.config)
     kfuncs = sorted({e.row.kfunc for e in entries})
     return [(k, decisions[k].reason) for k in kfuncs if k in decisions and decisions[k].arguments(flag) is not None]

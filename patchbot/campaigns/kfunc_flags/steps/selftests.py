@@ -1,8 +1,8 @@
-"""The step selftests: kfuncs with flags of arguments in the test modules, and programs and sets that try them.
+"""Make the step selftests: kfuncs with argument flags in the test modules, and programs and sets that try them.
 
-The programs come in pairs of which one is accepted and the other, which differs in one argument, is not. What the
-verifier says, where the test modules are and how they are listed is read from the tree. Much of this step is whole
-files, for which the rule of anchors holds too: a file that is there already must have all lines of the wanted one.
+The programs come in pairs: one is accepted, and the other, which differs in one argument, is not. The messages of the
+verifier, the places of the test modules and the lists of them are read from the tree. Much of this step is whole
+files, for which the rule of anchors holds too: a file that exists already must have all lines of the wanted one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ SELFTESTS = "tools/testing/selftests/bpf"
 TESTMOD = "bpf_testmod"
 #: The prototypes of the test module's kfuncs, which programs include.
 KFUNCS_H = f"{TESTMOD}_kfunc.h"
-#: A folder for all test modules, which one Makefile lists; before that, each module had a folder and its own rules.
+#: A folder for all test modules, listed in one Makefile; earlier, each module had its own folder and rules.
 SHARED_FOLDER = "test_kmods"
 FOLDERS = (SHARED_FOLDER, TESTMOD)
 SET = "bpf_testmod_common_kfunc_ids"
 INVALID = "bpf_test_kfa_invalid"
 
-#: A list of a Makefile, with its continuation lines, that names the test module.
+#: A list in a Makefile, with its continuation lines, that names the test module.
 LISTED = re.compile(
     rb"(?<!\\\n)^\w+[ \t]*:?=(?>(?:[^\\\n#]|\\\n)*?\b" + TESTMOD.encode() + rb"\.ko\b)(?:[^\\\n#]|\\\n)*+$",
     re.MULTILINE,
@@ -39,7 +39,7 @@ LISTED = re.compile(
 PROGRAMS, TESTS = (f"{SELFTESTS}/{name}/kfunc_arg_flags.c" for name in ("progs", "prog_tests"))
 TAB, COLUMNS = 8, 80
 
-#: What the verifier says, by the format that stands in its source: of a released argument without a reference,
+#: The verifier's messages, by the format in its source: about a released argument without a reference,
 UNREFERENCED = {
     "release kfunc %s expects referenced PTR_TO_BTF_ID passed to %s": (
         "release kfunc {kfunc} expects referenced PTR_TO_BTF_ID passed to R2"
@@ -48,7 +48,7 @@ UNREFERENCED = {
         "release kernel function {kfunc} expects refcounted PTR_TO_BTF_ID"
     ),
 }
-#: of one that was released before,
+#: about one that was released before,
 GONE = {
     "release kfunc %s expects referenced PTR_TO_BTF_ID passed to %s": (
         "expects referenced PTR_TO_BTF_ID passed to R{register}"
@@ -57,7 +57,7 @@ GONE = {
         "arg#{number} pointer type STRUCT bpf_testmod_ctx must point to"
     ),
 }
-#: and how it calls the argument that is NULL.
+#: and its name for an argument that is NULL.
 ARGUMENT = {
     "NULL pointer passed to trusted %s": "R{register}",
     "NULL pointer passed to trusted arg%d": "arg{number}",
@@ -65,7 +65,7 @@ ARGUMENT = {
 
 
 def selftests(context: Context) -> Change:
-    """Test the flags of arguments."""
+    """Test argument flags."""
     folder = testmod_folder(context.tree)
     if folder is None:
         return Change((), remarks=(no_folder(),))
@@ -79,13 +79,13 @@ def selftests(context: Context) -> Change:
 
 
 def no_folder() -> str:
-    """Return why nothing is tested in a tree without a test module."""
+    """Say why nothing is tested in a tree without a test module."""
     looked = " and no ".join(f"{SELFTESTS}/{name}/{KFUNCS_H}" for name in FOLDERS)
     return f"the flags are not tested: this tree has no {looked}"
 
 
 def no_module() -> str:
-    """Return why nothing tests that sets are refused where each test module has its own rules."""
+    """Say why refused sets are not tested if each test module has its own rules."""
     return f"sets that are refused are not tested: {SELFTESTS} has no {SHARED_FOLDER}"
 
 
@@ -158,7 +158,7 @@ def new_files(tree: Tree, folder: str) -> dict[str, bytes]:
 
 
 def new_file(tree: Tree, path: str, text: bytes) -> tuple[list[Edit], a.Report]:
-    """Return the edit that adds a file, none if it is there already, and what became of it."""
+    """Return the edit that adds a file (none if it exists already) and its report."""
     name = "a new file"
     there = tree.get(path)
     if there is None:
@@ -167,10 +167,10 @@ def new_file(tree: Tree, path: str, text: bytes) -> tuple[list[Edit], a.Report]:
     old, new = (lines.split(b"\n") for lines in (text, there))
     rest = iter(new)
     if all(line in rest for line in old):
-        return [], a.Report(name, path, None, a.Outcome.ALREADY, name, "this tree has it already", False)
+        return [], a.Report(name, path, None, a.Outcome.ALREADY, name, "this tree already has it", False)
     changes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     line = next((first + 1 for what, _, _, first, _ in changes if what in ("replace", "delete")), None)
-    message = "the file is there, without some of the text that this step adds"
+    message = "the file exists, but lacks some of the text that this step adds"
     return [], a.Report(name, path, line, a.Outcome.DRIFTED, name, message, False)
 
 
@@ -183,7 +183,7 @@ def testmod_folder(tree: Tree) -> str | None:
 
 
 def shared(folder: str) -> bool:
-    """Say whether a folder is the one that all test modules are in."""
+    """Say whether a folder is the one of all test modules."""
     return folder == SHARED_FOLDER
 
 
@@ -206,11 +206,11 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
 
 
 def said(verifier: bytes, messages: Mapping[str, str]) -> str:
-    """Return what a program's log will hold, by the first format that the verifier has."""
+    """Return the text of a program's log, by the first format that the verifier has."""
     for form, message in messages.items():
         if form.encode() in verifier:
             return message
-    raise UserError(f"{VERIFIER_C}: none of the messages {', '.join(map(repr, messages))} that selftests expect")
+    raise UserError(f"{VERIFIER_C}: it has none of the messages {', '.join(map(repr, messages))} that selftests expect")
 
 
 def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:

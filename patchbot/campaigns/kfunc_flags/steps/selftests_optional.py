@@ -1,7 +1,7 @@
-"""The steps that test what the optional steps add: more of what the step selftests has made, in the same files.
+"""Make the steps that test what the optional steps add, in the same files as the step selftests.
 
-Each follows its optional step and stands behind the step selftests, so every patch compiles. Nothing but whole lines
-is added: for the step selftests a file is all right that holds its text and more.
+Each follows its optional step and comes after the step selftests, so every patch compiles. Only whole lines are added:
+the step selftests accepts a file that holds its text and more.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from .selftests import (
     words_of,
 )
 
-#: The beginning of the names of the test kfuncs that have flags of arguments.
+#: The prefix of the names of the test kfuncs that have argument flags.
 KFUNCS = "bpf_kfunc_arg_"
-#: The set of the module of bad sets that is not refused, and the table of those that are.
+#: In the module of bad sets: the set that is not refused, and the table of those that are.
 VALID, MALFORMED = "bpf_test_kfa_valid_ids", "malformed"
-#: The test of decl tags, and what it includes.
+#: The test of decl tags, and its include.
 TAGS_TEST, BTF_INCLUDE = "test_kfunc_arg_flags_decl_tags", "#include <bpf/btf.h>"
 INCLUDE = re.compile(rb"^#include ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class OptionalFlags:
-    """The flags of an optional step: its templates begin with selftests-`step`-, `kfunc` and `bad` are in them."""
+    """The flags of an optional step: its templates begin with selftests-`step`- and hold `kfunc` and `bad`."""
 
     step: str
     kfunc: str
@@ -60,7 +60,7 @@ ACQUIRE = OptionalFlags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_a
 
 
 def extend(context: Context, anchors: Callable[[Context], Sequence[a.Anchor]], modules: bool) -> Change:
-    """Return the edits of `anchors`, or why there are none; `modules` says that bad sets belong to them."""
+    """Return the edits of `anchors`, or why there are none; `modules` means that they include bad sets."""
     why = untested(context.tree)
     if why:
         return Change((), remarks=(why,))
@@ -69,7 +69,7 @@ def extend(context: Context, anchors: Callable[[Context], Sequence[a.Anchor]], m
 
 
 def untested(tree: Tree) -> str:
-    """Return why there is nothing that could be extended, "" if there is."""
+    """Return why there is nothing to extend, "" if there is."""
     if testmod_folder(tree) is None:
         return no_folder()
     if tree.get(PROGRAMS) is None:
@@ -109,7 +109,7 @@ def anchors_kfuncs(folder: str, flags: OptionalFlags, facts: Mapping[str, Any]) 
 
 
 def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> a.Selector:
-    """Select the last of the test kfuncs, i.e. of their definitions or their prototypes."""
+    """Select the last of the test kfuncs: of their definitions or of their prototypes."""
 
     def find(source: Source, span: Span) -> Sequence[Span]:
         return [f.span for f in functions_of(source) if f.name.startswith(KFUNCS)]
@@ -118,7 +118,7 @@ def last_kfunc(functions_of: Callable[[Source], Sequence[Function]]) -> a.Select
 
 
 def anchors_bad_sets(path: str, flags: OptionalFlags, facts: Mapping[str, Any]) -> list[a.Anchor]:
-    """Return the anchors of the sets that are refused, and of the rows of the one that is not."""
+    """Return the anchors of the refused sets, and of the rows of the one that is not refused."""
     bad, kfunc = Place(path, a.in_file()), flags.bad.removesuffix("_ids")
     names = ("invalid-kfuncs.c", "invalid-sets.c", "invalid-rows.c", "invalid-tests.c")
     kfuncs, sets, rows, tests = (flags.template(name, facts) for name in names)

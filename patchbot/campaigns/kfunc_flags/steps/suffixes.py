@@ -1,7 +1,7 @@
-"""The optional step suffixes: flags of arguments that are equal to the suffixes of argument names.
+"""Make the optional step suffixes: argument flags that equal the suffixes of argument names.
 
-A facility wants a user in the same series, so this is off by default. The predicates of the suffixes take the number
-of the argument instead of its BTF, so that they see its flags; every caller is rewritten, whatever it calls them with.
+A facility needs a user in the same series, so this is off by default. The predicates of the suffixes take the number
+of the argument instead of its BTF, so that they see its flags; every caller is rewritten, whatever its arguments.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ANNOTATED = "is_kfunc_arg_annotated"
 
 @dataclass(frozen=True)
 class Suffix:
-    """A suffix of argument names, the predicate that looks for it, and the flag that is equal to it."""
+    """A suffix of argument names, the predicate that looks for it, and the equal flag."""
 
     text: str
     predicate: str
@@ -111,7 +111,7 @@ def anchors_check() -> list[a.Anchor]:
 
 
 def predicate_anchor(suffix: Suffix, meta: str) -> a.Anchor:
-    """Return the anchor of a predicate that is to take the meta of the kfunc and the number of the argument."""
+    """Return the anchor of a predicate that will take the meta of the kfunc and the argument number."""
     old = ["const struct btf *", "const struct btf_param *"]
     new = [f"const struct {meta} *", "int"]
 
@@ -131,7 +131,7 @@ def predicate_anchor(suffix: Suffix, meta: str) -> a.Anchor:
 
 
 def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta: str) -> list[Edit]:
-    """Return the edits of one predicate; raise AnchorError if it does something else with its parameters."""
+    """Return the edits of one predicate; raise AnchorError if it uses its parameters for something else."""
     btf, arg = (p.name for p in predicate.params[:2])
     param = b"btf_params(meta->func_proto)[arg]"
 
@@ -153,17 +153,17 @@ def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta:
         for token in find(source, name, predicate.span):
             if not any(token in span for span in covered):
                 raise a.AnchorError(
-                    f"{source.where(token.start)}: {predicate.name}() uses {name} in a way this step does not know"
+                    f"{source.where(token.start)}: {predicate.name}() uses {name} in a way that this step does not know"
                 )
     return edits
 
 
-# Those who call the predicates
+# The callers of the predicates
 
 
 @dataclass(frozen=True)
 class Use:
-    """A place that asks for a suffix: what it is, and the BTF parameter it asks about."""
+    """A place that asks for a suffix: its text, and the BTF parameter that it asks about."""
 
     span: Span
     param: Span
@@ -221,7 +221,7 @@ def user_anchor(name: str, meta: str) -> a.Anchor:
 
 
 def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
-    """Return the edits that let a function ask for arguments; raise AnchorError for what has no argument number."""
+    """Return the edits that let a function ask for arguments; raise AnchorError if an argument number is unknown."""
     if any(p.name == "meta" and p.type.endswith(f"struct {meta} *") for p in user.params):
         meta_text = "meta"
     elif find(source, f"struct {meta} meta;", user.body):
@@ -242,9 +242,7 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
         match = direct[0] if direct and direct[0].span == use.param else aliases.get(text)
         if match is None:
             where = source.where(use.span.start)
-            raise a.AnchorError(
-                f"{where}: the number of the argument is not known, &args[..] is expected, not {text!r}"
-            )
+            raise a.AnchorError(f"{where}: the number of the argument is unknown; expected &args[..], not {text!r}")
         new = use.new.format(meta=meta_text, index=source.at(match.bindings["index"]).decode())
         edits.append(Edit(source.path, use.span.start, use.span.end, new.encode()))
     for name, alias in aliases.items():
@@ -259,7 +257,7 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
 
 
 def anchors_model(context: Context) -> list[a.Anchor]:
-    """Return the anchors of the function model, where JITs are told which arguments may be NULL."""
+    """Return the anchors of the function model, which tells JITs which arguments may be NULL."""
     if not has_macros(context.tree, "include/linux/bpf.h", "BTF_FMODEL_NULLABLE_ARG"):
         return []
     adder = Place(VERIFIER_C, a.in_function("bpf_add_kfunc_call"))

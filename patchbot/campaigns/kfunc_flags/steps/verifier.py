@@ -1,7 +1,7 @@
-"""The steps dynptr and verifier: which argument a kfunc releases, and which ones may be RCU pointers.
+"""Make the steps dynptr and verifier: which argument a kfunc releases, and which ones may be RCU pointers.
 
 A forgotten place makes a flag silently ineffective, which is a hole in the verifier. Hence every function that fills
-the meta of a kfunc is found by what it assigns, and no use of a predicate that became one of an argument may be left.
+the meta of a kfunc is found by its assignments, and no use may remain of a predicate that is now about an argument.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .facts import (
 
 
 def release_dynptr(context: Context) -> Change:
-    """Release a dynptr only if the argument that is released is one."""
+    """Release a dynptr only if the released argument is one."""
     anchors = anchors_release_dynptr(context)
     return carry_out(context, anchors, [one.optional for one in anchors if one.optional])
 
@@ -99,7 +99,7 @@ def anchors_meta(context: Context) -> tuple[list[a.Anchor], str]:
 
 
 def anchors_fetch() -> list[a.Anchor]:
-    """Return the anchors of what the verifier learns of a kfunc before it fills the meta of a call."""
+    """Return the anchors of what the verifier looks up about a kfunc before it fills the meta of a call."""
     fetch, raw = (
         Place(VERIFIER_C, scope) for scope in (a.in_function("fetch_kfunc_meta"), a.in_struct("bpf_kfunc_meta"))
     )
@@ -110,12 +110,12 @@ def anchors_fetch() -> list[a.Anchor]:
     ]
 
 
-# Who fills the meta of a kfunc
+# The functions that fill the meta of a kfunc
 
 
 @dataclass(frozen=True)
 class Filling:
-    """A statement that sets the flags of the kfunc in its meta, and the one that sets those of the arguments."""
+    """A statement that sets the kfunc's flags in its meta, and the one that sets the argument flags."""
 
     span: Span
     twin: bytes
@@ -137,7 +137,7 @@ def fillings(source: Source, filler: Function) -> list[Filling]:
 
 
 def looked_up(source: Source, filler: Function, value: Sequence[bytes]) -> bytes:
-    """Return where the flags of the arguments are, if `value` are the flags of the kfunc; b"" if that is unknown."""
+    """Return the expression of the argument flags, if `value` is that of the kfunc's flags; b"" if unknown."""
     for at in range(1, len(value) - 1):
         if value[at] in (b".", b"->") and value[at + 1] == b"flags":
             return value[at - 1] + value[at] + b"arg_flags"
@@ -150,7 +150,7 @@ def looked_up(source: Source, filler: Function, value: Sequence[bytes]) -> bytes
 
 
 def filling_functions(source: Source) -> list[str]:
-    """Return the functions that set `kfunc_flags` in the meta of a kfunc; one that surely does if there is none."""
+    """Return the functions that set `kfunc_flags` in the meta of a kfunc; if none does, the one that should."""
     return [f.name for f in functions(source) if sets_member(source, f)] or ["bpf_fetch_kfunc_arg_meta"]
 
 
@@ -184,7 +184,7 @@ def filling_anchor(name: str) -> a.Anchor:
 
 
 def arg_flags_anchor(meta: str) -> a.Anchor:
-    """Return the anchor of kfunc_arg_flags(), which stands before whatever may use it."""
+    """Return the anchor of kfunc_arg_flags(), which comes before all possible users."""
     text = fragment("verifier-arg-flags.c.j2", meta=meta)
     done = a.contains("u32 kfunc_arg_flags(")
     name = "kfunc_arg_flags(): before its users"
@@ -196,7 +196,7 @@ def arg_flags_anchor(meta: str) -> a.Anchor:
     )
 
 
-# A verifier in which KF_RELEASE is about the first argument
+# If KF_RELEASE is about the first argument
 
 
 def anchors_first(meta: str) -> list[a.Anchor]:
@@ -245,7 +245,7 @@ def matching_strictly(source: Source) -> Sequence[Span]:
 
 
 def match_released_strictly(source: Source, span: Span) -> Sequence[Edit]:
-    """Ask for each argument whether it is the one that is released, rather than whether the kfunc releases one."""
+    """Ask for each argument whether it is the released one, rather than whether the kfunc releases one."""
     at = find(source, "bool strict_type_match = false;", span)[0].start
     new = b"bool release = reg_from_argno(argno) == meta->release_regno;\n\t"
     return [Edit(source.path, at, at, new), *replace_calls(source, span, "is_kfunc_release", b"release")]

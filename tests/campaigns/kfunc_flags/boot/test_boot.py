@@ -244,14 +244,14 @@ def test_a_machine_that_hangs_is_killed_in_time(tmp_path: Path) -> None:
     machine, why = start(tmp_path, tiny_kernel(tmp_path, "Linux version\n", False), PATIENCE)
     assert machine.timed_out
     assert PATIENCE <= machine.seconds < 3 * PATIENCE
-    assert why == f"the kernel hangs: {PATIENCE} s passed before the loader's end"
+    assert why == f"the kernel hangs: {PATIENCE} s passed before the loader finished"
     assert serial.tail(machine.serial) == "Linux version"
 
 
 @needs_qemu
 def test_a_hang_after_the_end_is_one(tmp_path: Path) -> None:
     _, why = start(tmp_path, tiny_kernel(tmp_path, "patchbot: END 0\n", False), PATIENCE)
-    assert why == f"the kernel hangs: {PATIENCE} s passed after the loader's end"
+    assert why == f"the kernel hangs: {PATIENCE} s passed after the loader finished"
 
 
 @needs_qemu
@@ -264,7 +264,7 @@ def test_a_machine_without_a_console(tmp_path: Path, reboot: bool) -> None:
 @needs_qemu
 def test_a_machine_that_stops_early(tmp_path: Path) -> None:
     _, why = start(tmp_path, tiny_kernel(tmp_path, "Linux version\npatchbot: PROG a a: acc", True), 30)
-    assert why == "the machine stopped before the loader's end"
+    assert why == "the machine stopped before the loader finished"
 
 
 @needs_qemu
@@ -279,7 +279,7 @@ def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", r"tip: .*no console driver.*serial log .*the.tip.serial.txt"),
-        ("Linux\n", r"(?s)tip: the kernel hangs: 10 s passed before the loader's end; .*its end:\nLinux"),
+        ("Linux\n", r"(?s)tip: the kernel hangs: 10 s passed before the loader finished; .*its end:\nLinux"),
         (
             "Kernel panic - not syncing: THE END\n",
             r"tip: the kernel panicked: Kernel panic - not syncing: THE END; serial log .*its end:\nKernel panic",
@@ -321,7 +321,7 @@ def image() -> Path:
     [
         (None, "", "the kernel panicked: .*No working init found"),
         ("return 3;", "", "the kernel panicked: .*Attempted to kill init! exitcode=0x00000300"),
-        ("for (;;) sleep(1000);", "", "the kernel hangs: 20 s passed before the loader's end"),
+        ("for (;;) sleep(1000);", "", "the kernel hangs: 20 s passed before the loader finished"),
         ("for (;;) sleep(1000);", " console=ttyS9 console=null", "no console driver|the kernel hangs"),
     ],
 )
@@ -367,7 +367,9 @@ def test_a_panic() -> None:
 
 def test_a_hang() -> None:
     text = (LOGS / "boot-hang.txt").read_text()
-    assert serial.stopped(serial.parse(text), text, True, 20) == "the kernel hangs: 20 s passed before the loader's end"
+    assert (
+        serial.stopped(serial.parse(text), text, True, 20) == "the kernel hangs: 20 s passed before the loader finished"
+    )
     assert serial.tail(text, 6).startswith("Run /init as init process")
 
 
@@ -482,10 +484,10 @@ def test_a_program_that_says_nothing(shipped: Rows) -> None:
     text = (LOGS / "boot-good.txt").read_text()
     without = serial.parse(text.replace("patchbot: PROG release1_accept.o release1_accept: accept 0\n", ""))
     (found,) = judge.findings(judge.judge_programs(rows.programs, without, said, []))
-    assert found.message == "program release1_accept: the loader said nothing of it"
+    assert found.message == "program release1_accept: the loader did not mention it"
     names = [p.name for p in rows.programs]
     (found,) = judge.findings(judge.judge_programs(rows.programs, said, without, names))
-    assert found.message == "program release1_accept: before the series: the loader said nothing of it"
+    assert found.message == "program release1_accept: before the series: the loader did not mention it"
 
 
 @pytest.mark.parametrize(
@@ -529,7 +531,7 @@ def test_a_good_log_that_breaks_off() -> None:
     text = (LOGS / "boot-good.txt").read_text()
     torn = text[: text.rindex("patchbot: END")]
     assert serial.stopped(serial.parse(text), text, False, 60) == ""
-    assert serial.stopped(serial.parse(torn), torn, False, 60) == "the machine stopped before the loader's end"
+    assert serial.stopped(serial.parse(torn), torn, False, 60) == "the machine stopped before the loader finished"
     assert "the kernel hangs" in serial.stopped(serial.parse(torn), torn, True, 60)
 
 
@@ -597,7 +599,7 @@ REJECT = Expected("reject", "R1 must be a rcu pointer")
         (verdict("reject"), REJECT, "rejected, but not with .* no message"),
         (verdict("reject", "4: (85) call f ; R1 must be a rcu pointer"), REJECT, "rejected, but not with"),
         (verdict("absent", "extern 'f': not found", errno=-3), REJECT, "never came to the verifier: extern 'f'"),
-        (None, REJECT, "said nothing"),
+        (None, REJECT, "did not mention"),
     ],
 )
 def test_a_verdict_counts_with_its_message_only(got: serial.Verdict | None, expected: Expected, wrong: str) -> None:
@@ -612,7 +614,7 @@ def test_a_verdict_counts_with_its_message_only(got: serial.Verdict | None, expe
         (verdict("reject", "R1 must be referenced or trusted"), "before the series the verifier says .*referenced"),
         (verdict("reject", "R1 must be a rcu pointer", "reg #7", errno=-13), r"before the series .* reject \(-13\)"),
         (verdict("accept"), "before the series the verifier says accept"),
-        (None, "before the series: the loader said nothing"),
+        (None, "before the series: the loader did not mention"),
     ],
 )
 def test_both_kernels_must_say_the_same(before: serial.Verdict | None, wrong: str) -> None:
@@ -644,7 +646,7 @@ def test_a_row_may_say_what_was_before() -> None:
         (serial.Registered(0), None, ""),
         (serial.Registered(-22, ("why",)), "wh", ""),
         (serial.Registered(-22), "", ""),
-        (serial.Registered(0), "", "must refuse it, but takes it"),
+        (serial.Registered(0), "", "must refuse it, but accepts it"),
         (serial.Registered(-22, ("why",)), None, r"refuses it \(-22\): why"),
         (serial.Registered(-22, ("other",)), "why", "not with /why/; the kernel says: other"),
         (None, None, "never registered"),

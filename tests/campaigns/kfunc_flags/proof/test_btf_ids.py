@@ -75,12 +75,12 @@ def test_a_misspelt_flag_is_an_undefined_symbol(tmp_path: Path) -> None:
         ("KFUNCS(one)\nROW(f, 0)\nARGS(f, 3, 2)\nKFUNCS_END(one)", "makes no sense (3 arguments)"),
         ("KFUNCS(one)\nROW(f, 0)\nARGS(f, 0, 2)\nKFUNCS_END(one)", "makes no sense (0 arguments)"),
         ("SET8(one, 3)\nROW(f, 0)\nSET8_END(one)", "the section ends after it"),
-        ("SET8(one, 1)\nID(struct, s)\nID(struct, s)\nSET8_END(one)", "stands for no function"),
-        ("SET8(one, 1)\nID(func, s)\nSET8_END(one)", "no header and whole pairs"),
+        ("SET8(one, 1)\nID(struct, s)\nID(struct, s)\nSET8_END(one)", "does not stand for a function"),
+        ("SET8(one, 1)\nID(func, s)\nSET8_END(one)", "not a header and whole pairs"),
         ("SET8(one, 3)\nROW(f, 0)\nSET8_END(one)\nID(func, x)\nID(func, y)\nLIST(q)", "before the last set ends"),
         (
             'SET8(one, 3)\nROW(f, 0)\nSET8_END(one)\nasm(".pushsection .BTF_ids\\n.long 999, 8\\n.popsection");',
-            "outside of the section",
+            "outside the section",
         ),
     ],
 )
@@ -104,7 +104,7 @@ asm(".pushsection .BTF_ids,0,\\"a\\"\\n.local __BTF_ID__set8__one\\n__BTF_ID__se
     found = read_file(file, ARGS, {11: "eleven", 12: "twelve"})
     assert found.sets == (IdSet("one", 1, (Pair("twelve", 7), Pair("eleven", 8))),)
     assert found.problems == ()
-    assert "stands for no function" in read_file(file, ARGS, {11: "eleven"}).problems[0]
+    assert "does not stand for a function" in read_file(file, ARGS, {11: "eleven"}).problems[0]
     assert any("says that it has 2 entries" in p for p in read_file(file, ARGS).problems)
 
 

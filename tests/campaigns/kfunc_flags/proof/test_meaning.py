@@ -199,9 +199,9 @@ def test_the_rule_is_read_from_the_verifier() -> None:
         b"return BPF_REG_1;\n\treturn 0", b"%s"
     )
     assert read_rule(short % b"return meta->kfunc_flags & KF_RELEASE ? BPF_REG_1 : 0", types).release == "first"
-    with pytest.raises(ToolError, match="cannot be told"):
+    with pytest.raises(ToolError, match="cannot tell"):
         read_rule(new.replace(b"BPF_REG_1", b"BPF_REG_2"), types)
-    with pytest.raises(ToolError, match="cannot be told"):
+    with pytest.raises(ToolError, match="cannot tell"):
         read_rule(b"/* release_regno = BPF_REG_1; */", types)
     dynamic = b"if (is_kfunc_release(meta)) meta->release_regno = regno;\n"
     dynamic += (

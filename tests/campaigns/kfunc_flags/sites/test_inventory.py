@@ -331,11 +331,11 @@ def test_conversion_can_be_switched_off(tmp_path: Path) -> None:
         ),
         ({"rcu": 0, "reason": "x"}, "decisions.put.rcu is 0, not a list"),
         ({"rcu": [True], "reason": "x"}, "decisions.put.rcu[0] is True, not a number"),
-        ({"rcu": [1, 1], "reason": "x"}, "must be a list of different argument numbers"),
+        ({"rcu": [1, 1], "reason": "x"}, "must be a list of distinct argument numbers"),
         ({"release": [0, 1], "reason": "x"}, "release has 2 items, not 1"),
         ({"keep": "yes", "reason": "x"}, "keep is 'yes', not true or false"),
-        ({"keep": True, "rcu": [0], "reason": "x"}, "expected either `keep = true` or"),
-        ({"reason": "x"}, "expected either `keep = true` or"),
+        ({"keep": True, "rcu": [0], "reason": "x"}, "expected either `keep = true`, or"),
+        ({"reason": "x"}, "expected either `keep = true`, or"),
     ],
 )
 def test_bad_decisions(tmp_path: Path, decision: dict[str, Any], message: str) -> None:

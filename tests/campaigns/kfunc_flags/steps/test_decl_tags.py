@@ -94,7 +94,7 @@ def tags(blob: bytes) -> set[tuple[str, int, str]]:
 def finished(kernel: RealKernel) -> Tree:
     base = Tree(kernel.repo, kernel.commit)
     if b"\nstatic int btf2btf(" not in (base.get(decl_tags.MAIN_C) or b""):
-        pytest.skip(f"resolve_btfids of {kernel.version} writes no BTF")
+        pytest.skip(f"resolve_btfids of {kernel.version} does not write BTF")
     shipped = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
     with_ = ("suffixes", "acquire", "decl-tags")
     config = CampaignConfig("kfunc_flags", shipped.target, with_, (), shipped.decisions)

@@ -180,7 +180,7 @@ def test_an_argument_without_a_number_is_not_guessed(trees):
     old = b"is_kfunc_arg_ignore(btf, &args[i])"
     text = seen.tree.read(facts.VERIFIER_C)
     tree = seen.tree.overlaid({facts.VERIFIER_C: text.replace(old, b"is_kfunc_arg_ignore(btf, arg)")})
-    with pytest.raises(AnchorError, match="the number of the argument is not known"):
+    with pytest.raises(AnchorError, match="the number of the argument is unknown"):
         STEPS["suffixes"][0](context(tree))
 
 
