@@ -22,6 +22,7 @@ from patchbot.build.toolchain import compiler_of
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.errors import MissingTool
 from patchbot.model import Finding, Status
+from patchbot.progress import tick
 from patchbot.run import run, which
 
 NEEDS = KERNEL_PROGRAMS
@@ -55,7 +56,7 @@ def check(subject: Subject, item: Item) -> Outcome:
             image = images.get(tip(subject), log, "tip")
             out = image.kernel.parent / "selftests"
             tests = Selftests(images.worktree.path, image.vmlinux, out, images.kbuild.jobs, subject.sandbox, log)
-            subject.progress(f"selftests: {item.subject}")
+            tick(f"compiling the selftests of {item.subject}")
             images.move(item.tree)
             found = tests.compile(goals)
             old = find_goals(subject.scratch, item.parent_tree, goals.paths if found else ())
@@ -87,7 +88,7 @@ def open_images(subject: Subject) -> Images:
     options = build_options(subject.tables.get("build", {}))
     wanted, jobs = wanted_options(options, subject.wishes), options.jobs or subject.jobs
     folder = subject.work / "boot"
-    return Images(folder, subject.scratch, compiler_of(options), wanted, jobs, subject.progress, subject.sandbox)
+    return Images(folder, subject.scratch, compiler_of(options), wanted, jobs, subject.sandbox)
 
 
 def tip(subject: Subject) -> str:
