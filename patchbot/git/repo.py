@@ -113,12 +113,14 @@ class Repo(Objects):
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Return {full ref name: object id} below `prefix`."""
-        rows = self.text("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
-        return dict(row.split(" ", 1) for row in rows)
+        # A name may hold what Unicode takes for the end of a line.
+        rows = self.text("for-each-ref", "--format=%(refname) %(objectname)", prefix).split("\n")
+        return dict(row.split(" ", 1) for row in rows if row)
 
     def names(self, prefix: str, condition: str, commit: str) -> list[str]:
         """Return the short names of refs below `prefix` that contain a commit, or point at it, by git's `condition`."""
-        return self.text("for-each-ref", f"--{condition}={commit}", "--format=%(refname:short)", prefix).splitlines()
+        rows = self.text("for-each-ref", f"--{condition}={commit}", "--format=%(refname:short)", prefix).split("\n")
+        return [row for row in rows if row]
 
     def ref(self, name: str) -> str | None:
         """Return what a ref points to, None if it does not exist."""

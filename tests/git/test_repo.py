@@ -67,6 +67,15 @@ def test_what_names_no_commit_is_the_users_to_fix(repo, rev):
         repo.resolve(rev)
 
 
+@pytest.mark.parametrize("name", ["a\u2028b", "a\u0085b", "ü"])
+def test_refs_whatever_their_names_hold(repo, name):
+    sh(repo.git_dir.parent, "git", "branch", name)
+    assert set(repo.refs("refs/heads")) == {"refs/heads/master", f"refs/heads/{name}"}
+    assert set(repo.names("refs/heads", "contains", "HEAD")) == {"master", name}
+    assert repo.refs("refs/none") == {}
+    assert repo.names("refs/none", "contains", "HEAD") == []
+
+
 def test_a_folder_that_is_no_repository_is_named(tmp_path):
     with pytest.raises(UserError, match="not a git repository"):
         Repo.open(tmp_path)
