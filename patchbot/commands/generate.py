@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 from ..draft.produce import produce
 from ..draft.rebased import refuse_rebased
 from ..draft.record import branch, read_draft, refuse_unsafe
 from ..draft.restack import Conflicts
-from ..draft.write import Result, carried, put, workshop
+from ..draft.write import Result, beside, carried, put, workshop
 from ..errors import UserError
 from ..git.commits import author_of
 from ..progress import shown, tick
@@ -47,7 +48,7 @@ def execute(session: Session, name: str, *, dry_run: bool) -> int:
             session.say(f"note: {text}")
         if made.series.patches:
             tick("write")
-            given = carried(draft)
+            given = replace(carried(draft), beside=beside(draft, tree.commit, session.configured))
             with workshop(session.repo) as scratch:
                 try:
                     result = put(session.repo, scratch, made, author, given, dry_run=dry_run)

@@ -20,7 +20,7 @@ from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_
 from ..draft.restack import Conflicts, Resolutions
 from ..draft.trailers import percentage
 from ..draft.versions import previous, version_ref
-from ..draft.write import Carried, Result, carried, put, site_changes, site_lines, workshop
+from ..draft.write import Carried, Result, beside, carried, put, site_changes, site_lines, workshop
 from ..errors import UserError
 from ..git.commits import author_of
 from ..progress import shown, tick
@@ -142,7 +142,8 @@ def regenerate(
     # What a rebase leaves out because upstream has it was not dropped by hand.
     there = {*draft.handmade.dropped, *(p.id for p in made.series.patches)}
     dropped = tuple(id_ for id_ in given.handmade.dropped if id_ in there)
-    given = replace(given, handmade=replace(given.handmade, dropped=dropped))
+    to = beside(draft, asked.onto, session.configured)
+    given = replace(given, handmade=replace(given.handmade, dropped=dropped), beside=to)
     tick("write")
     with workshop(repo) as scratch:
         try:

@@ -139,6 +139,13 @@ class Session:
         return self.repo.resolve(self.args.base or self.config.kernel_base or "HEAD")
 
     @cached_property
+    def configured(self) -> str | None:
+        """The commit that kernel.base names, else HEAD; None where that is no commit."""
+        with suppress(UserError):
+            return self.repo.resolve(self.config.kernel_base or "HEAD")
+        return None
+
+    @cached_property
     def upstream(self) -> tuple[str, ...]:
         """The commit that --base or kernel.base names; HEAD is where a person is, and that may be on the draft."""
         rev = self.args.base or self.config.kernel_base or "HEAD"

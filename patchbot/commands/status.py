@@ -99,15 +99,39 @@ def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
 def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
     """Return how far the configured base moved since the draft, and which sites are new or gone there.
 
-    `converted` says that nothing is left to change there: it is the series itself, or has taken it in.
+    `converted` says that nothing is left to change there: it is the series itself, or has taken it in; `ahead` that the
+    series could follow it. `unknown` is why nothing is known of a base that nobody asked for by --base.
     """
-    repo, base = session.repo, session.base
     rev = session.args.base or session.config.kernel_base or "HEAD"
+    try:
+        return {"unknown": None, **moved(session, draft, rev, session.base)}
+    except UserError as error:
+        if session.args.base:
+            raise
+        nothing = {"rev": rev, "commit": None, "moved": False, "converted": False, "ahead": False}
+        return {
+            "unknown": str(error),
+            **nothing,
+            "related": False,
+            "commits": None,
+            "files": None,
+            **site_changes({}, {}),
+        }
+
+
+def moved(session: Session, draft: Draft, rev: str, base: str) -> dict[str, Any]:
+    """Return how far `base`, which is what `rev` names, is from the draft."""
+    repo = session.repo
     found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base, "converted": False}
     if base == draft.base:
-        return found | {"related": True, "commits": 0, "files": 0, **site_changes({}, {})}
+        return found | {"ahead": False, "related": True, "commits": 0, "files": 0, **site_changes({}, {})}
     here = repo.has(f"{draft.base}^{{tree}}")
-    related = here and repo.merge_base(draft.base, base) is not None
+    common = repo.merge_base(draft.base, base) if here else None
+    related = common is not None
+    # Who put the series elsewhere than on the configured base is not sent back; HEAD is only a guess.
+    guess = not session.args.base and not session.config.kernel_base
+    left = base == draft.document.beside and not session.args.base
+    found["ahead"] = common == draft.base or not (guess or left or common == base)
     found["related"] = related
     found["commits"] = repo.count(draft.base, base) if related else None
     found["files"] = len(repo.changed_paths(draft.base, base)) if here else None
@@ -126,17 +150,17 @@ def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[s
         return [rebased(session.repo, draft, start, tip)]
     name, found = draft.campaign, []
     waits = not clear or conflicts.read_pending(session.work, name) is not None
-    if upstream["moved"] and not upstream["converted"] and not waits:
+    if upstream["ahead"] and not upstream["converted"] and not waits:
         found.append(f"the base is not {upstream['rev']}: patchbot regenerate {name} --onto {upstream['rev']}")
     if tip != draft.tip and not waits:
         found.append(f"commits by hand are not stored yet: patchbot regenerate {name} --onto {draft.base[:12]}")
+    again = f"patchbot regenerate {name} --onto {draft.base[:12]}"
     if draft.document.patchbot != __version__:
-        found.append(f"the draft is of patchbot {draft.document.patchbot}, this is {__version__}")
+        found.append(f"the draft is of patchbot {draft.document.patchbot}, this is {__version__}: {again}")
     elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign, session.campaign_config)):
-        found.append(
-            "the configuration or patchbot itself changed since the draft was made:"
-            f" patchbot regenerate {name} --onto {draft.base[:12]}"
-        )
+        found.append(f"the configuration or patchbot itself changed since the draft was made: {again}")
+    if session.repo.ref(branch(name)) is None:
+        found.append(f"the branch {branch(name).removeprefix('refs/heads/')} is gone; it comes back with: {again}")
     return found + [finding.message for finding in branch_standing(session, draft, tip)]
 
 
@@ -174,6 +198,8 @@ def show(session: Session, document: dict[str, Any]) -> None:
 def distance(upstream: dict[str, Any], base: str) -> str:
     """Return in words how far upstream is from the draft's base."""
     rev = upstream["rev"]
+    if upstream["unknown"]:
+        return f"how far upstream moved is not known: {upstream['unknown']}; --base REV or kernel.base names another"
     if not upstream["moved"]:
         return f"{rev} is the draft's base"
     where = f"{rev} is {upstream['commit'][:12]}"
@@ -184,5 +210,7 @@ def distance(upstream: dict[str, Any], base: str) -> str:
         )
     if upstream["files"] is None:
         return f"{where}: not known how far, for the draft's base {base[:12]} is not in this clone"
-    far = f"{plural(upstream['commits'], 'commit')} further" if upstream["related"] else "another history"
+    far = f"{plural(upstream['commits'], 'commit')} further" if upstream["commits"] else "another history"
+    if upstream["related"] and not upstream["commits"]:
+        far = "the draft's base is further"
     return f"{where}: {far}, {plural(upstream['files'], 'file differs', 'files differ')}"

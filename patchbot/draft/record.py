@@ -81,7 +81,8 @@ class Document(Facts):
     """series.json: a series as it lies on its branch.
 
     `generated` are the patches as the campaign made them where `patches`, those on the branch, are others; `extra` are
-    the commits by hand. `version`, `message_id` and `results` are those of a frozen version. None is not written.
+    the commits by hand. `version`, `message_id` and `results` are those of a frozen version. `beside` is what the
+    configured base was when a person put the series on another one. None is not written.
     """
 
     campaign: str
@@ -95,6 +96,7 @@ class Document(Facts):
     message_id: str | None = None
     results: Judged | None = None
     dropped_trailers: tuple[Dropped, ...] | None = None
+    beside: Sha | None = None
     schema: int = 1
 
     def row(self, id_: str) -> PatchRow | None:

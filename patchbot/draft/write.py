@@ -39,7 +39,7 @@ from .trailers import Decided, Dropped, Trailers, apply_to_message, decide, form
 class Carried:
     """What is put on top of a generated series: edits, tags, and the commit that each tagged patch was before.
 
-    `solved` is as in `compose`.
+    `solved` is as in `compose`, `beside` as in the record.
     """
 
     handmade: Handmade
@@ -48,6 +48,7 @@ class Carried:
     dropped: tuple[Dropped, ...] = ()
     threshold: float = 0.0
     solved: frozenset[tuple[str, str]] = frozenset()
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ def carried(draft: Draft | None) -> Carried:
     return Carried(draft.handmade, draft.trailers, draft.commits, draft.dropped)
 
 
+def beside(draft: Draft | None, base: str, configured: str | None) -> str | None:
+    """Return the configured base to remember where a series goes elsewhere: what it was when the series came there."""
+    if draft is not None and draft.base == base:
+        return draft.document.beside
+    return configured if configured != base else None
+
+
 def put(
     repo: Repo,
     scratch: Scratch,
@@ -117,7 +125,7 @@ def put(
         rows = tuple(changed_row(scratch, row, c) for c in commits if (row := document.row(c.id)))
         extra = tuple(ExtraRow(c.sha, c.id, c.subject) for c in commits if not document.row(c.id))
         document = replace(document, generated=document.patches, patches=rows, extra=extra)
-    document = replace(document, dropped_trailers=decided.dropped or None)
+    document = replace(document, dropped_trailers=decided.dropped or None, beside=given.beside)
     files = {READS: made.reads, **kept_files(composed.handmade, decided.kept)}
     record = write_record(scratch, author, commits[-1].sha, document, files)
     changed = False

@@ -96,3 +96,71 @@ def test_a_conflict_that_waits_is_named(world: World):
     assert "\n    waits for you: /" in said
     assert "--onto" not in said
     assert world.json("status", "sample")["draft"]["conflict"]
+
+
+def with_base(world: World, base: str) -> None:
+    """Say in patchbot.toml what the base is."""
+    file = world.path.parent / "p.toml"
+    file.write_text(f'{file.read_text()}[kernel]\nbase = "{base}"\n')
+
+
+def test_who_put_the_series_elsewhere_is_not_sent_back(world: World):
+    old = world.base()
+    world.git("branch", "configured", old)
+    with_base(world, "configured")
+    world.run("generate", "sample")
+    for new in (world.base(MOVED), world.base(related=True)):  # another history, then a commit further there
+        world.run("regenerate", "sample", "--onto", new)
+        said = world.run("status", "sample")
+        assert f"configured is {old[:12]}: another history, " in said
+        assert "--onto" not in said
+    world.git("branch", "-f", "configured", f"{new}~1")
+    said = world.run("status", "sample")
+    assert "the draft's base is further" in said
+    assert "--onto" not in said
+    moved = world.base()
+    world.git("branch", "-f", "configured", moved)
+    line = "stale: the base is not configured: patchbot regenerate sample --onto configured"
+    assert line in world.run("status", "sample").splitlines()
+
+
+def test_head_is_a_guess_that_sends_nobody_anywhere_else(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    world.base(MOVED)  # HEAD is there now
+    assert "--onto" not in world.run("status", "sample")
+
+
+def test_a_base_that_is_gone_is_said_and_the_rest_is_shown(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    tip = world.ref(BRANCH)
+    with_base(world, "gone/master")
+    said = world.run("status", "sample").splitlines()
+    assert said[0] == f"draft (v1): {tip[:12]} on {base[:12]}, 3 patches, 0 edits by hand, 0 tags"
+    assert said[1].startswith("how far upstream moved is not known: 'gone/master' names no commit in ")
+    assert "'other' names no commit" in world.run("status", "sample", "--base", "other", code=2)
+
+
+def test_a_bare_repository_without_a_head(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    world.git("clone", "-q", "--mirror", str(world.path), str(world.path.parent / "bare"))
+    world.path = world.path.parent / "bare"
+    world.git("symbolic-ref", "HEAD", "refs/heads/nowhere")
+    said = world.run("status", "sample").splitlines()
+    assert said[1].startswith("how far upstream moved is not known: 'HEAD' names no commit in ")
+    assert said[2:] == ["stale: the branch as it is was not checked: patchbot check sample"]
+
+
+def test_a_branch_that_is_gone_comes_back(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    tip = world.ref(BRANCH)
+    world.git("branch", "-q", "-D", BRANCH)
+    again = f"patchbot regenerate sample --onto {base[:12]}"
+    assert (
+        f"stale: the branch {BRANCH} is gone; it comes back with: {again}" in world.run("status", "sample").splitlines()
+    )
+    world.run(*again.split()[1:])
+    assert world.ref(BRANCH) == tip
