@@ -179,6 +179,11 @@ class Bench(Workplace):
         """Compile `units` in any case, and return the results."""
         for unit in units:
             self._path(unit).unlink(missing_ok=True)
+        stamp = self.kbuild.out / ".patchbot-prepared"
+        if not stamp.exists():  # this takes minutes, in which no object is made
+            tick(f"building the programs of the build for {self.kbuild.compiler.arch.folder}")
+            self._prepare(tree, log)
+            write_anew(stamp, "")
         paths = [self._path(unit) for unit in units]
         what = f"compiling objects for {self.kbuild.compiler.arch.folder}"
         with counted(what, len(paths), lambda: sum(path.exists() for path in paths)):
