@@ -44,12 +44,19 @@ def convert(context: Context, flag: str) -> Change:
         edits.append(
             Edit(entry.row.file, entry.row.span.start, entry.row.span.end, new, keys[entry.row.file], entry.site)
         )
-    remarks = tuple(
-        f"{e.where}: {e.site} keeps {flag}: {why}"
-        for e in found.entries
-        if flag in e.row.flags and e not in entries and (why := why_kept(context, e, flag))
-    )
-    return Change(tuple(edits), remarks=remarks)
+    kept: dict[str, list[Entry]] = {}
+    for entry in found.entries:
+        # What the series itself adds is as it is to be.
+        if flag in entry.row.flags and entry not in entries and context.base.exists(entry.row.file):
+            kept.setdefault(why_kept(context, entry, flag), []).append(entry)
+    return Change(tuple(edits), remarks=tuple(say_kept(flag, why, rows) for why, rows in kept.items() if why))
+
+
+def say_kept(flag: str, why: str, rows: Sequence[Entry]) -> str:
+    """Return what is to be said of rows that keep a flag for the same reason."""
+    if len(rows) == 1:
+        return f"{rows[0].where}: {rows[0].site} keeps {flag}: {why}"
+    return f"{len(rows)} rows keep {flag}: {why}: {', '.join(f'{e.row.kfunc} ({e.where})' for e in rows)}"
 
 
 #: The last context and its inventory: each of a step's 20 messages asks for the same one.

@@ -177,6 +177,25 @@ def test_message_says_what_is_kept_and_decided(tmp_path: Path) -> None:
     assert change.remarks == ("net/xfrm/a.c:11: g@ids keeps KF_RCU: only an iterator",)
 
 
+def test_rows_kept_alike_make_one_remark_and_those_that_the_series_adds_none(tmp_path: Path) -> None:
+    source = (
+        "__bpf_kfunc void {0}(struct bpf_iter_x *it__iter)\n{{\n}}\n\n"
+        "BTF_KFUNCS_START(ids_{0})\nBTF_ID_FLAGS(func, {0}, KF_RCU)\nBTF_KFUNCS_END(ids_{0})\n"
+    )
+    files = {f"net/xfrm/{name}.c": source.format(name) for name in "fgh"}
+    decisions = {name: {"keep": True, "reason": "only an iterator"} for name in "fgh"}
+    config = CampaignConfig("kfunc_flags", decisions=decisions)
+    whole = make(tmp_path / "whole", files)
+    assert convert_rcu(context(whole, config=config)).remarks == (
+        "3 rows keep KF_RCU: only an iterator: f (net/xfrm/f.c:6), g (net/xfrm/g.c:6), h (net/xfrm/h.c:6)",
+    )
+    (tmp_path / "base").mkdir()
+    base = make(tmp_path / "base", {"net/xfrm/g.c": files["net/xfrm/g.c"]})
+    assert convert_rcu(context(whole, base, config)).remarks == (
+        "net/xfrm/g.c:6: g@ids_g keeps KF_RCU: only an iterator",
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "prefix"),
     [
