@@ -24,6 +24,7 @@ from ..series import maintainers
 from ..series.campaign import Context
 from ..series.tree import Tree
 from ..shapes import plain
+from ..terminal import cell
 from .session import Session
 from .subject import report_of, select, standing
 
@@ -32,6 +33,8 @@ EXAMPLES = (
     "patchbot mail -o /tmp/v1 --signoff --no-rfc",
 )
 EXITS = {1: "something says FAIL: do not send these files"}
+#: What is to be said of mails, by `group_of`.
+GROUPS = {"stops": "What stops you", "decide": "What to decide", "know": "What to know"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,9 +64,15 @@ def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: 
         findings += standing(session, series.draft.campaign, series.tip, posted)
         folder = session.cwd / (output or f"out/v{box.posting.version}")
         box.write(folder)
-    if not session.emit({**box.document(folder), "findings": plain(findings)}):
+    rows = [{**plain(finding), "group": group_of(finding)} for finding in findings]
+    if not session.emit({**box.document(folder), "findings": rows}):
         show(session, box, findings, folder)
-    return 1 if any(f.status is Status.FAIL for f in findings) else 0
+    return 1 if "stops" in map(group_of, findings) else 0
+
+
+def group_of(finding: Finding) -> str:
+    """Return what a finding is to the person who sends: it `stops` them, is for them to `decide`, or to `know`."""
+    return {Status.PASS: "know", Status.SKIP: "decide", Status.WARN: "decide"}.get(finding.status, "stops")
 
 
 def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signoff: bool, date: str | None) -> Outbox:
@@ -129,17 +138,25 @@ def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] 
 
 
 def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path) -> None:
-    """Print the files, who gets them, what waits, what only a person can do, and the command that sends."""
-    session.show(*(f"{mail.file}  ({len(mail.to)} To, {len(mail.cc)} Cc)" for mail in box.mails))
-    for target, subjects in box.waiting:
-        session.show(f"\nwaits on the branch for {target or 'another tree'}: {len(subjects)}")
-        session.show(*(f"    {subject}" for subject in subjects))
-    session.show(*(f"not an address, left out: {text}" for text in box.rejected))
+    """Print the files, who gets them, what is to be said in three groups, and the command that sends."""
+    rows = [(str(len(mail.to)), str(len(mail.cc)), mail.file) for mail in box.mails]
+    session.out.table(("To", "Cc", f"mail in {folder}"), rows)
+    said: dict[str, list[str]] = {group: [] for group in GROUPS}
     for finding, files in grouped(findings):
-        mark = {Status.SKIP: "[ ]", Status.WARN: "warning:", Status.FAIL: "error:"}.get(finding.status, "  -")
         where = f"{files[0]} and {len(files) - 1} more: " if len(files) > 1 else f"{files[0]}: " if files else ""
-        session.show(f"{mark} {where}{finding.message}")
-    session.show(f"\nread them, then send them yourself:\n    {box.send_line(folder)}")
+        said[group_of(finding)].append(f"  - {where}{finding.message}")
+    said["know"] += [f"  - This is not an address and was left out: {text}" for text in box.rejected]
+    for target, subjects in box.waiting:
+        many = "1 patch waits" if len(subjects) == 1 else f"{len(subjects)} patches wait"
+        said["know"] += [f"  - {many} on the branch, for {target or 'another tree'}:"]
+        said["know"] += [f"      {subject}" for subject in subjects]
+    for group, lines in said.items():
+        if lines:
+            session.show("")
+            session.out.say(cell(f"{GROUPS[group]}:", "bold"))
+            for line in lines:
+                session.out.tell(line)
+    session.show("\nRead the mails, then send them yourself:", f"    {box.send_line(folder)}")
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:

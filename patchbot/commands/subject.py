@@ -40,14 +40,13 @@ def standing(session: Session, name: str, tip: str, commits: Collection[str]) ->
     """Return what the recorded results say against posting commits of a tip: failures, and what did not run."""
     report = report_of(session, name, tip)
     if report is None:
-        return [
-            Finding(Status.WARN, f"the branch as it is was not checked: patchbot check {name}", None, type="CHECKS")
-        ]
+        text = f"The branch as it is was not checked; do it with: patchbot check {name}"
+        return [Finding(Status.WARN, text, type="CHECKS")]
     rows = [row for row in report["results"] if row["patch"] is None or row["commit"] in commits]
     found = [
         Finding(
             Status.FAIL,
-            f"check {row['check']}: {row['status']} for {row['patch'] or 'the series'}",
+            f"The check {row['check']} says {row['status']} of {row['patch'] or 'the series'}.",
             None,
             type="CHECKS",
         )
@@ -59,7 +58,7 @@ def standing(session: Session, name: str, tip: str, commits: Collection[str]) ->
         each = len([patch for patch in ran if patch])
         if not ran or 0 < each < len(commits):
             which = f"{each} of {len(commits)} patches" if ran else "no patch"
-            text = f"check {check} ran on {which} of the branch as it is: patchbot check {name} --only {check}"
+            text = f"The check {check} ran on {which} of the branch as it is: patchbot check {name} --only {check}"
             found.append(Finding(Status.WARN, text, None, type="CHECKS"))
     return found
 

@@ -70,11 +70,13 @@ def review(outbox: Outbox, profile: Profile) -> list[Finding]:
             )
     known = {rule.document for rule in RULES}
     for document in sorted(set(profile.profiles) - known):
-        text = f"a section's own profile (P: in MAINTAINERS) that patchbot has no rules of: read {document}"
+        text = f"Read {document}, the profile of a touched section (P: in MAINTAINERS): patchbot has no rules of it."
         found.append(Finding(BOX, text, None, None, "P"))
     sizes = [len(mail.to) + len(mail.cc) for mail in outbox.mails]
     people = {name for mail in outbox.mails for name in (*mail.to, *mail.cc)}
-    text = f"{len(people)} people and lists get this series, a mail goes to {min(sizes)} to {max(sizes)} of them"
+    text = (
+        f"{len(people)} people and lists get this series, and each mail goes to {min(sizes)} to {max(sizes)} of them."
+    )
     found.append(Finding(WARN if max(sizes) > MANY else Status.PASS, text, None, None, "R8"))
     return found
 
@@ -91,19 +93,20 @@ def says(text: str, when: Callable[[Case], bool] = lambda case: True) -> Callabl
 
 
 base_public = says(
-    "is base commit {base} public? no remote branch of this clone has it", lambda case: not case.profile.public
+    "Is base commit {base} public? No remote branch of this clone has it.", lambda case: not case.profile.public
 )
 base_target = says(
-    "is the base the tip of {target}? this clone has no remote {target}",
+    "Is the base the tip of {target}? This clone has no remote {target}.",
     lambda case: case.profile.public.split("/", 1)[0] != case.profile.target,
 )
-too_many = says("{patches} patches; post 15 and wait", lambda case: len(case.patches) > 15)
+too_many = says("The series has {patches} patches; post 15 of them and wait.", lambda case: len(case.patches) > 15)
 merge_window = says(
-    "is the merge window closed? {target} takes nothing but RFCs while it is open",
+    "Is the merge window closed? {target} takes nothing but RFCs while it is open.",
     lambda case: not case.outbox.posting.prefix.startswith("RFC"),
 )
 has_cover = says(
-    "more than one patch and no cover letter", lambda case: len(case.patches) > 1 and case.outbox.cover is None
+    "There is more than one patch, and no cover letter.",
+    lambda case: len(case.patches) > 1 and case.outbox.cover is None,
 )
 
 
@@ -111,26 +114,33 @@ def base_commit(case: Case) -> Remarks:
     """Ask for one base-commit line, at the very bottom of the first mail."""
     rows = [(letter, line) for letter in case.letters for line in re.findall(r"^base-commit: .*$", letter.body, re.M)]
     if len(rows) != 1 or rows[0][0] is not case.letters[0]:
-        yield None, f"{len(rows)} base-commit lines; there must be one, in the first mail"
+        yield None, f"There are {len(rows)} base-commit lines; there must be one, in the first mail."
     for letter, line in rows:
         if not re.fullmatch(r"base-commit: [0-9a-f]{40}", line):
-            yield letter, f"no full commit id: {line}"
+            yield letter, f"This is not a full commit id: {line}"
         if not re.search(r"^base-commit: .*\n(-- \n.*)?\s*\Z", letter.body, re.M):
-            yield letter, "base-commit is not at the very bottom"
+            yield letter, "The line base-commit is not at the very bottom."
 
 
 def base_point(case: Case) -> Remarks:
     """Ask whether the base is one that people know."""
     if not case.profile.release and not case.profile.public:
-        known = f"its tag {case.profile.tag} is not a kernel's, as v7.3" if case.profile.tag else "no tag names it"
-        yield None, f"is base commit {case.outbox.base[:12]} a release or the target's tree? {known}"
+        known = (
+            f"Its tag {case.profile.tag} is not one of a kernel, as v7.3 is."
+            if case.profile.tag
+            else "No tag names it."
+        )
+        yield None, f"Is base commit {case.outbox.base[:12]} a release, or in the target's tree? {known}"
 
 
 def shallow(case: Case) -> Remarks:
     """Ask for mails that are not threaded by hand."""
     for letter in case.letters:
         if letter.headers["in-reply-to"] or letter.headers["references"]:
-            yield letter, "threading belongs to git send-email: a new version is a thread of its own"
+            yield (
+                letter,
+                "The mail is threaded by hand; a new version is a thread of its own, which git send-email makes.",
+            )
 
 
 def signed(case: Case) -> Remarks:
@@ -140,8 +150,8 @@ def signed(case: Case) -> Remarks:
     if missing:
         yield (
             None,
-            f"{missing} of {len(case.patches)} patches lack your Signed-off-by; read them, and if you can certify"
-            f" the Developer's Certificate of Origin as {sender}, add it with --signoff",
+            f"{missing} of {len(case.patches)} patches lack your Signed-off-by. Read them, and if you can certify"
+            f" the Developer's Certificate of Origin as {sender}, add it with --signoff.",
         )
 
 
@@ -149,7 +159,7 @@ def assisted(case: Case) -> Remarks:
     """Ask for Assisted-by where an assistant helped."""
     if case.profile.assisted_by and not any("Assisted-by" in dict(letter.trailers) for letter in case.patches):
         form = case.profile.assisted_by.removeprefix("Assisted-by:").strip()
-        yield None, f"did an assistant help with this? then the patches need: Assisted-by: {form}"
+        yield None, f"Did an assistant help with this? Then the patches need: Assisted-by: {form}"
 
 
 def disclosed(case: Case) -> Remarks:
@@ -163,7 +173,7 @@ def disclosed(case: Case) -> Remarks:
     }
     for what, words in wanted.items():
         if not re.search(words, re.sub(r"https?://\S+", "", text)):
-            yield case.letters[0], f"the letter does not say {what} of a generated series"
+            yield case.letters[0], f"The letter does not say {what}, as it must for a generated series."
 
 
 def linked(case: Case) -> Remarks:
@@ -172,7 +182,7 @@ def linked(case: Case) -> Remarks:
     if not any("lore.kernel.org" not in url for url in re.findall(r"https?://\S+", words)):
         yield (
             case.letters[0],
-            "the letter has no link to the tool's source: set url in the campaign's table of patchbot.toml",
+            "The letter has no link to the tool's source; `url` in the campaign's table of patchbot.toml adds it.",
         )
 
 
@@ -182,7 +192,7 @@ def duplicates(case: Case) -> Remarks:
         twice = [f"{name}: {value}" for (name, value), n in Counter(letter.trailers).items() if n > 1]
         addresses = [address_of(name) for name in (*letter.mail.to, *letter.mail.cc)]
         twice += [name for name, n in Counter(addresses).items() if n > 1]
-        yield from ((letter, f"twice: {name}") for name in twice)
+        yield from ((letter, f"This is there twice: {name}") for name in twice)
 
 
 def address_of(line: str) -> str:
@@ -195,7 +205,7 @@ def unusable(case: Case) -> Remarks:
     yield from ((None, f"get_maintainer.pl names no usable address: {line!r}") for line in case.outbox.rejected)
     for letter in case.letters:
         if not letter.mail.to:
-            yield letter, "it goes to nobody"
+            yield letter, "The mail goes to nobody."
 
 
 def the_list(case: Case) -> Remarks:
@@ -203,16 +213,16 @@ def the_list(case: Case) -> Remarks:
     for letter in case.letters:
         everybody = " ".join((*letter.mail.to, *letter.mail.cc))
         if "linux-kernel@vger.kernel.org" not in everybody:
-            yield letter, "linux-kernel@vger.kernel.org does not get it"
+            yield letter, "The list linux-kernel@vger.kernel.org does not get the mail."
         if "torvalds@" in everybody:
-            yield letter, "Linus gets it"
+            yield letter, "Linus gets the mail, who wants no patches but those for him."
 
 
 def guessed(case: Case) -> Remarks:
     """Name those who get nothing, since a path only looks like one of their section."""
     for section in sorted({person.section for person in case.outbox.guessed}):
         people = ", ".join(str(person) for person in case.outbox.guessed if person.section == section)
-        yield None, f"a path only looks like one of {section} (N: in MAINTAINERS), so these get nothing: {people}"
+        yield None, f"A path only looks like one of {section} (N: in MAINTAINERS), so these get nothing: {people}"
 
 
 def own_list(case: Case) -> Remarks:
@@ -220,7 +230,7 @@ def own_list(case: Case) -> Remarks:
     for letter in case.letters:
         for name in case.profile.lists:
             if name not in (*letter.mail.to, *letter.mail.cc):
-                yield letter, f"{name} does not get it"
+                yield letter, f"The list {name} does not get the mail."
 
 
 RULES: tuple[Rule, ...] = (
@@ -231,13 +241,19 @@ RULES: tuple[Rule, ...] = (
     Rule("B6", BOX, NETDEV, "designate your patch to a tree", base_target, "net"),
     Rule("B8", WARN, SUBMITTING, "only post say 15 or so at a time", too_many),
     Rule("B8", FAIL, NETDEV, "don't post large series", too_many, "net"),
-    Rule("B10", BOX, NETDEV, "24 hours", says("have 24 hours passed since this was last posted?"), "net"),
+    Rule("B10", BOX, NETDEV, "24 hours", says("Have 24 hours passed since this was last posted?"), "net"),
     Rule("B11", BOX, BPF, "when the merge window is open", merge_window, "bpf"),
     Rule("B11", BOX, NETDEV, "Do not send new ``net-next`` content", merge_window, "net"),
     Rule("B14", FAIL, POSTING, "--chain-reply-to", shallow),
     Rule("B15", FAIL, BPF, "must have a cover letter", has_cover, "bpf"),
     Rule("B15", WARN, POSTING, "introductory description as part zero", has_cover),
-    Rule("B16", BOX, POSTING, "complete changelog information", says("do the changelogs say all that the cover says?")),
+    Rule(
+        "B16",
+        BOX,
+        POSTING,
+        "complete changelog information",
+        says("Do the changelogs say all that the cover letter says?"),
+    ),
     Rule("S1", FAIL, SUBMITTING, "[PATCH 001/123] subsystem: summary phrase", wording.subject_form),
     Rule("S2", FAIL, BPF, "--subject-prefix='PATCH bpf-next'", wording.subject_target, "bpf"),
     Rule("S2", FAIL, NETDEV, "designate your patch to a tree", wording.subject_target, "net"),
@@ -252,7 +268,7 @@ RULES: tuple[Rule, ...] = (
     Rule("C1", FAIL, SUBMITTING, "Describe your problem", wording.empty_log),
     Rule("C1", WARN, SUBMITTING, "imperative mood", wording.log_style),
     Rule(
-        "C2", BOX, SUBMITTING, "self-contained", says("can each changelog be read without the thread and the others?")
+        "C2", BOX, SUBMITTING, "self-contained", says("Can each changelog be read without the thread and the others?")
     ),
     Rule("C3", WARN, SUBMITTING, "line wrapped at 75 columns", wording.log_lines),
     Rule("C8", FAIL, SUBMITTING, "A marker line containing simply ``---``", wording.log_damage),

@@ -139,15 +139,21 @@ def says_nothing(lines: Iterable[str]) -> bool:
     return all(TAG.match(line) for line in lines)
 
 
-summary_long = each(summary, re.compile(rf".{{{MOST + 1},}}"), "{columns} columns: {text}", covers=True)
-summary_longish = each(summary, re.compile(rf"^.{{{BETTER + 1},{MOST}}}$"), "{columns} columns: {text}")
-summary_prefix = each(summary, PREFIX, "{text!r} does not start with its subsystem and a colon", missing=True)
-summary_tool = each(summary, CHECKER, "the summary names a checking tool, not the problem")
-placeholders = each(lambda x: (x.subject, *x.log), PLACEHOLDER, "a placeholder was left: {text}", covers=True)
-log_style = each(lambda x: [" ".join(x.log)], ITSELF, "{found!r}: say what the change does in imperative mood")
-log_lines = each(log, LONG_LINE, "{columns} columns: {text}")
-log_damage = each(log, DAMAGING, "this line ends the changelog or gets lost: {text}", covers=True)
-diffstat = each(lambda x: [mail_parts(x.body)[1]], STAT, "no diffstat below ---", missing=True)
+summary_long = each(summary, re.compile(rf".{{{MOST + 1},}}"), "The summary has {columns} columns: {text}", covers=True)
+summary_longish = each(summary, re.compile(rf"^.{{{BETTER + 1},{MOST}}}$"), "The summary has {columns} columns: {text}")
+summary_prefix = each(
+    summary, PREFIX, "The summary {text!r} does not start with its subsystem and a colon.", missing=True
+)
+summary_tool = each(summary, CHECKER, "The summary names a checking tool, not the problem.")
+placeholders = each(lambda x: (x.subject, *x.log), PLACEHOLDER, "A placeholder was left: {text}", covers=True)
+log_style = each(
+    lambda x: [" ".join(x.log)],
+    ITSELF,
+    "The changelog says {found!r}; it should say what the change does, in imperative mood.",
+)
+log_lines = each(log, LONG_LINE, "A line of the changelog has {columns} columns: {text}")
+log_damage = each(log, DAMAGING, "This line ends the changelog or gets lost: {text}", covers=True)
+diffstat = each(lambda x: [mail_parts(x.body)[1]], STAT, "There is no diffstat below ---.", missing=True)
 
 
 def subject_form(case: Case) -> Remarks:
@@ -158,7 +164,7 @@ def subject_form(case: Case) -> Remarks:
         match = SUBJECT.fullmatch(letter.subject)
         got = f"{match[2]}/{match[3]}" if match and match[2] else None
         if match is None or got != expected:
-            yield letter, f"{letter.subject!r} does not start with [PATCH {expected or ''}".rstrip() + "]"
+            yield letter, f"The subject {letter.subject!r} does not start with [PATCH {expected or ''}".rstrip() + "]."
 
 
 def subject_target(case: Case) -> Remarks:
@@ -166,26 +172,26 @@ def subject_target(case: Case) -> Remarks:
     for letter in case.letters:
         match = SUBJECT.fullmatch(letter.subject)
         if not match or case.profile.target not in match[1].split()[1:]:
-            yield letter, f"the brackets of {letter.subject!r} do not name the tree {case.profile.target}"
+            yield letter, f"The brackets of the subject {letter.subject!r} do not name the tree {case.profile.target}."
 
 
 def summary_same(case: Case) -> Remarks:
     """Ask for a summary of its own for each mail."""
     count = Counter(letter.summary for letter in case.letters)
-    yield from ((None, f"{n} mails have the summary {text!r}") for text, n in count.items() if n > 1)
+    yield from ((None, f"{n} mails have the same summary, {text!r}.") for text, n in count.items() if n > 1)
 
 
 def plain_text(case: Case) -> Remarks:
     """Ask for plain text in UTF-8."""
     for letter in case.letters:
         if letter.headers.is_multipart() or letter.headers.get_content_type() != "text/plain":
-            yield letter, f"{letter.headers.get_content_type()}, not plain text"
+            yield letter, f"The mail is {letter.headers.get_content_type()}, not plain text."
         elif (letter.headers.get_content_charset() or "us-ascii") not in ("us-ascii", "utf-8"):
-            yield letter, f"its character set is {letter.headers.get_content_charset()}, not UTF-8"
+            yield letter, f"The character set of the mail is {letter.headers.get_content_charset()}, not UTF-8."
         if letter.headers.get_param("format") == "flowed":
-            yield letter, "format=flowed"
+            yield letter, "The mail has format=flowed, which breaks patches."
         if b"-----BEGIN PGP" in letter.mail.data:
-            yield letter, "the body is signed with PGP"
+            yield letter, "The mail is signed with PGP."
 
 
 def latin_bytes(case: Case) -> Remarks:
@@ -195,9 +201,9 @@ def latin_bytes(case: Case) -> Remarks:
             letter.mail.data.decode()
         except UnicodeDecodeError as error:
             line = letter.mail.data.count(b"\n", 0, error.start) + 1
-            yield letter, f"line {line} is not UTF-8, because the file is not; a relay may damage it"
+            yield letter, f"Line {line} is not UTF-8, because the file is not; a relay may damage it."
 
 
 def empty_log(case: Case) -> Remarks:
     """Ask for a changelog."""
-    yield from ((letter, "the changelog is empty") for letter in case.letters if says_nothing(letter.log))
+    yield from ((letter, "The changelog is empty.") for letter in case.letters if says_nothing(letter.log))

@@ -440,15 +440,25 @@ def test_failures_and_what_was_not_checked_are_said_before_a_posting(work, tmp_p
         found = json.loads(patchbot(*mail, cwd=work, code=code).stdout)["findings"]
         return [(f["status"], f["message"].partition(": patchbot")[0]) for f in found if f["type"] == "CHECKS"]
 
-    assert about_checks(0) == [("WARN", "the branch as it is was not checked")]
+    assert about_checks(0) == [("WARN", "The branch as it is was not checked; do it with")]
     patchbot("check", "--only", "applies", "--patches", "1-2", *more, cwd=work)
     assert about_checks(0) == [
-        ("WARN", "check applies ran on 2 of 12 patches of the branch as it is"),
-        ("WARN", "check grumpy ran on no patch of the branch as it is"),
+        ("WARN", "The check applies ran on 2 of 12 patches of the branch as it is"),
+        ("WARN", "The check grumpy ran on no patch of the branch as it is"),
     ]
     patchbot("check", *more, cwd=work, code=1)
-    assert about_checks(1) == [("FAIL", "check grumpy: FAIL for btf")]
-    assert "error: check grumpy: FAIL for btf" in patchbot("freeze", *more, cwd=work, code=1).stderr
+    assert about_checks(1) == [("FAIL", "The check grumpy says FAIL of btf.")]
+    assert "error: The check grumpy says FAIL of btf." in patchbot("freeze", *more, cwd=work, code=1).stderr
+    said = patchbot("mail", "-o", str(tmp_path / "out"), *more, cwd=work, code=1).stdout
+    stops, decide, know = (
+        said.index(f"\n{group}:\n") for group in ("What stops you", "What to decide", "What to know")
+    )
+    assert stops < said.index("  - The check grumpy says FAIL of btf.\n") < decide
+    assert decide < said.index("  - Did an assistant help with this?") < know
+    assert know < said.index("people and lists get this series") < said.index("  - 2 patches wait on the branch, for")
+    rows = json.loads(patchbot(*mail, cwd=work, code=1).stdout)["findings"]
+    groups = {"FAIL": "stops", "WARN": "decide", "SKIP": "decide", "PASS": "know"}
+    assert all(row["group"] == groups[row["status"]] for row in rows)
     assert "checks FAIL" in patchbot("status", *more, cwd=work).stdout
     (tmp_path / "p.toml").write_text('[checks]\nrun = ["applies", "sites"]\n')
     assert "checks FAIL, sites not run" in patchbot("status", *more, cwd=work).stdout

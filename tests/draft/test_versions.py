@@ -150,7 +150,7 @@ def test_status_says_what_is_there_and_what_is_stale(world: World):
     said = world.run("status", "sample", "--base", new)
     assert "another history, 3 files differ" in said
     assert "gone site: b/two.c:1: b/two.c:z: change" in said
-    assert "stale: the branch as it is was not checked" in said
+    assert "stale: The branch as it is was not checked" in said
     ahead = world.base({"doc.txt": b"x\n"}, related=True)
     world.run("regenerate", "sample", "--onto", new, "--discard-edits")
     document = world.json("status", "sample", "--base", ahead)

@@ -154,10 +154,10 @@ def test_what_nobody_can_see_from_here_is_a_box() -> None:
     unknown = replace(PROFILE, public="", release="", profiles=("Documentation/riscv/patch-acceptance.rst",))
     assert broken(GOOD, unknown) - ALWAYS == {("B2", "SKIP"), ("B3", "SKIP"), ("B6", "SKIP"), ("P", "SKIP")}
     (box,) = [f for f in review(Outbox(BASE, POSTING, GOOD), unknown) if f.type == "B3"]
-    assert "no tag names it" in box.message
+    assert "No tag names it" in box.message
     packaged = replace(unknown, tag="debian/7.3.4-1_bpo13+1")
     (box,) = [f for f in review(Outbox(BASE, POSTING, GOOD), packaged) if f.type == "B3"]
-    assert "its tag debian/7.3.4-1_bpo13+1 is not a kernel's, as v7.3" in box.message
+    assert "Its tag debian/7.3.4-1_bpo13+1 is not one of a kernel, as v7.3 is." in box.message
     final = replace(POSTING, rfc=False)
     assert ("B11", "SKIP") in broken(GOOD, PROFILE, final)
     net = replace(PROFILE, target="net-next", lists=("netdev@vger.kernel.org",), public="net-next/main")
@@ -174,7 +174,7 @@ def test_who_is_left_out_is_named() -> None:
     )
     (found,) = [f for f in review(Outbox(BASE, POSTING, GOOD, guessed=chip), PROFILE) if f.type == "R2"]
     assert found.status is Status.PASS
-    assert "a path only looks like one of ODD CHIP (N: in MAINTAINERS), so these get nothing: Chip <" in found.message
+    assert "A path only looks like one of ODD CHIP (N: in MAINTAINERS), so these get nothing: Chip <" in found.message
 
 
 def test_large_series() -> None:
