@@ -1,1 +1,1 @@
-"""A series as it lies in a person's repository, what people put on it, and how it moves to a new base."""
+"""Keep a series in a person's repository, with what people put on it, and move it to a new base."""

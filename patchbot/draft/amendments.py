@@ -1,7 +1,7 @@
-"""What a person changed on a generated branch, as data that needs no commit to stay alive.
+"""Keep what a person changed on a generated branch, as data that does not depend on commits.
 
-The record of a draft keeps it as edits.json and the bytes it is about, tied to stable ids, so that it can be put back
-on whatever the campaign generates later. A patch that is not generated any more keeps its edit for the day it is.
+The record of a draft holds it as edits.json and the bytes it is about, tied to stable ids, so that it can be put back
+on whatever the campaign generates later. A patch that is no longer generated keeps its edit, in case it returns.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Rewrite:
 
 @dataclass(frozen=True)
 class FileEdit:
-    """One file as it would be without the person's hand, and as it is with it; None where it does not exist."""
+    """One file without the person's edit and with it; None if it does not exist."""
 
     path: TreePath
     before: Entry | None
@@ -48,7 +48,7 @@ class FileEdit:
 
 @dataclass(frozen=True)
 class PatchEdit:
-    """What a person changed in one generated patch; `author` is set if it is not who patchbot would name."""
+    """What a person changed in one generated patch; `author` is set if it is not the one that patchbot would name."""
 
     id: str
     message: Rewrite | None
@@ -80,7 +80,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class Handmade:
-    """Everything by hand on a branch; `sequence` is the branch's order, stable ids and keys of extra commits."""
+    """Everything made by hand on a branch; `sequence` is the branch's order: stable ids and keys of extra commits."""
 
     patches: Mapping[str, PatchEdit] = field(default_factory=dict)
     extras: tuple[Extra, ...] = ()
@@ -111,7 +111,7 @@ class Handmade:
 
 @dataclass(frozen=True)
 class Edits:
-    """edits.json; the bytes of the files lie beside it."""
+    """The content of edits.json; the bytes of the files are next to it."""
 
     patches: tuple[PatchEdit, ...]
     extra: tuple[Extra, ...]
@@ -137,7 +137,7 @@ def edits_files(made: Handmade) -> dict[str, bytes]:
 
 
 def blob_path(kind: str, number: int, side: str, path: str) -> str:
-    """Return where a record keeps one side of a file of the edit with this number."""
+    """Return the path in a record of one side of a file of the edit with this number."""
     return f"{FOLDER}/{kind}-{number}/{side}/{path}"
 
 
@@ -156,7 +156,7 @@ def read_handmade(repo: Repo, record: str) -> Handmade:
         def side(entry: Entry | None, name: str, path: str) -> Entry | None:
             place = blob_path(kind, number, name, path)
             if entry and place not in there:
-                raise ShapeError(f"{place} is not there")
+                raise ShapeError(f"{place} is missing")
             return entry and Entry(entry.mode, repo.raw(there[place]))
 
         return tuple(FileEdit(f.path, side(f.before, "before", f.path), side(f.after, "after", f.path)) for f in files)

@@ -1,7 +1,7 @@
-"""A regeneration that stopped at a conflict: what was asked for, the files to resolve, what was resolved so far.
+"""Keep a regeneration that stopped at a conflict: what was asked for, the files to resolve, the resolutions so far.
 
 All of it is in patchbot's own folder. Nothing in the repository has moved, so --abort has nothing to undo there; and
-since the whole regeneration is done again by --continue, a conflict is known again by its three sides.
+since --continue repeats the whole regeneration, a conflict is recognised by its three sides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MESSAGE = "COMMIT_MESSAGE.txt"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for; `tip` and `record` are where branch and record were then."""
+    """What a person asked for; `tip` and `record` are the branch and the record at that time."""
 
     onto: Sha
     tip: Sha
@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A file to resolve, below the folder of conflicts, and the conflict that it is."""
+    """A file to resolve, below the folder of conflicts, and its conflict."""
 
     file: TreePath
     key: str
@@ -48,7 +48,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Pending:
-    """A regeneration that waits for a person, as state.json has it, in `folder`."""
+    """A regeneration that waits for a person, as in state.json of `folder`."""
 
     asked: Asked
     rows: tuple[Waiting, ...]
@@ -60,7 +60,7 @@ class Pending:
         return [self.folder / "files" / row.file for row in self.rows]
 
     def resolutions(self) -> Resolutions:
-        """Return every resolution so far; raise UserError while markers are left in a file."""
+        """Return every resolution so far; raise UserError if a file still holds markers."""
         done: dict[str, bytes | None] = {}
         for resolved in sorted((self.folder / "resolved").glob("*")):
             done[resolved.name] = resolved.read_bytes()
@@ -74,7 +74,9 @@ class Pending:
             done[row.digest] = data
         if left:
             listing = "".join(f"\n  {file}" for file in left)
-            raise UserError(f"conflict markers are left in:{listing}\nedit them, then: patchbot regenerate --continue")
+            raise UserError(
+                f"these files still hold conflict markers:{listing}\nedit them, then: patchbot regenerate --continue"
+            )
         return done
 
 
@@ -92,12 +94,12 @@ def read_pending(work: Path, campaign: str) -> Pending | None:
         return None
     except (OSError, ShapeError) as error:
         raise UserError(
-            f"{where}/state.json cannot be read ({error}); let it go with: patchbot regenerate {campaign} --abort"
+            f"{where}/state.json cannot be read ({error}); give it up with: patchbot regenerate {campaign} --abort"
         ) from error
 
 
 def keep(work: Path, campaign: str, asked: Asked, found: Sequence[Conflict], done: Resolutions) -> Pending:
-    """Store a stopped regeneration: one file for each conflict, and what was resolved before."""
+    """Store a stopped regeneration: one file for each conflict, and the resolutions so far."""
     where = folder(work, campaign)
     making = beside(where, "new")
     shutil.rmtree(making, ignore_errors=True)
@@ -134,20 +136,20 @@ def place(conflict: Conflict) -> str:
 
 
 def abort(work: Path, campaign: str) -> bool:
-    """Let a stopped regeneration go; return whether there was one."""
+    """Give up a stopped regeneration; return whether there was one."""
     where = folder(work, campaign)
     there = where.exists()
     if there and not where.is_dir():
         where.unlink()
     elif there:
-        # Half a folder would look like one in which files were resolved by deleting them.
+        # Half a folder would look as if files had been resolved by deleting them.
         where.rename(beside(where, "gone"))
         shutil.rmtree(beside(where, "gone"), ignore_errors=True)
     return there
 
 
 def recover(work: Path, campaign: str) -> None:
-    """Put right what a run left that was killed; for who has the draft alone."""
+    """Repair what a killed run left; the caller must have the draft alone."""
     where = folder(work, campaign)
     if beside(where, "old").exists() and not where.exists():
         beside(where, "old").rename(where)
@@ -156,5 +158,5 @@ def recover(work: Path, campaign: str) -> None:
 
 
 def beside(where: Path, state: str) -> Path:
-    """Return the folder next to one that is being made, or was taken away."""
+    """Return the folder next to one that is being made, or was removed."""
     return where.with_name(f".{where.name}.{state}")

@@ -1,7 +1,7 @@
-"""Which commit is which patch: by commit id, then by the diff itself, then by git range-diff's cost.
+"""Tell which commit is which patch: by commit id, then by the diff itself, then by git range-diff's cost.
 
 Nothing marks a commit as patchbot's (a marker would be posted, notes get lost), so after a person amended, reordered
-or rebased, the text of the diffs has to say it. What it does not say clearly is asked, never guessed.
+or rebased, the text of the diffs must tell. Where it does not do so clearly, patchbot asks and never guesses.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from ..errors import UserError
 from ..git.diffs import commit_diffs
 from ..git.objects import Objects
 
-#: git range-diff's creation factor: a pair must cost less than this share of writing both patches anew.
+#: git range-diff's creation factor: a pair must cost less than this share of writing both patches from scratch.
 CREATION_FACTOR = 0.6
-#: Two candidates whose costs differ by less than this share of the patch's lines are not told apart.
+#: Two candidates whose costs differ by less than this share of the patch's lines are ambiguous.
 AMBIGUOUS = 0.25
 
 
 @dataclass(frozen=True)
 class Diff:
-    """What a commit changes: the lines of its diff without line numbers and blob ids."""
+    """The change of a commit: the lines of its diff without line numbers and blob ids."""
 
     lines: tuple[bytes, ...]
 
     @property
     def digest(self) -> str:
-        """Return a digest of the whole diff, context included: what git patch-id hashes, white space too."""
+        """Return a digest of the whole diff, context included: what git patch-id hashes, and white space."""
         return hashlib.sha256(b"\n".join(self.lines)).hexdigest()
 
 
@@ -48,19 +48,19 @@ def diffs(objects: Objects, commits: Sequence[str]) -> dict[str, Diff]:
 
 
 def lost(objects: Objects, commits: Sequence[str]) -> set[str]:
-    """Return those commits whose change cannot be seen, because they or what is below them are not in this clone."""
+    """Return those commits whose change cannot be seen, because this clone lacks them or their parents."""
     there = objects.things(name for sha in commits for name in (sha, f"{sha}^^{{tree}}"))
     return {sha for sha in commits if not there[sha] or not there[f"{sha}^^{{tree}}"]}
 
 
 def normalised(text: bytes) -> tuple[bytes, ...]:
-    """Return a diff's lines without what moves with its place: blob ids, line numbers, the function in @@ lines."""
+    """Return a diff's lines without what depends on its place: blob ids, line numbers, the function in @@ lines."""
     kept = (line for line in text.split(b"\n") if line and not line.startswith(b"index "))
     return tuple(b"@@" if line.startswith(b"@@ ") else line for line in kept)
 
 
 def cost(one: Diff, two: Diff) -> int:
-    """Return git range-diff's cost of taking two patches for one: the lines of the diff between their diffs."""
+    """Return git range-diff's cost of a pair of patches: the number of lines of the diff between their diffs."""
     if one.lines == two.lines:
         return 0
     a, b = ([line.decode("latin-1") for line in diff.lines] for diff in (one, two))
@@ -75,8 +75,8 @@ def match(
 ) -> dict[str, str]:
     """Return {commit: stable id} of those of `found` ([(commit, subject)]) that are patches of patchbot.
 
-    A patch may be `known` by several commits. `chosen` ({commit: stable id, "" for none}) is what a person said.
-    Raises UserError that shows both where two are equally likely.
+    A patch may be `known` by several commits. `chosen` ({commit: stable id, "" for none}) is a person's choice.
+    Raises UserError that shows both if two are equally likely.
     """
     said = chosen or {}
     matched = same_commits(known, found, {sha: id_ for sha, id_ in said.items() if id_})
@@ -92,7 +92,7 @@ def match(
 
 
 def same_commits(known: Sequence[Known], found: Sequence[tuple[str, str]], matched: dict[str, str]) -> dict[str, str]:
-    """Return what is matched already, and the commits that are known as patches that nothing else is."""
+    """Return the matches so far, and the commits known as the patches that are not matched."""
     ids = {k.sha: k.id for k in known}
     for sha, _ in found:
         if sha in ids and ids[sha] not in matched.values():
@@ -101,7 +101,7 @@ def same_commits(known: Sequence[Known], found: Sequence[tuple[str, str]], match
 
 
 def same_diffs(left: Sequence[Known], rest: Sequence[tuple[str, str]], texts: Mapping[str, Diff]) -> dict[str, str]:
-    """Return {commit: id} of the commits and patches that alone have a diff."""
+    """Return {commit: id} of the commits and patches whose diff only they have."""
     ids: dict[str, set[str]] = {}
     commits: dict[str, list[str]] = {}
     for k in left:
@@ -113,7 +113,7 @@ def same_diffs(left: Sequence[Known], rest: Sequence[tuple[str, str]], texts: Ma
 
 
 def cheapest(left: Sequence[Known], rest: Sequence[tuple[str, str]], texts: Mapping[str, Diff]) -> dict[str, str]:
-    """Return {commit: id} by least cost; raise UserError naming every pair that is not clearly the best."""
+    """Return {commit: id} by least cost; raise UserError with every pair that is not clearly the best."""
     costs: dict[tuple[str, str], int] = {}
     sizes = {sha: len(texts[sha].lines) for sha, _ in rest}
     subjects = {k.id: k.subject for k in left}
@@ -145,18 +145,18 @@ def ambiguous(pairs: Sequence[tuple[str, str]], named: Mapping[str, str], subjec
     """Return the error that shows every candidate, and how to choose."""
     shown = "".join(f"\n  {sha[:12]} ({named[sha]}) may be {id_} ({subjects[id_]})" for sha, id_ in sorted(pairs))
     return UserError(
-        f"it is not clear which generated patch these commits are:{shown}\n"
-        "say it to edits, freeze or regenerate with --match COMMIT=PATCH, as"
+        f"patchbot cannot tell which generated patch these commits are:{shown}\n"
+        "tell edits, freeze or regenerate by --match COMMIT=PATCH:"
         f" --match {pairs[0][0][:12]}={pairs[0][1]}, or --match {pairs[0][0][:12]}= for a commit of your own"
     )
 
 
 def parse_choices(pairs: Sequence[str], resolve: Callable[[str], str], ids: Sequence[str]) -> dict[str, str]:
-    """Return {commit: id} of --match COMMIT=PATCH options; raise UserError for what names no commit or patch."""
+    """Return {commit: id} of --match COMMIT=PATCH options; raise UserError for an unknown commit or patch."""
     chosen: dict[str, str] = {}
     for pair in pairs:
         rev, equals, id_ = pair.partition("=")
         if not equals or (id_ and id_ not in ids):
-            raise UserError(f"--match {pair}: COMMIT=PATCH, and PATCH is one of {', '.join(ids)}, or nothing")
+            raise UserError(f"--match {pair}: expected COMMIT=PATCH; PATCH is one of {', '.join(ids)}, or empty")
         chosen[resolve(rev)] = id_
     return chosen

@@ -1,8 +1,8 @@
-"""Make a campaign's series on a base, or see that the base moved past everything that the last series was made from.
+"""Make a campaign's series on a base, or see that nothing that the last series was made from differs there.
 
 Parsing the candidates of a kernel takes 4 s. A record keeps which files were read, which folders were listed and what
-was searched for; where a new base differs in none of that, the codemods would see the same bytes and yield the same
-patches, so those of the record are taken: 0.1 s.
+was searched for; if a new base differs in none of that, the codemods would see the same bytes and yield the same
+patches, so those of the record are used: 0.1 s.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ..terminal import complain
 from .record import Draft, Facts
 
 FILE = "reads.json"
-#: Where more files than this differ, the series is made anew without a closer look.
+#: If more files than this differ, the series is made anew without a closer look.
 MOST_CHANGED = 5000
 
 
 @dataclass(frozen=True)
 class Reads:
-    """What making a series looked at: its maker, files read, folders listed, {question: answer} of searches."""
+    """What a series was made from: its maker, files read, folders listed, {question: answer} of searches."""
 
     maker: str
     files: set[str]
@@ -45,7 +45,7 @@ class Reads:
     searches: dict[str, list[str]]
 
     def questions(self) -> Iterator[tuple[list[str], list[str], bool, list[str]]]:
-        """Yield needles, pathspecs and whether words were meant of each search, and its answer."""
+        """Yield the needles, the pathspecs and `word` of each search, and its answer."""
         for text, answer in self.searches.items():
             yield *shapes.read(text, tuple[list[str], list[str], bool]), answer
 
@@ -58,7 +58,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Made:
-    """A series, the facts that its record keeps, what to say about it, and what it was made from (for the record)."""
+    """A series, the facts that its record keeps, notes for the person, and what it was made from (for the record)."""
 
     series: Series
     facts: Facts
@@ -68,7 +68,7 @@ class Made:
 
 
 class WatchedRepo(Repo):
-    """A repository that notes what is read of it, and asks for it once, not seven times; `index` may know searches."""
+    """A repository that notes what is read from it, and reads it once, not seven times; `index` may know searches."""
 
     def __init__(self, repo: Repo, index: GrepCache | None, reads: Reads) -> None:
         super().__init__(repo.git_dir, repo.common_dir, repo.form)
@@ -77,7 +77,7 @@ class WatchedRepo(Repo):
         self.lists: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """Return the bytes of a file; `commit` is an id, whose files never change."""
+        """Return the bytes of a file; `commit` is an id, so its files never change."""
         self.reads.files.add(path)
         if (commit, path) not in self.kept:
             self.kept[commit, path] = super().read(commit, path)
@@ -103,7 +103,7 @@ class WatchedRepo(Repo):
 
 
 def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft | None = None) -> Made:
-    """Return the series of a campaign on `tree`: that of the draft `last` where nothing that it was made from differs.
+    """Return the series of a campaign on `tree`; it is that of the draft `last` if nothing it was made from differs.
 
     Raises what series.generate() raises.
     """
@@ -117,12 +117,12 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
 
 
 def unusable(tree: Tree) -> tuple[str, ...]:
-    """Return what is to be said of patterns in the tree's MAINTAINERS."""
+    """Return the notes about patterns in the tree's MAINTAINERS."""
     return maintainers.sections(tree.get("MAINTAINERS") or b"").unusable
 
 
 def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
-    """Return what the record keeps besides the patches."""
+    """Return the facts that the record keeps besides the patches."""
     return Facts(
         target=config.target,
         steps=tuple(s.name for s in active_steps(campaign, config)),
@@ -136,19 +136,19 @@ def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
 
 
 def maker(campaign: Campaign, config: CampaignConfig) -> str:
-    """Return a digest of what makes a series out of a tree: patchbot, templates, the campaign and its configuration."""
+    """Return a digest of what turns a tree into a series: patchbot, templates, the campaign and its configuration."""
     made_with = identity(PACKAGE, bundled("templates"), *([campaign.folder] if campaign.folder else []))
     return hashlib.sha256(json.dumps([made_with, config.document()], sort_keys=True).encode()).hexdigest()
 
 
 def recorded_maker(repo: Repo, record: str) -> str | None:
-    """Return the digest of what made a draft, None if its record does not say."""
+    """Return the digest of the maker of a draft, None if its record does not have it."""
     reads = read_reads(repo, record)
     return reads.maker if reads else None
 
 
 def read_reads(repo: Repo, record: str) -> Reads | None:
-    """Return what a series was made from; None where the record does not say, or cannot be read."""
+    """Return what a series was made from; None if the record does not say so or cannot be read."""
     text = repo.read(record, FILE)
     if text is None:
         return None
@@ -162,7 +162,7 @@ def read_reads(repo: Repo, record: str) -> Reads | None:
 
 
 def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
-    """Return the series of a record on another base, None where it might come out differently."""
+    """Return the series of a record on another base, None if it might be different there."""
     reads = None if tree.overlay else read_reads(tree.repo, last.record)
     if reads is None or reads.maker != made_with or not unmoved(tree, last.base, reads) or not last.generated:
         return None
@@ -188,19 +188,19 @@ def reuse(tree: Tree, made_with: str, last: Draft) -> Made | None:
 
 
 def kernel(tree: Tree, known: KernelInfo) -> KernelInfo:
-    """Return which kernel the new base is; git takes a while to describe one."""
+    """Return the kernel at the new base; git takes a while to describe one."""
     return known if known.base == tree.commit else tree.kernel()
 
 
 def unmoved(tree: Tree, base: str, reads: Reads) -> bool:
-    """Say whether nothing that was read, listed or found differs between `base` and the tree."""
+    """Say whether everything that was read, listed or found is the same in `base` and the tree."""
     repo = tree.repo
     if base == tree.commit:
         return True
     if not repo.has(f"{base}^{{tree}}"):
         return False
     here = sorted(reads.files.union(*reads.searches.values()))
-    # These few first: to compare two whole trees takes 0.2 s.
+    # These few first: comparing two whole trees takes 0.2 s.
     if repo.ls(base, *here) != repo.ls(tree.commit, *here):
         return False
     changes = repo.changes(base, tree.commit)

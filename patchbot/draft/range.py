@@ -1,7 +1,7 @@
-"""A series as it is now: the draft on its branch, or any range of commits.
+"""Select a series as it is now: the draft on its branch, or any range of commits.
 
 The branch counts, not the record: what a person amended is what would be posted. A commit that patchbot made keeps its
-stable id, and so does one that a person amended; any other goes by its commit id.
+stable id, and so does one that a person amended; any other is known by its commit id.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .rebased import refuse_rebased
 from .recognise import recognise
 from .record import Draft, PatchRow, branch, need_draft
 
-#: Tells a person something on the way.
+#: Tells a person something meanwhile.
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Range:
-    """Commits base..tip, oldest first, but for empty ones; the row of each in the record, if it has one; the record."""
+    """Commits base..tip, oldest first, without empty ones; the record's row of each, if it has one; the record."""
 
     base: str
     tip: str
@@ -47,7 +47,7 @@ def select(repo: Repo, config: Config, what: str | None, say: Say, upstream: Seq
         base, tip = repo.resolve(old or "HEAD"), repo.resolve(new or "HEAD")
         if "..." in what:
             if (common := repo.merge_base(base, tip)) is None:
-                raise UserError(f"{what}: the two have no commit in common")
+                raise UserError(f"{what}: the two have no common ancestor")
             base = common
         return ranged(repo, base, tip, None, say)
     name = config.campaign(what).name
@@ -60,10 +60,10 @@ def select(repo: Repo, config: Config, what: str | None, say: Say, upstream: Seq
 
 
 def ranged(repo: Repo, base: str, tip: str, draft: Draft | None, say: Say) -> Range:
-    """Return base..tip without empty commits; raise UserError where nothing is left, or it is not a line."""
+    """Return base..tip without empty commits; raise UserError if nothing is left, or it is not a line."""
     commits = repo.commits(base, tip)
     if not commits:
-        raise UserError(f"{base[:12]}..{tip[:12]} holds no commit")
+        raise UserError(f"{base[:12]}..{tip[:12]} has no commits")
     for commit, before in zip(commits, [base, *(c.sha for c in commits)], strict=False):
         if commit.parent != before:
             raise UserError(
@@ -80,7 +80,7 @@ def ranged(repo: Repo, base: str, tip: str, draft: Draft | None, say: Say) -> Ra
 
 
 def without_empty(repo: Repo, base: str, commits: Sequence[Commit]) -> list[Commit]:
-    """Return the commits that change anything: an empty one is a note, as b4's cover letter is, and no patch."""
+    """Return the commits that change anything: an empty one is a note, such as b4's cover letter, not a patch."""
     trees = [repo.tree_of(base), *(c.tree for c in commits)]
     return [c for c, before in zip(commits, trees, strict=False) if c.tree != before]
 
@@ -88,7 +88,7 @@ def without_empty(repo: Repo, base: str, commits: Sequence[Commit]) -> list[Comm
 def known_rows(
     repo: Repo, draft: Draft | None, tip: str, commits: Sequence[Commit], say: Say
 ) -> Sequence[PatchRow | None]:
-    """Return what the record says of each commit, None for one by hand; an amended commit is still its patch."""
+    """Return the record's row of each commit, None for one made by hand; an amended commit is still its patch."""
     if draft is not None and draft.tip != tip:
         try:
             return recognise(repo, draft, tip).known(repo, draft, commits)

@@ -1,7 +1,7 @@
-"""Compare two versions of a series patch by patch: which are the same, and git range-diff's view of those that are not.
+"""Compare two versions of a series patch by patch: which are the same, and git range-diff's view of the others.
 
-The patches are paired by stable id and not by likeness, so each pair goes through `git range-diff` on its own; that
-also works between histories that have nothing in common.
+The patches are paired by stable id, not by similarity, so each pair goes through `git range-diff` separately; that
+also works between unrelated histories.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Side:
 class Pair:
     """A patch of two versions; `state` is same, changed, new or gone, `what` says what changed.
 
-    `numbers` are its places in the two, from 1; 0 where it is not. Where this clone lacks the older commit or what is
-    below it, `what` is unknown and `old` None.
+    `numbers` are its places in the two, from 1; 0 if it is absent. If this clone lacks the older commit or its parent,
+    `what` is unknown and `old` None.
     """
 
     key: str
@@ -45,17 +45,17 @@ class Pair:
 
 
 def side(name: str, document: Document, trailers: Trailers) -> Side:
-    """Return a version as its record has it."""
+    """Return a version from its record."""
     rows: dict[str, PatchRow | ExtraRow] = {row.id: row for row in document.patches}
     rows |= {row.key: row for row in document.extra or ()}
     return Side(name, {k: r.commit for k, r in rows.items()}, {k: r.subject for k, r in rows.items()}, trailers)
 
 
 def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
-    """Return every patch of two versions, in the order of the newer one, those that are gone at the end.
+    """Return every patch of two versions, in the order of the newer one, with those that are gone at the end.
 
-    A tag that was added or dropped is not a change of a patch. Extra commits by hand are paired by subject where their
-    keys differ.
+    An added or dropped tag is not a change of a patch. Extra commits by hand are paired by subject if their keys
+    differ.
     """
     twins = paired(old, new)
     before_at = {key: n for n, key in enumerate(old.commits, 1)}
@@ -98,7 +98,7 @@ def paired(old: Side, new: Side) -> dict[str, str]:
 
 
 def render(scratch: Objects, pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
-    """Yield the lines of the comparison as git range-diff prints it, each with the mark that gives it its colour."""
+    """Yield the lines of the comparison as git range-diff prints it, each with the mark for its colour."""
     for pair in pairs:
         numbers = [f"{n or '-':>3}" for n in pair.numbers]
         head = f"{numbers[0]}: {(pair.old or '-' * 12)[:12]} "

@@ -1,7 +1,7 @@
-"""See what a person did on a generated branch: compare each commit with what patchbot generates for the same patch.
+"""Find out what a person did on a generated branch: compare each commit with the generated one of the same patch.
 
-A commit that merely sits on an edited one is not edited itself: a file counts as changed by hand only if it is not
-what the generated change gives on the commit below.
+A commit that merely sits on an edited one is not edited itself: a file counts as changed by hand only if it differs
+from the generated change applied to the commit below.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ SIDES = Labels("on the branch", "below the generated patch", "generated")
 
 @dataclass(frozen=True)
 class Recognised:
-    """A branch read: what is by hand, the tags on its commits, and the stable id of each commit that has one.
+    """A branch as it was read: the work by hand, the tags on its commits, and the stable id of each commit with one.
 
-    `solved` are (stable id, path) of files in which a person solved a conflict with what is below.
+    `solved` are (stable id, path) of files in which a person resolved a conflict with what lies below.
     """
 
     handmade: Handmade
@@ -35,7 +35,7 @@ class Recognised:
     solved: frozenset[tuple[str, str]] = frozenset()
 
     def known(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> list[PatchRow | None]:
-        """Return what the record would say of each commit of the branch; None for a commit by hand."""
+        """Return the row that the record would have for each commit of the branch; None for a commit by hand."""
         rows = [draft.document.row(self.ids.get(c.sha, "")) for c in commits]
         return [row and changed_row(repo, row, c) for row, c in zip(rows, commits, strict=True)]
 
@@ -50,7 +50,7 @@ class Recognised:
 def recognise(
     repo: Repo, draft: Draft, tip: str, chosen: Mapping[str, str] | None = None, start: str = ""
 ) -> Recognised:
-    """Return what a person changed on the branch that is at `tip` now; raise UserError where that is not clear.
+    """Return what a person changed on the branch that is at `tip` now; raise UserError if that is ambiguous.
 
     `start` is what the branch is on, if that is not the draft's base any more.
     """
@@ -81,7 +81,7 @@ def recognise(
 
 
 def by_hand(draft: Draft, patches: dict[str, PatchEdit], extras: tuple[Extra, ...], order: tuple[str, ...]) -> Handmade:
-    """Return all that is by hand on a branch in an order, and the edits that wait for a patch to be generated again."""
+    """Return the work by hand on a branch in this order, and the edits that wait for a patch to be generated again."""
     generated = [p.id for p in draft.generated]
     there = [i for i in order if i in generated]
     dropped = {i for i in generated if i not in there} | {i for i in draft.handmade.dropped if i not in generated}
@@ -103,7 +103,7 @@ def identify(
 def kept_tags(
     repo: Repo, commit: Written, known: Sequence[Given], lines: Sequence[str], version: int
 ) -> tuple[Given, ...]:
-    """Return the tags of a commit: those patchbot put that are still there, and those a person added by hand."""
+    """Return the tags of a commit: those of patchbot that are still there, and those that a person added."""
     kept = [given for given in known if given.trailer in lines]
     new = [line for line in lines if line not in {given.trailer for given in known}]
     digest = diff_id(diff_of(repo, commit.parent, commit.sha)) if new else ""
@@ -113,7 +113,7 @@ def kept_tags(
 def patch_edit(
     repo: Repo, id_: str, commit: Written, message: str, generated: str, texts: Mapping[str, Diff]
 ) -> tuple[PatchEdit, list[str]]:
-    """Return how a commit differs from the generated one, and the files in which a conflict was solved by hand."""
+    """Return how a commit differs from the generated one, and the files in which a person resolved a conflict."""
     before = read_commit(repo, generated)
     rewrite = Rewrite(before.message, message) if message != before.message else None
     author = commit.author if commit.author != before.author else None
@@ -122,7 +122,7 @@ def patch_edit(
 
 
 def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[list[FileEdit], list[str]]:
-    """Return the files of a commit that are not what the generated change gives on top of the commit below it.
+    """Return the files of a commit that differ from the generated change applied to the commit below it.
 
     Second come those of them in which the two contradict, so that a person solved it.
     """
@@ -133,7 +133,7 @@ def code_edits(repo: Repo, commit: Written, generated: Written) -> tuple[list[Fi
     for path in paths:
         merged = merge_file(old[path], below[path], new[path], SIDES)
         expected = new[path] if merged.conflict else merged.entry
-        # A conflict was solved by hand, even if what came out is the generated file.
+        # A conflict was resolved by hand, even if the result is the generated file.
         if merged.conflict or expected != there[path]:
             found.append(FileEdit(path, expected, there[path]))
         if merged.conflict:

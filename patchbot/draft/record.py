@@ -1,8 +1,8 @@
-"""The draft of a series in the user's repository: one branch, one record, moved together or not at all.
+"""Keep the draft of a series in the user's repository: one branch and one record, moved together or not at all.
 
 refs/heads/patchbot/<campaign> is the branch that people look at. refs/patchbot/<campaign>/draft is a commit on top
 of it whose tree holds series.json: what patchbot made; edits.json and trailers.json: what people put on top of that.
-Where branch and record disagree, a person has committed, and generate must not throw that away. A frozen draft is the
+If branch and record disagree, a person has committed, and generate must not throw that away. A frozen draft is the
 same kind of record under refs/patchbot/<campaign>/vN.
 """
 
@@ -32,7 +32,7 @@ FILE = "series.json"
 
 @dataclass(frozen=True)
 class PatchRow:
-    """A generated patch in series.json: its stable id, its commit, and what the campaign says of it."""
+    """A generated patch in series.json: its stable id, its commit, and the campaign's facts about it."""
 
     id: str
     step: str
@@ -55,7 +55,7 @@ class ExtraRow:
 
 
 class Judged(TypedDict, total=False):
-    """What the checks said of a version when it was frozen."""
+    """The results of the checks when a version was frozen."""
 
     worst: str
     counts: dict[str, int]
@@ -80,8 +80,8 @@ class Facts:
 class Document(Facts):
     """series.json: a series as it lies on its branch.
 
-    `generated` are the patches as the campaign made them where `patches`, those on the branch, are others; `extra` are
-    the commits by hand. `version`, `message_id` and `results` are those of a frozen version. `beside` is what the
+    `generated` are the patches as the campaign made them, if `patches`, those on the branch, differ; `extra` are the
+    commits by hand. `version`, `message_id` and `results` are those of a frozen version. `beside` is what the
     configured base was when a person put the series on another one. None is not written.
     """
 
@@ -100,13 +100,13 @@ class Document(Facts):
     schema: int = 1
 
     def row(self, id_: str) -> PatchRow | None:
-        """Return the patch with a stable id, as it was generated if it is not on the branch; None for no such."""
+        """Return the patch with a stable id, as generated if it is not on the branch; None for an unknown id."""
         return next((row for row in (*self.patches, *(self.generated or ())) if row.id == id_), None)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recorded draft: where the branch was left, and what its record, the commit `record`, keeps.
+    """A recorded draft: where patchbot left the branch, and the content of its record, the commit `record`.
 
     `version` is the number that it has, or would get.
     """
@@ -135,7 +135,7 @@ class Draft:
 
     @property
     def generated(self) -> tuple[PatchRow, ...]:
-        """Return the patches as the campaign made them, those that a person dropped too."""
+        """Return the patches as the campaign made them, including those that a person dropped."""
         return self.patches if self.document.generated is None else self.document.generated
 
     @property
@@ -145,7 +145,7 @@ class Draft:
 
     @property
     def dropped(self) -> tuple[Dropped, ...]:
-        """Return the tags that the next draft must name as dropped: none from before a frozen version."""
+        """Return the tags that the next draft must list as dropped: none from before a frozen version."""
         return () if self.document.version is not None else self.document.dropped_trailers or ()
 
 
@@ -160,7 +160,7 @@ def record_ref(campaign: str) -> str:
 
 
 def before_ref(campaign: str) -> str:
-    """Return the ref of the last branch with commits by hand that was rewritten."""
+    """Return the ref of the last rewritten branch with commits by hand."""
     return f"refs/patchbot/{campaign}/before"
 
 
@@ -191,7 +191,7 @@ def need_draft(repo: Repo, campaign: str) -> Draft:
 
 
 def version_of(repo: Repo, campaign: str, tip: str) -> int:
-    """Return the number of the frozen version that ends at `tip`, else the one that it would get."""
+    """Return the number of the frozen version that ends at `tip`, else the next one."""
     versions = version_refs(repo, campaign)
     last = max(versions, default=0)
     name = f"refs/patchbot/{campaign}/v{last}"
@@ -199,9 +199,9 @@ def version_of(repo: Repo, campaign: str, tip: str) -> int:
 
 
 def read_record(repo: Repo, record: str, name: str) -> Draft:
-    """Return what a record, that of the draft or of a frozen version, keeps.
+    """Return the content of a record, of the draft or of a frozen version.
 
-    Only a person can decide about one that cannot be read: UserError has the ref, its `name`, and the way out.
+    Only a person can decide about one that cannot be read: UserError has its `name`, the ref, and the way out.
     """
     tip = first_parent(repo, record, name)
     try:
@@ -210,7 +210,7 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
     there = repo.things(sha for p in document.patches for sha in (p.commit, p.parent))
-    # What lies beyond a shallow clone's border is not known.
+    # What is beyond the border of a shallow clone is unknown.
     if gone := [sha for sha, it in there.items() if (it.kind != "commit" if it else not repo.shallow)]:
         raise unreadable(name, f"{FILE}: this repository has no commit {gone[0][:40]}")
     return Draft(tip, document, record, handmade, trailers, document.version or 1)
@@ -221,7 +221,7 @@ def read_document(repo: Repo, record: str) -> Document:
     try:
         text = repo.read(record, FILE)
         if text is None:
-            raise ShapeError("it is not there")
+            raise ShapeError("it is missing")
         document = shapes.read(text, Document)
         for rows in (document.patches, document.generated or ()):
             shapes.once((row.id for row in rows), "the patch")
@@ -235,8 +235,7 @@ def read_document(repo: Repo, record: str) -> Document:
 def unreadable(name: str, why: str) -> UserError:
     """Return the error for a record that cannot be read."""
     return UserError(
-        f"the record {name} cannot be read: {why}\n"
-        f"what is on the branch stays if you let the record go: git update-ref -d {name}"
+        f"the record {name} cannot be read: {why}\nto delete the record and keep the branch: git update-ref -d {name}"
     )
 
 
@@ -248,7 +247,7 @@ def first_parent(repo: Repo, record: str, name: str) -> str:
 
 
 def plain_commits(repo: Repo, series: Series, author: Identity) -> list[NewCommit]:
-    """Return the commits of a series as it was generated.
+    """Return the commits of a generated series.
 
     Patch n's date is the base's committer date plus n seconds, so the same input gives the same ids.
     """
@@ -268,7 +267,7 @@ def write_record(
 ) -> str:
     """Write the record of a branch that ends at `tip` into `scratch` and return its id.
 
-    The commits as they were generated stay alive with it.
+    It keeps the generated commits alive.
     """
     seconds, zone = scratch.source.committer_date(document.base)
     known = {key: value for key, value in shapes.plain(document).items() if value is not None}
@@ -282,7 +281,7 @@ def write_record(
 
 
 def document_of(series: Series, commits: Sequence[Commit], facts: Facts) -> Document:
-    """Return series.json of a series as it was generated, from what, commit by commit."""
+    """Return series.json of a generated series, and what it was made from, commit by commit."""
     return Document(
         **vars(facts),
         campaign=series.campaign,
@@ -300,7 +299,7 @@ def row_of(patch: Patch, commit: Commit) -> PatchRow:
 
 
 def changed_row(objects: Objects, row: PatchRow, commit: Commit) -> PatchRow:
-    """Return a patch as it is in a commit that may not be the generated one."""
+    """Return the row of a patch in a commit that may differ from the generated one."""
     if row.commit == commit.sha:
         return row
     files = tuple(objects.changed_paths(commit.parent, commit.sha))
@@ -308,7 +307,7 @@ def changed_row(objects: Objects, row: PatchRow, commit: Commit) -> PatchRow:
 
 
 def refuse_unsafe(repo: Repo, campaign: str) -> None:
-    """Raise UserError where moving the branch would lose a person's commits or surprise a work tree."""
+    """Raise UserError if moving the branch would lose a person's commits or surprise a work tree."""
     ref = branch(campaign)
     short = ref.removeprefix("refs/heads/")
     refuse_in_the_way(repo, campaign)
@@ -322,18 +321,18 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
     listing = "".join(f"\n  {line}" for line in some(theirs))
     carry = (
         f"see what was changed with: patchbot edits {campaign}\n"
-        f"carry it along with: patchbot regenerate {campaign} --onto <base>\n"
+        f"keep it with: patchbot regenerate {campaign} --onto <base>\n"
         if draft
         else ""
     )
     raise UserError(
         f"{short} holds commits that patchbot did not make, and generate would drop them:{listing}\n"
-        f"{carry}or keep them under another name and let the draft go: git branch -m {short} <other name>"
+        f"{carry}or keep them under another name and give up the draft: git branch -m {short} <other name>"
     )
 
 
 def refuse_in_the_way(repo: Repo, campaign: str) -> None:
-    """Raise UserError where the branch cannot be made, or is checked out in a work tree."""
+    """Raise UserError if the branch cannot be made, or is checked out in a work tree."""
     if repo.ref("refs/heads/patchbot"):
         raise UserError(
             "a branch named patchbot is in the way of patchbot/...; rename it: git branch -m patchbot <other name>"
@@ -348,10 +347,10 @@ def refuse_in_the_way(repo: Repo, campaign: str) -> None:
 def publish(
     repo: Repo, scratch: Scratch, campaign: str, base: str, tip: str, record: str, taken: str | None = None
 ) -> bool:
-    """Make a series that was written upon `base` the draft; return False if the branch is there already.
+    """Make a series on `base` the draft; return False if the branch is there already.
 
-    `taken` is the tip whose commits by hand the series carries; without it, a branch with such commits is refused. The
-    commits themselves stay as refs/patchbot/<campaign>/before.
+    `taken` is the tip whose commits by hand the series includes; without it, a branch with such commits is refused.
+    The commits themselves stay as refs/patchbot/<campaign>/before.
     """
     ref, kept = branch(campaign), record_ref(campaign)
     now = (repo.ref(ref), repo.ref(kept))

@@ -1,7 +1,7 @@
-"""Put what is by hand back on a generated series: the commits of the branch to be, in memory.
+"""Put the work by hand back on a generated series: compose the commits of the new branch in memory.
 
-Each generated change, each edit and each extra commit is merged into what lies below it, file by file. Where nothing is
-by hand, the result is the generated series itself, commit for commit.
+Each generated change, each edit and each extra commit is merged into what lies below it, file by file. If nothing was
+done by hand, the result is the generated series itself, commit for commit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CARRY = Labels("on the branch below", "below the commit by hand", "commit by han
 class Conflict:
     """A file (`path` "" is the message) of one commit that cannot be merged; `data` holds both sides between markers.
 
-    `digest` names the three sides, so a resolution fits only the very same conflict.
+    `digest` stands for the three sides, so a resolution fits only the very same conflict.
     """
 
     key: str
@@ -48,19 +48,19 @@ class Conflicts(UserError):
         super().__init__(f"{found[0].key} ({found[0].subject}) cannot be merged:{rows}")
 
 
-#: {path: the file, None where it is not}
+#: {path: the file, None if it does not exist}
 Files = Mapping[str, Entry | None]
-#: A file as the base of a merge, as ours and as theirs.
+#: The base of a merge, our file and their file.
 Sides = tuple[Entry | None, Entry | None, Entry | None]
 #: {path: (before, after)} of a generated patch.
 Steps = Mapping[str, tuple[Entry | None, Entry | None]]
-#: {digest of a conflict: its resolved bytes, None for a file that goes}
+#: {digest of a conflict: its resolved bytes, None for a deleted file}
 Resolutions = Mapping[str, bytes | None]
 
 
 @dataclass(frozen=True)
 class Composed:
-    """The branch to be: commits (`id` is a stable id or an extra commit's key), the edits as they are now, remarks."""
+    """The new branch: commits (`id` is a stable id or an extra commit's key), the edits as they are now, remarks."""
 
     commits: tuple[NewCommit, ...]
     handmade: Handmade
@@ -68,7 +68,7 @@ class Composed:
 
 
 class Merging:
-    """The merges of one commit: `done` are the conflicts that a person resolved, `problems` the others."""
+    """The merges of one commit: `done` are the resolved conflicts, `problems` the others."""
 
     def __init__(self, key: str, subject: str, done: Resolutions) -> None:
         self.key = key
@@ -77,7 +77,7 @@ class Merging:
         self.problems: list[Conflict] = []
 
     def merge(self, path: str, sides: Sides, labels: Labels, *, favour: bool = False) -> Entry | None:
-        """Return a file (`path` "" is the message) merged, or as it was resolved; what is neither is a problem.
+        """Return a file (`path` "" is the message) merged or as resolved; otherwise it is a problem.
 
         With `favour`, the last of the sides counts where they contradict.
         """
@@ -93,7 +93,7 @@ class Merging:
         return None if data is None else Entry(found.mode, data)
 
     def finish(self, message: str) -> None:
-        """Raise Conflicts where anything is not resolved, UserError for a commit without a message."""
+        """Raise Conflicts if anything is unresolved, UserError for a commit without a message."""
         if self.problems:
             raise Conflicts(self.problems)
         if not message.strip():
@@ -101,7 +101,7 @@ class Merging:
 
 
 class Branch:
-    """The branch to be: the files at its tip, its commits, the edits as they are on it, and remarks."""
+    """The new branch: the files at its tip, its commits, the edits on it, and remarks."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Branch:
         merged = {f.path: merging.merge(f.path, (f.before, below[f.path], f.after), CARRY) for f in extra.files}
         merging.finish(extra.message)
         if extra.files and merged == below:
-            self.remarks.append(f"{extra.subject!r} is in the new base already and goes")
+            self.remarks.append(f"{extra.subject!r} is in the new base already, so it is dropped")
             return
         self.extras.append(replace(extra, files=tuple(FileEdit(p, below[p], entry) for p, entry in merged.items())))
         self._add(extra.key, extra.message, extra.author, merged, extra.date)
@@ -145,7 +145,7 @@ class Branch:
             message = (entry.data if entry else b"").decode("utf-8", "surrogateescape")
         merging.finish(message)
         if all(self.files.get(path) == entry for path, entry in files.items()):
-            self.remarks.append(f"{patch.id} changes nothing any more on what is below it and goes")
+            self.remarks.append(f"{patch.id} no longer changes anything, so it is dropped")
             return
         rewrite = Rewrite(patch.message, message) if message != patch.message else None
         restated = PatchEdit(patch.id, rewrite, changed, edit.author if edit.author != self.committer else None)
@@ -153,11 +153,11 @@ class Branch:
             self.patches[patch.id] = restated
         for kind in edit.kinds:
             if kind not in restated.kinds:
-                self.remarks.append(f"the edit of the {kind} of {patch.id} is part of what is generated now")
+                self.remarks.append(f"the edit of the {kind} of {patch.id} is in the generated patch now")
         self._add(patch.id, message, restated.author or self.committer, files)
 
     def _merge_files(self, merging: Merging, edit: PatchEdit, steps: Steps) -> tuple[Files, tuple[FileEdit, ...]]:
-        """Return a patch's files with its edit put back, and the edit as it is now."""
+        """Return a patch's files with its edit put back, and the updated edit."""
         edits = {f.path: f for f in edit.files}
         files: dict[str, Entry | None] = {}
         changed: list[FileEdit] = []
@@ -167,7 +167,7 @@ class Branch:
                 before, after = steps[path]
                 moved = merge_file(before, ours, after, MOVE)
                 if solved := moved.conflict:
-                    # What a person made of a conflict is relative to the generated file.
+                    # A person's resolution of a conflict is relative to the generated file.
                     edited = edited or FileEdit(path, after, merging.merge(path, (before, ours, after), MOVE))
                 ours = after if solved else moved.entry
             if edited:
@@ -181,7 +181,7 @@ class Branch:
         return files, tuple(changed)
 
     def _add(self, key: str, message: str, author: Identity, files: Files, author_date: str = "") -> None:
-        """Add a commit of those of the files that are others than before."""
+        """Add a commit of the files that changed."""
         changed = {path: entry for path, entry in files.items() if self.files.get(path) != entry}
         self.files.update(changed)
         when = f"{self.start[0] + len(self.commits) + 1} {self.start[1]}"
@@ -189,10 +189,10 @@ class Branch:
 
 
 def sequence(ids: Sequence[str], made: Handmade) -> list[str]:
-    """Return the order of the branch to be: stable ids and keys of extra commits.
+    """Return the order of the new branch: stable ids and keys of extra commits.
 
-    The campaign's order counts, with the extra commits where they were, unless a person reordered: then theirs does,
-    and a patch that they never saw comes after the one that it follows in the campaign's order.
+    It is the campaign's order, with the extra commits where they were, unless a person reordered: then it is theirs,
+    and a patch that they never saw comes after its predecessor in the campaign's order.
     """
     kept = [i for i in ids if i not in made.dropped]
     extras = {e.key for e in made.extras}
@@ -203,7 +203,7 @@ def sequence(ids: Sequence[str], made: Handmade) -> list[str]:
 
 
 def insert(into: Sequence[str], order: Sequence[str], names: Iterable[str]) -> list[str]:
-    """Return `into` with each of `names` after the nearest one that stands before it in `order`."""
+    """Return `into` with each of `names` after the nearest one that precedes it in `order`."""
     out = list(into)
     for name in names:
         before = [n for n in order[: list(order).index(name)] if n in out]
@@ -238,14 +238,14 @@ def compose(
         else:
             branch.put_patch(generated[key], made.patches.get(key, PatchEdit(key, None, (), None)), steps[key])
     parked = {i: e for i, e in made.patches.items() if i not in generated}
-    branch.remarks += [f"{i} is not generated on this base; its edits are kept" for i in parked]
+    branch.remarks += [f"{i} is not generated on this base; its edits are kept for later" for i in parked]
     order = tuple(c.id for c in branch.commits)
     left = Handmade({**parked, **branch.patches}, tuple(branch.extras), made.dropped, order, made.reordered)
     return Composed(tuple(branch.commits), left, tuple(branch.remarks))
 
 
 def changes_of(series: Series, start: Files) -> dict[str, Steps]:
-    """Return {id: {path: (before, after)}} of the generated patches, one on the other."""
+    """Return {id: {path: (before, after)}} of the generated patches, in order."""
     now = dict(start)
     out: dict[str, Steps] = {}
     for patch in series.patches:
@@ -255,7 +255,7 @@ def changes_of(series: Series, start: Files) -> dict[str, Steps]:
 
 
 def digest(key: str, path: str, sides: Sides) -> str:
-    """Return what names a conflict: the commit, the file and its three sides."""
+    """Return the digest of a conflict: of the commit, the file and its three sides."""
     parts = [key.encode(), path.encode("utf-8", "surrogateescape")]
     parts += [b"-" if side is None else side.mode.encode() + b" " + side.data for side in sides]
     return hashlib.sha256(b"".join(b"%d:%b" % (len(p), p) for p in parts)).hexdigest()

@@ -1,8 +1,8 @@
-"""Tags that people gave, kept with their proof: put into messages and taken out, stored, kept or dropped on a new base.
+"""Keep the tags that people gave, with their proof: put them into messages, keep or drop them on a new base.
 
 The kernel allows Reviewed-by and the like only with the person's permission, so each one carries the message-id of the
 mail that gave it and a digest of the diff that it was given for. A tag is never written, corrected or completed here:
-it is the line as its giver sent it, or it is not there.
+it is the line that its giver sent, or it is absent.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ ORDER = (
 RANK = {name: number for number, names in enumerate(ORDER) for name in names}
 TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<([^<>]*)>")
-#: What says that a person looked at this very patch, and so may not outlive a change of it.
+#: Tags that say that a person looked at this very patch, and so must not outlive a change of it.
 JUDGEMENTS = re.compile(r"(?:Reviewed|Acked|Tested)-by: \S.*", re.I)
 GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
-#: Anybody can post a diff that takes hours to compare (difflib is cubic where lines repeat): above this many pairs of
-#: lines that differ at all, their order is not looked at.
+#: Anybody can post a diff that takes hours to compare (difflib is cubic if lines repeat): with more pairs of differing
+#: lines than this, their order is ignored.
 MOST_COMPARED = 160_000
 
 
@@ -65,7 +65,7 @@ Trailers = Mapping[str, Sequence[Given]]
 
 @dataclass(frozen=True)
 class Dropped:
-    """A tag that is not carried on, and why."""
+    """A tag that is not kept, and why."""
 
     patch: str
     trailer: str
@@ -74,7 +74,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Decided:
-    """The tags that hold for the new patches, and those that do not."""
+    """The tags that still hold for the new patches, and those that do not."""
 
     kept: Trailers
     dropped: tuple[Dropped, ...]
@@ -102,7 +102,7 @@ def read_trailers(repo: Repo, record: str) -> dict[str, tuple[Given, ...]]:
         raise ShapeError(f"{FILE}: {error}") from error
     for line in (given.trailer for rows in known.values() for given in rows):
         if "\n" in line or not is_trailer(line) or line.startswith(GENERATED):
-            raise ShapeError(f"{FILE}: {line[:80]!r} is not a tag that anybody gave")
+            raise ShapeError(f"{FILE}: {line[:80]!r} is not a tag")
     return known
 
 
@@ -115,7 +115,7 @@ def format_trailers(trailers: Trailers) -> bytes:
 def merge(old: Trailers, new: Trailers) -> dict[str, tuple[Given, ...]]:
     """Return the tags of both, each person's tag of one kind once a patch.
 
-    The proof that came first stays, unless the same tag was given again for a newer diff.
+    The earlier proof stays, unless the same tag was given again for a newer diff.
     """
     out: dict[str, tuple[Given, ...]] = {}
     for patch in sorted({*old, *new}):
@@ -131,7 +131,7 @@ def merge(old: Trailers, new: Trailers) -> dict[str, tuple[Given, ...]]:
 
 
 def identify(trailer: str) -> tuple[str, str]:
-    """Return what makes two trailers the same: kind and address (without one the value), whatever their case."""
+    """Return what identifies a trailer: its kind and address (or its value, if there is none), in lower case."""
     match = TRAILER.fullmatch(trailer)
     if match is None:
         return "", trailer
@@ -141,7 +141,7 @@ def identify(trailer: str) -> tuple[str, str]:
 
 
 def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
-    """Return a commit message with `trailers` added to its trailer block; what it has already stays as it is.
+    """Return a commit message with `trailers` added to its trailer block; existing ones are not changed.
 
     Nothing is added twice (see `identify`). New trailers go where ORDER puts them, in the order given.
     """
@@ -180,8 +180,8 @@ def divide(message: str) -> tuple[str, str]:
 def take_apart(message: str) -> tuple[str, list[str], str]:
     """Return a commit message as (text before the trailer block, rows of the block, `---` and what is below it).
 
-    A row is a trailer with its continuation lines, or a line that is none. The rule is git's: the last paragraph, but
-    not the subject's, if all of its lines are trailers, or if git made one of them and they are a quarter of it.
+    A row is a trailer with its continuation lines, or any other line. The rule is git's: the block is the last
+    paragraph after the subject, if all its lines are trailers, or if git made one of them and they are a quarter of it.
     """
     whole, below = divide(message)
     text = whole.rstrip()
@@ -203,12 +203,12 @@ def take_apart(message: str) -> tuple[str, list[str], str]:
 
 
 def put_together(text: str, rows: Sequence[str], below: str) -> str:
-    """Return the commit message of which `take_apart` returns these parts."""
+    """Return the commit message with these parts: the reverse of `take_apart`."""
     return text.rstrip("\n") + "\n" + ("\n" + "\n".join(rows) + "\n" if rows else "") + below
 
 
 def is_trailer(row: str) -> bool:
-    """Say whether git takes a line for a trailer."""
+    """Say whether a line is a trailer to git."""
     return row.startswith(GENERATED) or (TRAILER.fullmatch(row) is not None)
 
 
@@ -224,7 +224,7 @@ def diff_id(lines: Sequence[bytes]) -> str:
 
 
 def measure(old: Sequence[bytes], new: Sequence[bytes]) -> float:
-    """Return how much two diffs differ, in percent: 0 for the same up to 100 for nothing in common."""
+    """Return how much two diffs differ, in percent: 0 if they are the same, 100 if they have nothing in common."""
     total = len(old) + len(new)
     if not total:
         return 0.0
@@ -245,13 +245,13 @@ def measure(old: Sequence[bytes], new: Sequence[bytes]) -> float:
 def survives(old_id: str, new_id: str, cost: float | None, threshold: float = 0.0) -> Verdict:
     """Say whether a tag for the diff `old_id` holds for `new_id`.
 
-    `cost` is what `measure` says of the two, None if the old one is not there any more; `threshold` is the cost up to
-    which a person wants to keep tags: 0 keeps them only on the same diff.
+    `cost` is the `measure` of the two, None if the old one no longer exists; up to the cost `threshold` a person wants
+    to keep tags: 0 keeps them only on the same diff.
     """
     if old_id and old_id == new_id:
         return Verdict(True, "the same diff")
     if cost is None:
-        return Verdict(False, "the diff that it was given for is another one")
+        return Verdict(False, "it was given for another diff")
     if cost <= threshold:
         return Verdict(True, f"{cost:.1f} % of the diff changed, and up to {threshold:g} % were allowed")
     allowed = f"more than the {threshold:g} % allowed" if threshold else "and none may change"
@@ -259,7 +259,7 @@ def survives(old_id: str, new_id: str, cost: float | None, threshold: float = 0.
 
 
 def percentage(text: str) -> float:
-    """Return how much of a diff may change before its tags are dropped; raise ValueError for no percentage."""
+    """Return how much of a diff may change before its tags are dropped; raise ValueError unless it is a percentage."""
     value = float(text)
     if not 0 <= value <= 100:
         raise ValueError(text)
@@ -267,7 +267,7 @@ def percentage(text: str) -> float:
 
 
 def without_tags(message: str, known: Sequence[Given]) -> tuple[str, list[str]]:
-    """Return a message without the tags `known`, judgements and notes on dropped tags; and the tags taken out."""
+    """Return a message without the tags `known`, judgements and notes on dropped tags, and the tags taken out."""
     text, rows, below = take_apart(message)
     lines = [given.trailer for given in known]
     taken = [row for row in rows if row in lines or JUDGEMENTS.fullmatch(row)]

@@ -1,7 +1,7 @@
-"""Remember what moving the draft replaced, and put it back: refs/patchbot/<campaign>/undo.
+"""Remember what a change of the draft replaced, and put it back: refs/patchbot/<campaign>/undo.
 
-It is a commit whose tree says which refs moved from where to where, and whose parents keep alive what they were. It
-moves in the same transaction as the refs that it is about, so it is never about anything but the last change.
+It is a commit whose tree says which refs moved from where to where, and whose parents keep the old commits alive. It
+moves in the same transaction as the refs that it is about, so it is always about the last change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ITSELF = Identity("patchbot", "patchbot")
 
 @dataclass(frozen=True)
 class Moved:
-    """A ref that moved; None where it did not exist before, or does not any more."""
+    """A ref that moved; None if it did not exist before, or no longer does."""
 
     ref: str
     before: Sha | None
@@ -36,12 +36,12 @@ class Moved:
 
 
 def undo_ref(campaign: str) -> str:
-    """Return the ref of what the last change of a draft replaced."""
+    """Return the ref that remembers what the last change of a draft replaced."""
     return f"refs/patchbot/{campaign}/undo"
 
 
 def publish_undoable(repo: Repo, scratch: Scratch, campaign: str, updates: Sequence[Update], base: str) -> None:
-    """Do as git.transaction.publish does, and remember what the refs were."""
+    """Do what git.transaction.publish does, and remember the old refs."""
     rows = [Moved(ref, old, new) for ref, new, old in updates if new != old]
     there = repo.things(row.before for row in rows if row.before)
     parents = [*(sha for sha, it in there.items() if it), base]
@@ -62,9 +62,9 @@ def publish_undoable(repo: Repo, scratch: Scratch, campaign: str, updates: Seque
 
 
 def insist_own(campaign: str, rows: Sequence[Moved]) -> None:
-    """Raise ShapeError unless each row moves another one of the refs that patchbot writes for a campaign.
+    """Raise ShapeError unless each row moves a different ref of those that patchbot writes for a campaign.
 
-    Who can write a record could name any branch of the person's in it, also behind the end of a line.
+    Whoever can write a record could put any of the person's branches into it, even after a line end.
     """
     own = re.compile(rf"refs/heads/patchbot/{re.escape(campaign)}|refs/patchbot/{re.escape(campaign)}/{OWN}")
     if not rows:
@@ -85,14 +85,12 @@ def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
     """
     ref = undo_ref(campaign)
     if (record := repo.ref(ref)) is None:
-        raise UserError(
-            f"no change of {campaign} can be undone in {repo.git_dir}: patchbot made none that it remembers"
-        )
+        raise UserError(f"no change of {campaign} can be undone in {repo.git_dir}: patchbot remembers none")
     try:
         rows = shapes.read(repo.read(record, FILE) or b"", tuple[Moved, ...])
         insist_own(campaign, rows)
     except ShapeError as error:
-        raise UserError(f"{ref} cannot be read: {FILE}: {error}; let it go: git update-ref -d {ref}") from error
+        raise UserError(f"{ref} cannot be read: {FILE}: {error}; delete it with: git update-ref -d {ref}") from error
     for row in rows:
         if repo.ref(row.ref) != row.now:
             raise UserError(f"{row.ref} moved since the last change that patchbot made, so nothing can be undone")

@@ -1,7 +1,7 @@
-"""Versions of a series: a draft that was posted is frozen as refs/patchbot/<campaign>/vN and never changes again.
+"""Keep the versions of a series: a posted draft is frozen as refs/patchbot/<campaign>/vN and never changes again.
 
-A version keeps what is needed to say later what is new since then: the branch, its base, the configuration, the version
-of patchbot, the results of the checks, the mail's message-id.
+A version keeps what is needed to say later what is new since: the branch, its base, the configuration, the version of
+patchbot, the results of the checks, the mail's Message-ID.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Version:
 
     @property
     def message_id(self) -> str:
-        """Return the message-id of its cover letter, "" if nobody said it."""
+        """Return the Message-ID of its cover letter, "" if it is unknown."""
         return self.draft.document.message_id or ""
 
 
@@ -52,12 +52,12 @@ def versions(repo: Repo, campaign: str) -> list[Version]:
 
 
 def previous(repo: Repo, campaign: str, tip: str) -> Version | None:
-    """Return the last frozen version that is not the branch at `tip` itself."""
+    """Return the last frozen version, except one that is the branch at `tip` itself."""
     return next((v for v in reversed(versions(repo, campaign)) if v.draft.tip != tip), None)
 
 
 def named(repo: Repo, campaign: str, name: str) -> Side:
-    """Return a version, or the draft, by what a person calls it; raise UserError that lists what there is."""
+    """Return a version, or the draft, by name; raise UserError that lists what exists."""
     if name == "draft":
         draft = need_draft(repo, campaign)
         return side("draft", draft.document, draft.trailers)
@@ -69,12 +69,12 @@ def named(repo: Repo, campaign: str, name: str) -> Side:
 
 
 def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any] | None:
-    """Return what changed between the last frozen version and the draft, None where there is nothing to compare.
+    """Return what changed between the last frozen version and the draft, None if there is nothing to compare.
 
     {"version", "message_id", "link", "base": [old, new], "rebased", "new_sites", "gone_sites", "changed_sites",
     "patches": {"same", "changed", "new", "gone": [subjects]}, "dropped_trailers": [{"patch", "subject",
-    "trailer", "reason"}]}. A patch counts as changed if its message or what it does did, not if only the
-    lines around it are others.
+    "trailer", "reason"}]}. A patch counts as changed if its message or its edits did, not if only the
+    lines around it differ.
     """
     draft = read_draft(repo, campaign)
     if draft is None:
@@ -101,7 +101,7 @@ def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any]
 
 
 def told(reason: str) -> str:
-    """Return why a tag was dropped as a mail says it: how much changed since a draft that nobody saw says nothing."""
+    """Return why a tag was dropped, for a mail: percentages since a draft that nobody saw mean nothing there."""
     return "the patch changed" if "of the diff changed" in reason else reason
 
 
@@ -125,8 +125,8 @@ def freeze(
 ) -> str:
     """Make the branch as it is now version `number`, and the draft's record the same; return the version's record.
 
-    What a person committed on the branch becomes part of the record. Raises UserError where that is not clear from the
-    commits and from `chosen` ({commit: stable id, "" for none}), which is what a person said.
+    What a person committed on the branch becomes part of the record. Raises UserError if the commits and `chosen`
+    ({commit: stable id, "" for none}), a person's choice, do not tell what that is.
     """
     campaign, document = draft.campaign, draft.document
     tip = repo.ref(branch(campaign)) or draft.tip

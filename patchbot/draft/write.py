@@ -1,7 +1,7 @@
-"""From a series and what people put on top of it to a draft in the repository.
+"""Turn a series and what people put on top of it into a draft in the repository.
 
-Writing happens beside the repository; the refs move in one transaction at the very end. Whatever stops before that
-leaves the last draft as it is.
+Writing happens outside the repository; the refs move in one transaction at the very end. Whatever stops before that
+leaves the last draft unchanged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .trailers import Decided, Dropped, Trailers, apply_to_message, decide, form
 
 @dataclass(frozen=True)
 class Carried:
-    """What is put on top of a generated series: edits, tags, and the commit that each tagged patch was before.
+    """What is put on top of a generated series: edits, tags, and the earlier commit of each tagged patch.
 
     `solved` is as in `compose`, `beside` as in the record.
     """
@@ -53,7 +53,7 @@ class Carried:
 
 @dataclass(frozen=True)
 class Result:
-    """A branch as it was written: `commits` in order (`id` is a stable id or an extra commit's key).
+    """A written branch: `commits` in order (`id` is a stable id or an extra commit's key).
 
     `changed` says whether the branch moved.
     """
@@ -74,13 +74,13 @@ class Result:
 
 @contextmanager
 def workshop(source: Repo) -> Iterator[Scratch]:
-    """Give a scratch repository that is gone afterwards."""
+    """Yield a scratch repository that is removed afterwards."""
     with temporary.folder("draft") as folder, closing(Scratch.at(folder / "scratch.git", source)) as scratch:
         yield scratch
 
 
 def carried(draft: Draft | None) -> Carried:
-    """Return what the record of a draft keeps of people's work."""
+    """Return the people's work that the record of a draft keeps."""
     if draft is None:
         return Carried(Handmade(), {}, {})
     return Carried(draft.handmade, draft.trailers, draft.commits, draft.dropped)
@@ -106,13 +106,13 @@ def put(
 ) -> Result:
     """Write a series with what people put on top of it, and make it the draft.
 
-    `taken` is the tip of the branch whose commits by hand are in `given`. Raises Conflicts where an edit contradicts
-    what is generated now; nothing was moved then.
+    `taken` is the tip of the branch whose commits by hand are in `given`. Raises Conflicts if an edit contradicts
+    the generated patch; nothing was moved then.
     """
     series = made.series
     composed = compose(repo, series, given.handmade, author, resolutions, given.solved)
     if not composed.commits:
-        raise UserError(f"every patch of {series.campaign} was dropped by hand; --discard-edits brings them back")
+        raise UserError(f"you dropped every patch of {series.campaign} by hand; --discard-edits brings them back")
     plain = plain_commits(repo, series, author) if given.handmade else list(composed.commits)
     decided = judge(repo, scratch, series.kernel.base, composed, given)
     dropped = tuple(d for d in decided.dropped if d not in given.dropped)
@@ -147,7 +147,7 @@ def write_again(
     handmade: Handmade,
     tags: Trailers,
 ) -> str:
-    """Write the record of a draft that is not made anew, its branch at `tip` now, and return its id."""
+    """Write the record of a draft that is not made anew, with its branch at `tip`, and return its id."""
     files = kept_files(handmade, tags)
     if reads := repo.read(draft.record, READS):
         files[READS] = reads
@@ -155,12 +155,12 @@ def write_again(
 
 
 def kept_files(handmade: Handmade, tags: Trailers) -> dict[str, bytes]:
-    """Return the files of a record that keep what people put on top of a series."""
+    """Return the files of a record that hold what people put on top of a series."""
     return {**edits_files(handmade), **({TRAILERS: format_trailers(tags)} if tags else {})}
 
 
 def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Carried) -> Decided:
-    """Say which tags hold for the branch to be; its commits are written to a repository of their own for that."""
+    """Say which tags hold for the new branch; for that its commits are written to a separate repository."""
     if not given.trailers:
         return Decided({}, given.dropped)
     with closing(Scratch.at(scratch.path.with_name("trial.git"), scratch.source)) as trial:
@@ -175,7 +175,7 @@ def dressed(composed: Composed, decided: Decided) -> tuple[NewCommit, ...]:
 
 
 def site_changes(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the sites that are new, gone, and those whose fate is another, each with fate, file and line."""
+    """Return the sites that are new or gone, and those whose fate changed, each with fate, file and line."""
     return {
         "new_sites": [site_row(s, new[s]) for s in sorted(set(new) - set(old))],
         "gone_sites": [site_row(s, old[s]) for s in sorted(set(old) - set(new))],
@@ -186,7 +186,7 @@ def site_changes(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[st
 
 
 def site_lines(changes: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the `site_changes` for a person, one a line."""
+    """Yield the `site_changes` for a person, one line each."""
     for kind in ("new", "gone", "changed"):
         for row in changes[f"{kind}_sites"]:
             place = row["file"] + (f":{row['line']}" if row["line"] else "")

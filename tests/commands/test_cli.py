@@ -284,7 +284,7 @@ def test_a_missing_tool_is_named_with_its_package(work, tmp_path):
         (["check", "--patches", "0-99"], "the series has the patches 1 to"),
         (["check", "--patches", "x"], "not a patch number"),
         (["check", "--only", "nope"], "applies"),
-        (["check", "HEAD..HEAD"], "holds no commit"),
+        (["check", "HEAD..HEAD"], "has no commits"),
         (["generate", "nope"], "no campaign 'nope'"),
     ],
 )

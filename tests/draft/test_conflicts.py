@@ -41,7 +41,7 @@ def test_a_conflict_shows_both_sides_and_goes_on_when_resolved(world: World):
     for part in (b"NEW x; /* because */", b"NEW x; /* why */", b"<<<<<<< generated now", b">>>>>>> edited by hand"):
         assert part in text
     assert "waits for you" in world.run("regenerate", "sample", "--onto", new, code=2)
-    assert "conflict markers are left in" in world.run("regenerate", "sample", "--continue", code=2)
+    assert "still hold conflict markers" in world.run("regenerate", "sample", "--continue", code=2)
     code.write_bytes(b"NEW x; /* because, and why */\nkeep\nNEW y;\nNEW z;\n")
     assert str(message) in world.run("regenerate", "sample", "--continue", code=2)
     message.write_text("sample: By hand\n\nConvert all three of them.\n")

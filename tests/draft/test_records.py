@@ -84,7 +84,7 @@ def test_every_command_names_the_record_and_the_way_out(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda repo: None, "it is not there"),
+        (lambda repo: None, "it is missing"),
         (lambda repo: b"", "Expecting value"),
         (lambda repo: b"\xff\xfe\x00", "UTF-8|utf-16|Expecting"),
         (lambda repo: b"[" * 20000, "nested too deep"),
@@ -176,7 +176,7 @@ def test_a_damaged_stopped_regeneration_can_be_let_go(
     for argv in (["status"], ["regenerate", "--onto", "HEAD"]):
         code, said = cli(drafted, *argv)
         assert code == 2
-        assert "let it go with: patchbot regenerate kfunc_flags --abort" in str(said)
+        assert "give it up with: patchbot regenerate kfunc_flags --abort" in str(said)
     assert cli(drafted, "regenerate", "--abort")[0] == 0
     assert cli(drafted, "status")[0] == 0
 
@@ -199,5 +199,5 @@ def test_a_record_with_a_tag_that_is_none_names_the_way_out(drafted: Repo, cli: 
     rewrite(drafted, DRAFT, {"trailers.json": json.dumps({first: [row]}).encode()})
     code, text = cli(drafted, "status")
     assert code == 2
-    assert "is not a tag that anybody gave" in str(text)
+    assert "is not a tag" in str(text)
     assert f"git update-ref -d {DRAFT}" in str(text)
