@@ -1,19 +1,19 @@
-"""What a check is, what it gets and what it says; and how its file is found and loaded.
+"""Define what a check is, what it gets and what it returns; find its file and load it.
 
-A check is one file: its name is the file's name, its docstring the line that `patchbot checks` prints. It defines
+A check is one file: its name is the file's name, and `patchbot checks` prints the first line of its docstring. It has
 
     NEEDS = {"perl": "perl"}              programs and the Debian packages that have them (optional)
-    EXCLUSIVE = True                      runs alone, it uses every processor itself (optional)
-    CAMPAIGN = "timer_delete"             what it judges is of one campaign; SKIP in others (optional)
+    EXCLUSIVE = True                      runs alone, as it uses every processor itself (optional)
+    CAMPAIGN = "timer_delete"             is about this campaign only; SKIP in others (optional)
     WAIVABLE = False                      its findings cannot be waived (optional)
     def check(subject, item)              judge one patch                       -> Outcome
     def check_each(subject)               or: judge all patches in one go       -> one Outcome for each item
     def check_series(subject)             judge the series as a whole           -> Outcome
-    def key(subject, item)                what `check` reads, as text; None = never reuse (optional)
+    def key(subject, item)                the input of `check`, as text; None = never reuse (optional)
     def key_series(subject)               the same for `check_each` and `check_series` (optional)
 
-and raises PatchbotError where it cannot do its work. The runner adds patchbot's version and the check's own source to
-the key. What failed is never reused.
+and raises PatchbotError if it cannot do its work. The runner adds patchbot's version and the check's own source to the
+key. A failure is never reused.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked, and where a check may work.
+    """The series under check, and the places where a check may work.
 
     All git work happens in `scratch`, which sees the objects of `repo` too. `mails` are git format-patch's mails by
     commit. `witnesses` names the files that show the effect of a commit, `sites` gives the campaign's
     sites in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
-    patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by name of what they
-    are about. What a tree brings along runs in `sandbox`. `wishes` is what the campaign wants of a build,
+    patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by the names that
+    they are about. A tree's own programs run in `sandbox`. `wishes` is what the campaign wants from a build,
     `source` the identity of the code that gives its sites and witnesses.
     """
 
@@ -84,10 +84,10 @@ class Subject:
         try:
             return self.mails[item.commit]
         except KeyError:
-            raise PatchbotError(f"there is no mail of commit {item.commit[:12]} ({item.subject})") from None
+            raise PatchbotError(f"commit {item.commit[:12]} ({item.subject}) has no mail") from None
 
     def log(self, check: str, item: Item | None) -> Path:
-        """Return the path for a check's log of one patch or, without one, of the series; the folder exists."""
+        """Return the path of a check's log of one patch or, without one, of the series; its folder exists."""
         folder = self.work / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         what = item.commit[:12] if item else f"series-{self.items[-1].commit[:12] if self.items else self.base[:12]}"
@@ -108,9 +108,9 @@ def items(repo: Repo, series: Range) -> tuple[Item, ...]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check says: `examined` counts what it looked at, and 0 is never PASS; SKIP always has a reason.
+    """The result of a check: `examined` counts what it looked at, and 0 is never PASS; SKIP always has a reason.
 
-    A finding that is PASS tells what was right; it is shown by -v and on the page only.
+    A finding with PASS says what was right; only -v and the page show it.
     """
 
     status: Status
@@ -130,7 +130,7 @@ class Outcome:
         log: Path | None = None,
         reproduce: str = "",
     ) -> Outcome:
-        """Return the outcome that findings add up to: the worst of them, PASS if there is none."""
+        """Return the outcome of findings: the worst of them, PASS if there is none."""
         found = tuple(findings)
         status = Status.worst([f.status for f in found]) if found else Status.PASS
         return cls(status, found, reason, examined, log, reproduce)
@@ -138,7 +138,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """A loaded check; `source` is the identity of its file, `campaign` the only one that it is about."""
+    """A loaded check; `source` is the identity of its file, `campaign` the only campaign that it is about."""
 
     name: str
     file: Path
@@ -156,7 +156,7 @@ class Check:
 
 
 def available(paths: Sequence[Path] = ()) -> dict[str, Path]:
-    """Return {name: file} of every check there is: the bundled ones and those in the folders `paths`."""
+    """Return {name: file} of every check: the bundled ones and those in the folders `paths`."""
     found: dict[str, Path] = {}
     for folder in (bundled("checks"), *paths):
         if not folder.is_dir():
@@ -181,11 +181,11 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # @dataclass looks its module up in sys.modules, so it must be there before the file runs.
+    # @dataclass looks up its module in sys.modules, so it must be there before the file runs.
     sys.modules[module_name] = module
     try:
         source = file.read_bytes()
-        # Not exec_module(): it would run byte code that lies beside the file, and write some there.
+        # Not exec_module(): it would run byte code next to the file, and write some there.
         exec(compile(source, file, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]

@@ -1,4 +1,4 @@
-"""One HTML page of a series and its recorded results: no script, no network, safe with text from anywhere.
+"""Make one HTML page of a series and its recorded results: no script, no network, safe with text from anywhere.
 
 A maintainer can open it from an attachment; everything in it is escaped by jinja2.
 """
@@ -49,7 +49,7 @@ def page(
 
 
 def visible_text(value: Any) -> Any:
-    """Return what an expression of the template puts out, with all text visible."""
+    """Return the output of an expression in the template, with all text visible."""
     return visible(value) if type(value) is str else value
 
 
@@ -59,7 +59,7 @@ def row(
     checks: Sequence[str],
     diffs: Mapping[str, tuple[str, str]],
 ) -> dict[str, Any]:
-    """Return what the page shows of one patch."""
+    """Return what the page shows about one patch."""
     return {
         **patch,
         "results": results,

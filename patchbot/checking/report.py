@@ -30,7 +30,7 @@ STYLES = {
 
 
 def worst(results: Sequence[Result]) -> Status:
-    """Return the worst status there is, SKIP without results."""
+    """Return the worst status, SKIP without results."""
     return Status.worst([r.status for r in results])
 
 
@@ -48,14 +48,14 @@ def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, s
 
 
 def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rows of results as a document has them, with the worst status and how many there are of each."""
+    """Return the rows of results for a document, with the worst status and the number of each."""
     counts = Counter(row["status"] for row in rows)
     worst = Status.worst([Status(status) for status in counts]).value
     return {"worst": worst, "results": rows, "counts": {status.value: counts[status.value] for status in Status}}
 
 
 def fit_for_json(result: Result) -> Result:
-    """Return a result whose texts UTF-8 can hold."""
+    """Return a result with texts that UTF-8 can hold."""
     found = (
         replace(f, message=encodable(f.message), file=encodable(f.file) if f.file else None) for f in result.findings
     )
@@ -65,7 +65,7 @@ def fit_for_json(result: Result) -> Result:
 
 
 def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
-    """Return the report of one tip after a further run: what it judged anew replaces what was known, the rest stays."""
+    """Return the report of one tip after another run: new results replace known ones, the rest stays."""
     if old is None:
         return new
     judged = {(r["check"], r["patch"]) for r in new["results"]}
@@ -76,10 +76,10 @@ def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[s
 
 
 def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
-    """Print the report: what is behind each status that is not a plain PASS, then the table.
+    """Print the report: the details of each status that is not a plain PASS, then the table.
 
-    `limit` is how many findings of one result are shown, 0 for all of them, those that are right and the reason of each
-    PASS too.
+    `limit` is how many findings of one result are shown; 0 shows all of them, including those with PASS, and the reason
+    of each PASS.
     """
     numbers = {item.id: number for number, item in enumerate(items, 1)}
     for alike in grouped(results):
@@ -94,9 +94,9 @@ def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], li
 
 
 def grouped(results: Sequence[Result]) -> list[list[Result]]:
-    """Return results without a finding of their own that a check gives with the same words for several patches as one.
+    """Merge results without findings that a check gives for several patches with the same words.
 
-    So a patch that does not apply makes one line of those that follow, which were not checked.
+    So after a patch that does not apply, the unchecked ones share one line.
     """
     groups: dict[object, list[Result]] = {}
     for result in results:
@@ -107,7 +107,7 @@ def grouped(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def whose(results: Sequence[Result], numbers: Mapping[str, int]) -> str:
-    """Return `patch 2`, `patches 2, 5-7` or `the series` for results that are said as one."""
+    """Return `patch 2`, `patches 2, 5-7` or `the series` for merged results."""
     found = sorted(number for r in results if (number := numbers.get(r.patch or "")))
     if not found:
         return one_line(results[0].patch or "the series")
@@ -122,7 +122,7 @@ def whose(results: Sequence[Result], numbers: Mapping[str, int]) -> str:
 
 
 def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -> Table:
-    """Return the table of patches and checks; a cell shows the worst result, `.` where nothing was judged."""
+    """Return the table of patches and checks; a cell shows the worst result, `.` if there is none."""
     checks = list(dict.fromkeys(r.check for r in results))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right")
@@ -143,7 +143,7 @@ def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -
 
 
 def judged(results: Sequence[Result]) -> Text:
-    """Return a status in its colour, with `=` behind it where it was known before."""
+    """Return a status in its colour, with `=` after it if it was known before."""
     if not results:
         return Text(".", style="dim")
     status = worst(results)
@@ -177,14 +177,14 @@ def again(result: Result) -> list[str]:
 
 
 def place(finding: Finding) -> str:
-    """Return `file:line: `, as much of it as is known."""
+    """Return `file:line: `, as far as it is known."""
     if finding.file is None:
         return ""
     return one_line(finding.file) + (f":{finding.line}" if finding.line is not None else "") + ": "
 
 
 def summary(results: Sequence[Result]) -> Text:
-    """Return the last line: how many results of each status, and how many of them were known."""
+    """Return the last line: the number of results of each status, and how many were known before."""
     counts = Counter(r.status for r in results)
     known = sum(r.cached for r in results)
     parts = [Text(f"{counts[status]} {status.value}", STYLES[status]) for status in Status if counts[status]]
@@ -192,5 +192,5 @@ def summary(results: Sequence[Result]) -> Text:
 
 
 def encodable(text: str) -> str:
-    """Return a text that UTF-8 can hold: bytes that were none are spelt out."""
+    """Return a text that UTF-8 can hold: other bytes are spelt out."""
     return text.encode("utf-8", "backslashreplace").decode()

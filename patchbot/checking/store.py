@@ -1,7 +1,7 @@
-"""Results of checks in one SQLite file, keyed by what the check read.
+"""Store the results of checks in one SQLite file, keyed by what the check read.
 
-Why a database: two patchbots may check at the same time, and Ctrl-C must not cost what is already known. The key
-decides alone whether a result still holds, so nothing here ever expires because a commit got another id.
+Why a database: two patchbots may check at the same time, and Ctrl-C must not cost what is already known. The key alone
+decides whether a result still holds, so nothing here ever expires because a commit got another id.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..store import Store
 
 @dataclass(frozen=True)
 class Report:
-    """What the checks said of a campaign's tip, as `check --json` prints it."""
+    """The results of the checks on a campaign's tip, as `check --json` prints them."""
 
     campaign: str
     base: str
@@ -35,7 +35,7 @@ class Results:
     """The results that patchbot knows; use one object from one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the store in the file `path`; raise UserError if that cannot be."""
+        """Open the store in the file `path`; raise UserError if that is impossible."""
         self._store = Store(path)
 
     def get(self, key: str) -> Result | None:
@@ -43,7 +43,7 @@ class Results:
         return self._store.get(f"result {key}", Result)
 
     def put(self, key: str, result: Result) -> None:
-        """Keep a result under `key`; the last one wins."""
+        """Keep a result under `key` in place of an earlier one."""
         self._store.put(f"result {key}", result)
 
     def remember(self, name: str, document: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ class Results:
         self._store.put(name, document)
 
     def revise(self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> None:
-        """Store what `change` makes of the document of that name, None if there is none; no other run comes between."""
+        """Replace the document of a name (None if there is none) by what `change` returns; no other run interferes."""
         with self._store.alone():
             self.remember(name, change(self.recall(name)))
 

@@ -1,6 +1,6 @@
-"""Waivers: findings that a person accepts, each of one type, in one step and path, at most so many, for a reason.
+"""Apply waivers: findings that a person accepts, of one type, in one step and path, at most so many, for a reason.
 
-They are applied after the results come out of the store, so that changing one repeats no check.
+They are applied to results from the store, so that no check is repeated because a waiver changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SERIES = "series"
 
 
 def refuse_blanket_waivers(waivers: Sequence[Waiver], waivable: Mapping[str, bool], known: Iterable[str]) -> None:
-    """Raise ConfigError for a waiver that names no single type, an unknown check, or one that takes no waivers."""
+    """Raise ConfigError for a waiver without a single type, of an unknown check, or of one that allows no waivers."""
     names = sorted(known)
     for number, waiver in enumerate(waivers, 1):
         where = f"checks.waivers[{number}]"
@@ -36,8 +36,8 @@ def apply_waivers(
 ) -> list[Result]:
     """Return the results with waivers applied; `steps` maps patch ids to their steps.
 
-    A waiver that has more findings than its `max` waives none and adds a FAIL. One that has none adds a WARN, if the
-    run is `complete`, its check could work and its step is there (an optional step may be off); an optional one never.
+    A waiver with more findings than its `max` waives none and adds a FAIL. One without any adds a WARN if the run is
+    `complete`, its check could work and its step exists (an optional step may be off); an optional waiver never does.
     """
     there = {SERIES, *steps.values()}
     matched = {w: [(r, f) for r in results for f in r.findings if matches(w, r, f, steps)] for w in waivers}
@@ -56,7 +56,7 @@ def apply_waivers(
 
 
 def matches(waiver: Waiver, result: Result, finding: Finding, steps: Mapping[str, str]) -> bool:
-    """Say whether a waiver is about a finding; the path may be a pattern, `*` includes the commit message."""
+    """Say whether a waiver is about a finding; its path may be a pattern, and `*` includes the commit message."""
     return (
         finding.status is not Status.PASS
         and waiver.check == result.check
@@ -67,14 +67,14 @@ def matches(waiver: Waiver, result: Result, finding: Finding, steps: Mapping[str
 
 
 def broken(result: Result) -> bool:
-    """Say whether a check could not do its work, so that silence says nothing."""
+    """Say whether a check could not do its work, so that its silence means nothing."""
     return result.status in (Status.ERROR, Status.SKIP)
 
 
 def lighten(result: Result, waivers: Sequence[Waiver], steps: Mapping[str, str]) -> Result:
-    """Return a result with the findings of `waivers` no worse than WARN and its status that of the others.
+    """Return a result with the findings of `waivers` as WARN at worst, and with the status of the others.
 
-    A status that the findings do not explain stays.
+    A status that the findings do not explain is kept.
     """
     if not waivers or result.status is Status.ERROR:
         return result

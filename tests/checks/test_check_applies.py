@@ -149,7 +149,7 @@ def test_the_users_configuration_does_not_matter(
 def test_a_missing_mail_is_an_error(subject: Subject, tmp_path: Path) -> None:
     text, results = statuses(replace(subject, mails={}), tmp_path)
     assert text == "ERROR ERROR ERROR"
-    assert "there is no mail of commit" in results[0].reason
+    assert "has no mail" in results[0].reason
 
 
 @pytest.mark.kernel
