@@ -150,7 +150,7 @@ def test_the_author_is_who_git_would_name(tiny: Repo, name: str):
 @pytest.mark.parametrize("name", ["...", "\t", "<>"])
 def test_a_name_of_which_nothing_is_left_is_none(tiny: Repo, name: str):
     tiny.git("config", "user.name", name)
-    with pytest.raises(UserError, match=r"user\.name that can stand in a commit"):
+    with pytest.raises(UserError, match=r"user\.name that a commit can hold"):
         author_of(tiny, None)
     with pytest.raises(UserError, match=r"\[author\] of patchbot.toml has no user\.name"):
         author_of(tiny, Identity(name, "a@example.org"))

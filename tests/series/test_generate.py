@@ -121,7 +121,7 @@ def test_two_new_files_of_one_step_take_no_other_place(tmp_path):
 
 @pytest.mark.parametrize("changes", [{"owners_of": lambda tree, paths: [1]}, {"target_of": lambda *_: 7}])
 def test_names_of_owners_and_trees_are_text(tmp_path, changes):
-    with pytest.raises(UserError, match=r"campaign sample: [17] is not the name of a tree or of an owner"):
+    with pytest.raises(UserError, match=r"campaign sample: [17] is not the name of a tree or an owner"):
         generate(tree(tmp_path), replace(sample.campaign(), **changes), CONFIG)
 
 

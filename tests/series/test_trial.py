@@ -72,7 +72,7 @@ def test_a_fact_that_is_not_known_hides_no_anchor(tiny, cli):
     code, made = cli(tiny, "scan", "--anchors")
     rows = [a for a in made["anchors"] if a["step"] == "verifier"]
     assert (code, rows[0]["outcome"], rows[0]["taken"]) == (2, "missing", 0)
-    assert "one struct with a member kfunc_flags is needed" in rows[0]["message"]
+    assert "expected one struct with a member kfunc_flags" in rows[0]["message"]
     assert {"applied"} == {r["outcome"] for r in rows[1:]}
     assert [a for a in made["anchors"] if a["step"] == "docs"]
 

@@ -424,7 +424,7 @@ def test_a_good_boot(shipped: Rows) -> None:
             "program rcu0_neighbour_reject: .*not with",
         ),
         ("SET scalar: -22", "SET scalar: 0", "set scalar: the kernel must refuse it"),
-        ("SET good: 0", "SET good: -22", "set good: the kernel must take it"),
+        ("SET good: 0", "SET good: -22", "set good: the kernel must accept it"),
         ("kfunc kfa_s_far (id", "kfunc kfa_s_near (id", "set release_on_stack: .*not with"),
         ("patchbot: SET too_many: -22\n", "", "set too_many: it was never registered"),
     ],
@@ -598,7 +598,7 @@ REJECT = Expected("reject", "R1 must be a rcu pointer")
         (verdict("reject", "R2 must be a rcu pointer"), REJECT, "rejected, but not with"),
         (verdict("reject"), REJECT, "rejected, but not with .* no message"),
         (verdict("reject", "4: (85) call f ; R1 must be a rcu pointer"), REJECT, "rejected, but not with"),
-        (verdict("absent", "extern 'f': not found", errno=-3), REJECT, "never came to the verifier: extern 'f'"),
+        (verdict("absent", "extern 'f': not found", errno=-3), REJECT, "never reached the verifier: extern 'f'"),
         (None, REJECT, "did not mention"),
     ],
 )
@@ -706,7 +706,7 @@ def test_what_a_kernel_does_not_get_is_told(shipped: Rows) -> None:
     assert LeftOut("program", "legacy_none_accept", "it has KF_TRUSTED_ARGS") in left
     lines = judge.skipped(left)
     assert list(judge.findings(lines)) == []
-    assert "    SKIP: the kernel did not get it: it lacks KF_IMPLICIT_ARGS\n" in judge.table(lines)
+    assert "    SKIP: not tried on this kernel: it lacks KF_IMPLICIT_ARGS\n" in judge.table(lines)
     document = judge.document(lines, {})["lines"]
     assert isinstance(document, list)
     assert {row["status"] for row in document} == {"SKIP"}

@@ -162,12 +162,12 @@ def test_two_sets_of_one_kfunc_agree(make: Make) -> None:
     assert kinds(agree(None, before, NOWHERE)) == []
     forgotten = make(NEW, SINGLE, second)
     assert kinds(compare(before, forgotten, NOWHERE, {})) == []
-    assert "put() has different flags of arguments in set1, set2" in kinds(agree(before, forgotten, NOWHERE))[0]
+    assert "put() has different argument flags in set1, set2" in kinds(agree(before, forgotten, NOWHERE))[0]
     both = make(NEW, SINGLE, "ROW(put, 0)\nARGS(put, 1, 2)\n")
     assert kinds(agree(before, both, NOWHERE)) == []
     # They may differ in other flags if they did before.
     other = make(NEW, WHOLE, "ROW(put, 2 | 32)\n")
-    assert kinds(agree(before, other, NOWHERE)) == ["AGREE: put() had the same flags in set1, set2, and no longer has"]
+    assert kinds(agree(before, other, NOWHERE)) == ["AGREE: put() no longer has the same flags in set1, set2"]
     assert kinds(agree(other, other, NOWHERE)) == []
 
 
@@ -204,7 +204,7 @@ def test_the_kind_of_a_set_may_only_change_with_the_header(make: Make) -> None:
     plain = reading.ids.sets[0]._replace(flags=2)
     after = replace(before, readings={"o1.o": reading._replace(ids=reading.ids._replace(sets=(plain,)))})
     assert "set1: the set's flags" in kinds(compare(before, after, NOWHERE, {}))[0]
-    assert "a set of kfuncs and no other has BTF_SET8_KFUNC_ARGS" in kinds(inspect(after, NOWHERE))[0]
+    assert "BTF_SET8_KFUNC_ARGS belongs to sets of kfuncs" in kinds(inspect(after, NOWHERE))[0]
     old = make(OLD, WHOLE)
     forgotten = replace(before, readings=old.readings)
     assert kinds(compare(old, forgotten, NOWHERE, {}))
@@ -216,7 +216,7 @@ def test_the_kind_of_a_set_may_only_change_with_the_header(make: Make) -> None:
 def test_bytes_outside_of_the_sets_stay(make: Make) -> None:
     before, after = make(NEW, WHOLE), make(NEW, WHOLE, rest="LIST(l)\nID(struct, y)\n")
     assert kinds(compare(before, after, NOWHERE, {})) == [
-        "REST: o1.o: .BTF_ids changes outside of the sets: lost struct__x 0x0, gained struct__y 0x0"
+        "REST: o1.o: .BTF_ids changes outside the sets: lost struct__x 0x0, gained struct__y 0x0"
     ]
     swapped = [make(NEW, WHOLE, rest=f"LIST(l)\nID(struct, {a})\nID(struct, {b})\n") for a, b in ("xy", "yx")]
     assert "order" in kinds(compare(swapped[0], swapped[1], NOWHERE, {}))[0]

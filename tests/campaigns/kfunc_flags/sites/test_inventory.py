@@ -275,7 +275,7 @@ def test_flag_that_nothing_can_bear_needs_a_decision(tmp_path: Path) -> None:
     text = one_set("BTF_ID_FLAGS(func, f, KF_RCU)\n", definitions=CLASSES % "struct bpf_iter_x *it__iter, u64 s")
     found = audit(make(tmp_path / "1", {"kernel/bpf/a.c": text}), config())
     assert found.refused == (
-        "kernel/bpf/a.c:6: f@ids: KF_RCU: no argument is a pointer to a kernel object, so nothing can bear it; "
+        "kernel/bpf/a.c:6: f@ids: KF_RCU: no argument is a pointer to a kernel object, so none can have the flag; "
         "decide by name in patchbot.toml",
     )
     kept = scan(tmp_path / "2", text, {"f": {"keep": True, "reason": "only an iterator"}})["f"]
@@ -347,7 +347,7 @@ def test_bad_decisions(tmp_path: Path, decision: dict[str, Any], message: str) -
 @pytest.mark.parametrize(
     ("decision", "message"),
     [
-        ({"rcu": [2], "reason": "x"}, "argument 2 was decided, but the kfunc has 2"),
+        ({"rcu": [2], "reason": "x"}, "argument 2 was decided, but BPF programs pass 2 arguments"),
         ({"rcu": [1], "reason": "x"}, "argument 1 was decided, but it is not a pointer (scalar)"),
     ],
 )
@@ -361,7 +361,7 @@ def test_decision_about_what_is_not_there_is_a_warning(tmp_path: Path) -> None:
     tree = make(tmp_path, {"kernel/bpf/a.c": one_set("")})
     decisions = {"gone": {"keep": True, "reason": "x"}, "maybe": {"keep": True, "optional": True, "reason": "x"}}
     assert audit(tree, config(decisions)).warnings == (
-        "patchbot.toml decides about gone(), which is in no kfunc set of this tree",
+        "patchbot.toml has a decision for gone(), which is in no kfunc set of this tree",
     )
 
 

@@ -75,7 +75,7 @@ def test_a_file_that_nothing_includes_is_no_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["Documentation/sets.rst", "net/sets.yaml"])
 def test_a_set_where_nobody_looks_is_missed_where_it_is_registered(tmp_path: Path, name: str) -> None:
     files = {"net/a.c": f'{KFUNC}#include "/{name}"\n{REGISTERED}', name: SET}
-    assert "net/a.c:7: registers the set ids, which neither this file nor" in said(tmp_path, files)[1]
+    assert "net/a.c:7: registers the set ids, which is neither in this file nor" in said(tmp_path, files)[1]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_set_where_nobody_looks_is_missed_where_it_is_registered(tmp_path: Pat
         (
             "BTF_KFUNCS_START(ids)\n#ifdef A\n#define R(x) BTF_ID_FLAGS(func, x, KF_RELEASE)\n#else\n"
             "#define R(x) BTF_ID_FLAGS(func, x)\n#endif\nR(put)\nBTF_KFUNCS_END(ids)\n",
-            "net/a.c:8: macro R is defined a second time inside a set",
+            "net/a.c:8: macro R is defined again inside a set",
         ),
         (
             "#ifdef A\n#define LIST R(put)\n#else\n#define LIST R(put) R(more)\n#endif\nBTF_KFUNCS_START(ids)\n"
@@ -153,19 +153,19 @@ def test_a_second_name_for_a_flag_is_refused(tmp_path: Path, definition: str) ->
     flag = "KF_MY" if "KF_MY" in definition else "MY"
     files = {"include/linux/btf.h": f"{FLAGS}{definition}\n", "net/a.c": KFUNC + SET.replace("KF_RELEASE", flag)}
     text = said(tmp_path, files)[1]
-    assert f"net/a.c:5: put@ids: include/linux/btf.h defines no single flag {flag}" in text or (
-        f"net/a.c:5: put@ids: {flag} is the bit of KF_RELEASE under another name; expected KF_RELEASE" in text
+    assert f"net/a.c:5: put@ids: include/linux/btf.h does not define {flag} as a single flag" in text or (
+        f"net/a.c:5: put@ids: {flag} is another name for the bit of KF_RELEASE; expected KF_RELEASE" in text
     )
 
 
 def test_a_second_name_in_a_set_that_holds_no_kfuncs_is_refused(tmp_path: Path) -> None:
     files = {"net/a.c": KFUNC + SET.replace("KFUNCS", "SET8").replace("KF_RELEASE", "MINE")}
-    assert "defines no single flag MINE" in said(tmp_path, files)[1]
+    assert "does not define MINE as a single flag" in said(tmp_path, files)[1]
 
 
 def test_a_flag_of_the_kfunc_among_those_of_arguments_is_refused(tmp_path: Path) -> None:
     files = {"net/a.c": KFUNC + SET.replace("KF_RELEASE", "KF_SLEEPABLE, KF_RELEASE")}
-    assert "defines no single flag KF_RELEASE" in said(tmp_path, files)[1]
+    assert "does not define KF_RELEASE as a single flag" in said(tmp_path, files)[1]
 
 
 def test_of_two_sets_with_one_name_the_one_with_kfuncs_counts(tmp_path: Path) -> None:

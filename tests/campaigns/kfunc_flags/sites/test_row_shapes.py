@@ -159,4 +159,4 @@ def test_a_macro_that_makes_no_row_is_named(tmp_path, body):
 def test_a_list_that_is_not_complete_is_named(tmp_path):
     rows = "#define ROW(x) BTF_ID_FLAGS(func, x, KF_RCU)\nLIST\n#undef ROW\n"
     files = {"net/a.c": '#include "list.h"\n' + one_set(rows), "net/list.h": "#define LIST ROW(look\n"}
-    assert "net/a.c:10: LIST of net/list.h holds a use of a macro that is not complete" in scan(tmp_path, files)[1]
+    assert "net/a.c:10: LIST of net/list.h holds an incomplete use of a macro" in scan(tmp_path, files)[1]

@@ -78,7 +78,7 @@ def test_what_the_type_cannot_tell_is_decided_by_name(tree):
         ("get_const", "lookup", "node", "untyped"), "keep"
     )
     assert decided["get_const"]["reason"].endswith("by decision (it is its parent)")
-    assert decided["lookup"]["reason"] == "KF_ACQUIRE stays: it returns no object of the type of an argument"
+    assert decided["lookup"]["reason"] == "KF_ACQUIRE stays: it does not return an object of the type of an argument"
     assert "KF_ACQUIRE stays" in decided["of"]["reason"]
 
 
@@ -94,7 +94,7 @@ def test_off_is_as_if_there_were_no_such_step(tree):
     ("kfunc", "argument", "message"),
     [
         ("get", 1, "argument 1 was decided, but it is not a pointer (scalar)"),
-        ("get", 2, "argument 2 was decided, but the kfunc has 2 for a BPF program"),
+        ("get", 2, "argument 2 was decided, but BPF programs pass 2 arguments"),
         ("of", 0, "argument 0 was decided, but the kfunc returns struct a *"),
         ("node", 1, "argument 1 was decided, but the kfunc returns struct bpf_rb_node *"),
     ],
