@@ -50,9 +50,7 @@ BTF_SET8_END(name)
 #define BTF_KFUNCS_START(name) static struct btf_id_set8 __maybe_unused name = { .flags = BTF_SET8_KFUNCS };
 #endif
 """
-HEADER = OLD_HEADER.replace(
-    b"__VA_ARGS__, 0)", b"__VA_ARGS__, 0) \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)", 1
-)
+HEADER = OLD_HEADER.replace(b"#else\n", b"#define BTF_KFUNC(name, flags, arg0_flags, ...)\n#else\n", 1)
 LIST_HEADER = b"""\
 #define LIST_KFUNC_xxx	\\
 	LIST_KFUNC(LIST_KFUNC_ONE, \\

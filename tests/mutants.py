@@ -63,10 +63,9 @@ class Site:
 
 def written(row: Row, flags: Sequence[str], arguments: Sequence[Sequence[str]]) -> bytes:
     """Return a row in words."""
-    parts = ["func", row.kfunc]
-    if flags or arguments:
-        parts += [" | ".join(flags) or "0", *(" | ".join(a) or "0" for a in arguments)]
-    return f"BTF_ID_FLAGS({', '.join(parts)})".encode()
+    words = [" | ".join(names) or "0" for names in (flags, *arguments)]
+    macro = "BTF_KFUNC(" if arguments else "BTF_ID_FLAGS(func, "
+    return f"{macro}{', '.join([row.kfunc, *words])})".encode()
 
 
 def replaced(site: Site, row: Row, new: bytes) -> bytes:

@@ -30,10 +30,12 @@ Commits = Sequence[tuple[str, Mapping[str, bytes]]]
 HELPERS, CPUMASK, HID = "kernel/bpf/helpers.c", "kernel/bpf/cpumask.c", "drivers/hid/bpf/hid_bpf_dispatch.c"
 EXT, IDLE, HEADER = "kernel/sched/ext/ext.c", "kernel/sched/ext/idle.c", "include/linux/btf_ids.h"
 FLAGS, VERIFIER = "include/linux/btf.h", "kernel/bpf/verifier.c"
-FIRST_ROW = b"BTF_ID_FLAGS(func, bpf_cpumask_first, 0, KFA_RCU)\n"
+FIRST_ROW = b"BTF_KFUNC(bpf_cpumask_first, 0, KFA_RCU)\n"
+CPU_ROW = b"BTF_KFUNC(scx_bpf_task_cpu, 0, KFA_RCU)"
 SELECT_END = b"BTF_KFUNCS_END(scx_kfunc_ids_select_cpu)"
 ZERO = b'".zero 4                                       \\n"\t\\\nword'
-HID_ROWS = b"KF_SLEEPABLE, KFA_RELEASE)\nBTF_ID_FLAGS(func, hid_bpf_hw_request, KF_SLEEPABLE)\nBTF_KFUNCS_END(hid_bpf_s"
+HID_ROW = b"BTF_KFUNC(hid_bpf_release_context, KF_SLEEPABLE, KFA_RELEASE)"
+HID_ROWS = HID_ROW + b"\nBTF_ID_FLAGS(func, hid_bpf_hw_request, KF_SLEEPABLE)\nBTF_KFUNCS_END(hid_bpf_s"
 INVALID = "tools/testing/selftests/bpf/test_kmods/bpf_test_kfa_invalid.c"
 
 DEFAULTS = load(None, bundled("patchbot.toml"))
@@ -160,19 +162,24 @@ MUTANTS: Mapping[str, tuple[Mapping[str, tuple[bytes, bytes]], str]] = {
         {CPUMASK: (b"BTF_ID_FLAGS(func, bpf_cpumask_create, KF_ACQUIRE | KF_RET_NULL)\n", b"")},
         "LOST",
     ),
-    "a record dropped": ({CPUMASK: (b"bpf_cpumask_first, 0, KFA_RCU)", b"bpf_cpumask_first, 0)")}, "EFFECT"),
+    "a record dropped": ({CPUMASK: (FIRST_ROW, b"BTF_ID_FLAGS(func, bpf_cpumask_first, 0)\n")}, "EFFECT"),
     "both forms": ({CPUMASK: (b"bpf_cpumask_first, 0, KFA", b"bpf_cpumask_first, KF_RCU, KFA")}, "RECORD"),
     "a row twice": ({CPUMASK: (FIRST_ROW, FIRST_ROW * 2)}, "NEW"),
     "a row in another set": (
-        {IDLE: (SELECT_END, b"BTF_ID_FLAGS(func, scx_bpf_dsq_insert, 0, KFA_RCU)\n" + SELECT_END)},
+        {IDLE: (SELECT_END, b"BTF_KFUNC(scx_bpf_dsq_insert, 0, KFA_RCU)\n" + SELECT_END)},
         "NEW",
     ),
     "one of two sets in one file": (
-        {HID: (HID_ROWS, HID_ROWS.replace(b"KF_SLEEPABLE, KFA_RELEASE", b"KF_SLEEPABLE | KF_RELEASE"))},
+        {
+            HID: (
+                HID_ROWS,
+                HID_ROWS.replace(HID_ROW, b"BTF_ID_FLAGS(func, hid_bpf_release_context, KF_SLEEPABLE | KF_RELEASE)"),
+            )
+        },
         "AGREE",
     ),
-    "one of two sets in two files": ({IDLE: (b"task_cpu, 0, KFA_RCU", b"task_cpu, KF_RCU")}, "AGREE"),
-    "the record of one of two sets": ({IDLE: (b"task_cpu, 0, KFA_RCU", b"task_cpu, 0")}, "AGREE"),
+    "one of two sets in two files": ({IDLE: (CPU_ROW, b"BTF_ID_FLAGS(func, scx_bpf_task_cpu, KF_RCU)")}, "AGREE"),
+    "the record of one of two sets": ({IDLE: (CPU_ROW, b"BTF_ID_FLAGS(func, scx_bpf_task_cpu, 0)")}, "AGREE"),
     "a misspelt flag": ({CPUMASK: (b"bpf_cpumask_first, 0, KFA_RCU", b"bpf_cpumask_first, 0, KFA_RUC")}, "UNDEFINED"),
     "a misspelt kfunc": ({CPUMASK: (b"bpf_cpumask_first, 0", b"bpf_cpumask_fist, 0")}, "LOST"),
     "exchanged kfuncs": (
@@ -291,8 +298,9 @@ def test_a_row_of_another_architecture_that_is_written_anew_counts(bench: Bench)
     old = (bench.repo.read(bench.repo.resolve("HEAD"), HELPERS) or b"").replace(
         b"bpf_lowcore)", b"bpf_lowcore, KF_RCU)"
     )
-    new = old.replace(b"bpf_lowcore, KF_RCU)", b"bpf_lowcore, 0, KFA_RCU)")
-    wrong = old.replace(b"bpf_lowcore, KF_RCU)", b"bpf_lowcore, 0, KFA_RELEASE)")
+    row = b"BTF_ID_FLAGS(func, bpf_lowcore, KF_RCU)"
+    new = old.replace(row, b"BTF_KFUNC(bpf_lowcore, 0, KFA_RCU)")
+    wrong = old.replace(row, b"BTF_KFUNC(bpf_lowcore, 0, KFA_RELEASE)")
     subject = bench.subject(
         [("header", {**header, HELPERS: old}), ("new", {HELPERS: new}), ("wrong", {HELPERS: wrong})]
     )
@@ -416,7 +424,9 @@ def test_the_key_says_what_is_read(bench: Bench) -> None:
 
 def test_a_decision_of_the_configuration_counts(bench: Bench) -> None:
     text = bench.repo.read(bench.repo.resolve("HEAD"), CPUMASK) or b""
-    narrower = text.replace(b"bpf_cpumask_first_and, KF_RCU", b"bpf_cpumask_first_and, 0, KFA_RCU")
+    narrower = text.replace(
+        b"BTF_ID_FLAGS(func, bpf_cpumask_first_and, KF_RCU)", b"BTF_KFUNC(bpf_cpumask_first_and, 0, KFA_RCU)"
+    )
     infrastructure: dict[str, bytes] = {}
     for _, files in bench.patches:
         infrastructure |= {path: data for path, data in files.items() if path in (HEADER, FLAGS)}

@@ -86,7 +86,7 @@ def test_what_a_header_changes_is_seen(tmp_path: Path, header: str, seen: str) -
         "#else\nBTF_ID(func, c)\n#endif\n",
         "BTF_ID_FLAGS(func, /* , */ a, KF_RCU | // )\n\tKF_RELEASE);\nBTF_ID_FLAGS ( func\n,\nb )\n",
         "#define R(x, f) BTF_ID_FLAGS(func, x, f | KF_RCU)\nR(a, KF_RELEASE) R(b, KF_SLEEPABLE)\n#undef R\n",
-        "#if 0\nBTF_ID_FLAGS(func, a)\n#endif\nBTF_ID_FLAGS(func, a, 0, KFA_X | KFA_Y, 0)\n",
+        "#if 0\nBTF_ID_FLAGS(func, a)\n#endif\nBTF_KFUNC(a, 0, KFA_X | KFA_Y, 0)\n",
     ],
 )
 def test_rows_of_many_shapes_are_the_same(tmp_path: Path, rows: str) -> None:

@@ -1,7 +1,7 @@
 """Give BPF kfuncs flags per argument: the facility first, then every row whose flag is about some arguments only.
 
-KF_RELEASE and KF_RCU are flags of a whole kfunc, yet they are about single arguments. The steps below add argument
-flags to BTF_ID_FLAGS(), teach the kernel to register them and the verifier to obey them, and convert the rows.
+KF_RELEASE and KF_RCU are flags of a whole kfunc, yet they are about single arguments. The steps below add rows
+BTF_KFUNC() with argument flags, teach the kernel to register them and the verifier to obey them, and convert the rows.
 """
 
 from __future__ import annotations
@@ -60,7 +60,12 @@ STEPS = (
         verifier.anchors_release_dynptr,
         codemod=verifier.release_dynptr,
     ),
-    editing("btf_ids", "let BTF_ID_FLAGS() take argument flags", btf_ids.anchors, codemod=btf_ids.btf_ids),
+    editing(
+        "btf_ids",
+        "add BTF_KFUNC(), a row of a set with argument flags",
+        btf_ids.anchors,
+        codemod=btf_ids.btf_ids,
+    ),
     editing("btf", "register, validate and look up argument flags", btf.anchors),
     editing("verifier", "KFA_RELEASE and KFA_RCU in the verifier", verifier.anchors, codemod=verifier.verifier),
     editing("docs", "document argument flags", docs.anchors),

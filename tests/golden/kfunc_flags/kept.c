@@ -27,8 +27,8 @@ __bpf_kfunc void other_classes(u64 flags, struct bpf_dynptr *ptr, void *buf, u32
 
 BTF_KFUNCS_START(kept_ids)
 BTF_ID_FLAGS(func, plain)
-BTF_ID_FLAGS(func, converted, 0, KFA_RCU, 0)
-BTF_ID_FLAGS(func, half_converted, KF_RCU | KF_SLEEPABLE, KFA_UNINIT, /* second */ 0)
+BTF_KFUNC(converted, 0, KFA_RCU, 0)
+BTF_KFUNC(half_converted, KF_RCU | KF_SLEEPABLE, KFA_UNINIT, /* second */ 0)
 BTF_ID_FLAGS(func, implicit, KF_IMPLICIT_ARGS | KF_RCU)
 BTF_ID_FLAGS(func, other_classes, KF_RCU)
 #define LIST_KFUNC(_, name) BTF_ID_FLAGS(func, name, KF_SLEEPABLE)

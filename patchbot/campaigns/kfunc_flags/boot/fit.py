@@ -86,9 +86,9 @@ def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[
     """Return the kfuncs that have a row in the source of a tree: the configuration leaves these out, not the kernel."""
     if not names:
         return []
-    pattern = rf"BTF_ID_FLAGS\(func, *({'|'.join(sorted(names))})\b"
+    pattern = rf"BTF_(ID_FLAGS\(func, *|KFUNC\( *)({'|'.join(sorted(names))})\b"
     return sorted(
-        {name for _, line in scratch.grep_lines(tree, pattern, FOLDERS) for name in re.findall(pattern, line)}
+        {name for _, line in scratch.grep_lines(tree, pattern, FOLDERS) for _, name in re.findall(pattern, line)}
     )
 
 

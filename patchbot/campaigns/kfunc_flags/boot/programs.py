@@ -75,8 +75,8 @@ def sets_header(sets: Iterable[SetRow]) -> str:
             parts.append(f"__bpf_kfunc {kfunc}\n{{\n{body}}}\n")
     parts.append("__bpf_kfunc_end_defs();\n")
     for row in rows:
-        # Each row of a set is a macro with asm() in it: one a line, or the compiler's message would not tell which.
-        text = re.sub(r"\)\s*(?=(?:BTF_ID_FLAGS|RECORD)\()", ")\n", row.rows.strip())
+        # Each row of a set is a macro with an asm() in it: one a line, or the compiler's message names none.
+        text = re.sub(r"\)\s*(?=(?:BTF_ID_FLAGS|BTF_KFUNC|RECORD)\()", ")\n", row.rows.strip())
         parts.append(f"BTF_KFUNCS_START(kfa_set_{row.name})\n{text}\nBTF_KFUNCS_END(kfa_set_{row.name})\n")
     table = [
         f'\t{{ "{row.name}", {TYPES.get(row.hook, "BPF_PROG_TYPE_UNSPEC")},'

@@ -214,7 +214,7 @@ def reached(row: Row, word: str) -> set[int]:
 
 
 def args(row: Row) -> str:
-    """Return the argument flags of a row in the form of BTF_ID_FLAGS()."""
+    """Return the flags of a row's arguments as BTF_KFUNC() takes them."""
     return "".join(f", {spelled(names)}" for names in row.arguments)
 
 

@@ -37,12 +37,13 @@ MARKS = {
     "BTF_SET8_END(name)": f"{CLOSE}(name)",
     "__BTF_SET8_START(name, scope, flags)": f"{OPEN}(name)",
     "BTF_ID_FLAGS(prefix, name, ...)": f"{ROW}(prefix, name, ##__VA_ARGS__)",
+    "BTF_KFUNC(name, flags, ...)": f"{ROW}(func, name, flags, ##__VA_ARGS__)",
     "BTF_ID(prefix, name)": f"{ROW}(prefix, name)",
 }
 #: Macros of lists and sets of other things than kfuncs; their BTF_ID()s are not rows.
 OTHERS = ("BTF_SET_START(name)", "BTF_SET_START_GLOBAL(name)", "BTF_ID_LIST(name)", "BTF_ID_LIST_GLOBAL(name, n)")
 OPTIONS = ("-E", "-x", "c", "-std=gnu11", "-undef", "-nostdinc", "-w", "-fmax-include-depth=40")
-_WORDS = re.compile(rb"BTF_KFUNCS|BTF_SET8|BTF_ID_FLAGS|btf_kfunc_id_set")
+_WORDS = re.compile(rb"BTF_KFUNC|BTF_SET8|BTF_ID_FLAGS|btf_kfunc_id_set")
 _LINE = re.compile(r'^# (\d+) "f(\d+)"|^# \d+ .*|\b(' + "|".join((OPEN, CLOSE, ROW)) + r")\s*\(|\n", re.MULTILINE)
 _DEFINED = re.compile(rb"#[ \t]*define[ \t]+(\w+)")
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(KFA?_\w+)(?!\w|\()", re.MULTILINE)

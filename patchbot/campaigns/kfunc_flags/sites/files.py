@@ -10,9 +10,9 @@ from .includes import forced, is_makefile, named
 
 SETS_HEADER = "include/linux/btf_ids.h"
 SETS_HEADERS = (SETS_HEADER, "tools/include/linux/btf_ids.h")
-#: One search of the tree for everything: sets, rows outside of them, registrations of sets, definitions of kfuncs.
-NEEDLES = ("BTF_KFUNCS", "BTF_SET8", "BTF_ID_FLAGS", "btf_kfunc_id_set", "__bpf_kfunc")
-#: Files that no compiler reads; a set that is hidden there nevertheless is missed at its registration.
+#: One search of the tree serves all: sets, rows outside of them, what registers sets, and what defines kfuncs.
+NEEDLES = ("BTF_KFUNC", "BTF_SET8", "BTF_ID_FLAGS", "btf_kfunc_id_set", "__bpf_kfunc")
+#: What no compiler reads; a set that is hidden there all the same is missed where it is registered.
 PATHSPECS = (
     ":/",
     *(
@@ -23,7 +23,7 @@ PATHSPECS = (
 #: Names that mean C, whoever includes the file.
 C_LIKE = (".c", ".h", ".inc", ".def", ".S", ".c_shipped", ".h_shipped", ".S_shipped")
 
-_DEFINING = re.compile(rb"BTF_KFUNCS_START|BTF_SET8_START|BTF_ID_FLAGS|__bpf_kfunc")
+_DEFINING = re.compile(rb"BTF_KFUNC|BTF_SET8_START|BTF_ID_FLAGS|__bpf_kfunc")
 
 
 def candidates(tree: Tree) -> list[str]:

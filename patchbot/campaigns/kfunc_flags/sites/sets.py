@@ -22,11 +22,11 @@ from .shadows import WORDS, mentions, shadows
 
 STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
 ENDS = {end: start for start, end in STARTS.items()}
-ROWS = (b"BTF_ID_FLAGS", b"BTF_ID")
-#: Words that make sets invisible to the reader; the header's own macros are built from them.
+ROWS = (b"BTF_KFUNC", b"BTF_ID_FLAGS", b"BTF_ID")
+#: What makes sets out of sight of the reader; the header's own macros are built of it.
 INNER = b"__BTF_SET8_START"
 CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
-EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_ID(func, ...), an #if or the set's end"
+EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_KFUNC(...), BTF_ID(func, ...), an #if or the set's end"
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
@@ -65,7 +65,7 @@ def parse_sets(
     lexed = source.lexed
     reader = _Reader(source, {name: (header, value) for name, header, value in macros})
     after = 0
-    for number in sorted(n for name in (*STARTS, *ENDS, ROWS[0], INNER) for n in lexed.index.get(name, ())):
+    for number in sorted(n for name in (*STARTS, *ENDS, *ROWS[:2], INNER) for n in lexed.index.get(name, ())):
         if number < after:
             continue
         try:
@@ -193,7 +193,7 @@ class _Reader:
         args, after = self.call(name, line.last)
         body = tuple(self.texts[after : line.last])
         if not body or body[0] not in ROWS:
-            raise self.error(name, f"{where}; expected its body to be BTF_ID_FLAGS(func, ...)")
+            raise self.error(name, f"{where}; expected its body to be BTF_ID_FLAGS(func, ...) or BTF_KFUNC(...)")
         return RowMacro(tuple(self.source.at(self.lexed.span(*arg)) for arg in args), body)
 
     def invocation(self, at: int, last: int, name: str, local: Mapping[bytes, RowMacro]) -> int:
@@ -257,7 +257,7 @@ class _Reader:
         args: tuple[Span, ...] = (),
         via: str | None = None,
     ) -> Row:
-        """Return the row in the set `name` that a BTF_ID_FLAGS(...), or a macro that makes one, stands for."""
+        """Return the row that a macro call of the text, or what makes one, is in the set `name`."""
         at = self.lexed.token_range(span.start, span.end)[0]
         kfunc, flags, arg_flags = self.fields(at, macro, words)
         path, first, last = self.source.path, self.source.line(span.start), self.source.line(span.end - 1)
@@ -267,14 +267,35 @@ class _Reader:
     def fields(
         self, at: int, macro: bytes, words: Sequence[Sequence[bytes]]
     ) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-        """Return the kfunc, the flags and the argument flags of a row."""
+        """Return kfunc, flags and argument flags of a row."""
+        if macro == b"BTF_KFUNC":
+            return self.fields_of_kfunc(at, words)
         if len(words) < 2 or words[0] != [b"func"] or len(words[1]) != 1 or not _IDENTIFIER.match(words[1][0]):
             got = ", ".join(spelled(b" ".join(group)) for group in words)
             raise self.error(at, f"{macro.decode()}({got}); expected {macro.decode()}(func, <name of a kfunc>...)")
         if macro == b"BTF_ID" and len(words) > 2:
             raise self.error(at, f"BTF_ID(func, {words[1][0].decode()}, ...) takes no flags; expected BTF_ID_FLAGS")
-        flags = tuple(self.flag_names(at, group) for group in words[2:])
-        return words[1][0].decode(), flags[0] if flags else (), flags[1:]
+        if len(words) > 3:
+            dropped = ", ".join(spelled(b" ".join(group)) for group in words[3:])
+            raise self.error(
+                at,
+                f"BTF_ID_FLAGS(func, {words[1][0].decode()}, ...) drops {dropped!r} without a word; "
+                "expected BTF_KFUNC(<name>, <flags>, <flags of argument 0>...)",
+            )
+        flags = [self.flag_names(at, group) for group in words[2:]]
+        return words[1][0].decode(), flags[0] if flags else (), ()
+
+    def fields_of_kfunc(
+        self, at: int, words: Sequence[Sequence[bytes]]
+    ) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Return kfunc, flags and argument flags of a BTF_KFUNC()."""
+        if len(words) < 3 or len(words[0]) != 1 or not _IDENTIFIER.match(words[0][0]):
+            got = ", ".join(spelled(b" ".join(group)) for group in words)
+            raise self.error(
+                at, f"BTF_KFUNC({got}); expected BTF_KFUNC(<name of a kfunc>, <flags>, <flags of argument 0>...)"
+            )
+        flags, *arguments = (self.flag_names(at, group) for group in words[1:])
+        return words[0][0].decode(), flags, tuple(arguments)
 
     def flag_names(self, at: int, words: Sequence[bytes]) -> tuple[str, ...]:
         """Return the flags of `KF_A | KF_B`; `0` has none."""

@@ -21,6 +21,7 @@ WORDS = (
     b"BTF_SET8_END",
     b"__BTF_SET8_START",
     b"BTF_ID_FLAGS",
+    b"BTF_KFUNC",
     b"BTF_ID",
     b"BTF_SET8_KFUNCS",
 )

@@ -1,28 +1,29 @@
-"""Make the step btf_ids: BTF_ID_FLAGS() takes argument flags and keeps them in records after the sets.
+"""The step btf_ids: a row BTF_KFUNC() takes flags of arguments and keeps them in records behind the sets.
 
-Before this step the macro silently drops further arguments, so the conversions depend on it. tools/ has a copy of the
-header, which in some kernels lacks the macros; then there is nothing to change in it.
+BTF_ID_FLAGS() stays as it is: a kernel without this step swallows a further argument of it silently, while it does not
+compile a BTF_KFUNC(). tools/ has a copy of the header, which in some kernels lacks the macros; then there is nothing to
+change in it.
 """
 
 from __future__ import annotations
 
 import re
 
-from ....c import Source, Span, find, macros
+from ....c import Source, Span, macros
 from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ....series.tree import Tree
 from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, has_macros
 
-#: MAX_BPF_FUNC_ARGS in the kernels so far; more flags than this use an undefined macro, a compile error.
+#: MAX_BPF_FUNC_ARGS of the kernels so far, which the assembler cannot see.
 MOST_ARGUMENTS = 12
 
-#: The half of the header with real macros; the other half has empty ones of the same names.
-ENABLED = "defined(CONFIG_DEBUG_INFO_BTF)"
+#: The half of the header that makes something; the other one has empty macros of the same names.
+ENABLED, DISABLED = "defined(CONFIG_DEBUG_INFO_BTF)", "!(defined(CONFIG_DEBUG_INFO_BTF))"
 
 
 def btf_ids(context: Context) -> Change:
-    """Let BTF_ID_FLAGS() take argument flags, in the kernel's header and in the copy in tools/."""
+    """Add BTF_KFUNC(), which takes flags of arguments, in the kernel's header and in the copy in tools/."""
     remarks = []
     if not context.tree.exists(TOOLS_BTF_IDS_H):
         remarks.append(f"there is no {TOOLS_BTF_IDS_H}")
@@ -42,8 +43,8 @@ def changed_headers(tree: Tree) -> list[str]:
 
 
 def missing_headers(tree: Tree) -> list[a.Report]:
-    """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree lacks."""
-    name, missing = "COUNT_ARGS() and CONCATENATE()", a.Outcome.MISSING
+    """Return a report for each header with COUNT_ARGS() that the changed headers include and the tree has not."""
+    name, missing = "COUNT_ARGS()", a.Outcome.MISSING
     return [
         a.Report(name, needed, None, missing, "", f"the file does not exist; {path} needs it", False)
         for path in changed_headers(tree)
@@ -59,9 +60,9 @@ def makes_sets(tree: Tree, path: str) -> bool:
 def anchors_of(path: str) -> list[a.Anchor]:
     """Return the anchors in one of the two headers."""
     set8, struct = a.macro_in("BTF_SET8_KFUNCS"), a.in_struct("btf_id_set8")
-    rows, start, end = (a.macro_in(name, ENABLED) for name in ("BTF_ID_FLAGS", "BTF_KFUNCS_START", "BTF_KFUNCS_END"))
+    start, end = (a.macro_in(name, ENABLED) for name in ("BTF_KFUNCS_START", "BTF_KFUNCS_END"))
     include = a.tokens_like("#include <linux/compiler.h>")
-    delimiters, delimited = fragment("btf_ids-delimiters.h.j2"), a.contains("#define __BTF_KFUNC_ARGS_START")
+    empty, disabled = a.macro_in("BTF_ID_FLAGS", DISABLED), fragment("btf_ids-disabled.h.j2")
     first, first_new = a.tokens_like("__BTF_SET8_START(name, local, BTF_SET8_KFUNCS)"), fragment("btf_ids-start.h.j2")
     last, last_new = a.tokens_like("BTF_SET8_END(name)"), fragment("btf_ids-end.h.j2")
     return [
@@ -75,8 +76,22 @@ def anchors_of(path: str) -> list[a.Anchor]:
             fragment("btf_ids-include.h.j2"),
             "#include <linux/args.h>",
         ),
-        a.replace(path, "BTF_ID_FLAGS()", rows, a.whole(), extended_id_flags, a.contains("#define __BTF_ID_ARG_FLAGS")),
-        a.insert_before(path, "BTF_KFUNCS_START(): before it", start, a.whole(), delimiters, delimited),
+        a.insert_before(
+            path,
+            "BTF_KFUNCS_START(): before it",
+            start,
+            a.whole(),
+            macros_of_rows,
+            a.contains("#define BTF_KFUNC", a.macro_in("BTF_KFUNC", ENABLED)),
+        ),
+        a.insert_after(
+            path,
+            "BTF_KFUNC() without CONFIG_DEBUG_INFO_BTF",
+            empty,
+            a.whole(),
+            disabled,
+            a.contains("#define BTF_KFUNC", a.macro_in("BTF_KFUNC", DISABLED)),
+        ),
         a.replace(
             path,
             "BTF_KFUNCS_START()",
@@ -107,22 +122,15 @@ def is_bit(value: bytes, bit: int) -> bool:
     return text in (b"1<<%d" % bit, b"BIT%d" % bit, b"%d" % (1 << bit), b"0x%x" % (1 << bit))
 
 
-def extended_id_flags(source: Source, span: Span) -> bytes:
-    """Return BTF_ID_FLAGS() with the record of the arguments appended, and the macros that make the record.
+def macros_of_rows(source: Source, span: Span) -> bytes:
+    """Return the macros that make rows with flags of arguments, and say where a set has them.
 
-    Raises AnchorError if the macro has other parameters or another body: further arguments would be lost silently.
+    Raises AnchorError if BTF_ID_FLAGS(), which BTF_KFUNC() is made of, takes something else than it does now.
     """
-    found = find(source, "__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)", span)
-    (defined,) = (m for m in macros(source) if m.span == span)
-    if len(found) != 1 or defined.params != ("prefix", "name", "..."):
+    found = [m.params for m in macros(source) if m.name == "BTF_ID_FLAGS"]
+    if any(params != ("prefix", "name", "...") for params in found):
         raise a.AnchorError(
-            "expected `#define BTF_ID_FLAGS(prefix, name, ...) __BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)`, "
-            f"found `{' '.join(source.at(span).decode('utf-8', 'replace').split())}`"
+            "expected `#define BTF_ID_FLAGS(prefix, name, ...)`, found the parameters "
+            + "; ".join(", ".join(params or ()) for params in found)
         )
-    return (
-        source.text[span.start : found[0].end]
-        + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)"
-        + source.text[found[0].end : span.end].rstrip()
-        + b"\n"
-        + fragment("btf_ids-arg-flags.h.j2", most=MOST_ARGUMENTS)
-    )
+    return fragment("btf_ids-delimiters.h.j2", most=MOST_ARGUMENTS)

@@ -25,7 +25,7 @@ KNOWN = frozenset(
         "check_kfunc_args",
     }
 )
-ROW = b"BTF_ID_FLAGS"
+ROWS = (b"BTF_KFUNC", b"BTF_ID_FLAGS")
 
 
 def unseen_readers(context: Context) -> list[Report]:
@@ -47,7 +47,7 @@ def readers(source: Source) -> list[Span]:
     """Return where one of the flags occurs in the body of an unknown function."""
     lexed = source.lexed
     seen = [d.span for d in lexed.directives] + [f.span for f in functions(source) if f.name in KNOWN]
-    seen += [lexed.span(n, lexed.brackets.partner.get(n + 1, n) + 1) for n in lexed.index.get(ROW, ())]
+    seen += [lexed.span(n, lexed.brackets.partner.get(n + 1, n) + 1) for row in ROWS for n in lexed.index.get(row, ())]
     found = sorted(span for flag in FLAGS for span in find(source, flag))
     return [span for span in found if not any(span in other for other in seen)]
 

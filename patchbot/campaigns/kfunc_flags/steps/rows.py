@@ -1,6 +1,7 @@
 """Rewrite rows: a flag of the kfunc becomes a flag of the arguments that it is about.
 
-Only the tokens of the row change; its comments, its `;` and its layout stay. One patch holds all files that share a
+Such a row is a BTF_KFUNC(), which a kernel that does not know flags of arguments refuses to compile. Only the tokens of
+the row change; its comments, its `;` and its layout stay. One patch holds all files that share a
 kfunc, because the kernel and resolve_btfids refuse a kfunc whose flags differ between two sets.
 """
 
@@ -22,7 +23,7 @@ from ..sites.plan import ARGUMENT_FLAG, OPTIONAL, UNDECIDED, merged, numbered, r
 from ..sites.subjects import subject
 
 HEADER = "include/linux/btf_ids.h"
-ARGUMENT_MACRO = b"__BTF_ID_ARG_FLAGS"
+KFUNC_ROW = "BTF_KFUNC"
 MAX_COLUMNS = 100
 TAB = 8
 
@@ -71,13 +72,9 @@ def look(context: Context) -> Inventory:
 
 
 def require_header(context: Context) -> None:
-    """Raise UserError if BTF_ID_FLAGS() of this tree silently drops more than three arguments."""
-    found = macro(parse(HEADER, context.tree.read(HEADER)), "BTF_ID_FLAGS")
-    if not found or ARGUMENT_MACRO not in found[0].value:
-        raise UserError(
-            f"{HEADER}: BTF_ID_FLAGS() of this tree silently drops argument flags; "
-            f"expected {ARGUMENT_MACRO.decode()}() in it, which an earlier step of the series adds"
-        )
+    """Raise UserError if this tree has no row that takes flags of arguments."""
+    if not macro(parse(HEADER, context.tree.read(HEADER)), KFUNC_ROW):
+        raise UserError(f"{HEADER}: expected {KFUNC_ROW}() in it, which an earlier step of the series adds")
 
 
 def split(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
@@ -87,9 +84,9 @@ def split(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
 
 def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
     """Return the new bytes of a row's span: without `flag`, with the argument form of it on `arguments`."""
-    flags, *given = row.args[2:]
+    name, flags, *given = row.args[row.macro != KFUNC_ROW :]
     wanted = merged(row.arg_flags, {flag: tuple(arguments)})
-    pieces = [text[row.span.start : flags.start], without_flag(text, flags, flag)]
+    pieces = [head_of(text, row, name), text[name.start : flags.start], without_flag(text, flags, flag)]
     end = flags.end
     for number, names in enumerate(wanted):
         spelled = b" | ".join(n.encode() for n in names) or b"0"
@@ -103,7 +100,35 @@ def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes
         else:
             pieces.append(b", " + spelled)
     pieces.append(text[end : row.span.end])
-    return wrap(text, row.span, b"".join(pieces))
+    return wrap(text, row.span, aligned(text, row.span, b"".join(pieces)))
+
+
+def head_of(text: bytes, row: Row, name: Span) -> bytes:
+    """Return what stands before the name of the kfunc in a BTF_KFUNC(); `func,` goes, comments stay."""
+    if row.macro == KFUNC_ROW:
+        return text[row.span.start : name.start]
+    macro_name, _, func, comma = tokens(text, row.span.start, name.start)
+    (first,) = tokens(text, name.start, name.end)
+    comments = remark(text, func, comma, after=True) + remark(text, comma, first, after=True)
+    return KFUNC_ROW.encode() + text[macro_name.end : func.start] + comments
+
+
+def aligned(text: bytes, span: Span, new: bytes) -> bytes:
+    """Return a new row whose further lines are aligned to its open bracket, where those of the old one were."""
+    column = width(text[text.rfind(b"\n", 0, span.start) + 1 : span.start])
+    was, now = (column + width(row[: row.index(b"(") + 1]) for row in (text[span.start : span.end], new))
+    first, *more = new.split(b"\n")
+    return b"\n".join([first, *(indent(now) + m.lstrip(b" \t") if lead(m) == was else m for m in more)])
+
+
+def lead(line: bytes) -> int:
+    """Return the column of the first character of a line."""
+    return width(line[: len(line) - len(line.lstrip(b" \t"))])
+
+
+def indent(column: int) -> bytes:
+    """Return the tabs and blanks up to a column."""
+    return b"\t" * (column // TAB) + b" " * (column % TAB)
 
 
 def without_flag(text: bytes, span: Span, flag: str) -> bytes:
@@ -150,7 +175,6 @@ def wrap(text: bytes, span: Span, new: bytes) -> bytes:
     """Break overlong lines of a new row at commas, aligned to its open bracket as the kernel does."""
     column = width(text[text.rfind(b"\n", 0, span.start) + 1 : span.start])
     align = column + width(new[: new.index(b"(") + 1])
-    indent = b"\t" * (align // TAB) + b" " * (align % TAB)
     semicolon = text[span.end : span.end + 1] == b";"
     lines = new.split(b"\n")
     out: list[bytes] = []
@@ -158,14 +182,14 @@ def wrap(text: bytes, span: Span, new: bytes) -> bytes:
         line = lines.pop(0)
         start = 0 if out else column
         room = MAX_COLUMNS - (1 if semicolon and not lines else 0)
-        if width(line, start) > room and b"//" not in line:
+        if width(line, start) > room and not _COMMENT.search(line):
             cuts = [
                 i + 1
                 for i in range(len(line) - 1)
                 if line[i : i + 2] == b", " and width(line[: i + 1], start) <= MAX_COLUMNS
             ]
             if cuts and line[: cuts[-1]].strip():
-                lines.insert(0, indent + line[cuts[-1] :].lstrip())
+                lines.insert(0, indent(align) + line[cuts[-1] :].lstrip())
                 line = line[: cuts[-1]]
         out.append(line)
     return b"\n".join(out)

@@ -110,7 +110,7 @@ def anchors(context: Context) -> list[a.Anchor]:
             f"{SET}: its last row",
             a.tokens_like(f"BTF_KFUNCS_END({SET})"),
             fragment("selftests-testmod-rows.c.j2", **variables),
-            "BTF_ID_FLAGS(func, bpf_kfunc_arg_release_test, $_)",
+            "BTF_KFUNC(bpf_kfunc_arg_release_test, $_)",
         ),
         a.insert_after(
             header,

@@ -97,7 +97,7 @@ anchors_suffixes, anchors_acquire = (partial(anchors_added, flags=flags) for fla
 def anchors_kfuncs(folder: str, flags: OptionalFlags, facts: Mapping[str, Any]) -> list[a.Anchor]:
     """Return the anchors of the test kfuncs, their rows and their prototypes."""
     source, header = (Place(f"{folder}/{name}", a.in_file()) for name in (f"{TESTMOD}.c", KFUNCS_H))
-    there, row = f"{flags.kfunc}(", f"BTF_ID_FLAGS(func, {flags.kfunc}, $_)"
+    there, row = f"{flags.kfunc}(", f"BTF_KFUNC({flags.kfunc}, $_)"
     kfuncs, rows, heads = (flags.template(name, facts) for name in ("testmod.c", "rows.c", "testmod.h"))
     return [
         source.after("the last test kfunc with flags of arguments", last_kfunc(functions), kfuncs, there),

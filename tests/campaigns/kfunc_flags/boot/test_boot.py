@@ -48,7 +48,7 @@ name = "one"
 SET = """
 [[set]]
 name = "s"
-rows = "BTF_ID_FLAGS(func, f, 0, KFA_RCU)"
+rows = "BTF_KFUNC(f, 0, KFA_RCU)"
 """
 
 

@@ -298,9 +298,7 @@ def test_reasons_to_keep(tmp_path: Path) -> None:
     tree = make(
         tmp_path,
         {
-            "kernel/bpf/a.c": one_set(
-                "BTF_ID_FLAGS(func, put, KF_TRUSTED_ARGS)\nBTF_ID_FLAGS(func, look, 0, KFA_RCU)\n"
-            ),
+            "kernel/bpf/a.c": one_set("BTF_ID_FLAGS(func, put, KF_TRUSTED_ARGS)\nBTF_KFUNC(look, 0, KFA_RCU)\n"),
             "net/fmodret.c": "BTF_SET8_START(hooks)\nBTF_ID(func, hook)\nBTF_SET8_END(hooks)\n",
             "tools/testing/selftests/bpf/module.c": module,
             "tools/testing/selftests/bpf/user.c": rows.replace("(ids)", "(user_ids)"),

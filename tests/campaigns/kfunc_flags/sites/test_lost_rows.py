@@ -164,7 +164,7 @@ def test_a_second_name_in_a_set_that_holds_no_kfuncs_is_refused(tmp_path: Path) 
 
 
 def test_a_flag_of_the_kfunc_among_those_of_arguments_is_refused(tmp_path: Path) -> None:
-    files = {"net/a.c": KFUNC + SET.replace("KF_RELEASE", "KF_SLEEPABLE, KF_RELEASE")}
+    files = {"net/a.c": KFUNC + SET.replace("BTF_ID_FLAGS(func, put, KF", "BTF_KFUNC(put, KF_SLEEPABLE, KF")}
     assert "does not define KF_RELEASE as a single flag" in said(tmp_path, files)[1]
 
 

@@ -137,11 +137,11 @@ def test_conversion(tree):
     for flag in ("KF_RCU", "KF_RELEASE", "KF_ACQUIRE"):
         after = after.edit(rows.convert(Context(after, tree, wanted, ()), flag).edits)
     assert after.read("kernel/bpf/a.c").decode().split("(ids)\n")[1].split("\n")[:5] == [
-        "BTF_ID_FLAGS(func, get, KF_RET_NULL, KFA_RCU | KFA_ACQUIRE)",
+        "BTF_KFUNC(get, KF_RET_NULL, KFA_RCU | KFA_ACQUIRE)",
         "BTF_ID_FLAGS(func, get_const, KF_ACQUIRE)",
-        "BTF_ID_FLAGS(func, second, KF_SLEEPABLE, 0, KFA_ACQUIRE)",
+        "BTF_KFUNC(second, KF_SLEEPABLE, 0, KFA_ACQUIRE)",
         "BTF_ID_FLAGS(func, lookup, KF_ACQUIRE | KF_RET_NULL)",
-        "BTF_ID_FLAGS(func, of, KF_ACQUIRE, KFA_RCU)",
+        "BTF_KFUNC(of, KF_ACQUIRE, KFA_RCU)",
     ]
     again = rows.convert(Context(after, tree, wanted, ()), "KF_ACQUIRE")
     assert again.edits == ()

@@ -48,14 +48,14 @@ __attribute__((used)) void plain(struct task *t) { }
 __attribute__((used)) void wrong(struct task *t) { }
 BTF_KFUNCS_START(one)
 BTF_ID_FLAGS(func, plain, 1)
-BTF_ID_FLAGS(func, put, 0, 0, KFA_RELEASE)
-BTF_ID_FLAGS(func, both, 0, KFA_RCU | KFA_RELEASE, 0, KFA_RCU)
-BTF_ID_FLAGS(func, wrong, 0, 0, KFA_RCU, KFA_RCU)
+BTF_KFUNC(put, 0, 0, KFA_RELEASE)
+BTF_KFUNC(both, 0, KFA_RCU | KFA_RELEASE, 0, KFA_RCU)
+BTF_KFUNC(wrong, 0, 0, KFA_RCU, KFA_RCU)
 BTF_KFUNCS_END(one)
 BTF_KFUNCS_START(two)
-BTF_ID_FLAGS(func, get, 1, KFA_RCU)
-BTF_ID_FLAGS(func, both, 0, KFA_RCU | KFA_RELEASE, 0, KFA_RCU)
-BTF_ID_FLAGS(func, hidden, 1 << 16, KFA_RELEASE | (1 << 30))
+BTF_KFUNC(get, 1, KFA_RCU)
+BTF_KFUNC(both, 0, KFA_RCU | KFA_RELEASE, 0, KFA_RCU)
+BTF_KFUNC(hidden, 1 << 16, KFA_RELEASE | (1 << 30))
 BTF_KFUNCS_END(two)
 """
 TAGS = {

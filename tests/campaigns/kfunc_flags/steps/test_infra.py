@@ -184,9 +184,12 @@ def test_an_argument_without_a_number_is_not_guessed(trees):
         STEPS["suffixes"][0](context(tree))
 
 
-def test_the_empty_macros_are_left_alone(trees):
+def test_without_btf_a_row_is_as_empty_as_before(trees):
     before, after = (t.read(facts.BTF_IDS_H).split(b"#else")[1] for t in (trees["first"], finished(trees["first"])))
-    assert before == after
+    assert after == before.replace(
+        b"#define BTF_ID_FLAGS(prefix, name, ...)\n",
+        b"#define BTF_ID_FLAGS(prefix, name, ...)\n#define BTF_KFUNC(name, flags, arg0_flags, ...)\n",
+    )
 
 
 def test_a_copy_in_tools_without_the_macros_is_left_alone_and_said(trees):
@@ -270,14 +273,14 @@ PROGRAM = """\
 BTF_KFUNCS_START(one)
 BTF_ID_FLAGS(func, plain)
 BTF_ID_FLAGS(func, flagged, 4)
-BTF_ID_FLAGS(func, with_args, 4, 0, KFA | 8, 16)
+BTF_KFUNC(with_args, 4, 0, KFA | 8, 16)
 BTF_KFUNCS_END(one)
 BTF_KFUNCS_START(none)
 BTF_ID_FLAGS(func, alone, 32)
 BTF_KFUNCS_END(none)
 BTF_KFUNCS_START(most)
-BTF_ID_FLAGS(func, twelve, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
-BTF_ID_FLAGS(func, single, 0, KFA)
+BTF_KFUNC(twelve, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+BTF_KFUNC(single, 0, KFA)
 BTF_KFUNCS_END(most)
 """
 
@@ -415,7 +418,7 @@ def test_a_predicate_that_is_not_just_so_is_not_replaced(trees, shape, old, new)
         (b"\n", b"\r\n", ""),
     ],
 )
-def test_the_macro_of_a_row_is_edited_or_refused(trees, old, new, said):
+def test_the_macros_of_rows_fit_the_header_or_are_refused(trees, old, new, said):
     text = trees["first"].read(facts.BTF_IDS_H)
     assert old in text
     tree = trees["first"].overlaid({facts.BTF_IDS_H: text.replace(old, new, -1 if new == b"\r\n" else 1)})
@@ -426,9 +429,7 @@ def test_the_macro_of_a_row_is_edited_or_refused(trees, old, new, said):
         return
     made = tree.edit(STEPS["btf_ids"][0](seen).edits).read(facts.BTF_IDS_H)
     (macro,) = [
-        m
-        for m in macros(parse("x.h", made))
-        if m.name == "BTF_ID_FLAGS" and m.conditions and "!" not in m.conditions[0]
+        m for m in macros(parse("x.h", made)) if m.name == "BTF_KFUNC" and m.conditions and "!" not in m.conditions[0]
     ]
-    assert b"__BTF_ID_ARG_FLAGS" in b" ".join(t.text for t in tokens(macro.value))
+    assert b"__BTF_KFUNC_ARGS" in b" ".join(t.text for t in tokens(macro.value))
     assert made.count(b"\r\n") in (0, made.count(b"\n"))

@@ -53,24 +53,24 @@ def row(tmp_path: Path, text: str, params: str = "struct a *a, struct b *b") -> 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("BTF_ID_FLAGS(func, f, KF_RCU)", "BTF_ID_FLAGS(func, f, 0, KFA_RCU, KFA_RCU)"),
-        ("BTF_ID_FLAGS(func, f, KF_RCU | KF_A)", "BTF_ID_FLAGS(func, f, KF_A, KFA_RCU, KFA_RCU)"),
-        ("BTF_ID_FLAGS(func, f, KF_A | KF_RCU)", "BTF_ID_FLAGS(func, f, KF_A, KFA_RCU, KFA_RCU)"),
-        ("BTF_ID_FLAGS(func, f, KF_A|KF_RCU|KF_B)", "BTF_ID_FLAGS(func, f, KF_A|KF_B, KFA_RCU, KFA_RCU)"),
-        ("BTF_ID_FLAGS(func, f, KF_RELEASE, 0, KFA_SZ)", "BTF_ID_FLAGS(func, f, 0, KFA_RELEASE, KFA_SZ)"),
-        ("BTF_ID_FLAGS(func, f, KF_RELEASE, KFA_A | KFA_B)", "BTF_ID_FLAGS(func, f, 0, KFA_A | KFA_B | KFA_RELEASE)"),
+        ("BTF_ID_FLAGS(func, f, KF_RCU)", "BTF_KFUNC(f, 0, KFA_RCU, KFA_RCU)"),
+        ("BTF_ID_FLAGS(func, f, KF_RCU | KF_A)", "BTF_KFUNC(f, KF_A, KFA_RCU, KFA_RCU)"),
+        ("BTF_ID_FLAGS(func, f, KF_A | KF_RCU)", "BTF_KFUNC(f, KF_A, KFA_RCU, KFA_RCU)"),
+        ("BTF_ID_FLAGS(func, f, KF_A|KF_RCU|KF_B)", "BTF_KFUNC(f, KF_A|KF_B, KFA_RCU, KFA_RCU)"),
+        ("BTF_KFUNC(f, KF_RELEASE, 0, KFA_SZ)", "BTF_KFUNC(f, 0, KFA_RELEASE, KFA_SZ)"),
+        ("BTF_KFUNC(f, KF_RELEASE, KFA_A | KFA_B)", "BTF_KFUNC(f, 0, KFA_A | KFA_B | KFA_RELEASE)"),
         (
             "BTF_ID_FLAGS(func, f, KF_RCU | KF_RELEASE)",
-            "BTF_ID_FLAGS(func, f, 0, KFA_RCU | KFA_RELEASE, KFA_RCU)",
+            "BTF_KFUNC(f, 0, KFA_RCU | KFA_RELEASE, KFA_RCU)",
         ),
         (
             "BTF_ID_FLAGS(func, f, KF_A | /* why */ KF_RCU | KF_B); /* KF_RCU */",
-            "BTF_ID_FLAGS(func, f, KF_A /* why */ | KF_B, KFA_RCU, KFA_RCU); /* KF_RCU */",
+            "BTF_KFUNC(f, KF_A /* why */ | KF_B, KFA_RCU, KFA_RCU); /* KF_RCU */",
         ),
-        ("BTF_ID_FLAGS(func, f, KF_RCU /* why */ | KF_B)", "BTF_ID_FLAGS(func, f, /* why */ KF_B, KFA_RCU, KFA_RCU)"),
+        ("BTF_ID_FLAGS(func, f, KF_RCU /* why */ | KF_B)", "BTF_KFUNC(f, /* why */ KF_B, KFA_RCU, KFA_RCU)"),
         (
             "BTF_ID_FLAGS(func, f,\n\t     KF_A |\n\t     KF_RCU)",
-            "BTF_ID_FLAGS(func, f,\n\t     KF_A, KFA_RCU, KFA_RCU)",
+            "BTF_KFUNC(f,\n\t  KF_A, KFA_RCU, KFA_RCU)",
         ),
     ],
 )
@@ -81,17 +81,17 @@ def test_only_the_tokens_of_the_flags_change(tmp_path: Path, before: str, after:
 def test_long_rows_are_wrapped_at_100_columns(tmp_path: Path) -> None:
     flags = " | ".join(["KF_SLEEPABLE"] * 5)
     fits = row(tmp_path / "1", f"BTF_ID_FLAGS(func, f, {flags} | KF_RCU)", "struct a *a")
-    assert fits == f"BTF_ID_FLAGS(func, f, {flags},\n\t     KFA_RCU)"
+    assert fits == f"BTF_KFUNC(f, {flags}, KFA_RCU)"
     long = row(tmp_path / "2", f"BTF_ID_FLAGS(func, f, {flags} | KF_RCU);", "u64 a, struct a *b, struct a *c")
-    assert long == f"BTF_ID_FLAGS(func, f, {flags}, 0,\n\t     KFA_RCU, KFA_RCU);"
+    assert long == f"BTF_KFUNC(f, {flags}, 0, KFA_RCU,\n\t  KFA_RCU);"
     assert max(len(line.expandtabs(8)) for line in long.split("\n")) <= 100
 
 
 def test_semicolon_counts(tmp_path: Path) -> None:
     text = "BTF_ID_FLAGS(func, f, %s | KF_RCU)"
-    padding = "KF_" + "X" * (100 - len("BTF_ID_FLAGS(func, f, , KFA_RCU)") - 3)
+    padding = "KF_" + "X" * (100 - len("BTF_KFUNC(f, , KFA_RCU)") - 3)
     assert len(row(tmp_path / "1", text % padding, "struct a *a")) == 100
-    assert row(tmp_path / "2", text % padding + ";", "struct a *a").endswith(",\n\t     KFA_RCU);")
+    assert row(tmp_path / "2", text % padding + ";", "struct a *a").endswith(",\n\t  KFA_RCU);")
 
 
 def one_row(params: str, flags: str) -> str:
@@ -102,7 +102,7 @@ def one_row(params: str, flags: str) -> str:
 
 def test_old_header_is_refused(tmp_path: Path) -> None:
     tree = make(tmp_path, {"kernel/bpf/a.c": one_row("struct a *a", "KF_RCU")}, header=OLD_HEADER)
-    with pytest.raises(UserError, match=r"include/linux/btf_ids\.h: .* expected __BTF_ID_ARG_FLAGS"):
+    with pytest.raises(UserError, match=r"include/linux/btf_ids\.h: expected BTF_KFUNC"):
         convert_rcu(context(tree))
     assert convert_release(context(tree)).edits == ()
 
@@ -111,7 +111,7 @@ def test_meaning_is_read_from_the_base(tmp_path: Path) -> None:
     base = make(tmp_path, {"kernel/bpf/a.c": one_row("u64 x, struct a *a", "KF_RELEASE")}, REFERENCED)
     changed = base.overlaid({"kernel/bpf/verifier.c": b"meta->release_regno = kfunc_release_regno(meta);\n"})
     (edit,) = convert_release(context(changed, base)).edits
-    assert edit.new == b"BTF_ID_FLAGS(func, f, 0, 0, KFA_RELEASE)"
+    assert edit.new == b"BTF_KFUNC(f, 0, 0, KFA_RELEASE)"
 
 
 def shared_tree(path: Path) -> Tree:
@@ -218,8 +218,7 @@ def test_prefixes(path: str, prefix: str) -> None:
 def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     config = load(None, TOP / "patchbot.toml").campaign("kfunc_flags")
     base = Tree(kernel.repo, kernel.commit, cache=GrepCache(tmp_path_factory.getbasetemp() / "grep.sqlite"))
-    old = b"__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)"
-    header = base.read(rows.HEADER).replace(old, old + b" \\\n\t__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)", 1)
+    header = base.read(rows.HEADER) + b"#define BTF_KFUNC(name, flags, arg0_flags, ...)\n"
     tree = base.overlaid({rows.HEADER: header})
     seen: list[str] = []
     for step, convert in (("rcu", convert_rcu), ("release", convert_release)):
@@ -254,9 +253,9 @@ def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.Tem
     ],
 )
 def test_comments_and_continued_lines_in_flags(tmp_path: Path, before: str, after: str) -> None:
-    assert row(tmp_path, f"BTF_ID_FLAGS(func, f, {before})") == f"BTF_ID_FLAGS(func, f, {after})"
+    assert row(tmp_path, f"BTF_ID_FLAGS(func, f, {before})") == f"BTF_KFUNC(f, {after})"
 
 
 def test_a_long_line_is_not_broken_in_a_comment(tmp_path: Path) -> None:
     text = f"BTF_ID_FLAGS(func, // {'a, ' * 40}\n\tf, KF_RCU)"
-    assert row(tmp_path, text) == text.replace("KF_RCU", "0, KFA_RCU, KFA_RCU")
+    assert row(tmp_path, text) == f"BTF_KFUNC(/* {('a, ' * 40).strip()} */ f, 0, KFA_RCU, KFA_RCU)"

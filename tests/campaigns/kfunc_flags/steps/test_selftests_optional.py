@@ -113,7 +113,7 @@ def test_each_kfunc_has_a_row_a_prototype_and_programs_of_both_kinds(trees, shap
     folder = f"{selftests.SELFTESTS}/{selftests.testmod_folder(tip)}"
     source, header = (tip.read(f"{folder}/{name}").decode() for name in ("bpf_testmod.c", selftests.KFUNCS_H))
     kfuncs = set(re.findall(r"^__bpf_kfunc .*?(bpf_kfunc_arg_\w+)\(", source, re.MULTILINE))
-    rows = dict(re.findall(r"BTF_ID_FLAGS\(func, (bpf_kfunc_arg_\w+), (.*KFA_.*)\)", source))
+    rows = dict(re.findall(r"BTF_KFUNC\((bpf_kfunc_arg_\w+), (.*KFA_.*)\)", source))
     programs = tip.read(selftests.PROGRAMS).decode()
     assert len(kfuncs) == 8 + facts.implicit_arguments(tip) + 8 * ("suffixes" in names) + 3 * ("acquire" in names)
     assert kfuncs == set(rows)

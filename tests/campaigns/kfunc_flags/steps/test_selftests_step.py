@@ -160,7 +160,7 @@ def test_each_kfunc_has_a_row_a_prototype_and_a_program(trees, shape):
     }
     kfuncs = set(re.findall(r"__bpf_kfunc \w+ (bpf_kfunc_arg_\w+)\(", texts["bpf_testmod.c"]))
     assert len(kfuncs) == 8 + facts.implicit_arguments(tip)
-    assert kfuncs == set(re.findall(r"BTF_ID_FLAGS\(func, (bpf_kfunc_arg_\w+), .*KFA_", texts["bpf_testmod.c"]))
+    assert kfuncs == set(re.findall(r"BTF_KFUNC\((bpf_kfunc_arg_\w+), .*KFA_", texts["bpf_testmod.c"]))
     assert kfuncs == set(re.findall(r"\w+ (bpf_kfunc_arg_\w+)\(", texts[selftests.KFUNCS_H]))
     assert kfuncs == set(re.findall(r"\b(bpf_kfunc_arg_\w+)\(", tip.read(PROGRAMS).decode()))
 
@@ -208,7 +208,7 @@ def test_real_kernels_take_the_step_once(kernel: RealKernel):
     for said in re.findall(r'__msg\("([^"]*)"\)', tree.read(PROGRAMS).decode()):
         assert spoken(said, verifier), said
     rows = [s for s in inventory.audit(tree, CampaignConfig("kfunc_flags")).sites if new(s.details["kfunc"])]
-    assert len(rows) == sum(e.new.count(b"BTF_ID_FLAGS(func, ") for e in change.edits)
+    assert len(rows) == sum(len(re.findall(rb"BTF_(?:ID_FLAGS|KFUNC)\(", e.new)) for e in change.edits)
     assert {s.fate for s in rows} == {"keep"}
     assert all(s.reason for s in rows)
 

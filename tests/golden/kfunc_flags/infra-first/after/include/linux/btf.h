@@ -11,8 +11,8 @@
  *
  * The flags of argument n are the nth after the flags of the kfunc:
  *
- *	BTF_ID_FLAGS(func, bpf_task_release, 0, KFA_RELEASE)
- *	BTF_ID_FLAGS(func, bpf_iter_task_vma_new, KF_ITER_NEW, 0, KFA_RCU)
+ *	BTF_KFUNC(bpf_task_release, 0, KFA_RELEASE)
+ *	BTF_KFUNC(bpf_iter_task_vma_new, KF_ITER_NEW, 0, KFA_RCU)
  *
  * KFA_RELEASE and KFA_RCU can't be mixed with KF_RELEASE and KF_RCU, which are
  * shorthands for "the first argument" and "every argument", respectively.

@@ -35,7 +35,7 @@ struct btf_kfunc_args_ref {
 
 #ifdef CONFIG_DEBUG_INFO_BTF
 
-#include <linux/args.h> /* for CONCATENATE, COUNT_ARGS */
+#include <linux/args.h> /* for COUNT_ARGS */
 #include <linux/compiler.h> /* for __PASTE */
 
 #define BTF_IDS_SECTION ".BTF_ids"
@@ -43,14 +43,41 @@ struct btf_kfunc_args_ref {
 #define __BTF_ID_FLAGS(prefix, name, flags, ...) \
 	____BTF_ID_FLAGS(prefix, name, flags)
 #define BTF_ID_FLAGS(prefix, name, ...) \
-	__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0) \
-	__BTF_ID_ARG_FLAGS(prefix, name, ##__VA_ARGS__)
+	__BTF_ID_FLAGS(prefix, name, ##__VA_ARGS__, 0)
 
 /*
- * The flags that follow the flags of the kfunc in BTF_ID_FLAGS are those of
- * its arguments, in order:
+ * The BTF_KFUNCS_START/END macros pair defines a BTF_SET8 of kfuncs, followed
+ * by the location of the flags of their arguments, a struct btf_kfunc_args_ref:
  *
- * BTF_ID_FLAGS(func, name1, flags, arg0_flags, arg1_flags)
+ * .long args - list
+ * .long args_end - args
+ *
+ */
+#define BTF_KFUNC_ARGS_SUBSECTION BTF_IDS_SECTION ",1"
+
+#define __BTF_KFUNC_ARGS_START(name)			\
+asm(							\
+".set .L__BTF_kfuncs, 1\n"				\
+".pushsection " BTF_KFUNC_ARGS_SUBSECTION ",\"a\";\n"	\
+".L__BTF_kfunc_args_" #name ":;\n"			\
+".popsection;\n");
+
+#define __BTF_KFUNC_ARGS_END(name)			\
+asm(							\
+".set .L__BTF_kfuncs, 0\n"				\
+".pushsection " BTF_KFUNC_ARGS_SUBSECTION ",\"a\";\n"	\
+".L__BTF_kfunc_args_end_" #name ":;\n"			\
+".popsection;\n"					\
+".pushsection " BTF_IDS_SECTION ",\"a\";\n"		\
+".long .L__BTF_kfunc_args_" #name " - " #name "\n"	\
+".long .L__BTF_kfunc_args_end_" #name " - .L__BTF_kfunc_args_" #name "\n" \
+".popsection;\n");
+
+/*
+ * BTF_KFUNC is BTF_ID_FLAGS for a kfunc with flags of single arguments, which
+ * follow the flags of the kfunc in order:
+ *
+ * BTF_KFUNC(name1, flags, arg0_flags, arg1_flags)
  *
  * They can't be stored next to the flags of the kfunc, because the pairs of
  * a BTF_SET8 have a fixed size. Put them in a record in another subsection,
@@ -61,12 +88,17 @@ struct btf_kfunc_args_ref {
  * .long 2
  * .long arg0_flags, arg1_flags
  *
+ * Only BTF_KFUNCS_START/END say where the records of a set are.
  */
-#define BTF_IDS_ARGS_SUBSECTION BTF_IDS_SECTION ",1"
-
-#define ____BTF_ID_ARG_FLAGS(symbol, cnt, ...)		\
+#define ____BTF_KFUNC_ARGS(symbol, cnt, ...)		\
 asm(							\
-".pushsection " BTF_IDS_ARGS_SUBSECTION ",\"a\";\n"	\
+".if .L__BTF_kfuncs != 1\n"				\
+".error \"BTF_KFUNC is only for BTF_KFUNCS_START\"\n"	\
+".endif\n"						\
+".if " #cnt " > 12\n"				\
+".error \"more flags than a kfunc has arguments\"\n"	\
+".endif\n"						\
+".pushsection " BTF_KFUNC_ARGS_SUBSECTION ",\"a\";\n"	\
 ".local " #symbol ";\n"					\
 ".type " #symbol ", STT_OBJECT;\n"			\
 ".size " #symbol ", 4;\n"				\
@@ -76,53 +108,15 @@ asm(							\
 ".long " #__VA_ARGS__ "\n"				\
 ".popsection;\n");
 
-#define ___BTF_ID_ARG_FLAGS(symbol, cnt, ...) \
-	____BTF_ID_ARG_FLAGS(symbol, cnt, __VA_ARGS__)
+#define ___BTF_KFUNC_ARGS(symbol, cnt, ...) \
+	____BTF_KFUNC_ARGS(symbol, cnt, __VA_ARGS__)
 
-/* Nothing if there are only the flags of the kfunc, or not even these */
-#define __BTF_ID_ARG_FLAGS_0(...)
-#define __BTF_ID_ARG_FLAGS_1(...)
-#define __BTF_ID_ARG_FLAGS_2(prefix, name, flags, ...) \
-	___BTF_ID_ARG_FLAGS(__ID(__BTF_ID__##prefix##__##name##__), \
-			    COUNT_ARGS(__VA_ARGS__), __VA_ARGS__)
-#define __BTF_ID_ARG_FLAGS_3	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_4	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_5	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_6	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_7	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_8	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_9	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_10	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_11	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_12	__BTF_ID_ARG_FLAGS_2
-#define __BTF_ID_ARG_FLAGS_13	__BTF_ID_ARG_FLAGS_2
+#define __BTF_KFUNC_ARGS(name, ...) \
+	___BTF_KFUNC_ARGS(__ID(__BTF_ID__func__##name##__), COUNT_ARGS(__VA_ARGS__), __VA_ARGS__)
 
-#define __BTF_ID_ARG_FLAGS(prefix, name, ...) \
-	CONCATENATE(__BTF_ID_ARG_FLAGS_, COUNT_ARGS(__VA_ARGS__))(prefix, name, ##__VA_ARGS__)
-
-/*
- * The BTF_KFUNCS_START/END macros pair defines a BTF_SET8 of kfuncs, followed
- * by the location of the flags of their arguments, a struct btf_kfunc_args_ref:
- *
- * .long args - list
- * .long args_end - args
- *
- */
-#define __BTF_KFUNC_ARGS_START(name)			\
-asm(							\
-".pushsection " BTF_IDS_ARGS_SUBSECTION ",\"a\";\n"	\
-".L__BTF_kfunc_args_" #name ":;\n"			\
-".popsection;\n");
-
-#define __BTF_KFUNC_ARGS_END(name)			\
-asm(							\
-".pushsection " BTF_IDS_ARGS_SUBSECTION ",\"a\";\n"	\
-".L__BTF_kfunc_args_end_" #name ":;\n"			\
-".popsection;\n"					\
-".pushsection " BTF_IDS_SECTION ",\"a\";\n"		\
-".long .L__BTF_kfunc_args_" #name " - " #name "\n"	\
-".long .L__BTF_kfunc_args_end_" #name " - .L__BTF_kfunc_args_" #name "\n" \
-".popsection;\n");
+#define BTF_KFUNC(name, flags, arg0_flags, ...) \
+	BTF_ID_FLAGS(func, name, flags) \
+	__BTF_KFUNC_ARGS(name, arg0_flags, ##__VA_ARGS__)
 
 #define BTF_KFUNCS_START(name)				\
 __BTF_SET8_START(name, local, BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS) \
@@ -135,6 +129,7 @@ __BTF_KFUNC_ARGS_END(name)
 #else
 
 #define BTF_ID_FLAGS(prefix, name, ...)
+#define BTF_KFUNC(name, flags, arg0_flags, ...)
 #define BTF_KFUNCS_START(name) static struct btf_id_set8 __maybe_unused name = { .flags = BTF_SET8_KFUNCS };
 #define BTF_KFUNCS_END(name)
 

@@ -56,58 +56,58 @@ __bpf_kfunc void bpf_test_kfa_other(struct task_struct *a, struct task_struct *b
 __bpf_kfunc_end_defs();
 
 BTF_KFUNCS_START(bpf_test_kfa_scalar_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_scalar, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_scalar, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_scalar_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_unknown_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_unknown, 0, KFA_RCU | KFA_UNKNOWN)
+BTF_KFUNC(bpf_test_kfa_unknown, 0, KFA_RCU | KFA_UNKNOWN)
 BTF_KFUNCS_END(bpf_test_kfa_unknown_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_missing_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_missing, 0, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_missing, 0, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_missing_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_twice_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_twice, 0, KFA_RCU)
-BTF_ID_FLAGS(func, bpf_test_kfa_twice, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_twice, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_twice, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_twice_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_releases_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_releases, 0, KFA_RELEASE, KFA_RELEASE)
+BTF_KFUNC(bpf_test_kfa_releases, 0, KFA_RELEASE, KFA_RELEASE)
 BTF_KFUNCS_END(bpf_test_kfa_releases_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_stack_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RELEASE)
+BTF_KFUNC(bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RELEASE)
 BTF_KFUNCS_END(bpf_test_kfa_stack_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_kf_release_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_kf_release, KF_RELEASE, KFA_RELEASE)
+BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, KFA_RELEASE)
 BTF_KFUNCS_END(bpf_test_kfa_kf_release_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_kf_release_second_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RELEASE)
+BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RELEASE)
 BTF_KFUNCS_END(bpf_test_kfa_kf_release_second_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_kf_rcu_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_kf_rcu_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_implicit_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_implicit_ids)
 
 /* The same kfuncs with flags that are all right */
 BTF_KFUNCS_START(bpf_test_kfa_valid_ids)
 BTF_ID_FLAGS(func, bpf_test_kfa_scalar)
-BTF_ID_FLAGS(func, bpf_test_kfa_unknown, 0, KFA_RCU)
-BTF_ID_FLAGS(func, bpf_test_kfa_missing, 0, KFA_RCU, 0)
-BTF_ID_FLAGS(func, bpf_test_kfa_twice, 0, KFA_RCU)
-BTF_ID_FLAGS(func, bpf_test_kfa_releases, 0, KFA_RCU, KFA_RELEASE)
-BTF_ID_FLAGS(func, bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RCU)
-BTF_ID_FLAGS(func, bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RCU)
-BTF_ID_FLAGS(func, bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RELEASE)
-BTF_ID_FLAGS(func, bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, KFA_RCU)
-BTF_ID_FLAGS(func, bpf_test_kfa_other, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_unknown, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_missing, 0, KFA_RCU, 0)
+BTF_KFUNC(bpf_test_kfa_twice, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_releases, 0, KFA_RCU, KFA_RELEASE)
+BTF_KFUNC(bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RELEASE)
+BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_other, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_valid_ids)
 
 /* The flags of the arguments of a kfunc do not depend on the set */
@@ -116,11 +116,11 @@ BTF_ID_FLAGS(func, bpf_test_kfa_other)
 BTF_KFUNCS_END(bpf_test_kfa_none_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_other_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_other, 0, 0, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_other, 0, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_other_ids)
 
 BTF_KFUNCS_START(bpf_test_kfa_more_ids)
-BTF_ID_FLAGS(func, bpf_test_kfa_other, 0, KFA_RCU, KFA_RCU)
+BTF_KFUNC(bpf_test_kfa_other, 0, KFA_RCU, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_more_ids)
 
 struct kfa_test {
