@@ -20,7 +20,7 @@ def test_versions_and_draft_in_words(world: World):
         f"v1: {tip[:12]} on {base[:12]}, 3 patches, posted as 1@example.org",
         f"draft (v1): {tip[:12]} on {base[:12]}, 3 patches, 0 edits by hand, 0 tags",
         "HEAD is the draft's base",
-        "stale: the branch as it is was not checked: patchbot check sample",
+        "stale: The branch as it is was not checked; do it with: patchbot check sample",
     ]
 
 
@@ -150,7 +150,7 @@ def test_a_bare_repository_without_a_head(world: World):
     world.git("symbolic-ref", "HEAD", "refs/heads/nowhere")
     said = world.run("status", "sample").splitlines()
     assert said[1].startswith("how far upstream moved is not known: 'HEAD' names no commit in ")
-    assert said[2:] == ["stale: the branch as it is was not checked: patchbot check sample"]
+    assert said[2:] == ["stale: The branch as it is was not checked; do it with: patchbot check sample"]
 
 
 def test_a_branch_that_is_gone_comes_back(world: World):

@@ -83,7 +83,7 @@ def test_a_set_where_nobody_looks_is_missed_where_it_is_registered(tmp_path: Pat
     [
         ("#define CAT(a, b) a##b\nCAT(BTF_KFUNCS_, START)(ids)\nMINE(put)\n", "net/a.c:5: BTF_KFUNCS_ is a piece"),
         ("#define K(x) BTF_##x##_START\nK(KFUNCS)(ids)\nMINE(put)\n", "net/a.c:4: BTF_ is a piece of a set's macro"),
-        ("MY_SET(ids, put, KF_RELEASE)\n" + REGISTERED, "net/a.c:7: registers the set ids, which neither"),
+        ("MY_SET(ids, put, KF_RELEASE)\n" + REGISTERED, "net/a.c:7: registers the set ids, which is neither"),
         (
             "MY_SET(ids, put)\nstatic const struct btf_kfunc_id_set all = { THIS_MODULE, &ids };\n",
             "net/a.c:5: registers the set ids",
