@@ -46,6 +46,9 @@ BTF_H = "include/linux/btf.h"
 BTF_IDS_H = "include/linux/btf_ids.h"
 TOOLS_BTF_IDS_H = "tools/include/linux/btf_ids.h"
 BTF_C = "kernel/bpf/btf.c"
+BPF_H = "include/linux/bpf.h"
+MAKEFILE_BTF = "scripts/Makefile.btf"
+RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 VERIFIER_H = "include/linux/bpf_verifier.h"
 VERIFIER_C = "kernel/bpf/verifier.c"
 STRICT = "process_kf_arg_ptr_to_btf_id"
@@ -196,11 +199,16 @@ def single_flags(prefix: str) -> Selector:
     return Selector(f"#define {prefix}*", find)
 
 
-def free_bit(tree: Tree, prefix: str) -> int:
-    """Return the bit after the highest one that a flag has in BTF_H."""
+def used_bits(tree: Tree, prefix: str) -> set[int]:
+    """Return the bits that flags have in BTF_H."""
     source = need_source(tree, BTF_H)
     shifts = [re.search(rb"1U?\s*<<\s*(\d+)", m.value) for m in macros(source) if m.name.startswith(prefix)]
-    return max((int(shift[1]) for shift in shifts if shift), default=-1) + 1
+    return {int(shift[1]) for shift in shifts if shift}
+
+
+def free_bit(tree: Tree, prefix: str) -> int:
+    """Return the bit after the highest one that a flag has in BTF_H."""
+    return max(used_bits(tree, prefix), default=-1) + 1
 
 
 def extend_flags(name: str, more: Sequence[str], behind: bytes = b"") -> Anchor:
@@ -296,4 +304,30 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "fixed": releases_first(context.base),
         "acquire": "acquire" in context.steps,
         "decl_tags": "decl-tags" in context.steps,
+        "define": "define" in context.steps,
+        "arena_step": "arena" in context.steps,
+        "pahole": says(context.base, MAKEFILE_BTF, "decl_tag_kfuncs"),
+        "resolves_arena": says(context.base, RESOLVE_BTFIDS, "KF_ARENA_ARG1"),
+        "pahole_arena": says(context.base, MAKEFILE_BTF, "attributes"),
+        "kf_bits": len(used_bits(context.base, "KF_")),
+        "most_args": most_arguments(context.base),
+        "shown": shown_row(context.base),
     }
+
+
+def says(tree: Tree, path: str, word: str) -> bool:
+    """Say whether a file of the tree has a word."""
+    return re.search(rf"\b{word}\b".encode(), tree.get(path) or b"") is not None
+
+
+def most_arguments(tree: Tree) -> int:
+    """Return how many arguments a kfunc can have, 0 if the tree does not say."""
+    source = source_of(tree, BPF_H)
+    found = [int(m.value) for m in macro(source, "MAX_BPF_FUNC_ARGS") if m.value.isdigit()] if source else []
+    return found[0] if len(found) == 1 else 0
+
+
+def shown_row(tree: Tree) -> bool:
+    """Say whether the tree has the row that the cover letter shows before and after its conversion."""
+    source = source_of(tree, "kernel/bpf/helpers.c")
+    return bool(source and find(source, "BTF_ID_FLAGS(func, bpf_iter_task_vma_new, KF_ITER_NEW | KF_RCU)"))

@@ -223,10 +223,15 @@ def test_a_table_of_tags_without_a_flag_is_no_table(trees):
         STEPS["decl-tags"][0](context(tip.overlaid({facts.BTF_H: more})))
 
 
+#: The facts of a tree, and the steps, that only the cover letter asks for.
+ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "define")
+
+
 @pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
 @pytest.mark.parametrize("name", STEPS)
 def test_messages_fit_a_mail(name, flags):
-    words = dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
+    words = dict.fromkeys(ASKED, flags[4]) | {"kf_bits": 17, "most_args": 12 * flags[0]}
+    words |= dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
     message = render.message("kfunc_flags", None, f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
     assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: ", "bpftool: "))
@@ -234,6 +239,30 @@ def test_messages_fit_a_mail(name, flags):
     assert max(map(len, message.split("\n"))) <= 75
     design = render.render("kfunc_flags/cover-design.txt.j2", **words)
     assert all(len(line) <= 75 or "://" in line for line in design.split("\n"))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_letter_says_of_the_tree_what_is_true_there(trees, shape):
+    def letter(**files: bytes) -> str:
+        names = {"makefile": facts.MAKEFILE_BTF, "resolve": facts.RESOLVE_BTFIDS, "helpers": "kernel/bpf/helpers.c"}
+        tree = trees[shape].overlaid({**{names[k]: text for k, text in files.items()}, facts.BTF_H: header})
+        text = render.render("kfunc_flags/cover-design.txt.j2", **facts.words(context(tree), "", ()))
+        return " ".join(text.split())
+
+    header = b"".join(b"#define KF_F%d (1 << %d)\n" % (n, n) for n in range(7))
+    assert "pahole, and the linker" not in letter()
+    assert "so its released versions would break" not in letter(makefile=b"--btf_features=decl_tag,layout\n")
+    assert "resolve_btfids, pahole and the linker" in letter(makefile=b"--btf_features=layout,decl_tag_kfuncs\n")
+    assert "7 of the 32 bits are used" in letter()
+    assert "KFA_ARENA" not in letter(resolve=b"flags & KF_ARENA_ARG1;\n"), "this tree has no such flag"
+    header += b"#define KF_ARENA_ARG1 (1 << 14)\n"
+    assert "8 of the 32 bits are used" in letter()
+    assert "KFA_ARENA" not in letter(), "nothing in this tree reads it"
+    assert "yet: resolve_btfids reads KF_ARENA_ARG1" in letter(resolve=b"flags & KF_ARENA_ARG1;\n")
+    assert "yet: pahole reads KF_ARENA_ARG1" in letter(makefile=b"--btf_features=attributes\n")
+    row = b"BTF_ID_FLAGS(func, bpf_iter_task_vma_new, KF_ITER_NEW | KF_RCU)\n"
+    assert "before and after" in letter(helpers=b"BTF_KFUNCS_START(common_btf_ids)\n" + row)
+    assert "before and after" not in letter(helpers=row.replace(b" | KF_RCU", b""))
 
 
 @pytest.mark.kernel
