@@ -22,6 +22,7 @@ from patchbot.model import Finding, Status
 
 NEEDS = {"git": "git"}
 WAIVABLE = False
+OPTIONS = ()
 
 
 def key_series(subject: Subject) -> str:

@@ -69,6 +69,9 @@ class Options(BuildOptions):
     programs: Text | tuple[Text, ...] = ()
 
 
+OPTIONS = Options
+
+
 @dataclass(frozen=True)
 class Built:
     """A kernel and its modules, the functions in its BTF, and the contents of its kfunc sets."""

@@ -57,6 +57,9 @@ class Options:
     wrong_on_purpose: tuple[Text, ...] = ()
 
 
+OPTIONS = Options
+
+
 def options_of(subject: Subject) -> Options:
     """Return the check's own options."""
     return fit("patchbot.toml", "checks.btf", subject.options, Options)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from patchbot.build.bench import Bench
 from patchbot.build.benches import APART, cross_versions, each_arch, elsewhere, make_lines, open_bench, units_of
-from patchbot.build.options import build_options, wanted_options
+from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
@@ -29,6 +29,7 @@ from patchbot.series.campaign import Site
 
 NEEDS = PROGRAMS
 EXCLUSIVE = True
+OPTIONS = BuildOptions
 
 COMPILED = (".c", ".S")
 HEADERS = (".h",)

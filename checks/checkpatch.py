@@ -62,6 +62,9 @@ class Options:
     max_line_length: Annotated[int, Meta(ge=1)] | None = None
 
 
+OPTIONS = Options
+
+
 @dataclass(frozen=True)
 class Input:
     """All that a run of the script depends on besides the mail; `things` are git's answers by name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from patchbot.campaigns.kfunc_flags.sites.expansion import compared
 from patchbot.checking.check import Outcome, Subject
-from patchbot.config import refuse_unknown
 from patchbot.git.grep import GrepCache
 from patchbot.model import Finding, Status
 from patchbot.run import run
@@ -17,6 +16,7 @@ from patchbot.series.tree import Tree
 
 NEEDS = {"gcc": "gcc"}
 WAIVABLE = False
+OPTIONS = ()
 CAMPAIGN = "kfunc_flags"
 #: At most so many differences are shown; the log has all of them.
 MOST = 200
@@ -24,7 +24,6 @@ MOST = 200
 
 def key_series(subject: Subject) -> str:
     """Return the input: two trees, the decisions to keep rows, and the preprocessor."""
-    refuse_unknown("patchbot.toml", "checks.sites", subject.options, ())
     gcc = run(["gcc", "--version"]).stdout.split(b"\n")[0].decode("utf-8", "replace")
     tip = subject.items[-1].tree if subject.items else ""
     return f"{subject.campaign} {subject.repo.tree_of(subject.base)} {tip} {gcc} {kept_by(subject)}"

@@ -25,7 +25,8 @@ import shtab
 
 from . import __version__, signals, temporary
 from .commands.session import Given, Session
-from .errors import PatchbotError, UserError, line_in
+from .config import located
+from .errors import ConfigError, PatchbotError, UserError, line_in
 from .git import lost
 from .paths import refused
 from .terminal import Terminal, complain, let_go, prepare, write
@@ -278,7 +279,9 @@ def in_campaign(session: Session, error: Exception) -> str:
 
 
 def explained(session: Session, error: PatchbotError) -> PatchbotError:
-    """Return the error to show: that objects of the campaign's own series are gone, where that is behind it."""
+    """Return the error to show: with the line of patchbot.toml, or that objects of the campaign's series are gone."""
+    if isinstance(error, ConfigError) and (config := session.__dict__.get("config")):
+        return located(error, config.file)
     what = session.args.campaign
     try:
         name = session.config.campaign(None if what and ".." in what else what).name

@@ -22,6 +22,7 @@ from . import shapes
 from .errors import ConfigError
 from .model import Identity
 from .paths import expanded
+from .places import line_of
 from .shapes import Text
 
 T = TypeVar("T")
@@ -138,11 +139,26 @@ def load(file: Path | None, defaults: Path, own: dict[str, Any] | None = None, *
     if file is None:
         return build(merged, None, defaults.parent)
     own = read_toml(file) if own is None else own
-    config = build(over(merged, own), file, file.parent)
+    try:
+        config = build(over(merged, own), file, file.parent)
+    except ConfigError as error:
+        raise located(error, file) from error
     if trusted:
         return config
     kept, rest = sift(own)
     return replace(build(over(merged, kept), file, file.parent), ignored=tuple(rest))
+
+
+def located(error: ConfigError, file: Path | None) -> ConfigError:
+    """Return an error about a key of a file with the line of the key, or of the table that should have it."""
+    if file is None or not error.at:
+        return error
+    said = str(error).removeprefix(f"{file}: ").removeprefix("patchbot.toml: ")
+    text, at, line = file.read_text(encoding="utf-8-sig"), error.at, None
+    while at and line is None:
+        line = line_of(text, at)
+        at = at.rpartition(".")[0]
+    return ConfigError(f"{file}:{line}: {said}" if line else f"{file}: {said}")
 
 
 def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,22 +276,30 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     tables = fit(where, "", data, Tables)
     kernel, author = fit(where, "kernel", placed(tables.kernel), Kernel), fit(where, "author", tables.author, Author)
     if tables.author and not (author.name and author.email):
-        raise ConfigError(f"{where}: [author] needs both name and email")
+        raise ConfigError(f"{where}: [author] needs both name and email", "author")
     sandbox = fit(where, "run", tables.run, Run).sandbox
     if sandbox not in MODES:
         hint = suggestion(str(sandbox), MODES)
-        raise ConfigError(f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}")
+        raise ConfigError(
+            f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}", "run.sandbox"
+        )
     campaigns = {}
     for name, table in tables.campaigns.items():
         known = fit(where, f"campaigns.{name}", placed(table), CampaignConfig, name=name)
         campaigns[name] = replace(known, path=known.path and folder / expanded(str(known.path)))
+    checks = checks_of(where, folder, tables.checks)
+    for number, waiver in enumerate(checks.waivers, 1):
+        if waiver.campaign and waiver.campaign not in campaigns:
+            text = f"there is no campaign {waiver.campaign!r}{suggestion(waiver.campaign, list(campaigns))}"
+            at = f"checks.waivers[{number}]"
+            raise ConfigError(f"{where}: {at}: {text} (known: {listed(campaigns)})", f"{at}.campaign")
     return Config(
         file,
         kernel.path and folder / expanded(str(kernel.path)),
         kernel.base,
         Identity(author.name, author.email) if tables.author else None,
         campaigns,
-        checks_of(where, folder, tables.checks),
+        checks,
         sandbox=sandbox,
     )
 
@@ -289,7 +313,8 @@ def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig
     """Return the [checks] table; its sub-tables are the options of the check with that name."""
     rows = data.get("waivers", [])
     if not isinstance(rows, list):
-        raise ConfigError(f"{where}: checks.waivers must be a list of tables, each with [[checks.waivers]] over it")
+        text = f"{where}: checks.waivers must be a list of tables, each with [[checks.waivers]] over it"
+        raise ConfigError(text, "checks.waivers")
     options = {name: value for name, value in data.items() if isinstance(value, dict) and name not in LISTS}
     given = {name: value for name, value in data.items() if name not in options}
     for number, row in enumerate(rows, 1):
@@ -297,7 +322,8 @@ def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig
         if isinstance(row, dict) and (missing := [name for name in needed if row.get(name) in (None, "")]):
             raise ConfigError(
                 f"{where}: checks.waivers[{number}] lacks {', '.join(missing)};"
-                " a waiver without a bound and a reason is a blind spot"
+                " a waiver without a bound and a reason is a blind spot",
+                f"checks.waivers[{number}]",
             )
     waivers = tuple(fit(where, f"checks.waivers[{number}]", row, Waiver) for number, row in enumerate(rows, 1))
     made = fit(where, "checks", given | {"waivers": []}, ChecksConfig, options=options)
@@ -316,7 +342,7 @@ def fit(where: str, key: str, data: Any, kind: type[T], **more: Any) -> T:
     try:
         return shapes.convert(data, kind, key)
     except shapes.ShapeError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{where}: {error}", error.at) from error
 
 
 def refuse_unknown(where: str, key: str, data: Iterable[str], names: Sequence[str]) -> None:
@@ -325,7 +351,8 @@ def refuse_unknown(where: str, key: str, data: Iterable[str], names: Sequence[st
         if name not in names:
             place = f"[{key}] " if key else ""
             hint = suggestion(name, names)
-            raise ConfigError(f"{where}: {place}unknown key {name!r}{hint} (known: {', '.join(names)})")
+            known = f"known: {', '.join(names)}" if names else "there are none"
+            raise ConfigError(f"{where}: {place}unknown key {name!r}{hint} ({known})", f"{key}.{name}".lstrip("."))
 
 
 def suggestion(name: str, names: Sequence[str]) -> str:

@@ -20,7 +20,11 @@ class UserError(PatchbotError):
 
 
 class ConfigError(UserError):
-    """patchbot.toml holds something that patchbot cannot use."""
+    """patchbot.toml holds something that patchbot cannot use; `at` is its key, such as `checks.build.jobs`."""
+
+    def __init__(self, message: str, at: str = "") -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class RefusedSites(PatchbotError):

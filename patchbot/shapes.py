@@ -59,7 +59,11 @@ class Mails:
 
 
 class ShapeError(ValueError):
-    """JSON that is none or is of another shape; the message says where and how."""
+    """JSON that is none or is of another shape; the message says where and how, `at` is where alone."""
+
+    def __init__(self, message: str, at: str = "") -> None:
+        super().__init__(message)
+        self.at = at
 
 
 def read(text: bytes | str, kind: type[T]) -> T:
@@ -86,7 +90,8 @@ def convert(value: Any, kind: type[T], at: str = "") -> T:
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
         where, found = locate(deepcopy(value), kind, path)
-        raise ShapeError(explain(said, f"{at}{where}".lstrip(".") or "it", found)) from error
+        place = f"{at}{where}".lstrip(".")
+        raise ShapeError(explain(said, place or "it", found), place) from error
 
 
 def path_of(kind: type[Any], value: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..checking.check import Subject
-from ..errors import MissingTool, ToolError, UserError
+from ..errors import ConfigError, MissingTool, ToolError
 from ..git.repo import Scratch
 from ..model import Finding
 from ..series.campaign import Site
@@ -62,7 +62,8 @@ def others(options: BuildOptions) -> list[Arch]:
     """Return the architectures to compile for besides x86: [checks.build] arch, else all known ones."""
     names = ARCHES if options.arch is None else options.arch
     if not set(names) <= set(ARCHES):
-        raise UserError(f"[checks.build] arch must be a list of {', '.join(ARCHES)}, not {list(names)!r}")
+        text = f"[checks.build] arch must be a list of {', '.join(ARCHES)}, not {list(names)!r}"
+        raise ConfigError(text, "checks.build.arch")
     return [arch for arch in ARCHES.values() if arch.folder in names and arch != X86]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ..config import fit
-from ..errors import UserError
+from ..errors import ConfigError, UserError
 from ..paths import expanded
 from ..series.campaign import BuildWishes
 from ..shapes import Text
@@ -74,5 +74,7 @@ def wanted_options(options: BuildOptions, wishes: BuildWishes) -> dict[str, str]
         try:
             merged |= read_options(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"[checks.build] config: {path} cannot be read: {error}") from error
+            raise ConfigError(
+                f"[checks.build] config: {path} cannot be read: {error}", "checks.build.config"
+            ) from error
     return merged

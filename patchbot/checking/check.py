@@ -6,6 +6,7 @@ A check is one file: its name is the file's name, and `patchbot checks` prints t
     EXCLUSIVE = True                      runs alone, as it uses every processor itself (optional)
     CAMPAIGN = "timer_delete"             is about this campaign only; SKIP in others (optional)
     WAIVABLE = False                      its findings cannot be waived (optional)
+    OPTIONS = Options                     a dataclass that [checks.<name>] must fit, or the names of its keys (optional)
     def check(subject, item)              judge one patch                       -> Outcome
     def check_each(subject)               or: judge all patches in one go       -> one Outcome for each item
     def check_series(subject)             judge the series as a whole           -> Outcome
@@ -27,8 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import bundled
+from ..config import fit, refuse_unknown, suggestion
 from ..draft.range import Range
-from ..errors import PatchbotError, UserError
+from ..errors import ConfigError, PatchbotError, UserError
 from ..git.repo import Repo, Scratch
 from ..identity import identity
 from ..model import Finding, Status
@@ -148,6 +150,7 @@ class Check:
     exclusive: bool
     campaign: str
     waivable: bool
+    options: type[Any] | Sequence[str] | None
     patch: Callable[[Subject, Item], Outcome] | None
     each: Callable[[Subject], Sequence[Outcome]] | None
     series: Callable[[Subject], Outcome] | None
@@ -160,7 +163,7 @@ def available(paths: Sequence[Path] = ()) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in (bundled("checks"), *paths):
         if not folder.is_dir():
-            raise UserError(f"[checks] path: {folder} is not a directory")
+            raise ConfigError(f"[checks] path: {folder} is not a directory", "checks.path")
         for file in sorted(folder.glob("*.py")):
             if file.stem.startswith("_"):
                 continue
@@ -174,7 +177,8 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
     """Load the check `name`; an unknown name is a UserError that lists the known ones."""
     files = available(paths)
     if name not in files:
-        raise UserError(f"there is no check {name!r}; known: {', '.join(files) or 'none'}")
+        hint = suggestion(name, list(files))
+        raise ConfigError(f"there is no check {name!r}{hint} (known: {', '.join(files) or 'none'})", "checks.run")
     file = files[name]
     module_name = "patchbot_check_" + re.sub(r"\W", "_", str(file.with_suffix("")))
     spec = importlib.util.spec_from_file_location(module_name, file)
@@ -205,9 +209,19 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
         getattr(module, "EXCLUSIVE", False),
         getattr(module, "CAMPAIGN", ""),
         getattr(module, "WAIVABLE", True),
+        getattr(module, "OPTIONS", None),
         hooks["check"],
         hooks["check_each"],
         hooks["check_series"],
         getattr(module, "key", lambda subject, item: None),
         getattr(module, "key_series", lambda subject: None),
     )
+
+
+def refuse_unfit(check: Check, table: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a check's table of patchbot.toml holds what the check does not take."""
+    key = f"checks.{check.name}"
+    if isinstance(check.options, type):
+        fit("patchbot.toml", key, table, check.options)
+    elif check.options is not None:
+        refuse_unknown("patchbot.toml", key, table, check.options)

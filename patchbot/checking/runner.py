@@ -17,13 +17,14 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from ..bundle import bundled
 from ..config import ChecksConfig, refuse_unknown
-from ..errors import MissingTool, PatchbotError, UserError
+from ..errors import ConfigError, MissingTool, PatchbotError, UserError
 from ..model import Result, Status
 from ..progress import count, ended, tick, within
 from ..run import which
 from ..shapes import convert, plain
-from .check import Check, Item, Outcome, Subject, available, load
+from .check import Check, Item, Outcome, Subject, available, load, refuse_unfit
 from .store import Results, result_key
 from .waivers import apply_waivers, refuse_blanket_waivers
 
@@ -58,6 +59,9 @@ def run_checks(
     checks = choose(config, only)
     there = available(config.path)
     refuse_unknown("patchbot.toml", "checks", config.options, sorted(there))
+    for name in sorted(config.options):
+        if name in {c.name for c in checks} or there[name].parent == bundled("checks"):
+            refuse_unfit(load(name, config.path), config.options[name])
     refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, there)
     wanted = [i for number, i in enumerate(subject.items, 1) if only_patches is None or number in only_patches]
     results: list[Result] = []
@@ -165,6 +169,8 @@ def task(
     """Return a task with its keys in the store; if the check cannot tell its key, the task is to say why."""
     try:
         part = key()
+    except ConfigError:  # which all patches have
+        raise
     except Exception as error:
         return Task(check, items, what, partial(fail, error), (None,) * len(items))
     names = (item.id if item else "" for item in items)
@@ -188,7 +194,10 @@ def each_patch(
 
 
 def run_task(subject: Subject, task: Task) -> list[Result]:
-    """Run a task; an exception becomes an ERROR result, with the traceback in a log if it was not expected."""
+    """Run a task; an exception becomes an ERROR result, with the traceback in a log if it was not expected.
+
+    Raises ConfigError: what patchbot.toml says is the same for all patches, and the user's to mend.
+    """
     started = time.monotonic()
     try:
         with within(task.check.name):
@@ -197,6 +206,8 @@ def run_task(subject: Subject, task: Task) -> list[Result]:
         outcomes = [sound(outcome) for outcome in ([said] if isinstance(said, Outcome) else said)]
         if len(outcomes) != len(task.items):
             raise ValueError(f"it gave {len(outcomes)} outcomes, not {len(task.items)}")
+    except ConfigError:
+        raise
     except PatchbotError as error:
         outcomes = [Outcome(Status.ERROR, reason=str(error))] * len(task.items)
     except Exception as error:

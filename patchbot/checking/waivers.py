@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from ..config import Waiver
+from ..config import Waiver, suggestion
 from ..errors import ConfigError
 from ..model import Finding, Result, Status
 
@@ -24,11 +24,24 @@ def refuse_blanket_waivers(waivers: Sequence[Waiver], waivable: Mapping[str, boo
     for number, waiver in enumerate(waivers, 1):
         where = f"checks.waivers[{number}]"
         if not waiver.type.strip() or any(c in waiver.type for c in "*?["):
-            raise ConfigError(f"{where}: type {waiver.type!r} would waive everything; name one type of finding")
+            raise ConfigError(
+                f"{where}: type {waiver.type!r} would waive everything; name one type of finding", f"{where}.type"
+            )
         if waiver.check not in names:
-            raise ConfigError(f"{where}: there is no check {waiver.check!r}; known: {', '.join(names)}")
+            hint = suggestion(waiver.check, names)
+            text = f"{where}: there is no check {waiver.check!r}{hint} (known: {', '.join(names)})"
+            raise ConfigError(text, f"{where}.check")
         if not waivable.get(waiver.check, True):
-            raise ConfigError(f"{where}: findings of {waiver.check} cannot be waived")
+            raise ConfigError(f"{where}: findings of {waiver.check} cannot be waived", f"{where}.check")
+
+
+def refuse_unknown_steps(waivers: Sequence[Waiver], campaign: str, steps: Sequence[str]) -> None:
+    """Raise ConfigError for a waiver of a campaign that is for none of its steps: it would never be used."""
+    for number, waiver in enumerate(waivers, 1):
+        if waiver.campaign == campaign and waiver.step not in (*steps, SERIES):
+            hint = suggestion(waiver.step, steps)
+            text = f"{campaign} has no step {waiver.step!r}{hint} (known: {', '.join((*steps, SERIES))})"
+            raise ConfigError(f"checks.waivers[{number}]: {text}", f"checks.waivers[{number}].step")
 
 
 def apply_waivers(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ..checking import report
 from ..checking.runner import run_checks
 from ..checking.store import Results
+from ..checking.waivers import refuse_unknown_steps
 from ..errors import UserError
 from ..model import Status
 from ..progress import shown
@@ -63,6 +64,8 @@ def execute(
         if series.edited:
             session.say("note: the branch holds commits that patchbot did not make; they are checked as they are")
         under = subject(session, series, jobs)
+        campaign = session.campaign
+        refuse_unknown_steps(session.config.checks.waivers, campaign.name, [s.name for s in campaign.steps])
         with closing(Results(session.work / "results.sqlite")) as store:
             results = run_checks(
                 under,

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from ..bundle import bundled
-from ..campaigns import load_campaign
-from ..config import CampaignConfig, Config, load, read_toml
-from ..errors import MissingTool, UserError
+from ..campaigns import campaign_names, load_campaign
+from ..config import CampaignConfig, Config, listed, load, located, read_toml, suggestion
+from ..errors import ConfigError, MissingTool, UserError
 from ..git.grep import GrepCache
 from ..git.repo import Repo, Scratch
 from ..paths import cache_dir, expanded, refused
@@ -90,6 +90,7 @@ class Session:
             file = self.cwd / expanded(given)
             config = load(file, defaults)
             self.say(f"configuration: {file}")
+            self.insist_campaigns(config)
             return config
         found = self.found_config
         if found is None:
@@ -99,9 +100,19 @@ class Session:
         # The folder that relative paths mean is that of the file itself: a link to a trusted one cannot move it.
         config = load(found.resolve(), defaults, own, trusted=standing.trusted)
         self.say(f"configuration: {found}" + ("" if standing.trusted else f" (not trusted: {standing.why})"))
+        if not config.ignored:
+            self.insist_campaigns(config)
         for key in config.ignored:
             complain(f"{found}: {key} is ignored until `patchbot trust {shlex.quote(str(found))}`")
         return config
+
+    def insist_campaigns(self, config: Config) -> None:
+        """Raise ConfigError for a table of a campaign that is nearly the name of one that there is."""
+        known = campaign_names(config.campaigns.values())
+        for name in config.campaigns:
+            if name not in known and (hint := suggestion(name, known)):
+                text = f"[campaigns.{name}]: there is no such campaign{hint} (known: {listed(known)})"
+                raise located(ConfigError(text, f"campaigns.{name}"), config.file)
 
     @cached_property
     def found_config(self) -> Path | None:

@@ -92,7 +92,7 @@ def test_bundled_prefers_the_package_and_never_takes_site_packages(tmp_path: Pat
 
 def test_unknown_check_lists_the_known_ones(checks: Path) -> None:
     (checks / "mine.py").write_text(COUNTED)
-    with pytest.raises(UserError, match=r"no check 'nosuch'; known: .*applies.*mine"):
+    with pytest.raises(UserError, match=r"no check 'nosuch' \(known: .*applies.*mine"):
         load("nosuch", [checks])
 
 
@@ -413,7 +413,7 @@ def test_options_of_a_check_that_is_not_there_are_refused(subject: Subject, stor
     [
         ({"type": "*"}, "waive everything"),
         ({"type": " "}, "waive everything"),
-        ({"check": "nosuch"}, "no check 'nosuch'; known: .*one"),
+        ({"check": "nosuch"}, r"no check 'nosuch' \(known: .*one"),
         ({"check": "applies"}, "cannot be waived"),
     ],
 )

@@ -132,7 +132,8 @@ def test_options_are_used_and_known(repo: Repo, tmp_path: Path) -> None:
     assert judge(subject, tmp_path, strict=True)[0].status is Status.WARN
     assert "max-line-length=80" in judge(subject, tmp_path, max_line_length=80)[0].reproduce
     for options in ({"strikt": True}, {"strict": "yes"}, {"max_line_length": "80"}):
-        assert judge(subject, tmp_path, **options)[0].status is Status.ERROR
+        with pytest.raises(ConfigError, match=r"checks\.checkpatch"):
+            judge(subject, tmp_path, **options)
 
 
 def test_a_sign_off_is_judged_only_where_there_is_one(repo: Repo, tmp_path: Path) -> None:

@@ -122,12 +122,14 @@ def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
     """Return one decision."""
     made = fit("patchbot.toml", where, data, Decision)
     if not made.reason.strip():
-        raise ConfigError(f"{where}: a decision needs a reason, which is printed")
+        raise ConfigError(f"{where}: a decision needs a reason, which is printed", where)
     rcu = tuple(sorted(set(made.rcu or ())))
     if len(rcu) < len(made.rcu or ()):
-        raise ConfigError(f"{where}.rcu must be a list of distinct argument numbers, not {list(made.rcu or ())}")
+        text = f"{where}.rcu must be a list of distinct argument numbers, not {list(made.rcu or ())}"
+        raise ConfigError(text, f"{where}.rcu")
     if made.keep == any(numbers is not None for numbers in (made.rcu, made.release, made.acquire)):
-        raise ConfigError(f"{where}: expected either `keep = true`, or arguments for `rcu`, `release` or `acquire`")
+        text = f"{where}: expected either `keep = true`, or arguments for `rcu`, `release` or `acquire`"
+        raise ConfigError(text, where)
     return replace(made, rcu=rcu or None, reason=made.reason.strip())
 
 
