@@ -1,6 +1,6 @@
-"""Find what patchbot brings along: the checks, the templates and the default patchbot.toml.
+"""Find what comes with patchbot: the checks, the templates and the default patchbot.toml.
 
-They are top-level in a checkout and inside the package in a wheel; only this module knows both places.
+They are at the top in a checkout and inside the package in a wheel; only this module knows both places.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def bundled(name: str, package: Path = PACKAGE) -> Path:
     if inside.exists():
         return inside
     checkout = package.parent
-    # Without the guard a wheel with a missing folder would take site-packages/<name> of somebody else.
+    # Without the guard a wheel with a missing folder would use somebody else's site-packages/<name>.
     if (checkout / "pyproject.toml").is_file() and (checkout / name).exists():
         return checkout / name
     raise PatchbotError(f"{name} is neither in {package} nor in a checkout around it: the installation is broken")

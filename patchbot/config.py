@@ -1,8 +1,8 @@
-"""patchbot.toml as frozen dataclasses.
+"""Read patchbot.toml into frozen dataclasses.
 
-The project's own patchbot.toml is the default; the user's file overrides it key by key, and its waivers come on top
-of the shipped ones. A key that patchbot does not know is an error that lists the known ones: a misspelt option that is
-silently ignored is worse than none.
+The project's own patchbot.toml holds the defaults; the user's file overrides them key by key, and its waivers are added
+to the shipped ones. An unknown key is an error that lists the known ones: a misspelt option that is silently ignored is
+worse than none.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .shapes import Text
 
 T = TypeVar("T")
 
-#: How the scripts of a tree run: in a sandbox if that works here, without one, or never without.
+#: How the scripts of a tree run: in a sandbox if that works here, without one, or only in one.
 AUTO, OFF, REQUIRED = MODES = ("auto", "off", "required")
 
-#: What counts in a file that nobody trusts, `*` is any name: what the output shows, and nothing that names a program, a
-#: folder, another repository or a person. A new key is not among them until somebody has thought about it.
+#: The keys that count in an untrusted file (`*` is any name): what the output shows, but nothing that names a program,
+#: a folder, another repository or a person. A new key is not among them until somebody has thought about it.
 HARMLESS = (
     "kernel.base",
     *(
@@ -43,9 +43,9 @@ HARMLESS = (
     *(f"checks.{name}.{key}" for name in ("build", "boot") for key in ("ccache", "jobs", "arch")),
     *("checks.checkpatch.strict", "checks.checkpatch.max_line_length"),
 )
-#: What [checks] holds besides the tables of the checks.
+#: The keys of [checks] besides the tables of the checks.
 LISTS = ("run", "path", "waivers")
-#: What a waiver is about; one with the same in a person's file stands for the shipped one.
+#: What a waiver is about; a person's waiver with the same values replaces the shipped one.
 WAIVED = ("check", "type", "step", "path")
 #: How tomllib names a place.
 AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
@@ -55,8 +55,8 @@ AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 class Waiver:
     """Accept up to `max` findings of one type of one check, in one step's patches and one path, for a reason.
 
-    `optional` says that not every kernel has them, so that one which is not used is no warning. `campaign` names the
-    only one that it is for.
+    `optional` means that not every kernel has them, so an unused one is not a warning. `campaign` is the only one that
+    it is for.
     """
 
     check: Text
@@ -73,9 +73,9 @@ class Waiver:
 class CampaignConfig:
     """One [campaigns.<name>] table.
 
-    `path` is the folder of a campaign that is not patchbot's own, `url` is where the campaign's source is, `rfc` None
-    means that version 1 is an RFC, and `tag_threshold` is how many percent of a patch's diff may change before a tag of
-    it is dropped.
+    `path` is the folder of a campaign that did not come with patchbot, `url` is where the campaign's source is, `rfc`
+    None means that version 1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before
+    its tags are dropped.
     """
 
     name: Text
@@ -89,7 +89,7 @@ class CampaignConfig:
     path: Path | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return the table as JSON, without what is about this machine."""
+        """Return the table as JSON, without what depends on this machine."""
         return {key: value for key, value in asdict(self).items() if key != "path"}
 
 
@@ -105,9 +105,9 @@ class ChecksConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All of patchbot.toml; `file` is the user's file, None if only the defaults hold.
+    """All of patchbot.toml; `file` is the user's file, None if there are only the defaults.
 
-    `ignored` names the keys of it that do not count, since nobody trusts it.
+    `ignored` are its keys that do not count, as it is not trusted.
     """
 
     file: Path | None
@@ -133,7 +133,7 @@ class Config:
 def load(file: Path | None, defaults: Path, own: dict[str, Any] | None = None, *, trusted: bool = True) -> Config:
     """Read the defaults and, if there is one, the user's file over them; raise ConfigError with file and key.
 
-    `own` is the content of the file, if it was read. Of a file that is not trusted only what is harmless counts.
+    `own` is the content of the file, if it was read. Of an untrusted file only the harmless keys count.
     """
     merged = read_toml(defaults)
     if file is None:
@@ -162,7 +162,7 @@ def located(error: ConfigError, file: Path | None) -> ConfigError:
 
 
 def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults with a person's file over them; its waivers come on top of theirs."""
+    """Return the defaults overridden by a person's file; its waivers are added to theirs."""
     merged = merge(shipped, own)
     if isinstance(merged.get("checks"), dict):
         rows = shipped.get("checks", {}).get("waivers", [])
@@ -171,7 +171,7 @@ def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sift(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what is harmless of a file, as tables, and {key: value} of all else."""
+    """Return the harmless tables of a file, and {key: value} of everything else."""
     kept: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for name, value in data.items():
@@ -192,7 +192,7 @@ def sift(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> tuple[dict[str
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return a TOML file's content; raise ConfigError that names the line where it is none."""
+    """Return a TOML file's content; raise ConfigError that names the line if it is not TOML."""
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
@@ -207,12 +207,12 @@ def read_toml(path: Path) -> dict[str, Any]:
             f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8"
         ) from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: tables or lists in one another are too deep") from error
+        raise ConfigError(f"{path}: tables or lists are nested too deep") from error
     except ValueError as error:  # tomllib's own, and Python's for a number of 5000 digits
         at = AT_LINE.search(str(error))
         said = AT_LINE.sub("", str(error))
         if "\r" in text.replace("\r\n", ""):
-            said += "; a line ends with a carriage return alone, TOML wants \\n or \\r\\n"
+            said += "; a line ends in a lone carriage return, TOML wants \\n or \\r\\n"
         elif "\0" in text:
             said += "; the file holds NUL, as UTF-16 does; save it as UTF-8"
         place = f":{at[1] or len(data.splitlines())}" if at else ""
@@ -220,7 +220,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `low` with the keys of `high` over it, tables key by key; everything else is replaced whole."""
+    """Return `low` overridden by `high`, tables key by key; everything else is replaced whole."""
     out = dict(low)
     for key, value in high.items():
         old = out.get(key)
@@ -229,9 +229,9 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_shipped(own: Any, shipped: list[dict[str, Any]]) -> Any:
-    """Return a person's waivers and, after them, the shipped ones that are for other findings."""
+    """Return a person's waivers, followed by the shipped ones for other findings."""
     if not isinstance(own, list) or not all(isinstance(row, dict) for row in own):
-        return own  # checks() says what is wrong with it
+        return own  # checks() reports what is wrong with it
     places = [tuple(row.get(key) for key in WAIVED) for row in own]
     return own + [row for row in shipped if tuple(row.get(key) for key in WAIVED) not in places]
 
@@ -305,7 +305,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
 
 
 def placed(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a table without a `path` that is empty, which names no place."""
+    """Return a table without an empty `path`, which names no place."""
     return {key: value for key, value in table.items() if key != "path" or value != ""}
 
 
@@ -313,7 +313,7 @@ def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig
     """Return the [checks] table; its sub-tables are the options of the check with that name."""
     rows = data.get("waivers", [])
     if not isinstance(rows, list):
-        text = f"{where}: checks.waivers must be a list of tables, each with [[checks.waivers]] over it"
+        text = f"{where}: checks.waivers must be a list of tables, each under [[checks.waivers]]"
         raise ConfigError(text, "checks.waivers")
     options = {name: value for name, value in data.items() if isinstance(value, dict) and name not in LISTS}
     given = {name: value for name, value in data.items() if name not in options}
@@ -332,7 +332,7 @@ def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig
 
 
 def fit(where: str, key: str, data: Any, kind: type[T], **more: Any) -> T:
-    """Return a table of a file as a value of a dataclass; raise ConfigError for a key or a value that does not fit.
+    """Return a table of a file as a dataclass; raise ConfigError for a key or a value that does not fit.
 
     `more` are fields that do not come from the table.
     """
@@ -356,7 +356,7 @@ def refuse_unknown(where: str, key: str, data: Iterable[str], names: Sequence[st
 
 
 def suggestion(name: str, names: Sequence[str]) -> str:
-    """Return which of some names a person may have meant, "" if none is near."""
+    """Return which of some names a person may have meant, "" if none is similar."""
     close = difflib.get_close_matches(name, names, 1)
     return f"; did you mean {close[0]}?" if close else ""
 

@@ -1,4 +1,4 @@
-"""The exception tree: each kind of failure knows the exit code that the command line promises for it.
+"""Define the exceptions: each kind of failure knows the exit code that the command line promises for it.
 
 A failed check is never one of these; it is a Finding. An exception means that patchbot could not do its work.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class PatchbotError(Exception):
-    """Something stopped patchbot; the message says what, where and what would be right."""
+    """Something stopped patchbot; the message says what, where, and what would be right."""
 
     exit_code = 3
 
@@ -20,7 +20,7 @@ class UserError(PatchbotError):
 
 
 class ConfigError(UserError):
-    """patchbot.toml holds something that patchbot cannot use; `at` is its key, such as `checks.build.jobs`."""
+    """Something in patchbot.toml cannot be used; `at` is its key, such as `checks.build.jobs`."""
 
     def __init__(self, message: str, at: str = "") -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class MissingTool(ToolError):
 
 
 def line_in(error: BaseException, folder: Path) -> str:
-    """Return file:line of the innermost line below a folder that an exception came through, "" where none is."""
+    """Return file:line of the innermost line below a folder that an exception passed through, "" if there is none."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
         return f"{error.filename}:{error.lineno}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(folder)]

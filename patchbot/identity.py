@@ -1,6 +1,6 @@
-"""Tell whether something was made with the same code as now: every store has this in its keys.
+"""Tell whether something was made by the same code as now: the keys of every store hold this.
 
-A version says nothing in a checkout, nor in a campaign or a check that somebody is writing; the sources do.
+A version means nothing in a checkout, or in a campaign or check that somebody is writing; the sources do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMPORT = re.compile(r"[ \t]*+(?:from[ \t]++(\.*+)((?:\w[\w.]*+)?)[ \t]*+)?import
 
 
 def identity(*sources: Path) -> str:
-    """Return a digest of files, or of all below folders, and of what their Python imports from patchbot."""
+    """Return a digest of files, or of all files below folders, and of what their Python imports from patchbot."""
     total = hashlib.sha256()
     for file in sorted({file for source in sources for file in reached(source)}):
         data = file.read_bytes()
@@ -30,7 +30,7 @@ def identity(*sources: Path) -> str:
 
 
 def file_of(call: Any) -> Path:
-    """Return the file of a function, of one with arguments of its own, or of an object that is called."""
+    """Return the file of a function, of a partial one, or of a callable object."""
     while isinstance(call, partial):
         call = call.func
     return Path(inspect.getfile(call if inspect.isroutine(call) else type(call)))
@@ -38,10 +38,10 @@ def file_of(call: Any) -> Path:
 
 @cache
 def reached(source: Path) -> frozenset[Path]:
-    """Return a file or the files below a folder, and the modules of patchbot that these import, and so on."""
+    """Return a file or the files below a folder, and the modules of patchbot that these import, recursively."""
     files = source.rglob("*") if source.is_dir() else (source,)
     found = {file.resolve() for file in files if file.is_file() and "__pycache__" not in file.parts}
-    # All of patchbot imports nothing else of patchbot.
+    # The whole of patchbot has no other imports from patchbot.
     todo = [] if source == PACKAGE else [file for file in found if file.suffix == ".py"]
     while todo:
         fresh = imported(todo.pop()) - found
@@ -52,7 +52,7 @@ def reached(source: Path) -> frozenset[Path]:
 
 @cache
 def imported(file: Path) -> frozenset[Path]:
-    """Return the files of the modules that a Python file imports from patchbot, or from beside itself."""
+    """Return the files of the modules that a Python file imports from patchbot or from its own folder."""
     found = set()
     for dots, module, names in imports(file.read_text(encoding="utf-8", errors="replace")):
         words = re.findall(r"[\w.]+", names)

@@ -1,4 +1,4 @@
-"""The nouns of patchbot, as frozen dataclasses with the shape that each must have where it is read.
+"""Define the nouns of patchbot, as frozen dataclasses with the shape that each must have when it is read.
 
 They exist in one place so that every arrow of the main path (Tree -> Edits -> Patch -> Series -> commits ->
 Report -> Mail) can be read as a function from one of these to the next.
@@ -34,18 +34,18 @@ class Status(Enum):
 
     @staticmethod
     def worst(statuses: list[Status]) -> Status:
-        """Return the worst of `statuses`, SKIP if there is none: what examined nothing did not pass."""
+        """Return the worst of `statuses`, SKIP if there is none: a check that examined nothing did not pass."""
         return max(statuses, key=lambda s: s.rank, default=Status.SKIP)
 
 
-#: The mode of a file that nobody runs.
+#: The mode of a file that is not executable.
 REGULAR = "100644"
 Mode = Annotated[str, Meta(pattern=r"\A(?:100644|100755|120000|160000)\Z")]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file as a commit has it: mode and bytes. Where a commit has no such file, there is None."""
+    """A file in a commit: mode and bytes. None stands for a file that a commit lacks."""
 
     mode: Mode
     data: bytes = b""
@@ -55,9 +55,9 @@ class Entry:
 class Edit:
     """Replace the bytes [start, end) of `path`, as they are in the base text of the step, by `new`.
 
-    A file that the base lacks is made by one edit with start = end = 0 and `create` set. `delete` takes a file away,
-    `to` is its new name, `mode` its new mode; edits of its text may stand beside a new name and mode. `key` is what the
-    step's split function groups by, `site` names the thing that is edited (a site, an anchor) for counts and messages.
+    A file that the base lacks is made by one edit with start = end = 0 and `create` set. `delete` removes a file, `to`
+    is its new name, `mode` its new mode; edits of its text may come with a new name and mode. The step's split function
+    groups by `key`; `site` names what is edited (a site, an anchor) for counts and messages.
     """
 
     path: str
@@ -83,10 +83,10 @@ class KernelInfo:
 
 @dataclass(frozen=True)
 class Patch:
-    """One commit to be: a stable id, a message and each file it touches as it is then, None where that is gone.
+    """One future commit: a stable id, a message, and each touched file in its new form, None if it is deleted.
 
     `id` says what the patch means (step, and split key if the step makes several), so it survives a rebase.
-    `message` is subject, blank line, body, no trailer block of any person. `sites` are the sites it changes.
+    `message` is subject, blank line and body, without anybody's trailers. `sites` are the sites it changes.
     """
 
     id: str
@@ -105,7 +105,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Series:
-    """An ordered list of patches on a base, and the facts that the cover letter states."""
+    """An ordered list of patches on a base, and the facts for the cover letter."""
 
     campaign: str
     kernel: KernelInfo
@@ -115,7 +115,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person as git knows them."""
+    """A person as in git: name and address."""
 
     name: str
     email: str
@@ -127,7 +127,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Commit:
-    """A patch that is a git object now."""
+    """A patch that exists as a git object."""
 
     id: str
     sha: str
@@ -138,7 +138,7 @@ class Commit:
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that a check says, normalised so that sets of findings can be compared."""
+    """One finding of a check, normalised so that sets of findings can be compared."""
 
     status: Status = field(compare=False)
     message: str
@@ -149,7 +149,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """What one check says of one patch (`patch` is its stable id) or, with `patch` None, of the series."""
+    """What one check says about one patch (`patch` is its stable id) or, if `patch` is None, about the series."""
 
     check: str
     patch: str | None
@@ -164,13 +164,13 @@ class Result:
 
 
 def headline(message: str) -> str:
-    """Return the first line of a message that is not blank, "" if there is none."""
+    """Return the first non-blank line of a message, "" if there is none."""
     return next((line for line in message.split("\n") if line.strip()), "")
 
 
 @lru_cache(maxsize=16)
 def kernel_version(makefile: bytes | None) -> str:
-    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError for no kernel's."""
+    """Return `make kernelversion`'s answer from the text of the top Makefile; raise UserError for any other."""
     values = {}
     for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL", b"EXTRAVERSION"):
         match = re.search(rb"^" + name + rb"[ \t]*=[ \t]*(.*)$", makefile or b"", re.MULTILINE)

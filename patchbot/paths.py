@@ -1,6 +1,6 @@
-"""Where patchbot keeps what it can make again (cache) and what it must remember (state), by the XDG rules.
+"""Know where patchbot keeps what it can make again (cache) and what it must remember (state), by the XDG rules.
 
-One place, so that `rm -rf` of two folders removes every trace of patchbot outside of the user's repository.
+They are two folders, so that removing them removes every trace of patchbot outside the user's repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platformdirs
 
 from .errors import PatchbotError, ToolError, UserError
 
-#: What the system says of a place that a person named, or can mend; everything else is patchbot's or the machine's.
+#: System errors about a place that a person named or can repair; all others are patchbot's or the machine's.
 MENDABLE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
     *(errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY),
@@ -21,28 +21,28 @@ MENDABLE = {
 
 
 def cache_dir() -> Path:
-    """Return the folder of what can be made again: kernels, build trees, results, search answers."""
+    """Return the folder for what can be made again: kernels, build trees, results, search answers."""
     return Path(platformdirs.user_cache_dir("patchbot", appauthor=False))
 
 
 def state_dir() -> Path:
-    """Return the folder of logs and of what only patchbot knows."""
+    """Return the folder for logs and for what only patchbot knows."""
     return Path(platformdirs.user_state_dir("patchbot", appauthor=False))
 
 
 def expanded(text: str) -> Path:
-    """Return the path that a person wrote; `~` is a home, if there is a person with that name."""
+    """Return the path that a person wrote, with `~` expanded if there is such a user."""
     return Path(os.path.expanduser(text))
 
 
 def refused(error: OSError, what: str = "") -> PatchbotError:
-    """Return what the system refused as the error to raise: a UserError where a person can mend it.
+    """Return the error to raise for a system error: a UserError if a person can fix it.
 
-    `what` is the place in the person's words. For the cache, the message says how to have it elsewhere.
+    `what` is the place in the person's words. For the cache, the message says how to move it.
     """
     where = Path(os.fsdecode(error.filename)) if error.filename else None
     hint = ""
     if where and (where.is_relative_to(cache_dir()) or cache_dir().is_relative_to(where)):
-        hint = "; patchbot keeps there what it can make again, and XDG_CACHE_HOME names another place for it"
+        hint = "; this is patchbot's cache, and XDG_CACHE_HOME moves it"
     text = f"{what or where or 'the system'}: {error.strerror or error}{hint}"
     return UserError(text) if where and error.errno in MENDABLE else ToolError(text)

@@ -1,10 +1,11 @@
-"""The only place that starts programs, and the one that makes the environment they get.
+"""Start programs, and make their environment; no other module does.
 
-Argument lists, never a shell string; a process group of its own, so that a timeout or Ctrl-C takes a whole
-`make -j` down. A child gets the variables that are listed here and no others: what a person exports for their own
-builds and repositories (KCONFIG_CONFIG, LLVM, GIT_DIR, PYTHONPATH) must not decide what patchbot makes, or where.
+They are started by argument lists, never a shell string, and in a process group of their own, so that a timeout or
+Ctrl-C ends a whole `make -j`. A child gets the variables that are listed here and no others: what a person exports for
+their own builds and repositories (KCONFIG_CONFIG, LLVM, GIT_DIR, PYTHONPATH) must not decide what patchbot makes, or
+where.
 
-No child outlives patchbot: a signal ends the groups of all children, and where patchbot is killed, a guard does.
+No child outlives patchbot: a signal ends the groups of all children, and if patchbot is killed, a guard does.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from typing import IO
 from . import signals
 from .errors import MissingTool, ToolError
 
-#: What a child gets of patchbot's own environment: who and where the person is, where programs, their libraries and
-#: configuration files are, ccache's folders, and how Debian's archive is reached.
+#: What a child inherits of patchbot's own environment: who and where the person is, where programs, their libraries
+#: and configuration files are, ccache's folders, and how to reach Debian's archive.
 LET_THROUGH = (
     *("HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "LIBRARY_PATH"),
     *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"),
@@ -34,7 +35,7 @@ LET_THROUGH = (
     *("CCACHE_DIR", "CCACHE_CONFIGPATH", "CCACHE_MAXSIZE", "CCACHE_TEMPDIR", "CCACHE_DISABLE"),
     *("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "APT_CONFIG"),
 )
-#: Messages that can be read by a program; nothing is fetched behind the user's back (a partial clone would).
+#: Messages that a program can read; nothing is fetched behind the user's back (a partial clone would).
 SAID = {
     "LC_ALL": "C.UTF-8",
     "GIT_ALLOW_PROTOCOL": "none",
@@ -42,9 +43,9 @@ SAID = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
-#: Seconds between a friendly and an unfriendly end: a compiler removes its temporary files meanwhile.
+#: Seconds between SIGTERM and SIGKILL: a compiler removes its temporary files meanwhile.
 GRACE = 1.0
-#: Reads `+PID` and `-PID`; when patchbot is gone, however that came, it ends the groups that are left.
+#: Reads `+PID` and `-PID`; when patchbot is gone, for whatever reason, it ends the remaining groups.
 GUARD = """\
 trap '' HUP INT QUIT TERM
 live=' '
@@ -60,7 +61,7 @@ sleep 1
 for pid in $live; do kill -KILL "-$pid"; done
 """
 
-#: Open files (locks) that each child has, too: what they guard is not free before all children ended.
+#: Open files (locks) that each child inherits: what they protect is not free before all children have ended.
 inherited: set[int] = set()
 _live: set[subprocess.Popen[bytes]] = set()
 _guard: list[int] = []
@@ -68,7 +69,7 @@ _guard: list[int] = []
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that ended: `stdout` and `stderr` are bytes, empty where they went to a log file."""
+    """A program that ended: `stdout` and `stderr` are bytes, empty if they went to a log file."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -77,7 +78,7 @@ class Completed:
     seconds: float
 
     def explain(self) -> str:
-        """Return one paragraph for an error message: what ran, how it ended, the tail of what it said."""
+        """Return one paragraph for an error message: what ran, how it ended, the end of its output."""
         if self.returncode < 0:
             try:
                 how = f"was killed by {signal.Signals(-self.returncode).name}"
@@ -90,13 +91,13 @@ class Completed:
 
 
 def clean_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for a child: what is let through, what is always said, `extra` on top."""
+    """Return the environment for a child: the inherited variables, the fixed ones, and `extra`."""
     env = {name: os.environ[name] for name in LET_THROUGH if name in os.environ}
     return {**env, "PATH": search_path(), **SAID, **(extra or {})}
 
 
 def search_path() -> str:
-    """Return PATH without folders that are relative: a program is never looked for in a tree that one stands in."""
+    """Return PATH without relative folders: a program is never searched for in the current tree."""
     path = os.environ.get("PATH", os.defpath)
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if os.path.isabs(folder))
 
@@ -123,13 +124,13 @@ def run(
     feed: IO[bytes] | None = None,
     apart: bool = False,
 ) -> Completed:
-    """Run a program to its end and return what it said.
+    """Run a program to its end and return its output.
 
     `env` is added to `clean_env()`. With `log`, stdout and stderr go to that file (appended, after the command
     line). `inside` is the argv of a sandbox to run it in. Raises MissingTool, or ToolError when it takes longer than
     `timeout` seconds, or with `check` when its exit code is not 0. On a timeout and on a signal the whole process
-    group is ended first. `feed` is a file that it reads instead of `stdin`. With `apart` it goes to its end whatever
-    becomes of patchbot: what moves refs must.
+    group is ended first. `feed` is a file that it reads instead of `stdin`. With `apart` it finishes whatever happens
+    to patchbot: a program that moves refs must.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
@@ -149,7 +150,7 @@ def run(
             raise
         release(child)
     if not apart:
-        signals.check()  # it may have been ended by us, which says nothing about what it did
+        signals.check()  # it may have been ended by us, so its result means nothing
     done = Completed(args, child.returncode, stdout or b"", stderr or b"", time.monotonic() - started)
     if check and done.returncode != 0:
         raise ToolError(done.explain() + (f"\n  log: {log}" if log else ""))
@@ -166,10 +167,10 @@ def start(
     *,
     apart: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a process group of its own; `out` takes both its outputs where given.
+    """Start a program in a process group of its own; `out`, if given, takes both its outputs.
 
-    `feed` says whether its stdin is a pipe, or is the file that it reads; `errors` where else its stderr goes. Who
-    starts it calls `release` when it ended. With `apart` no signal and no end of patchbot ends it.
+    `feed` says whether its stdin is a pipe, or is the file that it reads; `errors` is another place for its stderr. The
+    caller calls `release` when it has ended. With `apart` neither a signal nor the end of patchbot ends it.
     """
     stdin: int | IO[bytes] = feed if not isinstance(feed, bool) else subprocess.PIPE if feed else subprocess.DEVNULL
     try:
@@ -210,11 +211,11 @@ def piped(
     feed: bool = False,
     stdin: IO[bytes] | None = None,
 ) -> Iterator[IO[bytes]]:
-    """Give the caller a program's stdout, with `feed` its stdin, for more data than memory should hold.
+    """Yield a program's stdout, or with `feed` its stdin, for more data than memory should hold.
 
-    `env` is as in `run`, `stdin` is a file that the program reads. When the caller is done, the rest of stdout is read
-    away. Raises MissingTool, or ToolError when the program fails, also in place of what its failure made the caller
-    raise. On any other exception its process group is killed.
+    `env` is as in `run`, `stdin` is a file that the program reads. When the caller is done, the rest of stdout is
+    discarded. Raises MissingTool, or ToolError if the program fails, even in place of an exception that its failure
+    caused in the caller. On any other exception its process group is killed.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
@@ -247,7 +248,7 @@ def piped(
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """End a child with its whole process group, friendly first, and reap it."""
+    """End a child with its whole process group, first by SIGTERM, and reap it."""
     signal_group(child, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
         child.wait(timeout=GRACE)
@@ -274,7 +275,7 @@ def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
 
 
 def end_children() -> None:
-    """End all children, from whichever thread they were started."""
+    """End all children, whichever thread started them."""
     children = [child for child in set(_live) if child.returncode is None]
     for child in children:
         signal_group(child, signal.SIGTERM)
@@ -290,7 +291,7 @@ def end_children() -> None:
 
 
 def tell_guard(line: str) -> None:
-    """Tell the guard which children there are; start it with the first one. Without one only a kill leaves children."""
+    """Tell the guard about a child; start it with the first one. Without it, only a kill leaves children behind."""
     with contextlib.suppress(OSError, NotImplementedError):
         if not _guard:
             ours, theirs = os.pipe()
@@ -306,7 +307,7 @@ def tell_guard(line: str) -> None:
 
 
 def forget() -> None:
-    """Forget the children of the process that this one was forked from."""
+    """Forget the children of the parent after a fork."""
     for handle in _guard:
         os.close(handle)
     _live.clear()

@@ -1,8 +1,8 @@
-"""Run what a kernel tree brings along, its scripts and Makefiles, without network and with the person's home hidden.
+"""Run a kernel tree's own scripts and Makefiles without network and with the person's home hidden.
 
-bubblewrap gives a command a view of the file system: everything read-only, empty folders in place of homes, of /tmp and
-of /run with its sockets, and in these only what the command needs. Where it is missing or may not work (some
-containers), the command runs as it always did, unless patchbot.toml says `[run] sandbox = "required"`.
+bubblewrap gives a command its own view of the file system: everything read-only, empty folders in place of homes, /tmp
+and /run with its sockets, and in these only what the command needs. If it is missing or cannot work (in some
+containers), the command runs without it, unless patchbot.toml says `[run] sandbox = "required"`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .config import AUTO, OFF, REQUIRED
 from .errors import ToolError, UserError
 from .run import run, search_path
 
-#: Folders of the system, which a command needs; a HOME among them (that of `daemon`, say) is not hidden.
+#: Folders of the system that a command needs; a HOME among them (such as that of `daemon`) is not hidden.
 SYSTEM = tuple(map(Path, ("/bin", "/dev", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr")))
-#: Below a folder with one of these lies what the programs in its bin/ need.
+#: A folder with one of these holds what the programs in its bin/ need.
 PREFIX = ("pyvenv.cfg", "versions", "lib", "lib64", "libexec")
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """How the scripts of a tree run: in a sandbox if that works here (`auto`), without (`off`), or never without."""
+    """How the scripts of a tree run: in a sandbox if that works here (`auto`), without one (`off`), or only in one."""
 
     mode: str = AUTO
 
     def lacking(self) -> str:
-        """Return why nothing runs in a sandbox, "" if it does; raise UserError where it must and cannot."""
+        """Return why nothing runs in a sandbox, "" if it does; raise UserError if it must but cannot."""
         if self.mode == OFF:
             return 'patchbot.toml says [run] sandbox = "off"'
         program = shutil.which("bwrap", path=search_path())
@@ -46,7 +46,7 @@ class Sandbox:
     ) -> list[str]:
         """Return the argv to put before a command that runs in `cwd`, [] if there is no sandbox.
 
-        The command may write to `writes` alone. Of what is hidden it sees `reads`, the folders in PATH, and where
+        The command may only write to `writes`. Of the hidden folders it sees `reads`, those in PATH, and those where
         `programs` are installed.
         """
         if self.lacking():
@@ -66,14 +66,14 @@ class Sandbox:
         return [*common(shutil.which("bwrap", path=search_path()) or "bwrap"), *binds, "--chdir", str(cwd), "--"]
 
 
-#: A default for what is called without patchbot.toml.
+#: The default for callers without patchbot.toml.
 NORMAL = Sandbox()
 
 
 def common(bwrap: str) -> list[str]:
-    """Return the start of each argv: what is hidden, and what a command cannot do."""
+    """Return the start of each argv: the hidden folders, and what a command cannot do."""
     argv = [bwrap, "--die-with-parent", "--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    # root keeps its capabilities in the sandbox and could take it apart; that to write root's files is all it needs.
+    # root would keep its capabilities in the sandbox and could escape; it needs only the one to write root's files.
     argv += ["--cap-drop", "ALL", "--cap-add", "CAP_DAC_OVERRIDE"] if os.geteuid() == 0 else []
     argv += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--setenv", "TMPDIR", "/tmp"]
     return [*argv, *(word for place in private() for word in ("--tmpfs", str(place)))]
@@ -91,7 +91,7 @@ def try_out(argv: tuple[str, ...]) -> str:
 
 
 def private() -> list[Path]:
-    """Return the folders to hide: homes, the XDG folders, and those of temporary files and sockets."""
+    """Return the folders to hide: homes, the XDG folders, and the folders for temporary files and sockets."""
     names = ["/home", "/root", "/run", "/tmp", "/var/tmp", os.path.expanduser("~"), os.environ.get("TMPDIR", "")]
     names += [
         value for name, value in os.environ.items() if name.startswith("XDG_") and name.endswith(("_HOME", "_DIR"))
@@ -109,12 +109,12 @@ def private() -> list[Path]:
 
 
 def is_below(path: Path, folders: Sequence[Path]) -> bool:
-    """Say whether a path is one of some folders or lies below one."""
+    """Say whether a path is one of some folders or is below one."""
     return any(path.is_relative_to(folder) for folder in folders)
 
 
 def tools(programs: Sequence[str], hidden: Sequence[Path]) -> Iterator[Path]:
-    """Yield the folders below `hidden` that programs are run from: those in PATH, and where `programs` really lie."""
+    """Yield the folders below `hidden` that programs run from: those in PATH, and the real places of `programs`."""
     folders = [Path(name) for name in search_path().split(os.pathsep)]
     for name in ("LD_LIBRARY_PATH", "LIBRARY_PATH"):
         folders += [Path(part) for part in os.environ.get(name, "").split(os.pathsep) if os.path.isabs(part)]
@@ -135,7 +135,7 @@ def tools(programs: Sequence[str], hidden: Sequence[Path]) -> Iterator[Path]:
 
 
 def caches(programs: Sequence[str]) -> Iterator[Path]:
-    """Yield the folder that ccache keeps objects in, if it is among `programs`."""
+    """Yield ccache's folder of objects, if ccache is among `programs`."""
     if "ccache" in programs and (folder := ccache_folder(shutil.which("ccache", path=search_path()) or "")):
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
@@ -150,7 +150,7 @@ def ccache_folder(ccache: str) -> Path | None:
 
 
 def borrowed(objects: Path) -> list[Path]:
-    """Return a repository's folder of objects and all those that it borrows from."""
+    """Return a repository's folder of objects and all those it borrows from."""
     found: dict[Path, None] = {}
     todo = [objects]
     while todo:

@@ -1,7 +1,7 @@
-"""Read JSON that somebody may have damaged into typed values: what does not fit is one error that says where.
+"""Read JSON that may be damaged into typed values: anything that does not fit is one error that says where.
 
-The types themselves, dataclasses with annotated fields, say what fits; msgspec compares. It says where in the path of a
-program and names no key of a mapping, so that is put into words here.
+The types themselves, dataclasses with annotated fields, say what fits; msgspec compares. Its messages have a program's
+kind of path, without the keys of mappings, so they are put into words here.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import msgspec
 T = TypeVar("T")
 
 SHA = re.compile(r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-#: A path that stays inside of a tree and out of a repository.
+#: A path that stays inside a tree and out of its repository.
 PATH = re.compile(r"(?s)\A(?:(?!\.{0,2}(?:/|\Z)|(?i:\.git)(?:/|\Z))[^/\0]+(?:/(?=[^/])|\Z))+\Z")
-#: A text with something to read in it.
+#: A text that is not blank.
 WORDS = re.compile(r"(?s)\A\s*+\S")
 Sha = Annotated[str, msgspec.Meta(pattern=SHA.pattern)]
 TreePath = Annotated[str, msgspec.Meta(pattern=PATH.pattern)]
-#: A text that may name something: the system takes no NUL in a name.
+#: A text that may be a name: the system allows no NUL in names.
 Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
 Words = Annotated[str, msgspec.Meta(pattern=WORDS.pattern)]
 
-#: No record and no kept answer comes near; what is larger is not read.
+#: No record and no kept answer comes near this; anything larger is not read.
 MOST = 64 << 20
 NAMES = {
     "str": "a text",
@@ -59,7 +59,7 @@ class Mails:
 
 
 class ShapeError(ValueError):
-    """JSON that is none or is of another shape; the message says where and how, `at` is where alone."""
+    """Text that is not JSON, or JSON of another shape; the message says where and how, `at` only where."""
 
     def __init__(self, message: str, at: str = "") -> None:
         super().__init__(message)
@@ -67,24 +67,24 @@ class ShapeError(ValueError):
 
 
 def read(text: bytes | str, kind: type[T]) -> T:
-    """Return the JSON in a text as a value of a type; raise ShapeError if it is none."""
+    """Return the JSON in a text as a value of a type; raise ShapeError if it does not fit."""
     if len(text) > MOST:
         raise ShapeError(f"it has {len(text) >> 20} MB")
     try:
-        # Python's reader, since texts may hold bytes that are not UTF-8 as lone surrogates.
+        # Python's reader, as texts may hold bytes that are not UTF-8, as lone surrogates.
         return convert(json.loads(text, parse_constant=refuse, parse_float=finite), kind)
     except RecursionError as error:
         raise ShapeError("it is nested too deep") from error
     except UnicodeDecodeError as error:
         raise ShapeError(f"byte {error.start} is not UTF-8") from error
-    except TypeError as error:  # a row of a database may hold anything
+    except TypeError as error:  # a database row may hold anything
         raise ShapeError(str(error)) from error
     except ValueError as error:
         raise error if isinstance(error, ShapeError) else ShapeError(str(error)) from error
 
 
 def convert(value: Any, kind: type[T], at: str = "") -> T:
-    """Return a plain value as one of a type; raise ShapeError, with the place `at` and below, if it does not fit."""
+    """Convert a plain value to a type; raise ShapeError, with the place from `at` on, if it does not fit."""
     try:
         return msgspec.convert(value, kind, dec_hook=path_of)
     except msgspec.ValidationError as error:
@@ -95,14 +95,14 @@ def convert(value: Any, kind: type[T], at: str = "") -> T:
 
 
 def path_of(kind: type[Any], value: Any) -> Any:
-    """Return a text as a path, the only type here that msgspec does not know."""
+    """Turn a text into a path, the only type here that msgspec does not know."""
     if kind is not Path or not isinstance(value, str) or "\0" in value:
         raise ValueError("Expected `str`, got another")
     return Path(value)
 
 
 def locate(value: Any, kind: type[Any], path: str) -> tuple[str, Any]:
-    """Return where the path of an error leads, with the keys that it does not name, and what is there."""
+    """Return the place that the path of an error means, with the keys that it does not name, and the value there."""
     where, here = "", value
     for name, number in STEP.findall(path):
         if number == "...":
@@ -116,7 +116,7 @@ def locate(value: Any, kind: type[Any], path: str) -> tuple[str, Any]:
 
 
 def culprit(value: Any, kind: type[Any], mapping: dict[str, Any]) -> str:
-    """Return the key of a mapping inside a value with which it does not fit; the mapping has only that one then."""
+    """Return the key of a mapping inside a value that makes it misfit: alone in the mapping it still does."""
     for key, part in list(mapping.items()):
         mapping.clear()
         mapping[key] = part
@@ -129,11 +129,11 @@ def culprit(value: Any, kind: type[Any], mapping: dict[str, Any]) -> str:
 
 
 def explain(said: str, place: str, found: Any) -> str:
-    """Return what msgspec says of what is at a place, in words."""
+    """Return msgspec's message about a place, in words."""
     if match := re.fullmatch(r"Object missing required field `(.*)`", said):
         return f"{place} lacks {match[1]!r}"
     if isinstance(found, str) and "\0" in found:
-        return f"{place} holds a NUL, which no name and no path can have"
+        return f"{place} holds a NUL, which no name or path can have"
     what = f"{place} is {shown(found)}"
     if match := re.fullmatch(r"Expected `array` of length (<= |>= |)(\d+)(?:, got \d+)?", said):
         least = {"<= ": "at most ", ">= ": "at least ", "": ""}[match[1]]
@@ -145,28 +145,28 @@ def explain(said: str, place: str, found: Any) -> str:
 
 
 def once(names: Iterable[str], what: str) -> None:
-    """Raise ShapeError if a name is there twice."""
+    """Raise ShapeError if a name occurs twice."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ShapeError(f"{what} {twice[0]!r} is there twice")
+        raise ShapeError(f"{what} {twice[0]!r} occurs twice")
 
 
 def refuse(constant: str) -> NoReturn:
-    """Raise ShapeError for NaN and Infinity, which Python would take."""
+    """Raise ShapeError for NaN and Infinity, which Python would accept."""
     raise ShapeError(f"{constant} is not JSON")
 
 
 def finite(digits: str) -> float:
-    """Return a number; raise ShapeError for one that a computer cannot hold."""
+    """Return a number; raise ShapeError for one that is too large."""
     value = float(digits)
     return value if math.isfinite(value) else refuse(digits)
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message shows it."""
+    """Return a value in the form for messages."""
     return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)[:60]
 
 
 def plain(value: Any) -> Any:
-    """Return a typed value as JSON-able data; bytes stay what they are."""
+    """Return a typed value as JSON-able data; bytes are kept."""
     return msgspec.to_builtins(value, builtin_types=(bytes,))

@@ -1,7 +1,7 @@
-"""What a signal does to a run: its children end at once, what is half written is taken back, the exit code says which.
+"""Let a signal end a run: its children end at once, half-written work is undone, the exit code names the signal.
 
 A signal that arrives while refs move, or while a program is being started, waits until that is done: it takes
-milliseconds, and half of it must not be.
+milliseconds, and must not be left half done.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: Seconds after the first signal from which on another one does not wait for the run to unwind.
+#: So many seconds after the first signal, another one no longer waits for the run to unwind.
 PATIENCE = 1.0
-#: Those that end a run; one that is ignored (nohup, a job in the background) stays ignored.
+#: The signals that end a run; an ignored one (nohup, a job in the background) stays ignored.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -31,7 +31,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class _State:
-    """What is known of signals in this process: the one that ends it, and how deep it is in what must be whole."""
+    """The state of signals in this process: the one that ends it, and how deep it is in uninterruptible work."""
 
     stop = 0
     since = 0.0
@@ -40,9 +40,9 @@ class _State:
 
 
 _state = _State()
-#: Called by every signal: run.py ends its children.
+#: Called for every signal: run.py ends its children.
 listeners: list[Callable[[], None]] = []
-#: Called before a process ends at once, because what a first signal began takes too long.
+#: Called before a process ends at once, because unwinding after the first signal takes too long.
 leavers: list[Callable[[], None]] = []
 
 
@@ -52,9 +52,9 @@ def stopped() -> bool:
 
 
 def check() -> None:
-    """Raise Stopped if a signal ends this run: a thread that goes on must not start anything more.
+    """Raise Stopped if a signal ends this run: a thread that still runs must not start anything more.
 
-    What must be whole goes on to its end all the same, with all that it starts.
+    Work that must not be interrupted still finishes, with everything that it starts.
     """
     if _state.stop and not (main_thread() and _state.depth):
         raise Stopped(_state.stop)
@@ -67,7 +67,7 @@ def main_thread() -> bool:
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Have signals raise Stopped inside, once; later ones only end what was started since."""
+    """Let signals raise Stopped inside, once; later ones only end what was started since."""
     if not main_thread():
         yield
         return
@@ -78,7 +78,7 @@ def heard() -> Iterator[None]:
         signal.signal(number, _stop)
     try:
         yield
-        check()  # Python loses an exception in a finalizer, and would print it
+        check()  # Python drops an exception in a finalizer, and would print it
     finally:
         for number, old in before.items():
             signal.signal(number, old)
@@ -105,7 +105,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """Do what is inside to its end, and only then let a signal that came meanwhile end the run."""
+    """Finish the work inside, and only then let a signal that came meanwhile end the run."""
     check()
     if not main_thread():
         yield

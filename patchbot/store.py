@@ -1,7 +1,7 @@
-"""What can be made again, kept by key in SQLite files and in JSON files, with one policy for what goes wrong.
+"""Keep what can be made again, by key, in SQLite and JSON files, with one policy for errors.
 
-What is damaged or of another shape is set aside, with one line that says so, and made anew. Where nothing can be
-written the user is told the folder. A store that another process holds for long is named, not waited for for ever.
+Anything damaged or of another shape is set aside, with one line that says so, and made anew. If nothing can be
+written, the message names the folder. A store that another process holds for long is named, not waited for forever.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 SCHEMA = "create table if not exists kept (key text primary key, value text not null, created real, tool text)"
 COLUMNS = ["key", "value", "created", "tool"]
 HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-#: The file may be sound, but the system does not let it be used.
+#: The file may be sound, but the system does not let us use it.
 DENIED = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
@@ -40,14 +40,14 @@ class Store:
     """JSON by key in one file; use one object from one thread at a time."""
 
     def __init__(self, path: Path, patience: float = 30) -> None:
-        """Open the file, make it if it is not there or cannot be used; raise UserError if that cannot be."""
+        """Open the file; make it if it is missing or cannot be used; raise UserError if that is impossible."""
         self.path = path
         self.patience = patience
         self._connection: sqlite3.Connection | None = None
         self._do("select 1")
 
     def get(self, key: str, kind: type[T]) -> T | None:
-        """Return what is kept under a key, None if nothing of that type is."""
+        """Return the value of that type under a key, None if there is none."""
         row = self._do("select value from kept where key = ?", key)
         if row is None:
             return None
@@ -55,17 +55,17 @@ class Store:
             return read(row[0], kind)
         except ShapeError as error:
             self._do("delete from kept where key = ?", key)
-            complain(f"{self.path}: what was kept as {key[:80]} cannot be read and is forgotten: {error}")
+            complain(f"{self.path}: the entry {key[:80]} cannot be read and is dropped: {error}")
             return None
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value under a key; the last one wins."""
+        """Keep a value under a key in place of an earlier one."""
         row = (key, json.dumps(plain(value)), time.time(), __version__)
         self._do("insert or replace into kept values (?, ?, ?, ?)", *row)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Have what is kept to oneself, to read and write it in one go."""
+        """Have the store alone, to read and write in one go."""
         self._do("begin immediate")
         try:
             yield
@@ -101,11 +101,11 @@ class Store:
             connection.execute("pragma synchronous=normal")
             connection.execute(SCHEMA)
             if [row[1] for row in connection.execute("pragma table_info(kept)")] != COLUMNS:
-                raise sqlite3.DatabaseError("its table is another one")
+                raise sqlite3.DatabaseError("it has another table")
         return self._connection
 
     def _do(self, statement: str, *values: Any) -> Any:
-        """Return the first row of a statement's answer; a damaged file is set aside first."""
+        """Return the first row of a statement's result; a damaged file is set aside first."""
         for attempt in (1, 2):
             try:
                 return self._open().execute(statement, values).fetchone()
@@ -115,7 +115,7 @@ class Store:
                 self.close()
                 code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
                 if code in HELD:
-                    raise UserError(f"another process holds {self.path}; wait for its end ({error})") from error
+                    raise UserError(f"another process holds {self.path}; wait until it ends ({error})") from error
                 if code in DENIED or attempt == 2:
                     raise unusable(self.path.parent, error) from error
                 set_aside(self.path, error)
@@ -123,13 +123,13 @@ class Store:
 
 
 def unusable(folder: Path, error: Exception) -> UserError:
-    """Return the error for a folder in which patchbot cannot keep what it knows."""
+    """Return the error for a folder in which patchbot cannot keep its results."""
     why = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return UserError(f"patchbot cannot keep what it knows in {folder}: {why}; XDG_CACHE_HOME names another place")
+    return UserError(f"patchbot cannot keep its results in {folder}: {why}; XDG_CACHE_HOME moves it")
 
 
 def set_aside(path: Path, why: object) -> None:
-    """Rename a file or folder that cannot be used, and say so; the one before it that was set aside is gone then."""
+    """Rename a file or folder that cannot be used, and say so; one that was set aside before is replaced."""
     aside = path.with_name(f"{path.name}.damaged")
     try:
         shutil.rmtree(aside) if aside.is_dir() and not aside.is_symlink() else aside.unlink(missing_ok=True)
@@ -140,11 +140,11 @@ def set_aside(path: Path, why: object) -> None:
         return  # another patchbot was faster
     except OSError as error:
         raise unusable(path.parent, error) from error
-    complain(f"{path} cannot be used ({why}); it is set aside as {aside.name}, and made anew")
+    complain(f"{path} cannot be used ({why}); it is set aside as {aside.name} and made anew")
 
 
 def read_json(path: Path, kind: type[T]) -> T | None:
-    """Return what a JSON file keeps, None if it is not there; one of another type is set aside."""
+    """Return the content of a JSON file, None if it does not exist; one of another type is set aside."""
     try:
         return read(path.read_bytes(), kind)
     except (FileNotFoundError, NotADirectoryError):
@@ -155,7 +155,7 @@ def read_json(path: Path, kind: type[T]) -> T | None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file, whole or not at all; raise UserError if that cannot be."""
+    """Write a JSON file, whole or not at all; raise UserError if that is impossible."""
     try:
         temporary.replace(path, json.dumps(plain(data)).encode())
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Folders that are gone when they are not needed any more, also those of a run that was killed.
+"""Make folders that are removed when they are no longer needed, even after the run was killed.
 
-Each is locked as long as its process lives. Whoever can lock one knows that nobody has it; process ids, which are used
-again, don't count.
+Each is locked as long as its process lives. Whoever can lock one knows that nobody has it; process ids, which are
+reused, do not count.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .errors import UserError
 from .paths import cache_dir
 from .signals import leavers
 
-#: How often to remove a folder that fills again, 0.02 s apart.
+#: How often to try to remove a folder that fills again, 0.02 s apart.
 TRIES = 100
 _mine: dict[Path, int] = {}
 
 
 @contextmanager
 def folder(purpose: str) -> Iterator[Path]:
-    """Give a new folder below patchbot's cache, which is removed afterwards; raise UserError where it cannot be."""
+    """Yield a new folder below patchbot's cache, removed afterwards; raise UserError if that is impossible."""
     root = cache_dir() / "tmp"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def folder(purpose: str) -> Iterator[Path]:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Give a new folder next to a path, to make there what is then moved to it; those of killed runs are removed."""
+    """Yield a new folder next to a path, for what will be moved to it; those of killed runs are removed."""
     name = f".{path.name[:100]}.patchbot-new-"
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, f"{glob.escape(name)}*")
@@ -54,12 +54,12 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def make(where: Path, prefix: str) -> Path:
-    """Make a folder in `where` that is this process's until `drop`."""
+    """Make a folder in `where` that belongs to this process until `drop`."""
     while True:
         place = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
         try:
             handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:  # another patchbot found it before it was locked
+        except FileNotFoundError:  # another patchbot found it before the lock
             continue
         if lock(handle) and place.exists():
             _mine[place] = handle
@@ -68,7 +68,7 @@ def make(where: Path, prefix: str) -> Path:
 
 
 def drop(place: Path) -> None:
-    """Remove a folder of `make` and whatever is in it, also what a program writes that is just being ended."""
+    """Remove a folder of `make` and everything in it, even what a program that is being ended still writes."""
     for _ in range(TRIES):
         shutil.rmtree(place, ignore_errors=True)
         if not place.exists():
@@ -80,7 +80,7 @@ def drop(place: Path) -> None:
 
 
 def clear() -> None:
-    """Remove every folder that this process made and has still."""
+    """Remove every folder that this process made and still has."""
     for place in list(_mine):
         drop(place)
 
@@ -110,7 +110,7 @@ def lock(handle: int) -> bool:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file of patchbot's own, whole or not at all."""
+    """Write one of patchbot's own files, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with folder("file") as place:
         (place / "new").write_bytes(data)
@@ -118,7 +118,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def forget() -> None:
-    """Forget the folders of the process that this one was forked from."""
+    """Forget the folders of the parent after a fork."""
     _mine.clear()
 
 

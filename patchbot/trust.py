@@ -1,8 +1,8 @@
 """Decide whether a patchbot.toml that was merely found may name programs, folders, other repositories and people.
 
-A clone, a copy or an unpacked archive can bring one along. It counts for what a reader of the output can see, and for
-the rest only once its person has said `patchbot trust FILE`; that holds for the text of the file and of the code below
-the folders that it names, as they were then.
+A clone, a copy or an unpacked archive can contain one. It counts for what a reader of the output can see, and for the
+rest only after `patchbot trust FILE`; that covers the text of the file and the code below the folders that it names,
+as they were then.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .errors import UserError
 from .paths import state_dir
 from .shapes import ShapeError
 
-#: A folder of checks or a campaign has fewer files; a tree of a kernel is not read at each start.
+#: A folder of checks or a campaign has fewer files; a kernel tree must not be read at each start.
 MOST_FILES = 1000
-#: What a folder has that is under version control.
+#: The marks of a folder under version control.
 REPOSITORIES = (".git", ".hg", ".jj", ".svn")
 WRITABLE = "everybody can write it"
 
@@ -41,7 +41,7 @@ class Standing:
 
 
 def judge(file: Path, data: Mapping[str, Any]) -> Standing:
-    """Say whether a found file, given with its content, counts for all that it names."""
+    """Say whether a found file, given with its content, counts for everything that it names."""
     real = file.resolve()
     why = is_foreign(real)
     if where := surroundings(file) or surroundings(real):
@@ -58,7 +58,7 @@ def judge(file: Path, data: Mapping[str, Any]) -> Standing:
     except (OSError, UserError) as error:
         return Standing(False, str(error))
     if not same:
-        return Standing(False, "it, or code that it names, changed since it was trusted")
+        return Standing(False, "it, or code that it names, has changed since it was trusted")
     return Standing(True)
 
 
@@ -67,7 +67,7 @@ def is_foreign(file: Path) -> str:
     found = file.stat()
     if found.st_mode & stat.S_IWOTH:
         return WRITABLE
-    # As git's safe.directory: with sudo the person is who called it.
+    # As in git's safe.directory: with sudo the person is the caller.
     own = {0, os.geteuid(), *([int(os.environ["SUDO_UID"])] if os.environ.get("SUDO_UID", "").isdecimal() else [])}
     return "" if found.st_uid in own else f"it belongs to {owner(found.st_uid)}"
 
@@ -81,7 +81,7 @@ def owner(uid: int) -> str:
 
 
 def surroundings(path: Path) -> str:
-    """Return the repository or unpacked kernel around a path, "" if there is none; git is not asked, nor they."""
+    """Return the repository or unpacked kernel around a path, "" if there is none; no git runs for that."""
     here = Path(os.path.abspath(path))
     for folder in (here, *here.parents):
         if any(os.path.lexists(folder / name) for name in REPOSITORIES):
@@ -94,7 +94,7 @@ def surroundings(path: Path) -> str:
 
 
 def digest(file: Path, data: Mapping[str, Any]) -> str:
-    """Return the digest of what a file says, and of the code below what it names where a repository can change that."""
+    """Return the digest of a file's content, and of the code below what it names if a repository can change that."""
     said = hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
     for path in code(file, data):
         content = path.read_bytes()
@@ -103,9 +103,9 @@ def digest(file: Path, data: Mapping[str, Any]) -> str:
 
 
 def code(file: Path, data: Mapping[str, Any]) -> list[Path]:
-    """Return the files that a configuration names, or that lie below folders that it names, in any repository.
+    """Return the files in any repository that a configuration names, or that are below folders that it names.
 
-    Raises UserError where these are too many to be a folder of checks or a campaign.
+    Raises UserError if these are too many to be a folder of checks or a campaign.
     """
     found: dict[Path, None] = {}
     for key, value in sift(data)[1].items():
@@ -125,7 +125,7 @@ def code(file: Path, data: Mapping[str, Any]) -> list[Path]:
 
 
 def words(value: Any) -> Iterator[str]:
-    """Yield the strings in a value, and the words of each, as a program is named with its arguments."""
+    """Yield the strings in a value, and the words of each, as a program may be named with its arguments."""
     if isinstance(value, str):
         yield value
         try:
@@ -147,15 +147,15 @@ def below(path: Path) -> Iterator[Path]:
 
 
 def store() -> Path:
-    """Return the file that remembers what is trusted."""
+    """Return the file that lists what is trusted."""
     folder = state_dir()
-    if not folder.is_absolute():  # a repository could bring it along
+    if not folder.is_absolute():  # a repository could contain it
         raise UserError(f"XDG_STATE_HOME must be an absolute path, not {os.environ.get('XDG_STATE_HOME')}")
     return folder / "trust.json"
 
 
 def read_store() -> tuple[dict[str, str], str]:
-    """Return {real path: digest} of what is trusted, and what is wrong with the store, "" if nothing is."""
+    """Return {real path: digest} of the trusted files, and what is wrong with the list, "" if nothing is."""
     path = store()
     try:
         return dict(shapes.read(path.read_bytes(), shapes.Sums).files), ""
@@ -166,7 +166,7 @@ def read_store() -> tuple[dict[str, str], str]:
 
 
 def remember(file: Path, value: str | None) -> None:
-    """Store the digest of a trusted file, or forget it; a store that is half written is never seen."""
+    """Store the digest of a trusted file, or drop it; the list is never half written."""
     path = store()
     known = {**read_store()[0], str(file): value}
     document = {"schema": 1, "files": {name: text for name, text in sorted(known.items()) if text is not None}}

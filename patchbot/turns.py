@@ -1,7 +1,7 @@
-"""One at a time: a run that has to wait for another one says for which, waits, and then works on what it left.
+"""Take turns: a run that has to wait for another one says for which, waits, and then continues from its result.
 
-A lock ends with the run that has it and with everything that it started: the children inherit the open file. So what a
-killed run left running (a compiler, git moving refs) is waited for, too.
+A lock ends with the run that has it and with everything that it started: the children inherit the open file. So a run
+also waits for what a killed run left running (a compiler, git moving refs).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .errors import ToolError, UserError
 from .run import inherited
 from .temporary import lock
 
-#: Seconds. A check that compiles has a bench for an hour; whoever holds one for longer hangs.
+#: Seconds. A check that compiles may have a bench for an hour; a run that holds one for longer hangs.
 LIMIT = 4 * 3600.0
 
-#: What this process is called in the lines of those that wait for it.
+#: The name of this process in the messages of those that wait for it.
 _command = "patchbot"
 
 
 def call_me(command: str) -> None:
-    """Set what this process is called in the lines of those that wait for it."""
+    """Set the name of this process in the messages of those that wait for it."""
     global _command
     _command = f"patchbot {command}"
 
@@ -35,7 +35,7 @@ class Turn:
     """A lock that this process has; `path` is the file. It is released by `end`, or at the end of a with block."""
 
     def __init__(self, path: Path, about: str, say: Callable[[str], None], limit: float = LIMIT) -> None:
-        """Wait for the lock; raise UserError after `limit` seconds. `about` says to those who wait what it guards."""
+        """Wait for the lock; raise UserError after `limit` seconds. `about` tells those who wait what it protects."""
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,19 +58,19 @@ class Turn:
         while not lock(self._handle):
             who, pid = self.holder()
             if pid == os.getpid():
-                raise ToolError(f"{about}: this run has it already")
+                raise ToolError(f"{about}: this run already has it")
             if not told:
                 say(f"waiting for {who}, which works on {about}")
                 told = True
             if time.monotonic() > until:
                 raise UserError(
-                    f"{who} has worked on {about} for more than {limit / 60:.0f} minutes; wait for its end,"
-                    f" or end it (`fuser -v {self.path}` shows what has it)"
+                    f"{who} has worked on {about} for more than {limit / 60:.0f} minutes; wait until it ends,"
+                    f" or end it (`fuser -v {self.path}` shows who has it)"
                 )
             time.sleep(0.05)
 
     def holder(self) -> tuple[str, int]:
-        """Return what the holder is called and its process id, as far as the file says."""
+        """Return the name of the holder and its process id, as far as the file says."""
         match = re.match(
             r"(\d{1,9}) (patchbot(?: [a-z]+)?)\n", os.pread(self._handle, 100, 0).decode("ascii", "replace")
         )
@@ -80,7 +80,7 @@ class Turn:
         """Let the next one have it."""
         if self._handle >= 0:
             inherited.discard(self._handle)
-            fcntl.flock(self._handle, fcntl.LOCK_UN)  # for what inherited it, too
+            fcntl.flock(self._handle, fcntl.LOCK_UN)  # for those that inherited it, too
             os.close(self._handle)
             self._handle = -1
 

@@ -57,7 +57,7 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
             '[[checks.waivers]]\ncheck="c"\ntype="t"\nstep="s"\npath="p"\nmax=1\nreason="r"\noptional="yes"\n',
             "optional is 'yes', not true or false",
         ),
-        ('[checks.waivers]\ncheck="c"\n', r"must be a list of tables, each with \[\[checks.waivers\]\]"),
+        ('[checks.waivers]\ncheck="c"\n', r"must be a list of tables, each under \[\[checks.waivers\]\]"),
     ],
 )
 def test_bad_files_are_named_with_what_would_be_right(tmp_path, text, message):
@@ -71,7 +71,7 @@ def test_bad_files_are_named_with_what_would_be_right(tmp_path, text, message):
         ("[kernel]\nbase = 'HEAD'\n".encode("utf-16"), r"patchbot.toml:1: this is UTF-16; save it as UTF-8"),
         ("[kernel]\nbase = 'HEAD'\n".encode("utf-16-le"), r"patchbot.toml:1: .*NUL, as UTF-16 does"),
         (b"# fine\n[kernel]\nbase = 'J\xfcrgen'\n", r"patchbot.toml:3: byte 0xfc is not UTF-8"),
-        (b"[kernel]\rbase = 'HEAD'\r", r"patchbot.toml:1: .*a line ends with a carriage return alone"),
+        (b"[kernel]\rbase = 'HEAD'\r", r"patchbot.toml:1: .*a line ends in a lone carriage return"),
         (b"[kernel]\nbase = 'HE\0AD'\n", r"patchbot.toml:2: .*NUL"),
         (b'[kernel]\nbase = "HE\\u0000AD"\n', r"patchbot.toml:2: kernel.base holds a NUL"),
         (b'[kernel]\npath = "a\\u0000"\n', r"patchbot.toml:2: kernel.path holds a NUL"),

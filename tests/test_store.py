@@ -112,9 +112,9 @@ def test_a_store_that_is_held_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=f"cannot keep what it knows in {tmp_path}/file: .*XDG_CACHE_HOME"):
+    with pytest.raises(UserError, match=f"cannot keep its results in {tmp_path}/file: .*XDG_CACHE_HOME"):
         Store(tmp_path / "file" / "kept.sqlite")
-    with pytest.raises(UserError, match=f"cannot keep what it knows in {tmp_path}/file: "):
+    with pytest.raises(UserError, match=f"cannot keep its results in {tmp_path}/file: "):
         write_json(tmp_path / "file" / "kept.json", {})
 
 
@@ -134,7 +134,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    assert [line.startswith(f"patchbot cannot keep what it knows in {tmp_path}: ") for line in lines] == [True, True]
+    assert [line.startswith(f"patchbot cannot keep its results in {tmp_path}: ") for line in lines] == [True, True]
     assert not list(tmp_path.glob("tmp*"))
 
 

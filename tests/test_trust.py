@@ -190,7 +190,7 @@ def test_what_changed_is_trusted_no_more(change, evil, canary, capfd):
     patchbot(capfd, "trust", evil / "patchbot.toml")
     change(evil)
     _, err = patchbot(capfd, "checks", "-C", evil)
-    assert "changed since it was trusted" in err
+    assert "has changed since it was trusted" in err
     assert "checks.path is ignored" in err
     assert not canary.exists()
     patchbot(capfd, "trust", evil / "patchbot.toml")

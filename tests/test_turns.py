@@ -86,7 +86,7 @@ def test_an_end_is_an_end_whatever_children_do(tmp_path: Path) -> None:
 
 
 def test_a_run_does_not_wait_for_itself(tmp_path: Path) -> None:
-    with Turn(tmp_path / "lock", "it", print), pytest.raises(ToolError, match="this run has it already"):
+    with Turn(tmp_path / "lock", "it", print), pytest.raises(ToolError, match="this run already has it"):
         Turn(tmp_path / "lock", "it", print)
 
 

@@ -98,7 +98,7 @@ def test_a_row_of_another_shape_is_forgotten(
     with sqlite3.connect(tmp_path / "results.db") as other:
         other.execute("update kept set value = ?", (change,))
     assert store.get("k") is None
-    assert f"{tmp_path}/results.db: what was kept as result k cannot be read" in capsys.readouterr().err
+    assert f"{tmp_path}/results.db: the entry result k cannot be read" in capsys.readouterr().err
     assert store.get("k") is None, "it is said once"
     assert capsys.readouterr().err == ""
     store.put("k", RESULT)

@@ -108,7 +108,7 @@ def test_every_command_names_the_record_and_the_way_out(
         (lambda repo: patch(repo, subject=5), "subject is 5, not a text"),
         (
             lambda repo: series(repo, patches=[json.loads(series(repo))["patches"][0]] * 2),
-            "the patch .* is there twice",
+            "the patch .* occurs twice",
         ),
     ],
 )

@@ -107,4 +107,4 @@ def test_an_answer_of_another_shape_is_not_believed(repo, tmp_path, kept, capsys
     with closing(sqlite3.connect(tmp_path / "c.sqlite")) as db, db:
         db.execute("update kept set value = ?", (kept,))
     assert cache.grep(repo, first, NEEDLES, ["*.c"], word=False) == wanted
-    assert "cannot be read and is forgotten" in capsys.readouterr().err
+    assert "cannot be read and is dropped" in capsys.readouterr().err
