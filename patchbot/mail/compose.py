@@ -1,7 +1,7 @@
-"""From commits to the files that `git send-email` sends: the same bytes on every machine, whoever runs it.
+"""Turn commits into the files that `git send-email` sends: the same bytes on every machine, whoever runs it.
 
-git format-patch makes the mail of each patch; what it does not know is added here: who gets it, and the cover letter.
-Nothing here sends or signs; a Signed-off-by is the person's own and only there when asked for.
+git format-patch makes the mail of each patch; what it does not know is added here: the recipients and the cover letter.
+Nothing here sends or signs; a Signed-off-by is the person's own and is added only on request.
 """
 
 from __future__ import annotations
@@ -55,9 +55,11 @@ class Posting:
 
     @property
     def prefix(self) -> str:
-        """Return what stands in the brackets before the number, as `RFC PATCH bpf-next v2`."""
+        """Return the text in the brackets before the number, such as `RFC PATCH bpf-next v2`."""
         if self.target and not TARGET.fullmatch(self.target):
-            raise UserError(f"{self.target!r} cannot be a tree's name in a subject; campaigns.*.target takes bpf-next")
+            raise UserError(
+                f"{self.target!r} cannot be the name of a tree in a subject; campaigns.*.target should be like bpf-next"
+            )
         rfc = self.version == 1 if self.rfc is None else self.rfc
         words = ("RFC" if rfc else "", "PATCH", self.target, f"v{self.version}" if self.version > 1 else "")
         return " ".join(filter(None, words))
@@ -77,9 +79,9 @@ class Mail:
 
 @dataclass(frozen=True)
 class Outbox:
-    """A composed series; `waiting` is (tree, subjects) of what is not posted with it, `rejected` unusable addresses.
+    """A composed series; `waiting` is (tree, subjects) of patches not posted with it, `rejected` unusable addresses.
 
-    `guessed` are people who get nothing, since a path only looks like theirs (see Recipients).
+    `guessed` are people who get nothing, as a path only looks like theirs (see Recipients).
     """
 
     base: str
@@ -99,8 +101,8 @@ class Outbox:
         write_folder(folder, {mail.file: mail.data for mail in self.mails})
 
     def send_line(self, folder: Path) -> str:
-        """Return the shell line with which a person sends the mails in `folder`."""
-        # --to and not the cover's To for all: each patch has its own; send-email asks if no --to is given.
+        """Return the shell line that sends the mails in `folder`."""
+        # --to, and not the cover's To for all: each patch has its own; send-email asks if there is no --to.
         options = ["--no-format-patch", "--confirm=always", "--thread", "--no-chain-reply-to"]
         options += ["--no-to-cover", "--no-cc-cover", "--suppress-cc=self"]
         options += [f"--to={name}" for name in self.posting.lists]
@@ -132,8 +134,8 @@ def choose(
 ) -> tuple[list[Commit], list[tuple[str, tuple[str, ...]]]]:
     """Return the commits to post now, and (tree, subjects) of those that wait.
 
-    What is posted is the start of the branch, as far as it is for `target` ({commit: tree}), and at most `most`:
-    a mail for a commit further up would not apply to the base.
+    The start of the branch is posted, as far as it is for `target` ({commit: tree}), but at most `most`: a mail for a
+    commit further up would not apply to the base.
     """
     posted: list[Commit] = []
     for commit in commits:
@@ -157,14 +159,14 @@ def make_mails(
 ) -> Outbox:
     """Compose the mails of the next series of a branch.
 
-    `commits` are all of the branch, `targets` the tree of each; `facts` are the variables of the cover letter, to
-    which `patches`, `waiting` and `rfc` are added, and whose `results`, (check, commit or None, status), become
-    (check, {status: patches}) of what is posted; `who_gets` answers for plain mails, as recipients.recipients() does.
+    `commits` are those of the branch, `targets` the tree of each; `facts` are the variables of the cover letter:
+    `patches`, `waiting` and `rfc` are added, and its `results`, (check, commit or None, status), become (check,
+    {status: patches}) of the posted ones; `who_gets` answers for plain mails, as recipients.recipients() does.
     """
     insist_fit(posting.sender, commits)
     posted, waiting = choose(commits, targets, posting.target, posting.most)
     if not posted:
-        raise UserError(f"there is no patch for {posting.target or 'this tree'} at the start of the branch")
+        raise UserError(f"the branch does not start with a patch for {posting.target or 'this tree'}")
     plain = patch_mails(scratch, base, posted)
     who = who_gets([plain[commit.sha] for commit in posted])
     results = counted(facts.get("results", ()), {commit.sha for commit in posted})
@@ -193,7 +195,7 @@ def counted(rows: Iterable[tuple[str, str | None, str]], commits: Set[str]) -> d
 
 
 def disclosure(posting: Posting, facts: Mapping[str, Any], results: Mapping[str, Counter[str]]) -> list[str]:
-    """Return what the mail of a single patch says of its making, which the letter of a series says otherwise."""
+    """Return what the mail of a single patch says about its making, as there is no cover letter."""
     link = facts.get("tool", {}).get("url")
     text = (
         f"Made with patchbot {__version__}{f' ({link})' if link else ''}: this patch and its changelog are output of"
@@ -216,7 +218,7 @@ def insist_fit(sender: Identity, commits: Sequence[Commit]) -> None:
 def compose_patches(
     scratch: Scratch, base: str, commits: Sequence[Commit], posting: Posting, who: Sequence[Recipients]
 ) -> list[Mail]:
-    """Return the mails of the patches, as format-patch makes them, to those who get each."""
+    """Return the mails of the patches, as format-patch makes them, to the recipients of each."""
     env = {"GIT_COMMITTER_NAME": posting.sender.name, "GIT_COMMITTER_EMAIL": posting.sender.email}
     options = [f"--subject-prefix={posting.prefix}", f"--from={posting.sender}", f"--signature=patchbot {__version__}"]
     options += ["--numbered"] if len(commits) > 1 else ["--no-numbered", f"--base={base}"]
@@ -239,7 +241,7 @@ def with_signoff(scratch: Scratch, mail: bytes, sender: Identity) -> bytes:
     log, below, diff = mail_parts(mail.decode("utf-8", "surrogateescape"))
     head, _, body = log.partition("\n\n")
     argv = ("interpret-trailers", "--no-divider", "--if-exists=addIfDifferent", f"--trailer=Signed-off-by: {sender}")
-    # git takes the first paragraph for the subject, which is in the head of a mail.
+    # git takes the first paragraph as the subject, which is in the header of a mail.
     said = scratch.git(*argv, stdin=f"subject\n\n{body}".encode("utf-8", "surrogateescape")).stdout
     signed = said.partition(b"\n\n")[2]
     return b"".join([head.encode(), b"\n\n", signed, f"{below}{diff}".encode("utf-8", "surrogateescape")])
@@ -255,7 +257,7 @@ def addressed(who: Sequence[Recipients], lists: Sequence[str]) -> tuple[list[Rec
     """Return (To, Cc) of a mail to all of `who`: the target's lists and the maintainers, and all others."""
     to = once([*map(Recipient, lists), *(person for people in who for person in people.to)])
     cc = {key: r for key, r in once(person for people in who for person in people.cc).items() if key not in to}
-    if not to:  # nobody maintains it: the lists do
+    if not to:  # without a maintainer, the lists
         to, cc = {k: r for k, r in cc.items() if r.is_list}, {k: r for k, r in cc.items() if not r.is_list}
     return list(to.values()), list(cc.values())
 
@@ -292,7 +294,7 @@ def compose_cover(
 
 
 def with_headers(mail: bytes, to: Sequence[Recipient], cc: Sequence[Recipient], date: datetime | None) -> bytes:
-    """Return a mail with To and Cc, with another date if one is given, and with a character set if it needs one."""
+    """Return a mail with To and Cc, another date if one is given, and a character set if it needs one."""
     head, _, body = mail.partition(b"\n\n")
     rows = [line for line in re.split(rb"\n(?![ \t])", head) if not (date and line.startswith(b"Date: "))]
     rows += [f"Date: {format_datetime(date)}".encode()] if date else []
@@ -300,7 +302,7 @@ def with_headers(mail: bytes, to: Sequence[Recipient], cc: Sequence[Recipient], 
         if people:
             lines = ",\n\t".join(formatted(person.name, person.email) for person in people)
             rows.append(f"{name}: {lines}".encode())
-    # format-patch says it only where the message needs it; send-email would ask about a patch that does.
+    # format-patch adds it only if the message needs it; send-email would ask if the patch does.
     if not body.isascii() and not any(line.lower().startswith(b"content-type:") for line in rows):
         rows += [b"MIME-Version: 1.0", b"Content-Type: text/plain; charset=UTF-8", b"Content-Transfer-Encoding: 8bit"]
     return b"\n".join(rows) + b"\n\n" + body
@@ -320,7 +322,7 @@ def encoded(text: str, header: str) -> str:
 
 
 def unique(names: Any) -> list[str]:
-    """Return names without what was there before."""
+    """Return names without repetitions."""
     return list(dict.fromkeys(names))
 
 

@@ -1,7 +1,7 @@
-"""Words that limit a tag or take it back, as far as a pattern can know them.
+"""Find words that limit a tag or take it back, as far as a pattern can know them.
 
-Each pattern errs on the side of doubt: a tag that it holds back wrongly is named and costs a person a look, one that it
-lets through wrongly stands in the kernel. The text is a line or two, never longer than mailparts.MOST_LINE each.
+Each pattern errs on the side of doubt: a tag that is held back wrongly is named and costs a person a look, one that is
+let through wrongly ends up in the kernel. The text is a line or two, never longer than parts.MOST_LINE each.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def patterns(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.I)
 
 
-#: Right above or below a tag any of this may be a condition.
+#: Right above or below a tag, any of these may be a condition.
 NEARBY = patterns(
     r"\b(?:if|once(?! again| more)|provided|providing|assuming|modulo|unless|except|nits?|typos?|other than)\b",
     r"\b(?:apart from|aside from|(?:as|so) long as|as soon as|conditional(?:ly)?|contingent|subject to|pending)\b",
     r"\b(?:until|untested|tentative(?:ly)?|barring|should you|in case)\b|(?:^|[.!?;>] )(?:otherwise|besides|minus)\b",
     rf"(?:\b(?:with|after|when)\b|\bw/)[^.]{{0,80}}\b{DONE}",
 )
-#: This is one wherever it stands in the mail.
+#: These are conditions anywhere in the mail.
 ANYWHERE = patterns(
     rf"\b(?:if|once|when|after|provided|assuming|with)\b[^.?]{{0,60}}\b{DONE}[a-z]{{0,4}}\b[^.?]{{0,80}}"
     rf"\b(?:{TAGS}|add|have|take|keep|carry|ok|fine|good|happy|ready)",
@@ -52,7 +52,7 @@ ANYWHERE = patterns(
     rf"\b(?:needs?|have|has|must|should) (?:to )?be {DONE}",
     r"\bneeds? (?:fixing|changing|work|a respin|another version|a v\d)",
 )
-#: A person takes back what he gave.
+#: Somebody takes back a tag.
 BACK = patterns(
     r"\b(?:drop|pull|strike|ignor|revok|retract|withdr[ae]w|rescind|remov|cancel|disregard|discard|forget|strip|scratch|delet|undo"
     rf"|invalidat|void)(?:e|es|ed|n|al|ing|ping|ped)?(?: about)?{WHOSE}{TAGS}",
@@ -78,7 +78,7 @@ BACK = patterns(
     r"|(?:gave|given?|sen[dt]|reviewed|review|acked|ack) this)\b"
     r"(?! (?:a )?(?:try|test|spin|go|before)\b)",
 )
-#: A person takes back an objection.
+#: Somebody takes back an objection.
 RELENTED = patterns(
     r"\b(?:withdraw|tak(?:e|ing) back|drop|dropping|retract|revoke|lift|remove|ignore|rescind|forget|no longer|scratch"
     r"|not an?)(?:ing)?(?: (?:a|an|my|the|that|this|earlier|previous)){0,3} (?:nac?k(?:ed-by)?|objections?)\b",
@@ -103,7 +103,7 @@ OBJECTION_TAG = re.compile(
     r"|(?:not|un|non|de)-?(?:acked|reviewed|tested)|(?:withdrawn|revoked|retracted)(?:-[a-z]+)?)-by[ \t]*:",
     re.I,
 )
-#: What is thanked for is done, and a patch that was applied was tried: neither is a condition.
+#: Thanks are for something done, and a patch that was applied was tried: neither is a condition.
 PAST = patterns(
     r"\bthank(?:s| you)(?: (?:a lot|so much|very much|again|much))? for (?:the |your |all )?[a-z]{2,20}[^.,;:!?]{0,80}",
     r"\b(?:with|after) (?:(?:this|these|your|both|all|v\d{1,3})(?: \d{1,3})?"
@@ -132,7 +132,7 @@ GREETING = re.compile(
 NOTHING = re.compile(
     r"\bno (?:further |more |other |real )?(?:comments?|concerns?|objections?|issues?|problems?|remarks?)\b"
 )
-#: A sentence of nothing but these gives the tag behind it.
+#: A sentence of these words alone gives the tag after it.
 GIVING = frozenset(
     """a ack acked add adding addressed again all already also am and anyway apply as be below both can
     carry cheers clarification clean cleanup comments consider convinced correct do done excellent
@@ -146,7 +146,7 @@ GIVING = frozenset(
     trailers trivial up update version very want way we well what whatever whole will with work works worth
     would yes you your yours""".split()  # noqa: SIM905
 )
-#: What nearly no line has, and one that takes back or objects must have.
+#: What nearly no line has, but a line that takes back or objects must have.
 HINTS = (
     *("tag", "trailer", "by", "rb", "r-b", "a-b", "t-b", "ack", "nak", "review", "appro", "endors", "lgtm", "revo"),
     *("retract", "resci", "withdr", "mind", "thought", "placeh", "reject", "object", "oppos"),
@@ -164,7 +164,7 @@ def hinted(text: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """Return text as the patterns have it."""
+    """Return text in the form that the patterns expect."""
     text = plain(text).replace("’", "'").replace("`", "").replace('"', "")
     return " ".join(EMPHASIS.sub("", text).split())
 
@@ -180,7 +180,7 @@ def far_condition(text: str) -> bool:
 
 
 def runs_on(above: str, below: str) -> str:
-    """Return the part of a sentence before or behind a tag that may say anything but that it is given, "" if none."""
+    """Return the part of a sentence before or after a tag that may not mean that it is given, "" if none."""
     last = SENTENCES.split(folded(above))[-1]
     if RUNS_ON.fullmatch(last) and not (GREETING.fullmatch(last) or TESTED.match(last)):
         words = re.findall(r"[^\W_][\w'/-]*", NOTHING.sub("", last.lower()))

@@ -1,8 +1,8 @@
-"""A folder of mails is replaced as a whole or not at all, and never at the cost of what a person put there.
+"""Replace a folder of mails as a whole or not at all, and never at the cost of a person's files.
 
 A list in patchbot's own state says which files it wrote to a folder and what was in them: a mail that a person
-corrected by hand is found again, and is not overwritten. The folder holds mails and nothing else, since programs that
-take a folder send every file in it.
+corrected by hand is recognised and not overwritten. The folder holds only mails, since programs that take a folder
+send every file in it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ..turns import Turn
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Make `folder` hold exactly `files` ({name: bytes}).
 
-    Raises UserError where the folder holds anything that patchbot did not write, ToolError where it cannot be
-    written; the folder is as it was then.
+    Raises UserError if the folder holds anything that patchbot did not write, ToolError if it cannot be written; then
+    the folder is unchanged.
     """
     where = folder.resolve()
     if where == Path.cwd().resolve() or where.parent == where:
-        raise UserError(f"{folder}: the mails need a folder of their own; name one with -o")
+        raise UserError(f"{folder}: mails need a separate folder; name one with -o")
     for name in files:
         if name in ("", ".", "..") or name != os.path.basename(name) or not name.isprintable():
             raise UserError(f"{name!r} is not a file name for a mail")
@@ -41,7 +41,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put the files in the place of the folder, which this run has alone."""
+    """Replace the folder, which this run has alone, by the files."""
     old = where.with_name(f".{where.name}.patchbot-old")
     try:
         if old.exists() and not where.exists():
@@ -55,7 +55,7 @@ def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> Non
             sums = {name: [digest(data)] for name, data in sorted(files.items())}
             shutil.rmtree(old, ignore_errors=True)
             with whole():
-                # Both what was there and what comes is known, wherever this is killed.
+                # The old and the new files are both listed, whenever this is killed.
                 was = listed_files(where)
                 keep_list(where, {name: [*was.get(name, ()), *sums.get(name, ())] for name in {**was, **sums}})
                 if where.exists():
@@ -68,14 +68,14 @@ def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> Non
                     raise
                 keep_list(where, sums)
     except OSError as error:
-        raise refused(error, f"cannot write the mails to {folder}, it is as it was") from error
+        raise refused(error, f"cannot write the mails to {folder}, which is unchanged") from error
     finally:
         if where.exists():
             shutil.rmtree(old, ignore_errors=True)
 
 
 def refuse_foreign(where: Path, shown: Path) -> None:
-    """Raise UserError if `where` is not a folder, or holds a file that patchbot did not write or that was changed."""
+    """Raise UserError unless `where` is a folder of files that patchbot wrote and nobody changed."""
     if not where.exists():
         return
     if not where.is_dir():
@@ -90,24 +90,24 @@ def refuse_foreign(where: Path, shown: Path) -> None:
     if edited:
         names = ", ".join(some(edited, 3))
         raise UserError(
-            f"{shown}: {names} was changed after patchbot wrote it; move the folder away to keep that, or delete it"
+            f"{shown}: {names} was changed after patchbot wrote it; move the folder away to keep it, or delete it"
         )
 
 
 def list_of(where: Path) -> Path:
-    """Return the file that says what patchbot wrote to a folder."""
+    """Return the file that lists what patchbot wrote to a folder."""
     return state_dir() / "mails" / f"{digest(os.fsencode(where))[:32]}.json"
 
 
 def keep_list(where: Path, sums: Mapping[str, Sequence[str]]) -> None:
-    """Keep {name: digests} of what a folder may hold by patchbot's hand."""
+    """Store {name: digests} of the files that patchbot may have written to a folder."""
     with temporary.beside(list_of(where)) as place:
         (place / "new").write_text(json.dumps({"mails": sums}, indent=1) + "\n")
         (place / "new").replace(list_of(where))
 
 
 def listed_files(where: Path) -> dict[str, Sequence[str]]:
-    """Return {name: digests} of what patchbot wrote to a folder, {} if there is no list that can be read."""
+    """Return {name: digests} of what patchbot wrote to a folder, {} if there is no readable list."""
     try:
         return dict(shapes.read(list_of(where).read_bytes(), shapes.Mails).mails)
     except (OSError, ShapeError):

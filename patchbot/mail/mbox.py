@@ -1,7 +1,7 @@
-"""The files that hold mails: where one ends and the next begins.
+"""Read files that hold mails: find where one ends and the next begins.
 
-Four kinds of mbox differ in what they do to a line of text that begins with `From `, so such a line alone begins no
-mail: a header has to follow it.
+Four kinds of mbox differ in what they do to a line of text that begins with `From `, so such a line alone does not
+begin a mail: a header must follow it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DATED = re.compile(
     rb"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? {1,3}(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,3}\d{1,2}"
     rb"|\d{1,2} {1,3}(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?: {1,3}\d{4})?) {1,3}\d{1,2}:\d\d"
 )
-#: The envelope that `git format-patch` writes; where a mailbox has others, it is a patch that somebody pasted.
+#: The envelope that `git format-patch` writes; if a mailbox has other ones, it is a patch that somebody pasted.
 PATCH = re.compile(rb"From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001")
 KNOWN = {b"from:", b"date:", b"message-id:", b"subject:", b"received:", b"return-path:", b"to:", b"in-reply-to:"}
 
@@ -42,7 +42,7 @@ def read_mails(path: Path) -> Iterator[tuple[str, bytes]]:
         raise UserError(f"{path} is empty")
     mails = find_mails(data)
     if not mails and not FIELD.match(data):
-        raise UserError(f"{path} is not an mbox: its first line is neither `From ` nor a mail's header")
+        raise UserError(f"{path} is not an mbox: its first line is neither a `From ` line nor the header of a mail")
     if not mails:
         yield path.name, data
         return
@@ -55,7 +55,7 @@ def read_mails(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_maildir(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (place, bytes) of each mail of a maildir, no more of a mail than shows that it is too long."""
+    """Yield (place, bytes) of each mail of a maildir; a mail that is too long is cut."""
     folders = [path / name for name in ("cur", "new") if (path / name).is_dir()]
     if not folders:
         raise UserError(f"{path} is not a maildir: it has neither cur nor new")
@@ -98,7 +98,7 @@ def begins_mail(data: bytes, start: int, end: int, line: bytes, first: bool) -> 
 
 
 def header_names(data: bytes, at: int) -> set[bytes]:
-    """Return which fields that every mail has stand in the header that begins at `at`."""
+    """Return which of the fields that every mail has are in the header that begins at `at`."""
     names: set[bytes] = set()
     for _ in range(MOST_FIELDS):
         match = FIELD.match(data, at)
@@ -113,14 +113,14 @@ def header_names(data: bytes, at: int) -> set[bytes]:
 
 
 def read_bounded(path: Path) -> bytes:
-    """Return a file's bytes, unpacked if it is gzipped; raise UserError for one that is too big or broken."""
+    """Return a file's bytes, unpacked if it is gzipped; raise UserError if it is too big or damaged."""
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         try:
             data = (gzip.GzipFile(fileobj=raw) if packed else raw).read(MOST_BYTES + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise UserError(f"{path} is not a whole gzip file: {error}") from error
+            raise UserError(f"{path} is a damaged gzip file: {error}") from error
     if len(data) > MOST_BYTES:
-        raise UserError(f"{path} holds more than {MOST_BYTES >> 20} MiB; give the mails of this series alone")
+        raise UserError(f"{path} holds more than {MOST_BYTES >> 20} MiB; pass only the mails of this series")
     return data

@@ -1,8 +1,8 @@
-"""One mail taken apart without trust: its header fields and its plain texts.
+"""Take one untrusted mail apart: its header fields and its plain texts.
 
-Anybody can post to a list, so a mail may be cut off, in another charset than it says, or made to keep its reader busy
-for hours. The email package is quadratic in the length of a field and in the depth of parts, so both have a limit, and
-so has every line that a pattern is ever matched with.
+Anybody can post to a list, so a mail may be truncated, in another charset than it says, or made to keep its reader
+busy for hours. The email package is quadratic in the length of a field and in the depth of parts, so both are limited,
+and so is every line that a pattern is matched with.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MOST_NESTED = 12
 MOST_FIELDS = 2000
 MOST_FIELD = 16_000
 MOST_MIME_FIELD = 2000
-#: No line of a text is longer: every pattern that is matched with what a person wrote relies on it.
+#: No line of a text is longer: every pattern for people's texts relies on it.
 MOST_LINE = 1000
 
 MIME = re.compile(rb"(?:\A|[\r\n])content-type:\s*(?:multipart|message)/", re.I)
 BAD_BASE64 = (InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
-#: What the email package raises on mails that nobody wrote.
+#: What the email package raises on malformed mails.
 FAULTS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError, MessageError)
 #: Text encodings that mails have. Python knows more, some of them slow or made to hide text.
 CHARSETS = re.compile(
@@ -48,14 +48,14 @@ WESTERN = ("ascii", "iso8859-1", "iso8859-15", "cp1252")
 
 
 class Unreadable(ValueError):
-    """A mail is not read; the message is the reason."""
+    """A mail cannot be read; the message is the reason."""
 
 
 class Part(Message):
-    """A mail or a part of one whose header is not longer than anybody needs."""
+    """A mail, or a part of one, with a header of bounded length."""
 
     def set_raw(self, name: str, value: str) -> None:
-        """Take a field of the header from the parser."""
+        """Accept a header field from the parser."""
         if name.lower().startswith("content-") and len(value) > MOST_MIME_FIELD:
             raise Unreadable(f"its {name[:40]} is longer than {MOST_MIME_FIELD} characters")
         if len(self) >= MOST_FIELDS:
@@ -82,19 +82,19 @@ def parse(data: bytes) -> Part:
 
 
 def asked(method: Callable[..., T], *words: Any) -> T:
-    """Return what the email package does; Unreadable for what it raises itself on mails that it cannot take."""
+    """Call the email package; raise Unreadable for the errors that it raises on mails that it cannot parse."""
     try:
         return method(*words)
     except RecursionError as error:
         raise Unreadable("its parts are nested too deeply") from error
     except FAULTS as error:
         if Path(extract_tb(error.__traceback__)[-1].filename).is_relative_to(PACKAGE):
-            raise  # Unreadable, or a fault of ours
+            raise  # Unreadable, or our own fault
         raise Unreadable(f"cannot be taken apart ({type(error).__name__})") from error
 
 
 def read_fields(mail: Part) -> dict[str, list[str]]:
-    """Return a mail's header by lower-case name: each field on one line, cut where no honest one is as long."""
+    """Return a mail's header by lower-case name: each field on one line, cut at a length that no honest one has."""
     fields: dict[str, list[str]] = {}
     for name, value in mail.raw_items():
         text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -103,9 +103,9 @@ def read_fields(mail: Part) -> dict[str, list[str]]:
 
 
 def read_text(mail: Part) -> tuple[tuple[str, ...], bytes, str]:
-    """Return the plain texts of a mail, the bytes that they were, and what a person should know of what is not there.
+    """Return the plain texts of a mail, their bytes, and what a person should know about missing ones.
 
-    Those of attachments are among them, but not what a mail inside it says.
+    Attachments are included, but not the texts of a mail inside the mail.
     """
     texts: list[str] = []
     payloads: list[bytes] = []
@@ -128,14 +128,14 @@ def read_text(mail: Part) -> tuple[tuple[str, ...], bytes, str]:
             texts.append("\n".join(text_lines(part, payload)))
         elif asked(part.get_content_disposition) != "attachment":
             kinds.append(kind)
-    note = "a text in it says that it is base64 and is not, so not all of it can be read" if broken else ""
+    note = "a text in it claims to be base64 but is not, so it cannot be read in full" if broken else ""
     if not any(text.strip() for text in texts) and not note:
         note = missing_text(kinds, bool(texts))
     return tuple(texts), b"\n".join(payloads), note
 
 
 def missing_text(kinds: Sequence[str], empty: bool) -> str:
-    """Return why a mail has no text, by what it has instead."""
+    """Say why a mail has no text, by what it has instead."""
     if "text/html" in kinds:
         return "it is HTML only, its plain text is empty" if empty else "it is HTML only"
     if empty:
@@ -144,7 +144,7 @@ def missing_text(kinds: Sequence[str], empty: bool) -> str:
 
 
 def text_lines(part: Message, payload: bytes) -> Iterator[str]:
-    """Yield the lines of a text part: decoded, none too long, and as its writer had them if it is format=flowed."""
+    """Yield the lines of a text part: decoded, none too long, and joined again if it is format=flowed."""
     text = decode(payload, parameter(part, "charset"))
     lines: Iterator[str] = (line[:MOST_LINE] for line in text.replace("\r\n", "\n").split("\n"))
     if parameter(part, "format").lower() == "flowed":
@@ -162,9 +162,9 @@ def parameter(part: Message, name: str) -> str:
 
 
 def decode(data: bytes, charset: str | None) -> str:
-    """Return text; U+FFFD stands for what the charset does not explain.
+    """Return text, with U+FFFD for bytes that do not fit the charset.
 
-    Text that is valid UTF-8 and claims to be Latin-1 or ASCII is UTF-8: the chance is nil that it is not.
+    Text that is valid UTF-8 but claims to be Latin-1 or ASCII is UTF-8: anything else is as good as impossible.
     """
     try:
         name = codecs.lookup(charset or "ascii").name
@@ -182,7 +182,7 @@ def decode(data: bytes, charset: str | None) -> str:
 
 
 def unflow(lines: Iterable[str], delete_space: bool) -> Iterator[str]:
-    """Yield paragraphs of format=flowed text (RFC 3676); a tag begins a line of its own even after a soft break."""
+    """Yield paragraphs of format=flowed text (RFC 3676); a tag begins a new line even after a soft break."""
     joined: list[str] = []
     open_depth: int | None = None
     for raw in lines:

@@ -1,7 +1,7 @@
-"""Which lines of a mail its sender wrote, and which are quoted, forwarded or pasted.
+"""Tell which lines of a mail its sender wrote, and which are quoted, forwarded or pasted.
 
-Mail programs agree on `>` and on little else: some put the whole mail that is answered below a few lines of its header,
-or below a line that says who wrote it when, in any language, and mark none of it.
+Mail programs agree on `>` and on little else: some put the whole answered mail below a few lines of its header, or
+below a line that says who wrote it when, in any language, and mark none of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: A line of somebody else's text, as nearly all programs mark it, some with initials before the mark.
+#: The mark of nearly all programs on a line of somebody else's text, some with initials before it.
 QUOTE = re.compile(r"\s*(?:[A-Za-z]{0,4}[>|»›│┃❯＞]|:[ \t]*>)")
 SIGNATURE = re.compile(r"(?:- )?--[ \t]*")
 FOREIGN = re.compile(
@@ -22,7 +22,7 @@ FOREIGN = re.compile(
     r"|-{2,} ?(?:Original|Forwarded|Weitergeleitete|Ursprüngliche) (?:[Mm]essage|Nachricht)|Begin forwarded message:"
 )
 SIGNED = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----\s*")
-#: A line of a header as a mail program shows it; the name may be in any language, and bold.
+#: A header line as a mail program shows it; the name may be in any language, and bold.
 FIELD = re.compile(r"[*_\s]{0,4}(?P<name>[^\W\d_][\w.'’ -]{0,30}?)[ *_]{0,4}:[ *_]{0,4}(?P<value>\S.*)?")
 NAMES = frozenset(
     """from sent date to cc bcc subject reply-to importance priority attachments
@@ -42,14 +42,14 @@ WROTE = re.compile(
     re.I,
 )
 ENDS = (":", "：", "wrote")
-#: What stands in a commit message, not in the header of a mail.
+#: Fields of a commit message, not of the header of a mail.
 BY = re.compile(r"(?:[\w-]+-by|fixes|link|closes|change-id|base-commit)\b", re.I)
 MOST_HEADER = 14
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a mail: quoted with a mark, or below a line that begins what is not the sender's, or his own."""
+    """A line of a mail: quoted with a mark, below a line that begins somebody else's text, or the sender's own."""
 
     text: str
     quoted: bool = False
@@ -62,7 +62,7 @@ class Line:
 
 
 def plain(text: str) -> str:
-    """Return text with the characters that only look like blanks, hyphens, colons or nothing as what they look like."""
+    """Return text with look-alikes of blanks, hyphens, colons and nothing replaced by what they look like."""
     if text.isascii():
         return text
     out = []
@@ -78,7 +78,7 @@ def plain(text: str) -> str:
 
 
 def read_lines(text: str) -> list[Line]:
-    """Return the lines of one of a mail's texts, each with whose it is, and a blank one below them."""
+    """Return the lines of one of a mail's texts, each with its author, followed by a blank one."""
     lines = text.split("\n")
     found: list[Line] = []
     below = ""
@@ -92,7 +92,7 @@ def read_lines(text: str) -> list[Line]:
 
 
 def begins_foreign(lines: Sequence[str], number: int) -> str:
-    """Return the line `number` if what follows it is not the sender's own text, else ""."""
+    """Return the line `number` if the text after it is not the sender's own, else ""."""
     line = lines[number]
     if SIGNATURE.fullmatch(line) or (FOREIGN.match(line) and not SIGNED.fullmatch(line)):
         return line.strip()
@@ -102,7 +102,7 @@ def begins_foreign(lines: Sequence[str], number: int) -> str:
 
 
 def begins_header(lines: Sequence[str], number: int) -> bool:
-    """Say whether the header of another mail begins here: in one line, or a field a line, in any order and language."""
+    """Say whether the header of another mail begins here: on one line, or a field a line, in any order and language."""
     first = plain(lines[number])
     match = FIELD.fullmatch(first)
     if match is None:
@@ -140,7 +140,7 @@ def begins_header(lines: Sequence[str], number: int) -> bool:
 
 
 def introduces(lines: Sequence[str], number: int) -> bool:
-    """Say whether this line says who wrote what follows, and that is not marked as quoted."""
+    """Say whether this line names the author of the text after it, which is not marked as quoted."""
     if not any(line.rstrip("*_ \t\r").endswith(ENDS) for line in lines[number : number + 3]):
         return False
     if BY.match(lines[number].strip()):

@@ -1,8 +1,8 @@
-"""Who gets a mail: what the target tree's own get_maintainer.pl says of each patch.
+"""Find out who gets a mail, by the target tree's own get_maintainer.pl for each patch.
 
-The script runs in a small export of the files it reads, never in the user's tree, once a patch (0.5 s). What it said
-is kept by the content of those files and of the patch, so asking again costs nothing. What it prints comes from
-MAINTAINERS, and each line is checked before it can become a part of a mail's header.
+The script runs in a small export of the files it reads, never in the user's tree, once a patch (0.5 s). Its answer is
+kept by the content of those files and of the patch, so asking again costs nothing. What it prints comes from
+MAINTAINERS, and each line is checked before it can become part of a mail's header.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True, order=True)
 class Recipient:
-    """A person or a list; `role` is get_maintainer's word for it, as `maintainer:BPF [CORE]`."""
+    """A person or a list; `role` is get_maintainer.pl's word for it, such as `maintainer:BPF [CORE]`."""
 
     email: str
     name: str = ""
@@ -56,17 +56,17 @@ class Recipient:
 
     @property
     def is_owner(self) -> bool:
-        """Say whether this person maintains a touched file: those are written to, all others get a copy."""
+        """Say whether this person maintains a touched file: maintainers are in To, all others in Cc."""
         named = re.match(r"(maintainer|supporter|odd fixer|chief penguin):", self.role)
         return bool(named) and ":Keyword:" not in self.role
 
     @property
     def section(self) -> str:
-        """Return the section of MAINTAINERS that names him, as the script prints it: its end may be cut."""
+        """Return the section of MAINTAINERS that names this person, as the script prints it: its end may be cut."""
         return self.role.partition(":")[2]
 
     def is_of(self, section: str) -> bool:
-        """Say whether only this section names him."""
+        """Say whether only this section names this person."""
         start, cut, _ = self.section.partition("...")
         return section.startswith(start) if cut else section == start
 
@@ -77,9 +77,9 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Recipients:
-    """Who gets one mail, in get_maintainer's order, and lines of its output that are not a valid address.
+    """The recipients of one mail, in get_maintainer.pl's order, and lines of its output without a valid address.
 
-    `guessed` are those of sections that match a path by N: only though others name it; they get nothing.
+    `guessed` are those of sections that match a path only by N:, though others name it; they get nothing.
     """
 
     everyone: tuple[Recipient, ...]
@@ -88,7 +88,7 @@ class Recipients:
 
     @property
     def to(self) -> tuple[Recipient, ...]:
-        """Return the maintainers of what a patch touches."""
+        """Return the maintainers of the touched files."""
         return tuple(r for r in self.everyone if r.is_owner)
 
     @property
@@ -105,7 +105,7 @@ def parse(output: str) -> Recipients:
 
 
 def once(people: Iterable[Recipient]) -> dict[str, Recipient]:
-    """Return people by address, each as he is named first."""
+    """Return people by address, each as first named."""
     found: dict[str, Recipient] = {}
     for person in people:
         found.setdefault(person.email.lower(), person)
@@ -113,7 +113,7 @@ def once(people: Iterable[Recipient]) -> dict[str, Recipient]:
 
 
 def recipient_of(line: str) -> Recipient | None:
-    """Return the recipient in one line, None if it holds no address that is safe in a mail's header."""
+    """Return the recipient in one line, None if it has no address that is safe in a mail's header."""
     match = WITH_NAME.fullmatch(line) or BARE.fullmatch(line)
     if match is None or UNSAFE.search(line) or not match["email"].isascii():
         return None
@@ -130,10 +130,10 @@ def recipient_of(line: str) -> Recipient | None:
 def recipients(
     repo: Repo, base: str, patches: Sequence[bytes], folder: Path, jobs: int = 2, sandbox: Sandbox = NORMAL
 ) -> list[Recipients]:
-    """Return who gets each of `patches` (mails of format-patch) by the MAINTAINERS of commit `base`.
+    """Return the recipients of each of `patches` (mails of format-patch) by the MAINTAINERS of commit `base`.
 
-    `folder` is patchbot's own; the export and the answers are kept in it. Raises UserError where the tree lacks
-    the script, MissingTool without perl, ToolError where the script fails.
+    `folder` is patchbot's own and keeps the export and the answers. Raises UserError if the tree lacks the script,
+    MissingTool without perl, ToolError if the script fails.
     """
     texts = [stable(patch) for patch in patches]
     diffs = {text: read_diff(mail_parts(text.decode("utf-8", "surrogateescape"))[2]) for text in texts}
@@ -141,7 +141,7 @@ def recipients(
     blobs = {path: oid for path, (_, oid) in repo.ls(base, *READ, *extra).items()}
     for path in (SCRIPT, "MAINTAINERS"):
         if path not in blobs:
-            raise UserError(f"{path}: no such file in {base[:12]}, so nobody knows who gets a patch for this tree")
+            raise UserError(f"{path}: no such file in {base[:12]}, so it is unknown who gets a patch for this tree")
     told = json.dumps([identity(Path(__file__)), OPTIONS, sorted(blobs.items())]).encode()
     answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"
     kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
@@ -161,7 +161,7 @@ def recipients(
 
 
 def without_guesses(who: Recipients, entries: Sections, paths: Iterable[str]) -> Recipients:
-    """Return who gets a mail without those of sections to which `paths` only look as if they belonged."""
+    """Return the recipients without those of sections to which `paths` only seem to belong."""
     odd = {section.name for path in paths for section in strangers(entries, path)}
     odd -= {section.name for path in paths for section in owning(entries, path)}
     guessed = tuple(person for person in who.everyone if any(person.is_of(name) for name in odd))
@@ -169,7 +169,7 @@ def without_guesses(who: Recipients, entries: Sections, paths: Iterable[str]) ->
 
 
 def ask(perl: str, place: Path, sandbox: Sandbox, patch: bytes) -> str:
-    """Run the script on one patch and return what it prints."""
+    """Run the script on one patch and return its output."""
     # HOME: it also reads ~/.get_maintainer.conf, which would make the answer depend on who asks.
     env = {"HOME": str(place), "PERL5LIB": "", "PERL5OPT": ""}
     inside = sandbox.around(place, [place], programs=[perl])
@@ -185,7 +185,7 @@ def ask(perl: str, place: Path, sandbox: Sandbox, patch: bytes) -> str:
 
 
 def stable(patch: bytes) -> bytes:
-    """Return a mail without the lines that change with the commits below it, which tell nobody anything."""
+    """Return a mail without the lines that depend only on the commits below it."""
     kept = [
         line for line in patch.split(b"\n") if not re.match(rb"From [0-9a-f]{40} |index [0-9a-f]+\.\.|Date: ", line)
     ]
@@ -193,7 +193,7 @@ def stable(patch: bytes) -> bytes:
 
 
 def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
-    """Write what the script reads to `place`, with empty stand-ins for what it only wants to see."""
+    """Write the script's input to `place`, with empty files where it only tests that one exists."""
     text = repo.read(base, "MAINTAINERS") or b""
     named = {pattern.rstrip("/") for s in sections(text) for pattern in (*s.files, *s.excluded) if pattern[-1:] != "/"}
     write_files(place, {path: repo.read(base, path) or b"" for path in paths})

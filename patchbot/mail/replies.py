@@ -1,7 +1,7 @@
-"""From a thread to tags: whose they are, which patch of the draft they are for, and what their giver took back.
+"""Collect tags from a thread: whose they are, which patch of the draft they are for, and what their giver took back.
 
-Whatever is not certain is not attached but named with its reason, so that a person can look: a tag in somebody else's
-name, one for a patch that is another by now, a mail without a message-id to prove it.
+Whatever is uncertain is not attached but named with its reason, so that a person can look: a tag in somebody else's
+name, one for a patch that has changed, a mail without a Message-ID to prove it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Back:
-    """A mail that takes tags back or objects, and the patches that it answers: none where that is not clear."""
+    """A mail that takes tags back or objects, and the patches that it answers: none if that is unclear."""
 
     message: Message
     line: str
@@ -61,7 +61,7 @@ class DraftPatch:
 
 @dataclass(frozen=True)
 class Drafted:
-    """What answers are matched with: the draft, what of it is posted first, the cover's title, versions, its tree."""
+    """What replies are matched with: the draft, the part posted first, the cover's title, versions, its tree."""
 
     patches: tuple[DraftPatch, ...]
     posted: tuple[str, ...]
@@ -72,7 +72,7 @@ class Drafted:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person allows: tags in another name than the sender's; the share of a diff, in percent, that changed."""
+    """What a person allows: tags in another name than the sender's; the percentage of a diff that may have changed."""
 
     sloppy: bool = False
     threshold: float = 0.0
@@ -80,7 +80,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Gathered:
-    """All tags of a thread that are for the draft, what was left out, and what the draft has and was taken back."""
+    """All tags of a thread for the draft, those left out, and tags of the draft that were taken back."""
 
     attached: tuple[Attached, ...]
     ignored: tuple[Ignored, ...]
@@ -96,9 +96,9 @@ class Gathered:
 
 
 def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers = MappingProxyType({})) -> Gathered:
-    """Return the tags that the answers in a thread give to patches of the draft, each person's once a patch.
+    """Return the tags that the replies in a thread give to patches of the draft, each person's once a patch.
 
-    `known` are the tags that the draft has already; what of them is taken back is `gone`.
+    `known` are the tags that the draft has already; those of them that are taken back are `gone`.
     """
     work = Gathering(thread, drafted, choices)
     answers = [message for message in thread.messages if not message.opens]
@@ -112,12 +112,12 @@ def gather(thread: Thread, drafted: Drafted, choices: Choices, known: Trailers =
     return Gathered(tuple(kept), tuple(dict.fromkeys(work.ignored)), gone)
 
 
-#: The attached tags by patch and by what makes two tags the same.
+#: The attached tags by patch and identity.
 Standing = dict[tuple[str, tuple[str, str]], Attached]
 
 
 class Gathering:
-    """What the answers that were read so far give, refuse and take back."""
+    """What the replies so far give, refuse and take back."""
 
     def __init__(self, thread: Thread, drafted: Drafted, choices: Choices) -> None:
         self.thread, self.drafted, self.choices = thread, drafted, choices
@@ -132,7 +132,7 @@ class Gathering:
         self.ignored.append(Ignored(message.id, sender, line, reason, message.where, objection))
 
     def hear(self, message: Message) -> None:
-        """Take from a mail what it says of patches."""
+        """Read what a mail says about patches."""
         if message.note:
             self.ignore(message, "", message.note)
         sloppy = self.choices.sloppy
@@ -160,17 +160,17 @@ class Gathering:
                     self.attach(message, said, line, tag, answer.title, answered)
 
     def name_objections(self, message: Message, said: Said) -> None:
-        """Name what a mail says against a patch, once: a line that is in the form of a tag is named as one too."""
+        """List what a mail says against a patch, once: a line in the form of a tag is listed as one too."""
         named = {line for line, _ in said.tags}
         for line, reason in (
             (said.objection, "an objection; settle it with its sender before this is posted again"),
-            (said.retracted, "its sender takes back what he gave before, or so it seems"),
+            (said.retracted, "its sender seems to take back an earlier tag"),
         ):
             if line and line not in named:
                 self.ignore(message, line, reason, True)
 
     def look_up(self, answer: Answer) -> tuple[list[Found], str]:
-        """Return what `patches_answered` does, which is not asked twice for one patch."""
+        """Return the result of `patches_answered`, which is computed once for a patch."""
         key = (answer.title, answer.opener.where if answer.opener else "", answer.problem)
         if key not in self.seen:
             self.seen[key] = patches_answered(self.thread, answer, self.drafted, self.choices)
@@ -203,7 +203,7 @@ class Gathering:
         return rows
 
     def taken_back(self, known: Trailers, rows: Standing) -> dict[str, list[Given]]:
-        """Return those of the `known` tags that were taken back and not given anew."""
+        """Return those of the `known` tags that were taken back and not given again."""
         gone: dict[str, list[Given]] = {}
         for patch, given in ((patch, given) for patch, tags in known.items() for given in tags):
             message = self.thread.by_id.get(given.message_id) or unknown(given)
@@ -220,12 +220,12 @@ class Gathering:
 
 
 def unknown(given: Given) -> Message:
-    """Return a mail that is not in the thread any more: older than all that is."""
+    """Return a mail that is no longer in the thread: older than everything in it."""
     return Message("", given.message_id, (), read_sender(given.sender), read_title(""), (), place=-1)
 
 
 def takes_back(back: Back, message: Message, row: Attached) -> str:
-    """Return how a mail takes back a tag: of the same person, for this patch, and not given anew after it; else ""."""
+    """Return how a mail takes back the same person's tag for this patch, "" if it does not, or the tag came again."""
     if back.patches and row.patch not in back.patches:
         return ""
     old, new = back.message.sender, message.sender
@@ -235,7 +235,7 @@ def takes_back(back: Back, message: Message, row: Attached) -> str:
     newer = bool(back.patches) and row.given.version > back.answer.title.version
     if not same or newer or message.follows(back.message):
         return ""
-    return f"taken back in <{back.message.id or back.message.where}>, or so it seems: {back.line[:80]}"
+    return f"apparently taken back in <{back.message.id or back.message.where}>: {back.line[:80]}"
 
 
 def check_giver(message: Message, tag: Tag, sloppy: bool) -> str:
@@ -250,7 +250,7 @@ def check_giver(message: Message, tag: Tag, sloppy: bool) -> str:
 
 
 def patches_answered(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> tuple[list[Found], str]:
-    """Return the patches of the draft that a mail answers, and why that is not all, or none."""
+    """Return the patches of the draft that a mail answers, and why some or all are missing."""
     title = answer.title
     if answer.problem:
         return [], answer.problem
@@ -265,7 +265,7 @@ def patches_answered(thread: Thread, answer: Answer, drafted: Drafted, choices: 
 
 
 def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, choices: Choices) -> tuple[list[Found], str]:
-    """Return all patches that were posted with a cover, and why some are not there; none if it is another series'."""
+    """Return all patches that were posted with a cover, and why some are missing; none if it is another series."""
     title = answer.title
     mails = thread.posted.get((answer.opener.id, title.version), {}) if answer.opener else {}
     posted = {number: find_patch(mail.title, drafted) for number, mail in sorted(mails.items())}
@@ -292,7 +292,7 @@ def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, choices: 
 
 
 def find_patch(title: Title, drafted: Drafted) -> DraftPatch | str:
-    """Return the draft's patch that a posted patch has become, or why none: there is none, or more than one."""
+    """Return the draft's patch that a posted patch has become, or why there is none, or more than one."""
     draft = {p.id: p for p in drafted.patches}
     for pool in (drafted.versions.get(title.version, ()), drafted.patches):
         found = [n for n, p in enumerate(pool) if fold(read_summary(p.subject)) == fold(title.summary)]
@@ -301,14 +301,14 @@ def find_patch(title: Title, drafted: Drafted) -> DraftPatch | str:
         if len(found) > 1:
             return f"{len(found)} patches are called {title.summary!r}"
         if found:
-            return draft.get(pool[found[0]].id) or f"the draft has no {title.summary!r} any more"
+            return draft.get(pool[found[0]].id) or f"the draft no longer has {title.summary!r}"
     return f"the draft has no patch {title.summary!r}"
 
 
 def compare(answer: Answer, patch: DraftPatch, drafted: Drafted, choices: Choices) -> Verdict:
-    """Say whether the patch that was answered is that of the draft.
+    """Say whether the answered patch is that of the draft.
 
-    What the mail posted says it, or the frozen version; if neither is there, the subject has to do.
+    The posted mail tells, or the frozen version; without either, the subject must do.
     """
     version = drafted.versions.get(answer.title.version, ())
     seen = [p.diff for p in version if p.id == patch.id and p.diff]

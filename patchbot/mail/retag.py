@@ -1,7 +1,7 @@
 """Put tags into the commits of a draft: new messages, the same trees, and a record that keeps the proof.
 
-Nothing is generated anew for that. Commits below the first tagged one stay as they are, and nothing is written where
-every tag is there already. What a person committed on the branch becomes part of the record, as by freeze.
+Nothing is generated for that. Commits below the first tagged one stay, and nothing is written if every tag is there
+already. What a person committed on the branch becomes part of the record, as with freeze.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .replies import Drafted, DraftPatch
 
 @dataclass(frozen=True)
 class Marked:
-    """The branch as it is now: its commits, the row of each in the record (None for one by hand), what is by hand."""
+    """The branch as it is now: its commits, the record's row of each (None for one by hand), the work by hand."""
 
     draft: Draft
     tip: str
@@ -48,7 +48,7 @@ class Marked:
 
 
 def read_branch(repo: Repo, draft: Draft) -> Marked:
-    """Return a draft's branch; raise UserError where it is gone, or where it is not clear which commit is which."""
+    """Return a draft's branch; raise UserError if it is gone, or if it is unclear which commit is which patch."""
     campaign = draft.campaign
     tip = repo.ref(branch(campaign))
     if tip is None:
@@ -59,7 +59,7 @@ def read_branch(repo: Repo, draft: Draft) -> Marked:
 
 
 def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str) -> Drafted:
-    """Return what answers are matched with; `target` and `most` say what of the branch is posted first."""
+    """Return what replies are matched with; `target` and `most` say which part of the branch is posted first."""
     posted: list[str] = []
     for commit, row in zip(marked.commits[:most], marked.rows, strict=False):
         if ((row and row.target) or target) != target:
@@ -79,7 +79,7 @@ def put_tags(
 ) -> str:
     """Add tags to the branch and the record, take out those that are `gone`, and return the branch's tip.
 
-    Where nothing is to be done, no ref moves.
+    If there is nothing to do, no ref moves.
     """
     draft = marked.draft
     tags = {
@@ -96,7 +96,7 @@ def put_tags(
     pairs = zip(marked.rows, commits, strict=True)
     rows = [row and replace(row, commit=commit.sha, parent=commit.parent) for row, commit in pairs]
     document = marked.seen.document(draft, commits, rows)
-    if document.version is not None:  # what was said of the frozen version does not hold for this one
+    if document.version is not None:  # the facts about the frozen version do not hold for this one
         document = replace(document, version=None, message_id=None, results=None, dropped_trailers=None)
     if document.dropped_trailers:
         back = {(patch, identify(g.trailer)) for patch, given_now in tags.items() for g in given_now}
@@ -115,7 +115,7 @@ def rewrite(
     given: Mapping[str, Sequence[Given]],
     lost: Mapping[str, Sequence[str]],
 ) -> list[Commit]:
-    """Return the branch's commits with the tags `given` in their messages and those `lost` not ({commit: tags})."""
+    """Return the branch's commits with the tags `given` in their messages, without those `lost` ({commit: tags})."""
     seconds, zone = repo.committer_date(marked.draft.base)
     kept: list[Commit] = []
     new: list[NewCommit] = []

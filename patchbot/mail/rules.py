@@ -1,9 +1,9 @@
-"""What the target tree's own documents ask of a series, checked on the mails as they would be sent.
+"""Check the mails, as they would be sent, against what the target tree's own documents ask of a series.
 
-One row a rule: an id, what breaking it means, the document and a phrase of it, and a function that yields what is
-wrong; those that read nothing but one mail are in wording.py. The phrase is looked up in the target tree, so a finding
-names the line that a reviewer would point to; where a tree lacks the document, the rule does not hold there. What only
-a person can know is an open box that is shown and never ticked.
+Each rule is a row: an id, what breaking it means, the document and a phrase of it, and a function that yields
+problems; those that read only one mail are in wording.py. The phrase is looked up in the target tree, so a finding
+names the line that a reviewer would point to; if a tree lacks the document, the rule does not apply there. What only a
+person can know is an open box that is shown and never ticked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NETDEV = f"{PROCESS}/maintainer-netdev.rst"
 GENERATED = f"{PROCESS}/generated-content.rst"
 BPF = "Documentation/bpf/bpf_devel_QA.rst"
 
-#: More people than this on one mail, and a list or a provider may take it for spam.
+#: With more people than this on one mail, a list or a provider may take it for spam.
 MANY = 60
 
 
@@ -47,12 +47,12 @@ class Rule:
 
 
 def profile_of(repo: Repo, base: str, target: str, paths: Iterable[str]) -> Profile:
-    """Return what the tree of `base` says to a series for `target` that touches `paths`, as far as rules read it."""
+    """Return what the tree of `base` says about a series for `target` that touches `paths`, as far as rules need it."""
     return read_profile(repo, base, target, paths, {rule.document for rule in RULES})
 
 
 def review(outbox: Outbox, profile: Profile) -> list[Finding]:
-    """Return what the rules say of composed mails.
+    """Return what the rules say about composed mails.
 
     FAIL and WARN are broken rules, SKIP an open box that a person ticks, PASS a number worth knowing. `type` is the
     rule's id, `file` the mail.
@@ -82,7 +82,7 @@ def review(outbox: Outbox, profile: Profile) -> list[Finding]:
 
 
 def says(text: str, when: Callable[[Case], bool] = lambda case: True) -> Callable[[Case], Remarks]:
-    """Return the rule that says something of the series as a whole where that holds."""
+    """Return the rule that says something about the series as a whole if a condition holds."""
 
     def find(case: Case) -> Remarks:
         if when(case):
@@ -123,7 +123,7 @@ def base_commit(case: Case) -> Remarks:
 
 
 def base_point(case: Case) -> Remarks:
-    """Ask whether the base is one that people know."""
+    """Ask whether people know the base."""
     if not case.profile.release and not case.profile.public:
         known = (
             f"Its tag {case.profile.tag} is not one of a kernel, as v7.3 is."
@@ -156,14 +156,14 @@ def signed(case: Case) -> Remarks:
 
 
 def assisted(case: Case) -> Remarks:
-    """Ask for Assisted-by where an assistant helped."""
+    """Ask for Assisted-by if an assistant helped."""
     if case.profile.assisted_by and not any("Assisted-by" in dict(letter.trailers) for letter in case.patches):
         form = case.profile.assisted_by.removeprefix("Assisted-by:").strip()
         yield None, f"Did an assistant help with this? Then the patches need: Assisted-by: {form}"
 
 
 def disclosed(case: Case) -> Remarks:
-    """Ask the letter, or the single mail, what it must say of a generated series."""
+    """Ask the letter, or the single mail, for what it must say about a generated series."""
     text = re.sub(r"\s+", " ", case.letters[0].said).lower()
     wanted = {
         "the tool": "patchbot",
@@ -209,7 +209,7 @@ def unusable(case: Case) -> Remarks:
 
 
 def the_list(case: Case) -> Remarks:
-    """Ask for the list that everything goes to, and not to bother Linus."""
+    """Ask for the list that gets everything, and that Linus is not bothered."""
     for letter in case.letters:
         everybody = " ".join((*letter.mail.to, *letter.mail.cc))
         if "linux-kernel@vger.kernel.org" not in everybody:
@@ -219,7 +219,7 @@ def the_list(case: Case) -> Remarks:
 
 
 def guessed(case: Case) -> Remarks:
-    """Name those who get nothing, since a path only looks like one of their section."""
+    """Name those who get nothing, as a path only looks like one of their section."""
     for section in sorted({person.section for person in case.outbox.guessed}):
         people = ", ".join(str(person) for person in case.outbox.guessed if person.section == section)
         yield None, f"A path only looks like one of {section} (N: in MAINTAINERS), so these get nothing: {people}"

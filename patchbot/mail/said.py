@@ -1,7 +1,7 @@
-"""What the sender of a mail gives, takes back and limits: tags, near-tags, scopes, conditions and objections.
+"""Read what the sender of a mail gives, takes back and limits: tags, near-tags, scopes, conditions and objections.
 
-The kernel allows a tag only as it was given. So nothing is mended here: what a person would read as a tag and git would
-not is named with what keeps it from being one, and so is a tag whose scope or condition only a person can read.
+The kernel allows a tag only as it was given. So nothing is corrected here: text that is a tag to a person but not to
+git is listed with the reason, and so is a tag whose scope or condition only a person can judge.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .quoting import Line, plain, read_lines
 from .scope import PARTS, Scope, read_scope, unclear_scope
 from .threads import ADDRESS
 
-#: What people give to a patch. Sign-offs are not an opinion, and a report is about the bug, so it comes with a Closes:.
+#: The tags that people give to a patch. A sign-off is not an opinion; a report is about the bug and needs a Closes:.
 TAKEN = ("Reviewed-by", "Acked-by", "Tested-by", "Suggested-by")
 ASKED = ("Reported-by",)
 TAG = re.compile(r"[ \t]*(?:[A-Za-z][A-Za-z-]*-by|Cc|Fixes|Closes|Link)[ \t]*:", re.I)
@@ -48,16 +48,16 @@ ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?", re.I)
 ANY = Scope()
 MOST_TAG = 300
 MOST_TAGS = 100
-#: Nobody writes more; a log is longer, and so is what is made to keep a program busy.
+#: Nobody writes more; logs are longer, and so is text that is meant to keep a program busy.
 MOST_WORDS = 128 << 10
 MOST_CONTEXT = 12
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag as it goes into the commit; `note` is what a person should know of it.
+    """A tag in the form for the commit; `note` is what a person should know about it.
 
-    `scope` says for which of the patches that the mail answers; with a `doubt` it is not taken.
+    `scope` says for which of the answered patches it is; with a `doubt` it is not taken.
     """
 
     line: str
@@ -69,7 +69,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Said:
-    """What a mail says of patches: (line, tag or why it is none), and the line that takes back, objects or limits."""
+    """What a mail says about patches: (line, tag or why it is not one), and lines that take back, object or limit."""
 
     tags: tuple[tuple[str, Tag | str], ...]
     retracted: str = ""
@@ -81,7 +81,7 @@ class Said:
         if self.objection:
             return f"the same mail objects: {self.objection[:80]}"
         if self.retracted:
-            return f"the same mail takes a tag back, or so it seems: {self.retracted[:80]}"
+            return f"the same mail seems to take a tag back: {self.retracted[:80]}"
         return (
             f"perhaps on a condition: {self.condition[:80]}; --sloppy takes it" if self.condition and not sloppy else ""
         )
@@ -89,7 +89,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Context:
-    """The sender's words around a group of tags: the paragraph right above, right below, and all up to other tags."""
+    """The sender's words around a group of tags: the paragraphs right above and below, and all up to other tags."""
 
     above: str
     below: str
@@ -97,7 +97,7 @@ class Context:
 
 
 def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool = False) -> Said:
-    """Return what the sender of a mail says of patches; with `sloppy`, Reported-by and conditions count."""
+    """Return what the sender of a mail says about patches; with `sloppy`, Reported-by and conditions count."""
     rows: list[Line] = []
     tags: list[tuple[str, Tag | str]] = []
     left = MOST_WORDS
@@ -106,7 +106,7 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
         size = sum(len(row.text) + 1 for row in lines if row.own)
         if size > left:
             tags.append(
-                ("", f"more than {MOST_WORDS >> 10} KiB of its text are not marked as quoted, and are not read")
+                ("", f"more than {MOST_WORDS >> 10} KiB of its text are not marked as quoted; they are not read")
             )
             continue
         left -= size
@@ -128,7 +128,7 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
 
 
 def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> Iterator[tuple[str, Tag | str]]:
-    """Yield (line, tag or why it is none) for what a person would read as a tag."""
+    """Yield (line, tag or why it is not one) for text that is a tag to a person."""
     at = 0
     while at < len(rows):
         row, start, at = rows[at], at, at + 1
@@ -136,7 +136,7 @@ def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> It
             continue
         if row.below:
             if sender and is_tag(row.text) and names(row.text, sender):
-                yield cut(row.text), f"it stands below {row.below[:80]!r}, where text need not be the sender's own"
+                yield cut(row.text), f"it is below {row.below[:80]!r}, where text need not be the sender's own"
             continue
         if not is_tag(row.text):
             if reason := near(row.text):
@@ -150,7 +150,7 @@ def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> It
 
 
 def read_group(rows: Sequence[Line], at: int) -> tuple[list[str], int]:
-    """Return the tags that stand below each other from row `at` on, each on one line, and the row that follows."""
+    """Return the consecutive tags from row `at` on, each on one line, and the row after them."""
     group: list[str] = []
     while at < len(rows) and rows[at].own and is_tag(rows[at].text):
         text, at = rows[at].text.strip(), at + 1
@@ -161,12 +161,12 @@ def read_group(rows: Sequence[Line], at: int) -> tuple[list[str], int]:
 
 
 def is_tag(text: str) -> bool:
-    """Say whether a line is in the form of a tag, known or not."""
+    """Say whether a line has the form of a tag, known or not."""
     return TAG.match(text) is not None
 
 
 def cut(text: str) -> str:
-    """Return a line as it is shown."""
+    """Return a line in the form for messages."""
     return text.strip()[:MOST_TAG]
 
 
@@ -177,33 +177,33 @@ def names(text: str, person: Identity) -> bool:
 
 
 def near(text: str) -> str:
-    """Return why a line that a person would read as a tag is none, "" if nobody would."""
+    """Return why a line that is a tag to a person is not one, "" if nobody would read it as one."""
     bare = plain(text)
-    hinted = ":" in bare or "@" in bare or "-by" in bare.lower()  # to search each line takes long
+    hinted = ":" in bare or "@" in bare or "-by" in bare.lower()  # searching each line would take long
     match = NEAR.search(bare) if hinted else None
     if match is None:
         return ""
     odd = next((c for c in text.strip(" \t") if plain(c) != c), "")
     if odd:
         name = f"U+{ord(odd):04X} ({unicodedata.name(odd, 'no name').lower()})"
-        return f"it holds {name} where a tag has another character, so git would not know it"
+        return f"it holds {name} where a tag has another character, so git would not recognise it"
     start = bare[: match.start() + len(match[0]) - len(MARKUP.sub("", match[0]))].strip()
     if start:
-        return f"{start[:40]!r} stands before it; a tag begins its line"
-    return "it is not written as git reads a tag, `Reviewed-by: Name <user@host>`"
+        return f"{start[:40]!r} comes before it; a tag begins its line"
+    return "it does not have the form of a tag for git, `Reviewed-by: Name <user@host>`"
 
 
 def read_tag(text: str, sloppy: bool) -> Tag | str:
-    """Return a tag as it stands, or why it is none that can be taken."""
+    """Return a tag as it is, or why it cannot be taken."""
     name, _, value = text.partition(":")
     name, value = name.strip(), value.strip()
     known = {n.lower(): n for n in (*TAKEN, *ASKED)}.get(name.lower())
     if known is None and OBJECTION_TAG.match(text):
         return f"{name} is not taken from mails; it is an objection to the patch"
     if known is None:
-        return f"{name} is not taken from mails; if it belongs into the patch, put it there"
+        return f"{name} is not taken from mails; if it belongs in the patch, put it there"
     if known in ASKED and not sloppy:
-        return f"{name} is about the bug and goes with Closes: the report; --sloppy takes it"
+        return f"{name} is about the bug and needs a Closes: with the report; --sloppy takes it"
     if len(text) > MOST_TAG:
         return f"longer than {MOST_TAG} characters"
     odd = next(
@@ -214,7 +214,7 @@ def read_tag(text: str, sloppy: bool) -> Tag | str:
     if odd:
         return f"it holds the character U+{ord(odd):04X}"
     if ENCODED.search(text):
-        return "it holds an encoded word, which only a header may, and which hides what it says"
+        return "it holds an encoded word, which only a header may have, and which hides its text"
     match = VALUE.fullmatch(value)
     address = match["address"] if match else value
     if not ADDRESS.fullmatch(address):
@@ -223,14 +223,14 @@ def read_tag(text: str, sloppy: bool) -> Tag | str:
     if name != known:
         notes.append(f"the kernel spells it {known}")
     if match is None or not match["name"]:
-        notes.append("without a name")
+        notes.append("it has no name")
     comment = next((c for c in match.group("hash", "round", "square") if c is not None), "").strip() if match else ""
     if not comment:
         return Tag(text, address, "; ".join(notes))
     if not sloppy and condition(comment):
         return Tag(text, address, doubt=f"perhaps on a condition: {comment[:80]}; --sloppy takes it")
     if taken_back(comment) or objection(comment) or WITHDRAWN.search(comment):
-        return Tag(text, address, doubt=f"it is taken back, or so it seems: {comment[:80]}")
+        return Tag(text, address, doubt=f"it seems to be taken back: {comment[:80]}")
     scope = read_scope(comment)
     if scope is not None:
         line = text[: text.index(">", text.index(":")) + 1]
@@ -240,11 +240,11 @@ def read_tag(text: str, sloppy: bool) -> Tag | str:
 
 
 def explain(value: str) -> str:
-    """Return what is wrong with the value of a tag in which an address cannot be read."""
+    """Return what is wrong with the value of a tag without a readable address."""
     if re.search(r"&[lg]t;", value, re.I):
-        return "it has `&lt;` and `&gt;`, as HTML does, in place of `<` and `>`"
+        return "it has `&lt;` and `&gt;`, as in HTML, instead of `<` and `>`"
     if re.search(r"mailto:", value, re.I):
-        return "`mailto:` stands in its address"
+        return "its address has `mailto:` in it"
     found = re.findall(r"<([^<>]*)>", value)
     if sum(bool(ADDRESS.fullmatch(text.strip())) for text in found) > 1:
         return "it has more than one address"
@@ -253,15 +253,15 @@ def explain(value: str) -> str:
         if behind[2] != behind[2].strip():
             return "there are blanks in the brackets around the address"
         if behind[3].strip():
-            return f"{behind[3].strip()[:40]!r} stands behind the address; a remark begins with ` #`"
+            return f"{behind[3].strip()[:40]!r} comes after the address; a remark begins with ` #`"
         return "there is no blank before the `<` of the address"
     if "<" not in value and ADDRESS.search(value):
         return "its address is not in `<` and `>`"
-    return "no address that could be one; `Name <user@host>` would be"
+    return "it has no valid address; expected `Name <user@host>`"
 
 
 def read_context(rows: Sequence[Line], start: int, end: int) -> Context:
-    """Return the sender's words around the tags in rows `start` to `end`: above up to a tag, below up to the next."""
+    """Return the sender's words around the tags in rows `start` to `end`, up to the tags above and below."""
     before, behind = rows[max(0, start - 4 * MOST_CONTEXT) : start][::-1], rows[end:]
     above = [row.text.strip() for row in takewhile(lambda row: not (row.own and is_tag(row.text)), before) if row.own]
     rest = [row.text.strip() for row in takewhile(lambda row: not is_tag(row.text), behind) if row.own and row.text]
@@ -285,12 +285,12 @@ def paragraph(rows: Sequence[Line]) -> tuple[list[str], Line | None]:
 
 
 def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | str:
-    """Return a tag with the scope and the condition that the words around it put on it, or why only a person can."""
+    """Return a tag with its scope and condition by the words around it, or why only a person can tell."""
     if isinstance(tag, str) or tag.doubt:
         return tag
     if quoted:
         return replace(
-            tag, doubt=f"it stands next to {quoted[:80]!r}, among the tags of a patch that is quoted without marks"
+            tag, doubt=f"it is next to {quoted[:80]!r}, among the tags of a patch that is quoted without marks"
         )
     words = (*context.above.split("\n"), *context.below.split("\n"), context.above, context.below)
     limits = next((text for text in words if condition(text)), "").replace("\n", " ")[:80]
@@ -303,10 +303,10 @@ def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | 
     above, below = ("" if said.keys() & set(ends(text)) else text for text in (context.above, context.below))
     rest = runs_on("" if lead(context) else above, below)
     if rest and not limits:
-        return replace(tag, doubt=f"the words next to it may say that it is not given, or not for all: {rest[:80]}")
+        return replace(tag, doubt=f"the words next to it may mean that it is not given, or not for all: {rest[:80]}")
     scopes = {*said.values(), *([tag.scope] if tag.scope.given else [])}
     if len(scopes) > 1:
-        return replace(tag, doubt="what is said of the patches that it is for does not agree")
+        return replace(tag, doubt="the mail contradicts itself about the patches that it is for")
     if scopes:
         return replace(tag, scope=replace(scopes.pop(), words=tag.scope.words))
     unclear = unclear_scope(context.all)
@@ -314,7 +314,7 @@ def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | 
 
 
 def ends(text: str) -> tuple[str, str, str]:
-    """Return a paragraph's first and last line, and all of it as one."""
+    """Return a paragraph's first and last line, and the whole as one line."""
     lines = text.split("\n")
     return lines[0], lines[-1], " ".join(lines)
 

@@ -1,4 +1,4 @@
-"""For which patches of a series a tag is, as far as a person's words say it so that nobody can read them otherwise."""
+"""Tell for which patches of a series a tag is, if a person's words say so unambiguously."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ UNCLEAR = re.compile(
     r"\s+(?:[\w/.-]+\s+)?patch(?:es)?\b",
     re.I,
 )
-#: Words that limit even a remark in a commit message to a part of the patch.
+#: Words that limit even a remark in a commit message to part of the patch.
 PARTS = re.compile(r"\b(?:for|only|just|except|but|not|parts?|bits?|portions?|side|hunks?|files?|v\d+)\b|/", re.I)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """For which of the patches that a mail answers a tag is: all, these numbers, or what only a person can read.
+    """For which of the answered patches a tag is: all, these numbers, or something that only a person can judge.
 
-    `words` is a remark behind the tag, `unclear` a line that may limit it, `lead` one that says what it is for.
+    `words` is a remark after the tag, `unclear` a line that may limit it, `lead` one that says what it is for.
     """
 
     numbers: frozenset[int] = frozenset()
@@ -58,12 +58,12 @@ class Scope:
 
     @property
     def given(self) -> bool:
-        """Say whether it was said and can be read."""
+        """Say whether the mail has a scope that can be read."""
         return bool(self.numbers) or self.whole or self.one
 
 
 def read_scope(text: str, prose: bool = False) -> Scope | None:
-    """Return the scope that is all that `text` says, None if it says anything else; `prose` is a text of its own."""
+    """Return the scope in `text`, None if it says anything else; `prose` means that it is a separate text."""
     folded = " ".join(plain(text).lower().split()).strip(" .:;,*_()[]")
     folded = re.sub(r"^(?:and|but) ", "", folded)
     if ONE.fullmatch(folded):
@@ -85,7 +85,7 @@ def read_scope(text: str, prose: bool = False) -> Scope | None:
 
 
 def read_list(text: str) -> Scope | None:
-    """Return the scope of a list like 1-3,7/12, None if it cannot be meant like that."""
+    """Return the scope of a list like 1-3,7/12, None if it cannot be one."""
     numbers: set[int] = set()
     totals: set[int] = set()
     for item in text.split(","):
@@ -103,40 +103,40 @@ def read_list(text: str) -> Scope | None:
 
 
 def unclear_scope(text: str) -> str:
-    """Return the line of a person's words that may say that not all patches are meant, "" if there is none."""
+    """Return the line that may say that not all patches are meant, "" if there is none."""
     return next((line for line in text.split("\n") if UNCLEAR.search(plain(line))), "")
 
 
 def pick(scope: Scope, number: int | None, total: int, cover: bool) -> tuple[frozenset[int] | None, str]:
-    """Return which of the patches answered are meant (None for all), and why it is not taken for these or for others.
+    """Return which of the answered patches are meant (None for all), and why it is not taken for some.
 
-    `number` is the patch that the mail answers, of `total`; of a cover all are answered.
+    `number` is the patch that the mail answers, of `total`; a cover stands for all of them.
     """
     if scope.total and total and scope.total != total:
-        return frozenset(), f"it is for {scope.total} patches, and the series has {total}"
+        return frozenset(), f"it is for {scope.total} patches, but the series has {total}"
     if cover:
         if scope.one:
-            return frozenset(), "it is for one patch and answers the cover"
+            return frozenset(), "it is for one patch, but answers the cover"
         if scope.numbers:
             gone = sorted(n for n in scope.numbers if n > total)
             if gone:
                 return frozenset(), f"the series has no patch {', '.join(map(str, gone[:5]))}"
             return scope.numbers, ""
         doubt = scope.words or scope.unclear or scope.lead
-        return (frozenset(), f"it may be for some of the patches only: {doubt[:80]}") if doubt else (None, "")
+        return (frozenset(), f"it may be for only some of the patches: {doubt[:80]}") if doubt else (None, "")
     if scope.numbers and number is None:
-        return frozenset(), "it names patches by number, and what it answers has none"
+        return frozenset(), "it names patches by number, but the answered mail has none"
     if scope.numbers and number not in scope.numbers:
-        return frozenset(), f"it is for {patch_numbers(scope.numbers)} and answers patch {number}"
+        return frozenset(), f"it is for {patch_numbers(scope.numbers)}, but answers patch {number}"
     if len(scope.numbers) > 1 or (scope.whole and total > 1):
         which = patch_numbers(scope.numbers) if scope.numbers else "the whole series"
-        return None, f"it is for {which} and answers patch {number}: taken for that one alone"
+        return None, f"it is for {which}, but answers patch {number}: taken for that one alone"
     doubt = scope.lead or (scope.words if PARTS.search(scope.words) else "")
-    return (frozenset(), f"it may be for a part of the patch only: {doubt[:80]}") if doubt else (None, "")
+    return (frozenset(), f"it may be for only a part of the patch: {doubt[:80]}") if doubt else (None, "")
 
 
 def patch_numbers(numbers: frozenset[int]) -> str:
-    """Return numbers of patches as a person reads them."""
+    """Return numbers of patches in words."""
     rows = sorted(numbers)
     text = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
     return f"patch {text}" if len(rows) == 1 else f"patches {text}"

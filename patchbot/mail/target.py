@@ -1,4 +1,4 @@
-"""What the target tree itself says to a series: documents, tag forms and profiles differ between releases."""
+"""Read what the target tree itself says about a series: documents, tag forms and profiles differ between releases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Profile:
 
     @property
     def families(self) -> set[Family]:
-        """Return whose rules hold, besides everybody's."""
+        """Return whose rules apply, besides the general ones."""
         found: set[Family] = {""}
         if self.target in ("bpf", "bpf-next") or any(name.startswith("bpf@") for name in self.lists):
             found.add("bpf")
@@ -42,7 +42,7 @@ class Profile:
         return found
 
     def cite(self, document: str, phrase: str) -> str:
-        """Return `document:line` of a phrase, which may go over a line end; the document alone if it is not there."""
+        """Return `document:line` of a phrase, which may span lines; the document alone if it lacks the phrase."""
         pattern = re.compile(r"\s+".join(map(re.escape, phrase.split())))
         match = pattern.search(self.documents.get(document, "")) if phrase else None
         if match is None:
@@ -51,12 +51,12 @@ class Profile:
 
 
 def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], documents: Iterable[str]) -> Profile:
-    """Return what the tree of `base` says to a series for `target` that touches `paths`; `documents` are read."""
+    """Return what the tree of `base` says about a series for `target` that touches `paths`; `documents` are read."""
     names = sorted({*documents, ASSISTANTS})
     texts = {name: text.decode("utf-8", "replace") for name in names if (text := repo.read(base, name))}
     entries = sections(repo.read(base, "MAINTAINERS") or b"")
     form = re.search(r"^[ \t]+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
-    # Only what is there already: nothing is fetched to find out where a base is public.
+    # Only known branches: nothing is fetched to find out where a base is public.
     refs = repo.names("refs/remotes", "contains", base)
     tags = repo.names("refs/tags", "points-at", base)
     own = [ref for ref in refs if target and ref.split("/", 1)[0] == target]

@@ -1,6 +1,6 @@
-"""A thread of mails: who wrote each, what it says, and which patch it answers.
+"""Read a thread of mails: who wrote each, what it says, and which patch it answers.
 
-One mail that cannot be read is reported and costs no other mail; nothing in a mail is ever run, fetched or written.
+A mail that cannot be read is reported and does not affect the others; nothing in a mail is run, fetched or written.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ VERSION_WORD = re.compile(
     r"(?:.*(?:patch(?:es|set)?|rfc|send|post)[-_]?)?v\.?([0-9]{1,4})(?:[-_]?(?:rfc|re-?send|re-?post))?", re.I
 )
 NUMBER_WORD = re.compile(r"(?:patch)?([0-9]{1,4})/([0-9]{1,4})", re.I)
-#: A series of which somebody sent `v2.1`: no tree is called that, and it is neither version 1 nor 2.
+#: Somebody sent a `v2.1` of a series: that is not a tree, and it is neither version 1 nor 2.
 POINT_WORD = re.compile(r"v[12]\.[0-9]{1,3}", re.I)
-#: A tree that a patch is ported back to: `6.12`, `6.12.y`, `linux-6.1.y`, `AUTOSEL`.
+#: A tree that a patch is backported to: `6.12`, `6.12.y`, `linux-6.1.y`, `AUTOSEL`.
 OLDER_TREE = re.compile(
     r"(?:v|linux-)?[2-9]\.[0-9]{1,3}(?:\.[0-9]{1,4})?(?:\.y)?(?:-stable|-lts)?|(?:[a-z]{1,20}[-_])?[0-9]{1,2}\.[0-9]{1,3}\.y"
     r"|auto-?sel|(?:[a-z]{1,20}-)?(?:stable|lts|backports?)|sru|olk-[0-9.]{1,9}|openeuler[a-z0-9.-]{0,20}",
@@ -44,9 +44,9 @@ OLDER_TREE = re.compile(
 
 @dataclass(frozen=True)
 class Title:
-    """A subject taken apart: `[PATCH bpf-next v2 03/13] summary`; `number` 0 is a cover, None a patch of its own.
+    """The parts of a subject: `[PATCH bpf-next v2 03/13] summary`; `number` 0 is a cover, None a single patch.
 
-    `words` are those in brackets; the version is 0 where they name one and it is not clear which.
+    `words` are those in brackets; the version is 0 if they name one but it is unclear which.
     """
 
     text: str
@@ -60,23 +60,22 @@ class Title:
 
     @property
     def place(self) -> str:
-        """Return what a person calls it."""
+        """Return its name for a person."""
         number = "" if self.number is None else f" {self.number}/{self.total}"
         return f"v{self.version}{number}" if self.is_patch else repr(self.text)
 
     @property
     def older_tree(self) -> str:
-        """Return the tree that its brackets name where it is about a patch for an older kernel, else ""."""
+        """Return the tree in its brackets if it is about a patch for an older kernel, else ""."""
         return next((word for word in self.words if OLDER_TREE.fullmatch(word)), "")
 
 
 @dataclass(frozen=True)
 class Message:
-    """A mail. `where` is its place in the file; `id`, `sender` and `texts` are empty where it has none of use.
+    """A mail. `where` is its place in the file; `id`, `sender` and `texts` are empty if it has no usable ones.
 
-    `parents` are the mails that it answers, nearest first; `note` says what of it could not be read. `diff` is as
-    diff_lines', `date` in seconds as the mail has it,
-    `place` its number.
+    `parents` are the mails that it answers, nearest first; `note` says what could not be read. `diff` is as from
+    diff_lines, `date` the mail's own in seconds, `place` its number.
     """
 
     where: str
@@ -97,7 +96,7 @@ class Message:
 
     @cached_property
     def own_words(self) -> tuple[str, ...]:
-        """The text without what lists do to copies: blanks, and a footer below a line of underscores."""
+        """The text without what lists add to copies: blanks, and a footer below a line of underscores."""
         out: list[str] = []
         for text in self.texts:
             lines = takewhile(lambda line: len(line.strip()) < 10 or line.strip().strip("_"), text.split("\n"))
@@ -105,7 +104,7 @@ class Message:
         return tuple(out)
 
     def follows(self, other: Message) -> bool:
-        """Say whether this mail was written after another: the thread says it, else the dates, else the file."""
+        """Say whether this mail was written after another: by the thread, else by the dates, else by their order."""
         if (other.id and other.id in self.parents) or (self.id and self.id in other.parents):
             return other.id in self.parents
         if self.date is not None and other.date is not None and self.date != other.date:
@@ -114,7 +113,7 @@ class Message:
 
     @property
     def opens(self) -> bool:
-        """Say whether this is a patch or a cover as posted, and not an answer to one (some forget the Re:)."""
+        """Say whether this is a posted patch or cover, not a reply to one (some forget the Re:)."""
         if not self.title.is_patch or self.title.is_reply:
             return False
         return bool(self.diff) or (self.title.number == 0 and not any(line.startswith(">") for line in self.lines))
@@ -122,7 +121,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A tag, a mail or a part of the file that was not taken, and why; `objection` where its sender wants no patch."""
+    """A tag, a mail or a part of the file that was not taken, and why; `objection` if its sender rejects a patch."""
 
     message_id: str
     sender: str
@@ -134,9 +133,9 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a mail answers: its title, and the posted mail if that is there; `problem` where that is not certain.
+    """What a mail answers: its title, and the posted mail if it is there; `problem` if that is uncertain.
 
-    `elsewhere` where it is not a patch of this series for sure.
+    `elsewhere` if it certainly is not a patch of this series.
     """
 
     title: Title
@@ -147,7 +146,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Thread:
-    """All mails of a file, each message-id once, in the file's order."""
+    """All mails of a file, each Message-ID once, in the file's order."""
 
     messages: tuple[Message, ...]
     unread: tuple[Ignored, ...] = ()
@@ -173,7 +172,7 @@ class Thread:
         return None, True
 
     def answer(self, message: Message) -> Answer:
-        """Return which patch or cover a mail answers: its thread says, else its subject; both must not disagree."""
+        """Return which patch or cover a mail answers: by its thread, else by its subject; they must not disagree."""
         title = message.title
         if not title.is_reply and not message.parents:
             return Answer(title, None, "it answers nothing: neither a Re: nor an In-Reply-To")
@@ -208,7 +207,7 @@ class Thread:
 
 
 def read_thread(path: Path) -> Thread:
-    """Read an mbox (also gzipped), a maildir or a single mail; raise UserError if the path is none of them."""
+    """Read an mbox (gzipped or not), a maildir or a single mail; raise UserError for anything else."""
     messages: dict[str, Message] = {}
     unread: list[Ignored] = []
     for number, (where, data) in enumerate(read_mails(path)):
@@ -224,7 +223,7 @@ def read_thread(path: Path) -> Thread:
         if old is None:
             messages[message.id or where] = message
         elif (old.sender, old.title) != (message.sender, message.title) or old.own_words != message.own_words:
-            other = f"{old.where} has the same message-id and is another mail"
+            other = f"{old.where} is another mail with the same Message-ID"
             unread.append(Ignored(message.id, "", "", other, where))
     return Thread(tuple(messages.values()), tuple(unread))
 
@@ -254,7 +253,7 @@ def read_message(where: str, data: bytes, place: int = 0) -> Message:
 
 
 def read_date(value: str) -> float | None:
-    """Return when a mail says that it was written, None where that is not clear."""
+    """Return when a mail says that it was written, None if that is unclear."""
     try:
         parsed = asked(parsedate_tz, value[:MOST_NAME])
         return float(asked(mktime_tz, parsed)) if parsed else None
@@ -263,7 +262,7 @@ def read_date(value: str) -> float | None:
 
 
 def decode_words(text: str) -> str:
-    """Return header text with its encoded words decoded; what cannot be decoded stays as it is."""
+    """Return header text with its encoded words decoded; those that cannot be decoded are kept."""
     text = text[:MOST_HEADER]
     try:
         parts = asked(decode_header, text)
@@ -273,7 +272,7 @@ def decode_words(text: str) -> str:
 
 
 def read_sender(value: str) -> Identity | None:
-    """Return who a From: names, None unless that is exactly one address."""
+    """Return the person in a From:, None unless it is exactly one address."""
     value = value[:MOST_HEADER]
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: "x" * len(m[0]), value)
     angles = list(re.finditer(r"<([^<>]*)>", bare))
@@ -295,7 +294,7 @@ def read_sender(value: str) -> Identity | None:
 
 
 def read_title(text: str) -> Title:
-    """Take a subject apart; replies and brackets may come in any order before the summary."""
+    """Split a subject; `Re:` and brackets may come in any order before the summary."""
     text = " ".join(text.split())
     rest, is_reply, brackets = text, False, ""
     while match := REPLY.match(rest) or BRACKET.match(rest):

@@ -1,7 +1,7 @@
-"""A mail taken apart as its readers do it, and rules on what single mails say and in which form.
+"""Split a mail as its readers do, and check the content and the form of single mails.
 
-A rule is a function of a series of letters, a Case, that yields remarks. Those here read nothing but the mail, so they
-hold for any series; who gets it and on what it is based is in rules.py.
+A rule is a function of a series of letters, a Case, that yields remarks. Those here read only the mail, so they hold
+for any series; those on recipients and the base are in rules.py.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ SHORTLOG = re.compile(r"^[^\n]+ \(\d+\):\n  ", re.MULTILINE)
 
 #: Columns that the summary of a patch may have, and should have.
 MOST, BETTER = 75, 70
-#: What a summary begins with: its subsystem and a colon.
+#: The start of a summary: its subsystem and a colon.
 PREFIX = re.compile(r'^(?:Revert "|\w[\w.,+*/{}()-]*(?: [\w.,+*/{}()-]+){0,3}: \S)')
 PLACEHOLDER = re.compile(r"\*\*\* [^*\n]* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")
 CHECKER = re.compile(r"\b(checkpatch|sparse|smatch)(\.pl)?\b", re.I)
 ITSELF = re.compile(r"\b(?:this patch|this commit)\b", re.I)
 #: Exempt: tags, links, quotations of logs and code, which are indented.
 LONG_LINE = re.compile(r"^(?!\s|>|[A-Z][A-Za-z-]+: |\[\d+\]|\S*://)(?=.* ).{76,}")
-#: A line of a changelog that says nothing of the change.
+#: A line of a changelog that says nothing about the change.
 TAG = re.compile(r"\s*$|(?:[A-Z][\w-]*-by|Fixes|Link|Closes|Cc): ")
 STAT = re.compile(r"^ \d+ files? changed", re.M)
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One mail, taken apart once: header fields, the changelog (up to `---`), the tags."""
+    """One mail, split once: header fields, the changelog (up to `---`), the tags."""
 
     mail: Mail
     is_cover: bool
@@ -54,7 +54,7 @@ class Letter:
 
     @cached_property
     def body(self) -> str:
-        """All after the header."""
+        """The text after the header."""
         return self.mail.data.partition(b"\n\n")[2].decode("utf-8", "replace")
 
     @cached_property
@@ -65,7 +65,7 @@ class Letter:
 
     @property
     def said(self) -> str:
-        """What it says to its readers: the changelog, and without a cover letter also what stands below its `---`."""
+        """What it says to its readers: the changelog, and without a cover letter also the text below its `---`."""
         return "\n".join(self.log) + ("" if self.is_cover else mail_parts(self.body)[1])
 
     @cached_property
@@ -88,7 +88,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Case:
-    """What the rules look at."""
+    """What the rules read."""
 
     outbox: Outbox
     profile: Profile
@@ -100,7 +100,7 @@ class Case:
         return tuple(letter for letter in self.letters if not letter.is_cover)
 
 
-#: What a rule's function yields: the mail it is about (None: the series) and what is wrong with it.
+#: What a rule yields: the mail it is about (None: the series) and the problem.
 Remarks = Iterator[tuple[Letter | None, str]]
 
 
@@ -112,7 +112,7 @@ def each(
     covers: bool = False,
     missing: bool = False,
 ) -> Callable[[Case], Remarks]:
-    """Return the rule that no text of a patch (or a cover) matches a pattern; with `missing`, that each does."""
+    """Return the rule that no text of a patch (or cover) matches a pattern; with `missing`, that each one does."""
 
     def find(case: Case) -> Remarks:
         for letter in case.letters if covers else case.patches:
@@ -135,7 +135,7 @@ def log(letter: Letter) -> list[str]:
 
 
 def says_nothing(lines: Iterable[str]) -> bool:
-    """Say whether a changelog is nothing but tags."""
+    """Say whether a changelog has only tags."""
     return all(TAG.match(line) for line in lines)
 
 
@@ -176,7 +176,7 @@ def subject_target(case: Case) -> Remarks:
 
 
 def summary_same(case: Case) -> Remarks:
-    """Ask for a summary of its own for each mail."""
+    """Ask for a distinct summary in each mail."""
     count = Counter(letter.summary for letter in case.letters)
     yield from ((None, f"{n} mails have the same summary, {text!r}.") for text, n in count.items() if n > 1)
 

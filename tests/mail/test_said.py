@@ -109,12 +109,12 @@ def test_a_tag_goes_to_the_patches_that_it_names(body, wanted):
     [
         (f"{TAG} # for patch 3", "3", ""),
         (f"{TAG} # this patch", "3", ""),
-        (f"{TAG} # patches 2-4", "3", "patches 2, 3, 4 and answers patch 3: taken for that one alone"),
-        (f"For the series:\n{TAG}", "3", "the whole series and answers patch 3"),
-        (f"{TAG} # patch 2", "", "for patch 2 and answers patch 3"),
-        (f"For patches 1 and 2:\n{TAG}", "", "for patches 1, 2 and answers patch 3"),
-        (f"{TAG} (for the bpf parts)", "", "for a part of the patch only: for the bpf parts"),
-        (f"For the bpf bits:\n{TAG}", "", "for a part of the patch only: For the bpf bits:"),
+        (f"{TAG} # patches 2-4", "3", "patches 2, 3, 4, but answers patch 3: taken for that one alone"),
+        (f"For the series:\n{TAG}", "3", "the whole series, but answers patch 3"),
+        (f"{TAG} # patch 2", "", "for patch 2, but answers patch 3"),
+        (f"For patches 1 and 2:\n{TAG}", "", "for patches 1, 2, but answers patch 3"),
+        (f"{TAG} (for the bpf parts)", "", "for only a part of the patch: for the bpf parts"),
+        (f"For the bpf bits:\n{TAG}", "", "for only a part of the patch: For the bpf bits:"),
         (f"Acked-by: {RAE} (corporate)", "3", ""),
         (f"Patch 2 is what made me look at this.\n\n{TAG}", "3", ""),
     ],
@@ -227,7 +227,7 @@ def test_what_takes_a_tag_back_in_the_same_mail(words):
     assert found.attached == ()
     reasons = [row.reason for row in found.ignored if row.line == TAG]
     assert len(reasons) == 1
-    assert reasons[0].startswith(("the same mail objects: ", "the same mail takes a tag back, or so it seems: "))
+    assert reasons[0].startswith(("the same mail objects: ", "the same mail seems to take a tag back: "))
 
 
 @pytest.mark.parametrize("words", BACK)
@@ -235,7 +235,7 @@ def test_what_takes_a_tag_back_later_in_the_thread(words):
     found = read(mail(TAG, 1), mail(words, 1, "r2"))
     assert found.attached == ()
     (reason,) = [row.reason for row in found.ignored if row.line == TAG]
-    assert reason.startswith("taken back in <r2@example.com>, or so it seems: ")
+    assert reason.startswith("apparently taken back in <r2@example.com>: ")
     assert [row.line for row in found.ignored if row.message_id == "r2@example.com"]
     assert [row.objection for row in found.ignored if "-by:" in row.line and row.message_id == "r2@example.com"] in (
         [],
@@ -281,41 +281,41 @@ def test_an_objection_without_a_tag_is_named():
     [
         ("\u00a0" + TAG, "it holds U+00A0 (no-break space)"),
         (TAG.replace(":", "\uff1a"), "it holds U+FF1A (fullwidth colon)"),
-        (TAG.replace("-", " "), "it is not written as git reads a tag"),
+        (TAG.replace("-", " "), "it does not have the form of a tag for git"),
         ("\ufeff" + TAG, "it holds U+FEFF (zero width no-break space)"),
         (TAG.replace("-", "\u2011", 1), "it holds U+2011 (non-breaking hyphen)"),
         (TAG.replace("-", "\u2013", 1), "it holds U+2013 (en dash)"),
         (TAG.replace("Re", "Re\u00ad", 1), "it holds U+00AD (soft hyphen)"),
-        (f"**{TAG}**", "'**' stands before it"),
-        (f"* {TAG}", "'*' stands before it"),
-        (f"- {TAG}", "'-' stands before it"),
-        (f"1. {TAG}", "'1.' stands before it"),
-        (f"\u2022 {TAG}", "'\u2022' stands before it"),
-        (f"`{TAG}`", "'`' stands before it"),
-        (f'"{TAG}"', "'\"' stands before it"),
-        (f"({TAG})", "'(' stands before it"),
-        (f"Feel free to add {TAG}", "'Feel free to add' stands before it"),
-        (f"You can have my {TAG}", "'You can have my' stands before it"),
-        (TAG.replace(":", ""), "it is not written as git reads a tag"),
-        (f"Reviewed: {RAE}", "it is not written as git reads a tag"),
-        (f"R-b: {RAE}", "it is not written as git reads a tag"),
-        (TAG.replace("e", "\u0435", 1), "it is not written as git reads a tag"),
+        (f"**{TAG}**", "'**' comes before it"),
+        (f"* {TAG}", "'*' comes before it"),
+        (f"- {TAG}", "'-' comes before it"),
+        (f"1. {TAG}", "'1.' comes before it"),
+        (f"\u2022 {TAG}", "'\u2022' comes before it"),
+        (f"`{TAG}`", "'`' comes before it"),
+        (f'"{TAG}"', "'\"' comes before it"),
+        (f"({TAG})", "'(' comes before it"),
+        (f"Feel free to add {TAG}", "'Feel free to add' comes before it"),
+        (f"You can have my {TAG}", "'You can have my' comes before it"),
+        (TAG.replace(":", ""), "it does not have the form of a tag for git"),
+        (f"Reviewed: {RAE}", "it does not have the form of a tag for git"),
+        (f"R-b: {RAE}", "it does not have the form of a tag for git"),
+        (TAG.replace("e", "\u0435", 1), "it does not have the form of a tag for git"),
         ("Reviewed-by: Rae Viewer<rae@example.com>", "there is no blank before the `<`"),
-        (f"{TAG}.", "'.' stands behind the address"),
-        (f"{TAG} on arm64", "'on arm64' stands behind the address"),
-        (f"{TAG}; ship it", "'; ship it' stands behind the address"),
-        (f"{TAG}, thanks!", "', thanks!' stands behind the address"),
-        ("Reviewed-by: Rae Viewer <mailto:rae@example.com>", "`mailto:` stands in its address"),
-        ("Reviewed-by: Rae Viewer <rae@example.com<mailto:rae@example.com>>", "`mailto:` stands in its address"),
+        (f"{TAG}.", "'.' comes after the address"),
+        (f"{TAG} on arm64", "'on arm64' comes after the address"),
+        (f"{TAG}; ship it", "'; ship it' comes after the address"),
+        (f"{TAG}, thanks!", "', thanks!' comes after the address"),
+        ("Reviewed-by: Rae Viewer <mailto:rae@example.com>", "its address has `mailto:` in it"),
+        ("Reviewed-by: Rae Viewer <rae@example.com<mailto:rae@example.com>>", "its address has `mailto:` in it"),
         ("Reviewed-by: Rae Viewer &lt;rae@example.com&gt;", "it has `&lt;`"),
         ("Reviewed-by: Rae Viewer < rae@example.com >", "there are blanks in the brackets"),
         ("Reviewed-by: Rae Viewer rae@example.com", "its address is not in `<` and `>`"),
         ("Reviewed-by: Rae Viewer (rae@example.com)", "its address is not in `<` and `>`"),
-        ("Reviewed-by: Rae Viewer", "no address that could be one"),
-        ("Reviewed-by: Rae Viewer <rae at example.com>", "no address that could be one"),
+        ("Reviewed-by: Rae Viewer", "it has no valid address"),
+        ("Reviewed-by: Rae Viewer <rae at example.com>", "it has no valid address"),
         (f"Reveiwed-by: {RAE}", "Reveiwed-by is not taken from mails"),
-        (f"{TAG} # revoked", "it is taken back, or so it seems: revoked"),
-        (f"{TAG} (withdrawn)", "it is taken back, or so it seems: withdrawn"),
+        (f"{TAG} # revoked", "it seems to be taken back: revoked"),
+        (f"{TAG} (withdrawn)", "it seems to be taken back: withdrawn"),
     ],
 )
 def test_what_a_person_would_read_as_a_tag_is_named_with_what_keeps_it_from_being_one(line, reason):
@@ -371,7 +371,7 @@ def test_what_is_quoted_without_marks_is_not_said(header, before):
         found = read(mail(f"{before}\n\n{header}{blank}{quoted}", 1))
         assert found.attached == ()
         (reason,) = [row.reason for row in found.ignored if row.line == TAG]
-        assert reason.startswith("it stands below ")
+        assert reason.startswith("it is below ")
     below = read(mail(f"{header}\n{quoted}\nNice.\n\nAcked-by: {RAE}", 1))  # the answer below: who can tell?
     assert below.attached == ()
     assert {row.line for row in below.ignored} == {TAG, f"Acked-by: {RAE}"}
