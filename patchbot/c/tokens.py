@@ -14,14 +14,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-_COMMENT = rb"/\*(?s:.*?)\*/|/\*(?s:.*)|//(?:[^\n\\]|\\(?s:.))*+"
-_STRING = rb'"(?:[^"\\\n]|\\(?s:.))*+"|\'(?:[^\'\\\n]|\\(?s:.))*+\''
-_SKIPPED = rb"(?:\s|\\\r?\n|" + _COMMENT + rb")*+"
+COMMENT = rb"/\*(?s:.*?)\*/|/\*(?s:.*)|//(?:[^\n\\]|\\(?s:.))*+"
+STRING = rb'"(?:[^"\\\n]|\\(?s:.))*+"|\'(?:[^\'\\\n]|\\(?s:.))*+\''
+_SKIPPED = rb"(?:\s|\\\r?\n|" + COMMENT + rb")*+"
 _PUNCTUATOR = rb"\.\.\.|<<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-*/%+&|^]=|##|(?s:.)"
 _WORDS = rb"[A-Za-z_$][\w$]*+|\.?[0-9](?:[eEpP][-+]|[\w.])*+"
-_TOKEN = re.compile(_SKIPPED + rb"(?:(" + _WORDS + rb"|" + _STRING + rb"|" + _PUNCTUATOR + rb")|\Z)")
-_OPAQUE = re.compile(_STRING + rb"|(" + _COMMENT + rb")")
-_LOGICAL_LINE = re.compile(rb"(?:[^\n\\/\"']++|\\\r?\n|" + _COMMENT + rb"|" + _STRING + rb"|[\\/\"'])*+\n?")
+_TOKEN = re.compile(_SKIPPED + rb"(?:(" + _WORDS + rb"|" + STRING + rb"|" + _PUNCTUATOR + rb")|\Z)")
+_OPAQUE = re.compile(STRING + rb"|(" + COMMENT + rb")")
+_LOGICAL_LINE = re.compile(rb"(?:[^\n\\/\"']++|\\\r?\n|" + COMMENT + rb"|" + STRING + rb"|[\\/\"'])*+\n?")
 _WORD = re.compile(rb"[A-Za-z_$]")
 
 CLOSER = {b"(": b")", b"[": b"]", b"{": b"}"}
