@@ -73,9 +73,9 @@ class Waiver:
 class CampaignConfig:
     """One [campaigns.<name>] table.
 
-    `path` is the folder of a campaign that did not come with patchbot, `url` is where the campaign's source is, `rfc`
-    None means that version 1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before
-    its tags are dropped.
+    `path` is the folder of a campaign that did not come with patchbot, `jobs` is how many programs a codemod starts at
+    a time (0: as many as there are processors), `url` is where the campaign's source is, `rfc` None means that version
+    1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before its tags are dropped.
     """
 
     name: Text
@@ -87,10 +87,11 @@ class CampaignConfig:
     rfc: bool | None = None
     tag_threshold: Annotated[float, Meta(ge=0, le=100)] = 0.0
     path: Path | None = None
+    jobs: Annotated[int, Meta(ge=0)] = 0
 
     def document(self) -> dict[str, Any]:
         """Return the table as JSON, without what depends on this machine."""
-        return {key: value for key, value in asdict(self).items() if key != "path"}
+        return {key: value for key, value in asdict(self).items() if key not in ("path", "jobs")}
 
 
 @dataclass(frozen=True)

@@ -120,3 +120,22 @@ def whole() -> Iterator[None]:
             for listener in listeners:
                 listener()
             raise Stopped(_state.stop)
+
+
+@contextmanager
+def limit(seconds: float, error: Callable[[FrameType | None], Exception]) -> Iterator[None]:
+    """Raise an error, made of where the program is then, in what is inside after some seconds of it."""
+    if not main_thread():
+        yield
+        return
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise error(frame)
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -20,7 +20,7 @@ FLOORS = (
     ("build",),
     ("campaigns",),
     ("commands",),
-    ("checks",),
+    ("checks", "testing"),
 )
 RANK = {folder: rank for rank, row in enumerate(FLOORS) for folder in row}
 #: The entry; it imports a command when it is asked for it.

@@ -15,7 +15,7 @@ from ..checking.waivers import refuse_unknown_steps
 from ..errors import UserError
 from ..model import Status
 from ..progress import shown
-from .session import Session, commas
+from .session import Session, commas, processes
 from .subject import select, subject
 
 EXAMPLES = (
@@ -84,13 +84,6 @@ def execute(
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
     return exit_code([r.status for r in results], strict)
-
-
-def processes(text: str) -> int:
-    """Return how many may run at once; raise ArgumentTypeError for none."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
 
 
 def exit_code(statuses: list[Status], strict: bool) -> int:

@@ -34,6 +34,7 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
     "apt-get": ("apt", "demo"),
     "dpkg-deb": ("dpkg", "demo"),
     "bwrap": ("bubblewrap", "the sandbox of the tree's scripts"),
+    "spatch": ("coccinelle", "campaigns with a SmPL script"),
     "ccache": ("ccache", "builds that repeat"),
     **{name: (package, "selftests") for name, package in PROGRAMS.items()},
     "git-send-email": ("git-email", "sending the mails"),

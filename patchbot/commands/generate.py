@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
-from .session import Session, alone
+from .session import Session, alone, processes
 from .show import describe, remarks, show_series
 
 EXAMPLES = (
@@ -28,11 +28,13 @@ EXITS = {1: "a site is refused, and nothing was written"}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--dry-run", action="store_true", help="make and show the series, but do not move the branch")
+    parser.add_argument("--jobs", type=processes, default=0, metavar="N", help="how many programs a codemod may start")
 
 
 @alone
-def execute(session: Session, name: str, *, dry_run: bool) -> int:
+def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
     """Make the series, and the draft of it."""
+    session.jobs = jobs
     started = time.monotonic()
     author = author_of(session.repo, session.config.author)
     result: Result | None = None

@@ -12,15 +12,18 @@ from ..progress import shown
 from ..series.campaign import Audit
 from ..series.trial import Tried, survey, survey_document
 from ..terminal import cell
-from .session import Session
+from .session import Session, processes
 
 EXAMPLES = (
     "patchbot scan                # -v lists the sites that are kept, too",
     "patchbot scan --base v7.2 --anchors",
 )
-EXITS = {1: "a site is refused: it needs your decision", 2: "with --anchors also: a place is missing or ambiguous"}
+EXITS = {
+    1: "a site is refused or left: it needs your decision",
+    2: "with --anchors also: a place is missing or ambiguous",
+}
 
-STYLES = {"change": "green", "keep": "dim", "refuse": "bold red"}
+STYLES = {"change": "green", "keep": "dim", "refuse": "bold red", "left": "bold red"}
 OUTCOMES = {"applied": "green", "already": "dim", "missing": "bold red", "ambiguous": "bold red", "drifted": "bold red"}
 
 
@@ -31,10 +34,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="list the places in the C code that the steps edit instead, and whether each is there",
     )
+    parser.add_argument("--jobs", type=processes, default=0, metavar="N", help="how many programs a codemod may start")
 
 
-def execute(session: Session, *, anchors: bool) -> int:
+def execute(session: Session, *, anchors: bool, jobs: int) -> int:
     """Run the command."""
+    session.jobs = jobs
     if anchors:
         return scan_anchors(session)
     with shown(session.err):
@@ -44,8 +49,8 @@ def execute(session: Session, *, anchors: bool) -> int:
         session.say(f"warning: {warning}")
     if not session.emit({"kernel": asdict(tree.kernel()), **audit.document()}):
         show(session, audit)
-    for line in audit.refused:
-        session.say(f"refused: {line}")
+    for site, line in zip(audit.stopping, audit.refused, strict=True):
+        session.say(f"{'left' if site.fate == 'left' else 'refused'}: {line}")
     return 1 if audit.refused else 0
 
 

@@ -5,13 +5,14 @@ All of it is opened only when asked for, so that `patchbot checks` works without
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -54,13 +55,14 @@ class Given:
 class Session:
     """One invocation: shared options, and what they lead to. `err` is for progress and logs, `out` for results.
 
-    `run` runs patchbot with other arguments and returns its exit code.
+    `run` runs patchbot with other arguments and returns its exit code; `jobs` is how many programs a codemod may start.
     """
 
     args: Given
     out: Terminal
     err: Terminal
     run: Callable[[Sequence[str]], int]
+    jobs: int = 0
 
     def close(self) -> None:
         """End what reads the repositories."""
@@ -81,6 +83,14 @@ class Session:
 
     @cached_property
     def config(self) -> Config:
+        """patchbot.toml as it was found; a campaign that is known needs no table in it."""
+        config, name = self._written, self.args.campaign
+        if name and name not in config.campaigns and ".." not in name and name in campaign_names():
+            return replace(config, campaigns={**config.campaigns, name: CampaignConfig(name)})
+        return config
+
+    @cached_property
+    def _written(self) -> Config:
         """patchbot.toml: --config, ./patchbot.toml, the kernel repository's, else the defaults alone.
 
         The file is named, and what does not count of one that was merely found.
@@ -180,6 +190,12 @@ class Session:
 
     @cached_property
     def campaign_config(self) -> CampaignConfig:
+        """The campaign's table with --with, --without and --jobs over it, and the campaign's own target below it."""
+        config = self._switched
+        return replace(config, target=config.target or self.campaign.target, jobs=self.jobs or config.jobs)
+
+    @cached_property
+    def _switched(self) -> CampaignConfig:
         """The campaign's table with --with and --without over it."""
         config = self.config.campaign(self.args.campaign)
         return switched(config, commas(self.args.with_), commas(self.args.without))
@@ -187,7 +203,7 @@ class Session:
     @cached_property
     def campaign(self) -> Campaign:
         """The campaign itself."""
-        return load_campaign(self.campaign_config)
+        return load_campaign(self._switched)
 
     def tree(self, commit: str | None = None) -> Tree:
         """Return a revision as the engine reads it; raise UserError if it is not a kernel."""
@@ -237,3 +253,10 @@ def alone(run: Callable[Concatenate[Session, str, P], int]) -> Callable[Concaten
 def commas(value: str | None) -> tuple[str, ...]:
     """Return the parts of a comma-separated option."""
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def processes(text: str) -> int:
+    """Return how many may run at once; raise ArgumentTypeError for none."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)

@@ -73,15 +73,12 @@ class WatchedRepo(Repo):
     def __init__(self, repo: Repo, index: GrepCache | None, reads: Reads) -> None:
         super().__init__(repo.git_dir, repo.common_dir, repo.form)
         self.plain, self.index, self.reads = repo, index, reads
-        self.kept: dict[tuple[str, str], bytes | None] = {}
         self.lists: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file; `commit` is an id, so its files never change."""
         self.reads.files.add(path)
-        if (commit, path) not in self.kept:
-            self.kept[commit, path] = super().read(commit, path)
-        return self.kept[commit, path]
+        return super().read(commit, path)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return the files below `paths`."""

@@ -6,12 +6,15 @@ It has the same commit ids on every machine, whatever the person's git configura
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..bundle import bundled
 from ..model import Identity
 from ..run import run
+from .export import write_files
 from .plumbing import SEALED
+from .repo import Repo
 
 DATE = "1767225600 +0000"
 PERSON = Identity("A Maintainer", "maintainer@example.org")
@@ -26,6 +29,15 @@ def lay_out(path: Path) -> None:
     """Copy the small kernel to the new folder `path` and make it a repository without a commit."""
     shutil.copytree(bundled("tests/linux"), path)
     run(["git", "init", "-q", "--template=", "-b", "master", path], env=SEALED)
+
+
+def make(path: Path, files: Mapping[str, bytes]) -> Repo:
+    """Make a repository at the new folder `path` with one commit of {path: bytes}, and open it."""
+    path.mkdir(parents=True)
+    write_files(path, files)
+    run(["git", "init", "-q", "--template=", "-b", "master", path], env=SEALED)
+    commit(path, "Start")
+    return Repo.open(path)
 
 
 def commit(path: Path, message: str, *options: str) -> str:

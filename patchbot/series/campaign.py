@@ -54,7 +54,9 @@ class Step:
     `template` is the commit message, a file in the campaign's folder or in templates/<campaign>/. `words` gives the
     variables of that template for one patch: (context of the step, split key, the patch's edits). An optional step is
     on only when asked for; one that `follows` another is on with it and cannot be switched itself. A step `by_owner`
-    sends each patch to the tree that owns its files; the others go to the campaign's target.
+    sends each patch to the tree that owns its files; the others go to the campaign's target. The patches of an
+    `independent` step apply to the base alone, so that trees can take them in any order. A `last` step waits until the
+    base has all that the steps before it make.
     `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step with sites.
     """
 
@@ -66,6 +68,8 @@ class Step:
     words: Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]] = lambda context, key, edits: {}
     optional: bool = False
     by_owner: bool = False
+    independent: bool = False
+    last: bool = False
     follows: str = ""
     anchors: Callable[[Context], Sequence[Anchor]] | None = None
 
@@ -77,8 +81,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Site:
-    """One place that a campaign is about, and its fate: change, keep (why) or refuse (why; stops generate).
+    """One place that a campaign is about, and its fate: change, keep (why), refuse (why) or left (why).
 
+    A site that is refused needs a decision, one that is left should have changed and did not: both stop generate.
     `name` is stable from base to base, `conditions` are the #if around it; `details` is what else the campaign
     knows, as JSON, for `scan --json` and for the campaign's own checks.
     """
@@ -98,22 +103,31 @@ class Site:
 
     def entry(self) -> dict[str, Any]:
         """Return the site as `scan --json` has it."""
-        own = {"file": self.file, "line": self.line, "fate": self.fate, "reason": self.reason}
+        own = {"name": self.name, "file": self.file, "line": self.line, "fate": self.fate, "reason": self.reason}
         return {**self.details, **own, "conditions": list(self.conditions)}
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Every site of a campaign in a tree, for `scan` and the counts of the cover letter; `more` joins the document."""
+    """Every site of a campaign in a tree, for `scan` and the counts of the cover letter; `more` joins the document.
+
+    `followed` says that the fates were read from the edits of the steps, not foretold.
+    """
 
     sites: tuple[Site, ...]
     warnings: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    followed: bool = False
+
+    @property
+    def stopping(self) -> tuple[Site, ...]:
+        """Return the sites that need a decision, or that no step changes."""
+        return tuple(s for s in self.sites if s.fate in ("refuse", "left"))
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """Return a line for each site that needs a decision."""
-        return tuple(f"{s.where}: {s.name}: {s.reason}" for s in self.sites if s.fate == "refuse")
+        """Return a line for each site that needs a decision, or that no step changes."""
+        return tuple(f"{s.where}: {s.name}: {s.reason}" for s in self.stopping)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -162,9 +176,9 @@ class Campaign:
 
     `target_of(tree, config, paths)` names the tree in a subject's brackets that owns these files; `owners_of` names
     the sections of MAINTAINERS; `witnesses(tree)` are the .c files that see the effect of a header change; `title` is
-    the cover letter's subject, `cover` its template, `prose` gives it words about the base. A posted series holds at
-    most `most` patches. `columns` are what `scan` shows of a site besides its place and fate. `folder` holds the
-    templates of a campaign that did not come with patchbot; the loader sets it.
+    the cover letter's subject, `cover` its template, `prose` gives it words about the base. `target` is the tree where
+    patchbot.toml names none. A posted series holds at most `most` patches. `columns` are what `scan` shows of a site
+    besides its place and fate. `folder` holds the templates of a campaign in a folder; the loader sets it.
     """
 
     name: str
@@ -176,6 +190,7 @@ class Campaign:
     witnesses: Callable[[Tree], Sequence[str]]
     title: str
     cover: str = "cover-letter.txt.j2"
+    target: str = ""
     most: int = 15
     prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}
     wishes: BuildWishes = field(default_factory=BuildWishes)

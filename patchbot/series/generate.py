@@ -15,7 +15,7 @@ from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
 from ..model import Edit, Entry, Patch, Series
 from ..progress import tick
 from . import render
-from .campaign import Audit, Campaign, Context, Step
+from .campaign import Audit, Campaign, Context, Step, active_steps, switched
 from .edits import apply_edits
 from .tree import Tree, names_in_edits
 from .trial import attempts
@@ -40,24 +40,29 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     """
     tick("scan")
     audit, said = Audit(()), ""
+    known: UserError | None = None
     try:
         audit = campaign.audit(tree, config)
     except ConfigError:
         raise
     except UserError as error:
+        known = error
         lines = str(error).replace("\n", "\n  ")
         said = f"nothing was written, because parts of this tree are not understood:\n  {lines}"
     if audit.refused:
-        said = refusal(audit.refused)
+        said = refusal(audit)
     tip = tree
     problems: list[str] = []
     remarks: list[str] = []
     patches: list[Patch] = []
+    tried_steps = []
     # If something is wrong, the sites say no more than the audit did.
     for tried in attempts(tree, campaign, config, lambda step: not (step.by_owner and (said or problems))):
         name, tip = tried.step.name, tried.after
+        tried_steps.append(name)
         if tried.refused is not None:
-            problems.append(f"{name}: {tried.refused}")
+            if tried.refused is not known:
+                problems.append(f"{name}: {tried.refused}")
         elif not (said or problems):
             remarks += [f"{name}: {remark}" for remark in tried.change.remarks]
             patches += split_step(campaign, tried.step, tried.context, tried.change.edits)
@@ -66,9 +71,12 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
         raise UserError("\n".join([said, *problems]))
     if said:
         raise RefusedSites(said) if audit.refused else UserError(said)
+    waiting = [s.name for s in active_steps(campaign, config) if s.name not in tried_steps]
+    remarks += [f"{name}: waits until the base has what the other steps make" for name in waiting]
     ordered = by_tree(patches, config.target)
     verify(ordered, tree, tip)
-    insist_on_sites(audit, campaign.audit(tip, config), ordered)
+    insist_on_independence(campaign, ordered)
+    insist_on_sites(audit, campaign.audit(tip, switched(config, (), waiting)), ordered)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), tip)
 
@@ -76,8 +84,9 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
 def insist_on_sites(before: Audit, after: Audit, patches: Sequence[Patch]) -> None:
     """Raise UserError unless the patches change every site that has this fate, and leave nothing more to change."""
     touched = {site for patch in patches for site in patch.sites}
+    missed = [s for s in before.sites if s.name not in touched and not before.followed]
     for what, sites in (
-        ("no step changes", [s for s in before.sites if s.name not in touched]),
+        ("no step changes", missed),
         ("after all steps the campaign would still change", after.sites),
     ):
         if left := [f"\n  {s.where}: {s.name}: {s.reason}" for s in sites if s.fate == "change"]:
@@ -85,11 +94,25 @@ def insist_on_sites(before: Audit, after: Audit, patches: Sequence[Patch]) -> No
             raise UserError(f"nothing was written: {what} {count}:{''.join(left)}")
 
 
-def refusal(refused: Sequence[str]) -> str:
-    """Return the message about the sites that need a decision."""
-    count = len(refused)
-    sites = "\n".join(f"  {line}" for line in refused)
-    return f"{count} site{'s need' if count > 1 else ' needs'} a decision, nothing was written:\n{sites}"
+def insist_on_independence(campaign: Campaign, patches: Sequence[Patch]) -> None:
+    """Raise UserError where a patch of an independent step shares a file with another patch."""
+    alone = {step.name for step in campaign.steps if step.independent}
+    first: dict[str, Patch] = {}
+    for patch in patches:
+        for path in patch.files:
+            other = first.setdefault(path, patch)
+            if other is not patch and {other.step, patch.step} & alone:
+                raise UserError(f"{path}: {other.id} and {patch.id} both change it, so the step is not independent")
+
+
+def refusal(audit: Audit) -> str:
+    """Return the message that names the sites that need a decision, or that no step changes."""
+    count = len(audit.refused)
+    one, many = ("needs a decision", "need a decision")
+    if all(site.fate != "refuse" for site in audit.sites):
+        one, many = ("is left after all steps", "are left after all steps")
+    sites = "\n".join(f"  {line}" for line in audit.refused)
+    return f"{count} site{f's {many}' if count > 1 else f' {one}'}, nothing was written:\n{sites}"
 
 
 def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence[Edit]) -> list[Patch]:

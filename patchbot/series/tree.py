@@ -26,13 +26,17 @@ class Tree:
     commit: str
     overlay: Mapping[str, Entry | None] = field(default_factory=dict)
     cache: GrepCache | None = None
+    #: What was read of the commit: a file is asked for again by each step.
+    kept: dict[str, bytes | None] = field(default_factory=dict, compare=False, repr=False)
 
     def get(self, path: str) -> bytes | None:
         """Return the bytes of a file, None if it does not exist."""
         if path in self.overlay:
             file = self.overlay[path]
             return file.data if file else None
-        return self.repo.read(self.commit, path)
+        if path not in self.kept:
+            self.kept[path] = self.repo.read(self.commit, path)
+        return self.kept[path]
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file; raise UserError if it does not exist."""
@@ -85,7 +89,7 @@ class Tree:
     def overlaid(self, files: Mapping[str, Entry | bytes | None]) -> Tree:
         """Return this tree with whole `files` on top."""
         laid = {p: Entry(REGULAR, file) if isinstance(file, bytes) else file for p, file in files.items()}
-        return Tree(self.repo, self.commit, {**self.overlay, **laid}, self.cache)
+        return Tree(self.repo, self.commit, {**self.overlay, **laid}, self.cache, self.kept)
 
     def _insist_on_places(self, edits: Sequence[Edit]) -> None:
         """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""

@@ -44,13 +44,16 @@ class Tried:
 def attempts(
     tree: Tree, campaign: Campaign, config: CampaignConfig, wanted: Callable[[Step], object], doing: str = "generate"
 ) -> Iterator[Attempt]:
-    """Try the steps that are on, each on the result of the one before, except those not `wanted` at their turn."""
+    """Try the steps that are on, each on the result of the one before, except those not `wanted` at their turn.
+
+    A `last` step is left out while a step before it changes anything.
+    """
     steps = active_steps(campaign, config)
     names = tuple(s.name for s in steps)
-    current = tree
+    current, idle = tree, True
     for number, step in enumerate(steps):
         tick(doing, number, len(steps))
-        if not wanted(step):
+        if not wanted(step) or (step.last and not idle):
             continue
         context = Context(current, tree, config, names)
         refused = None
@@ -58,6 +61,9 @@ def attempts(
             change = step.codemod(context)
         except UserError as error:
             change, refused = Change(fitting(step, context)), error
+        if not isinstance(change, Change):
+            raise UserError(f"step {step.name}: its codemod must return a Change, not {change!r:.60}")
+        idle = idle and not change.edits
         current = current.edit(change.edits)
         yield Attempt(step, context, change, current, refused)
 

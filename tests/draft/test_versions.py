@@ -116,7 +116,7 @@ def test_the_cover_letter_lists_what_changed(monkeypatch):
         "dropped_trailers": [{"patch": "x", "subject": "bpf: Other", "trailer": "Acked-by: A <a@b>", "reason": "why"}],
     }
     render.environment.cache_clear()
-    text = render.render("kfunc_flags/cover-changes.txt.j2", since=since)
+    text = render.render("campaign/changes.txt.j2", since=since, thing="row")
     assert text.splitlines() == [
         "Changes since v1:",
         "",

@@ -1,0 +1,255 @@
+"""Give every occurrence of a campaign's words a fate by what its steps did: changed, kept by a rule, or left.
+
+A codemod that silently leaves a place out is what a tree-wide change fails by, whatever made the edits. So the words
+are searched before and after, and each is followed through the edits of every step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .. import c
+from ..c.words import CODE, Occurrence, enclosing, find_words, standing
+from ..config import CampaignConfig
+from ..model import Edit
+from .campaign import Audit, Site
+from .tree import Tree, covers
+
+CHANGE, KEEP, LEFT = "change", "keep", "left"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Let sites stay, for a reason: those in a path (a file, folder or pattern), of a word, or one site by its name."""
+
+    reason: str
+    path: str = ""
+    word: str = ""
+    site: str = ""
+
+    def takes(self, site: Site) -> bool:
+        """Say whether a site may stay by this rule."""
+        word = site.details["word"]
+        return (
+            (not self.path or covers(self.path, site.file))
+            and self.word in ("", word)
+            and self.site in ("", site.name)
+            and bool(self.path or self.word or self.site)
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a campaign is about: words, the files to look for them in (git pathspecs), and the rules of what stays."""
+
+    words: tuple[str, ...]
+    paths: tuple[str, ...] = ("*.c", "*.h", "*.S")
+    keep: tuple[Keep, ...] = ()
+
+    def decided(self, config: CampaignConfig) -> Wanted:
+        """Return this with what patchbot.toml decides, by the name of a site or by a path, as further rules."""
+        more = []
+        for name, decision in config.decisions.items():
+            kind = "site" if name.count(":") > 1 else "path"
+            more.append(Keep(str(decision.get("reason", "")), **{kind: name}))
+        return replace(self, keep=(*self.keep, *more))
+
+    def rule(self, site: Site) -> Keep | None:
+        """Return the rule by which a site may stay."""
+        return next((rule for rule in self.keep if rule.takes(site)), None)
+
+    def files(self, tree: Tree) -> list[str]:
+        """Return the files that hold any of the words, but for those that a rule keeps whole."""
+        whole = [rule.path for rule in self.keep if not rule.word and not rule.site]
+        return [path for path in self.holding(tree) if not any(covers(rule, path) for rule in whole)]
+
+    def holding(self, tree: Tree) -> list[str]:
+        """Return the files that hold any of the words."""
+        return tree.grep(self.words, self.paths, word=True) if self.words else []
+
+    def sites(self, path: str, text: bytes) -> Iterator[tuple[Occurrence, Site | None]]:
+        """Yield each occurrence in a file, with the site that it is, None for a mention.
+
+        A site's name is file, enclosing function and word, with #2, #3, .. where these are the same.
+        """
+        found = find_words(text, self.words)
+        places = enclosing(text, [o.start for o in found])
+        seen: Counter[str] = Counter()
+        line, at = 1, 0
+        for occurrence, inside in zip(found, places, strict=True):
+            line, at = line + text.count(b"\n", at, occurrence.start), occurrence.start
+            if occurrence.kind != CODE:
+                yield occurrence, None
+                continue
+            name = f"{path}:{inside}:{occurrence.word}"
+            seen[name] += 1
+            if seen[name] > 1:
+                name = f"{name}#{seen[name]}"
+            yield occurrence, Site(name, path, line, LEFT, details={"name": name, "word": occurrence.word})
+
+
+@dataclass
+class Followed:
+    """The words of a tree, followed through the steps: where each site of the base stands after the last one.
+
+    `now` is {path: {offset: site}} of what is there; a site of which `fresh` has the name came with a step. `unseen`
+    has what a tool did not see of a file, as (first line, last line, why).
+    """
+
+    tree: Tree
+    wanted: Wanted
+    now: dict[str, dict[int, Site]] = field(default_factory=dict)
+    base: list[Site] = field(default_factory=list)
+    fresh: set[str] = field(default_factory=set)
+    mentions: int = 0
+    unseen: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, tree: Tree, wanted: Wanted) -> Followed:
+        """Look for the words in a base."""
+        made = cls(tree, wanted)
+        for path in wanted.holding(tree):
+            found = list(wanted.sites(path, tree.read(path)))
+            if here := {o.start: site for o, site in found if site}:
+                made.now[path] = here
+                made.base += here.values()
+            made.mentions += sum(site is None for _, site in found)
+        return made
+
+    def advance(self, before: Tree, edits: Sequence[Edit]) -> list[Edit]:
+        """Follow the edits of a step on the tree `before`; return them with the site that each changes.
+
+        An edit of several sites is cut into as many. Raises EditError where they contradict each other.
+        """
+        after = before.edit(edits)
+        by_path: dict[str, list[Edit]] = {}
+        for edit in edits:
+            by_path.setdefault(edit.path, []).append(edit)
+        told = []
+        moved: dict[str, dict[int, Site]] = {}
+        for path, rows in by_path.items():
+            here = self.now.pop(path, {})
+            name = next((edit.to for edit in rows if edit.to), path)
+            text = after.get(name) if not any(edit.delete for edit in rows) else None
+            ordered = sorted(rows)
+            moved[name], gone = self._follow(name, here, ordered, text or b"")
+            told += list(attributed(ordered, gone))
+        self.now |= {path: sites for path, sites in moved.items() if sites}
+        return told
+
+    def _follow(
+        self, name: str, here: Mapping[int, Site], edits: Sequence[Edit], text: bytes
+    ) -> tuple[dict[int, Site], dict[int, Site]]:
+        """Return the sites of a file after some edits of it, and {offset before: site} of those that are gone."""
+        gone, then = dict(here), {}
+        strays = []
+        for occurrence in find_words(text, self.wanted.words):
+            if occurrence.kind != CODE:
+                continue
+            old = origin(edits, occurrence.start, occurrence.end)
+            site = gone.get(old) if old is not None else None
+            if old is not None and site is not None and site.details["word"] == occurrence.word:
+                then[occurrence.start] = gone.pop(old)
+            else:
+                strays.append(occurrence.start)
+        named = {o.start: site for o, site in self.wanted.sites(name, text) if site} if strays else {}
+        for start in strays:  # rewritten text that has the word again is the site that it replaces
+            fresh = named[start]
+            word = fresh.details["word"]
+            same = (at for at, site in gone.items() if site.details["word"] == word and within_one(edits, at, start))
+            if (at := next(same, None)) is not None:
+                then[start] = gone.pop(at)
+            else:
+                self.fresh.add(fresh.name)
+                then[start] = fresh
+        return then, gone
+
+    def audit(self) -> Audit:
+        """Return every site with its fate after the steps that were followed."""
+        there = {site.name: (path, site) for path, rows in self.now.items() for site in rows.values()}
+        sites = []
+        for site in self.base:
+            if site.name not in there:
+                sites.append(replace(site, fate=CHANGE))
+                continue
+            rule = self.wanted.rule(site)
+            if rule:
+                sites.append(replace(site, fate=KEEP, reason=rule.reason))
+            else:
+                sites.append(self._left(site))
+        sites = [self._placed(site) for site in sites]
+        for path, site in there.values():
+            if site.name in self.fresh:
+                rule = self.wanted.rule(site)
+                fate, reason = (KEEP, rule.reason) if rule else (LEFT, f"a step writes it into {path}")
+                sites.append(replace(site, fate=fate, reason=reason))
+        unused = [rule for rule in self.wanted.keep if not any(rule.takes(site) for site in self.base)]
+        fates = Counter(site.fate for site in sites)
+        files = len({site.file for site in self.base})
+        counts = {"files": files, "sites": len(sites), **{fate: fates[fate] for fate in (CHANGE, KEEP, LEFT)}}
+        said = tuple(f"the rule that keeps {r.path or r.word or r.site} ({r.reason}) is about no site" for r in unused)
+        return Audit(tuple(sites), said, {"counts": {**counts, "mentions": self.mentions}}, followed=True)
+
+    def _placed(self, site: Site) -> Site:
+        """Return a site that stays with the conditions around it."""
+        if site.fate == CHANGE:
+            return site
+        return replace(site, conditions=self._standing(site)[0])
+
+    def _left(self, site: Site) -> Site:
+        """Return a site that no step changes, with why where that is known."""
+        unseen = [why for first, last, why in self.unseen.get(site.file, ()) if first <= site.line <= last]
+        known = [self._standing(site)[1], *unseen[:1]]
+        return replace(site, fate=LEFT, reason="; ".join(filter(None, ["no step changes it", *known])))
+
+    def _standing(self, site: Site) -> tuple[tuple[str, ...], str]:
+        """Return what a site of the base stands in."""
+        text = self.tree.read(site.file)
+        found = self.wanted.sites(site.file, text)
+        offset = next(o.start for o, other in found if other and other.name == site.name)
+        return standing(c.parse(site.file, text), offset)
+
+
+def origin(edits: Sequence[Edit], start: int, end: int) -> int | None:
+    """Return where the bytes [start, end) of a text after sorted `edits` were before, None if an edit wrote any."""
+    shift = 0
+    for edit in edits:
+        at = edit.start + shift
+        if end <= at:
+            break
+        if start < at + len(edit.new):
+            return None
+        shift += len(edit.new) - (edit.end - edit.start)
+    return start - shift
+
+
+def within_one(edits: Sequence[Edit], old: int, new: int) -> bool:
+    """Say whether one of sorted `edits` replaces what was at `old` and writes what is at `new`."""
+    shift = 0
+    for edit in edits:
+        at = edit.start + shift
+        if edit.start <= old <= edit.end and at <= new <= at + len(edit.new):
+            return True
+        shift += len(edit.new) - (edit.end - edit.start)
+    return False
+
+
+def attributed(edits: Iterable[Edit], gone: Mapping[int, Site]) -> Iterator[Edit]:
+    """Yield sorted edits of a file, each with the name of the site that it changes; of several, cut into as many."""
+    left = dict(sorted(gone.items()))
+    for edit in edits:
+        mine = [at for at, site in left.items() if edit.start <= at + len(site.details["word"]) and at <= edit.end]
+        if edit.create or edit.delete:
+            mine = list(left)[:1]
+        names = [left.pop(at).name for at in mine]
+        if not names:
+            yield edit
+            continue
+        cuts = [edit.start, *(min(max(at, edit.start), edit.end) for at in mine[1:]), edit.end]
+        new = edit.new
+        for name, start, end in zip(names, cuts, cuts[1:], strict=False):
+            piece = replace(edit, start=start, end=end, new=new, site=name)
+            new = b""
+            yield piece

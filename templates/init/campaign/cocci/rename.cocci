@@ -1,0 +1,5 @@
+@@
+expression list ES;
+@@
+- old_call(ES)
++ new_call(ES)

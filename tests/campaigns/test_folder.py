@@ -1,0 +1,527 @@
+"""Campaigns in a folder with a campaign.toml: every site has a fate, and what is wrong is named with its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tinytree import commit, patchbot
+
+from patchbot.campaigns import load_campaign
+from patchbot.config import CampaignConfig
+from patchbot.errors import ConfigError, RefusedSites, UserError
+from patchbot.git import small
+from patchbot.series.generate import Generated, generate
+from patchbot.series.tree import Tree
+from patchbot.testing import golden_files
+
+HEAD = '[sites]\nwords = ["old_a", "old_b"]\n'
+TITLE = 'title = "tree: Use new_a()"\ntarget = "tip"\n'
+WORDS = 'words = { old_a = "new_a", old_b = "new_b" }\n'
+STEP = '[[steps]]\nname = "rename"\nmessage = "rename.txt"\nsplit = "owner"\nindependent = true\n'
+MAINTAINERS = b"""
+A
+L:\ta@example.org
+T:\tgit git://git.kernel.org/pub/scm/linux/kernel/git/x/a-next.git
+F:\ta/
+
+B
+L:\tb@example.org
+F:\tb/
+
+THE REST
+L:\tlinux-kernel@vger.kernel.org
+F:\t*
+F:\t*/
+"""
+FILES = {
+    "Makefile": b"VERSION = 7\nPATCHLEVEL = 99\nSUBLEVEL = 0\nEXTRAVERSION =\n",
+    "MAINTAINERS": MAINTAINERS,
+    # CRLF, Latin-1 and no newline at the end: what is not renamed stays as it is.
+    "a/one.c": b'/* old_a \xe4 */\r\nvoid f(void)\r\n{\r\n\told_a(old_b);\r\n\tlog("old_a");\r\n}\r\nint x = old_a',
+    "b/two.c": b"#define M(x) old_a(x)\n#if 0\nold_b\n#endif\nvoid g(void)\n{\n\told_a(1);\n}\n",
+    "c.h": b"#include <old_a.h>\nint my_old_a, old_a_b, new_a;\n",
+}
+
+
+def folder(place: Path, toml: str, **files: str) -> Path:
+    """Write a campaign; files are named as `rename_sh`."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "campaign.toml").write_text(toml)
+    (place / "rename.txt").write_text(
+        "{{ prefix }}: Use new_a()\n\nAt {{ sites }} in {{ files | length }} for {{ key }}.\n"
+    )
+    for name, text in files.items():
+        file = place / name.replace("_", ".")
+        file.write_text(textwrap.dedent(text))
+        file.chmod(0o755)
+    return place
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    repo = small.make(tmp_path / "linux", FILES)
+    return Tree(repo, repo.resolve("HEAD"))
+
+
+def made(tree: Tree, campaign: Path, **more: Any) -> Generated:
+    config = CampaignConfig("mine", "tip", path=campaign, **more)
+    return generate(tree, load_campaign(config), config)
+
+
+def fates(done: Generated) -> list[tuple[str, str]]:
+    return [(site.name, site.fate) for site in done.audit.sites]
+
+
+def test_words_are_renamed_and_every_site_has_a_fate(tree: Tree, tmp_path: Path) -> None:
+    done = made(tree, folder(tmp_path / "mine", TITLE + HEAD + STEP + WORDS))
+    assert done.tip.read("a/one.c") == (
+        b'/* old_a \xe4 */\r\nvoid f(void)\r\n{\r\n\tnew_a(new_b);\r\n\tlog("old_a");\r\n}\r\nint x = new_a'
+    )
+    assert done.tip.read("b/two.c") == FILES["b/two.c"].replace(b"old_", b"new_")
+    assert fates(done) == [
+        ("a/one.c:f:old_a", "change"),
+        ("a/one.c:f:old_b", "change"),
+        ("a/one.c:x:old_a", "change"),
+        ("b/two.c:M:old_a", "change"),
+        ("b/two.c:old_b:old_b", "change"),
+        ("b/two.c:g:old_a", "change"),
+    ]
+    assert dict(done.audit.counts) == {"files": 2, "sites": 6, "change": 6, "keep": 0, "left": 0, "mentions": 3}
+    assert [(p.id, p.target, len(p.sites)) for p in done.series.patches] == [
+        ("rename/B", "tip", 3),
+        ("rename/A", "a-next", 3),
+    ]
+    assert done.series.patches[1].message == "a: one: Use new_a()\n\nAt 3 in 1 for A.\n"
+
+
+def test_comments_are_renamed_when_asked_for(tree: Tree, tmp_path: Path) -> None:
+    done = made(tree, folder(tmp_path / "mine", TITLE + HEAD + STEP + WORDS + "comments = true\n"))
+    assert done.tip.read("a/one.c").startswith(b"/* new_a \xe4 */\r\n")
+    assert b'log("old_a")' in done.tip.read("a/one.c")
+    assert done.tip.read("c.h") == FILES["c.h"]
+
+
+def test_what_is_left_stops_the_series_with_the_complete_list(tree: Tree, tmp_path: Path) -> None:
+    toml = TITLE + HEAD + STEP + 'words = { old_b = "new_b" }\n'
+    with pytest.raises(RefusedSites) as caught:
+        made(tree, folder(tmp_path / "mine", toml))
+    assert str(caught.value) == textwrap.dedent("""\
+        4 sites are left after all steps, nothing was written:
+          a/one.c:4: a/one.c:f:old_a: no step changes it
+          a/one.c:7: a/one.c:x:old_a: no step changes it
+          b/two.c:1: b/two.c:M:old_a: no step changes it; in the definition of the macro M
+          b/two.c:7: b/two.c:g:old_a: no step changes it""")
+    assert caught.value.exit_code == 1
+
+
+def test_what_is_kept_has_its_rule_and_reason(tree: Tree, tmp_path: Path) -> None:
+    keep = '[[sites.keep]]\npath = "a/"\nreason = "later"\n[[sites.keep]]\nword = "old_b"\nreason = "it is another"\n'
+    keep += '[[sites.keep]]\npath = "z.c"\nreason = "nothing"\n'
+    mine = folder(tmp_path / "mine", TITLE + HEAD + keep + STEP + WORDS)
+    done = made(tree, mine)
+    assert [(s.fate, s.reason) for s in done.audit.sites] == [
+        *([("keep", "later")] * 3),
+        ("change", ""),
+        ("keep", "it is another"),
+        ("change", ""),
+    ]
+    assert done.audit.warnings == ("the rule that keeps z.c (nothing) is about no site",)
+    assert done.audit.sites[4].conditions == ("0",)
+    by_name = made(tree, mine, decisions={"b/two.c:g:old_a": {"reason": "mine"}})
+    assert by_name.audit.sites[5].reason == "mine"
+
+
+def test_a_last_step_waits_until_the_others_have_nothing_to_do(tree: Tree, tmp_path: Path) -> None:
+    keep = '[[sites.keep]]\npath = "b/"\nreason = "the last patch has it"\n'
+    last = STEP.replace('"rename"\nm', '"drop"\nm').replace("independent = true", "last = true")
+    toml = TITLE + HEAD + keep + STEP + WORDS + last + 'python = "drop.py:drop"\n'
+    code = """\
+        from patchbot.model import Edit
+        from patchbot.series.campaign import Change
+
+        def drop(context):
+            return Change((Edit("b/two.c", delete=True),) if context.tree.exists("b/two.c") else ())
+        """
+    mine = folder(tmp_path / "mine", toml, drop_py=code)
+    done = made(tree, mine)
+    assert [p.id for p in done.series.patches] == ["rename/A"]
+    assert done.remarks == ("drop: waits until the base has what the other steps make",)
+    commit(tmp_path / "linux", "Take it", {"a/one.c": done.tip.read("a/one.c")})
+    after = Tree(tree.repo, tree.repo.resolve("HEAD"))
+    assert [p.id for p in made(after, mine).series.patches] == ["drop/B"]
+
+
+def test_sites_are_followed_through_steps_and_new_ones_are_seen(tree: Tree, tmp_path: Path) -> None:
+    two = STEP.replace('"rename"\nm', '"more"\nm').replace("independent = true\n", "")
+    code = """\
+        from patchbot.model import Edit
+        from patchbot.series.campaign import Change
+        from patchbot.series.codemod import edits_between
+
+        def more(context):
+            text = context.tree.read("b/two.c")
+            new = b"int zero;\\n" + text.replace(b"old_a(1)", b"old_a(2)")
+            return Change(tuple(edits_between("b/two.c", text, new)))
+
+        def anew(context):
+            return Change((Edit("d.c", new=b"int old_a;\\n", create=True),) if not context.tree.exists("d.c") else ())
+        """
+    words = 'words = { old_b = "new_b" }\n'
+    keep = '[[sites.keep]]\nword = "old_a"\npath = "?/*"\nreason = "r"\n'
+    toml = TITLE + HEAD + keep + STEP.replace("independent = true\n", "") + words + two + 'python = "more.py:more"\n'
+    done = fates(made_once(tree, folder(tmp_path / "mine", toml, more_py=code)))
+    assert done == [
+        ("a/one.c:f:old_a", "keep"),
+        ("a/one.c:f:old_b", "change"),
+        ("a/one.c:x:old_a", "keep"),
+        ("b/two.c:M:old_a", "keep"),
+        ("b/two.c:old_b:old_b", "change"),
+        ("b/two.c:g:old_a", "keep"),
+    ]
+    with pytest.raises(RefusedSites, match=r"1 site is left .*\n  d.c:1: d.c:old_a:old_a: a step writes it into d.c"):
+        made(
+            tree,
+            folder(tmp_path / "mine", toml.replace("py:more", "py:anew"), more_py=code),
+        )
+
+
+def made_once(tree: Tree, campaign: Path) -> Any:
+    """Return the audit alone, in the shape of Generated: a step here is not idempotent."""
+    config = CampaignConfig("mine", "tip", path=campaign)
+    return type("Audited", (), {"audit": load_campaign(config).audit(tree, config)})
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (
+            TITLE + HEAD.replace("words", "wrods") + STEP + WORDS,
+            r"toml:4: \[sites\] unknown key 'wrods'; did you mean words\?",
+        ),
+        (TITLE.replace("title", "titel") + STEP + WORDS, r"toml:1: unknown key 'titel'; did you mean title\?"),
+        (
+            TITLE + HEAD + STEP.replace("split", "splt") + WORDS,
+            r"toml:8: \[steps\[1\]\] unknown key 'splt'; did you mean split",
+        ),
+        (
+            TITLE + HEAD + STEP.replace('"owner"', '"onwer"') + WORDS,
+            r"toml:8: split is 'onwer', not whole.*did you mean owner",
+        ),
+        (TITLE + HEAD + STEP.replace('"owner"', "3") + WORDS, r"toml:8: steps\[1\].split is 3, not a text"),
+        (TITLE + HEAD + STEP, r"toml:6: step rename has no codemod; a step has one of words, cocci, python, command"),
+        (TITLE + HEAD + STEP + WORDS + 'python = "x.py:f"\n', r"toml:6: step rename has both words and python"),
+        (
+            TITLE + HEAD + STEP + 'words = { old_c = "x" }\n',
+            r"toml:10: 'old_c' is not among the words.*did you mean old_",
+        ),
+        (TITLE + HEAD + STEP + 'words = { old_a = "x y" }\n', r"toml:10: steps\[1\].words.* is 'x y'"),
+        (TITLE + HEAD + STEP + 'python = "none.py:f"\n', r"toml:10: none.py is not in "),
+        (TITLE + HEAD + STEP + 'python = "../x.py:f"\n', r"toml:10: ../x.py is outside of "),
+        (TITLE + HEAD + STEP + 'python = "codemod"\n', r"toml:10: python is 'codemod', not file.py:function"),
+        (TITLE + HEAD + STEP + 'command = ["./none.sh"]\n', r"toml:10: ./none.sh is not in "),
+        (TITLE + HEAD + STEP.replace("rename.txt", "none.txt") + WORDS, r"toml:7: none.txt is not in "),
+        (TITLE + HEAD + STEP + WORDS + STEP + WORDS, r"toml:12: there are two steps 'rename'"),
+        (TITLE + HEAD + '[[sites.keep]]\nreason = "r"\n' + STEP + WORDS, r"toml:5: it names no path, word or site"),
+        (TITLE + HEAD + '[[sites.keep]]\npath = "r"\n' + STEP + WORDS, r"toml:5: sites.keep\[1\] lacks 'reason'"),
+        (TITLE + HEAD + STEP + WORDS + 'options = ["-x"]\n', r"toml:11: options is for a step with cocci"),
+        (TITLE + HEAD, r"lacks 'steps'"),
+        (TITLE + "title = 3\n", r"toml:3: "),
+    ],
+)
+def test_a_fault_in_campaign_toml_is_named_with_its_place(tmp_path: Path, toml: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_campaign(CampaignConfig("mine", path=folder(tmp_path / "mine", toml)))
+
+
+def test_a_folder_has_one_of_both_files(tmp_path: Path) -> None:
+    mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + WORDS)
+    (mine / "campaign.py").write_text("")
+    with pytest.raises(ConfigError, match=r"has both campaign.toml and campaign.py"):
+        load_campaign(CampaignConfig("mine", path=mine))
+
+
+RENAME = """\
+    #!/bin/sh
+    xargs sed -i 's/\\bold_\\([ab]\\)\\b/new_\\1/g'
+    """
+PYTHON = """\
+    import itertools
+    from patchbot.model import Edit
+    from patchbot.series.campaign import Change
+
+    turns = itertools.count()
+
+    def rename(context):
+        {line}
+    """
+
+
+def test_a_program_edits_copies_in_place(tree: Tree, tmp_path: Path) -> None:
+    mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + 'command = ["./rename.sh"]\n', rename_sh=RENAME)
+    done = made(tree, mine)
+    assert {fate for _, fate in fates(done)} == {"change"}
+    assert done.tip.read("a/one.c") == FILES["a/one.c"].replace(b"old_", b"new_")
+    patches = {p.id: len(p.sites) for p in done.series.patches}
+    assert patches == {"rename/B": 3, "rename/A": 3, "rename/THE REST": 0}  # sed does not know what an #include is
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 3", r"step rename: \S*rename.sh ended with exit code 3"),
+        ("echo boom >&2; kill -SEGV $$", r"rename.sh was killed by SIGSEGV\n +boom"),
+        ("exec sleep 60", r"took longer than 0.5 s and was killed"),
+        ("touch a/three.c", r"./rename.sh: it wrote a/three.c, which it was not given"),
+        ("rm a/one.c", r"it took away a/one.c"),
+        ("rm a/one.c; ln -s /etc/passwd a/one.c", r"it made a/one.c a link"),
+        ("ln -s / root", r"it wrote root, which it was not given"),
+        ("date +%N >> a/one.c", r"a/one.c:7: two runs on the same files edit this in different ways"),
+    ],
+)
+def test_what_a_program_must_not_do(tree: Tree, tmp_path: Path, script: str, said: str) -> None:
+    toml = TITLE + HEAD + STEP + 'command = ["./rename.sh"]\ntimeout = 0.5\n'
+    with pytest.raises(UserError, match=said) as caught:
+        made(tree, folder(tmp_path / "mine", toml, rename_sh=f"#!/bin/sh\n{script}\n"))
+    assert caught.value.exit_code == 2
+    assert str(caught.value).count("step rename") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("return 1 / 0", r"step rename: \S*/mine/rename.py:8: ZeroDivisionError: division by zero"),
+        ("return 3", r"rename.py: rename\(\) must return a Change, not 3"),
+        ("while True: pass", r"rename.py:8: rename.py:rename takes longer than 0.5 s"),
+        ("return Change((Edit('a/one.c', 0, 9), Edit('a/one.c', 3, 5)))", r"a/one.c:1: the edits of .* overlap"),
+        ("return Change((Edit('a/one.c', 0, 9999),))", r"a/one.c: edit .* is outside the file"),
+        ("return Change((Edit('../x', new=b'x', create=True),))", r"'../x': .* no file of a kernel can have this name"),
+        ("return Change((Edit('a/one.c', 0, next(turns)),))", r"a/one.c:1: two runs .* in different ways"),
+    ],
+)
+def test_what_a_function_must_not_do(tree: Tree, tmp_path: Path, line: str, said: str) -> None:
+    toml = TITLE + HEAD + STEP + 'python = "rename.py:rename"\ntimeout = 0.5\n'
+    with pytest.raises(UserError, match=said) as caught:
+        made(tree, folder(tmp_path / "mine", toml, rename_py=PYTHON.format(line=line)))
+    assert caught.value.exit_code == 2
+
+
+SPATCH = pytest.mark.skipif(not shutil.which("spatch"), reason="coccinelle is not installed")
+RULES = "@@ expression E; @@\n- old_a(E)\n+ new_a(E)\n"
+C = {
+    "a/one.c": b"void f(void)\r\n{\r\n\told_a(1); /* \xe4 */\r\n\told_a(2);\r\n}",
+    "b/two.c": b"int g(void)\n{\n\tif ((x {\n\told_a(3);\n}\nvoid h(void)\n{\n\told_a(4);\n}\n",
+}
+
+
+def with_c(tmp_path: Path) -> Tree:
+    repo = small.make(tmp_path / "linux", {**FILES, **C})
+    return Tree(repo, repo.resolve("HEAD"))
+
+
+def smpl(tmp_path: Path, rules: str = RULES, more: str = "", keep: str = "") -> Path:
+    toml = TITLE + HEAD + keep + STEP + f'cocci = "rename.cocci"\n{more}'
+    return folder(tmp_path / "mine", toml, rename_cocci=rules)
+
+
+@SPATCH
+def test_spatch_leaves_no_site_without_a_word(tmp_path: Path) -> None:
+    tree = with_c(tmp_path)
+    with pytest.raises(
+        RefusedSites, match=r"1 site is left.*\n  b/two.c:4: .*: no step changes it; spatch did not parse"
+    ):
+        made(tree, smpl(tmp_path))
+    done = made(tree, smpl(tmp_path, keep='[[sites.keep]]\nsite = "b/two.c:g:old_a"\nreason = "by hand"\n'))
+    assert done.tip.read("a/one.c") == C["a/one.c"].replace(b"old_", b"new_")
+    assert [site.fate for site in done.audit.sites] == ["change", "change", "keep", "change"]
+    assert done.remarks == ("rename: spatch did not parse 1 pieces of code; what stands there is left",)
+
+
+@SPATCH
+@pytest.mark.parametrize(
+    ("rules", "more", "said"),
+    [
+        ("@@ expression E @@\n- old_a(E)\n", "", r"mine/rename.cocci:1: spatch cannot read it: "),
+        (RULES, "timeout = 0.001\n", r"spatch gave up 2 of 2 files:\n +a/one.c:1: spatch took longer than 0.001 s"),
+        (RULES, 'options = ["--no-such-option"]\n', r"a/one.c:1: spatch ended with exit code"),
+    ],
+)
+def test_what_spatch_cannot_do_is_said(tmp_path: Path, rules: str, more: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        made(with_c(tmp_path), smpl(tmp_path, rules, more))
+
+
+@SPATCH
+def test_results_of_spatch_are_kept_by_what_it_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, real = tmp_path / "log", shutil.which("spatch")
+    wrapper = tmp_path / "bin/spatch"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *in-place*) echo "$*" >> {log};; esac\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    keep = '[[sites.keep]]\nsite = "b/two.c:g:old_a"\nreason = "by hand"\n'
+    tree = with_c(tmp_path)
+
+    def runs(tree: Tree, rules: str = RULES) -> int:
+        before = len(log.read_text().splitlines()) if log.exists() else 0
+        made(tree, smpl(tmp_path, rules, keep=keep))
+        return len(log.read_text().splitlines()) - before
+
+    assert runs(tree) == 3  # two files, and b/two.c as it is after them
+    assert runs(tree) == 0
+    commit(tmp_path / "linux", "Change one", {"a/one.c": C["a/one.c"] + b"\n"})
+    assert runs(Tree(tree.repo, tree.repo.resolve("HEAD"))) == 1
+    assert runs(tree, RULES + "\n") == 3
+
+
+def test_without_spatch_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = with_c(tmp_path)
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    (bare / "git").symlink_to(str(shutil.which("git")))
+    monkeypatch.setenv("PATH", str(bare))
+    with pytest.raises(UserError, match="spatch is not installed; Debian has it in the package coccinelle") as caught:
+        made(tree, smpl(tmp_path))
+    assert caught.value.exit_code == 2
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+KINDS = ["words", pytest.param("cocci", marks=SPATCH), "python", "command"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_init_writes_a_campaign_that_works(place: Path, tmp_path: Path, kind: str) -> None:
+    patchbot("init", "--campaign", "mine", f"--{kind}", cwd=place)
+    said = patchbot("campaigns", "--test", "mine", cwd=place).stdout
+    assert said == "tests/rename: as in after/; a second run makes no edit, and the patches lose none\n"
+    repo = small.make(tmp_path / "linux", {**FILES, "a/three.c": b"int x(int y)\n{\n\treturn old_call(y);\n}\n"})
+    patchbot("generate", "mine", "--kernel", str(repo.git_dir), cwd=place)
+    assert b"return new_call(y);" in (repo.read(repo.resolve("patchbot/mine"), "a/three.c") or b"")
+    for case in golden_files(place / "mine"):
+        case.check()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--campaign", "mine"], "what makes the edits? --campaign mine with one of --words, --cocci"),
+        (["--campaign", "../x", "--words"], "'../x' cannot be the name of a campaign"),
+        (["--words"], "--words is for --campaign NAME"),
+        (["--campaign", "mine", "--words", "none"], "no such directory"),
+    ],
+)
+def test_init_says_what_it_needs(place: Path, argv: list[str], said: str) -> None:
+    assert said in patchbot("init", *argv, cwd=place, code=2).stderr
+    assert list(place.iterdir()) == []
+
+
+def test_init_overwrites_nothing_and_stays_out_of_repositories(place: Path, tmp_path: Path) -> None:
+    patchbot("init", "--campaign", "mine", "--words", cwd=place)
+    assert "exists" in patchbot("init", "--campaign", "mine", "--words", cwd=place, code=2).stderr
+    assert "[campaigns.two]" in patchbot("init", "--campaign", "two", "--words", cwd=place).stdout
+    small.make(tmp_path / "linux", FILES)
+    said = patchbot("init", "--campaign", "mine", "--words", cwd=tmp_path / "linux", code=2).stderr
+    assert "lies in the repository" in said
+
+
+def changed(place: Path, name: str, old: str, new: str) -> None:
+    file = place / "mine" / name
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("tests/rename/after/drivers/example/one.c", "new_call(a)", "x(a)", "+       return new_call(a)"),
+        ("codemod.py", 'b"new_call"', 'b"x.old_call"', "a second run still makes 2 edits, in drivers/example/one.c"),
+        ("codemod.py", "edits = []", "1 / 0", "codemod.py:10: ZeroDivisionError"),
+        ("rename.txt", "{{ prefix }}", "{{ prefx }}", "rename.txt:1: 'prefx' is undefined"),
+    ],
+)
+def test_golden_files_can_fail(place: Path, name: str, old: str, new: str, said: str) -> None:
+    patchbot("init", "--campaign", "mine", "--python", cwd=place)
+    changed(place, name, old, new)
+    assert said in patchbot("campaigns", "--test", "mine", cwd=place, code=1).stdout
+    document = json.loads(patchbot("campaigns", "--test", "mine", "--json", cwd=place, code=1).stdout)
+    assert document["tests"][0]["failures"]
+    (case,) = golden_files(place / "mine")
+    with pytest.raises(AssertionError):
+        case.check()
+
+
+def test_a_test_of_no_step_is_named(place: Path) -> None:
+    patchbot("init", "--campaign", "mine", "--words", cwd=place)
+    (place / "mine/tests/rename").rename(place / "mine/tests/rnm")
+    assert (
+        "there is no step 'rnm'; there are rename" in patchbot("campaigns", "--test", "mine", cwd=place, code=2).stderr
+    )
+    shutil.rmtree(place / "mine/tests")
+    assert "no golden files" in patchbot("campaigns", "--test", "mine", cwd=place, code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["timer_delete"])
+def test_the_shipped_campaigns_make_what_their_golden_files_say(name: str) -> None:
+    for case in golden_files(Path(load_campaign(CampaignConfig(name)).folder or "")):
+        case.check()
+
+
+def test_scan_shows_fates_and_needs_no_table_for_a_shipped_campaign(tmp_path: Path) -> None:
+    text = b"void f(void)\n{\n\tdel_timer(&x);\n}\n"
+    repo = small.make(
+        tmp_path / "linux", {**FILES, "a/three.c": text, "include/linux/timer.h": b"int del_timer(int);\n"}
+    )
+    document = json.loads(patchbot("scan", "timer_delete", "--json", cwd=repo.git_dir.parent).stdout)
+    assert document["entries"] == [
+        {"name": "a/three.c:f:del_timer", "word": "del_timer", "file": "a/three.c", "line": 3}
+        | {"fate": "change", "reason": "", "conditions": []},
+        {"name": "include/linux/timer.h:del_timer:del_timer", "word": "del_timer", "file": "include/linux/timer.h"}
+        | {"line": 1, "fate": "keep", "reason": "the wrappers go when nothing uses them any more", "conditions": []},
+    ]
+    assert document["counts"] == {"files": 2, "sites": 2, "change": 1, "keep": 1, "left": 0, "mentions": 0}
+
+
+@SPATCH
+def test_ctrl_c_keeps_what_spatch_found(place: Path, tmp_path: Path) -> None:
+    patchbot("init", "--campaign", "mine", "--cocci", cwd=place)
+    bodies = {f"a/f{n}.c": b"int f%d(int y)\n{\n\treturn old_call(y);\n}\n" % n for n in range(4)}
+    repo = small.make(tmp_path / "linux", {**FILES, **bodies})
+    real, ready = shutil.which("spatch"), tmp_path / "ready"
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin/spatch"
+    # The last file hangs; the others are done by then, since one runs at a time.
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *f3.c) touch {ready}; exec sleep 60;; esac\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    argv = [sys.executable, "-m", "patchbot.cli", "scan", "mine", "--jobs", "1", "--kernel", str(repo.git_dir)]
+    env = {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
+    child = subprocess.Popen(argv, cwd=place, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waited(lambda: ready.exists())
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 130
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *in-place*) echo x >> {tmp_path}/log;; esac\nexec {real} "$@"\n')
+    subprocess.run(argv, cwd=place, env=env, check=True, capture_output=True)
+    assert (tmp_path / "log").read_text() == "x\n"
+
+
+def waited(until: Callable[[], bool]) -> None:
+    from time import sleep
+
+    for _ in range(600):
+        if until():
+            return
+        sleep(0.1)
+    raise AssertionError("it did not come to that")
