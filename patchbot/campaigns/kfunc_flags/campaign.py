@@ -24,6 +24,7 @@ from .steps import (
     btf,
     btf_ids,
     decl_tags,
+    define,
     docs,
     facts,
     rows,
@@ -123,6 +124,12 @@ STEPS = (
         ACQUIRE,
         optional=True,
         follows="acquire",
+    ),
+    editing(
+        "define",
+        "add kfuncs to a set where they are defined, as EXPORT_SYMBOL_GPL() exports a symbol",
+        define.anchors,
+        optional=True,
     ),
 )
 

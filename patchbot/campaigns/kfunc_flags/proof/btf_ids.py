@@ -196,7 +196,9 @@ def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None
                 else:
                     section.problems.append(f"only the linker knows the word at {offset:#x}")
         for symbol in symbols_of(file):
-            if symbol["st_shndx"] == index and symbol["st_info"]["type"] != "STT_SECTION":
+            if symbol["st_shndx"] != index or symbol["st_info"]["type"] == "STT_SECTION":
+                continue
+            if not symbol.name.startswith("$"):  # how some architectures mark data
                 row = (str(symbol.name), int(symbol["st_size"]))
                 symbols.setdefault(int(symbol["st_value"]) - start, []).append(row)
     sets, rest = read_sets(section, args_flag)
@@ -239,16 +241,23 @@ def read_sets(section: Section, args_flag: int | None) -> tuple[tuple[IdSet, ...
 
 
 def gaps(section: Section, covered: list[tuple[int, int, str]], areas: list[tuple[int, int, str]]) -> Iterator[str]:
-    """Yield the problems in the places of records: they must follow everything else, without gaps or overlaps.
+    """Yield the problems in the places of records: from the first on there is nothing but records and sets.
 
-    A row with argument flags in a set without a trailer leaves such a gap.
+    They follow each other without a gap and without overlap: first the records of the sets that are in one piece, then
+    each set whose rows are behind the kfuncs and its records. A row with flags of arguments in a set without a trailer
+    leaves a gap.
     """
-    at = min(start for start, _, _ in areas)
-    if at < (last := max(end for _, end, _ in covered)):
-        yield f"records of arguments start at {at:#x}, before the last set ends ({last:#x})"
-    for start, end, name in sorted(areas):
-        if start != at:
-            yield f"the records of the set {name} start at {start:#x}, but what is before them ends at {at:#x}"
+    ends = {name: end for _, end, name in covered}
+    for start, _, name in areas:
+        if start < ends[name]:
+            yield f"the records of the set {name} start at {start:#x}, before it ends ({ends[name]:#x})"
+    first = min(start for start, _, _ in areas)
+    at = max((end for start, end, _ in covered if start < first), default=first)
+    pieces = [(start, end, f"the records of the set {name} start") for start, end, name in areas]
+    pieces += [(start, end, f"the set {name} starts") for start, end, name in covered if start >= first]
+    for start, end, what in sorted(pieces):
+        if start != max(at, first):
+            yield f"{what} at {start:#x}, and what is before ends at {at:#x}"
         at = max(at, end)
     if at != len(section.data):
         yield f"{len(section.data) - at} bytes after the last record belong to no set"

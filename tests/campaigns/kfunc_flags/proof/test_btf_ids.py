@@ -77,7 +77,7 @@ def test_a_misspelt_flag_is_an_undefined_symbol(tmp_path: Path) -> None:
         ("SET8(one, 3)\nROW(f, 0)\nSET8_END(one)", "the section ends after it"),
         ("SET8(one, 1)\nID(struct, s)\nID(struct, s)\nSET8_END(one)", "does not stand for a function"),
         ("SET8(one, 1)\nID(func, s)\nSET8_END(one)", "not a header and whole pairs"),
-        ("SET8(one, 3)\nROW(f, 0)\nSET8_END(one)\nID(func, x)\nID(func, y)\nLIST(q)", "before the last set ends"),
+        ("SET8(one, 3)\nROW(f, 0)\nSET8_END(one)\nID(func, x)\nID(func, y)\nLIST(q)", "before it ends"),
         (
             'SET8(one, 3)\nROW(f, 0)\nSET8_END(one)\nasm(".pushsection .BTF_ids\\n.long 999, 8\\n.popsection");',
             "outside the section",
