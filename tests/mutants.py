@@ -65,6 +65,8 @@ def written(row: Row, flags: Sequence[str], arguments: Sequence[Sequence[str]]) 
     """Return a row in words."""
     words = [" | ".join(names) or "0" for names in (flags, *arguments)]
     macro = "BTF_KFUNC(" if arguments else "BTF_ID_FLAGS(func, "
+    if row.macro == "BPF_KFUNC":
+        macro = f"BPF_KFUNC({row.set}, "
     return f"{macro}{', '.join([row.kfunc, *words])})".encode()
 
 

@@ -34,7 +34,7 @@ HEADER = 8  # of a set: count, flags
 PAIR = 8
 TRAILER = 8
 #: A row in the source.
-ROW = re.compile(rb"\bBTF_(?:ID\w*|KFUNC)\s*\((?:[^()]|\([^()]*\))*\)")
+ROW = re.compile(rb"\b(?:BTF_ID\w*|B[TP]F_KFUNC)\s*\((?:[^()]|\([^()]*\))*\)")
 
 
 class Pair(NamedTuple):

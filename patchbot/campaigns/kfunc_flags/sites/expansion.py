@@ -29,7 +29,7 @@ from .plan import trimmed
 from .sets import read_sets
 
 #: The marks in the output, and the definitions of the sets' macros as marks.
-OPEN, CLOSE, ROW = "__patchbot_open__", "__patchbot_close__", "__patchbot_row__"
+OPEN, CLOSE, ROW, OF_SETS = "__patchbot_open__", "__patchbot_close__", "__patchbot_row__", "__patchbot_of_sets__"
 MARKS = {
     "BTF_KFUNCS_START(name)": f"{OPEN}(name)",
     "BTF_KFUNCS_END(name)": f"{CLOSE}(name)",
@@ -39,12 +39,17 @@ MARKS = {
     "BTF_ID_FLAGS(prefix, name, ...)": f"{ROW}(prefix, name, ##__VA_ARGS__)",
     "BTF_KFUNC(name, flags, ...)": f"{ROW}(func, name, flags, ##__VA_ARGS__)",
     "BTF_ID(prefix, name)": f"{ROW}(prefix, name)",
+    "BPF_KFUNC_SET_START(list)": "",
+    "BPF_KFUNC_SET_END(list)": "",
+    "BPF_KFUNC(lists, name, ...)": f"{OF_SETS}(lists, name, ##__VA_ARGS__)",
 }
 #: Macros of lists and sets of other things than kfuncs; their BTF_ID()s are not rows.
 OTHERS = ("BTF_SET_START(name)", "BTF_SET_START_GLOBAL(name)", "BTF_ID_LIST(name)", "BTF_ID_LIST_GLOBAL(name, n)")
 OPTIONS = ("-E", "-x", "c", "-std=gnu11", "-undef", "-nostdinc", "-w", "-fmax-include-depth=40")
-_WORDS = re.compile(rb"BTF_KFUNC|BTF_SET8|BTF_ID_FLAGS|btf_kfunc_id_set")
-_LINE = re.compile(r'^# (\d+) "f(\d+)"|^# \d+ .*|\b(' + "|".join((OPEN, CLOSE, ROW)) + r")\s*\(|\n", re.MULTILINE)
+_WORDS = re.compile(rb"BTF_KFUNC|BTF_SET8|BTF_ID_FLAGS|BPF_KFUNC|btf_kfunc_id_set")
+_LINE = re.compile(
+    r'^# (\d+) "f(\d+)"|^# \d+ .*|\b(' + "|".join((OPEN, CLOSE, ROW, OF_SETS)) + r")\s*\(|\n", re.MULTILINE
+)
 _DEFINED = re.compile(rb"#[ \t]*define[ \t]+(\w+)")
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(KFA?_\w+)(?!\w|\()", re.MULTILINE)
 
@@ -302,7 +307,8 @@ def read_marks(
                 current = ""
             elif len(args) > 1 and (current or len(args) > 2):
                 flags = [names.of_text(a, kind(n)) if a else () for n, a in enumerate(args[2:])]
-                rows.append((Expanded(file, current, args[1], trimmed(flags)), line))
+                owners = re.findall(r"\w+", args[0]) if match[3] == OF_SETS else [current]
+                rows += [(Expanded(file, owner, args[1], trimmed(flags)), line) for owner in owners]
             line += output.count("\n", match.end(), at)
     return rows, stray
 

@@ -11,7 +11,7 @@ from .includes import forced, is_makefile, named
 SETS_HEADER = "include/linux/btf_ids.h"
 SETS_HEADERS = (SETS_HEADER, "tools/include/linux/btf_ids.h")
 #: One search of the tree serves all: sets, rows outside of them, what registers sets, and what defines kfuncs.
-NEEDLES = ("BTF_KFUNC", "BTF_SET8", "BTF_ID_FLAGS", "btf_kfunc_id_set", "__bpf_kfunc")
+NEEDLES = ("BTF_KFUNC", "BTF_SET8", "BTF_ID_FLAGS", "BPF_KFUNC", "btf_kfunc_id_set", "__bpf_kfunc")
 #: What no compiler reads; a set that is hidden there all the same is missed where it is registered.
 PATHSPECS = (
     ":/",
@@ -23,7 +23,7 @@ PATHSPECS = (
 #: Names that mean C, whoever includes the file.
 C_LIKE = (".c", ".h", ".inc", ".def", ".S", ".c_shipped", ".h_shipped", ".S_shipped")
 
-_DEFINING = re.compile(rb"BTF_KFUNC|BTF_SET8_START|BTF_ID_FLAGS|__bpf_kfunc")
+_DEFINING = re.compile(rb"BTF_KFUNC|BTF_SET8_START|BTF_ID_FLAGS|BPF_KFUNC|__bpf_kfunc")
 
 
 def candidates(tree: Tree) -> list[str]:

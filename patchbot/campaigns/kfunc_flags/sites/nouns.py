@@ -12,9 +12,13 @@ class SetError(UserError):
     """A set of the tree is not understood; the message names file and line."""
 
 
+#: What opens a set whose rows are behind the kfuncs.
+DEFINED = "BPF_KFUNC_SET_START"
+
+
 @dataclass(frozen=True)
 class KfuncSet:
-    """One BTF_KFUNCS_START or BTF_SET8_START; only the former makes a set that can be registered as kfuncs."""
+    """One BTF_KFUNCS_START, BPF_KFUNC_SET_START or BTF_SET8_START; the last makes no set that can be registered."""
 
     name: str
     file: str
@@ -25,7 +29,7 @@ class KfuncSet:
     @property
     def kfunc(self) -> bool:
         """Say whether the set holds kfuncs."""
-        return self.kind == "BTF_KFUNCS_START"
+        return self.kind in ("BTF_KFUNCS_START", DEFINED)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ flags while the series claims that every row was considered.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ....c import Directive, Source, Span, conditions_at, parse
-from ....c.declarations import split_commas
+from ....c import Directive, Source, Span, parse
 from ....c.tokens import Lexed
 from ....series.tree import Tree
+from . import definitions
 from .includes import included_macro
 from .nouns import FileSets, KfuncSet, Row, SetError
+from .reading import IDENTIFIER, Reader, bracketed, spelled
 from .shadows import WORDS, mentions, shadows
 
 STARTS = {b"BTF_KFUNCS_START": b"BTF_KFUNCS_END", b"BTF_SET8_START": b"BTF_SET8_END"}
@@ -27,8 +27,6 @@ ROWS = (b"BTF_KFUNC", b"BTF_ID_FLAGS", b"BTF_ID")
 INNER = b"__BTF_SET8_START"
 CONDITIONALS = (b"if", b"ifdef", b"ifndef", b"elif", b"elifdef", b"elifndef", b"else", b"endif")
 EXPECTED = "expected BTF_ID_FLAGS(func, ...), BTF_KFUNC(...), BTF_ID(func, ...), an #if or the set's end"
-
-_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ def read_sets(tree: Tree, path: str) -> FileSets:
         macros = tuple((name, *included_macro(tree, path, text, name)) for name in sorted(set(unresolved)))
         found, problems = parse_sets(path, text, macros)
     sets = tuple(item for item in found if isinstance(item, KfuncSet))
-    return FileSets(sets, tuple(item for item in found if isinstance(item, Row)), problems)
+    rows = sorted((item for item in found if isinstance(item, Row)), key=lambda row: row.span.start)
+    return FileSets(sets, tuple(rows), problems)
 
 
 @lru_cache(maxsize=256)
@@ -74,22 +73,19 @@ def parse_sets(
             reader.problems.append(str(error))
             if lexed.texts[number] in STARTS:
                 after = reader.stop(number)
-    sets = [item for item in reader.out if isinstance(item, KfuncSet)]
-    rows = [item for item in reader.out if isinstance(item, Row)]
-    return tuple(reader.out), tuple(dict.fromkeys([*reader.problems, *shadows(source, sets, rows)]))
+    defined, unread = definitions.read(source)
+    out = (*reader.out, *defined)
+    sets = [item for item in out if isinstance(item, KfuncSet)]
+    rows = [item for item in out if isinstance(item, Row)]
+    return out, tuple(dict.fromkeys([*reader.problems, *unread, *shadows(source, sets, rows)]))
 
 
-class _Reader:
-    """Reads the sets of a source; `out` collects sets and rows, `problems` what is not a row.
-
-    Places are numbers of tokens.
-    """
+class _Reader(Reader):
+    """Reads the sets of a source that have their rows between START and END."""
 
     def __init__(self, source: Source, macros: Mapping[str, tuple[str, bytes]]) -> None:
-        self.source, self.lexed, self.texts = source, source.lexed, source.lexed.texts
+        super().__init__(source)
         self.macros = macros
-        self.out: list[KfuncSet | Row | str] = []
-        self.problems: list[str] = []
 
     def read_at(self, number: int) -> int:
         """Read the set that begins with a token and return the token after it; 0 if no set begins there."""
@@ -204,7 +200,7 @@ class _Reader:
             values = [self.texts[first:end] for first, end in args]
             self.expand(at, after, name, local[self.texts[at]], values, via)
             return after
-        if not local or not _IDENTIFIER.match(self.texts[at]):
+        if not local or not IDENTIFIER.match(self.texts[at]):
             raise self.error(at, f"{via!r} in the set {name}; {EXPECTED}")
         if via not in self.macros:
             self.out.append(via)
@@ -270,7 +266,7 @@ class _Reader:
         """Return kfunc, flags and argument flags of a row."""
         if macro == b"BTF_KFUNC":
             return self.fields_of_kfunc(at, words)
-        if len(words) < 2 or words[0] != [b"func"] or len(words[1]) != 1 or not _IDENTIFIER.match(words[1][0]):
+        if len(words) < 2 or words[0] != [b"func"] or len(words[1]) != 1 or not IDENTIFIER.match(words[1][0]):
             got = ", ".join(spelled(b" ".join(group)) for group in words)
             raise self.error(at, f"{macro.decode()}({got}); expected {macro.decode()}(func, <name of a kfunc>...)")
         if macro == b"BTF_ID" and len(words) > 2:
@@ -289,64 +285,10 @@ class _Reader:
         self, at: int, words: Sequence[Sequence[bytes]]
     ) -> tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Return kfunc, flags and argument flags of a BTF_KFUNC()."""
-        if len(words) < 3 or len(words[0]) != 1 or not _IDENTIFIER.match(words[0][0]):
+        if len(words) < 3 or len(words[0]) != 1 or not IDENTIFIER.match(words[0][0]):
             got = ", ".join(spelled(b" ".join(group)) for group in words)
             raise self.error(
                 at, f"BTF_KFUNC({got}); expected BTF_KFUNC(<name of a kfunc>, <flags>, <flags of argument 0>...)"
             )
         flags, *arguments = (self.flag_names(at, group) for group in words[1:])
         return words[0][0].decode(), flags, tuple(arguments)
-
-    def flag_names(self, at: int, words: Sequence[bytes]) -> tuple[str, ...]:
-        """Return the flags of `KF_A | KF_B`; `0` has none."""
-        if list(words) == [b"0"]:
-            return ()
-        names, bars = words[::2], words[1::2]
-        if len(words) % 2 == 0 or any(bar != b"|" for bar in bars) or not all(_IDENTIFIER.match(n) for n in names):
-            raise self.error(at, f"flags {spelled(b' '.join(words))!r}; expected 0 or names of flags with | between")
-        return tuple(n.decode() for n in names)
-
-    def named(self, at: int, last: int) -> tuple[str, int]:
-        """Return the name in `MACRO(name)` and the token after it."""
-        args, after = self.call(at, last)
-        name = self.source.at(self.lexed.span(*args[0]))
-        if len(args) != 1 or not _IDENTIFIER.match(name):
-            raise self.error(at, f"expected {self.texts[at].decode()}(<name of the set>)")
-        return name.decode(), after
-
-    def call(self, at: int, last: int) -> tuple[list[tuple[int, int]], int]:
-        """Return the tokens of each argument of the call at a token and the token after its closing bracket."""
-        try:
-            args, after = bracketed(self.lexed, at + 1, last)
-        except ValueError:
-            raise self.error(at, f"{spelled(self.texts[at])} without a complete ( ... )") from None
-        if any(first == end for first, end in args):
-            raise self.error(at, f"{self.texts[at].decode()} has an empty argument")
-        return args, after
-
-    def conditions(self, at: int) -> tuple[str, ...]:
-        """Return the #if conditions around a token, outermost first."""
-        return tuple(spelled_condition(c) for c in conditions_at(self.source, self.lexed.starts[at]))
-
-    def error(self, at: int, message: str) -> SetError:
-        """Return an error that names file and line."""
-        return SetError(f"{self.source.where(self.lexed.starts[at])}: {message}")
-
-
-def spelled(text: bytes) -> str:
-    """Return a text for a message."""
-    return text.decode("utf-8", "replace")
-
-
-def bracketed(lexed: Lexed, opening: int, last: int) -> tuple[list[tuple[int, int]], int]:
-    """Return the tokens of each argument in the brackets at `opening` and the token after; else ValueError."""
-    closing = lexed.brackets.partner.get(opening, 0)
-    if lexed.texts[opening : opening + 1] != [b"("] or not opening < closing < last:
-        raise ValueError("no complete brackets")
-    return split_commas(lexed, opening + 1, closing) or [(closing, closing)], closing + 1
-
-
-def spelled_condition(condition: str) -> str:
-    """Return `CONFIG_X` for `defined(CONFIG_X)`, `!CONFIG_X` for its opposite, any other condition as it is."""
-    match = re.fullmatch(r"(!?)\(?\s*+defined\s*+(?:\(\s*+)?(\w++)\s*+(?:\)\s*+)?\)?", condition)
-    return f"{match[1]}{match[2]}" if match else condition

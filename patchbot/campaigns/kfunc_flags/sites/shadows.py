@@ -10,7 +10,7 @@ from ....series.tree import Tree
 from .files import SETS_HEADER, SETS_HEADERS
 from .flags import FLAGS_HEADER
 from .includes import beside
-from .nouns import FileSets, KfuncSet, Row
+from .nouns import DEFINED, FileSets, KfuncSet, Row
 from .plan import SELFTESTS
 
 #: The words of the sets' header; a file that redefines them has sets that only the preprocessor knows.
@@ -22,13 +22,16 @@ WORDS = (
     b"__BTF_SET8_START",
     b"BTF_ID_FLAGS",
     b"BTF_KFUNC",
+    b"BPF_KFUNC_SET_START",
+    b"BPF_KFUNC_SET_END",
+    b"BPF_KFUNC",
     b"BTF_ID",
     b"BTF_SET8_KFUNCS",
 )
 
 HARMLESS = (b"BTF_ID", b"BTF_SET8_KFUNCS")
 
-_PIECE = re.compile(rb"\b(?:__)?+BTF_\w*+")
+_PIECE = re.compile(rb"\b(?:(?:__)?+BTF_\w*+|BPF_KFUNC\w*+)")
 _DEFINED = re.compile(rb"#[ \t]*(?:define|undef)[ \t]+(\w+)")
 
 
@@ -107,11 +110,13 @@ def redefined(source: Source) -> list[str]:
 def pasted(source: Source) -> list[str]:
     """Return a line for each piece of a word of the sets that something pastes together."""
     texts, lexed = source.lexed.texts, source.lexed
+    # BPF_ is a piece of many names; the rows of a set have to be in the file of the set.
+    pieces = (b"BTF_", b"__BTF_", b"BPF_" if DEFINED.encode() in lexed.index else b"BPF_KFUNC")
     return [
         f"{source.where(lexed.starts[number])}: {text.decode()} is a piece of a set's macro, pasted together where "
         "nobody sees it; expected the whole word"
         for text, numbers in lexed.index.items()
-        if text.startswith((b"BTF_", b"__BTF_")) and text not in WORDS and any(w.startswith(text) for w in WORDS)
+        if text.startswith(pieces) and text not in WORDS and any(w.startswith(text) for w in WORDS)
         for number in numbers
         if text.endswith(b"_") or b"##" in texts[max(0, number - 1) : number + 2]
     ]

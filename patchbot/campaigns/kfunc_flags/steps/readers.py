@@ -25,7 +25,7 @@ KNOWN = frozenset(
         "check_kfunc_args",
     }
 )
-ROWS = (b"BTF_KFUNC", b"BTF_ID_FLAGS")
+ROWS = (b"BTF_KFUNC", b"BTF_ID_FLAGS", b"BPF_KFUNC")
 
 
 def unseen_readers(context: Context) -> list[Report]:

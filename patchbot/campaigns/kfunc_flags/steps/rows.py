@@ -24,6 +24,8 @@ from ..sites.subjects import subject
 
 HEADER = "include/linux/btf_ids.h"
 KFUNC_ROW = "BTF_KFUNC"
+#: A row behind the kfunc; the set comes before the name.
+DEFINED_ROW = "BPF_KFUNC"
 MAX_COLUMNS = 100
 TAB = 8
 
@@ -38,19 +40,23 @@ def convert(context: Context, flag: str) -> Change:
     if entries:
         require_header(context)
     keys = {path: group[0] for group in components(found, flag) for path in group}
-    edits = []
+    edits: dict[tuple[str, Span], Edit] = {}
+    shared: list[Edit] = []
     for entry in entries:
-        text = context.tree.read(entry.row.file)
-        new = rewrite(text, entry.row, flag, entry.plan.arguments[flag])
-        edits.append(
-            Edit(entry.row.file, entry.row.span.start, entry.row.span.end, new, keys[entry.row.file], entry.site)
-        )
+        path, span = entry.row.file, entry.row.span
+        if (path, span) in edits:  # one row puts the kfunc into several sets: the further sites need no edit but a name
+            shared.append(Edit(path, len(shared), len(shared), b"", keys[path], entry.site))
+            continue
+        new = rewrite(context.tree.read(path), entry.row, flag, entry.plan.arguments[flag])
+        edits[path, span] = Edit(path, span.start, span.end, new, keys[path], entry.site)
     kept: dict[str, list[Entry]] = {}
     for entry in found.entries:
         # What the series itself adds is as it is to be.
         if flag in entry.row.flags and entry not in entries and context.base.exists(entry.row.file):
             kept.setdefault(why_kept(context, entry, flag), []).append(entry)
-    return Change(tuple(edits), remarks=tuple(say_kept(flag, why, rows) for why, rows in kept.items() if why))
+    return Change(
+        (*edits.values(), *shared), remarks=tuple(say_kept(flag, why, rows) for why, rows in kept.items() if why)
+    )
 
 
 def say_kept(flag: str, why: str, rows: Sequence[Entry]) -> str:
@@ -104,8 +110,8 @@ def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes
 
 
 def head_of(text: bytes, row: Row, name: Span) -> bytes:
-    """Return what stands before the name of the kfunc in a BTF_KFUNC(); `func,` goes, comments stay."""
-    if row.macro == KFUNC_ROW:
+    """Return what stands before the name of the kfunc in a row with flags of arguments; `func,` goes, comments stay."""
+    if row.macro in (KFUNC_ROW, DEFINED_ROW):
         return text[row.span.start : name.start]
     macro_name, _, func, comma = tokens(text, row.span.start, name.start)
     (first,) = tokens(text, name.start, name.end)
