@@ -149,7 +149,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """What one check says about one patch (`patch` is its stable id) or, if `patch` is None, about the series."""
+    """What one check says about one patch (`patch` is its stable id) or, if `patch` is None, about the series.
+
+    `date` is when it said so, in UTC as ISO 8601 has it; one that is reused keeps it.
+    """
 
     check: str
     patch: str | None
@@ -161,6 +164,7 @@ class Result:
     seconds: float = 0.0
     log: str | None = None
     reproduce: str = ""
+    date: str = ""
 
 
 def headline(message: str) -> str:

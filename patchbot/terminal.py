@@ -133,11 +133,11 @@ class Terminal(Console):
             else:
                 self.say(line)
 
-    def table(self, heads: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
+    def table(self, heads: Iterable[str], rows: Iterable[Iterable[str | Text]], *, cut: bool = False) -> None:
         """Print a table without rules; text in it that is not styled comes from anywhere.
 
-        Only the last column wraps. Where the others leave it no room, it is a line of its own below each row, and where
-        no terminal is, each row is one line: a place such as file:line stays whole.
+        Only the last column wraps, or with `cut` ends in `…`. Where the others leave it no room, it is a line of its
+        own below each row, and where no terminal is, each row is one line: a place such as file:line stays whole.
         """
         cells = [[Text(head, "bold") for head in heads]]
         cells += [[one if isinstance(one, Text) else cell(one) for one in row] for row in rows]
@@ -159,6 +159,8 @@ class Terminal(Console):
             for width in widths[:-1]:
                 grid.add_column(width=width, no_wrap=True)
             for row in cells:
+                if cut:
+                    row[-1].truncate(left, overflow="ellipsis")
                 grid.add_row(*row)
             self.print(grid)
 

@@ -19,12 +19,16 @@ from ..terminal import visible
 
 
 def page(
-    report: Mapping[str, Any], patches: Sequence[Mapping[str, Any]], kernel: str, diffs: Mapping[str, tuple[str, str]]
+    report: Mapping[str, Any],
+    patches: Sequence[Mapping[str, Any]],
+    kernel: Mapping[str, str],
+    diffs: Mapping[str, tuple[str, str]],
 ) -> str:
     """Return the page.
 
-    `report` is the recorded document of `check --json`, {} if there is none; `patches` have id, commit, subject, files,
-    owners and target; `diffs` is each commit's message with its diffstat, and its diff.
+    `report` is the recorded document of `check --json`, without results if there is none; `patches` have id, commit,
+    subject, files, owners and target; `kernel` has its version and describe; `diffs` is each commit's message with its
+    diffstat, and its diff. All that it says of when and with what something was found comes from the record.
     """
     found = report.get("results", [])
     results = [{**r, "findings": sorted(r["findings"], key=lambda f: -Status(f["status"]).rank)} for r in found]
@@ -38,6 +42,8 @@ def page(
             tip=report["tip"],
             kernel=kernel,
             checks=checks,
+            dates=sorted({r["date"][:16].replace("T", " ") for r in results if r.get("date")}),
+            made=report.get("made", ()),
             counts=report.get("counts", {}),
             results=results,
             patches=rows,
@@ -62,7 +68,7 @@ def row(
     """Return what the page shows about one patch."""
     return {
         **patch,
-        "results": results,
+        "results": sorted(results, key=lambda r: -Status(r["status"]).rank),
         "status": {**dict.fromkeys(checks, ""), **{r["check"]: r["status"] for r in results}},
         "bad": any(r["status"] in ("FAIL", "ERROR") for r in results),
         "diff": coloured(*diffs.get(patch["commit"], ("", ""))),

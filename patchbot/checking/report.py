@@ -6,18 +6,20 @@ terminal.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
+from .. import __version__
 from ..model import Finding, Result, Status
+from ..series.render import plural
 from ..shapes import plain
-from ..terminal import Terminal, cell, one_line
+from ..terminal import Terminal, one_line
 from .check import Item
 
 STYLES = {
@@ -34,8 +36,12 @@ def worst(results: Sequence[Result]) -> Status:
     return Status.worst([r.status for r in results])
 
 
-def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, seconds: float) -> dict[str, Any]:
-    """Return the document of `check --json`."""
+def document(
+    results: Sequence[Result], *, campaign: str, base: str, tip: str, seconds: float, compiler: str = ""
+) -> dict[str, Any]:
+    """Return the document of `check --json`; it names this machine, and the `compiler` if one was needed."""
+    uname = platform.uname()
+    machine = f"{uname.system} {uname.release} on {plural(os.cpu_count() or 1, f'{uname.machine} processor')}"
     rows = [plain(fit_for_json(r)) for r in results]
     return {
         "schema": 1,
@@ -44,6 +50,7 @@ def document(results: Sequence[Result], *, campaign: str, base: str, tip: str, s
         "tip": tip,
         **summed(rows),
         "seconds": round(seconds, 3),
+        "made": [{"machine": machine, "compiler": compiler, "patchbot": __version__}],
     }
 
 
@@ -72,7 +79,8 @@ def merged(old: Mapping[str, Any] | None, new: dict[str, Any], order: Sequence[s
     kept = [r for r in old["results"] if (r["check"], r["patch"]) not in judged]
     places = {check: number for number, check in enumerate(order)}
     rows = sorted([*kept, *new["results"]], key=lambda r: places.get(r["check"], len(places)))
-    return new | summed(rows)
+    made = [row for row in old.get("made", ()) if row not in new["made"]] if kept else []
+    return new | summed(rows) | {"made": [*made, *new["made"]]}
 
 
 def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], limit: int = 5) -> None:
@@ -89,7 +97,8 @@ def show(console: Terminal, items: Sequence[Item], results: Sequence[Result], li
             console.tell(details(first, whose(alike, numbers), limit))
             for text in again(first):
                 console.say(text)
-    console.print(matrix(items, results, console.width))
+    console.say("")
+    console.table(*matrix(items, results), cut=True)
     console.say(summary(results))
 
 
@@ -121,25 +130,19 @@ def whose(results: Sequence[Result], numbers: Mapping[str, int]) -> str:
     return f"patch{'es' if len(found) > 1 else ''} {said}"
 
 
-def matrix(items: Sequence[Item], results: Sequence[Result], width: int = 160) -> Table:
-    """Return the table of patches and checks; a cell shows the worst result, `.` if there is none."""
+def matrix(items: Sequence[Item], results: Sequence[Result]) -> tuple[list[str], list[tuple[str | Text, ...]]]:
+    """Return heads and rows of the table of patches and checks; a cell is the worst result, `.` if there is none."""
     checks = list(dict.fromkeys(r.check for r in results))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("#", justify="right")
-    others = 9 + sum(max(len(check), 5) + 3 for check in checks)
-    table.add_column("patch", overflow="ellipsis", no_wrap=True, width=max(20, min(72, width - others)))
-    for check in checks:
-        table.add_column(cell(check), no_wrap=True, min_width=len(check))
     rows: list[tuple[str, str, str | None]] = [(str(n), item.subject, item.id) for n, item in enumerate(items, 1)]
     if any(r.patch is None for r in results):
         rows.append(("", "(the series)", None))
     found: dict[tuple[str, str | None], list[Result]] = {}
     for result in results:
         found.setdefault((result.check, result.patch), []).append(result)
+    cells: list[tuple[str | Text, ...]] = []
     for number, subject, patch in rows:
-        cells = [judged(found.get((check, patch), [])) for check in checks]
-        table.add_row(number, cell(subject), *cells)
-    return table
+        cells.append((number, *(judged(found.get((check, patch), [])) for check in checks), subject))
+    return ["#", *checks, "patch"], cells
 
 
 def judged(results: Sequence[Result]) -> Text:

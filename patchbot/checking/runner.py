@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -247,6 +248,7 @@ def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float)
         seconds=round(seconds, 3),
         log=str(outcome.log) if outcome.log else None,
         reproduce=outcome.reproduce,
+        date=datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00"),
     )
 
 

@@ -20,7 +20,10 @@ from ..store import Store
 
 @dataclass(frozen=True)
 class Report:
-    """The results of the checks on a campaign's tip, as `check --json` prints them."""
+    """The results of the checks on a campaign's tip, as `check --json` prints them.
+
+    `made` says on which machine, with which compiler and patchbot; more than one if it was not always the same.
+    """
 
     campaign: str
     base: str
@@ -29,6 +32,7 @@ class Report:
     results: tuple[Result, ...]
     counts: Mapping[str, int]
     seconds: float
+    made: tuple[Mapping[str, str], ...] = ()
 
 
 class Results:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from ..build.options import build_options
+from ..build.toolchain import compiler_of
 from ..checking import report
-from ..checking.runner import run_checks
+from ..checking.runner import choose, run_checks
 from ..checking.store import Results
 from ..checking.waivers import refuse_unknown_steps
-from ..errors import UserError
+from ..errors import MissingTool, UserError
 from ..model import Status
 from ..progress import shown
 from .session import Session, commas, processes
@@ -24,6 +27,8 @@ EXAMPLES = (
     "patchbot check v7.2..mine",
 )
 EXITS = {1: "a check failed; with --strict: one is not PASS", 3: "a check ended in ERROR, or patchbot itself failed"}
+#: The program that a check needs which compiles.
+CC = "gcc"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,13 +82,30 @@ def execute(
                 full=full,
             )
             document = report.document(
-                results, campaign=under.campaign, base=under.base, tip=series.tip, seconds=time.monotonic() - started
+                results,
+                campaign=under.campaign,
+                base=under.base,
+                tip=series.tip,
+                seconds=time.monotonic() - started,
+                compiler=compiler(session, commas(only)),
             )
             name = f"report {under.campaign} {series.tip}"
             store.revise(name, lambda before: report.merged(before, document, session.config.checks.run))
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
     return exit_code([r.status for r in results], strict)
+
+
+def compiler(session: Session, only: Sequence[str]) -> str:
+    """Return which compiler the checks use, "" if none does or none is there."""
+    config = session.config.checks
+    if not any(CC in check.needs for check in choose(config, only)):
+        return ""
+    try:
+        *tools, pahole = compiler_of(build_options(config.options.get("build", {}))).versions.split("; ")
+    except MissingTool:
+        return ""
+    return "; ".join([*tools, f"pahole {pahole}"])
 
 
 def exit_code(statuses: list[Status], strict: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from .. import temporary
@@ -37,7 +38,7 @@ def execute(session: Session, *, html: str) -> int:
         for commit, known in told
     ]
     diffs = {commit.sha: commit_text(session.scratch, commit.sha) for commit in series.commits}
-    text = page(report, rows, f"Linux {tree.kernel().version}", diffs)
+    text = page(report, rows, asdict(tree.kernel()), diffs)
     target = session.cwd / html
     write(target, text)
     if not session.emit({"file": str(target), "recorded": bool(report.get("results"))}):

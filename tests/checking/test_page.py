@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 from tinytree import patchbot
 
@@ -21,13 +22,18 @@ RESULT = {
     "reproduce": EVIL,
     "cached": False,
     "seconds": 1,
+    "date": "2026-01-31T12:30:45",
 }
+KERNEL = {"version": "7.99", "describe": "v7.99-3-gabc"}
 
 
 def test_text_from_anywhere_is_escaped():
     report = {"campaign": EVIL, "base": "b" * 40, "tip": "t" * 40, "results": [RESULT], "counts": {"FAIL": 1}}
     text = page(
-        report, [PATCH], EVIL, {"c" * 40: (EVIL, f"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+{EVIL}\n")}
+        report,
+        [PATCH],
+        {"version": EVIL, "describe": EVIL},
+        {"c" * 40: (EVIL, f"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+{EVIL}\n")},
     )
     assert "<script" not in text
     assert text.count("&lt;script&gt;") > 8
@@ -41,9 +47,24 @@ def test_what_is_wrong_with_the_series_comes_before_what_is_right():
     wrong = {**FINDING, "status": "WARN", "message": "this pahole is old"}
     series = {**RESULT, "check": "boot", "patch": None, "commit": None, "status": "WARN", "findings": [right, wrong]}
     report = {"campaign": "c", "base": "b" * 40, "tip": "t" * 40, "results": [series], "counts": {"WARN": 1}}
-    text = page(report, [PATCH], "linux", {})
+    text = page(report, [PATCH], KERNEL, {})
     assert "<b>boot</b>: 2 findings" in text
     assert text.index("this pahole is old") < text.index("program rcu_accept: accept") < text.index("<h2>Patches")
+
+
+def test_when_and_with_what_results_were_made_is_on_the_page_and_the_series_once():
+    made = [{"machine": f"Linux {n}", "compiler": gcc, "patchbot": "0.1"} for n, gcc in ((5, ""), (6, "gcc 12 &c"))]
+    later = {**RESULT, "check": "btf", "status": "PASS", "date": "2026-02-01T09:00:00"}
+    report = {"campaign": "c", "base": "b" * 40, "tip": "t" * 40, "results": [RESULT, later], "counts": {"FAIL": 1}}
+    patch = {**PATCH, "subject": "bpf: Do it", "files": ["a.c"]}
+    text = page({**report, "made": made}, [patch], KERNEL, {})
+    assert text.count("bpf: Do it") == 1
+    assert "<dt>kernel</dt><dd>Linux 7.99 (<code>v7.99-3-gabc</code>), base <code>bbbbbbbbbbbb</code></dd>" in text
+    assert "<dt>checked</dt><dd>2026-01-31 12:30 to 2026-02-01 09:00 UTC</dd>" in text
+    assert text.count("<dt>machine</dt>") == 2
+    assert text.count("<dt>compiler</dt><dd>gcc 12 &amp;c</dd>") == 1
+    assert page({**report, "results": [later]}, [patch], KERNEL, {}).count("2026-02-01 09:00 UTC</dd>") == 1
+    assert "<dt>checked" not in page({**report, "results": []}, [patch], KERNEL, {})
 
 
 def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():
@@ -67,7 +88,12 @@ def test_the_page_shows_recorded_results_only(work, tmp_path):
     patchbot("check", "--only", "checkpatch", "-q", cwd=work)
     done = json.loads(patchbot("report", "--html", str(target), "--json", cwd=work).stdout)
     assert done["recorded"]
-    assert "<th>applies</th><th>checkpatch</th>" in target.read_text()
+    text = target.read_text()
+    assert "<span>applies</span><span>checkpatch</span>" in text
+    assert "<dt>kernel</dt><dd>Linux 7.99.0, base <code>" in text, "no tag names it"
+    assert re.search(r"<dt>checked</dt><dd>\d{4}-\d\d-\d\d \d\d:\d\d.* UTC</dd>", text)
+    assert re.search(r"<dt>machine</dt><dd>Linux .* processors?, with patchbot \d", text)
+    assert "<dt>compiler</dt>" not in text, "nothing was compiled"
     assert "no such directory" in patchbot("report", "--html", "nope/x.html", cwd=work, code=2).stderr
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from patchbot.checking.check import Item
-from patchbot.checking.report import document, show
+from patchbot.checking.report import document, merged, show
 from patchbot.model import Finding, Result, Status
 from patchbot.terminal import Terminal, one_line
 
@@ -55,10 +55,21 @@ def rows(text: str) -> list[list[str]]:
 
 def test_the_table_has_a_row_for_each_patch_and_one_for_the_series() -> None:
     table = rows(shown())
-    assert ["#", "patch", "applies", "build"] in table
-    assert ["1", "x:", "Do", "a", "PASS=", "WARN"] in table
-    assert ["2", "x:", "Do", "\\x07b", "[bold]", "PASS", "FAIL"] in table
-    assert ["(the", "series)", ".", "SKIP"] in table
+    assert ["#", "applies", "build", "patch"] in table
+    assert ["1", "PASS=", "WARN", "x:", "Do", "a"] in table
+    assert ["2", "PASS", "FAIL", "x:", "Do", "\\x07b", "[bold]"] in table
+    assert [".", "SKIP", "(the", "series)"] in table
+
+
+def test_a_subject_that_is_too_long_for_the_terminal_is_cut_but_not_in_a_file() -> None:
+    line = "1  PASS=    x: Do what takes so very many words to say"
+    said = {}
+    for terminal in (True, False):
+        out = io.StringIO()
+        console = Terminal(file=out, width=50, force_terminal=terminal, color_system=None)
+        show(console, [replace(ITEMS[0], subject=line[12:])], RESULTS[:1])
+        said[terminal] = [row.rstrip() for row in out.getvalue().splitlines() if "x: Do" in row]
+    assert said == {True: [f"{line[:49]}…"], False: [line]}
 
 
 def test_reasons_findings_and_how_to_repeat_are_listed() -> None:
@@ -107,12 +118,12 @@ def test_nothing_from_a_tree_reaches_the_terminal_as_control() -> None:
 def test_the_document_has_the_promised_keys() -> None:
     doc = document(RESULTS, campaign="demo", base="0" * 40, tip="2" * 40, seconds=1.23456)
     json.dumps(doc, ensure_ascii=False).encode("utf-8")
-    assert list(doc) == ["schema", "campaign", "base", "tip", "worst", "results", "counts", "seconds"]
+    assert list(doc) == ["schema", "campaign", "base", "tip", "worst", "results", "counts", "seconds", "made"]
     assert (doc["schema"], doc["worst"], doc["seconds"]) == (1, "FAIL", 1.235)
     assert doc["counts"] == {"PASS": 2, "SKIP": 1, "WARN": 1, "FAIL": 1, "ERROR": 0}
     result = doc["results"][3]
     assert set(result) == {
-        "check", "patch", "commit", "status", "reason", "cached", "seconds", "findings", "log", "reproduce"
+        "check", "patch", "commit", "status", "reason", "cached", "seconds", "findings", "log", "reproduce", "date"
     }  # fmt: skip
     assert result["findings"][0] == {
         "status": "FAIL",
@@ -123,6 +134,18 @@ def test_the_document_has_the_promised_keys() -> None:
     }
     assert doc["results"][0]["cached"] is True
     assert doc["results"][4]["patch"] is None
+
+
+def test_a_report_of_several_runs_names_each_machine_and_compiler_once() -> None:
+    def run(results: list[Result], compiler: str) -> dict[str, object]:
+        return document(results, campaign="demo", base="", tip="", seconds=0.0, compiler=compiler)
+
+    first = run(RESULTS[:2], "")
+    both = merged(first, run(RESULTS[2:4], "gcc 12"), ["applies", "build"])
+    assert [row["compiler"] for row in both["made"]] == ["", "gcc 12"]
+    assert [row["compiler"] for row in merged(both, run(RESULTS[2:4], "gcc 12"), ["build"])["made"]] == ["", "gcc 12"]
+    assert merged(first, run(RESULTS[:2], "gcc 12"), [])["made"] == run([], "gcc 12")["made"], "nothing is left of it"
+    assert all(set(row) == {"machine", "compiler", "patchbot"} for row in both["made"])
 
 
 def test_no_results_are_no_pass() -> None:
