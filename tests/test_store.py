@@ -81,7 +81,7 @@ def test_a_damaged_file_is_set_aside_and_made_anew(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert f"{path} cannot be used (" in said
-    assert "it is set aside as kept.sqlite.damaged, and made anew" in said
+    assert "it is set aside as kept.sqlite.damaged and made anew" in said
     assert (tmp_path / "kept.sqlite.damaged").exists()
     with Store(path) as store:
         assert store.get("key", str) == SOUND

@@ -66,7 +66,7 @@ def test_refused_rows_and_anchors(tiny, said):
     spoil(tiny, CPUMASK, b"bpf_cpumask_release, KF_RELEASE)", b"bpf_cpumask_release, KF_RELEASE | KF_MINE)")
     code, text = said()
     assert code == 2
-    for problem in (*ANCHORS, rf"{CPUMASK}:\d+: bpf_cpumask_release@\w+: .*no single flag KF_MINE"):
+    for problem in (*ANCHORS, rf"{CPUMASK}:\d+: bpf_cpumask_release@\w+: .*does not define KF_MINE as a single flag"):
         assert len(re.findall(problem, text)) == 1, problem
 
 
@@ -106,7 +106,7 @@ def test_who_reads_a_flag_unseen_is_named(tiny, said):
     spoil_anchors(tiny)
     code, text = said()
     assert code == 2
-    assert re.search(r"kernel/bpf/new\.c:3: who asks for KF_RCU: drifted: f\(\) asks for it past the predicates", text)
+    assert re.search(r"kernel/bpf/new\.c:3: the readers of KF_RCU: drifted: f\(\) reads it without the predicates", text)
     for anchor in ANCHORS:
         assert re.search(anchor, text), anchor
 

@@ -97,7 +97,7 @@ def test_a_flag_that_hides_others_can_be_kept_by_decision(tmp_path: Path) -> Non
 
 def test_a_flag_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
     (line,) = refused(tmp_path, KFUNCS + one_set("BTF_ID_FLAGS(func, put, KF_RCU | KF_RCU)\n"))
-    assert line.startswith("kernel/bpf/a.c:8: put@ids: KF_RCU stands there twice")
+    assert line.startswith("kernel/bpf/a.c:8: put@ids: KF_RCU occurs twice")
 
 
 def test_a_typedef_that_may_be_a_pointer_is_refused(tmp_path: Path) -> None:

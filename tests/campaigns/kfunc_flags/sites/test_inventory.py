@@ -289,7 +289,7 @@ def test_rows_of_one_kfunc_must_agree(tmp_path: Path) -> None:
     )
     found = audit(make(tmp_path, {"kernel/bpf/a.c": text}), config())
     assert found.fates()["look@ids"][0] == "refuse"
-    assert "differ: see kernel/bpf/a.c:13" in found.refused[0]
+    assert "differ between its sets: see kernel/bpf/a.c:13" in found.refused[0]
 
 
 def test_reasons_to_keep(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def spoiled(base: Tree, spoil: Callable[[bytes, int, int], bytes], skip: tuple[s
             with pytest.raises(UserError) as caught:
                 codemod(context(seen.tree.overlaid({path: text}), base))
             assert path in str(caught.value), anchor.name
-            if isinstance(caught.value, AnchorError) and not re.search("in a way|is needed", str(caught.value)):
+            if isinstance(caught.value, AnchorError) and not re.search("in a way|expected one struct", str(caught.value)):
                 assert anchor.name in str(caught.value)
             count += 1
     return count
@@ -204,7 +204,7 @@ def test_a_tree_without_count_args_is_refused(trees, tmp_path):
     (tmp_path / "tree/include/linux/args.h").unlink()
     run(["git", "init", "-q", "--template=", "-b", "master", tmp_path / "tree"])
     tree = Tree(Repo.open(tmp_path / "tree"), commit(tmp_path / "tree", "base"))
-    with pytest.raises(UserError, match=r"include/linux/args\.h: .*no such file"):
+    with pytest.raises(UserError, match=r"include/linux/args\.h: .*the file does not exist"):
         STEPS["btf_ids"][0](context(tree))
 
 

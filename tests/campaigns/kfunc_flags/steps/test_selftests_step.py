@@ -146,7 +146,7 @@ def test_a_file_that_stands_alone_is_only_a_part_of_the_patch(trees):
 def test_a_verifier_that_says_something_else_is_an_error(trees):
     path = facts.VERIFIER_C
     text = trees["shared"].read(path).replace(b"expects referenced", b"wants a referenced")
-    with pytest.raises(UserError, match=rf"{path}: none of the messages 'release kfunc %s expects"):
+    with pytest.raises(UserError, match=rf"{path}: it has none of the messages 'release kfunc %s expects"):
         made(trees["shared"].overlaid({path: text}))
 
 
