@@ -10,7 +10,8 @@ counted and listed with the reason.
 
 The first run links two kernels (15 minutes on two processors, less with ccache); once the images exist, a run takes
 half a minute. Options: timeout (seconds for one boot), programs (more files like
-programs.toml), and those of [checks.build].
+programs.toml), counted (true: the machine's clock counts instructions, so that times of verification can be compared; a
+boot takes four times as long), and those of [checks.build].
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from patchbot.build.qemu import PACKAGE, QEMU, boot, shell_line
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.boot import fit, judge, linked
+from patchbot.campaigns.kfunc_flags.boot.evidence import evidence
 from patchbot.campaigns.kfunc_flags.boot.fit import Kernel
 from patchbot.campaigns.kfunc_flags.boot.judge import Line
 from patchbot.campaigns.kfunc_flags.boot.programs import CLANG, build_loader, compile_programs, sets_header
@@ -62,10 +64,12 @@ LEAST_REFUSED = 12
 class Options(BuildOptions):
     """[checks.boot]: more files like programs.toml, the seconds that one boot may take, and how kernels are built.
 
-    A boot takes 5 to 20 seconds, but 97 on a machine with four times the load that it can carry.
+    A boot takes 5 to 20 seconds, but 97 on a machine with four times the load that it can carry; with
+    `counted`, for which the machine's clock counts instructions, it takes four times as long.
     """
 
     timeout: Annotated[float, Meta(gt=0)] = 300
+    counted: bool = False
     programs: Text | tuple[Text, ...] = ()
 
 
@@ -89,8 +93,9 @@ class Built:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was found in a kernel's files: counts by file, and problems."""
+    """What was found in a kernel's files: in vmlinux, counts by file, and problems."""
 
+    vmlinux: linked.Linked
     counts: Mapping[str, str]
     problems: tuple[str, ...]
 
@@ -115,7 +120,7 @@ def key_series(subject: Subject) -> str:
     read = hashlib.sha256(b"\0".join(path.read_bytes() for path in own if path.is_file())).hexdigest()
     tests = [row for item in subject.items for row in item.files if row.startswith("tools/testing/selftests/bpf/")]
     selftests = subject.scratch.ls(trees[1], *sorted(set(tests))) if tests else {}
-    parts = [libbpf_key(subject.scratch, trees[1]), read, options.timeout, selftests]
+    parts = [libbpf_key(subject.scratch, trees[1]), read, options.timeout, options.counted, selftests]
     return "\n".join([*kernels, json.dumps(parts)])
 
 
@@ -166,7 +171,7 @@ def check_series(subject: Subject) -> Outcome:
         names = {p.name for p in kernel.rows.programs}
         loads = [o for o in objects if o.stem in names] + (tests if what == "tip" else [])
         image = inserted(built[what].image, touched)
-        said, seconds[what], line = run(kernel, image, loads, folder, log, options.timeout)
+        said, seconds[what], line = run(kernel, image, loads, folder, log, options)
         booted[what] = Booted(kernel, look(kernel, built[what]), said, line)
     unmade = {what: one.sets.unmade for what, one in built.items()}
     asked = fit.asked_pahole(subject.scratch, trees["base"])
@@ -196,7 +201,7 @@ def inserted(image: Image, touched: frozenset[str]) -> Image:
 
 
 def run(
-    kernel: Kernel, image: Image, objects: Sequence[Path], folder: Path, log: Path, timeout: float
+    kernel: Kernel, image: Image, objects: Sequence[Path], folder: Path, log: Path, options: Options
 ) -> tuple[Said, float, str]:
     """Boot a kernel with its modules and programs; return its output, the seconds, and a shell line that does the same.
 
@@ -212,12 +217,12 @@ def run(
     initramfs = folder / f"initramfs-{kernel.what}.cpio.gz"
     pack(files, initramfs)
     serial = log.with_suffix(f".{kernel.what}.serial.txt")
-    machine = boot(image.kernel, initramfs, serial, timeout)
-    said = parse(machine.serial)
+    machine = boot(image.kernel, initramfs, serial, options.timeout, counted=options.counted)
+    said = parse(machine.serial, timed=options.counted)
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"{kernel.what}: booted {machine.seconds:.1f} s, serial log {serial}\n")
-    reproduce = shell_line(image.kernel, initramfs)
-    if why := stopped(said, machine.serial, machine.timed_out, timeout):
+    reproduce = shell_line(image.kernel, initramfs, counted=options.counted)
+    if why := stopped(said, machine.serial, machine.timed_out, options.timeout):
         raise ToolError(f"{kernel.what}: {why}; serial log {serial}, its end:\n{tail(machine.serial)}")
     own = said.modules.get(f"{MODULE}.ko")
     if said.end != len(todo) or own is None or own.errno:
@@ -238,7 +243,7 @@ def look(kernel: Kernel, built: Built) -> Contents:
             problems.append(f"{name} holds no kfunc set")
         if (single := kernel.flags.single) and not held.records:
             problems.append(f"{name} holds no argument flags, though the kernel has {', '.join(single)}")
-    return Contents(counts, tuple(problems))
+    return Contents(built.sets, counts, tuple(problems))
 
 
 def outcome_of(
@@ -262,7 +267,9 @@ def outcome_of(
     )
     counts = {"tip": dict(tip.contents.counts), "base": dict(base.contents.counts)}
     keep_table(log, reason, lines, tip.kernel.left_out, {"linked": counts, "seconds": took})
-    return Outcome.of(found, examined=programs + len(sets), reason=reason, log=log, reproduce=tip.reproduce)
+    figures = evidence(lines, {"base": base.contents.vmlinux, "tip": tip.contents.vmlinux})
+    count = programs + len(sets)
+    return Outcome.of(found, examined=count, reason=reason, log=log, reproduce=tip.reproduce, evidence=figures)
 
 
 def keep_table(

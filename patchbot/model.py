@@ -148,6 +148,27 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Figures that a check found, as a table: `head` names its columns. What is `posted` goes into the cover letter."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    posted: bool = False
+
+    def lines(self) -> list[str]:
+        """Return the table as text: the first column to the left, figures to the right."""
+        rows = [self.head, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            "  ".join(
+                c.rjust(w) if n else c.ljust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+
+
+@dataclass(frozen=True)
 class Result:
     """What one check says about one patch (`patch` is its stable id) or, if `patch` is None, about the series.
 
@@ -165,6 +186,7 @@ class Result:
     log: str | None = None
     reproduce: str = ""
     date: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
 
 def headline(message: str) -> str:

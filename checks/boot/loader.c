@@ -9,6 +9,7 @@
  *	patchbot: TAG <object> <program>: <text of a declaration tag of it>
  *	patchbot: LOG <object> <program>: <line of the verifier's log>
  *	patchbot: LIB <object> <program>: <line that libbpf said>
+ *	patchbot: STAT <object> <program>: <line of the log with figures>
  *	patchbot: PROG <object> <program>: accept|reject|absent <0 or -errno>
  *	patchbot: END <lines of /boot.list>
  *
@@ -65,6 +66,15 @@ static void say_lines(const char *kind, char *text, int last)
 	}
 	for (line = strtok(start, "\n"); line; line = strtok(NULL, "\n"))
 		say("%s %s: %s", kind, who, line);
+}
+
+/* What the verification took: asked for with BPF_LOG_STATS */
+static void say_stats(const char *line)
+{
+	for (; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		if (!strncmp(line, "processed ", 10) || !strncmp(line, "verification time ", 18))
+			say("STAT %s: %.*s", who, (int)strcspn(line, "\n"), line);
+	}
 }
 
 static int from_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -128,8 +138,10 @@ static void load_one(const char *path, const char *object, const char *name)
 	prog = bpf_object__find_program_by_name(obj, name);
 	verifier_log[0] = 0;
 	bpf_program__set_log_buf(prog, verifier_log, sizeof(verifier_log));
-	bpf_program__set_log_level(prog, 1);
+	/* BPF_LOG_LEVEL1 | BPF_LOG_STATS */
+	bpf_program__set_log_level(prog, 1 | 4);
 	err = bpf_object__load(obj);
+	say_stats(verifier_log);
 	if (err && verifier_log[0])
 		say_lines("LOG", verifier_log, LAST);
 	say("PROG %s: %s %d", who, !err ? "accept" : verifier_log[0] ? "reject" : "absent", err);

@@ -19,6 +19,8 @@ PACKAGE = "qemu-system-x86"
 #: No rate limit for /dev/kmsg, where everything is reported. The kernel's timer test counts interrupts while it spins,
 #: and panics ("IO-APIC + timer doesn't work!") if the host is too busy to deliver them.
 CMDLINE = "console=ttyS0 panic=-1 ignore_loglevel printk.devkmsg=on no_timer_check"
+#: The machine's clock counts instructions, a billion a second, so what the host does besides changes no time in it.
+COUNTED = ("-icount", "shift=0,sleep=off")
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,22 @@ class Boot:
     timed_out: bool
 
 
-def command(kernel: Path, initramfs: Path, serial: str, cmdline: str = CMDLINE, memory: int = 768) -> list[str]:
-    """Return QEMU's command line."""
+def command(
+    kernel: Path, initramfs: Path, serial: str, cmdline: str = CMDLINE, memory: int = 768, *, counted: bool = False
+) -> list[str]:
+    """Return QEMU's command line; with `counted`, for a machine whose clock counts instructions."""
     return [
         QEMU,
         *("-machine", "pc,accel=tcg", "-cpu", "max", "-smp", "2", "-m", str(memory)),
+        *(COUNTED if counted else ()),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", serial),
         *("-kernel", str(kernel), "-initrd", str(initramfs), "-append", cmdline),
     ]
 
 
-def boot(kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str = CMDLINE) -> Boot:
+def boot(
+    kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str = CMDLINE, *, counted: bool = False
+) -> Boot:
     """Boot a kernel and return its output; `log` gets the serial line unchanged.
 
     Raises ToolError if QEMU itself cannot start the machine.
@@ -50,7 +57,7 @@ def boot(kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str 
     started = time.monotonic()
     timed_out = False
     try:
-        done = run(command(kernel, initramfs, f"file:{log}", cmdline), check=False, timeout=timeout)
+        done = run(command(kernel, initramfs, f"file:{log}", cmdline, counted=counted), check=False, timeout=timeout)
     except ToolError:
         if not log.exists():
             raise
@@ -62,6 +69,6 @@ def boot(kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str 
     return Boot(text, time.monotonic() - started, timed_out)
 
 
-def shell_line(kernel: Path, initramfs: Path) -> str:
+def shell_line(kernel: Path, initramfs: Path, *, counted: bool = False) -> str:
     """Return the shell line that boots the same by hand."""
-    return shlex.join(command(kernel, initramfs, "stdio"))
+    return shlex.join(command(kernel, initramfs, "stdio", counted=counted))

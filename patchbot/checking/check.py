@@ -33,7 +33,7 @@ from ..draft.range import Range
 from ..errors import ConfigError, PatchbotError, UserError
 from ..git.repo import Repo, Scratch
 from ..identity import identity
-from ..model import Finding, Status
+from ..model import Evidence, Finding, Status
 from ..sandbox import NORMAL, Sandbox
 from ..series.campaign import BuildWishes, Site
 
@@ -112,7 +112,7 @@ def items(repo: Repo, series: Range) -> tuple[Item, ...]:
 class Outcome:
     """The result of a check: `examined` counts what it looked at, and 0 is never PASS; SKIP always has a reason.
 
-    A finding with PASS says what was right; only -v and the page show it.
+    A finding with PASS says what was right; only -v and the page show it, and `evidence`.
     """
 
     status: Status
@@ -121,6 +121,7 @@ class Outcome:
     examined: int = 0
     log: Path | None = None
     reproduce: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
     @classmethod
     def of(
@@ -131,11 +132,12 @@ class Outcome:
         reason: str = "",
         log: Path | None = None,
         reproduce: str = "",
+        evidence: tuple[Evidence, ...] = (),
     ) -> Outcome:
         """Return the outcome of findings: the worst of them, PASS if there is none."""
         found = tuple(findings)
         status = Status.worst([f.status for f in found]) if found else Status.PASS
-        return cls(status, found, reason, examined, log, reproduce)
+        return cls(status, found, reason, examined, log, reproduce, evidence)
 
 
 @dataclass(frozen=True)

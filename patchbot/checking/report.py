@@ -165,6 +165,8 @@ def details(result: Result, where: str, limit: int) -> Text:
         said = f" {one_line(finding.message)}{f' [{one_line(finding.type)}]' if finding.type else ''}\n"
         status = (finding.status.value, STYLES[finding.status])
         text.append_text(Text.assemble("  ", (place(finding), "bold"), status, said))
+    for one in () if limit else result.evidence:
+        text.append("".join(f"  {one_line(line)}\n" for line in (f"{one.title}:", *one.lines())))
     if limit and len(shown) < len(wrong):
         text.append(f"  and {len(wrong) - len(shown)} more (-v shows all)\n", style="dim")
     text.rstrip()

@@ -249,6 +249,7 @@ def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float)
         log=str(outcome.log) if outcome.log else None,
         reproduce=outcome.reproduce,
         date=datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00"),
+        evidence=outcome.evidence,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,12 @@ from ..git.commits import author_of
 from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
 from ..mail.recipients import recipients
-from ..model import Finding, Status
+from ..model import Evidence, Finding, Status
 from ..progress import shown
 from ..series import maintainers
 from ..series.campaign import Context
 from ..series.tree import Tree
-from ..shapes import plain
+from ..shapes import convert, plain
 from ..terminal import cell
 from .session import Session
 from .subject import report_of, select, standing
@@ -132,9 +132,16 @@ def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] 
         "kept": record.kept,
         "since": since,
         "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],
+        "evidence": posted_evidence(report.get("results", ())),
         "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
     }
+
+
+def posted_evidence(results: Iterable[Mapping[str, Any]]) -> list[Evidence]:
+    """Return the figures for the cover letter among recorded results."""
+    found = [convert(one, Evidence) for row in results for one in row.get("evidence", ())]
+    return [one for one in found if one.posted]
 
 
 def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path) -> None:

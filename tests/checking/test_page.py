@@ -23,6 +23,7 @@ RESULT = {
     "cached": False,
     "seconds": 1,
     "date": "2026-01-31T12:30:45",
+    "evidence": [],
 }
 KERNEL = {"version": "7.99", "describe": "v7.99-3-gabc"}
 
@@ -65,6 +66,15 @@ def test_when_and_with_what_results_were_made_is_on_the_page_and_the_series_once
     assert text.count("<dt>compiler</dt><dd>gcc 12 &amp;c</dd>") == 1
     assert page({**report, "results": [later]}, [patch], KERNEL, {}).count("2026-02-01 09:00 UTC</dd>") == 1
     assert "<dt>checked" not in page({**report, "results": []}, [patch], KERNEL, {})
+
+
+def test_figures_of_a_check_are_a_table_with_text_from_anywhere_escaped():
+    table = {"title": EVIL, "head": ["", "before", EVIL], "rows": [["accepted", "61", EVIL]], "posted": True}
+    series = {**RESULT, "patch": None, "commit": None, "evidence": [table]}
+    report = {"campaign": "c", "base": "b" * 40, "tip": "t" * 40, "results": [series], "counts": {"FAIL": 1}}
+    text = page(report, [PATCH], "linux", {})
+    assert '<td>accepted</td><td class="n">61</td><td class="n">&lt;script' in text
+    assert "<script" not in text
 
 
 def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from patchbot.checking.check import Item
 from patchbot.checking.report import document, merged, show
-from patchbot.model import Finding, Result, Status
+from patchbot.model import Evidence, Finding, Result, Status
 from patchbot.terminal import Terminal, one_line
 
 BAD = Finding(Status.FAIL, "bad [red]markup[/] \x1b[31m and \udcff", "a/[b].c", 7, "TYPE")
@@ -47,6 +47,16 @@ def test_what_is_right_is_shown_only_if_all_is_asked_for():
         assert out.getvalue().count("program a: accept") == times
         assert out.getvalue().count("bad [red]") == 1
         assert "more (-v" not in out.getvalue()
+
+
+def test_figures_are_shown_only_if_all_is_asked_for():
+    table = Evidence("Sums", ("", "before", "after"), (("accepted", "61", "107"), ("a\x07", "-", "5")))
+    result = Result("boot", None, None, Status.PASS, "2 programs", evidence=(table,))
+    for limit, lines in ((5, []), (0, ["  Sums:", "            before  after", "  accepted      61    107"])):
+        out = io.StringIO()
+        show(Terminal(file=out, width=120, no_color=True), ITEMS, [result], limit)
+        assert [line for line in out.getvalue().splitlines() if line in lines] == lines
+        assert ("  a\\x07 " in out.getvalue()) == bool(lines)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -123,7 +133,8 @@ def test_the_document_has_the_promised_keys() -> None:
     assert doc["counts"] == {"PASS": 2, "SKIP": 1, "WARN": 1, "FAIL": 1, "ERROR": 0}
     result = doc["results"][3]
     assert set(result) == {
-        "check", "patch", "commit", "status", "reason", "cached", "seconds", "findings", "log", "reproduce", "date"
+        "check", "patch", "commit", "status", "reason", "cached", "seconds", "findings", "log", "reproduce", "date",
+        "evidence",
     }  # fmt: skip
     assert result["findings"][0] == {
         "status": "FAIL",

@@ -135,6 +135,41 @@ def test_the_mails_reproduce_the_branch(tiny, work, tmp_path):
     assert tree.stdout.strip() == tiny.tree_of(last["commit"])
 
 
+FIGURES = '''"""Count something."""
+from patchbot.checking.check import Outcome
+from patchbot.model import Evidence
+
+def check_series(subject):
+    kept = Evidence("Not for a letter", ("program", "states"), (("p", "4"),))
+    sums = Evidence("Sums", ("", "before", "after"), (("programs accepted", "61", "107"),), posted=True)
+    return Outcome.of([], examined=1, evidence=(sums, kept))
+'''
+
+
+def test_the_cover_has_figures_that_were_recorded_for_its_tip_only(work, tmp_path):
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks/figures.py").write_text(FIGURES)
+    (tmp_path / "p.toml").write_text(f'[checks]\npath = ["{tmp_path}/checks"]\n')
+    config = ("--config", str(tmp_path / "p.toml"))
+
+    def cover() -> str:
+        mail = patchbot("mail", "-o", str(tmp_path / "out"), "--json", *config, cwd=work)
+        return Path(json.loads(mail.stdout)["series"][0]["cover"]).read_text()
+
+    patchbot("generate", *config, cwd=work)
+    assert "Sums" not in cover()
+    patchbot("check", "--only", "figures", *config, cwd=work)
+    text = cover()
+    assert "\nSums, with the patches that wait:\n\n                     before  after\n  programs accepted " in text
+    assert "Not for a letter" not in text
+    git = ["git", "-c", "user.name=P", "-c", "user.email=p@example.org"]
+    subprocess.run([*git, "checkout", "-q", "patchbot/kfunc_flags"], cwd=work, check=True)
+    subprocess.run(
+        [*git, "commit", "-q", "--amend", "-m", "bpf: Say it in other words", "-m", "Body."], cwd=work, check=True
+    )
+    assert "Sums" not in cover()
+
+
 def test_dry_run_moves_nothing(tiny, work):
     refs, there = tiny.refs("refs"), objects(tiny)
     assert "dry run" in patchbot("generate", "--dry-run", cwd=work).stdout

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from ....foreign import BadPattern, literal, pattern
 from ....model import Finding, Status
-from .serial import Registered, Said, Verdict
+from .serial import Cost, Registered, Said, Verdict
 from .trials import Expected, LeftOut, Program, Rows
 
 #: A number keeps two equal messages apart; older selftests have it before the message.
@@ -24,6 +24,7 @@ class Line:
     """One row of the table: what was expected, and what both kernels said ("" for one that was not asked).
 
     `wrong` says what is wrong, "" for nothing, and `status` how bad that is; SKIP is a row that a kernel was not given.
+    `tip_cost` and `base_cost` are what the verification of a program took.
     """
 
     kind: str
@@ -35,6 +36,8 @@ class Line:
     message: str = ""
     wrong: str = ""
     status: str = Status.FAIL.value
+    tip_cost: Cost | None = None
+    base_cost: Cost | None = None
 
 
 def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_names: Iterable[str]) -> list[Line]:
@@ -53,7 +56,8 @@ def judge_programs(programs: Sequence[Program], tip: Said, base: Said, base_name
             wrong = compare(now, before, program.base)
         said = (spell(now), spell(before), found(now, program.expected.message))
         want = program.expected.verdict
-        lines.append(Line("program", program.name, program.flag, want, *said, wrong, status.value))
+        costs = (now.cost if now else None, before.cost if before else None)
+        lines.append(Line("program", program.name, program.flag, want, *said, wrong, status.value, *costs))
     return lines
 
 
@@ -176,7 +180,8 @@ def judge_tags(said: Said, objects: Iterable[str]) -> list[Line]:
             missing, wrong = [], wrong or f"its expected message cannot be used as a pattern: {error}"
         if not wrong and missing:
             wrong = f"the verifier does not say {missing[0]!r}"
-        lines.append(Line("selftest", name, "", want, spell(verdict), "", found(verdict, first), wrong))
+        said_of = (spell(verdict), "", found(verdict, first))
+        lines.append(Line("selftest", name, "", want, *said_of, wrong, tip_cost=verdict.cost))
     return lines
 
 

@@ -13,12 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from ....errors import ToolError
-from ..proof.btf import DECL_TAG, parse
-from ..proof.btf_ids import BtfIds, Pair, elf_file, read_file
+from ..proof.btf import DECL_TAG, STRUCT, parse
+from ..proof.btf_ids import SECTION, TRAILER, WORD, BtfIds, Pair, elf_file, read_file
 from ..proof.meaning import ARGUMENT_PREFIX, IMPLICIT_ARGS, Flags
 
 #: The suffix of a kfunc with KF_IMPLICIT_ARGS and all its arguments.
 IMPL = "_impl"
+#: What the kernel keeps of the flags of one kfunc's arguments.
+ENTRY = "btf_kfunc_arg_flags"
 #: Decl tags that stand for flags of arguments: `arg:release` for KFA_RELEASE.
 TAG = "arg:"
 
@@ -27,13 +29,15 @@ TAG = "arg:"
 class Functions:
     """The functions of a BTF by id, and the number of types and the strings after which a module's BTF continues.
 
-    `tags` are the decl tags of their parameters: (number of the parameter, tag).
+    `tags` are the decl tags of their parameters: (number of the parameter, tag). `entry` is the size of what the kernel
+    keeps of the flags of a kfunc's arguments, 0 if it keeps none.
     """
 
     names: Mapping[int, str]
     types: int = 1
     strings: bytes = b""
     tags: Mapping[int, frozenset[tuple[int, str]]] = field(default_factory=dict)
+    entry: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Linked:
 
     `kfuncs` are those of its sets, `unmade` those of them that hide arguments but lack the function that has them all.
     `tags` is the number of decl tags that were compared with argument flags, None if the kernel makes none.
+    `ids` are the bytes of .BTF_ids, `added` those of them that are records or lead to some, `table` those that the
+    kernel will keep of the records.
     """
 
     sets: int
@@ -51,6 +57,9 @@ class Linked:
     kfuncs: frozenset[str] = frozenset()
     unmade: frozenset[str] = frozenset()
     tags: int | None = None
+    ids: int = 0
+    added: int = 0
+    table: int = 0
 
     def __str__(self) -> str:
         """Return the counts for a report."""
@@ -86,7 +95,8 @@ def read_functions(blob: bytes, before: Functions) -> Functions:
     """Return the functions of a BTF that continues another one, together with those of the other."""
     btf = parse(blob, before.types, before.strings)
     tags = by_function((t.size_or_type, t.component, t.name) for t in btf.types if t.kind == DECL_TAG)
-    return Functions({**before.names, **btf.names()}, len(btf.types), btf.strings, {**before.tags, **tags})
+    entry = next((t.size_or_type for t in btf.types if t.kind == STRUCT and t.name == ENTRY), before.entry)
+    return Functions({**before.names, **btf.names()}, len(btf.types), btf.strings, {**before.tags, **tags}, entry)
 
 
 def by_function(tags: Iterable[tuple[int, int, str]]) -> dict[int, frozenset[tuple[int, str]]]:
@@ -117,6 +127,9 @@ def check_linked(path: Path, functions: Functions, flags: Flags, *, tagged: bool
         frozenset(name_of(p) for s in ids.sets for p in s.pairs),
         frozenset(kfunc for kfunc in hiding if f"{kfunc}{IMPL}" not in have),
         sum(len(functions.tags.get(n, ())) for n in numbers(ids)) if tagged else None,
+        len(section(path, SECTION)),
+        sum(TRAILER * s.trailer + sum(WORD * (2 + len(r.flags)) for r in s.records) for s in ids.sets),
+        functions.entry * len({r.kfunc for s in ids.sets for r in s.records}),
     )
 
 

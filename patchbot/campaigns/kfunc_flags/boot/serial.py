@@ -8,7 +8,7 @@ warning of the kernel are told apart from a verdict.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 LINE = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[[^\]]*\])? (.*)$")
@@ -25,20 +25,44 @@ NEVER_STARTED = re.compile(r"VFS: Unable to mount root fs|No working init found|
 #: Lines of the verifier's log on the way to its reason: instructions, registers, the report that repeats the message.
 TRACE = re.compile(
     r"^(?:\d+: |; |func#\d|func '\w+' arg\d|Live regs|processed \d|from \d+ to|mark_precise|R\d+=|"
+    r"verification time |stack depth |subprog \d+ |"
     r"arg#\d+ reference type\('UNKNOWN |(?:Reason|At|Causal path|Suggestion):|\s|$)"
 )
+#: Lines of the verifier's log that tell what it took.
+PROCESSED = re.compile(
+    r"processed (?P<insns>\d{1,9}) insns \(limit \d+\) max_states_per_insn \d+"
+    r" total_states (?P<states>\d{1,9}) peak_states (?P<peak>\d{1,9}) mark_read \d+"
+)
+TIME = re.compile(r"verification time (\d{1,12}) usec")
 #: Numbers of BTF types and functions differ between two kernels with the same message; those of arguments do not.
 NUMBER = re.compile(r"(?<=btf_id )\d+|(?<=#)(?<!arg#)(?<!args#)\d+")
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the verification of a program took: instructions, states in all, states at once, microseconds.
+
+    A machine whose clock does not count instructions has a clock too coarse for that: `usec` is None.
+    """
+
+    insns: int
+    states: int
+    peak: int
+    usec: int | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The outcome of one program: accept, reject or absent (it never reached the verifier), and the messages."""
+    """The outcome of one program: accept, reject or absent (it never reached the verifier), and the messages.
+
+    `cost` is None where the verifier does not say what it took.
+    """
 
     verdict: str
     errno: int
     log: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    cost: Cost | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -69,8 +93,8 @@ class Said:
     splats: tuple[str, ...] = ()
 
 
-def parse(text: str) -> Said:
-    """Parse a serial log."""
+def parse(text: str, *, timed: bool = True) -> Said:
+    """Parse a serial log; `timed` tells whether its machine's clock counts instructions."""
     programs: dict[str, Verdict] = {}
     sets: dict[str, Registered] = {}
     modules: dict[str, Registered] = {}
@@ -91,7 +115,7 @@ def parse(text: str) -> Said:
         begun = True
         kind, rest = ours[1], ours[2]
         name, _, value = rest.partition(": ")
-        if kind in ("LOG", "LIB", "TAG"):
+        if kind in ("LOG", "LIB", "TAG", "STAT"):
             logs.setdefault((kind, name), []).append(unescape(value))
         elif kind == "REGISTER":
             between = []
@@ -101,10 +125,20 @@ def parse(text: str) -> Said:
         elif kind == "PROG":
             verdict, _, errno = value.partition(" ")
             log = logs.get(("LOG", name)) or logs.get(("LIB", name), [])
-            programs[name] = Verdict(verdict, number(errno), tuple(log), tuple(logs.get(("TAG", name), ())))
+            tags, cost = tuple(logs.get(("TAG", name), ())), cost_of(logs.get(("STAT", name), ()), timed)
+            programs[name] = Verdict(verdict, number(errno), tuple(log), tags, cost)
         elif kind == "END":
             end = number(rest)
     return Said(programs, sets, modules, end, tuple(dict.fromkeys(splats)))
+
+
+def cost_of(lines: Iterable[str], timed: bool) -> Cost | None:
+    """Return what a verification took by the lines of its log that say so, None if they do not."""
+    text = "\n".join(lines)
+    found, time = PROCESSED.search(text), TIME.search(text) if timed else None
+    if not found:
+        return None
+    return Cost(int(found["insns"]), int(found["states"]), int(found["peak"]), int(time[1]) if time else None)
 
 
 def number(text: str) -> int:

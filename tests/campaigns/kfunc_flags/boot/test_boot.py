@@ -297,7 +297,7 @@ def test_what_the_check_says_of_a_kernel_that_does_not_come_to_the_end(tmp_path:
     image = images.Image(tiny_kernel(tmp_path, text, "END" in text), tmp_path, {MODULE: tmp_path / "kfa_test.ko"})
     kernel = SimpleNamespace(what="tip")
     with pytest.raises(ToolError, match=message):
-        module.run(kernel, image, [], tmp_path, tmp_path / "the.log", PATIENCE)
+        module.run(kernel, image, [], tmp_path, tmp_path / "the.log", module.Options(timeout=PATIENCE))
     assert (tmp_path / "the.tip.serial.txt").read_text().replace("\r", "") == text
 
 
@@ -547,6 +547,37 @@ def test_lines_with_time_stamps() -> None:
     assert said.end == 2
 
 
+def test_what_a_verification_took_is_read_of_accepted_and_refused_programs() -> None:
+    text = (LOGS / "boot-counted.txt").read_text()
+    programs = serial.parse(text).programs
+    assert programs["release1_accept.o release1_accept"].cost == serial.Cost(15, 1, 1, 659)
+    assert programs["release1_reject.o release1_reject"].cost == serial.Cost(9, 0, 0, 814)
+    assert "verification time 814 usec" in programs["release1_reject.o release1_reject"].log
+    assert programs["release1_reject.o release1_reject"].reasons == (
+        "release kfunc kfa_release1 expects referenced PTR_TO_BTF_ID passed to R2",
+        "Verification failed: Call Type Safety: Invalid call argument",
+    )
+    coarse = serial.parse(text, timed=False).programs["release1_reject.o release1_reject"].cost
+    assert coarse == serial.Cost(9, 0, 0, None)
+    assert {p.cost for p in serial.parse((LOGS / "boot-good.txt").read_text()).programs.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["processed 1234567890123 insns (limit 1)", "processed 7 insns (limit 1000000) max_states_per_insn 0 total_"],
+)
+def test_a_torn_line_tells_no_cost(line: str) -> None:
+    assert (
+        serial.parse(f"patchbot: STAT a.o a: {line}\npatchbot: PROG a.o a: accept 0\n").programs["a.o a"].cost is None
+    )
+
+
+def test_the_clock_of_a_machine_can_count_instructions() -> None:
+    plain, counted = (qemu.command(Path("k"), Path("i"), "stdio", counted=counted) for counted in (False, True))
+    assert "-icount" not in plain
+    assert [word for word in counted if word not in plain] == ["-icount", "shift=0,sleep=off"]
+
+
 def test_a_torn_number_is_not_success() -> None:
     assert serial.parse("patchbot: SET one: \n").sets["one"].errno != 0
 
@@ -755,7 +786,7 @@ def test_a_kernel_that_gets_too_little_fails(tmp_path: Path, shipped: Rows) -> N
     said, rows = good(shipped)
     flags = Flags({}, {"KFA_RCU": 1, "KFA_RELEASE": 2}, {})
     left = (LeftOut("program", "a", "it has no kfunc bpf_x", ("bpf_x",)),)
-    contents = module.Contents({"vmlinux": "53 sets"}, ())
+    contents = module.Contents(linked.Linked(53, 0, 0, ()), {"vmlinux": "53 sets"}, ())
     tip = module.Booted(Kernel("tip", "", flags, FLAGS, rows, left), contents, said, "")
     base = module.Booted(Kernel("base", "", flags, FLAGS, Rows((), ())), contents, said, "")
     seconds = {"build": 9, "base": 5, "tip": 5}
@@ -769,6 +800,7 @@ def test_a_kernel_that_gets_too_little_fails(tmp_path: Path, shipped: Rows) -> N
     assert "19 to refuse), 1 left out; 53 sets" in outcome.reason
     log = (tmp_path / "the.log").read_text()
     assert "left out, as it has no kfunc bpf_x: 1 (program a)" in log
+    assert [one.posted for one in outcome.evidence] == [True]
 
 
 # --- linked files
