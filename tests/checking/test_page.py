@@ -72,7 +72,7 @@ def test_figures_of_a_check_are_a_table_with_text_from_anywhere_escaped():
     table = {"title": EVIL, "head": ["", "before", EVIL], "rows": [["accepted", "61", EVIL]], "posted": True}
     series = {**RESULT, "patch": None, "commit": None, "evidence": [table]}
     report = {"campaign": "c", "base": "b" * 40, "tip": "t" * 40, "results": [series], "counts": {"FAIL": 1}}
-    text = page(report, [PATCH], "linux", {})
+    text = page(report, [PATCH], KERNEL, {})
     assert '<td>accepted</td><td class="n">61</td><td class="n">&lt;script' in text
     assert "<script" not in text
 
