@@ -11,8 +11,10 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from rich.cells import cell_len
@@ -72,9 +74,16 @@ def some(rows: Sequence[str], most: int = 5) -> list[str]:
     return [*rows[:most], *([f"and {len(rows) - most} more"] if len(rows) > most else [])]
 
 
-def breaks(line: str, width: int, indent: int) -> list[int]:
-    """Return where to break a line so that only words wider than `width` are; an indent is before all rows but one."""
-    found, used = [], 0
+def indent_of(line: str) -> int:
+    """Return how many columns the rows of a line but the first are indented by."""
+    return len(line) - len(line.lstrip(" ")) + HANG
+
+
+def breaks(line: str, width: int) -> list[int]:
+    """Return where to break a line into rows, between words; a word that is wider than a row stays whole."""
+    found, used, indent = [], 0, indent_of(line)
+    if not cell_len(line) > width > LEAST + indent:
+        return []
     for word in re.finditer(r"( *)([^ ]+)", line):
         if used and used + cell_len(word[0]) > width:
             found.append(word.start(2))
@@ -122,16 +131,10 @@ class Terminal(Console):
     def tell(self, text: str | Text) -> None:
         """Print text to be read: on a terminal its lines break between words, with an indent from the second row on."""
         for line in (Text(visible(text)) if isinstance(text, str) else text).split("\n", allow_blank=True):
-            indent = len(line.plain) - len(line.plain.lstrip(" ")) + HANG
-            if self.is_terminal and line.cell_len > self.width > LEAST + indent:
-                first, *rest = line.divide(breaks(line.plain, self.width, indent))
-                first.rstrip()
-                self.say(first)
-                for row in rest:
-                    row.rstrip()
-                    self.say(Text(" " * indent).append_text(row))
-            else:
-                self.say(line)
+            indent = " " * indent_of(line.plain)
+            for number, row in enumerate(line.divide(breaks(line.plain, self.width) if self.is_terminal else ())):
+                row.rstrip()
+                self.say(Text(indent if number else "").append_text(row))
 
     def table(self, heads: Iterable[str], rows: Iterable[Iterable[str | Text]], *, cut: bool = False) -> None:
         """Print a table without rules; text in it that is not styled comes from anywhere.
@@ -208,7 +211,11 @@ def complain(text: str, who: str = "patchbot") -> None:
     """Print a message about what went wrong to stderr, if there is one."""
     with contextlib.suppress(OSError):
         if sys.stderr is not None:
-            sys.stderr.write(f"{who}: {visible(text)}\n")
+            width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+            for line in f"{who}: {visible(text)}".split("\n"):
+                cuts = [0, *breaks(line, width), len(line)]
+                rows = (line[start:end].rstrip() for start, end in pairwise(cuts))
+                sys.stderr.write(f"\n{' ' * indent_of(line)}".join(rows) + "\n")
 
 
 def let_go() -> None:

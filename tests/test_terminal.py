@@ -11,9 +11,9 @@ import termios
 from pathlib import Path
 
 import pytest
-from tinytree import TINY, build, commit
+from tinytree import TINY, build, commit, patchbot
 
-import patchbot
+import patchbot as package
 from patchbot.run import run
 from patchbot.terminal import Terminal, one_line, seen, visible
 
@@ -53,7 +53,7 @@ def test_a_terminal_spells_out_even_what_nobody_cleaned(capsys):
 
 
 def test_no_other_module_writes_to_a_terminal():
-    root = Path(patchbot.__file__).parent
+    root = Path(package.__file__).parent
     for file in [*root.rglob("*.py"), *(root.parent / "checks").glob("*.py")]:
         if file.name == "terminal.py":
             continue
@@ -249,3 +249,16 @@ def test_a_long_line_breaks_between_words_and_hangs_on_a_terminal_only():
     assert place in said[True, 50], "a place that is longer than the width stays whole"
     assert all(len(line) <= 50 for line in said[True, 50].splitlines() if place not in line)
     assert said[True, 20] == text + "\n", "too narrow for an indent"
+
+
+def test_an_error_breaks_between_words_on_a_terminal(tmp_path):
+    build(tmp_path / "linux")
+    commit(tmp_path / "linux", "bpf: base\n")
+    said = on_terminal("diff", "no-such-campaign", cwd=tmp_path / "linux", COLUMNS="60")
+    rows = [row for row in OWN.sub("", said).splitlines() if row]
+    assert len(rows) > 1
+    assert rows[0].startswith("patchbot: ")
+    assert all(len(row) <= 60 for row in rows)
+    assert all(row.startswith("    ") for row in rows[1:])
+    piped = patchbot("diff", "no-such-campaign", cwd=tmp_path / "linux", code=2).stderr
+    assert " ".join(row.strip() for row in rows) == piped.strip()

@@ -134,5 +134,5 @@ def execute(session: Session) -> int:
     session.out.table(("tool", "Debian package", "version", "used by"), rows)
     session.show(f"\nthe tree's own scripts run {f'without a sandbox: {why}' if why else 'in a sandbox'}")
     command = install_command(tools)
-    session.show(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")
+    session.out.say(f"\ninstall what is missing: {command}" if command else "\nnothing is missing")
     return 0

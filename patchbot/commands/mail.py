@@ -161,9 +161,9 @@ def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Pat
         if lines:
             session.show("")
             session.out.say(cell(f"{GROUPS[group]}:", "bold"))
-            for line in lines:
-                session.out.tell(line)
-    session.show("\nRead the mails, then send them yourself:", f"    {box.send_line(folder)}")
+            session.show(*lines)
+    session.show("\nRead the mails, then send them yourself:")
+    session.out.say(f"    {box.send_line(folder)}")
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:

@@ -223,9 +223,9 @@ class Session:
         return self.run([argv[0], "-C", str(where), *argv[1:], *also])
 
     def show(self, *texts: str) -> None:
-        """Print lines of the result to stdout."""
+        """Print lines of the result to stdout; a command to copy goes to `out.say`, which breaks nothing."""
         for text in texts:
-            self.out.say(text)
+            self.out.tell(text)
 
     def emit(self, document: Mapping[str, Any]) -> bool:
         """With --json print `document` and return True."""
