@@ -127,7 +127,8 @@ class Config:
                 return next(iter(self.campaigns.values()))
             raise ConfigError(f"which campaign? patchbot.toml has {listed(self.campaigns)}")
         if name not in self.campaigns:
-            raise ConfigError(f"no campaign {name!r} in patchbot.toml; it has {listed(self.campaigns)}")
+            hint = suggestion(name, list(self.campaigns))
+            raise ConfigError(f"no campaign {name!r} in patchbot.toml{hint} (known: {listed(self.campaigns)})")
         return self.campaigns[name]
 
 

@@ -122,7 +122,7 @@ def test_an_empty_path_names_no_place(tmp_path):
 
 
 def test_an_unknown_campaign_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="it has kfunc_flags"):
+    with pytest.raises(ConfigError, match=r"known: kfunc_flags"):
         load(None, bundled("patchbot.toml")).campaign("nope")
 
 

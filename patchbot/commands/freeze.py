@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@alone
+@alone(author=True)
 def execute(session: Session, name: str, *, message_id: str | None, match: list[str]) -> int:
     """Freeze the draft as it is now."""
     repo = session.repo

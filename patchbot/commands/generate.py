@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=processes, default=0, metavar="N", help="how many programs a codemod may start")
 
 
-@alone
+@alone(author=True, base=True, steps=True)
 def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
     """Make the series, and the draft of it."""
     session.jobs = jobs

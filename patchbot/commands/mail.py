@@ -51,6 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: bool, date: str | None) -> int:
     """Run the command."""
+    session.insist(author=True, steps=True)
     series = select(session, session.args.campaign)
     if series.draft is None:
         raise UserError("mail takes a campaign, not a range of commits")

@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@alone
+@alone(author=True, steps=True)
 def execute(
     session: Session,
     name: str,

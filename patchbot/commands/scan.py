@@ -40,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session, *, anchors: bool, jobs: int) -> int:
     """Run the command."""
     session.jobs = jobs
+    session.insist(base=True, steps=True)
     if anchors:
         return scan_anchors(session)
     with shown(session.err):

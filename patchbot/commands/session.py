@@ -21,11 +21,12 @@ from ..bundle import bundled
 from ..campaigns import campaign_names, load_campaign
 from ..config import CampaignConfig, Config, listed, load, located, read_toml, suggestion
 from ..errors import ConfigError, MissingTool, UserError
+from ..git.commits import author_of
 from ..git.grep import GrepCache
 from ..git.repo import Repo, Scratch
 from ..paths import cache_dir, expanded, refused
 from ..sandbox import Sandbox
-from ..series.campaign import Campaign, switched
+from ..series.campaign import Campaign, switched, unknown_steps
 from ..series.tree import Tree
 from ..terminal import Terminal, complain, write
 from ..trust import judge
@@ -211,6 +212,43 @@ class Session:
         tree.kernel()
         return tree
 
+    def insist(self, *, author: bool = False, base: bool = False, steps: bool = False, rev: str | None = None) -> None:
+        """Raise a UserError that names all that is wrong of what a command needs, for a person to mend at once.
+
+        That is the campaign and, if they are asked for, its steps, the author, the base and another revision.
+        """
+        questions: list[Callable[[], object]] = [lambda: self.config.campaign(self.args.campaign)]
+        questions += [self.insist_steps] if steps else []
+        questions += [lambda: author_of(self.repo, self.config.author)] if author else []
+        questions += [self.tree] if base else []
+        questions += [lambda: self.repo.resolve(rev)] if rev else []
+        found: dict[str, UserError] = {}
+        for question in questions:
+            try:
+                question()
+            except UserError as error:
+                config = self.__dict__.get("config")
+                told = located(error, config.file) if config and isinstance(error, ConfigError) else error
+                found.setdefault(str(told), told)
+        if len(found) == 1:
+            raise next(iter(found.values()))
+        if found:
+            lines = "".join("\n  " + text.replace("\n", "\n    ") for text in found)
+            raise UserError(f"{len(found)} things have to be put right first:{lines}")
+
+    def insist_steps(self) -> None:
+        """Raise UserError that names each step which is switched and does not exist."""
+        table = self.config.campaign(self.args.campaign)
+        options = (("--with", self.args.with_), ("--without", self.args.without))
+        found = [
+            f"{option}: {text}" for option, given in options for text in unknown_steps(self.campaign, commas(given))
+        ]
+        if found:
+            raise UserError("; ".join(found))
+        for key, names in (("with", table.with_), ("without", table.without)):
+            if found := unknown_steps(self.campaign, names):
+                raise ConfigError("; ".join(found), f"campaigns.{table.name}.{key}")
+
     def say(self, text: str) -> None:
         """Print a line for a person to stderr."""
         if not self.args.quiet:
@@ -237,10 +275,24 @@ class Session:
         return True
 
 
-def alone(run: Callable[Concatenate[Session, str, P], int]) -> Callable[Concatenate[Session, P], int]:
-    """Return a command that has the draft of its campaign alone while it runs; those that only read don't wait."""
+def alone(
+    *, author: bool = False, base: bool = False, steps: bool = False
+) -> Callable[[Callable[Concatenate[Session, str, P], int]], Callable[Concatenate[Session, P], int]]:
+    """Make a command that has the draft of its campaign alone while it runs; those that only read don't wait.
+
+    What it needs, as `insist` takes it, is asked for first.
+    """
+    return lambda run: having_alone(run, author, base, steps)
+
+
+def having_alone(
+    run: Callable[Concatenate[Session, str, P], int], author: bool, base: bool, steps: bool
+) -> Callable[Concatenate[Session, P], int]:
+    """Return a command that has the draft alone."""
 
     def execute(session: Session, /, *args: P.args, **own: P.kwargs) -> int:
+        onto = own.get("onto")
+        session.insist(author=author, base=base, steps=steps, rev=onto if isinstance(onto, str) else None)
         name = session.config.campaign(session.args.campaign).name
         dry = own.get("dry_run", False)
         turn = nullcontext() if dry else Turn(session.work / f"{name}.lock", f"the draft of {name}", session.say)

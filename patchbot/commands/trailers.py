@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@alone
+@alone(author=True)
 def execute(session: Session, name: str, *, mbox: str, threshold: float | None, sloppy: bool) -> int:
     """Put the tags of the replies on the draft as it is now."""
     repo = session.repo

@@ -11,7 +11,7 @@ from .session import Session, alone
 EXAMPLES = ("patchbot undo                # once more brings it back",)
 
 
-@alone
+@alone()
 def execute(session: Session, name: str) -> int:
     """Put it back."""
     refuse_in_the_way(session.repo, name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import CampaignConfig, listed
+from ..config import CampaignConfig, listed, suggestion
 from ..errors import ConfigError
 from ..model import Edit, Finding
 from .anchors import Anchor, Report
@@ -200,15 +200,23 @@ class Campaign:
 
 def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]:
     """Return the steps that are on; raise ConfigError for a step that does not exist or cannot be switched."""
-    names = [s.name for s in campaign.steps if not s.follows]
-    for name in (*config.with_, *config.without):
-        if name not in names:
-            raise ConfigError(f"campaign {campaign.name} has no step {name!r}; it has {', '.join(names)}")
+    if wrong := unknown_steps(campaign, (*config.with_, *config.without)):
+        raise ConfigError("; ".join(wrong))
     both = set(config.with_) & set(config.without)
     if both:
         raise ConfigError(f"campaign {campaign.name}: {listed(both)} cannot be both in with and in without")
     on = {s.name for s in campaign.steps if s.name not in config.without and (not s.optional or s.name in config.with_)}
     return tuple(s for s in campaign.steps if (s.follows or s.name) in on)
+
+
+def unknown_steps(campaign: Campaign, names: Sequence[str]) -> list[str]:
+    """Return a text for each of some names that is not a step which can be switched."""
+    steps = [s.name for s in campaign.steps if not s.follows]
+    return [
+        f"campaign {campaign.name} has no step {name!r}{suggestion(name, steps)} (known: {', '.join(steps)})"
+        for name in names
+        if name not in steps
+    ]
 
 
 def switched(config: CampaignConfig, with_: Sequence[str], without: Sequence[str]) -> CampaignConfig:

@@ -18,7 +18,7 @@ from ..c import Function, Source, functions, macros, parse, prototypes, structs
 from ..c.declarations import KEYWORDS
 from ..c.items import Kind
 from ..c.tokens import is_word, lex
-from ..errors import PatchbotError, RefusedSites, UserError
+from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
 from ..git.commits import Written, read_commit
 from ..git.repo import Repo
 from ..model import Edit
@@ -193,6 +193,8 @@ def blame_places(tree: Tree, old: str) -> Iterator[None]:
     """Add to a failed generation which commit of the new base last changed each place."""
     try:
         yield
+    except ConfigError:
+        raise
     except (UserError, RefusedSites) as error:
         text = "\n".join(annotated(tree.repo, tree.commit, old, str(error).split("\n")))
         kind: type[PatchbotError] = RefusedSites if isinstance(error, RefusedSites) else UserError

@@ -35,8 +35,8 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     """Make the series of a campaign on `tree`.
 
     Everything that prevents it is reported at once, before anything is written: RefusedSites if sites need a person's
-    decision and nothing else is wrong, UserError if the campaign does not understand the tree, or the tree lacks what
-    a step edits.
+    decision, whatever else is wrong, UserError if the campaign does not understand the tree, or the tree lacks what a
+    step edits.
     """
     tick("scan")
     audit, said = Audit(()), ""
@@ -68,9 +68,8 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
             patches += split_step(campaign, tried.step, tried.context, tried.change.edits)
     if problems:
         said = said or "nothing was written, because this tree lacks what the series needs:"
-        raise UserError("\n".join([said, *problems]))
     if said:
-        raise RefusedSites(said) if audit.refused else UserError(said)
+        raise (RefusedSites if audit.refused else UserError)("\n".join([said, *problems]))
     waiting = [s.name for s in active_steps(campaign, config) if s.name not in tried_steps]
     remarks += [f"{name}: waits until the base has what the other steps make" for name in waiting]
     ordered = by_tree(patches, config.target)
