@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from ..draft.record import version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
 from ..git.commits import author_of
+from ..git.repo import outside
 from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
 from ..mail.recipients import recipients
@@ -39,7 +41,12 @@ GROUPS = {"stops": "What stops you", "decide": "What to decide", "know": "What t
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("-o", dest="output", metavar="DIR", help="the folder to write to (default: out/v<N>)")
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="DIR",
+        help="the folder to write to (default: out/v<N>; in a work tree, <its name>-mails/<campaign>-v<N> beside it)",
+    )
     parser.add_argument(
         "--rfc",
         action=argparse.BooleanOptionalAction,
@@ -63,12 +70,22 @@ def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: 
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
         findings += standing(session, series.draft.campaign, series.tip, posted)
-        folder = session.cwd / (output or f"out/v{box.posting.version}")
+        folder = session.cwd / output if output else default_folder(session, box.posting.version)
         box.write(folder)
     rows = [{**plain(finding), "group": group_of(finding)} for finding in findings]
     if not session.emit({**box.document(folder), "findings": rows}):
         show(session, box, findings, folder)
     return 1 if "stops" in map(group_of, findings) else 0
+
+
+def default_folder(session: Session, version: int) -> Path:
+    """Return where mails go that nobody said a folder for: out/v<N> here, beside a work tree rather than in it."""
+    if there := outside(session.cwd):
+        above, name = there
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise UserError(f"{session.cwd} is in a work tree and {above} cannot be written; name a folder with -o DIR")
+        return above / f"{name}-mails" / f"{session.campaign_config.name}-v{version}"
+    return session.cwd / f"out/v{version}"
 
 
 def group_of(finding: Finding) -> str:

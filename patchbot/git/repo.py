@@ -137,6 +137,28 @@ class Repo(Objects):
                     file.replace(to / file.name)
 
 
+def outside(place: Path) -> tuple[Path, str] | None:
+    """Return the nearest folder above that is in no repository, and the name of what lies there and holds `place`.
+
+    None if `place` is neither in a work tree nor in a repository itself.
+    """
+    found = None
+    while top := holder(found[0] if found else place):
+        found = (top.parent, top.name)
+        if top.parent == top:
+            break
+    return found
+
+
+def holder(place: Path) -> Path | None:
+    """Return the work tree, or the repository without one, that a folder is in."""
+    for question in ("--show-toplevel", "--absolute-git-dir"):
+        done = run(["git", "rev-parse", question], cwd=place, env=PLAIN, check=False)
+        if done.returncode == 0:
+            return Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
+    return None
+
+
 class Scratch(Objects):
     """A bare repository of patchbot's own that borrows the objects of `source` and holds what is not published yet.
 
