@@ -73,7 +73,13 @@ PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors like all others."""
+    """A parser whose complaints are errors like all others, and which takes options by their whole names only.
+
+    The start of a name means another option on the day when there is one.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(allow_abbrev=False, **given)
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError with the usage."""

@@ -109,14 +109,23 @@ def shipped() -> str:
 
 
 def configure(session: Session, where: Path, kernel: Path, base: str, more: str = "") -> None:
-    """Write the demo's patchbot.toml, with an author where git knows none."""
-    text = f"[kernel]\npath = {json.dumps(str(kernel))}\nbase = {json.dumps(base)}\n{more}"
+    """Write the demo's patchbot.toml, with an author where git knows none; `kernel` may be relative to the folder."""
+    text = f"[kernel]\npath = {quoted(where, kernel)}\nbase = {json.dumps(base)}\n{more}"
     try:
-        author_of(Repo.open(kernel), None)
+        author_of(Repo.open(where / kernel), None)
     except UserError:
         session.say(f"# git knows no user.name and user.email here: the author is {NOBODY}, for the demo only")
         text += f'\n[author]\nname = "{NOBODY.name}"\nemail = "{NOBODY.email}"\n'
-    (where / "patchbot.toml").write_text(text)
+    (where / "patchbot.toml").write_text(text, encoding="utf-8")
+
+
+def quoted(where: Path, path: Path) -> str:
+    """Return a path for a TOML file in a folder, relative to that if it cannot be written in full."""
+    for text in (str(path), os.path.relpath(where / path, where)):
+        if text.encode("utf-8", "replace").decode() == text:
+            # JSON's escapes of what is beyond U+FFFF are two surrogates, which TOML does not take.
+            return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    raise UserError(f"{path}: no patchbot.toml can hold a name that is not UTF-8; set XDG_CACHE_HOME to another folder")
 
 
 def on_real(session: Session, kernel: kernels.Kernel, where: Path) -> int:
@@ -146,7 +155,7 @@ def on_small(session: Session, where: Path, prepare: bool) -> int:
     link = f'\n[campaigns.{shipped()}]\nurl = "https://example.org/patchbot"\n'
     moved = where / "moved.patch"
     moved.write_bytes((bundled("templates") / "demo/moved.patch").read_bytes())
-    configure(session, where, linux, "master", link)
+    configure(session, where, Path(linux.name), "master", link)
     if prepare:
         session.say(f"# {where} is ready: cd there, and start with: patchbot scan")
         return 0

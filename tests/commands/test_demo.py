@@ -1,8 +1,15 @@
 """The demo on the small kernel goes the whole way, and leaves everything where it says."""
 
+import json
+import os
+import tomllib
 from pathlib import Path
 
+import pytest
 from tinytree import patchbot, sh
+
+from patchbot.commands.demo import quoted
+from patchbot.errors import UserError
 
 
 def test_the_whole_way_on_the_small_kernel(tmp_path: Path) -> None:
@@ -39,3 +46,24 @@ def test_it_overwrites_nothing(tmp_path: Path) -> None:
     assert "leave out --kernel" in patchbot("demo", "--small", "--kernel", "7.2", cwd=tmp_path, code=2).stderr
     assert "--prepare needs --small" in patchbot("demo", "--prepare", cwd=tmp_path, code=2).stderr
     assert not list((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", "\U0001f427 \u00e4".encode(), b'a\x7fb"c\\d'])
+def test_its_folder_may_have_any_name(tmp_path: Path, name: bytes) -> None:
+    where = tmp_path / os.fsdecode(name)
+    done = patchbot("demo", "--small", "--prepare", "-o", str(where), cwd=tmp_path)
+    assert "is ready" in done.stderr
+    assert json.loads(patchbot("scan", "--json", cwd=where).stdout)["counts"]["sets"]
+    where.rename(tmp_path / "moved")  # and it may move
+    assert json.loads(patchbot("scan", "--json", cwd=tmp_path / "moved").stdout)["counts"]["sets"]
+
+
+@pytest.mark.parametrize("name", ["\udcff", "\U0001f427", 'a\x7f"\\'])
+def test_a_path_in_its_toml(tmp_path: Path, name: str) -> None:
+    where = tmp_path / name / "demo"
+    for path in (tmp_path / name / "kernel.git", Path("linux")):
+        text = quoted(where, path)
+        text.encode()
+        assert (where / tomllib.loads(f"x = {text}")["x"]).resolve() == (where / path).resolve()
+    with pytest.raises(UserError, match="not UTF-8"):
+        quoted(tmp_path, tmp_path / "\udcff")

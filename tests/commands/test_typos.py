@@ -127,3 +127,9 @@ def test_nothing_runs_before(world: World) -> None:
     complaint(world, "[checks.build]\njosb = 1\n", "check", "sample", "--only", "applies,build")
     assert "was not checked" in world.run("status", "sample")
     assert world.ref(BRANCH)
+
+
+def test_options_have_whole_names(world: World) -> None:
+    world.base()
+    for option in ("--js", "--verb", "--withou=a"):
+        assert f"unrecognized arguments: {option}" in world.run("generate", "sample", option, code=2)
