@@ -474,7 +474,7 @@ def test_a_test_of_no_step_is_named(place: Path) -> None:
     assert "no golden files" in patchbot("campaigns", "--test", "mine", cwd=place, code=2).stderr
 
 
-@pytest.mark.parametrize("name", ["timer_delete"])
+@pytest.mark.parametrize("name", ["timer_delete", pytest.param("hrtimer_setup", marks=SPATCH)])
 def test_the_shipped_campaigns_make_what_their_golden_files_say(name: str) -> None:
     for case in golden_files(Path(load_campaign(CampaignConfig(name)).folder or "")):
         case.check()
