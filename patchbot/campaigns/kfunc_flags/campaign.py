@@ -148,6 +148,16 @@ STEPS = (
         define.anchors,
         optional=True,
     ),
+    Step(
+        "define-rows",
+        "move the rows of one set behind its kfuncs, to show what it looks like",
+        define.convert,
+        "define-rows.txt.j2",
+        words=define.words,
+        optional=True,
+        by_owner=True,
+        follows="define",
+    ),
 )
 
 

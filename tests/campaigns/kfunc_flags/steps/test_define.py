@@ -5,23 +5,29 @@ The header is that of the tiny kernel after the steps that the macros need; the 
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from conftest import RealKernel
 from elftools.elf.elffile import ELFFile
-from tinytree import build
+from tinytree import TESTS, build
 
-from patchbot.campaigns.kfunc_flags.campaign import STEPS
+from patchbot.bundle import bundled
+from patchbot.campaigns.kfunc_flags.campaign import STEPS, campaign
 from patchbot.campaigns.kfunc_flags.proof.btf import parse
 from patchbot.campaigns.kfunc_flags.proof.btf_ids import BtfIds, IdSet, Pair, Record, read_file
+from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
+from patchbot.campaigns.kfunc_flags.steps import define
 from patchbot.campaigns.kfunc_flags.steps.facts import BTF_IDS_H
-from patchbot.config import CampaignConfig
+from patchbot.config import CampaignConfig, load
+from patchbot.errors import UserError
 from patchbot.run import Completed, run
 from patchbot.series.campaign import Context
+from patchbot.series.generate import Generated, generate
 from patchbot.series.tree import Tree
 
 KFUNC_ARGS = 2
@@ -342,3 +348,149 @@ def test_resolve_btfids_resolves_and_sorts_them(kernel: RealKernel, tmp_path: Pa
     ids = {name: number for number, name in names.items()}
     for one in found.sets:
         assert [ids[p.kfunc] for p in one.pairs] == sorted(ids[p.kfunc] for p in one.pairs)
+
+
+# The step on a tree
+
+CPUMASK = "kernel/bpf/cpumask.c"
+SET = "cpumask_kfunc_btf_ids"
+
+
+PLAIN = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
+CONFIG = replace(PLAIN, with_=("define",))
+
+
+def made_of(tree: Tree) -> Generated:
+    return generate(tree, campaign(CONFIG), CONFIG)
+
+
+def tiny_tree(folder: Path, *changes: tuple[bytes, bytes]) -> Tree:
+    repo = build(folder / "linux")
+    tree = Tree(repo, repo.resolve("HEAD"))
+    text = tree.read(CPUMASK)
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return tree.overlaid({CPUMASK: text})
+
+
+def rows_of(tree: Tree) -> list[tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]]:
+    return sorted((r.kfunc, r.set, r.flags, r.arg_flags) for r in read_sets(tree, CPUMASK).rows)
+
+
+def test_the_rows_of_a_set_move_behind_its_kfuncs(tmp_path: Path) -> None:
+    tree = tiny_tree(tmp_path)
+    made = made_of(tree)
+    assert made.tip.read(CPUMASK) == (TESTS / "golden/kfunc_flags/define/cpumask.c").read_bytes()
+    patch = next(p for p in made.series.patches if p.id == "define-rows")
+    assert list(patch.files) == [CPUMASK]
+    assert "Use BPF_KFUNC() for the 8 kfuncs of cpumask_kfunc_btf_ids, so that each" in patch.message
+    assert rows_of(made.tip) == rows_of(generate(tree, campaign(PLAIN), PLAIN).tip)
+
+
+def test_a_second_run_finds_nothing_to_move(tmp_path: Path) -> None:
+    tip = made_of(tiny_tree(tmp_path)).tip
+    assert made_of(tip).series.patches == ()
+    sites = campaign(CONFIG).audit(tip, CONFIG).sites
+    assert {s.fate for s in sites if s.details["set"] == SET} == {"keep"}
+
+
+def test_rows_that_moved_before_they_were_converted_are_converted(tmp_path: Path) -> None:
+    """A tree can have the macros and sets of this kind, and flags of whole kfuncs in them."""
+    tree = tiny_tree(tmp_path)
+    context = Context(with_macros(tree), tree, CONFIG, ("btf_ids", "define"))
+    moved = context.tree.edit(define.convert(context).edits)
+    assert b"BPF_KFUNC(cpumask_kfunc_btf_ids, bpf_cpumask_first, KF_RCU);" in moved.read(CPUMASK)
+    after = made_of(moved)
+    assert after.tip.read(CPUMASK) == (TESTS / "golden/kfunc_flags/define/cpumask.c").read_bytes()
+
+
+def shape(one: IdSet) -> IdSet:
+    return one._replace(pairs=tuple(sorted(one.pairs)), records=tuple(sorted(one.records)))
+
+
+def test_the_objects_have_the_same_sets(tmp_path: Path) -> None:
+    needed(GCC)
+    base = tiny_tree(tmp_path)
+    found = []
+    for tree in (generate(base, campaign(PLAIN), PLAIN).tip, made_of(base).tip):
+        where = tmp_path / f"tree{len(found)}"
+        for path in ("include/linux", "include/uapi/linux"):
+            shutil.copytree(TESTS / "linux" / path, where / path)
+        for path in tree.overlay:
+            if path.startswith("include/"):
+                (where / path).write_bytes(tree.read(path))
+        (where / "sets.c").write_bytes(tree.read(CPUMASK))
+        run(
+            ["gcc", "-std=gnu11", BTF, "-I", where / "include", "-I", where / "include/uapi", "-c", "sets.c"], cwd=where
+        )
+        found.append(read_file(where / "sets.o", KFUNC_ARGS))
+    before, after = found
+    assert before.problems == after.problems == ()
+    assert before.rest == after.rest
+    assert [shape(s) for s in before.sets] == [shape(s) for s in after.sets]
+    assert len(after.sets[0].pairs) == 8
+    assert len(after.sets[0].records) == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            b"BTF_ID_FLAGS(func, bpf_cpumask_acquire",
+            b"/* taken */\nBTF_ID_FLAGS(func, bpf_cpumask_acquire",
+            "nothing but rows",
+        ),
+        (
+            b"BTF_ID_FLAGS(func, bpf_cpumask_acquire, KF_ACQUIRE)",
+            b"#ifdef A\nBTF_ID_FLAGS(func, bpf_cpumask_acquire, KF_ACQUIRE)\n#endif",
+            "nothing but rows",
+        ),
+        (b"bpf_cpumask_acquire, KF_ACQUIRE)", b"bpf_cpumask_acquire, KF_ACQUIRE /* one */)", "a comment is in it"),
+        (
+            b"__bpf_kfunc struct bpf_cpumask *bpf_cpumask_create",
+            b"#ifdef A\nint bpf_cpumask_create(void)\n{\n}\n#endif\n__bpf_kfunc struct bpf_cpumask *bpf_cpumask_create",
+            "expected one definition of bpf_cpumask_create()",
+        ),
+        (
+            b"BTF_KFUNCS_END(cpumask_kfunc_btf_ids)\n",
+            b"BTF_ID_FLAGS(func, later, 0)\nBTF_KFUNCS_END(cpumask_kfunc_btf_ids)\nvoid later(void)\n{\n}\n",
+            "expected later() to be defined before the set",
+        ),
+        (
+            b"BTF_KFUNCS_END(cpumask_kfunc_btf_ids)\n",
+            b"BTF_ID_FLAGS(func, bpf_elsewhere, KF_RET_NULL)\nBTF_KFUNCS_END(cpumask_kfunc_btf_ids)\n",
+            "expected one definition of bpf_elsewhere() in this file",
+        ),
+    ],
+    ids=["comment", "condition", "comment in a row", "two definitions", "later", "elsewhere"],
+)
+def test_a_set_that_cannot_be_moved_is_refused(tmp_path: Path, old: bytes, new: bytes, problem: str) -> None:
+    tree = tiny_tree(tmp_path, (old, new))
+    context = Context(with_macros(tree), tree, CONFIG, ("btf_ids", "define"))
+    with pytest.raises(UserError, match=re.escape(problem)):
+        define.convert(context)
+
+
+def test_a_tree_without_the_set_is_told(tmp_path: Path) -> None:
+    tree = tiny_tree(tmp_path)
+    tree = tree.overlaid({CPUMASK: tree.read(CPUMASK).replace(SET.encode(), b"other")})
+    with pytest.raises(UserError, match=f"expected one set {SET}"):
+        define.convert(Context(tree, tree, CONFIG, ("define",)))
+
+
+def test_a_header_without_the_macros_is_refused(tmp_path: Path) -> None:
+    tree = tiny_tree(tmp_path)
+    with pytest.raises(UserError, match=r"btf_ids\.h: expected BPF_KFUNC\(\) in it"):
+        define.convert(Context(tree, tree, CONFIG, ("define",)))
+
+
+@pytest.mark.kernel
+def test_the_set_of_a_kernel_moves(kernel: RealKernel) -> None:
+    base = Tree(kernel.repo, kernel.commit)
+    context = Context(with_macros(base), base, CONFIG, ("btf_ids", "define"))
+    tip = context.tree.edit(define.convert(context).edits)
+    assert rows_of(tip) == rows_of(base)
+    assert read_sets(tip, CPUMASK).problems == ()
+    assert [s.kind for s in read_sets(tip, CPUMASK).sets] == ["BPF_KFUNC_SET_START"]
+    assert define.convert(Context(tip, base, CONFIG, ("btf_ids", "define"))).edits == ()
