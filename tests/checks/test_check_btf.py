@@ -30,6 +30,7 @@ Commits = Sequence[tuple[str, Mapping[str, bytes]]]
 HELPERS, CPUMASK, HID = "kernel/bpf/helpers.c", "kernel/bpf/cpumask.c", "drivers/hid/bpf/hid_bpf_dispatch.c"
 EXT, IDLE, HEADER = "kernel/sched/ext/ext.c", "kernel/sched/ext/idle.c", "include/linux/btf_ids.h"
 FLAGS, VERIFIER = "include/linux/btf.h", "kernel/bpf/verifier.c"
+MOVED = "bpf: Add the cpumask kfuncs to their set where they are defined"
 FIRST_ROW = b"BTF_KFUNC(bpf_cpumask_first, 0, KFA_RCU)\n"
 CPU_ROW = b"BTF_KFUNC(scx_bpf_task_cpu, 0, KFA_RCU)"
 SELECT_END = b"BTF_KFUNCS_END(scx_kfunc_ids_select_cpu)"
@@ -87,9 +88,18 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    where = tmp_path_factory.mktemp("btf")
+    return opened(tmp_path_factory.mktemp("btf"))
+
+
+@pytest.fixture(scope="module")
+def defined(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Return a bench whose series also moves the rows of a set behind its kfuncs."""
+    return opened(tmp_path_factory.mktemp("defined"), "define")
+
+
+def opened(where: Path, *steps: str) -> Bench:
     repo = build(where / "linux")
-    config = DEFAULTS.campaign("kfunc_flags")
+    config = replace(DEFAULTS.campaign("kfunc_flags"), with_=steps)
     made = generate(Tree(repo, repo.resolve("HEAD")), load_campaign(config), config)
     commits = [(p.message, {path: made.tip.read(path) for path in p.files}) for p in made.series.patches]
     loaded = check.load("btf")
@@ -226,6 +236,48 @@ def test_mutants_of_the_series_are_found(bench: Bench, name: str) -> None:
     else:
         assert outcome.status is Status.FAIL
         assert kind in types(outcome), texts(outcome)
+
+
+def test_rows_behind_their_kfuncs_are_the_same(defined: Bench) -> None:
+    """Ids, flags of the kfunc and flags of the arguments are as they were, and the other bytes as well."""
+    subject = defined.subject(defined.patches)
+    item = subject.items[[m.partition("\n")[0] for m, _ in defined.patches].index(MOVED)]
+    outcome = defined.check(subject, item)
+    assert (outcome.status, texts(outcome)) == (Status.PASS, "")
+    assert "mean the same, 0 of them rewritten" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "kind"),
+    [
+        (
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_first, 0, KFA_RCU);",
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_first, 0);",
+            "EFFECT",
+        ),
+        (
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_set_cpu, 0, 0, KFA_RCU);",
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_set_cpu, 0, KFA_RCU);",
+            "EFFECT",
+        ),
+        (
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_acquire, KF_ACQUIRE);",
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_acquire, 0);",
+            "EFFECT",
+        ),
+        (b"BPF_KFUNC(cpumask_kfunc_btf_ids, bpf_cpumask_create, KF_ACQUIRE | KF_RET_NULL);\n", b"", "LOST"),
+        (
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_first, 0, KFA_RCU);",
+            b"(cpumask_kfunc_btf_ids, bpf_cpumask_first, 0, KFA_RUC);",
+            "BUILD",
+        ),
+    ],
+    ids=["no flag", "other argument", "flag of the kfunc", "no row", "misspelt"],
+)
+def test_mutants_of_rows_behind_their_kfuncs_are_found(defined: Bench, right: bytes, wrong: bytes, kind: str) -> None:
+    outcome = defined.mutated({CPUMASK: (right, wrong)})
+    assert outcome.status is Status.FAIL
+    assert kind in types(outcome), texts(outcome)
 
 
 def changed_row(bench: Bench, right: bytes, wrong: bytes) -> Subject:

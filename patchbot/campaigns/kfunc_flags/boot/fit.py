@@ -92,9 +92,10 @@ def rows_in_source(scratch: Scratch, tree: str, names: Collection[str]) -> list[
     """Return the kfuncs that have a row in the source of a tree: the configuration leaves these out, not the kernel."""
     if not names:
         return []
-    pattern = rf"BTF_(ID_FLAGS\(func, *|KFUNC\( *)({'|'.join(sorted(names))})\b"
+    before = r"BTF_ID_FLAGS\(func, *|BTF_KFUNC\( *|BPF_KFUNC\((\w+|\([^)]*\)), *"
+    pattern = rf"({before})({'|'.join(sorted(names))})\b"
     return sorted(
-        {name for _, line in scratch.grep_lines(tree, pattern, FOLDERS) for _, name in re.findall(pattern, line)}
+        {found[-1] for _, line in scratch.grep_lines(tree, pattern, FOLDERS) for found in re.findall(pattern, line)}
     )
 
 

@@ -768,11 +768,13 @@ def test_a_program_that_calls_what_a_kernel_lacks(tmp_path: Path) -> None:
 
 
 def test_a_kfunc_that_only_the_configuration_lacks(tmp_path: Path, shipped: Rows) -> None:
-    repo = tinytree.build(tmp_path / "linux")
+    more = b"BPF_KFUNC(one, bpf_defined, KF_RCU);\nBPF_KFUNC((one, two), bpf_in_two, 0, KFA_RCU);\n"
+    repo = tinytree.build(tmp_path / "linux", {"kernel/bpf/more.c": more})
     scratch = Scratch.at(tmp_path / "scratch", repo)
     tree = repo.tree_of(repo.resolve("HEAD"))
-    names = ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert", "bpf_nothing", "bpf_kfree"]
-    assert fit.rows_in_source(scratch, tree, names) == ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
+    names = ["bpf_qdisc_skb_drop", "scx_bpf_dsq_insert", "bpf_nothing", "bpf_kfree", "bpf_defined", "bpf_in_two", "one"]
+    found = ["bpf_defined", "bpf_in_two", "bpf_qdisc_skb_drop", "scx_bpf_dsq_insert"]
+    assert fit.rows_in_source(scratch, tree, names) == found
     assert fit.rows_in_source(scratch, tree, []) == []
     kernel = describe(scratch, "tip", tree, shipped)
     left = (LeftOut("program", "p", "", ("bpf_qdisc_skb_drop",)), LeftOut("program", "q", "", ("bpf_nothing",)))
