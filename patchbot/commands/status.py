@@ -12,7 +12,7 @@ from ..draft.amendments import Handmade
 from ..draft.produce import maker, recorded_maker
 from ..draft.rebased import rebased, start_of
 from ..draft.recognise import recognise
-from ..draft.record import Draft, branch, read_draft
+from ..draft.record import Draft, branch, branch_gone, read_draft
 from ..draft.versions import versions
 from ..draft.write import site_changes, site_lines
 from ..errors import UserError
@@ -160,7 +160,7 @@ def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[s
     elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign, session.campaign_config)):
         found.append(f"the configuration or patchbot itself changed since the draft was made: {again}")
     if session.repo.ref(branch(name)) is None:
-        found.append(f"the branch {branch(name).removeprefix('refs/heads/')} is gone; it comes back with: {again}")
+        found.append(branch_gone(draft))
     return found + [finding.message for finding in branch_standing(session, draft, tip)]
 
 

@@ -75,7 +75,8 @@ class Pending:
         if left:
             listing = "".join(f"\n  {file}" for file in left)
             raise UserError(
-                f"these files still hold conflict markers:{listing}\nedit them, then: patchbot regenerate --continue"
+                f"these files still hold conflict markers:{listing}\nedit them,"
+                f" then: patchbot regenerate {self.folder.name} --continue"
             )
         return done
 

@@ -15,7 +15,7 @@ from ..git.repo import Repo
 from ..model import Commit
 from .rebased import refuse_rebased
 from .recognise import recognise
-from .record import Draft, PatchRow, branch, need_draft
+from .record import Draft, PatchRow, branch, branch_gone, need_draft
 
 #: Tells a person something meanwhile.
 Say = Callable[[str], None]
@@ -54,7 +54,7 @@ def select(repo: Repo, config: Config, what: str | None, say: Say, upstream: Seq
     draft = need_draft(repo, name)
     current = repo.ref(branch(name))
     if current is None:
-        raise UserError(f"{branch(name)} is gone; make the draft anew with: patchbot generate {name}")
+        raise UserError(branch_gone(draft))
     refuse_rebased(repo, draft, current, upstream)
     return ranged(repo, draft.base, current, draft, say)
 

@@ -154,6 +154,12 @@ def branch(campaign: str) -> str:
     return f"refs/heads/patchbot/{campaign}"
 
 
+def branch_gone(draft: Draft) -> str:
+    """Return what to say of a draft whose branch somebody deleted."""
+    again = f"patchbot regenerate {draft.campaign} --onto {draft.base[:12]}"
+    return f"{branch(draft.campaign).removeprefix('refs/heads/')} is gone; bring it back with: {again}"
+
+
 def record_ref(campaign: str) -> str:
     """Return the ref of a campaign's record."""
     return f"refs/patchbot/{campaign}/draft"

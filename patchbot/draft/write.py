@@ -112,7 +112,8 @@ def put(
     series = made.series
     composed = compose(repo, series, given.handmade, author, resolutions, given.solved)
     if not composed.commits:
-        raise UserError(f"you dropped every patch of {series.campaign} by hand; --discard-edits brings them back")
+        again = f"patchbot regenerate {series.campaign} --onto {series.kernel.base[:12]} --discard-edits"
+        raise UserError(f"you dropped every patch of {series.campaign} by hand; bring them back with: {again}")
     plain = plain_commits(repo, series, author) if given.handmade else list(composed.commits)
     decided = judge(repo, scratch, series.kernel.base, composed, given)
     dropped = tuple(d for d in decided.dropped if d not in given.dropped)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ..draft.recognise import Recognised, recognise
-from ..draft.record import Draft, PatchRow, branch, publish
+from ..draft.record import Draft, PatchRow, branch, branch_gone, publish
 from ..draft.trailers import (
     Given,
     Trailers,
@@ -52,7 +52,7 @@ def read_branch(repo: Repo, draft: Draft) -> Marked:
     campaign = draft.campaign
     tip = repo.ref(branch(campaign))
     if tip is None:
-        raise UserError(f"{branch(campaign)} is gone; make the draft anew with: patchbot generate {campaign}")
+        raise UserError(branch_gone(draft))
     seen = recognise(repo, draft, tip)
     commits = repo.commits(draft.base, tip)
     return Marked(draft, tip, tuple(commits), tuple(seen.known(repo, draft, commits)), seen)

@@ -159,8 +159,6 @@ def test_a_branch_that_is_gone_comes_back(world: World):
     tip = world.ref(BRANCH)
     world.git("branch", "-q", "-D", BRANCH)
     again = f"patchbot regenerate sample --onto {base[:12]}"
-    assert (
-        f"stale: the branch {BRANCH} is gone; it comes back with: {again}" in world.run("status", "sample").splitlines()
-    )
+    assert f"stale: {BRANCH} is gone; bring it back with: {again}" in world.run("status", "sample").splitlines()
     world.run(*again.split()[1:])
     assert world.ref(BRANCH) == tip
