@@ -7,7 +7,7 @@ import re
 
 from ..draft.matching import parse_choices
 from ..draft.rebased import refuse_rebased
-from ..draft.record import branch, need_draft, version_of
+from ..draft.record import branch, branch_gone, need_draft, version_of
 from ..draft.versions import freeze, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
@@ -36,7 +36,9 @@ def execute(session: Session, name: str, *, message_id: str | None, match: list[
     repo = session.repo
     draft = need_draft(repo, name)
     author = author_of(repo, session.config.author)
-    tip = repo.ref(branch(name)) or draft.tip
+    tip = repo.ref(branch(name))
+    if tip is None:
+        raise UserError(branch_gone(draft))
     refuse_rebased(repo, draft, tip, session.upstream)
     number = version_of(repo, name, tip)
     there = {v.number: v for v in versions(repo, name)}.get(number)

@@ -12,7 +12,7 @@ from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.conflicts import Asked, Pending
 from ..draft.matching import parse_choices
-from ..draft.produce import produce
+from ..draft.produce import produce, switched_off
 from ..draft.rangediff import Pair, compare, render, side
 from ..draft.rebased import start_of
 from ..draft.recognise import recognise
@@ -24,6 +24,7 @@ from ..draft.write import Carried, Result, beside, carried, put, site_changes, s
 from ..errors import UserError
 from ..git.commits import author_of
 from ..progress import shown, tick
+from ..series.campaign import active_steps
 from ..series.diagnosis import blame_places
 from ..terminal import cell
 from .session import Session, alone
@@ -135,7 +136,8 @@ def regenerate(
     tree = session.tree(asked.onto)
     with blame_places(tree, draft.base):
         made = produce(tree, session.campaign, session.campaign_config, draft)
-    for text in made.notes:
+    steps = active_steps(session.campaign, session.campaign_config)
+    for text in filter(None, (*made.notes, switched_off(draft, steps))):
         session.say(f"note: {text}")
     if not made.series.patches:
         raise UserError(f"every site of {asked.onto[:12]} is converted already; {branch(name)} is as it was")

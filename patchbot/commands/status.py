@@ -9,7 +9,7 @@ from typing import Any
 from .. import __version__
 from ..draft import conflicts
 from ..draft.amendments import Handmade
-from ..draft.produce import maker, recorded_maker
+from ..draft.produce import maker, recorded_maker, switched_off
 from ..draft.rebased import rebased, start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, branch, branch_gone, read_draft
@@ -17,6 +17,7 @@ from ..draft.versions import versions
 from ..draft.write import site_changes, site_lines
 from ..errors import UserError
 from ..progress import shown
+from ..series.campaign import active_steps
 from ..series.render import plural
 from .session import Session
 from .show import edit_lines
@@ -159,6 +160,8 @@ def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[s
         found.append(f"the draft is of patchbot {draft.document.patchbot}, this is {__version__}: {again}")
     elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign, session.campaign_config)):
         found.append(f"the configuration or patchbot itself changed since the draft was made: {again}")
+    if off := switched_off(draft, active_steps(session.campaign, session.campaign_config)):
+        found.append(off)
     if session.repo.ref(branch(name)) is None:
         found.append(branch_gone(draft))
     return found + [finding.message for finding in branch_standing(session, draft, tip)]

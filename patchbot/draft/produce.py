@@ -23,7 +23,7 @@ from ..git.repo import Repo
 from ..identity import identity
 from ..model import Entry, KernelInfo, Patch, Series
 from ..series import maintainers
-from ..series.campaign import Campaign, active_steps
+from ..series.campaign import Campaign, Step, active_steps
 from ..series.generate import Generated, generate
 from ..series.tree import Tree
 from ..shapes import ShapeError
@@ -130,6 +130,14 @@ def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
         warnings=made.audit.warnings,
         config=config.document(),
     )
+
+
+def switched_off(draft: Draft, steps: Sequence[Step]) -> str:
+    """Return what to say of steps of a draft that are off now, as those of `generate --with` are, "" without any."""
+    off = [name for name in draft.document.steps if name not in [step.name for step in steps]]
+    given = ", ".join(f'"{name}"' for name in off)
+    told = f"the draft has steps that are off now: with = [{given}] in [campaigns.{draft.campaign}] keeps them on"
+    return told if off else ""
 
 
 def maker(campaign: Campaign, config: CampaignConfig) -> str:

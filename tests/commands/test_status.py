@@ -162,3 +162,20 @@ def test_a_branch_that_is_gone_comes_back(world: World):
     assert f"stale: {BRANCH} is gone; bring it back with: {again}" in world.run("status", "sample").splitlines()
     world.run(*again.split()[1:])
     assert world.ref(BRANCH) == tip
+
+
+def test_a_step_of_the_command_line_is_not_lost_unsaid(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base, "--without", "header")
+    assert "steps that are off" not in world.run("status", "sample")
+    world.run("generate", "sample", "--base", base, "--with", "extra")
+    said = 'the draft has steps that are off now: with = ["extra"] in [campaigns.sample] keeps them on'
+    assert f"stale: {said}" in world.run("status", "sample").splitlines()
+
+
+def test_no_version_is_made_of_a_branch_that_is_gone(world: World):
+    base = world.base()
+    world.run("generate", "sample", "--base", base)
+    world.git("branch", "-q", "-D", BRANCH)
+    assert "is gone; bring it back with: patchbot regenerate sample" in world.run("freeze", "sample", code=2)
+    assert world.git("for-each-ref", "refs/patchbot/sample/v1") == ""
