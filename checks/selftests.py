@@ -27,6 +27,7 @@ from patchbot.run import run, which
 
 NEEDS = KERNEL_PROGRAMS
 EXCLUSIVE = True
+OPTIONS = ()
 
 
 def key(subject: Subject, item: Item) -> str | None:
