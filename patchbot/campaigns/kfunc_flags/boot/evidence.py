@@ -23,16 +23,27 @@ COSTS = {
 
 
 def evidence(lines: Sequence[Line], linked: Mapping[str, Linked]) -> tuple[Evidence, ...]:
-    """Return what two boots showed, as two tables: the sums, and each program; `linked` are the kernels' files."""
+    """Return what two boots showed: the sums, the programs whose verdict changes, and what each program took.
+
+    `linked` are the kernels' files. A table without rows is left out.
+    """
     rows = [*verdicts(lines), *costs(lines), *sizes(linked["base"], linked["tip"])]
     known = [line for line in lines if line.tip_cost]
     names = told([cost for line in known for cost in (line.base_cost, line.tip_cost) if cost])
     each = tuple((line.name, line.base or "-", line.tip, *both(line, names)) for line in known)
     head = ("program", *WHEN, *(f"{name} {when}" for name in names for when in WHEN))
-    return (
+    changed = tuple((line.name, line.base, line.tip) for line in lines if changes(line))
+    tables = (
         Evidence("The kernel before and after the series in QEMU", ("", *WHEN), tuple(rows), posted=True),
-        *([Evidence("What the verification of each program took", head, each)] if each else []),
+        Evidence("Programs whose verdict changes", ("", *WHEN), changed, posted=True),
+        Evidence("What the verification of each program took", head, each),
     )
+    return tuple(table for table in tables if table.rows)
+
+
+def changes(line: Line) -> bool:
+    """Say whether both kernels got a program and say different things of it."""
+    return bool(line.base and line.tip) and line.base.split(" ")[0] != line.tip.split(" ")[0]
 
 
 def verdicts(lines: Sequence[Line]) -> list[tuple[str, str, str]]:

@@ -50,7 +50,7 @@ def test_a_time_that_is_not_known_of_all_is_left_out() -> None:
     lines = [*LINES, replace(LINES[0], name="second", base_cost=Cost(10, 2, 1))]
     assert "instructions verified" in sums(lines)
     assert not any("microseconds" in label for label in sums(lines))
-    assert evidence(lines, {"base": BASE, "tip": TIP})[1].head[-2:] == ("peak before", "peak after")
+    assert evidence(lines, {"base": BASE, "tip": TIP})[-1].head[-2:] == ("peak before", "peak after")
 
 
 def test_a_cost_that_one_kernel_does_not_tell_is_not_compared() -> None:
@@ -68,7 +68,9 @@ def test_bytes_are_those_of_the_linked_files() -> None:
 
 
 def test_each_program_has_a_row() -> None:
-    _, each = evidence(LINES, {"base": BASE, "tip": TIP})
+    _, changed, each = evidence(LINES, {"base": BASE, "tip": TIP})
+    assert changed.posted
+    assert changed.rows == (("gains", "reject (-13)", "accept"),)
     assert not each.posted
     assert each.head[:5] == ("program", "before", "after", "insns before", "insns after")
     assert each.rows[0] == ("both", "accept", "accept", "10", "12", "2", "3", "1", "2", "70", "90")
