@@ -1,4 +1,4 @@
-"""The command line: parse, run one command, turn what went wrong into a message and the promised exit code.
+"""Run the command line: parse, run one command, turn errors into a message and the promised exit code.
 
 This is the only place that prints errors and exits. A command appears here only once it works.
 """
@@ -32,8 +32,8 @@ from .paths import refused
 from .terminal import Terminal, complain, let_go, prepare, write
 from .turns import call_me
 
-#: Each is a module of the folder commands/, with those of the shared options that mean something to it; in groups, in
-#: the order in which a person needs them.
+#: The modules of the folder commands/, each with the shared options that mean something to it; in groups, in the order
+#: in which a person needs them.
 GROUPS = {
     "start": {"demo": (), "doctor": ("json", "kernel"), "init": ("json",)},
     "make": {
@@ -55,27 +55,27 @@ GROUPS = {
     "look up": {"campaigns": ("json", "kernel"), "checks": ("json", "kernel"), "trust": ("json",)},
 }
 COMMANDS = {name: names for group in GROUPS.values() for name, names in group.items()}
-#: What the exit codes mean, where a command does not say otherwise.
+#: What the exit codes mean, unless a command says otherwise.
 EXITS = {
     0: "done",
     2: "you can fix it: the arguments, patchbot.toml, the repository",
     3: "a program or patchbot failed",
 }
-#: What the shell completes after an option or argument with such a metavar.
+#: What the shell completes for an option or argument, by its metavar.
 COMPLETED = {
     "FILE": shtab.FILE,
     "DIR": shtab.DIRECTORY,
     "PATH": shtab.DIRECTORY,
     "REV": shtab.cmd("git for-each-ref '--format=%(refname:short)'"),
 }
-#: How a message names a line: file:line.
+#: A place in a message: file:line.
 PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors like all others, and which takes options by their whole names only.
+    """A parser whose errors are handled like all others, and which takes options by their whole names only.
 
-    The start of a name means another option on the day when there is one.
+    The start of a name could mean another option later.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """argparse's own, with the commands as the first page has them."""
+    """argparse's own formatter, with the commands as on the first page."""
 
     def _format_action(self, action: argparse.Action) -> str:
         if isinstance(action, argparse._SubParsersAction):
@@ -210,7 +210,7 @@ def build_parser(names: Collection[str] = tuple(COMMANDS)) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run patchbot and return its exit code: 0 done, 1 failed or refused, 2 the user's, 3 error, 128+N a signal."""
-    # The tokens of a kernel's files are a million objects without a cycle; to look for one takes 0.5 s of 3.5.
+    # The tokens of a kernel's files are a million objects without a cycle; looking for one takes 0.5 s of 3.5.
     gc.set_threshold(200_000)
     try:
         with signals.heard():
@@ -279,7 +279,7 @@ def execute(argv: Sequence[str] | None) -> int:
 
 
 def in_campaign(session: Session, error: Exception) -> str:
-    """Return the line of a person's campaign that an error came from, "" where it is patchbot's own."""
+    """Return the line of a person's campaign that an error came from, "" if it came from patchbot itself."""
     made = session.__dict__.get("campaign")
     return line_in(error, made.folder) if made and made.folder else ""
 
@@ -297,9 +297,9 @@ def explained(session: Session, error: PatchbotError) -> PatchbotError:
 
 
 def kept_traceback() -> str:
-    """Return the line that names the file with the traceback, "" where no file can be written."""
+    """Return the line that names the file with the traceback, "" if none can be written."""
     with contextlib.suppress(OSError):
-        # It may quote names that are no text.
+        # It may quote names that are not text.
         options: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
         with tempfile.NamedTemporaryFile("w", prefix="patchbot-", suffix=".log", delete=False, **options) as log:
             traceback.print_exc(file=log)

@@ -1,7 +1,7 @@
-"""Tell a person what is going on, without the engine knowing whether anybody looks.
+"""Tell a person what is going on, without the engine knowing whether anybody watches.
 
-The engine calls `tick` for what it is at and `count` for what goes on side by side; `shown` decides that a terminal
-gets a display on stderr and nothing else gets anything. A context variable keeps it out of every signature on the way.
+The engine calls `tick` for its current work and `count` for work side by side; `shown` decides that a terminal gets a
+display on stderr and anything else gets nothing. A context variable keeps it out of every signature in between.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _shown: list[Terminal] = []
 
 
 def tick(what: str, done: int = 0, total: int = 0) -> None:
-    """Say what is gone about, and that `done` of `total` parts of it are done; `total` 0 means that nobody knows."""
+    """Say what is being done, and that `done` of `total` parts of it are done; `total` 0 means unknown."""
     if (board := _board.get()) is not None:
         board.tick(_row.get(), what, done, total)
 
 
 def ticked(what: str, parts: Iterable[T], total: int) -> Iterator[T]:
-    """Yield parts of `what`, and tick as each of them is there."""
+    """Yield parts of `what`, and tick for each of them."""
     tick(what, 0, total)
     for number, part in enumerate(parts, 1):
         tick(what, number, total)
@@ -55,7 +55,7 @@ def count(name: str, done: int, total: int) -> None:
 
 @contextmanager
 def within(name: str) -> Iterator[None]:
-    """Have what is ticked inside as a part of `name`, see `count`."""
+    """Make the ticks inside parts of `name`; see `count`."""
     token = _row.set(name)
     try:
         yield
@@ -65,7 +65,7 @@ def within(name: str) -> Iterator[None]:
 
 @contextmanager
 def counted(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
-    """Tick what `done` finds once a second while something runs that does not tick itself."""
+    """Tick the count of `done` once a second while something runs that does not tick itself."""
     tick(what, 0, total)
     if (board := _board.get()) is None:
         yield
@@ -74,7 +74,7 @@ def counted(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
 
     def look() -> None:
         while not ended.wait(LOOK):
-            with suppress(OSError):  # a file may go while it is looked at
+            with suppress(OSError):  # a file may disappear meanwhile
                 board.tick(row, what, done(), total)
 
     watcher = threading.Thread(target=look, daemon=True)
@@ -88,7 +88,7 @@ def counted(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
 
 @contextmanager
 def shown(console: Terminal) -> Iterator[None]:
-    """Show what is ticked inside on `console` if that is a terminal."""
+    """Show the ticks inside on `console` if that is a terminal."""
     _shown.append(console)
     try:
         with _live(console) if console.is_terminal and not console.quiet else nullcontext():
@@ -99,7 +99,7 @@ def shown(console: Terminal) -> Iterator[None]:
 
 @contextmanager
 def _live(console: Terminal) -> Iterator[None]:
-    """Show a board, which is gone without a trace at the end, whatever that is."""
+    """Show a board, which disappears without a trace at the end, however that comes."""
     board = Board()
     with Live(board, console=console, transient=True, refresh_per_second=4):
         token = _board.set(board)
@@ -112,13 +112,13 @@ def _live(console: Terminal) -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """Print a line that a person should see where `shown` is on, terminal or not; from any thread."""
+    """Print a line for the person if `shown` is on, terminal or not; from any thread."""
     for console in _shown[-1:]:
         console.tell(text)
 
 
 def ended(text: str) -> None:
-    """Print what became of something where `shown` is on and no terminal shows how it goes."""
+    """Print the outcome of something if `shown` is on and no terminal shows its progress."""
     for console in _shown[-1:]:
         if not console.is_terminal:
             console.say(text)
@@ -126,7 +126,7 @@ def ended(text: str) -> None:
 
 @dataclass
 class Work:
-    """Something that takes time; times are those of a monotonic clock, `changed` is when `done` grew last."""
+    """Something that takes time; times are of a monotonic clock, `changed` is when `done` last grew."""
 
     what: str
     started: float
@@ -135,15 +135,15 @@ class Work:
     changed: float = 0.0
 
     def at(self, done: int, total: int, now: float) -> None:
-        """Have so many parts done now."""
+        """Set how many parts are done now."""
         if done != self.done:
             self.done, self.changed = done, now
         self.total = total
 
     def left(self, now: float) -> float | None:
-        """Return about how many seconds it still takes, None while there is nothing to judge by.
+        """Return about how many seconds are left, None while there is nothing to judge by.
 
-        Each part takes as long as those before it did on average, the one at work at least as long as it has taken.
+        Each part is taken to need the average of those before it, the current one at least the time it has used.
         """
         if not 0 < self.done < self.total:
             return None
@@ -151,13 +151,13 @@ class Work:
         return each * (self.total - self.done - 1) + max(each - (now - self.changed), 0.0) or None
 
     def __str__(self) -> str:
-        """Return it with its count, as far as there is one."""
+        """Return its name with its count, if there is one."""
         return self.what + (f" {self.done}/{self.total}" if self.total else f" {self.done}" if self.done else "")
 
 
 @dataclass
 class Row:
-    """One of the things side by side, and what it is at; its clock runs from the first part on."""
+    """One of the things side by side, and its current work; its clock starts with the first part."""
 
     name: str
     own: Work
@@ -166,14 +166,14 @@ class Row:
 
 @dataclass
 class Board:
-    """What goes on, as a table that rich draws anew four times a second."""
+    """What goes on, as a table that rich redraws four times a second."""
 
     clock: Callable[[], float] = time.monotonic
     rows: dict[str, Row] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def tick(self, name: str, what: str, done: int, total: int) -> None:
-        """Have a row at something, see `tick`."""
+        """Set the current work of a row; see `tick`."""
         with self.lock:
             now = self.clock()
             row = self.rows.setdefault(name, Row(name, Work(name, now)))
@@ -184,7 +184,7 @@ class Board:
             row.part.at(done, total, now)
 
     def count(self, name: str, done: int, total: int) -> None:
-        """Have so much of a row done, see `count`."""
+        """Set how much of a row is done; see `count`."""
         with self.lock:
             now = self.clock()
             self.rows.pop("", None)
@@ -193,7 +193,7 @@ class Board:
                 del self.rows[name]
 
     def __rich__(self) -> Table:
-        """Return the table: name, bar, count, time so far, time left, what it is at."""
+        """Return the table: name, bar, count, time so far, time left, current work."""
         table = Table.grid(padding=(0, 1, 0, 0), expand=True)
         table.add_column(no_wrap=True, width=max((len(row.name) for row in self.rows.values()), default=0))
         table.add_column(no_wrap=True, width=12)
@@ -206,7 +206,7 @@ class Board:
         return table
 
     def cells(self, row: Row) -> tuple[RenderableType, ...]:
-        """Return the cells of a row; where it has one part only, the counts are those of what that is at."""
+        """Return the cells of a row; if it has only one part, the counts are those of its current work."""
         now = self.clock()
         if row.part is None:
             return row.name, ProgressBar(1, 0, width=12), f"0/{row.own.total}", "", "", cell("waits", "dim")

@@ -1,7 +1,7 @@
-"""The one door to a terminal: what a person reads cannot be steered, hidden or reordered by what it is about.
+"""Write to the terminal so that untrusted text cannot steer, hide or reorder what a person reads.
 
-Subjects, names, paths, mails and what git and compilers say come from anywhere. All of it passes `visible` here, in
-whatever is printed, and is never markup: the only escape sequences that go out are rich's own. A test sees to it that
+Subjects, names, paths, mails and the output of git and compilers are untrusted. All of it passes `visible` here,
+whatever is printed, and is never markup: the only escape sequences that go out are rich's own. A test makes sure that
 no other module writes to stdout or stderr.
 """
 
@@ -26,22 +26,22 @@ from rich.text import Text
 
 from .errors import ToolError, UserError
 
-#: Letters and marks that show nothing (Default_Ignorable_Code_Point, a blank Braille cell); str.isprintable() has them.
+#: Invisible letters and marks (Default_Ignorable_Code_Point, a blank Braille cell) that str.isprintable() allows.
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-#: Columns that a text needs to wrap in and still be read.
+#: Columns that a wrapped text needs to be readable.
 LEAST = 30
 #: Columns by which the second row of a line is indented.
 HANG = 4
-#: The colour of a line of a diff, by its mark; of a range-diff's header, by what became of the patch.
+#: The colour of a line of a diff, by its mark; of a range-diff's header, by the state of the patch.
 MARKS = {"+": "green", "-": "red", "@": "cyan", ">": "green", "<": "red", "=": "yellow", "!": "yellow"}
 
 
 def visible(text: str) -> str:
-    """Return text with all that is not seen as it is spelt out, as `\\x1b` or `\\u202e`, but for tabs and line ends.
+    """Return text with invisible characters spelt out, such as `\\x1b` or `\\u202e`, except for tabs and line ends.
 
-    That is controls, what changes the direction of text, what takes no room, and bytes that were no UTF-8.
+    These are control characters, those that change the direction of text or have no width, and bytes outside UTF-8.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -59,18 +59,18 @@ def seen(char: str) -> bool:
 
 
 def spelt(char: str) -> str:
-    """Return a character as an escape, a byte that was no UTF-8 as that byte."""
+    """Return a character as an escape, a byte that is not UTF-8 as that byte."""
     byte = ord(char) - 0xDC00
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode()
 
 
 def cell(text: str, style: str = "") -> Text:
-    """Return one line of text from anywhere for a table or a line, in one style."""
+    """Return untrusted text as one line for a table or a line, in one style."""
     return Text(one_line(text), style)
 
 
 def some(rows: Sequence[str], most: int = 5) -> list[str]:
-    """Return the first of many rows, and how many more there are."""
+    """Return the first of many rows, and the number of the others."""
     return [*rows[:most], *([f"and {len(rows) - most} more"] if len(rows) > most else [])]
 
 
@@ -94,18 +94,18 @@ def breaks(line: str, width: int) -> list[int]:
 
 
 class Terminal(Console):
-    """A console on which no text is markup, and nothing but rich's own sequences is a control."""
+    """A console on which no text is markup, and the only control sequences are rich's own."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, markup=False, highlight=False, emoji=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is to be printed, with all text `visible`, whoever made it."""
+        """Yield what is printed, with all text `visible`, whoever made it."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; raise ToolError where stdout takes no more. What stderr does not take is lost."""
+        """Print; raise ToolError if stdout cannot be written. What stderr does not take is lost."""
         try:
             super().print(*objects, **options)
         except BrokenPipeError:
@@ -174,10 +174,10 @@ class Terminal(Console):
 
 
 def prepare() -> None:
-    """Make stdout and stderr take any text; raise UserError where stdout is closed.
+    """Make stdout and stderr take any text; raise UserError if stdout is closed.
 
-    What their encoding lacks (a Latin-1 locale, a CI runner's ASCII) is spelt out. A closed one would be the next
-    file that is opened.
+    Characters that their encoding lacks (a Latin-1 locale, a CI runner's ASCII) are spelt out. The next file that is
+    opened would become a closed one.
     """
     lacking = sys.stdout is None
     while (low := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -191,7 +191,7 @@ def prepare() -> None:
 
 
 def write(text: str = "") -> None:
-    """Print a whole document to stdout, and what is still in memory; raise ToolError where it takes no more."""
+    """Print a whole document to stdout and flush it; raise ToolError if that fails."""
     try:
         if sys.stdout is not None:
             sys.stdout.write(text)
@@ -203,12 +203,12 @@ def write(text: str = "") -> None:
 
 
 def full(error: OSError) -> ToolError:
-    """Return the error for a stdout that takes no more."""
+    """Return the error for a stdout that cannot be written."""
     return ToolError(f"cannot write the result to stdout: {error.strerror or error}")
 
 
 def complain(text: str, who: str = "patchbot") -> None:
-    """Print a message about what went wrong to stderr, if there is one."""
+    """Print an error message to stderr, if there is a stderr."""
     with contextlib.suppress(OSError):
         if sys.stderr is not None:
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
@@ -219,7 +219,7 @@ def complain(text: str, who: str = "patchbot") -> None:
 
 
 def let_go() -> None:
-    """Drop what stdout and stderr do not take, so that Python does not try again at its end."""
+    """Drop what stdout and stderr do not take, so that Python does not try again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

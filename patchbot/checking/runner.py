@@ -32,7 +32,7 @@ from .waivers import apply_waivers, refuse_blanket_waivers
 
 @dataclass(frozen=True)
 class Task:
-    """One call of a check's function: it gives the outcomes for `items`, where None stands for the series."""
+    """One call of a check's function: it returns the outcomes for `items`, where None stands for the series."""
 
     check: Check
     items: tuple[Item | None, ...]
@@ -76,7 +76,7 @@ def run_checks(
             known = [] if full else reuse(store, one)
             results += known
             todo += [] if known else [one]
-    # The cheap ones first and side by side; one that uses every processor itself runs alone.
+    # The cheap ones run first and side by side; one that uses every processor itself runs alone.
     crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
     alone = [t for t in todo if t not in crowd]
     totals, done = Counter(t.check.name for t in todo), Counter[str]()
@@ -101,7 +101,7 @@ def run_checks(
 
 
 def went(name: str, results: Iterable[Result]) -> str:
-    """Return how a check went, in one line."""
+    """Return the outcome of a check in one line."""
     own = [r for r in results if r.check == name]
     counts, known = Counter(r.status for r in own), sum(r.cached for r in own)
     said = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
@@ -114,18 +114,18 @@ def went(name: str, results: Iterable[Result]) -> str:
 
 
 def pass_over(check: Check, subject: Subject, wanted: Sequence[Item]) -> Result | None:
-    """Return the result of a check that is not run at all, None for one that is."""
+    """Return the result of a check that does not run at all, None for one that does."""
     if not wanted:
         status, why = Status.SKIP, "there is no patch to check"
     elif check.campaign and check.campaign != subject.campaign:
-        status, why = Status.SKIP, f"it is about the campaign {check.campaign} only"
+        status, why = Status.SKIP, f"it is only about the campaign {check.campaign}"
     else:
         status, why = Status.ERROR, missing_tools(check)
     return Result(check.name, None, None, status, why) if why else None
 
 
 def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
-    """Return the checks to run, in the order of [checks] run, or of `only` for those that it does not name."""
+    """Return the checks to run, in the order of [checks] run, followed by others in `only`."""
     names = list(dict.fromkeys(only or config.run))
     if not names:
         raise UserError("no check is chosen: [checks] run is empty")
@@ -134,7 +134,7 @@ def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
 
 
 def missing_tools(check: Check) -> str:
-    """Return what a check lacks on this machine, "" if nothing."""
+    """Return what a check needs and this machine lacks, "" if nothing."""
     lacking = []
     for tool, package in sorted(check.needs.items()):
         try:
@@ -145,8 +145,8 @@ def missing_tools(check: Check) -> str:
 
 
 def tasks(check: Check, subject: Subject, wanted: Sequence[Item], *, whole: bool) -> Iterator[Task]:
-    """Yield what there is to run of one check; the series as a whole only if all of it is wanted."""
-    # A check may ask the campaign about sites: other code of that is another question.
+    """Yield the tasks of one check; the series as a whole only if all of it is wanted."""
+    # A check may ask the campaign about sites, so its key includes the campaign's code.
     check = replace(check, source=f"{check.source} {subject.source}")
     if check.patch is not None:
         for item in wanted:
@@ -167,7 +167,7 @@ def task(
     call: Callable[[], Outcome | Sequence[Outcome]],
     key: Callable[[], str | None],
 ) -> Task:
-    """Return a task with its keys in the store; if the check cannot tell its key, the task is to say why."""
+    """Return a task with its keys in the store; if the check cannot compute its key, the task says why."""
     try:
         part = key()
     except ConfigError:  # which all patches have
@@ -187,10 +187,12 @@ def fail(error: Exception) -> Sequence[Outcome]:
 def each_patch(
     check: Check, each: Callable[[Subject], Sequence[Outcome]], subject: Subject, wanted: Sequence[Item]
 ) -> Sequence[Outcome]:
-    """Run a check that judges all patches in one go and pick the wanted ones."""
+    """Run a check that judges all patches in one go, and pick the wanted outcomes."""
     outcomes = each(subject)
     if len(outcomes) != len(subject.items):
-        raise PatchbotError(f"{check.file}: check_each gave {len(outcomes)} outcomes for {len(subject.items)} patches")
+        raise PatchbotError(
+            f"{check.file}: check_each returned {len(outcomes)} outcomes for {len(subject.items)} patches"
+        )
     return [outcome for item, outcome in zip(subject.items, outcomes, strict=True) if item in wanted]
 
 
@@ -221,13 +223,13 @@ def run_task(subject: Subject, task: Task) -> list[Result]:
 
 
 def sound(outcome: Outcome) -> Outcome:
-    """Return an outcome as `honest` has it; raise ValueError or TypeError if it does not hold what an Outcome does."""
+    """Return an outcome after `honest`; raise ValueError or TypeError if its fields are not those of an Outcome."""
     told = plain(replace(outcome, log=outcome.log and str(outcome.log)))  # type: ignore[arg-type]
     return honest(convert(told, Outcome, "its outcome"))
 
 
 def honest(outcome: Outcome) -> Outcome:
-    """Return the outcome, ERROR instead of a PASS that looked at nothing or a SKIP without a reason."""
+    """Return the outcome, or ERROR for a PASS that looked at nothing or a SKIP without a reason."""
     if outcome.status is Status.PASS and outcome.examined == 0:
         reason = f"the check says PASS but examined nothing; {outcome.reason}".rstrip("; ")
         return replace(outcome, status=Status.ERROR, reason=reason)
@@ -269,10 +271,10 @@ def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task
 
 
 def run_alone(subject: Subject, todo: Sequence[Task], fail_fast: bool) -> Iterable[tuple[Task, list[Result]]]:
-    """Run tasks one after the other and yield each as it ends; after a failure, with `fail_fast`, all are SKIP."""
+    """Run tasks in order and yield each as it ends; after a failure, with `fail_fast`, the others are SKIP."""
     failed = ""
     for one in todo:
-        if failed:  # what was not run has no result to keep
+        if failed:  # what did not run has no result to keep
             skipped = Outcome(Status.SKIP, reason=failed)
             unkept = replace(one, keys=(None,) * len(one.keys))
             yield unkept, [result_of(one.check, item, skipped, 0.0) for item in one.items]
@@ -298,7 +300,7 @@ def reuse(store: Results, task: Task) -> list[Result]:
 
 
 def save(store: Results, task: Task, found: Sequence[Result]) -> None:
-    """Store the results of a task under their keys; a failure is stored for the record, `reuse` passes it over."""
+    """Store the results of a task under their keys; a failure is stored for the record, and `reuse` ignores it."""
     for key, result in zip(task.keys, found, strict=True):
         if key is not None:
             store.put(key, result)

@@ -67,7 +67,7 @@ def execute(
     with shown(session.err):
         series = select(session, what)
         if series.edited:
-            session.say("note: the branch holds commits that patchbot did not make; they are checked as they are")
+            session.say("note: the branch has commits that patchbot did not make; they are checked, too")
         under = subject(session, series, jobs)
         campaign = session.campaign
         refuse_unknown_steps(session.config.checks.waivers, campaign.name, [s.name for s in campaign.steps])

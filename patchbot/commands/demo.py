@@ -31,16 +31,16 @@ EXAMPLES = (
 )
 EXITS = {1: "a check failed, or a site was refused"}
 
-#: Stands in where git knows nobody, so that a fresh machine can show something; nothing of a demo is ever posted.
+#: The author if git has none, so that a fresh machine can show something; nothing of a demo is ever posted.
 NOBODY = Identity("A. U. Thor", "author@example.org")
-#: Who answers in the demo on the small kernel: two of its maintainers, and to which patches.
+#: Who replies in the demo on the small kernel: two of its maintainers, and to which patches.
 ANSWERS = (
     ("Carol Core <carol@example.org>", "for cpumask", "Looks right to me.\n\nAcked-by: Carol Core <carol@example.org>"),
     ("Gene General <gene@example.org>", "for file system", "Nice.\n\nReviewed-by: Gene General <gene@example.org>"),
 )
-#: The Message-ID of mail N of the demo's v1, as git send-email would make one.
+#: The Message-ID of mail N of the demo's v1, in the form of git send-email.
 POSTED = "20260101120000.1-{}-author@example.org"
-#: CPU minutes that the checks of 7.3 took where this was measured.
+#: CPU minutes that the checks of 7.3 took when this was measured.
 COMPILING = 20
 
 
@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--small",
         action="store_true",
-        help="use the small kernel that patchbot brings along, and go on to the mails of v2: no network, half a minute",
+        help="use the small kernel that comes with patchbot, and go on to the mails of v2: no network, half a minute",
     )
     parser.add_argument(
         "--prepare",
@@ -74,10 +74,10 @@ def execute(session: Session, *, small: bool, prepare: bool, version: str | None
     """Run the command."""
     if small:
         if version:
-            raise UserError("--small brings its own kernel: leave out --kernel")
+            raise UserError("--small has its own kernel: leave out --kernel")
         return on_small(session, new_folder(session, output, "small"), prepare)
     if prepare:
-        raise UserError("--prepare needs --small: with a real kernel, its repository is all there is to prepare")
+        raise UserError("--prepare needs --small: with a real kernel there is nothing to prepare but its repository")
     cpus = os.cpu_count() or 1
     session.say(
         f"This takes about {max(3, round(COMPILING / cpus))} minutes on {cpus} processors, longer if the kernel has to"
@@ -104,17 +104,17 @@ def new_folder(session: Session, output: str | None, name: str) -> Path:
 
 
 def shipped() -> str:
-    """Return the name of the campaign that patchbot brings along."""
+    """Return the name of the campaign that comes with patchbot."""
     return load(None, bundled("patchbot.toml")).campaign(None).name
 
 
 def configure(session: Session, where: Path, kernel: Path, base: str, more: str = "") -> None:
-    """Write the demo's patchbot.toml, with an author where git knows none; `kernel` may be relative to the folder."""
+    """Write the demo's patchbot.toml, with an author if git has none; `kernel` may be relative to the folder."""
     text = f"[kernel]\npath = {quoted(where, kernel)}\nbase = {json.dumps(base)}\n{more}"
     try:
         author_of(Repo.open(where / kernel), None)
     except UserError:
-        session.say(f"# git knows no user.name and user.email here: the author is {NOBODY}, for the demo only")
+        session.say(f"# git has no user.name and user.email here: the author is {NOBODY}, for the demo only")
         text += f'\n[author]\nname = "{NOBODY.name}"\nemail = "{NOBODY.email}"\n'
     (where / "patchbot.toml").write_text(text, encoding="utf-8")
 
@@ -163,7 +163,7 @@ def on_small(session: Session, where: Path, prepare: bool) -> int:
     for step in (["scan"], ["generate"], ["check"], ["mail", "-o", "v1"]):
         code = max(code, session.patchbot(where, *step))
     session.say(
-        "\n# Somebody sends the mails (patchbot never does), two maintainers answer, and meanwhile the base moves."
+        "\n# Somebody sends the mails (patchbot never does), two maintainers reply, and meanwhile the base moves."
     )
     write_thread(where)
     apply(linux, moved)
@@ -185,7 +185,7 @@ def on_small(session: Session, where: Path, prepare: bool) -> int:
 
 
 def write_thread(where: Path) -> None:
-    """Write thread.mbox as an archive would have it: the mails of v1 with the ids of their sending, and the replies."""
+    """Write thread.mbox as in an archive: the mails of v1 with their Message-IDs, and the replies."""
     with closing(mailbox.mbox(where / "thread.mbox")) as box:
         for number, file in enumerate(sorted((where / "v1").glob("*.patch"))):
             mail = message_from_bytes(file.read_bytes(), policy=policy.default)

@@ -77,14 +77,14 @@ def sides(session: Session, name: str, words: list[str]) -> tuple[Side, Side]:
         draft = need_draft(session.repo, name)
         if draft.document.version is not None:
             raise UserError(
-                f"the draft of {name} is v{draft.document.version} itself, and there is no other to compare it with"
+                f"the draft of {name} is v{draft.document.version} itself, and there is no version to compare it with"
             )
         raise UserError(f"{name} has no version before the draft; make one with: patchbot freeze {name}")
     return named(session.repo, name, before.name), new
 
 
 def current(session: Session, name: str) -> Side:
-    """Return the draft with what a person committed on it since."""
+    """Return the draft, with what a person has committed on it since."""
     draft = read_draft(session.repo, name)
     tip = session.repo.ref(branch(name))
     if draft is None or tip is None or tip == draft.tip:

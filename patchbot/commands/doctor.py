@@ -1,6 +1,6 @@
 """Say which programs this machine lacks, and their packages.
 
-A check names its programs and headers itself (`NEEDS`); only what commands use outside of checks is listed here.
+A check names its programs and headers itself (`NEEDS`); the list here is only for what commands use outside of checks.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .session import Session
 
 EXAMPLES = ("patchbot doctor",)
 
-#: {program: (package, what uses it)}; nothing else of these commands works without it.
+#: {program: (package, what uses it)}; these commands do not work without it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "git": ("git", "everything"),
     "perl": ("perl", "mail"),
 }
-#: {program: (package, what it is good for)}; patchbot does without.
+#: {program: (package, what it is good for)}; patchbot works without it.
 OPTIONAL: Mapping[str, tuple[str, str]] = {
     "apt-get": ("apt", "demo"),
     "dpkg-deb": ("dpkg", "demo"),
@@ -54,12 +54,12 @@ class Tool:
 
     @property
     def found(self) -> bool:
-        """Say whether this machine has it."""
+        """Say whether this machine has the tool."""
         return self.version is not None
 
 
 def examine(checks: Iterable[Check], required: Sequence[str]) -> list[Tool]:
-    """Return what `checks` and commands use, as this machine has it; the checks named in `required` must find all."""
+    """Return what `checks` and commands use, as found on this machine; the checks in `required` must find all of it."""
     uses: dict[str, list[str]] = {}
     packages: dict[str, str] = {}
     must = set(COMMANDS)
@@ -68,7 +68,7 @@ def examine(checks: Iterable[Check], required: Sequence[str]) -> list[Tool]:
             packages[name] = package
             uses.setdefault(name, []).append(use)
     for check in checks:
-        # Whoever runs the kernel's make needs the headers of its host programs too.
+        # A check that runs the kernel's make also needs the headers for its host programs.
         needs = {**check.needs, **(HOST_HEADERS if "make" in check.needs else {})}
         for name, package in needs.items():
             packages.setdefault(name, package.split(" or ")[0])

@@ -47,7 +47,7 @@ def execute(session: Session, *, match: list[str]) -> int:
 
 
 def diff_of(made: Handmade, row: dict[str, Any]) -> str:
-    """Return an edit as a diff from what is generated to what the person made of it, an order as a list."""
+    """Return an edit as a diff from the generated text to the person's, an order as a list."""
     if row["kind"] == "order":
         return "".join(f"{number:3} {key}\n" for number, key in enumerate(made.sequence, 1))
     if row["kind"] == "extra":
@@ -64,18 +64,18 @@ def files_diff(edit: PatchEdit | Extra) -> str:
 
 
 def file_diff(file: FileEdit) -> str:
-    """Return one changed file as a diff, its mode and whether it is new or gone too."""
+    """Return one changed file as a diff, with its mode and whether it is new or deleted."""
     old, new = ("/dev/null" if e is None else f"{s}/{file.path}" for s, e in (("a", file.before), ("b", file.after)))
     modes = ""
     if file.before and file.after and file.before.mode != file.after.mode:
         modes = f"mode {file.before.mode} -> {file.after.mode} {file.path}\n"
     if file.before == file.after:
-        return f"{file.path}: as generated, by hand on what is below it\n"
+        return f"{file.path}: as generated, but a person resolved a conflict with what lies below\n"
     return modes + lines_diff(old, new, text(file.before), text(file.after))
 
 
 def text(entry: Entry | None) -> str:
-    """Return a file's bytes for showing."""
+    """Return a file's text."""
     return entry.data.decode("utf-8", "replace") if entry else ""
 
 

@@ -72,10 +72,10 @@ def execute(session: Session, name: str, *, message_id: str | None, match: list[
 
 
 def plain_id(text: str | None) -> str:
-    """Return a message-id without brackets or the address of an archive before it; raise UserError for no such."""
+    """Return a Message-ID without brackets or an archive's address before it; raise UserError for other text."""
     if not text:
         return ""
     match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/@]+@[^\s<>/@]+)>?/?", text.strip())
     if not match or not match[1].isascii() or not match[1].isprintable():
-        raise UserError(f"--message-id {text!r} is not a message-id; 20260131.1-v1-0-abc@example.org would be")
+        raise UserError(f"--message-id {text!r} is not a Message-ID such as 20260131.1-v1-0-abc@example.org")
     return match[1]

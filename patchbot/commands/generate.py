@@ -72,7 +72,7 @@ def say_steps(session: Session) -> None:
 
 
 def check_base(session: Session, base: str) -> None:
-    """Refuse early what publish would refuse after seconds of work; the tip of the own series is a fine base."""
+    """Refuse early what publish() would refuse after seconds of work; the tip of the series itself is a fine base."""
     repo, name = session.repo, session.campaign_config.name
     tip = repo.ref(branch(name))
     if tip == base:

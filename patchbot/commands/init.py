@@ -63,7 +63,7 @@ def execute(session: Session, *, dir: str | None, kind: str | None) -> int:
     if not write_new(target, text):
         raise UserError(f"{target} exists; patchbot does not overwrite it")
     if not session.emit({"file": str(target)}):
-        session.show(f"wrote {target}; everything in it is commented out, the defaults hold until you change a line")
+        session.show(f"wrote {target}; everything in it is commented out, so the defaults hold until you change a line")
         if surroundings(target):
             session.show(f"once it names programs or folders: patchbot trust {shlex.quote(str(target))}")
     return 0

@@ -83,7 +83,7 @@ def execute(
         if pending is not None:
             raise UserError(
                 f"a regeneration of {name} onto {pending.asked.onto[:12]} waits for you:{listed(pending)}\n"
-                f"edit the files, then: patchbot regenerate {name} --continue; or let it go: --abort"
+                f"edit the files, then: patchbot regenerate {name} --continue; or give it up: --abort"
             )
         if not onto:
             raise UserError("regenerate needs --onto REV, or --continue or --abort after a conflict")
@@ -103,21 +103,23 @@ def execute(
 
 
 def let_go_of(session: Session, name: str) -> int:
-    """Let a stopped regeneration go."""
+    """Give up a stopped regeneration."""
     if not conflicts.abort(session.work, name):
         raise UserError(f"no regeneration of {name} waits for you")
     if not session.emit({"campaign": name, "aborted": True}):
-        session.show(f"let go; {branch(name)} is as it was")
+        session.show(f"given up; {branch(name)} is as it was")
     return 0
 
 
 def go_on_with(pending: Pending | None, draft: Draft, tip: str) -> tuple[Asked, Resolutions]:
-    """Return what was asked before a conflict, and how a person resolved it."""
+    """Return what was asked for before a conflict, and how a person resolved it."""
     name = draft.campaign
     if pending is None:
         raise UserError(f"no regeneration of {name} waits for you; start one with --onto REV")
     if (pending.asked.tip, pending.asked.record) != (tip, draft.record):
-        raise UserError(f"{branch(name)} moved since the conflict; let it go with: patchbot regenerate {name} --abort")
+        raise UserError(
+            f"{branch(name)} has moved since the conflict; give it up with: patchbot regenerate {name} --abort"
+        )
     return pending.asked, pending.resolutions()
 
 
@@ -170,7 +172,7 @@ def regenerate(
 
 
 def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
-    """Return what people put on top of the draft, the commits on the branch read anew."""
+    """Return what people put on top of the draft, reading the commits on the branch again."""
     if asked.discard:
         return replace(carried(draft), handmade=Handmade())
     start = start_of(session.repo, draft, asked.tip, [asked.onto, *session.upstream])
@@ -181,11 +183,11 @@ def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
 
 
 def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:
-    """Store the conflict for --continue and return what to say."""
+    """Store the conflict for --continue, and return the error to raise."""
     kept = conflicts.keep(session.work, name, asked, error.found, done)
     return UserError(
         f"{error}\n{branch(name)} is as it was. Both sides are in:{listed(kept)}\n"
-        f"edit the files, then: patchbot regenerate {name} --continue; or let it go: --abort"
+        f"edit the files, then: patchbot regenerate {name} --continue; or give it up: --abort"
     )
 
 
@@ -195,7 +197,7 @@ def listed(pending: Pending) -> str:
 
 
 def show(session: Session, document: Mapping[str, Any], result: Result, pairs: Sequence[Pair]) -> None:
-    """Print the series, what became of each patch, which sites are new and gone, which tags dropped; with -v all."""
+    """Print the series, the state of each patch, new and gone sites, dropped tags; with -v the range-diff."""
     show_series(session, dict(document), result.changed)
     where = document["from"]
     count = {s: sum(p.state == s for p in pairs) for s in ("same", "changed", "new", "gone")}
@@ -214,4 +216,4 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
         session.out.diff(render(session.scratch, pairs))
     elif count["changed"] + count["new"] + count["gone"]:
         earlier = previous(session.repo, document["campaign"], document["tip"])
-        session.show("see it with: patchbot diff" if earlier else "with -v, their range-diff is shown here")
+        session.show("see it with: patchbot diff" if earlier else "-v shows their range-diff here")

@@ -28,7 +28,7 @@ def execute(session: Session, *, html: str) -> int:
     name = session.campaign_config.name
     report = report_of(session, name, series.tip)
     if report is None:
-        session.say("note: no check was run on this tip yet; the page has the patches only")
+        session.say("note: no check has run on this tip yet; the page shows only the patches")
         report = {"campaign": name, "base": series.base, "tip": series.tip}
     tree = session.tree(series.base)
     told = zip(series.commits, series.known, strict=True)
@@ -47,7 +47,7 @@ def execute(session: Session, *, html: str) -> int:
 
 
 def is_page(file: Path) -> bool:
-    """Say whether a file is empty or begins as the pages do: no other is replaced."""
+    """Say whether a file is empty or begins as our pages do: no other is replaced."""
     try:
         with file.open("rb") as stream:
             start = stream.read(200).lstrip().lower()
@@ -61,10 +61,10 @@ def write(target: Path, text: str) -> None:
     if not target.parent.is_dir():
         raise UserError(f"{target.parent}: no such directory")
     if target.exists() and not target.is_file():
-        raise UserError(f"{target} is not a file, and the page would be put in its place")
+        raise UserError(f"{target} is not a regular file, and the page would replace it")
     if target.exists() and not is_page(target):
-        raise UserError(f"{target} is there and is not a page of patchbot's; name another file, or remove it")
-    target = target.resolve()  # else a link, as /dev/stdout is one, would become a file
+        raise UserError(f"{target} exists and is not a page of patchbot; name another file, or remove it")
+    target = target.resolve()  # else a link such as /dev/stdout would become a file
     try:
         with temporary.beside(target) as place:
             (place / "page").write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -69,7 +69,7 @@ def show(session: Session, audit: Audit) -> None:
 
 
 def scan_anchors(session: Session) -> int:
-    """Try each anchor; return 2 if the tree lacks one, for that is the work of a person."""
+    """Try each anchor; return 2 if the tree lacks one, as a person must then port the campaign."""
     with shown(session.err):
         tree = session.tree()
         found = survey(tree, session.campaign, session.campaign_config)
@@ -81,7 +81,7 @@ def scan_anchors(session: Session) -> int:
 
 
 def show_anchors(session: Session, found: list[Tried]) -> None:
-    """Print a line for each anchor, and below the table what is wrong in full."""
+    """Print a line for each anchor, and all problems in full below the table."""
     heads = ("step", "anchor", "place", "outcome", "alternative", "message")
     rows = []
     for tried in found:

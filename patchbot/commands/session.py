@@ -1,6 +1,6 @@
-"""What every command needs first: the configuration, the kernel repository, the campaign, patchbot's own folder.
+"""Open what every command needs: the configuration, the kernel repository, the campaign, patchbot's own folder.
 
-All of it is opened only when asked for, so that `patchbot checks` works without a kernel and `scan` without an author.
+Each is opened only when asked for, so that `patchbot checks` works without a kernel and `scan` without an author.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Given:
-    """The options that several commands share, as a person gave them; each command takes its own as parameters."""
+    """The options that several commands share, as given; each command takes its own options as parameters."""
 
     C: str | None = None
     config: str | None = None
@@ -54,7 +54,7 @@ class Given:
 
 @dataclass
 class Session:
-    """One invocation: shared options, and what they lead to. `err` is for progress and logs, `out` for results.
+    """One invocation: shared options, and what follows from them. `err` is for progress and logs, `out` for results.
 
     `run` runs patchbot with other arguments and returns its exit code; `jobs` is how many programs a codemod may start.
     """
@@ -66,7 +66,7 @@ class Session:
     jobs: int = 0
 
     def close(self) -> None:
-        """End what reads the repositories."""
+        """End the processes that read the repositories."""
         for name in {"repo", "scratch"} & self.__dict__.keys():
             self.__dict__[name].close()
 
@@ -94,7 +94,7 @@ class Session:
     def _written(self) -> Config:
         """patchbot.toml: --config, ./patchbot.toml, the kernel repository's, else the defaults alone.
 
-        The file is named, and what does not count of one that was merely found.
+        The file is named, and so are keys of a file that was merely found and that do not count.
         """
         defaults = bundled("patchbot.toml")
         if given := self.args.config:
@@ -108,7 +108,7 @@ class Session:
             return load(None, defaults)
         own = read_toml(found)
         standing = judge(found, own)
-        # The folder that relative paths mean is that of the file itself: a link to a trusted one cannot move it.
+        # Relative paths start at the folder of the file itself, so a link to a trusted file cannot redirect them.
         config = load(found.resolve(), defaults, own, trusted=standing.trusted)
         self.say(f"configuration: {found}" + ("" if standing.trusted else f" (not trusted: {standing.why})"))
         if not config.ignored:
@@ -129,7 +129,7 @@ class Session:
     def found_config(self) -> Path | None:
         """The patchbot.toml of the current folder, else that of the kernel repository."""
         here = self.cwd / "patchbot.toml"
-        if here.is_file():  # in patchbot's own checkout it is the defaults
+        if here.is_file():  # in patchbot's own checkout it holds the defaults
             return None if here.samefile(bundled("patchbot.toml")) else here
         kernel = self.args.kernel
         where = self.cwd / expanded(kernel) if kernel else self.cwd
@@ -149,7 +149,7 @@ class Session:
 
     @cached_property
     def sandbox(self) -> Sandbox:
-        """How the scripts of the kernel tree run; raise UserError if they must not, as there is no sandbox."""
+        """How the scripts of the kernel tree run; raise UserError if they need a sandbox and there is none."""
         sandbox = Sandbox(self.config.sandbox)
         if (why := sandbox.lacking()) and self.args.verbose:
             self.say(f"the tree's own scripts run without a sandbox: {why}")
@@ -255,7 +255,7 @@ class Session:
             self.err.tell(text)
 
     def patchbot(self, where: Path, *argv: str) -> int:
-        """Say and run a command of patchbot in a folder, as a person would type it there."""
+        """Print and run a patchbot command in a folder, as a person would type it there."""
         self.say(f"\n$ patchbot {shlex.join(argv)}")
         also = [flag for flag, on in (("-q", self.args.quiet), ("--no-color", self.args.no_color)) if on]
         return self.run([argv[0], "-C", str(where), *argv[1:], *also])
@@ -269,7 +269,7 @@ class Session:
         """With --json print `document` and return True."""
         if not self.args.json:
             return False
-        # cached_property keeps what was read here: a command that reads no patchbot.toml names none.
+        # cached_property stores what was read: a command that reads no patchbot.toml names none.
         used = {"config": self.config.file} if "config" in self.__dict__ else {}
         write(json.dumps({"schema": 1, **used, **document}, default=str) + "\n")
         return True
@@ -278,9 +278,9 @@ class Session:
 def alone(
     *, author: bool = False, base: bool = False, steps: bool = False
 ) -> Callable[[Callable[Concatenate[Session, str, P], int]], Callable[Concatenate[Session, P], int]]:
-    """Make a command that has the draft of its campaign alone while it runs; those that only read don't wait.
+    """Make a command have the draft of its campaign alone while it runs; a command that only reads does not wait.
 
-    What it needs, as `insist` takes it, is asked for first.
+    What it needs, as `insist` takes it, is checked first.
     """
     return lambda run: having_alone(run, author, base, steps)
 
@@ -310,5 +310,5 @@ def commas(value: str | None) -> tuple[str, ...]:
 def processes(text: str) -> int:
     """Return how many may run at once; raise ArgumentTypeError for none."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)

@@ -45,7 +45,7 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
 
 
 def remarks(session: Session, result: Result | None) -> None:
-    """Say which edits were put back, and what became of the others."""
+    """Say which edits were put back, and what happened to the others."""
     if result is None:
         return
     for text in result.composed.remarks:
@@ -97,4 +97,4 @@ def show_series(session: Session, document: dict[str, Any], changed: bool, dry_r
     elif changed:
         session.show(f"{document['ref']} is now {document['tip'][:12]}")
     else:
-        session.show(f"{document['ref']} is the same already")
+        session.show(f"{document['ref']} is unchanged")

@@ -143,9 +143,9 @@ def moved(session: Session, draft: Draft, rev: str, base: str) -> dict[str, Any]
 
 
 def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[str, Any], *, clear: bool) -> list[str]:
-    """Return what does not fit together any more, and the command that mends it.
+    """Return what no longer fits together, and the command that fixes it.
 
-    Where it is not `clear` what is by hand, that has to be mended first.
+    If it is not `clear` what was done by hand, that must be fixed first.
     """
     if start != draft.base:
         return [rebased(session.repo, draft, start, tip)]
@@ -179,7 +179,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
     if draft is None:
         return
     place = f"{draft['tip'][:12]} on {draft['kernel']['describe']}"
-    edits = "not clear what is by hand" if draft["unclear"] else f"{plural(len(draft['edits']), 'edit')} by hand"
+    edits = "edits by hand unclear" if draft["unclear"] else f"{plural(len(draft['edits']), 'edit')} by hand"
     session.show(
         f"draft (v{draft['version']}): {place}, {plural(draft['patches'], 'patch', 'patches')},"
         f" {edits}, {plural(draft['trailers'], 'tag')}"
@@ -191,7 +191,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
         name = document["campaign"]
         session.show(
             f"a regeneration waits for you: edit these, then: patchbot regenerate {name} --continue;"
-            " or let it go: --abort"
+            " or give it up: --abort"
         )
     session.show(*(f"    waits for you: {file}" for file in draft["conflict"]))
     session.show(distance(upstream, draft["kernel"]["base"]), *(f"    {line}" for line in site_lines(upstream)))
@@ -202,18 +202,18 @@ def distance(upstream: dict[str, Any], base: str) -> str:
     """Return in words how far upstream is from the draft's base."""
     rev = upstream["rev"]
     if upstream["unknown"]:
-        return f"how far upstream moved is not known: {upstream['unknown']}; --base REV or kernel.base names another"
+        return f"unknown how far upstream has moved: {upstream['unknown']}; --base REV or kernel.base names another"
     if not upstream["moved"]:
         return f"{rev} is the draft's base"
     where = f"{rev} is {upstream['commit'][:12]}"
     if upstream["converted"]:
         return (
             f"{where}, and nothing is left to change there: it holds the series already;"
-            " what the series is for is named by kernel.base in patchbot.toml, or by --base REV"
+            " set kernel.base in patchbot.toml, or --base REV, to what the series is for"
         )
     if upstream["files"] is None:
-        return f"{where}: not known how far, for the draft's base {base[:12]} is not in this clone"
-    far = f"{plural(upstream['commits'], 'commit')} further" if upstream["commits"] else "another history"
+        return f"{where}: unknown how far, as the draft's base {base[:12]} is not in this clone"
+    far = f"{plural(upstream['commits'], 'commit')} further" if upstream["commits"] else "an unrelated history"
     if upstream["related"] and not upstream["commits"]:
         far = "the draft's base is further"
     return f"{where}: {far}, {plural(upstream['files'], 'file differs', 'files differ')}"

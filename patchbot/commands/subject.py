@@ -1,4 +1,4 @@
-"""What the commands that look at a range of commits have in common: which range, and how checks get it."""
+"""Share what commands need that look at a range of commits: which range, and how checks get it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def standing(session: Session, name: str, tip: str, commits: Collection[str]) ->
 
 
 def subject(session: Session, series: Range, jobs: int) -> Subject:
-    """Return a range as the runner of checks takes it."""
+    """Return a range in the form for the runner of checks."""
     campaign, config = session.campaign, session.campaign_config
 
     mails = patch_mails(session.scratch, series.base, series.commits)

@@ -78,13 +78,13 @@ def describe(name: str, found: Gathered, tip: str) -> dict[str, Any]:
 
 
 def with_from(row: Given | Ignored) -> dict[str, Any]:
-    """Return a tag or a mail of the document: its sender is called as the mail's field is."""
+    """Return a tag or a mail for the document: its sender is named `from`, as the field of the mail."""
     fields = asdict(row)
     return {"from": fields.pop("sender"), **fields}
 
 
 def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed: bool) -> None:
-    """Print the tags of each patch, then what needs a person's look."""
+    """Print the tags of each patch, then what a person should look at."""
     subjects = {p.id: p.subject for p in drafted.patches}
     last = ""
     for row in found.attached:
@@ -93,7 +93,7 @@ def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed:
             last = row.patch
         session.show(f"    {row.given.trailer}  <{row.given.message_id}>{f'  ({row.note})' if row.note else ''}")
     if not found.attached:
-        session.show("no tag for this draft was found")
+        session.show("no tag for this draft found")
     for ignored in sorted(found.ignored, key=lambda row: not row.objection):
         where = f"<{ignored.message_id}>" if ignored.message_id else ignored.where
         head = f"OBJECTION by {ignored.sender}" if ignored.objection else "not taken"
@@ -101,4 +101,4 @@ def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed:
     if changed:
         session.show(f"patchbot/{session.campaign_config.name} is now {tip[:12]}")
     elif found.attached:
-        session.show("the draft has them all already")
+        session.show("the draft already has them all")

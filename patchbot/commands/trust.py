@@ -49,13 +49,13 @@ def execute(session: Session, *, file: str | None, all: bool, revoke: bool) -> i
     if not session.emit({"file": str(where), "trusted": True, "names": names, "files": files}):
         session.show(*(f"{k} = {json.dumps(v, ensure_ascii=False, default=str)}" for k, v in names.items()))
         session.show(*(f"code: {path}" for path in files))
-        what = "it and this code do" if files else "it does"
-        session.show(f"{where} is trusted as long as {what} not change")
+        what = "it or this code changes" if files else "it changes"
+        session.show(f"{where} is trusted until {what}")
     return 0
 
 
 def show_all(session: Session) -> int:
-    """Print the files that are trusted."""
+    """Print the trusted files."""
     known, problem = trust.read_store()
     if problem:
         raise UserError(problem)

@@ -22,5 +22,5 @@ def execute(session: Session, name: str) -> int:
             was = f", it was {row.before[:12]}" if row.before else ""
             session.show(f"{row.ref} is {f'{row.now[:12]} again' if row.now else 'gone'}{was}")
         if any(row.now is None for row in moved if row.ref == branch(name)):
-            session.show("there is no draft any more; undo it once more to have it back")
+            session.show("there is no draft any more; undo once more to get it back")
     return 0

@@ -92,7 +92,7 @@ def test_the_page_shows_recorded_results_only(work, tmp_path):
     patchbot("generate", "-q", cwd=work)
     target = tmp_path / "page.html"
     first = patchbot("report", "--html", str(target), cwd=work)
-    assert "no check was run" in first.stderr
+    assert "no check has run" in first.stderr
     assert "none recorded yet" in target.read_text()
     patchbot("check", "--only", "applies", "-q", cwd=work)
     patchbot("check", "--only", "checkpatch", "-q", cwd=work)

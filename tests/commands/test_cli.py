@@ -502,8 +502,8 @@ def test_failures_and_what_was_not_checked_are_said_before_a_posting(work, tmp_p
 def test_what_is_said_of_many_commits_of_none_to_compare_with_and_of_no_jobs(work):
     patchbot("generate", cwd=work)
     patchbot("freeze", cwd=work)
-    assert "is v1 itself, and there is no other" in patchbot("diff", cwd=work, code=2).stderr
-    assert "--jobs: '0' is not a number from 1" in patchbot("check", "--jobs", "0", cwd=work, code=2).stderr
+    assert "is v1 itself, and there is no version" in patchbot("diff", cwd=work, code=2).stderr
+    assert "--jobs: '0' is not a positive number" in patchbot("check", "--jobs", "0", cwd=work, code=2).stderr
     subprocess.run(["git", "worktree", "add", "-q", "../mine", "patchbot/kfunc_flags"], cwd=work, check=True)
     for number in range(7):
         commit(work.parent / "mine", f"mine: {number}")

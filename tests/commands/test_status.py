@@ -35,7 +35,7 @@ def test_how_far_upstream_moved_and_which_sites_are_new_and_gone_there(world: Wo
     assert f"stale: the base is not {related}: patchbot regenerate sample --onto {related}" in said
     other = world.base(MOVED)
     said = world.run("status", "sample", "--base", other)
-    assert f"{other[:12]}: another history, 2 files differ" in said
+    assert f"{other[:12]}: an unrelated history, 2 files differ" in said
     assert "    gone site: b/two.c:1: b/two.c:z: change" in said
     asks = world.base({"a/one.c": b"ASK x;\nkeep\nOLD y;\n"})
     said = world.run("status", "sample", "--base", asks)
@@ -109,10 +109,10 @@ def test_who_put_the_series_elsewhere_is_not_sent_back(world: World):
     world.git("branch", "configured", old)
     with_base(world, "configured")
     world.run("generate", "sample")
-    for new in (world.base(MOVED), world.base(related=True)):  # another history, then a commit further there
+    for new in (world.base(MOVED), world.base(related=True)):  # an unrelated history, then a commit further there
         world.run("regenerate", "sample", "--onto", new)
         said = world.run("status", "sample")
-        assert f"configured is {old[:12]}: another history, " in said
+        assert f"configured is {old[:12]}: an unrelated history, " in said
         assert "--onto" not in said
     world.git("branch", "-f", "configured", f"{new}~1")
     said = world.run("status", "sample")
@@ -138,7 +138,7 @@ def test_a_base_that_is_gone_is_said_and_the_rest_is_shown(world: World):
     with_base(world, "gone/master")
     said = world.run("status", "sample").splitlines()
     assert said[0] == f"draft (v1): {tip[:12]} on {base[:12]}, 3 patches, 0 edits by hand, 0 tags"
-    assert said[1].startswith("how far upstream moved is not known: 'gone/master' names no commit in ")
+    assert said[1].startswith("unknown how far upstream has moved: 'gone/master' names no commit in ")
     assert "'other' names no commit" in world.run("status", "sample", "--base", "other", code=2)
 
 
@@ -149,7 +149,7 @@ def test_a_bare_repository_without_a_head(world: World):
     world.path = world.path.parent / "bare"
     world.git("symbolic-ref", "HEAD", "refs/heads/nowhere")
     said = world.run("status", "sample").splitlines()
-    assert said[1].startswith("how far upstream moved is not known: 'HEAD' names no commit in ")
+    assert said[1].startswith("unknown how far upstream has moved: 'HEAD' names no commit in ")
     assert said[2:] == ["stale: The branch as it is was not checked; do it with: patchbot check sample"]
 
 

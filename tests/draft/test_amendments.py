@@ -271,7 +271,7 @@ def test_two_commits_that_may_be_one_patch_are_shown_and_can_be_chosen(world: Wo
     extra = ("extra", f"+{world.ref(f'{BRANCH}^')[:12]}")
     assert kinds(shown) == [("code", "words/a/one.c"), extra, ("message", "words/a/one.c")]
     # The other half lies below it, and both halves are next to each other: a conflict that the person solved already.
-    assert "a/one.c: as generated, by hand on what is below it" in world.run("edits", "sample", *chosen)
+    assert "a/one.c: as generated, but a person resolved a conflict" in world.run("edits", "sample", *chosen)
     moved = world.base({"a/one.c": b"above\n" + text})
     world.run("regenerate", "sample", "--onto", moved, *chosen)
     for onto in (moved, world.base({"a/one.c": b"above\n" + text, "d/four.c": b"OLD f;\n"}), moved):

@@ -71,7 +71,7 @@ def test_a_branch_that_moves_while_a_conflict_waits_is_not_overwritten(world: Wo
         file.write_text("resolved: thing\n\nbody\n")
     world.git("branch", "-f", BRANCH, f"{BRANCH}~1")
     before = world.refs()
-    assert "moved since the conflict" in world.run("regenerate", "sample", "--continue", code=2)
+    assert "has moved since the conflict" in world.run("regenerate", "sample", "--continue", code=2)
     assert world.refs() == before
 
 

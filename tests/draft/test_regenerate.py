@@ -141,7 +141,7 @@ def test_a_clone_without_the_old_base_has_all_that_is_needed(world: World):
     world.git("fetch", "-q", "--depth=1", f"file://{full}", new)
     assert world.git("cat-file", "-t", old, check=False) == ""
     said = world.run("status", "sample", "--base", new)
-    assert f": not known how far, for the draft's base {old[:12]} is not in this clone" in said
+    assert f": unknown how far, as the draft's base {old[:12]} is not in this clone" in said
     assert "    new site: d/four.c:1: d/four.c:f: change" in said
     made = world.json("regenerate", "sample", "--onto", new)
     assert [(p["id"], p["state"], p["changed"]) for p in made["patches"]] == [

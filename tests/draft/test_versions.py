@@ -52,7 +52,7 @@ def test_a_message_id_can_be_added_after_sending(world: World):
     assert "now with" in world.run("freeze", "sample", "--message-id", "<a@b>")
     assert json.loads(world.show(V1, "series.json"))["message_id"] == "a@b"
     assert world.json("freeze", "sample")["message_id"] == "a@b"
-    assert "is not a message-id" in world.run("freeze", "sample", "--message-id", "no id", code=2)
+    assert "is not a Message-ID" in world.run("freeze", "sample", "--message-id", "no id", code=2)
 
 
 def test_freezing_takes_in_what_a_person_committed(world: World):
@@ -148,7 +148,7 @@ def test_status_says_what_is_there_and_what_is_stale(world: World):
     assert [s["site"] for s in upstream["new_sites"]] == ["a/one.c:n", "d/four.c:f"]
     assert len(document["stale"]) == 3
     said = world.run("status", "sample", "--base", new)
-    assert "another history, 3 files differ" in said
+    assert "an unrelated history, 3 files differ" in said
     assert "gone site: b/two.c:1: b/two.c:z: change" in said
     assert "stale: The branch as it is was not checked" in said
     ahead = world.base({"doc.txt": b"x\n"}, related=True)

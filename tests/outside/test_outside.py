@@ -120,7 +120,7 @@ def test_checks_of_another_campaign_are_skipped_with_a_reason(person: Person) ->
     person.run("generate")
     results = person.run("check", "--only", "btf,boot,sites")["results"]
     assert {(r["check"], r["status"], r["reason"]) for r in results} == {
-        (name, "SKIP", "it is about the campaign kfunc_flags only") for name in ("btf", "boot", "sites")
+        (name, "SKIP", "it is only about the campaign kfunc_flags") for name in ("btf", "boot", "sites")
     }
 
 
