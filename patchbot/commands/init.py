@@ -1,4 +1,4 @@
-"""Write a patchbot.toml to start from, all commented out, or the folder of a new campaign."""
+"""Write a patchbot.toml to start from, or a new campaign."""
 
 from __future__ import annotations
 
