@@ -62,12 +62,12 @@ def test_every_bundled_file_is_in_the_wheel(built):
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(
-        ["git", "ls-files", "checks", "templates", "patchbot.toml", "tests/linux"],
+        ["git", "ls-files", "checks", "templates", "patchbot.toml", "tests/linux", "patchbot/campaigns"],
         cwd=ROOT,
         capture_output=True,
         text=True,
     ).stdout.split()
-    assert {f"patchbot/{path}" for path in tracked} <= names
+    assert {f"patchbot/{path.removeprefix('patchbot/')}" for path in tracked} <= names
 
 
 def test_the_manual_page_of_the_wheel_has_every_command_and_option(built):
