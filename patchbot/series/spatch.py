@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from .. import temporary
 from ..errors import MissingTool, ToolError, UserError
 from ..git.export import kept_export, write_files
+from ..identity import identity
 from ..model import Edit
 from ..paths import cache_dir
 from ..progress import tick
@@ -80,7 +81,7 @@ def patch(
         raise UserError(str(error)) from error
     insist_on_script(program, script)
     files = {path: file.data for path, file in tree.files(paths).items() if file.mode in MODES}
-    make = [version(program), script.read_text("utf-8", "surrogateescape"), list(options)]
+    make = [identity(Path(__file__)), version(program), script.read_text("utf-8", "surrogateescape"), list(options)]
     found: dict[str, Result] = {}
     with Store(cache_dir() / "spatch.sqlite") as store:
         headers = Headers(tree) if any(o.startswith(INCLUDING) for o in options) else None
@@ -149,8 +150,14 @@ def one(argv: Sequence[str], script: Path, path: str, text: bytes, near: Mapping
     troubles = tuple(dict.fromkeys(troubles_in(done, path, text)))
     if any(trouble.whole for trouble in troubles):
         return Result((), troubles)
-    made = edits_between(path, text, new)
+    made = edits_between(path, text, tidied(text, new))
     return Result(tuple((e.start, e.end, e.new.decode("latin-1")) for e in made), troubles)
+
+
+def tidied(old: bytes, new: bytes) -> bytes:
+    """Return what spatch made of a text without the lines of blanks that it leaves where it takes statements away."""
+    known = {*old.split(b"\n")}
+    return b"\n".join(line for line in new.split(b"\n") if not line or line.strip() or line in known)
 
 
 def troubles_in(done: Completed, path: str, text: bytes) -> Iterator[Trouble]:

@@ -347,6 +347,15 @@ def test_spatch_leaves_no_site_without_a_word(tmp_path: Path) -> None:
 
 
 @SPATCH
+def test_spatch_leaves_no_line_of_blanks(tmp_path: Path) -> None:
+    text = b"void f(void)\n{\n\told_a(x);\n\tx.f = y;\n\tz = 1;\n}\n"
+    repo = small.make(tmp_path / "linux", {**FILES, "a/one.c": text, "b/two.c": b""})
+    rules = "@@ expression E, F; @@\n- old_a(E);\n+ new_a(E, F);\n  ... when != E\n- E.f = F;\n"
+    done = made(Tree(repo, repo.resolve("HEAD")), smpl(tmp_path, rules))
+    assert done.tip.read("a/one.c") == b"void f(void)\n{\n\tnew_a(x, y);\n\tz = 1;\n}\n"
+
+
+@SPATCH
 @pytest.mark.parametrize(
     ("rules", "more", "said"),
     [
