@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import PurePath
@@ -79,6 +79,10 @@ class WatchedRepo(Repo):
         """Return the bytes of a file; `commit` is an id, so its files never change."""
         self.reads.files.add(path)
         return super().read(commit, path)
+
+    def depend(self, paths: Iterable[str]) -> None:
+        """Note files on whose content the series depends."""
+        self.reads.files.update(paths)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return the files below `paths`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +125,9 @@ class Repo(Objects):
     def ref(self, name: str) -> str | None:
         """Return what a ref points to, None if it does not exist."""
         return self.refs(name).get(name)
+
+    def depend(self, paths: Iterable[str]) -> None:
+        """Hear that what is made depends on the content of these files, though nobody reads them here."""
 
     def adopt(self, scratch: Scratch) -> None:
         """Move the packs of `scratch`, which must be on the same file system, to this repository of patchbot's own."""

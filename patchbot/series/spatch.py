@@ -184,6 +184,7 @@ class Headers:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.blobs = {p: oid for p, (_, oid) in tree.repo.ls(tree.commit, *HEADERS).items() if p.endswith(".h")}
+        tree.repo.depend(self.blobs)
         laid = {p: hashlib.sha256(f.data).hexdigest() if f else "" for p, f in tree.overlay.items() if p.endswith(".h")}
         self.all = hashlib.sha256(json.dumps([self.blobs, sorted(laid.items())]).encode()).hexdigest()
         place = kept_export(cache_dir(), ["spatch", self.all], self.files)

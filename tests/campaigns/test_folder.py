@@ -392,6 +392,24 @@ def test_results_of_spatch_are_kept_by_what_it_read(tmp_path: Path, monkeypatch:
     assert runs(tree, RULES + "\n") == 3
 
 
+@SPATCH
+def test_headers_are_given_to_a_script_that_wants_them(place: Path, tmp_path: Path) -> None:
+    patchbot("init", "--campaign", "mine", "--cocci", cwd=place)
+    (place / "mine/rename.cocci").write_text("@@ int E; @@\n- old_call(E)\n+ new_call(E)\n")
+    changed(place, "campaign.toml", '# options = ["--include-headers-for-types"]', 'options = ["--all-includes"]')
+    header, user = (
+        b"struct s { int f; };\nextern struct s *given;\n",
+        b"#include <x.h>\nint g(void)\n{\n\treturn old_call(given->f);\n}\n",
+    )
+    work = tmp_path / "linux"
+    repo = small.make(work, {**FILES, "include/x.h": header, "a/three.c": user})
+    argv = ("generate", "mine", "--kernel", str(repo.git_dir))
+    patchbot(*argv, cwd=place)
+    assert b"new_call(given->f)" in (repo.read(repo.resolve("patchbot/mine"), "a/three.c") or b"")
+    commit(work, "Change a type", {"include/x.h": header.replace(b"int f", b"long f")})
+    assert "1 site is left" in patchbot(*argv, cwd=place, code=1).stderr
+
+
 def test_without_spatch_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = with_c(tmp_path)
     bare = tmp_path / "bin"
