@@ -397,7 +397,7 @@ def test_a_repository_that_cannot_be_written_is_read(work, tmp_path):
     for line in ("scan", "check --only applies", "status", f"mail -o {tmp_path}/out", "generate", "generate --dry-run"):
         done = read_only(line, work, work)
         assert done.returncode == 0, done.stderr
-    for line in ("generate --with suffixes", "freeze", "mail"):
+    for line in ("generate --with suffixes", "freeze", "mail -o out"):
         done = read_only(line, work, work)
         assert (done.returncode, "cannot write" in done.stderr) == (2, True), done.stderr
         assert "Read-only file system" in done.stderr
