@@ -41,7 +41,7 @@ struct btf_kfunc_args_ref {
  * without CONFIG_DEBUG_INFO_BTF. A kfunc has at most MAX_BPF_FUNC_ARGS arguments.
  */
 #define __BPF_KFUNC_CHECK(name, ...) \
-	static_assert(sizeof(&name) && sizeof((u32[]){ __VA_ARGS__ }) <= 13 * sizeof(u32))
+	static_assert(sizeof(typeof(name) *) && sizeof((u32[]){ __VA_ARGS__ }) <= 13 * sizeof(u32))
 
 #ifdef CONFIG_DEBUG_INFO_BTF
 
@@ -253,7 +253,8 @@ asm(							\
 #define BTF_KFUNCS_START(name) static struct btf_id_set8 __maybe_unused name = { .flags = BTF_SET8_KFUNCS };
 #define BTF_KFUNCS_END(name)
 #define BPF_KFUNC_SET_START(list)
-#define BPF_KFUNC_SET_END(list) static struct btf_id_set8 __maybe_unused list = { .flags = BTF_SET8_KFUNCS };
+#define BPF_KFUNC_SET_END(list) \
+	static struct btf_id_set8 __maybe_unused list = { .flags = BTF_SET8_KFUNCS };
 #define BPF_KFUNC(lists, name, ...) __BPF_KFUNC_CHECK(name, __VA_ARGS__)
 
 #endif /* CONFIG_DEBUG_INFO_BTF */
