@@ -231,11 +231,12 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_shipped(own: Any, shipped: list[dict[str, Any]]) -> Any:
-    """Return a person's waivers, followed by the shipped ones for other findings."""
+    """Return a person's waivers, followed by the shipped ones for other findings, whose use is nobody's to mend."""
     if not isinstance(own, list) or not all(isinstance(row, dict) for row in own):
         return own  # checks() reports what is wrong with it
     places = [tuple(row.get(key) for key in WAIVED) for row in own]
-    return own + [row for row in shipped if tuple(row.get(key) for key in WAIVED) not in places]
+    rest = [row for row in shipped if tuple(row.get(key) for key in WAIVED) not in places]
+    return own + [{**row, "optional": True} for row in rest]
 
 
 @dataclass(frozen=True)
