@@ -42,11 +42,12 @@ def work(number):
 
 class Busy:
     "Work."
+    EXAMPLES = ()
     @staticmethod
     def arguments(parser):
         pass
     @staticmethod
-    def execute(session):
+    def execute(session, **given):
         if sys.argv[2] == "threads":
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(work, range(40)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UserError
-from ..git.commits import MOST_COMMITS, read_commit, read_line
+from ..git.commits import boundary, read_line, read_touching
 from ..git.repo import Repo
 from ..model import headline
 from .recognise import identify
@@ -36,16 +36,6 @@ def start_of(repo: Repo, draft: Draft, tip: str, upstream: Sequence[str] = ()) -
     return seen or told or draft.base
 
 
-def boundary(repo: Repo, tip: str, known: Sequence[str]) -> str:
-    """Return the first commit from `tip` down that is in one of those that are known, "" where there is none near."""
-    stdin = "".join(f"^{sha}\n" for sha in known).encode()
-    argv = ("rev-list", "--first-parent", "--parents", f"-n{MOST_COMMITS + 1}", "--ignore-missing", "--stdin", tip)
-    rows = repo.look(*argv, stdin=stdin).stdout.decode().splitlines()
-    if len(rows) > MOST_COMMITS:
-        return ""
-    return next(iter(rows[-1].split()[1:]), "") if rows else tip
-
-
 def usable(repo: Repo, draft: Draft, tip: str, start: str) -> str:
     """Return `start` if the branch may have been rebased onto it, else ""."""
     own = {row.commit for row in (*draft.patches, *draft.generated)} | {e.commit for e in draft.document.extra or ()}
@@ -63,9 +53,7 @@ def holds_patches(repo: Repo, draft: Draft, start: str, tip: str) -> bool:
         files = sorted({path for row in lacking for path in row.files})
         if not files:
             return False
-        argv = ("--no-merges", f"-n{MOST_COMMITS}", start, f"^{draft.base}", "--", *files)
-        rows = repo.look("rev-list", *argv).stdout.decode().split()
-        found = identify(repo, draft, [read_commit(repo, sha) for sha in rows])
+        found = identify(repo, draft, read_touching(repo, draft.base, start, files))
     except UserError:  # it is not clear which commit is which patch
         return True
     return not {row.id for row in lacking}.isdisjoint(found.values())

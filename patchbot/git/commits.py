@@ -63,6 +63,22 @@ def decoded(data: bytes, encoding: str) -> str:
         return data.decode("utf-8", "surrogateescape")
 
 
+def boundary(repo: Objects, tip: str, known: Sequence[str]) -> str:
+    """Return the first commit from `tip` down that is in one of those that are known, "" where there is none near."""
+    stdin = "".join(f"^{sha}\n" for sha in known).encode()
+    argv = ("rev-list", "--first-parent", "--parents", f"-n{MOST_COMMITS + 1}", "--ignore-missing", "--stdin", tip)
+    rows = repo.look(*argv, stdin=stdin).stdout.decode().splitlines()
+    if len(rows) > MOST_COMMITS:
+        return ""
+    return next(iter(rows[-1].split()[1:]), "") if rows else tip
+
+
+def read_touching(repo: Objects, base: str, tip: str, paths: Sequence[str]) -> list[Written]:
+    """Return the newest commits of `tip`, which are not in `base`, that touch any of `paths`, without merges."""
+    argv = ("--no-merges", f"-n{MOST_COMMITS}", tip, f"^{base}", "--", *paths)
+    return [read_commit(repo, sha) for sha in repo.look("rev-list", *argv).stdout.decode().split()]
+
+
 def read_line(repo: Objects, base: str, tip: str) -> list[Written]:
     """Return the commits from `base` (without it) to `tip`, oldest first; raise UserError if they are not a line."""
     found: list[Written] = []

@@ -53,6 +53,13 @@ def format_patches(
     return rows
 
 
+def add_trailer(scratch: Scratch, body: bytes, trailer: str) -> bytes:
+    """Return the text of a mail up to its `---` with a trailer, unless it has it."""
+    argv = ("interpret-trailers", "--no-divider", "--if-exists=addIfDifferent", f"--trailer={trailer}")
+    # git takes the first paragraph for the subject, which is in the head of a mail.
+    return scratch.git(*argv, stdin=b"subject\n\n" + body).stdout.partition(b"\n\n")[2]
+
+
 def diffstat(objects: Objects, base: str, tip: str) -> bytes:
     """Return the diffstat and summary of a whole series as format-patch puts them into a cover letter."""
     return objects.look("diff", *STAT, base, tip).stdout

@@ -22,7 +22,7 @@ from ..errors import UserError
 from ..git.commits import read_commit
 from ..git.diffs import mail_parts
 from ..git.fastimport import usable_date
-from ..git.formatpatch import diffstat, format_patches, patch_mails
+from ..git.formatpatch import add_trailer, diffstat, format_patches, patch_mails
 from ..git.repo import Scratch
 from ..model import Commit, Identity
 from ..series import render
@@ -240,10 +240,7 @@ def with_signoff(scratch: Scratch, mail: bytes, sender: Identity) -> bytes:
     """
     log, below, diff = mail_parts(mail.decode("utf-8", "surrogateescape"))
     head, _, body = log.partition("\n\n")
-    argv = ("interpret-trailers", "--no-divider", "--if-exists=addIfDifferent", f"--trailer=Signed-off-by: {sender}")
-    # git takes the first paragraph as the subject, which is in the header of a mail.
-    said = scratch.git(*argv, stdin=f"subject\n\n{body}".encode("utf-8", "surrogateescape")).stdout
-    signed = said.partition(b"\n\n")[2]
+    signed = add_trailer(scratch, body.encode("utf-8", "surrogateescape"), f"Signed-off-by: {sender}")
     return b"".join([head.encode(), b"\n\n", signed, f"{below}{diff}".encode("utf-8", "surrogateescape")])
 
 

@@ -295,7 +295,7 @@ def test_one_go_for_all_patches(subject: Subject, store: Results, checks: Path) 
     assert [(r.reason, r.cached) for r in again] == [("p1", False), ("p2", False), ("p3", False)]
     assert all(r.cached for r in run_checks(subject, config(checks, "one"), store))
     (checks / "one.py").write_text(HEAD + text.replace("subject.items]", "subject.items[1:]]"))
-    assert "gave 2 outcomes for 3" in run_checks(subject, config(checks, "one"), store)[0].reason
+    assert "returned 2 outcomes for 3" in run_checks(subject, config(checks, "one"), store)[0].reason
 
 
 def test_options_reach_their_check(subject: Subject, store: Results, checks: Path) -> None:

@@ -111,7 +111,7 @@ def test_the_page_is_put_in_the_place_of_files_only(work, tmp_path):
     patchbot("generate", "-q", cwd=work)
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", tmp_path, "/dev/null"):
-        assert "is not a file" in patchbot("report", "--html", str(place), cwd=work, code=2).stderr
+        assert "is not a regular file" in patchbot("report", "--html", str(place), cwd=work, code=2).stderr
     (tmp_path / "link").symlink_to(tmp_path / "page.html")
     patchbot("report", "--html", str(tmp_path / "link"), cwd=work)
     assert (tmp_path / "link").is_symlink()

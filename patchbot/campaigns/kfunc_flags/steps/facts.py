@@ -320,7 +320,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
 
 def says(tree: Tree, path: str, word: str) -> bool:
     """Say whether a file of the tree has a word."""
-    return re.search(rf"\b{word}\b".encode(), tree.get(path) or b"") is not None
+    return word.encode() in (tree.get(path) or b"")
 
 
 def most_arguments(tree: Tree) -> int:

@@ -9,21 +9,29 @@ from __future__ import annotations
 from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ..sites.gains import RDONLY
-from . import docs, memory, rows
+from . import docs, memory
 from .facts import BTF_C, BTF_H, Place, carry_out, extend_flags, fragment, free_bit, has_macros, single_flags
+from .rows import look
 
 CHECK = "btf_check_kfunc_arg_flags"
 
 
 def rdonly(context: Context) -> Change:
     """Add the flag, unless no argument of this tree would have it."""
-    if not has_macros(context.tree, BTF_H, RDONLY) and not rows.look(context).changed(RDONLY):
+    if not is_wanted(context):
         return Change((), remarks=(f"{RDONLY} is left out: no kfunc of this tree takes const memory that can have it",))
     return carry_out(context, anchors(context))
 
 
+def is_wanted(context: Context) -> bool:
+    """Say whether the tree has the flag, or an argument that can have it."""
+    return has_macros(context.tree, BTF_H, RDONLY) or bool(look(context).changed(RDONLY))
+
+
 def anchors(context: Context) -> list[a.Anchor]:
-    """Return the anchors of the step rdonly."""
+    """Return the anchors of the step rdonly, none if it has nothing to do."""
+    if not is_wanted(context):
+        return []
     check = Place(BTF_C, a.in_function(CHECK))
     before = a.statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;")
     return [
