@@ -58,8 +58,7 @@ def execute(session: Session, *, dir: str | None, kind: str | None) -> int:
             folder = Repo.open(folder).common_dir.resolve()
     target = folder / "patchbot.toml"
     text = bundled("templates").joinpath("init/patchbot.toml").read_text()
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such directory")
+    make_folder(folder)
     if not write_new(target, text):
         raise UserError(f"{target} exists; patchbot does not overwrite it")
     if not session.emit({"file": str(target)}):
@@ -76,13 +75,12 @@ def init_campaign(session: Session, name: str, dir: str | None, kind: str | None
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise UserError(f"{name!r} cannot be the name of a campaign: letters, digits and _ can")
     where = session.cwd / dir if dir else session.cwd
-    if not where.is_dir():
-        raise UserError(f"{where}: no such directory")
     if not dir and (around := surroundings(where)):
         raise UserError(f"{where} lies in {around}; name a folder for it: patchbot init DIR --campaign {name} --{kind}")
     folder, toml = where / name, where / "patchbot.toml"
     if folder.exists():
         raise UserError(f"{folder} exists; patchbot does not overwrite it")
+    make_folder(where)
     template = bundled("templates") / "init/campaign"
     for part in ("common", kind):
         shutil.copytree(template / part, folder, dirs_exist_ok=True)
@@ -95,6 +93,18 @@ def init_campaign(session: Session, name: str, dir: str | None, kind: str | None
         session.show(f"wrote {toml}" if made else f"add to {toml}:\n{line}".rstrip())
         session.show(f"try it: patchbot campaigns --test {name}")
     return 0
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that is not there yet, but not those above it: one of these is more often misspelt than meant."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder.parent}: no such directory") from error
+    except FileExistsError as error:
+        raise UserError(f"{folder} is not a folder") from error
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}") from error
 
 
 def write_new(file: Path, text: str) -> bool:

@@ -448,12 +448,22 @@ def test_init_writes_a_campaign_that_works(place: Path, tmp_path: Path, kind: st
         (["--campaign", "mine"], "what makes the edits? --campaign mine with one of --words, --cocci"),
         (["--campaign", "../x", "--words"], "'../x' cannot be the name of a campaign"),
         (["--words"], "--words is for --campaign NAME"),
-        (["--campaign", "mine", "--words", "none"], "no such directory"),
+        (["--campaign", "mine", "--words", "none/none"], "here/none: no such directory"),
+        (["none/none"], "here/none: no such directory"),
     ],
 )
 def test_init_says_what_it_needs(place: Path, argv: list[str], said: str) -> None:
     assert said in patchbot("init", *argv, cwd=place, code=2).stderr
     assert list(place.iterdir()) == []
+
+
+def test_init_makes_the_folder_that_it_is_given(place: Path) -> None:
+    patchbot("init", "series", "--campaign", "mine", "--words", cwd=place)
+    assert "as in after/" in patchbot("campaigns", "--test", "mine", cwd=place / "series").stdout
+    patchbot("init", "empty", cwd=place)
+    assert (place / "empty/patchbot.toml").is_file()
+    said = patchbot("init", "empty/patchbot.toml", cwd=place, code=2).stderr
+    assert "empty/patchbot.toml is not a folder" in said
 
 
 def test_init_overwrites_nothing_and_stays_out_of_repositories(place: Path, tmp_path: Path) -> None:
