@@ -16,6 +16,7 @@ from pathlib import Path
 from ..config import CampaignConfig, listed
 from ..errors import ConfigError, PatchbotError, line_in
 from ..series.campaign import Campaign
+from ..series.returned import audited
 from .folder import TOML, declared
 from .loading import function_in
 
@@ -56,7 +57,7 @@ def load_campaign(config: CampaignConfig) -> Campaign:
         raise ConfigError(f"{line_in(error, folder) or folder / FILE}: {type(error).__name__}: {error}") from error
     if not isinstance(made, Campaign):
         raise ConfigError(f"{folder / FILE}: campaign() must return a Campaign, not {made!r}")
-    return replace(made, name=config.name, folder=folder)
+    return replace(made, name=config.name, folder=folder, audit=audited(f"{folder / FILE}: audit()", made.audit))
 
 
 def folder_of(name: str) -> Path:

@@ -17,6 +17,7 @@ from ..run import run, search_path
 from ..series import spatch
 from ..series.campaign import Change, Context
 from ..series.edits import MODES, edits_between
+from ..series.returned import insist_change
 from ..series.sites import Followed
 from ..signals import limit
 from .loading import function_in
@@ -81,9 +82,7 @@ def python(folder: Path, name: str, timeout: float | None, say: Callable[[str], 
             raise
         except Exception as error:
             raise UserError(f"{line_in(error, folder) or file}: {type(error).__name__}: {error}") from error
-        if not isinstance(change, Change):
-            raise UserError(f"{folder / file}: {function}() must return a Change, not {change!r:.60}")
-        return change
+        return insist_change(f"{folder / file}: {function}()", change)
 
     return twice(called)
 

@@ -7,7 +7,7 @@ last patch is compared with all edits made at once, and the campaign must find n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..config import CampaignConfig
@@ -17,6 +17,7 @@ from ..progress import tick
 from . import render
 from .campaign import Audit, Campaign, Context, Step, active_steps, switched
 from .edits import apply_edits
+from .returned import insist
 from .tree import Tree, names_in_edits
 from .trial import attempts
 
@@ -116,10 +117,14 @@ def refusal(audit: Audit) -> str:
 
 def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence[Edit]) -> list[Patch]:
     """Return a step's patches by split key; patch n holds the edits of keys 0..n in the files it touches."""
+    where = f"step {step.name}: "
     key_of = step.split(context, edits)
+    insist(where + "split", key_of, callable(key_of), "a function")
     groups: dict[str, list[Edit]] = {}
     for edit in edits:
-        groups.setdefault(key_of(edit), []).append(edit)
+        key = key_of(edit)
+        insist(where + "the function that split returned", key, isinstance(key, str), "a text")
+        groups.setdefault(key, []).append(edit)
     patches: list[Patch] = []
     upto: dict[str, list[Edit]] = {}
     base = context.tree.files(names_in_edits(edits))
@@ -136,9 +141,13 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         now |= files
         touched = sorted(files)
         target = campaign.target_of(context.base, context.config, touched) if step.by_owner else ""
-        message = render.message(campaign.name, campaign.folder, step.template, **step.words(context, key, mine))
+        words = step.words(context, key, mine)
+        insist(where + "words", words, isinstance(words, Mapping), "a mapping")
+        message = render.message(campaign.name, campaign.folder, step.template, **words)
         sites = tuple(sorted({e.site for e in mine if e.site}))
-        owners = tuple(campaign.owners_of(context.base, touched))
+        named = campaign.owners_of(context.base, touched)
+        insist(f"campaign {campaign.name}: owners_of", named, isinstance(named, (list, tuple)), "a list")
+        owners = tuple(named)
         if wrong := [name for name in (target, *owners) if not isinstance(name, str)]:
             raise UserError(f"campaign {campaign.name}: {wrong[0]!r} is not the name of a tree or an owner")
         stable = f"{step.name}/{key}" if key else step.name

@@ -48,14 +48,15 @@ def environment(folder: Path | None = None) -> jinja2.Environment:
 
 def render(name: str, folder: Path | None = None, /, **words: Any) -> str:
     """Return a template's text; raise PatchbotError that names the template and the line that failed."""
+    mistake = UserError if folder else PatchbotError  # a folder is a person's campaign
     try:
         return environment(folder).get_template(name).render(**words)
     except jinja2.TemplateNotFound as error:
-        raise PatchbotError(f"{template_path(name, folder)}: no template {error}") from error
+        raise mistake(f"{template_path(name, folder)}: no template {error}") from error
     except jinja2.TemplateSyntaxError as error:
-        raise PatchbotError(f"{template_path(error.name or name, folder)}:{error.lineno}: {error.message}") from error
+        raise mistake(f"{template_path(error.name or name, folder)}:{error.lineno}: {error.message}") from error
     except (jinja2.UndefinedError, TypeError, ValueError) as error:
-        raise PatchbotError(f"{template_path(line_of(error, name, folder), folder)}: {error}") from error
+        raise mistake(f"{template_path(line_of(error, name, folder), folder)}: {error}") from error
 
 
 def template_path(name: str, folder: Path | None) -> str:

@@ -17,6 +17,7 @@ from ..model import Edit
 from ..progress import tick
 from .anchors import Anchor, Outcome, Report, judged, resolve
 from .campaign import Campaign, Change, Context, Step, active_steps
+from .returned import insist_change
 from .tree import Tree
 
 
@@ -61,8 +62,7 @@ def attempts(
             change = step.codemod(context)
         except UserError as error:
             change, refused = Change(fitting(step, context)), error
-        if not isinstance(change, Change):
-            raise UserError(f"step {step.name}: its codemod must return a Change, not {change!r:.60}")
+        insist_change(f"step {step.name}: its codemod", change)
         idle = idle and not change.edits
         current = current.edit(change.edits)
         yield Attempt(step, context, change, current, refused)
