@@ -66,7 +66,7 @@ COMPLETED = {
     "FILE": shtab.FILE,
     "DIR": shtab.DIRECTORY,
     "PATH": shtab.DIRECTORY,
-    "REV": shtab.cmd("git for-each-ref '--format=%(refname:short)'"),
+    "REV": shtab.cmd("git for-each-ref '--format=%(refname:short)' 2>/dev/null"),
 }
 #: A place in a message: file:line.
 PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")

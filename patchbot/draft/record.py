@@ -327,7 +327,7 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
     listing = "".join(f"\n  {line}" for line in some(theirs))
     carry = (
         f"see what was changed with: patchbot edits {campaign}\n"
-        f"keep it with: patchbot regenerate {campaign} --onto <base>\n"
+        f"keep it with: patchbot regenerate {campaign} --onto {draft.base[:12]}\n"
         if draft
         else ""
     )

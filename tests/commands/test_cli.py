@@ -70,6 +70,16 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     assert (set(done.stdout.split()), done.stderr) == (wanted, "")
 
 
+def test_completion_of_revisions_is_silent_outside_of_a_repository(tmp_path):
+    script = f"""
+{patchbot("--print-completion", "bash", cwd=tmp_path).stdout}
+COMP_WORDS=(patchbot generate --base ma) COMP_CWORD=3
+_shtab_patchbot patchbot ma
+"""
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_scan_gives_every_row_a_fate_and_a_reason(work):
     document = json.loads(patchbot("scan", "--json", cwd=work).stdout)
     assert document["schema"] == 1

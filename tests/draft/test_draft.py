@@ -92,7 +92,8 @@ def test_a_branch_with_a_persons_commit_is_refused_and_kept(tmp_path):
     changed = tree(tmp_path / "again", {"a/one.c": b"OLD q;\n"}.items())
     subprocess.run(["git", "fetch", "-q", changed.repo.git_dir, "HEAD:new"], cwd=work, check=True)
     moved = type(base)(base.repo, base.repo.resolve("new"))
-    with pytest.raises(UserError, match=r"(?s)commits that patchbot did not make.*mine.*git branch -m patchbot/sample"):
+    said = r"(?s)commits that patchbot did not make.*mine.*--onto [0-9a-f]{12}\n.*git branch -m patchbot/sample"
+    with pytest.raises(UserError, match=said):
         put(moved, tmp_path / "2.git")
     assert base.repo.ref(branch("sample")) == tip
 
