@@ -30,7 +30,7 @@ from typing import Any
 from ..bundle import bundled
 from ..config import fit, refuse_unknown, suggestion
 from ..draft.range import Range
-from ..errors import ConfigError, PatchbotError, UserError
+from ..errors import ConfigError, PatchbotError, UserError, line_in
 from ..git.repo import Repo, Scratch
 from ..identity import identity
 from ..model import Evidence, Finding, Status
@@ -195,13 +195,14 @@ def load(name: str, paths: Sequence[Path] = ()) -> Check:
         exec(compile(source, file, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        raise PatchbotError(f"the check {file} cannot be loaded: {type(error).__name__}: {error}") from error
+        where = line_in(error, file.parent) or file
+        raise UserError(f"{where}: the check {name} cannot be loaded: {type(error).__name__}: {error}") from error
     hooks = {hook: getattr(module, hook, None) for hook in ("check", "check_each", "check_series")}
     if not any(hooks.values()) or (hooks["check"] and hooks["check_each"]):
-        raise PatchbotError(f"the check {file} must define check or check_each, or check_series")
+        raise UserError(f"the check {file} must define check or check_each, or check_series")
     doc = (module.__doc__ or "").strip().split("\n")[0]
     if not doc:
-        raise PatchbotError(f"the check {file} has no docstring; its first line is what `patchbot checks` prints")
+        raise UserError(f"the check {file} has no docstring; its first line is what `patchbot checks` prints")
     return Check(
         name,
         file,

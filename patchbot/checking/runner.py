@@ -130,7 +130,12 @@ def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
     if not names:
         raise UserError("no check is chosen: [checks] run is empty")
     order = {name: place for place, name in enumerate(config.run)}
-    return [load(name, config.path) for name in sorted(names, key=lambda n: order.get(n, len(order)))]
+    try:
+        return [load(name, config.path) for name in sorted(names, key=lambda n: order.get(n, len(order)))]
+    except ConfigError as error:
+        if only and error.at == "checks.run":  # it was the command line that named it
+            raise UserError(f"--only: {error}") from error
+        raise
 
 
 def missing_tools(check: Check) -> str:

@@ -102,7 +102,7 @@ def test_a_check_with_a_dataclass_loads(checks: Path) -> None:
     (checks / "mine.py").write_text('"""Doc."""\nfrom __future__ import annotations\n' + body)
     assert load("mine", [checks]).patch is not None
     (checks / "mine.py").write_text(text)
-    with pytest.raises(PatchbotError, match=r"mine\.py cannot be loaded: SyntaxError"):
+    with pytest.raises(UserError, match=r"/mine\.py:\d+: the check mine cannot be loaded: SyntaxError"):
         load("mine", [checks])
 
 
@@ -112,12 +112,13 @@ def test_a_check_with_a_dataclass_loads(checks: Path) -> None:
         ("def check(s, i): ...\n", "no docstring"),
         ('"""Doc."""\n', "must define"),
         ('"""Doc."""\ndef check(s, i): ...\ndef check_each(s): ...\n', "must define"),
-        ('"""Doc."""\nraise SystemExit(0)\n', "cannot be loaded"),
+        ('"""Doc."""\nraise SystemExit(0)\n', r"/mine\.py:2: the check mine cannot be loaded"),
+        ('"""Doc."""\nimport no_such_module\n', r"/mine\.py:2: .* cannot be loaded: ModuleNotFoundError"),
     ],
 )
 def test_a_malformed_check_is_refused(checks: Path, text: str, why: str) -> None:
     (checks / "mine.py").write_text(text)
-    with pytest.raises(PatchbotError, match=why):
+    with pytest.raises(UserError, match=why):
         load("mine", [checks])
 
 

@@ -70,6 +70,13 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     assert (set(done.stdout.split()), done.stderr) == (wanted, "")
 
 
+def test_a_check_that_the_command_line_misspells_is_not_looked_for_in_the_file(work, tmp_path):
+    (tmp_path / "p.toml").write_text('[checks]\nrun = ["applies"]\n')
+    patchbot("generate", cwd=work)
+    said = patchbot("check", "--config", str(tmp_path / "p.toml"), "--only", "aplies", cwd=work, code=2).stderr
+    assert "patchbot: --only: there is no check 'aplies'; did you mean applies?" in said
+
+
 def test_completion_of_revisions_is_silent_outside_of_a_repository(tmp_path):
     script = f"""
 {patchbot("--print-completion", "bash", cwd=tmp_path).stdout}
