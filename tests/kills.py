@@ -75,7 +75,7 @@ class Ended:
 def plain(value: Any) -> Any:
     """Return JSON data without times, and without what says only whether a result was known."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items() if k not in ("seconds", "cached", "log", "reused")}
+        return {k: plain(v) for k, v in value.items() if k not in ("seconds", "cached", "log", "reused", "date")}
     return [plain(v) for v in value] if isinstance(value, list) else value
 
 
