@@ -70,7 +70,13 @@ class Options(BuildOptions):
 
     timeout: Annotated[float, Meta(gt=0)] = 300
     counted: bool = False
-    programs: Text | tuple[Text, ...] = ()
+    programs: str | tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no path can hold."""
+        super().__post_init__()
+        if "\0" in self.programs:
+            raise ValueError("its programs hold a NUL, which no path can have")
 
 
 OPTIONS = Options

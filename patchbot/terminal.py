@@ -84,7 +84,7 @@ def breaks(line: str, width: int) -> list[int]:
     found, used, indent = [], 0, indent_of(line)
     if not cell_len(line) > width > LEAST + indent:
         return []
-    for word in re.finditer(r"( *)([^ ]+)", line):
+    for word in re.finditer(r"(?<! )( *+)([^ ]++)", line):
         if used and used + cell_len(word[0]) > width:
             found.append(word.start(2))
             used = indent + cell_len(word[2])

@@ -180,8 +180,18 @@ def defined_symbols(texts: Iterable[str]) -> set[str]:
 
 def list_members(kbuild: Kbuild, folder: str) -> list[set[str]]:
     """Ask scripts/Makefile.build which objects and folders a `folder` has here ("." is the top)."""
+    return ask_members(kbuild, added_goal(kbuild), folder)
+
+
+def added_goal(kbuild: Kbuild) -> Path:
+    """Write the Makefile that prints the members of a folder, and return it."""
     extra = kbuild.out / ".patchbot-list.mk"
     write_anew(extra, LIST_MEMBERS)
+    return extra
+
+
+def ask_members(kbuild: Kbuild, extra: Path, folder: str) -> list[set[str]]:
+    """Do what list_members() does with the Makefile of added_goal(), also side by side."""
     source = str(kbuild.source)
     argv = ["make", "-rR", "-s", "--no-print-directory", "-f", f"{source}/scripts/Makefile.build", "-f", str(extra)]
     argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
@@ -220,9 +230,10 @@ def count_members(kbuild: Kbuild) -> int:
     """Return about how many objects the configuration builds: those of the folders that the top of the tree lists."""
     tick("counting the objects of the kernel")
     found, seen, folders = 0, {"."}, {"."}
+    ask = partial(ask_members, kbuild, added_goal(kbuild))
     with ThreadPoolExecutor(kbuild.jobs) as pool:
         while folders:
-            rows = list(pool.map(partial(list_members, kbuild), sorted(folders)))
+            rows = list(pool.map(ask, sorted(folders)))
             found += sum(name.endswith(".o") for objects, _ in rows for name in objects)
             folders = {folder for _, below in rows for folder in below} - seen
             seen |= folders

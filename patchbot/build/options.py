@@ -25,13 +25,19 @@ class BuildOptions:
     `ccache` None means "if it is installed", `arch` None means every architecture that patchbot knows.
     """
 
-    config: Text | tuple[Text, ...] | None = None
+    # Not Text: two unions of a text with a pattern and a list in one class, and msgspec ends Python with a crash.
+    config: str | tuple[Text, ...] | None = None
     cc: Text | None = None
     cross_compile: Text = ""
     ccache: bool | None = None
     jobs: Annotated[int, Meta(ge=1)] | None = None
     arch: tuple[str, ...] | None = None
     pahole: Text = PAHOLE
+
+    def __post_init__(self) -> None:
+        """Refuse what no path can hold."""
+        if self.config and "\0" in self.config:
+            raise ValueError("its config holds a NUL, which no path can have")
 
 
 def build_options(table: Mapping[str, Any]) -> BuildOptions:

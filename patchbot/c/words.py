@@ -22,7 +22,7 @@ CODE, COMMENT, STRING, DIRECTIVE = "code", "comment", "string", "directive"
 _TEXT_LINE = re.compile(rb"[ \t]*#[ \t]*(?:include|include_next|import|error|warning|pragma|ident)\b")
 _HEAD = re.compile(rb"(?:\A|\n)(?=[A-Za-z_$]|#[ \t]*define\b)")
 _LABEL = re.compile(rb"[\w$]+[ \t]*:(?!:)")
-_NAME = re.compile(rb"([A-Za-z_$][\w$]*)[ \t]*(?=[(=\[{;,\r\n]|\Z)")
+_NAME = re.compile(rb"(?<![\w$])([A-Za-z_$][\w$]*+)[ \t]*+(?=[(=\[{;,\r\n]|\Z)")
 _MACRO = re.compile(rb"#[ \t]*define[ \t]+([\w$]+)")
 
 

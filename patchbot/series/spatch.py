@@ -39,7 +39,7 @@ HEADERS = ("include", "arch/x86/include")
 LATE = "spatch took longer than"
 UNPARSED = "spatch did not parse this"
 PARSE_ERROR = re.compile(
-    r'parse error\s*\n\s*= File "([^"]*)", line \d+.*\n(?:.*\n){0,4}?badcount: \d+\n((?:(?:bad:|BAD:!!!!!).*\n)*)'
+    r'parse error\s++= File "([^"\n]*+)", line \d++.*+\n(?:.*+\n){0,4}?badcount: \d++\n((?:(?:bad:|BAD:!!!!!).*+\n)*)'
 )
 BAD = re.compile(r"(?:bad:|BAD:!!!!!) ?")
 FAILURE = re.compile(r"(?m)^(?:EXN|Fatal error|exn while in|.*already tagged token).*$", re.I)
