@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint16_t u16;
 typedef uint32_t u32;
 typedef int32_t s32;
 
@@ -162,10 +161,9 @@ static void reset(void)
 
 static int flag(u32 id, u32 arg)
 {
-	u16 flags[MAX_BPF_FUNC_ARGS];
+	const u32 *flags = btf_kfunc_arg_flags(&btf, id);
 
-	btf_kfunc_arg_flags(&btf, id, flags);
-	return flags[arg];
+	return flags ? (int)flags[arg] : -1;
 }
 
 int main(void)

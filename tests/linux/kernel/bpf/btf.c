@@ -35,7 +35,6 @@ struct btf_kfunc_set_tab {
 };
 
 struct btf {
-	const char *name;
 	struct btf_type **types;
 	const char *strings;
 	u32 nr_types;

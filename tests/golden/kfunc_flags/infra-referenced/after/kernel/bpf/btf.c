@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KFA_* flags of the arguments of one kfunc; all of them fit into 16 bits */
+/* KFA_* flags of the arguments of one kfunc */
 struct btf_kfunc_arg_flags {
 	u32 id;
-	u16 flags[MAX_BPF_FUNC_ARGS];
+	u32 flags[MAX_BPF_FUNC_ARGS];
 };
 
 struct btf_kfunc_arg_flags_tab {
@@ -185,21 +185,6 @@ err:
 	return -EINVAL;
 }
 
-static struct btf_kfunc_arg_flags *btf_kfunc_arg_flags_find(const struct btf *btf,
-							    u32 kfunc_btf_id)
-{
-	struct btf_kfunc_arg_flags_tab *tab;
-
-	tab = btf->kfunc_set_tab ? btf->kfunc_set_tab->arg_flags : NULL;
-	if (!tab)
-		return NULL;
-
-	/* Only the first u32 of an entry is compared */
-	BUILD_BUG_ON(offsetof(struct btf_kfunc_arg_flags, id) != 0);
-	return bsearch(&kfunc_btf_id, tab->kfuncs, tab->cnt, sizeof(tab->kfuncs[0]),
-		       btf_id_cmp_func);
-}
-
 static bool btf_kfunc_is_registered(const struct btf *btf, u32 kfunc_btf_id)
 {
 	const struct btf_kfunc_set_tab *tab = btf->kfunc_set_tab;
@@ -221,19 +206,14 @@ static int btf_check_kfunc_args(const struct btf *btf, enum btf_kfunc_hook hook,
 				const struct btf_id_set8 *set)
 {
 	const struct btf_kfunc_args_ref *ref = btf_kfunc_args_ref(set);
+	static const u32 none[MAX_BPF_FUNC_ARGS];
 	const struct btf_kfunc_args *args = NULL;
-	u16 flags[MAX_BPF_FUNC_ARGS];
-	u32 i, arg, size = 0;
+	u32 i, size = 0;
 	int err;
 
 	/* Programs do not call these functions, but attach to them */
-	if (hook == BTF_KFUNC_HOOK_FMODRET) {
-		if (!ref || !ref->size)
-			return 0;
-
-		pr_err("a set of fmodret functions of %s has flags of arguments\n", btf->name);
-		return -EINVAL;
-	}
+	if (hook == BTF_KFUNC_HOOK_FMODRET)
+		return ref && ref->size ? -EINVAL : 0;
 
 	while ((args = btf_kfunc_args_next(set, args))) {
 		const u32 *pair = btf_id_set8_contains(set, args->id);
@@ -252,28 +232,24 @@ static int btf_check_kfunc_args(const struct btf *btf, enum btf_kfunc_hook hook,
 		size += struct_size(args, flags, args->cnt);
 	}
 
-	if (ref && size != ref->size) {
-		pr_err("a set of kfuncs of %s has a record of argument flags that is cut off\n",
-		       btf->name);
+	if (ref && size != ref->size)
 		return -EINVAL;
-	}
 
 	/* The flags of the arguments do not depend on the set the kfunc is in */
 	for (i = 0; i < set->cnt; i++) {
 		u32 id = btf_relocate_id(btf, set->pairs[i].id);
+		u32 flags[MAX_BPF_FUNC_ARGS] = {};
 
 		if (!btf_kfunc_is_registered(btf, id))
 			continue;
 
 		args = btf_kfunc_args_find(set, set->pairs[i].id);
-		btf_kfunc_arg_flags(btf, id, flags);
-		for (arg = 0; arg < ARRAY_SIZE(flags); arg++) {
-			if (flags[arg] == (args && arg < args->cnt ? args->flags[arg] : 0))
-				continue;
+		if (args)
+			memcpy(flags, args->flags, args->cnt * sizeof(flags[0]));
 
-			pr_err("kfunc %s (id: %d) has inconsistent flags of argument %u\n",
-			       btf_name_by_offset(btf, btf_type_by_id(btf, id)->name_off), id,
-			       arg);
+		if (memcmp(flags, btf_kfunc_arg_flags(btf, id) ?: none, sizeof(flags))) {
+			pr_err("kfunc %s (id: %d) has inconsistent flags of arguments\n",
+			       btf_name_by_offset(btf, btf_type_by_id(btf, id)->name_off), id);
 			return -EINVAL;
 		}
 	}
@@ -287,10 +263,10 @@ static int btf_populate_kfunc_arg_flags(struct btf *btf, const struct btf_id_set
 	const struct btf_kfunc_args *args = NULL;
 	struct btf_kfunc_arg_flags_tab *arg_flags;
 	struct btf_kfunc_arg_flags *kfunc;
-	u32 i, cnt, add_cnt = 0;
+	u32 cnt, add_cnt = 0;
 
 	while ((args = btf_kfunc_args_next(set, args))) {
-		if (!btf_kfunc_arg_flags_find(btf, btf_relocate_id(btf, args->id)))
+		if (!btf_kfunc_arg_flags(btf, btf_relocate_id(btf, args->id)))
 			add_cnt++;
 	}
 
@@ -310,13 +286,12 @@ static int btf_populate_kfunc_arg_flags(struct btf *btf, const struct btf_id_set
 	while ((args = btf_kfunc_args_next(set, args))) {
 		u32 id = btf_relocate_id(btf, args->id);
 
-		if (btf_kfunc_arg_flags_find(btf, id))
+		if (btf_kfunc_arg_flags(btf, id))
 			continue;
 
 		memset(kfunc, 0, sizeof(*kfunc));
 		kfunc->id = id;
-		for (i = 0; i < args->cnt; i++)
-			kfunc->flags[i] = args->flags[i];
+		memcpy(kfunc->flags, args->flags, args->cnt * sizeof(args->flags[0]));
 		kfunc++;
 	}
 
@@ -362,18 +337,24 @@ u32 *btf_kfunc_id_set_contains(const struct btf *btf,
 }
 
 /*
- * Copy the KFA_* flags of the MAX_BPF_FUNC_ARGS arguments of a kfunc, which are
- * 0 if none of them has any. The table that they are in moves when a set is
- * registered, so no pointer into it is given away. The caution above applies.
+ * Return the MAX_BPF_FUNC_ARGS KFA_* flags of the arguments of a kfunc, or NULL
+ * if none of them has any. The caution above applies.
  */
-void btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id, u16 *flags)
+const u32 *btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id)
 {
-	struct btf_kfunc_arg_flags *kfunc = btf_kfunc_arg_flags_find(btf, kfunc_btf_id);
+	struct btf_kfunc_arg_flags_tab *tab;
+	struct btf_kfunc_arg_flags *kfunc;
 
-	if (kfunc)
-		memcpy(flags, kfunc->flags, sizeof(kfunc->flags));
-	else
-		memset(flags, 0, sizeof(kfunc->flags));
+	tab = btf->kfunc_set_tab ? btf->kfunc_set_tab->arg_flags : NULL;
+	if (!tab)
+		return NULL;
+
+	/* Only the first u32 of an entry is compared */
+	BUILD_BUG_ON(offsetof(struct btf_kfunc_arg_flags, id) != 0);
+	kfunc = bsearch(&kfunc_btf_id, tab->kfuncs, tab->cnt, sizeof(tab->kfuncs[0]),
+			btf_id_cmp_func);
+
+	return kfunc ? kfunc->flags : NULL;
 }
 
 static int __register_btf_kfunc_id_set(enum btf_kfunc_hook hook,
