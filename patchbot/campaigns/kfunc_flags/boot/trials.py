@@ -17,7 +17,7 @@ from .... import foreign
 from ....errors import UserError
 
 PROGRAM_KEYS = frozenset(
-    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "gains", "weak", "base")
+    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "gains", "base")
 )
 SET_KEYS = frozenset(("name", "kfuncs", "rows", "hook", "refused", "needs", "lacks"))
 HOOKS = ("tracing", "syscall", "tc", "xdp", "fmodret")
@@ -53,7 +53,6 @@ class Program:
     needs: frozenset[str]
     lacks: frozenset[str]
     line: int
-    weak: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,6 @@ def read_program(
                 needs=wanted(row, "needs", place, name) | gains,
                 lacks=wanted(row, "lacks", place, name),
                 line=int(place.rpartition(":")[2] or 0),
-                weak=row.get("weak") is True,
             )
         )
     return made
