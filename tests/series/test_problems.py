@@ -110,9 +110,7 @@ def test_who_reads_a_flag_unseen_is_named(tiny, said):
     spoil_anchors(tiny)
     code, text = said()
     assert code == 2
-    assert re.search(
-        r"kernel/bpf/new\.c:3: the readers of KF_RCU: drifted: f\(\) reads it without the predicates", text
-    )
+    assert re.search(r"kernel/bpf/new\.c:3: the readers of KF_RCU: drifted: f\(\) reads it without the predicates", text)
     for anchor in ANCHORS:
         assert re.search(anchor, text), anchor
 
