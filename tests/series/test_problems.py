@@ -36,14 +36,10 @@ def said(tiny, capsys):
 
 def spoil_anchors(tiny: Repo) -> None:
     spoil(tiny, BTF_IDS, b"struct btf_id_set8", b"struct btf_pair_set")
-    flags = b"\tmeta->kfunc_flags = *kfunc.flags;"
-    spoil(tiny, VERIFIER, flags, b"\tif (meta)\n\t" + flags)
+    spoil(tiny, VERIFIER, b"kfunc->flags = kfunc_flags;", b"if (kfunc)\n\t\tkfunc->flags = kfunc_flags;")
 
 
-ANCHORS = (
-    r"include/linux/btf_ids\.h.*: struct btf_id_set8: missing",
-    r"verifier\.c:\d+: bpf_fetch_kfunc_arg_meta\(\): meta",
-)
+ANCHORS = (r"include/linux/btf_ids\.h.*: struct btf_id_set8: missing", r"verifier\.c:\d+: fetch_kfunc_meta\(\): flags")
 
 
 def test_anchors_of_all_steps(tiny, said):
@@ -110,7 +106,9 @@ def test_who_reads_a_flag_unseen_is_named(tiny, said):
     spoil_anchors(tiny)
     code, text = said()
     assert code == 2
-    assert re.search(r"kernel/bpf/new\.c:3: the readers of KF_RCU: drifted: f\(\) reads it without the predicates", text)
+    assert re.search(
+        r"kernel/bpf/new\.c:3: the readers of KF_RCU: drifted: f\(\) reads it without the predicates", text
+    )
     for anchor in ANCHORS:
         assert re.search(anchor, text), anchor
 

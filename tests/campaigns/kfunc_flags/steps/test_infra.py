@@ -140,7 +140,8 @@ def spoiled(base: Tree, spoil: Callable[[bytes, int, int], bytes], skip: tuple[s
             with pytest.raises(UserError) as caught:
                 codemod(context(seen.tree.overlaid({path: text}), base))
             assert path in str(caught.value), anchor.name
-            if isinstance(caught.value, AnchorError) and not re.search("in a way|expected one struct", str(caught.value)):
+            said = str(caught.value)
+            if isinstance(caught.value, AnchorError) and not re.search("in a way|expected one struct", said):
                 assert anchor.name in str(caught.value)
             count += 1
     return count
