@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,11 @@ GITCONFIG = """\
 REAL_CACHE = cache_dir()
 REAL_CCACHE = os.environ.get("CCACHE_DIR") or str(REAL_CACHE.parent / "ccache")
 TEST_REPO = os.environ.get("PATCHBOT_TEST_REPO")
+
+# Tests in the background or under nohup ignore signals, and so would every patchbot that they start.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 class RealKernel(NamedTuple):

@@ -59,17 +59,12 @@ sys.exit(cli.main(["scan"]))
 """
 
 
-def heard() -> None:
-    """Hear SIGHUP again, which a run of the tests under nohup does not."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 def start(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], list[int]]:
     """Start it; return it and the programs that it started."""
     count = 4 if how == "threads" else 1
     argv = [sys.executable, "-c", BUSY, str(tmp_path), how]
     pipe = subprocess.PIPE
-    child = subprocess.Popen(argv, stderr=pipe, stdout=pipe, text=True, preexec_fn=heard)
+    child = subprocess.Popen(argv, stderr=pipe, stdout=pipe, text=True)
     until = time.monotonic() + 60
     while len(list(tmp_path.glob("pid*"))) < count or len(list(tmp_path.glob("told*"))) < count:
         assert child.poll() is None, child.stderr.read() if child.stderr else ""
