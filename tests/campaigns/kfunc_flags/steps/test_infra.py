@@ -328,6 +328,7 @@ def test_records_stand_behind_the_sets(kernel: RealKernel, tmp_path):
     (where / "types.h").write_text("typedef unsigned int u32; typedef int s32;\n")
     (where / "compiler.h").write_text("#define ___PASTE(a, b) a##b\n#define __PASTE(a, b) ___PASTE(a, b)\n")
     (where / "compiler_attributes.h").write_text("")
+    (where / "build_bug.h").write_text("#define static_assert _Static_assert\n")
     (tmp_path / "program.c").write_text(PROGRAM)
     compiler = ["gcc", "-DCONFIG_DEBUG_INFO_BTF", "-I", tmp_path, "-c", "-o", tmp_path / "program.o"]
     run([*compiler, tmp_path / "program.c"])
