@@ -30,7 +30,6 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/git/grep.py": {"needle": b"word"},
     "patchbot/model.py": {"name": b"NAME"},
     "patchbot/draft/undo.py": {"campaign": "campaign"},
-    "patchbot/campaigns/folder.py": {"key": "key"},
     "patchbot/c/words.py": {"named": rb"two(?![\w$])|one(?![\w$])"},
     "patchbot/mail/target.py": {"phrase": "two words"},
     "patchbot/mail/rules.py": {"words": "campaign|script"},

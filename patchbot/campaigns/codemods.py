@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import join
 
@@ -47,7 +48,7 @@ def words(names: Mapping[str, str], *, comments: bool) -> Codemod:
 
 def cocci(folder: Path, name: str, options: Sequence[str], timeout: float | None, say: Callable[[str], str]) -> Codemod:
     """Run a SmPL script on each file that holds a word."""
-    script = inside(folder, name, say("cocci"))
+    script = inside(folder, name, partial(say, "cocci"))
 
     def patched(context: Context, followed: Followed) -> Change:
         paths = [path for path in followed.wanted.files(context.tree) if path in followed.now]
@@ -68,7 +69,7 @@ def python(folder: Path, name: str, timeout: float | None, say: Callable[[str], 
     file, _, function = name.partition(":")
     if not function.isidentifier() or not file.endswith(".py"):
         raise ConfigError(f"{say('python')}: python is {name!r}, not file.py:function")
-    call = function_in(folder, inside(folder, file, say("python")), function, "context")
+    call = function_in(folder, inside(folder, file, partial(say, "python")), function, "context")
     seconds = timeout or PATIENCE
 
     def late(where: str) -> UserError:
@@ -100,7 +101,7 @@ def command(folder: Path, argv: Sequence[str], timeout: float | None, say: Calla
     """Run a program in a folder of copies of the files that hold a word; what it makes of these is the change."""
     program = argv[0]
     if "/" in program and not os.path.isabs(program):
-        program = str(inside(folder, program, say("command")))
+        program = str(inside(folder, program, partial(say, "command")))
         if not os.access(program, os.X_OK):
             raise ConfigError(f"{say('command')}: {program} is not a program (chmod +x)")
 
@@ -160,11 +161,11 @@ def twice(codemod: Codemod) -> Codemod:
     return run_twice
 
 
-def inside(folder: Path, name: str, where: str) -> Path:
+def inside(folder: Path, name: str, where: Callable[[], str]) -> Path:
     """Return a file of a campaign's folder; raise ConfigError where it is not in it."""
     file = (folder / name).resolve()
     if not file.is_relative_to(folder.resolve()):
-        raise ConfigError(f"{where}: {name} is outside of {folder}")
+        raise ConfigError(f"{where()}: {name} is outside of {folder}")
     if not file.is_file():
-        raise ConfigError(f"{where}: {name} is not in {folder}")
+        raise ConfigError(f"{where()}: {name} is not in {folder}")
     return folder / name

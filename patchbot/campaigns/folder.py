@@ -5,7 +5,6 @@ It says what the sites are and which codemod each step is; what becomes of every
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,9 +13,10 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from ..config import CampaignConfig, fit, read_toml, suggestion
+from ..config import CampaignConfig, fit, located, read_toml, suggestion
 from ..errors import ConfigError, UserError
 from ..model import Edit
+from ..places import line_of
 from ..series import maintainers
 from ..series.campaign import Audit, Campaign, Change, Context, Step
 from ..series.edits import EditError
@@ -32,8 +32,6 @@ TOML = "campaign.toml"
 COVER = "cover.txt"
 #: What a step may be; each is a key with what makes the edits.
 CODEMODS = ("words", "cocci", "python", "command")
-HEADER = re.compile(r"\s*\[(\[?)\s*([\w.\"'-]+)\s*\]")
-KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]")
 
 Word = Annotated[str, Meta(pattern=r"\A[A-Za-z_]\w*\Z")]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -141,20 +139,19 @@ def declared(folder: Path, name: str) -> Campaign:
     """Return the campaign of a folder with a campaign.toml; raise ConfigError with file, line and key."""
     file = folder / TOML
     data = read_toml(file)
-    places = lines_of(file.read_text("utf-8-sig"))
-    table = decode(file, places, "", data, CampaignTable)
-    sites = decode(file, places, "sites", table.sites, SitesTable)
-    rules = [decode(file, places, f"sites.keep[{n}]", row, KeepTable) for n, row in enumerate(sites.keep, 1)]
+    table = decode(file, "", data, CampaignTable)
+    sites = decode(file, "sites", table.sites, SitesTable)
+    rules = [decode(file, f"sites.keep[{n}]", row, KeepTable) for n, row in enumerate(sites.keep, 1)]
     for number, rule in enumerate(rules, 1):
         if not (rule.path or rule.word or rule.site):
-            raise ConfigError(f"{at(file, places, f'sites.keep[{number}]', '')}: it names no path, word or site")
+            raise ConfigError(f"{at(file, f'sites.keep[{number}]', '')}: it names no path, word or site")
     wanted = Wanted(sites.words, sites.paths, tuple(Keep(r.reason, r.path, r.word, r.site) for r in rules))
     made = Declared(wanted)
     steps: list[Step] = []
     for number, row in enumerate(table.steps, 1):
         key = f"steps[{number}]"
-        step = decode(file, places, key, row, StepTable)
-        say = partial(at, file, places, key)
+        step = decode(file, key, row, StepTable)
+        say = partial(at, file, key)
         if step.name in [other.name for other in steps]:
             raise ConfigError(f"{say('name')}: there are two steps {step.name!r}")
         steps.append(step_of(folder, step, made, say))
@@ -221,35 +218,16 @@ def message_words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[
     return {"key": key, "prefix": prefix(paths), "files": paths, "sites": len([e for e in edits if e.site])}
 
 
-def decode(file: Path, places: Mapping[str, int], key: str, data: Any, kind: type[T]) -> T:
+def decode(file: Path, key: str, data: Any, kind: type[T]) -> T:
     """Return a table of the file as a dataclass; raise ConfigError that names the line of what does not fit."""
     try:
         return fit(str(file), key, data, kind)
     except ConfigError as error:
-        said = str(error).removeprefix(f"{file}: ")
-        name = re.search(r"unknown key '([^']*)'", said) or re.search(re.escape(key) + r"\.?([\w-]+)", said)
-        raise ConfigError(f"{at(file, places, key, name[1] if name else '')}: {said}") from error
+        raise located(error, file) from error
 
 
-def at(file: Path, places: Mapping[str, int], key: str, name: str) -> str:
+def at(file: Path, key: str, name: str) -> str:
     """Return file:line of a key of a table, of the table where it lacks the key, of the file where there is neither."""
-    full = f"{key}.{name}".strip(".")
-    line = places.get(full) or places.get(key)
+    text = file.read_text("utf-8-sig")
+    line = line_of(text, f"{key}.{name}".strip(".")) or line_of(text, key)
     return f"{file}:{line}" if line else str(file)
-
-
-def lines_of(text: str) -> dict[str, int]:
-    """Return {key: line} of a TOML file as it is usually written; lists of tables are `name[1]`, `name[2]`."""
-    found: dict[str, int] = {}
-    count: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if header := HEADER.match(line):
-            table = header[2]
-            if header[1]:
-                count[table] = count.get(table, 0) + 1
-                table = f"{table}[{count[table]}]"
-            found.setdefault(table, number)
-        elif key := KEY.match(line):
-            found.setdefault(f"{table}.{key[1]}".strip("."), number)
-    return found
