@@ -105,6 +105,7 @@ class Followed:
     fresh: set[str] = field(default_factory=set)
     mentions: int = 0
     unseen: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+    _stands: dict[str, dict[str, tuple[tuple[str, ...], str]]] = field(default_factory=dict)
 
     @classmethod
     def start(cls, tree: Tree, wanted: Wanted) -> Followed:
@@ -205,11 +206,13 @@ class Followed:
         return replace(site, fate=LEFT, reason="; ".join(filter(None, ["no step changes it", *known])))
 
     def _standing(self, site: Site) -> tuple[tuple[str, ...], str]:
-        """Return what a site of the base stands in."""
-        text = self.tree.read(site.file)
-        found = self.wanted.sites(site.file, text)
-        offset = next(o.start for o, other in found if other and other.name == site.name)
-        return standing(c.parse(site.file, text), offset)
+        """Return what a site of the base stands in; a file is read once for all of its sites."""
+        if site.file not in self._stands:
+            text = self.tree.read(site.file)
+            source = c.parse(site.file, text)
+            found = self.wanted.sites(site.file, text)
+            self._stands[site.file] = {s.name: standing(source, o.start) for o, s in found if s}
+        return self._stands[site.file][site.name]
 
 
 def origin(edits: Sequence[Edit], start: int, end: int) -> int | None:
