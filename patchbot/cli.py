@@ -99,7 +99,7 @@ def shared(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Add the options that every command takes, and those of the others that are named."""
     if "campaign" in names:
         parser.add_argument(
-            "campaign", nargs="?", metavar="CAMPAIGN", help="the campaign (default: the only one in patchbot.toml)"
+            "campaign", nargs="?", metavar="CAMPAIGN", help="the campaign (default: the only one in your patchbot.toml)"
         )
     if "range" in names:
         parser.add_argument(

@@ -108,7 +108,7 @@ class ChecksConfig:
 class Config:
     """All of patchbot.toml; `file` is the user's file, None if there are only the defaults.
 
-    `ignored` are its keys that do not count, as it is not trusted.
+    `own` are the campaigns that it has a table of, `ignored` its keys that do not count, as it is not trusted.
     """
 
     file: Path | None
@@ -119,13 +119,15 @@ class Config:
     checks: ChecksConfig
     ignored: tuple[str, ...] = ()
     sandbox: str = AUTO
+    own: tuple[str, ...] = ()
 
     def campaign(self, name: str | None) -> CampaignConfig:
-        """Return a campaign's table; without a name the only one there is."""
+        """Return a campaign's table; without a name the only one in the user's file, else the only one there is."""
         if name is None:
-            if len(self.campaigns) == 1:
-                return next(iter(self.campaigns.values()))
-            raise ConfigError(f"which campaign? patchbot.toml has {listed(self.campaigns)}")
+            names = self.own or tuple(self.campaigns)
+            if len(names) != 1:
+                raise ConfigError(f"which campaign? patchbot.toml has {listed(names)}")
+            (name,) = names
         if name not in self.campaigns:
             hint = suggestion(name, list(self.campaigns))
             raise ConfigError(f"no campaign {name!r} in patchbot.toml{hint} (known: {listed(self.campaigns)})")
@@ -145,10 +147,11 @@ def load(file: Path | None, defaults: Path, own: dict[str, Any] | None = None, *
         config = build(over(merged, own), file, file.parent)
     except ConfigError as error:
         raise located(error, file) from error
+    names = tuple(own.get("campaigns", ()))
     if trusted:
-        return config
+        return replace(config, own=names)
     kept, rest = sift(own)
-    return replace(build(over(merged, kept), file, file.parent), ignored=tuple(rest))
+    return replace(build(over(merged, kept), file, file.parent), ignored=tuple(rest), own=names)
 
 
 def located(error: ConfigError, file: Path | None) -> ConfigError:

@@ -122,6 +122,20 @@ def test_an_empty_path_names_no_place(tmp_path):
     assert config.campaign("x").path is None
 
 
+def test_without_a_name_it_is_the_only_campaign_of_the_users_file(tmp_path):
+    def chosen(text: str, trusted: bool = True) -> str:
+        return load(written(tmp_path, text), bundled("patchbot.toml"), trusted=trusted).campaign(None).name
+
+    mine = '[campaigns.mine]\npath = "mine"\n'
+    assert chosen(mine) == "mine"
+    assert chosen("") == chosen('[kernel]\nbase = "x"\n') == "kfunc_flags"
+    assert chosen("[campaigns.kfunc_flags]\nrfc = false\n") == "kfunc_flags"
+    with pytest.raises(ConfigError, match=r"which campaign.*mine"):
+        chosen(mine + "[campaigns.kfunc_flags]\nrfc = false\n")
+    with pytest.raises(ConfigError, match="no campaign 'mine'"):
+        chosen(mine, trusted=False)
+
+
 def test_an_unknown_campaign_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"known: kfunc_flags"):
         load(None, bundled("patchbot.toml")).campaign("nope")
