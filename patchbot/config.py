@@ -171,7 +171,9 @@ def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = merge(shipped, own)
     if isinstance(merged.get("checks"), dict):
         rows = shipped.get("checks", {}).get("waivers", [])
-        merged["checks"]["waivers"] = add_shipped(merged["checks"].get("waivers", []), rows)
+        checks = own.get("checks", {})
+        mine = checks.get("waivers", []) if isinstance(checks, Mapping) else []
+        merged["checks"]["waivers"] = add_shipped(mine, rows)
     return merged
 
 

@@ -112,6 +112,8 @@ def test_own_waivers_come_on_top_of_the_shipped_ones(tmp_path):
     waivers = load(written(tmp_path, text), bundled("patchbot.toml")).checks.waivers
     assert [(w.type, w.max, w.reason) for w in waivers[:2]] == [("MINE", 9, "mine"), (same.type, 9, "mine")]
     assert waivers[2:] == tuple(replace(waiver, optional=True) for waiver in shipped[1:]), "not a person's to remove"
+    none = load(written(tmp_path, ""), bundled("patchbot.toml")).checks.waivers
+    assert none == tuple(replace(waiver, optional=True) for waiver in shipped)
 
 
 def test_an_empty_path_names_no_place(tmp_path):
