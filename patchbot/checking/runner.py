@@ -65,6 +65,9 @@ def run_checks(
             refuse_unfit(load(name, config.path), config.options[name])
     refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, there)
     wanted = [i for number, i in enumerate(subject.items, 1) if only_patches is None or number in only_patches]
+    steps = {item.id: item.step for item in subject.items}
+    waivers = [w for w in config.waivers if w.campaign in ("", subject.campaign)]
+    waive = partial(apply_waivers, waivers=waivers, steps=steps, complete=False)
     results: list[Result] = []
     todo: list[Task] = []
     for check in checks:
@@ -73,7 +76,7 @@ def run_checks(
             continue
         own = replace(subject, options=config.options.get(check.name, {}))
         for one in tasks(check, own, wanted, whole=only_patches is None):
-            known = [] if full else reuse(store, one)
+            known = [] if full else reuse(store, one, waive)
             results += known
             todo += [] if known else [one]
     # The cheap ones run first and side by side; one that uses every processor itself runs alone.
@@ -95,8 +98,6 @@ def run_checks(
     places = {item.id: number for number, item in enumerate(subject.items)}
     order = {check.name: number for number, check in enumerate(checks)}
     results.sort(key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
-    steps = {item.id: item.step for item in subject.items}
-    waivers = [w for w in config.waivers if w.campaign in ("", subject.campaign)]
     return apply_waivers(results, waivers, steps, complete=only_patches is None)
 
 
@@ -291,17 +292,17 @@ def run_alone(subject: Subject, todo: Sequence[Task], fail_fast: bool) -> Iterab
             failed = f"not run: --fail-fast, and {bad[0].check} of {bad[0].patch or 'the series'} failed"
 
 
-def reuse(store: Results, task: Task) -> list[Result]:
-    """Return the stored results of a task if all of them are known and none failed."""
+def reuse(store: Results, task: Task, waive: Callable[[Sequence[Result]], list[Result]]) -> list[Result]:
+    """Return the stored results of a task if all of them are known and none failed but for what is waived."""
     found = []
     for item, key in zip(task.items, task.keys, strict=True):
         old = store.get(key) if key else None
-        if old is None or old.status.rank >= Status.FAIL.rank:
+        if old is None:
             return []
         log = old.log if old.log and Path(old.log).exists() else None
         patch, commit = (item.id, item.commit) if item else (None, None)
         found.append(replace(old, patch=patch, commit=commit, cached=True, seconds=0.0, log=log))
-    return found
+    return [] if any(r.status.rank >= Status.FAIL.rank for r in waive(found)) else found
 
 
 def save(store: Results, task: Task, found: Sequence[Result]) -> None:
