@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,17 +12,24 @@ from ..draft.record import branch, need_draft
 from ..draft.trailers import Given, percentage
 from ..draft.write import workshop
 from ..git.commits import author_of
-from ..mail.replies import Choices, Drafted, Gathered, gather
+from ..git.mailmap import Mailmap
+from ..mail.answered import NO_PATCH, Drafted
+from ..mail.replies import RETRACTED, Choices, Gathered, gather
 from ..mail.retag import put_tags, read_branch, read_drafted
 from ..mail.threads import Ignored, read_thread
 from ..paths import expanded
 from ..progress import shown
+from ..terminal import cell
 from .session import Session, alone
 
 EXAMPLES = (
     "patchbot trailers --mbox thread.mbox",
+    "patchbot trailers --mbox thread.mbox --accept 5f0c2a91,77d3e0b4",
     "patchbot trailers --mbox thread.mbox --threshold 10",
 )
+
+#: A whole list as a mailbox has thousands of tags for patches of other people.
+MOST_OTHERS = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,14 +45,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         " tag_threshold in patchbot.toml, else 0)",
     )
     parser.add_argument(
-        "--sloppy",
-        action="store_true",
-        help="also take Reported-by, tags on a condition, and those whose name is not the sender's",
+        "--accept",
+        action="append",
+        default=[],
+        metavar="ID,..",
+        help="also take these of the tags that need your judgement, by the ids in the list of those not taken",
     )
 
 
 @alone(author=True)
-def execute(session: Session, name: str, *, mbox: str, threshold: float | None, sloppy: bool) -> int:
+def execute(session: Session, name: str, *, mbox: str, threshold: float | None, accept: Sequence[str]) -> int:
     """Put the tags of the replies on the draft as it is now."""
     repo = session.repo
     draft = need_draft(repo, name)
@@ -56,7 +66,8 @@ def execute(session: Session, name: str, *, mbox: str, threshold: float | None, 
     drafted = read_drafted(repo, marked, target, session.campaign.most, session.campaign.title)
     allowed = session.campaign_config.tag_threshold if threshold is None else threshold
     with shown(session.err):
-        found = gather(thread, drafted, Choices(sloppy, allowed), marked.seen.tags)
+        chosen = Choices(accepted(accept), allowed, Mailmap(repo, draft.base).same)
+        found = gather(thread, drafted, chosen, marked.seen.tags)
     tip = marked.tip
     if found.attached or found.gone:
         author = author_of(repo, session.config.author)
@@ -67,12 +78,18 @@ def execute(session: Session, name: str, *, mbox: str, threshold: float | None, 
     return 0
 
 
+def accepted(given: Iterable[str]) -> frozenset[str]:
+    """Return the ids in the values of --accept."""
+    return frozenset(id_.strip().lower() for value in given for id_ in value.split(",") if id_.strip())
+
+
 def describe(name: str, found: Gathered, tip: str) -> dict[str, Any]:
     """Return the document of `trailers --json`."""
     return {
         "campaign": name,
         "attached": [{"patch": a.patch, **with_from(a.given), "note": a.note} for a in found.attached],
-        "ignored": [with_from(i) for i in found.ignored],
+        "ignored": [with_from(i) for i in found.ignored if not i.objection],
+        "objections": [with_from(i) for i in found.ignored if i.objection],
         "tip": tip,
     }
 
@@ -84,7 +101,14 @@ def with_from(row: Given | Ignored) -> dict[str, Any]:
 
 
 def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed: bool) -> None:
-    """Print the tags of each patch, then what a person should look at."""
+    """Print what people have against the series, the tags of each patch, then what a person should look at."""
+    objections = [row for row in found.ignored if row.objection]
+    if objections:
+        session.out.say(cell("Objections and tags that were taken back:", "bold red"))
+        for said in objections:
+            head = "TAKEN BACK" if said.reason == RETRACTED else "OBJECTION"
+            session.show(f"    {head} by {said.sender}: {place(said)}: {said.line}", f"        in {said.against}")
+        session.show("")
     subjects = {p.id: p.subject for p in drafted.patches}
     last = ""
     for row in found.attached:
@@ -94,11 +118,25 @@ def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed:
         session.show(f"    {row.given.trailer}  <{row.given.message_id}>{f'  ({row.note})' if row.note else ''}")
     if not found.attached:
         session.show("no tag for this draft found")
-    for ignored in sorted(found.ignored, key=lambda row: not row.objection):
-        where = f"<{ignored.message_id}>" if ignored.message_id else ignored.where
-        head = f"OBJECTION by {ignored.sender}" if ignored.objection else "not taken"
-        session.show(f"{head}: {where}: {ignored.line + ': ' if ignored.line else ''}{ignored.reason}")
+    left = [row for row in found.ignored if not row.objection]
+    others = [row for row in left if row.reason.startswith(NO_PATCH)]
+    hidden = () if session.args.verbose else frozenset(others[MOST_OTHERS:])
+    for one in (row for row in left if row not in hidden):
+        id_ = f" [{one.id}]" if one.id else ""
+        session.show(f"not taken{id_}: {place(one)}: {one.line + ': ' if one.line else ''}{one.reason}")
+    if hidden:
+        session.show(f"{len(hidden)} more lines are about patches that the draft does not have; -v lists them")
+    if any(one.id for one in left):
+        session.show("What has an id in brackets can be taken all the same, one by one: --accept ID,..")
     if changed:
         session.show(f"patchbot/{session.campaign_config.name} is now {tip[:12]}")
     elif found.attached:
         session.show("the draft already has them all")
+    if objections:
+        many = "1 objection" if len(objections) == 1 else f"{len(objections)} objections"
+        session.out.say(cell(f"{many} above: settle them with their senders before this is posted again", "bold red"))
+
+
+def place(row: Ignored) -> str:
+    """Return the mail that a row is about, for a person."""
+    return f"<{row.message_id}>" if row.message_id else row.where

@@ -17,7 +17,7 @@ from ..model import Commit
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, Known, diffs, match
 from .record import Document, Draft, ExtraRow, PatchRow, changed_row
-from .trailers import Given, Trailers, diff_id, without_tags
+from .trailers import Given, Trailers, canonical, diff_id, without_tags
 
 SIDES = Labels("on the branch", "below the generated patch", "generated")
 
@@ -104,8 +104,10 @@ def kept_tags(
     repo: Repo, commit: Written, known: Sequence[Given], lines: Sequence[str], version: int
 ) -> tuple[Given, ...]:
     """Return the tags of a commit: those of patchbot that are still there, and those that a person added."""
-    kept = [given for given in known if given.trailer in lines]
-    new = [line for line in lines if line not in {given.trailer for given in known}]
+    lines = [canonical(line) for line in lines]
+    spelled = [replace(given, trailer=canonical(given.trailer)) for given in known]
+    kept = [given for given in spelled if given.trailer in lines]
+    new = [line for line in lines if line not in {given.trailer for given in spelled}]
     digest = diff_id(diff_of(repo, commit.parent, commit.sha)) if new else ""
     return (*kept, *(Given(line, "", version, digest) for line in new))
 

@@ -1,8 +1,8 @@
 """Keep the tags that people gave, with their proof: put them into messages, keep or drop them on a new base.
 
 The kernel allows Reviewed-by and the like only with the person's permission, so each one carries the message-id of the
-mail that gave it and a digest of the diff that it was given for. A tag is never written, corrected or completed here:
-it is the line that its giver sent, or it is absent.
+mail that gave it and a digest of the diff that it was given for. A tag is never written or completed here: it is the
+line that its giver sent, but for the kernel's spelling of its name, or it is absent.
 """
 
 from __future__ import annotations
@@ -37,11 +37,17 @@ ORDER = (
     ("cc",),
     ("link",),
 )
+#: How the kernel spells the names of its tags.
+NAMES = (
+    *("Fixes", "Reported-by", "Closes", "Originally-by", "Suggested-by", "Co-developed-by", "Signed-off-by"),
+    *("Tested-by", "Reviewed-by", "Acked-by", "Assisted-by", "Cc", "Link"),
+)
+SPELLED = {name.lower(): name for name in NAMES}
 RANK = {name: number for number, names in enumerate(ORDER) for name in names}
 TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 ADDRESS = re.compile(r"<([^<>]*)>")
 #: Tags that say that a person looked at this very patch, and so must not outlive a change of it.
-JUDGEMENTS = re.compile(r"(?:Reviewed|Acked|Tested)-by: \S.*", re.I)
+JUDGEMENTS = re.compile(r"(?:Reviewed|Acked|Tested)-by[ \t]*:[ \t]*\S.*", re.I)
 GENERATED = ("Signed-off-by: ", "(cherry picked from commit ")
 #: Anybody can post a diff that takes hours to compare (difflib is cubic if lines repeat): with more pairs of differing
 #: lines than this, their order is ignored.
@@ -138,6 +144,13 @@ def identify(trailer: str) -> tuple[str, str]:
     address = ADDRESS.search(match[2])
     value = address[1] if address else " ".join(match[2].split())
     return match[1].lower(), value.strip().lower()
+
+
+def canonical(trailer: str) -> str:
+    """Return a trailer with its name as the kernel spells it, `Acked-by: ` for `acked-By :`; others as they are."""
+    match = TRAILER.fullmatch(trailer)
+    name = SPELLED.get(match[1].lower()) if match else None
+    return f"{name}: {match[2]}" if match and name else trailer
 
 
 def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:

@@ -98,13 +98,26 @@ def read_line(repo: Objects, base: str, tip: str) -> list[Written]:
 def entries(repo: Objects, commit: str, paths: Sequence[str]) -> dict[str, Entry | None]:
     """Return {path: Entry or None} of files of a commit; raise UserError for a submodule."""
     there = repo.ls(commit, *paths) if paths else {}
-    found: dict[str, Entry | None] = {}
-    for path in paths:
-        mode, oid = there.get(path, ("", ""))
-        if mode == "160000":
-            raise UserError(f"{path} of {commit[:12]} is a submodule, which patchbot cannot carry to another base")
-        found[path] = Entry(mode, repo.raw(oid)) if oid else None
-    return found
+    return {path: entry(repo, commit, path, *there.get(path, ("", ""))) for path in paths}
+
+
+def new_entries(repo: Objects, commits: Sequence[str]) -> dict[str, dict[str, Entry | None]]:
+    """Return {commit: what it leaves of the files that it changes}; raise UserError for a submodule."""
+    changes = repo.commit_changes(commits)
+    return {
+        sha: {
+            path: entry(repo, sha, path, row.mode, "" if row.status == "D" else row.oid)
+            for path, row in changes.get(sha, {}).items()
+        }
+        for sha in commits
+    }
+
+
+def entry(repo: Objects, commit: str, path: str, mode: str, blob: str) -> Entry | None:
+    """Return a file of a commit, None without a blob; raise UserError for a submodule."""
+    if mode == "160000":
+        raise UserError(f"{path} of {commit[:12]} is a submodule, which patchbot cannot carry to another base")
+    return Entry(mode, repo.raw(blob)) if blob else None
 
 
 def author_of(repo: Repo, configured: Identity | None) -> Identity:

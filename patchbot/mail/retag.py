@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 from ..draft.recognise import Recognised, recognise
@@ -23,12 +24,12 @@ from ..draft.trailers import (
 from ..draft.versions import versions
 from ..draft.write import write_again
 from ..errors import ToolError, UserError
-from ..git.commits import entries, read_commit
-from ..git.diffs import diff_of
+from ..git.commits import new_entries, read_commit
+from ..git.diffs import commit_diffs, diff_lines
 from ..git.fastimport import NewCommit
 from ..git.repo import Repo, Scratch
 from ..model import Commit, Identity
-from .replies import Drafted, DraftPatch
+from .answered import Drafted, DraftPatch
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,17 @@ def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str)
         if ((row and row.target) or target) != target:
             break
         posted.append(row.id if row else commit.sha)
-    frozen = {v.number: draft_patches(repo, v.draft.patches) for v in versions(repo, marked.draft.campaign)}
-    return Drafted(draft_patches(repo, marked.patches), tuple(posted), title, frozen, target)
+    frozen = {v.number: v.draft.patches for v in versions(repo, marked.draft.campaign)}
+    commits = dict.fromkeys(row.commit for rows in (marked.patches, *frozen.values()) for row in rows)
+    texts = {commit: diff_lines(text) for commit, text in commit_diffs(repo, list(commits)).items()}
+    known = partial(draft_patches, texts)
+    old = {number: known(rows) for number, rows in frozen.items()}
+    return Drafted(known(marked.patches), tuple(posted), title, old, target)
 
 
-def draft_patches(repo: Repo, rows: Iterable[PatchRow]) -> tuple[DraftPatch, ...]:
-    """Return patches of a record with their diffs."""
-    return tuple(DraftPatch(p.id, p.subject, diff_of(repo, p.parent, p.commit)) for p in rows)
+def draft_patches(texts: Mapping[str, tuple[bytes, ...]], rows: Iterable[PatchRow]) -> tuple[DraftPatch, ...]:
+    """Return patches of a record with their diffs, {commit: lines}."""
+    return tuple(DraftPatch(row.id, row.subject, texts[row.commit]) for row in rows)
 
 
 def put_tags(
@@ -127,11 +132,12 @@ def rewrite(
         if not new and message == old.message:
             kept.append(commit)
             continue
-        there = entries(repo, commit.sha, repo.changed_paths(commit.parent, commit.sha))
         when = f"{seconds + number} {zone}"
-        new.append(NewCommit("", message, old.author, when, there, author, old.date))
+        new.append(NewCommit(commit.sha, message, old.author, when, {}, author, old.date))
     if not new:
         return kept
+    files = new_entries(repo, [commit.id for commit in new])
+    new = [replace(commit, id="", files=files[commit.id]) for commit in new]
     written = scratch.write(kept[-1].sha if kept else marked.draft.base, new)
     for before, after in zip(marked.commits[len(kept) :], written, strict=True):
         if before.tree != after.tree:

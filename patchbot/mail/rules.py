@@ -278,6 +278,8 @@ RULES: tuple[Rule, ...] = (
     Rule("T9", FAIL, GENERATED, "What tools were used?", disclosed),
     Rule("T9", WARN, GENERATED, "The input to the tools you used", linked),
     Rule("T12", FAIL, SUBMITTING, "Sign your work", duplicates),
+    Rule("T12", FAIL, SUBMITTING, "A Reviewed-by tag is a statement of opinion", wording.misspelt),
+    Rule("T12", WARN, SUBMITTING, "A Reviewed-by tag is a statement of opinion", wording.nearly),
     Rule("R1", FAIL, SUBMITTING, "always copy the appropriate subsystem maintainer", unusable),
     Rule("R2", WARN, SUBMITTING, "should be used by default for all patches", the_list),
     Rule("R2", Status.PASS, SUBMITTING, "do not spam unrelated lists and unrelated people", guessed),

@@ -1,7 +1,8 @@
 """Read what the sender of a mail gives, takes back and limits: tags, near-tags, scopes, conditions and objections.
 
-The kernel allows a tag only as it was given. So nothing is corrected here: text that is a tag to a person but not to
-git is listed with the reason, and so is a tag whose scope or condition only a person can judge.
+The kernel allows a tag only as it was given. So nothing is corrected here but the spelling of its name: text that is a
+tag to a person but not to git is listed with the reason, and so is a tag whose scope or condition only a person can
+judge.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ MOST_CONTEXT = 12
 class Tag:
     """A tag in the form for the commit; `note` is what a person should know about it.
 
-    `scope` says for which of the answered patches it is; with a `doubt` it is not taken.
+    `scope` says for which of the answered patches it is; with a `doubt` it is taken only if a person accepts it.
     """
 
     line: str
-    address: str
+    giver: Identity
     note: str = ""
     scope: Scope = ANY
     doubt: str = ""
@@ -76,15 +77,14 @@ class Said:
     objection: str = ""
     condition: str = ""
 
-    def withheld(self, sloppy: bool) -> str:
+    @property
+    def withheld(self) -> str:
         """Return why no tag of this mail is taken, "" if they are."""
         if self.objection:
             return f"the same mail objects: {self.objection[:80]}"
         if self.retracted:
             return f"the same mail seems to take a tag back: {self.retracted[:80]}"
-        return (
-            f"perhaps on a condition: {self.condition[:80]}; --sloppy takes it" if self.condition and not sloppy else ""
-        )
+        return f"perhaps on a condition: {self.condition[:80]}" if self.condition else ""
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Context:
     all: str
 
 
-def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool = False) -> Said:
-    """Return what the sender of a mail says about patches; with `sloppy`, Reported-by and conditions count."""
+def read_said(texts: Sequence[str], sender: Identity | None = None) -> Said:
+    """Return what the sender of a mail says about patches."""
     rows: list[Line] = []
     tags: list[tuple[str, Tag | str]] = []
     left = MOST_WORDS
@@ -114,7 +114,7 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
     own = [row.text.strip() for row in rows if row.own and row.text]
     words = [line for line in own if not is_tag(line) and not near(line)]
     words += [f"{a} {b}" for a, b in pairwise(words)]
-    for line, found in find_tags(rows, sender, sloppy):
+    for line, found in find_tags(rows, sender):
         if len(tags) >= MOST_TAGS:
             tags.append(("", f"more than {MOST_TAGS} lines look like tags; the others are not read"))
             break
@@ -127,7 +127,7 @@ def read_said(texts: Sequence[str], sender: Identity | None = None, sloppy: bool
     )
 
 
-def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> Iterator[tuple[str, Tag | str]]:
+def find_tags(rows: Sequence[Line], sender: Identity | None) -> Iterator[tuple[str, Tag | str]]:
     """Yield (line, tag or why it is not one) for text that is a tag to a person."""
     at = 0
     while at < len(rows):
@@ -146,7 +146,7 @@ def find_tags(rows: Sequence[Line], sender: Identity | None, sloppy: bool) -> It
         context = read_context(rows, start, at)
         quoted = next((text for text in group if SIGNED_OFF.match(text) and not (sender and names(text, sender))), "")
         for text in group:
-            yield cut(text), limit(read_tag(text, sloppy), context, quoted if sender else "", sloppy)
+            yield cut(text), limit(read_tag(text), context, quoted if sender else "")
 
 
 def read_group(rows: Sequence[Line], at: int) -> tuple[list[str], int]:
@@ -193,8 +193,8 @@ def near(text: str) -> str:
     return "it does not have the form of a tag for git, `Reviewed-by: Name <user@host>`"
 
 
-def read_tag(text: str, sloppy: bool) -> Tag | str:
-    """Return a tag as it is, or why it cannot be taken."""
+def read_tag(text: str) -> Tag | str:
+    """Return a tag in the kernel's spelling of its name, or why it cannot be taken."""
     name, _, value = text.partition(":")
     name, value = name.strip(), value.strip()
     known = {n.lower(): n for n in (*TAKEN, *ASKED)}.get(name.lower())
@@ -202,8 +202,6 @@ def read_tag(text: str, sloppy: bool) -> Tag | str:
         return f"{name} is not taken from mails; it is an objection to the patch"
     if known is None:
         return f"{name} is not taken from mails; if it belongs in the patch, put it there"
-    if known in ASKED and not sloppy:
-        return f"{name} is about the bug and needs a Closes: with the report; --sloppy takes it"
     if len(text) > MOST_TAG:
         return f"longer than {MOST_TAG} characters"
     odd = next(
@@ -220,23 +218,31 @@ def read_tag(text: str, sloppy: bool) -> Tag | str:
     if not ADDRESS.fullmatch(address):
         return explain(value)
     notes = []
-    if name != known:
-        notes.append(f"the kernel spells it {known}")
+    if not text.startswith(f"{known}:"):
+        notes.append(f"its mail spells it {text.partition(':')[0]!r}")
     if match is None or not match["name"]:
         notes.append("it has no name")
     comment = next((c for c in match.group("hash", "round", "square") if c is not None), "").strip() if match else ""
+    giver = Identity((match["name"] if match else "") or "", address)
+    tag = Tag(f"{known}: {value}", giver, "; ".join(notes), doubt=doubtful(known, comment))
     if not comment:
-        return Tag(text, address, "; ".join(notes))
-    if not sloppy and condition(comment):
-        return Tag(text, address, doubt=f"perhaps on a condition: {comment[:80]}; --sloppy takes it")
-    if taken_back(comment) or objection(comment) or WITHDRAWN.search(comment):
-        return Tag(text, address, doubt=f"it seems to be taken back: {comment[:80]}")
+        return tag
     scope = read_scope(comment)
     if scope is not None:
-        line = text[: text.index(">", text.index(":")) + 1]
-        return Tag(line, address, "; ".join(notes), scope)
+        return replace(tag, line=tag.line[: tag.line.index(">") + 1], scope=scope)
     told = known == "Tested-by" and not PARTS.search(comment) and not unclear_scope(comment)  # on what it was tested
-    return Tag(text, address, "; ".join(notes), Scope(words="" if told else comment))
+    return replace(tag, scope=Scope(words="" if told else comment))
+
+
+def doubtful(name: str, comment: str) -> str:
+    """Return why a tag with this name and remark is not taken, "" if it may be."""
+    if name in ASKED:
+        return f"{name} is about the bug and needs a Closes: with the report"
+    if condition(comment):
+        return f"perhaps on a condition: {comment[:80]}"
+    if taken_back(comment) or objection(comment) or WITHDRAWN.search(comment):
+        return f"it seems to be taken back: {comment[:80]}"
+    return ""
 
 
 def explain(value: str) -> str:
@@ -284,29 +290,27 @@ def paragraph(rows: Sequence[Line]) -> tuple[list[str], Line | None]:
     return found, None
 
 
-def limit(tag: Tag | str, context: Context, quoted: str, sloppy: bool) -> Tag | str:
+def limit(tag: Tag | str, context: Context, quoted: str) -> Tag | str:
     """Return a tag with its scope and condition by the words around it, or why only a person can tell."""
-    if isinstance(tag, str) or tag.doubt:
+    if isinstance(tag, str):
         return tag
+    doubts = [tag.doubt]
     if quoted:
-        return replace(
-            tag, doubt=f"it is next to {quoted[:80]!r}, among the tags of a patch that is quoted without marks"
-        )
+        doubts.append(f"it is next to {quoted[:80]!r}, among the tags of a patch that is quoted without marks")
     words = (*context.above.split("\n"), *context.below.split("\n"), context.above, context.below)
     limits = next((text for text in words if condition(text)), "").replace("\n", " ")[:80]
-    if limits and not sloppy:
-        return replace(tag, doubt=f"perhaps on a condition: {limits}; --sloppy takes it")
     if limits:
-        tag = replace(tag, note="; ".join(filter(None, (tag.note, f"perhaps on a condition: {limits}"))))
+        doubts.append(f"perhaps on a condition: {limits}")
     beside = (*ends(context.above), *ends(context.below))
     said = {text: scope for text in beside if (scope := read_scope(text, prose=True))}
     above, below = ("" if said.keys() & set(ends(text)) else text for text in (context.above, context.below))
     rest = runs_on("" if lead(context) else above, below)
     if rest and not limits:
-        return replace(tag, doubt=f"the words next to it may mean that it is not given, or not for all: {rest[:80]}")
+        doubts.append(f"the words next to it may mean that it is not given, or not for all: {rest[:80]}")
+    tag = replace(tag, doubt="; ".join(filter(None, doubts)))
     scopes = {*said.values(), *([tag.scope] if tag.scope.given else [])}
     if len(scopes) > 1:
-        return replace(tag, doubt="the mail contradicts itself about the patches that it is for")
+        return "the mail contradicts itself about the patches that it is for"
     if scopes:
         return replace(tag, scope=replace(scopes.pop(), words=tag.scope.words))
     unclear = unclear_scope(context.all)

@@ -107,6 +107,17 @@ def unclear_scope(text: str) -> str:
     return next((line for line in text.split("\n") if UNCLEAR.search(plain(line))), "")
 
 
+def doubtful_scope(scope: Scope, total: int, cover: bool) -> str:
+    """Return why a tag may not be for all that its mail answers, where only a person can tell; "" if it is."""
+    if cover:
+        doubt = "" if scope.one or scope.numbers else scope.words or scope.unclear or scope.lead
+        return f"it may be for only some of the patches: {doubt[:80]}" if doubt else ""
+    if len(scope.numbers) > 1 or (scope.whole and total > 1):
+        return ""
+    doubt = scope.lead or (scope.words if PARTS.search(scope.words) else "")
+    return f"it may be for only a part of the patch: {doubt[:80]}" if doubt else ""
+
+
 def pick(scope: Scope, number: int | None, total: int, cover: bool) -> tuple[frozenset[int] | None, str]:
     """Return which of the answered patches are meant (None for all), and why it is not taken for some.
 
@@ -122,8 +133,7 @@ def pick(scope: Scope, number: int | None, total: int, cover: bool) -> tuple[fro
             if gone:
                 return frozenset(), f"the series has no patch {', '.join(map(str, gone[:5]))}"
             return scope.numbers, ""
-        doubt = scope.words or scope.unclear or scope.lead
-        return (frozenset(), f"it may be for only some of the patches: {doubt[:80]}") if doubt else (None, "")
+        return None, ""
     if scope.numbers and number is None:
         return frozenset(), "it names patches by number, but the answered mail has none"
     if scope.numbers and number not in scope.numbers:
@@ -131,8 +141,7 @@ def pick(scope: Scope, number: int | None, total: int, cover: bool) -> tuple[fro
     if len(scope.numbers) > 1 or (scope.whole and total > 1):
         which = patch_numbers(scope.numbers) if scope.numbers else "the whole series"
         return None, f"it is for {which}, but answers patch {number}: taken for that one alone"
-    doubt = scope.lead or (scope.words if PARTS.search(scope.words) else "")
-    return (frozenset(), f"it may be for only a part of the patch: {doubt[:80]}") if doubt else (None, "")
+    return None, ""
 
 
 def patch_numbers(numbers: frozenset[int]) -> str:

@@ -121,14 +121,23 @@ class Message:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A tag, a mail or a part of the file that was not taken, and why; `objection` if its sender rejects a patch."""
+    """A tag, a mail or a part of the file that was not taken, and why; a person may accept one that has an `id`.
+
+    `against` is the subject of the mail if its sender rejects a patch, or takes back a tag.
+    """
 
     message_id: str
     sender: str
     line: str
     reason: str
     where: str = ""
-    objection: bool = False
+    id: str = ""
+    against: str = ""
+
+    @property
+    def objection(self) -> bool:
+        """Say whether it is against the series, and not a tag that was left out."""
+        return bool(self.against)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ for any series; those on recipients and the base are in rules.py.
 
 from __future__ import annotations
 
+import difflib
 import email
 import email.policy
 import re
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..draft.trailers import TRAILER, take_apart
+from ..draft.trailers import SPELLED, TRAILER, canonical, take_apart
 from ..git.diffs import mail_parts
 from ..series.render import DAMAGING
 from .compose import Mail, Outbox
@@ -80,10 +81,14 @@ class Letter:
         return match[4] if match else self.subject
 
     @cached_property
+    def rows(self) -> list[str]:
+        """The tags at the end of the changelog as they stand there."""
+        return [row for row in take_apart(f"{self.summary}\n\n" + "\n".join(self.log))[1] if TRAILER.fullmatch(row)]
+
+    @property
     def trailers(self) -> list[tuple[str, str]]:
-        """The tags at the end of the changelog."""
-        rows = [TRAILER.fullmatch(row) for row in take_apart(f"{self.summary}\n\n" + "\n".join(self.log))[1]]
-        return [(row[1], row[2]) for row in rows if row]
+        """The tags at the end of the changelog: name, value."""
+        return [(row[1], row[2]) for row in map(TRAILER.fullmatch, self.rows) if row]
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,24 @@ def latin_bytes(case: Case) -> Remarks:
         except UnicodeDecodeError as error:
             line = letter.mail.data.count(b"\n", 0, error.start) + 1
             yield letter, f"Line {line} is not UTF-8, because the file is not; a relay may damage it."
+
+
+def misspelt(case: Case) -> Remarks:
+    """Ask for tags as the kernel spells them."""
+    for letter in case.patches:
+        for row in letter.rows:
+            if (right := canonical(row)) != row:
+                yield letter, f"The kernel spells this tag {right.partition(':')[0]}: {row}"
+
+
+def nearly(case: Case) -> Remarks:
+    """Name what looks like a misspelt tag."""
+    for letter in case.patches:
+        for name, value in letter.trailers:
+            known = name.lower() in SPELLED or not re.fullmatch(r"[a-z-]+-?by", name, re.I)
+            close = () if known else difflib.get_close_matches(name.lower(), SPELLED, 1, 0.85)
+            if close:
+                yield letter, f"Is this a {SPELLED[close[0]]}? {name}: {value}"
 
 
 def empty_log(case: Case) -> Remarks:

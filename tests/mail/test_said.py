@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from patchbot.mail.replies import Choices, Drafted, DraftPatch, Gathered, gather
+from patchbot.mail.answered import Drafted, DraftPatch
+from patchbot.mail.replies import Choices, Gathered, gather
 from patchbot.mail.threads import Thread, read_message
 
 RAE = "Rae Viewer <rae@example.com>"
