@@ -20,6 +20,7 @@ from ..git.repo import outside
 from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
 from ..mail.recipients import recipients
+from ..mail.sending import kept_off
 from ..model import Evidence, Finding, Status
 from ..progress import shown
 from ..series import maintainers
@@ -70,6 +71,8 @@ def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: 
         profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
         findings = rules.review(box, profile)
         findings += standing(session, series.draft.campaign, series.tip, posted)
+        if off := kept_off(box.posting.settings):
+            findings.append(Finding(Status.WARN, off, None, None, "R1"))
         folder = session.cwd / output if output else default_folder(session, box.posting.version)
         box.write(folder)
     rows = [{**plain(finding), "group": group_of(finding)} for finding in findings]
@@ -116,6 +119,7 @@ def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signo
         most=session.campaign.most,
         lists=tuple(maintainers.lists_of(entries, target)),
         notes=dropped_notes(series, since),
+        settings=session.repo.settings("sendemail"),
     )
     targets = {c.sha: (known and known.target) or target for c, known in zip(series.commits, series.known, strict=True)}
 
@@ -180,7 +184,7 @@ def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Pat
             session.show("")
             session.out.say(cell(f"{GROUPS[group]}:", "bold"))
             session.show(*lines)
-    session.show("\nRead the mails, then send them yourself:")
+    session.show("\nRead the mails, then send them yourself (with --dry-run it shows who gets them):")
     session.out.say(f"    {box.send_line(folder)}")
 
 

@@ -111,6 +111,12 @@ class Repo(Objects):
         done = self.git("config", "--get", key, check=False)
         return done.stdout.decode("utf-8", "surrogateescape").strip() or None if done.returncode == 0 else None
 
+    def settings(self, section: str) -> dict[str, str]:
+        """Return {key: its last value} of a section of git's configuration as it applies to this repository."""
+        said = self.git("config", "-z", "--get-regexp", rf"^{section}\.", check=False).stdout
+        rows = said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        return {key: value for key, _, value in (row.partition("\n") for row in rows)}
+
     def refs(self, prefix: str) -> dict[str, str]:
         """Return {full ref name: object id} below `prefix`."""
         # A name may hold what Unicode takes for the end of a line.

@@ -7,7 +7,6 @@ Nothing here sends or signs; a Signed-off-by is the person's own and is added on
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from ..model import Commit, Identity
 from ..series import render
 from .folder import write_folder
 from .recipients import Recipient, Recipients, once
+from .sending import send_line
 
 COVER = "0000-cover-letter.patch"
 TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
@@ -37,7 +37,7 @@ TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 class Posting:
     """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists.
 
-    `notes` is {commit: lines for below the `---` of its mail}.
+    `notes` is {commit: lines for below the `---` of its mail}, `settings` are the sender's sendemail.* of git.
     """
 
     campaign: str
@@ -52,6 +52,7 @@ class Posting:
     folder: Path | None = None
     lists: tuple[str, ...] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -102,11 +103,7 @@ class Outbox:
 
     def send_line(self, folder: Path) -> str:
         """Return the shell line that sends the mails in `folder`."""
-        # --to, and not the cover's To for all: each patch has its own; send-email asks if there is no --to.
-        options = ["--no-format-patch", "--confirm=always", "--thread", "--no-chain-reply-to"]
-        options += ["--no-to-cover", "--no-cc-cover", "--suppress-cc=self"]
-        options += [f"--to={name}" for name in self.posting.lists]
-        return f"git send-email {shlex.join(options)} {shlex.quote(str(folder.resolve()))}/*.patch"
+        return send_line(folder, self.posting.lists, self.posting.settings)
 
     def document(self, folder: Path) -> dict[str, Any]:
         """Return the document of `mail --json` without its schema."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.header
 import email.policy
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -397,31 +396,6 @@ def test_the_send_line_is_one_line_of_shell(draft: Drafted, tmp_path: Path) -> N
     assert words[-1] == f"{tmp_path}/it's; out/*.patch"
     assert "--to=bpf@example.org" in words
     assert "\n" not in line
-
-
-SEND_EMAIL = Path(os.environ.get("PATCHBOT_SEND_EMAIL") or "/usr/lib/git-core/git-send-email")
-
-
-@pytest.mark.usefixtures("templates")
-@pytest.mark.skipif(not SEND_EMAIL.exists(), reason="git send-email is not installed (Debian: git-email)")
-def test_send_email_reaches_everybody_in_the_files(draft: Drafted, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    made = make(draft)
-    made.write(out)
-    words = shlex.split(made.send_line(out))[2:-1]
-    files = sorted(out.glob("*.patch"))
-    done = run(
-        ["perl", SEND_EMAIL, "--dry-run", "--from=developer@example.org", *words, *files],
-        cwd=draft.path,
-        stdin=b"y\n" * 9,
-    )
-    text = done.stdout.decode()
-    assert "To whom" not in text
-    assert text.count("RCPT TO:<maint@example.org>") == 4
-    assert text.count("RCPT TO:<linux-kernel@example.org>") == 4
-    assert text.count("RCPT TO:<bpf@example.org>") == 4
-    assert text.count("In-Reply-To: ") == 3
-    assert len({line for line in text.splitlines() if line.startswith("In-Reply-To: ")}) == 1, "replies to the cover"
 
 
 @pytest.mark.usefixtures("templates")
