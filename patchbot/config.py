@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from keyword import iskeyword
@@ -22,8 +21,8 @@ from . import shapes
 from .errors import ConfigError
 from .model import Identity
 from .paths import expanded
-from .places import line_of
-from .shapes import Text
+from .places import line_of, read_toml
+from .shapes import Text, Words
 
 T = TypeVar("T")
 
@@ -45,10 +44,10 @@ HARMLESS = (
 )
 #: The keys of [checks] besides the tables of the checks.
 LISTS = ("run", "path", "waivers")
+#: A person or a list, in ASCII but for the name.
+ADDRESS = re.compile(r"(?:[^<>@\0-\x1f\x7f]*<)?[!-;=?A-~]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+>?")
 #: What a waiver is about; a person's waiver with the same values replaces the shipped one.
 WAIVED = ("check", "type", "step", "path")
-#: How tomllib names a place.
-AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,15 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class RecipientRule:
+    """Correct who gets the patches that touch a path (a folder, a file or a pattern): people to add, and to drop."""
+
+    path: Words
+    add: tuple[Words, ...] = ()
+    drop: tuple[Words, ...] = ()
+
+
+@dataclass(frozen=True)
 class CampaignConfig:
     """One [campaigns.<name>] table.
 
@@ -88,6 +96,7 @@ class CampaignConfig:
     tag_threshold: Annotated[float, Meta(ge=0, le=100)] = 0.0
     path: Path | None = None
     jobs: Annotated[int, Meta(ge=0)] = 0
+    recipients: tuple[RecipientRule, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the table as JSON, without what depends on this machine."""
@@ -159,11 +168,16 @@ def located(error: ConfigError, file: Path | None) -> ConfigError:
     if file is None or not error.at:
         return error
     said = str(error).removeprefix(f"{file}: ").removeprefix("patchbot.toml: ")
-    text, at, line = file.read_text(encoding="utf-8-sig"), error.at, None
-    while at and line is None:
-        line = line_of(text, at)
-        at = at.rpartition(".")[0]
-    return ConfigError(f"{file}:{line}: {said}" if line else f"{file}: {said}")
+    return ConfigError(f"{place_of(file, error.at)}: {said}")
+
+
+def place_of(file: Path, key: str) -> str:
+    """Return `file:line` of a key of a file, or of the nearest table that should have it."""
+    text, line = file.read_text(encoding="utf-8-sig"), None
+    while key and line is None:
+        line = line_of(text, key)
+        key = key.rpartition(".")[0]
+    return f"{file}:{line}" if line else str(file)
 
 
 def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,34 +210,6 @@ def sift(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> tuple[dict[str
         else:
             rest[".".join(key)] = value
     return kept, rest
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return a TOML file's content; raise ConfigError that names the line if it is not TOML."""
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
-        return tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ConfigError(f"{path}:1: this is UTF-16; save it as UTF-8") from error
-        raise ConfigError(
-            f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8"
-        ) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: tables or lists are nested too deep") from error
-    except ValueError as error:  # tomllib's own, and Python's for a number of 5000 digits
-        at = AT_LINE.search(str(error))
-        said = AT_LINE.sub("", str(error))
-        if "\r" in text.replace("\r\n", ""):
-            said += "; a line ends in a lone carriage return, TOML wants \\n or \\r\\n"
-        elif "\0" in text:
-            said += "; the file holds NUL, as UTF-16 does; save it as UTF-8"
-        place = f":{at[1] or len(data.splitlines())}" if at else ""
-        raise ConfigError(f"{path}{place}: {said}") from error
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,7 +279,9 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         )
     campaigns = {}
     for name, table in tables.campaigns.items():
-        known = fit(where, f"campaigns.{name}", placed(table), CampaignConfig, name=name)
+        people = recipient_rules(where, f"campaigns.{name}.recipients", table.get("recipients", []))
+        given = {key: value for key, value in placed(table).items() if key != "recipients"}
+        known = replace(fit(where, f"campaigns.{name}", given, CampaignConfig, name=name), recipients=people)
         campaigns[name] = replace(known, path=known.path and folder / expanded(str(known.path)))
     checks = checks_of(where, folder, tables.checks)
     for number, waiver in enumerate(checks.waivers, 1):
@@ -310,6 +298,21 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         checks,
         sandbox=sandbox,
     )
+
+
+def recipient_rules(where: str, key: str, rows: Any) -> tuple[RecipientRule, ...]:
+    """Return a list of tables that each correct who gets what; raise ConfigError for what does not fit."""
+    if not isinstance(rows, list):
+        raise ConfigError(f"{where}: {key} must be a list of tables, each under [[{key}]]", key)
+    rules = tuple(fit(where, f"{key}[{number}]", row, RecipientRule) for number, row in enumerate(rows, 1))
+    for number, rule in enumerate(rules, 1):
+        for name, people in (("add", rule.add), ("drop", rule.drop)):
+            if wrong := [text for text in people if not ADDRESS.fullmatch(text)]:
+                at = f"{key}[{number}].{name}"
+                raise ConfigError(f"{where}: {at}: {wrong[0]!r} is not an address like Name <user@host>", at)
+        if not (rule.add or rule.drop):
+            raise ConfigError(f"{where}: {key}[{number}] adds and drops nobody", f"{key}[{number}]")
+    return rules
 
 
 def placed(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,44 @@
-"""Find the line of a key in a TOML file: Python's reader keeps none, and a person looks for one."""
+"""Read a TOML file, and find the line of a key in it: Python's reader keeps none, and a person looks for one."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
+
+from .errors import ConfigError
+
+#: How tomllib names a place.
+AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a TOML file's content; raise ConfigError that names the line if it is not TOML."""
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        return tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ConfigError(f"{path}:1: this is UTF-16; save it as UTF-8") from error
+        raise ConfigError(
+            f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: tables or lists are nested too deep") from error
+    except ValueError as error:  # tomllib's own, and Python's for a number of 5000 digits
+        at = AT_LINE.search(str(error))
+        said = AT_LINE.sub("", str(error))
+        if "\r" in text.replace("\r\n", ""):
+            said += "; a line ends in a lone carriage return, TOML wants \\n or \\r\\n"
+        elif "\0" in text:
+            said += "; the file holds NUL, as UTF-16 does; save it as UTF-8"
+        place = f":{at[1] or len(data.splitlines())}" if at else ""
+        raise ConfigError(f"{path}{place}: {said}") from error
 
 
 def line_of(text: str, at: str) -> int | None:

@@ -16,8 +16,9 @@ from patchbot import trust
 from patchbot.build.options import BuildOptions, wanted_options
 from patchbot.bundle import bundled
 from patchbot.cli import main
-from patchbot.config import HARMLESS, load, read_toml, sift
+from patchbot.config import HARMLESS, load, sift
 from patchbot.git.repo import Repo
+from patchbot.places import read_toml
 from patchbot.run import run
 
 #: A check that leaves a file behind as soon as it is loaded.

@@ -13,10 +13,10 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from ..config import CampaignConfig, fit, located, read_toml, suggestion
+from ..config import CampaignConfig, fit, located, suggestion
 from ..errors import ConfigError, UserError
 from ..model import Edit
-from ..places import line_of
+from ..places import line_of, read_toml
 from ..series import maintainers
 from ..series.campaign import Audit, Campaign, Change, Context, Step
 from ..series.edits import EditError

@@ -19,6 +19,7 @@ from ..git.commits import author_of
 from ..git.repo import outside
 from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
+from ..mail.corrections import Corrections
 from ..mail.recipients import recipients
 from ..mail.sending import kept_off
 from ..model import Evidence, Finding, Status
@@ -73,6 +74,7 @@ def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: 
         findings += standing(session, series.draft.campaign, series.tip, posted)
         if off := kept_off(box.posting.settings):
             findings.append(Finding(Status.WARN, off, None, None, "R1"))
+        findings += doubtful_rules(corrections(session, tree, box.posting.target), series, box)
         folder = session.cwd / output if output else default_folder(session, box.posting.version)
         box.write(folder)
     rows = [{**plain(finding), "group": group_of(finding)} for finding in findings]
@@ -124,8 +126,24 @@ def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signo
     targets = {c.sha: (known and known.target) or target for c, known in zip(series.commits, series.known, strict=True)}
 
     folder, told = session.work / "recipients", facts(session, series, tree, since)
-    who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox)
+    correct = corrections(session, tree, target).apply
+    who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox, correct=correct)
     return make_mails(session.scratch, series.base, series.commits, targets, posting, told, who_gets)
+
+
+def corrections(session: Session, tree: Tree, target: str) -> Corrections:
+    """Return what corrects who gets the patches for a tree."""
+    entries = maintainers.sections(tree.read("MAINTAINERS"))
+    return Corrections.of(session.campaign_config, session.config.file, entries, target)
+
+
+def doubtful_rules(corrected: Corrections, series: Range, box: Outbox) -> list[Finding]:
+    """Return what is to be said of a campaign's rules for recipients."""
+    assert series.draft is not None
+    files = sorted({file for row in series.draft.document.patches for file in row.files})
+    everyone = [name for mail in box.mails for name in (*mail.to, *mail.cc)]
+    everyone += [str(person) for _, person, _ in box.dropped]
+    return corrected.doubts(files, everyone)
 
 
 def dropped_notes(series: Range, since: Mapping[str, Any] | None) -> dict[str, list[str]]:

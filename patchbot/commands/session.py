@@ -19,12 +19,13 @@ from typing import Any, Concatenate, ParamSpec
 
 from ..bundle import bundled
 from ..campaigns import campaign_names, load_campaign
-from ..config import CampaignConfig, Config, listed, load, located, read_toml, suggestion
+from ..config import CampaignConfig, Config, listed, load, located, suggestion
 from ..errors import ConfigError, MissingTool, UserError
 from ..git.commits import author_of
 from ..git.grep import GrepCache
 from ..git.repo import Repo, Scratch
 from ..paths import cache_dir, expanded, refused
+from ..places import read_toml
 from ..sandbox import Sandbox
 from ..series.campaign import Campaign, switched, unknown_steps
 from ..series.tree import Tree

@@ -7,9 +7,10 @@ import json
 
 from .. import trust
 from ..bundle import bundled
-from ..config import load, read_toml, sift
+from ..config import load, sift
 from ..errors import UserError
 from ..paths import expanded
+from ..places import read_toml
 from .session import Session
 
 EXAMPLES = (

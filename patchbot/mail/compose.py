@@ -82,7 +82,8 @@ class Mail:
 class Outbox:
     """A composed series; `waiting` is (tree, subjects) of patches not posted with it, `rejected` unusable addresses.
 
-    `guessed` are people who get nothing, as a path only looks like theirs (see Recipients).
+    `guessed` are people who get nothing, as a path only looks like theirs (see Recipients). `added` and `dropped` are
+    (file:line of the rule, person, number of patches).
     """
 
     base: str
@@ -91,6 +92,8 @@ class Outbox:
     waiting: tuple[tuple[str, tuple[str, ...]], ...] = ()
     rejected: tuple[str, ...] = ()
     guessed: tuple[Recipient, ...] = ()
+    added: tuple[tuple[str, Recipient, int], ...] = ()
+    dropped: tuple[tuple[str, Recipient, int], ...] = ()
 
     @property
     def cover(self) -> Mail | None:
@@ -123,6 +126,10 @@ class Outbox:
             ],
             "waiting": [{"target": target, "subjects": list(subjects)} for target, subjects in self.waiting],
             "rejected": list(self.rejected),
+            **{
+                name: [{"rule": place, "who": str(person), "patches": number} for place, person, number in rows]
+                for name, rows in (("added", self.added), ("dropped", self.dropped))
+            },
         }
 
 
@@ -179,7 +186,17 @@ def make_mails(
         mails.insert(0, compose_cover(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
     guessed = tuple(once(person for people in who for person in people.guessed).values())
-    return Outbox(base, posting, tuple(mails), tuple(waiting), rejected, guessed)
+    added = by_rule(row for people in who for row in people.added)
+    dropped = by_rule(row for people in who for row in people.dropped)
+    return Outbox(base, posting, tuple(mails), tuple(waiting), rejected, guessed, added, dropped)
+
+
+def by_rule(rows: Iterable[tuple[str, Recipient]]) -> tuple[tuple[str, Recipient, int], ...]:
+    """Return (file:line of the rule, person, number of patches)."""
+    people: dict[tuple[str, str], list[Recipient]] = {}
+    for place, person in rows:
+        people.setdefault((place, person.email.lower()), []).append(person)
+    return tuple((place, found[0], len(found)) for (place, _), found in people.items())
 
 
 def counted(rows: Iterable[tuple[str, str | None, str]], commits: Set[str]) -> dict[str, Counter[str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from email.errors import MessageError
@@ -79,12 +79,15 @@ class Recipient:
 class Recipients:
     """The recipients of one mail, in get_maintainer.pl's order, and lines of its output without a valid address.
 
-    `guessed` are those of sections that match a path only by N:, though others name it; they get nothing.
+    `guessed` are those of sections that match a path only by N:, though others name it; they get nothing. `added` and
+    `dropped` are (file:line of the rule, person).
     """
 
     everyone: tuple[Recipient, ...]
     rejected: tuple[str, ...] = ()
     guessed: tuple[Recipient, ...] = ()
+    added: tuple[tuple[str, Recipient], ...] = ()
+    dropped: tuple[tuple[str, Recipient], ...] = ()
 
     @property
     def to(self) -> tuple[Recipient, ...]:
@@ -128,12 +131,18 @@ def recipient_of(line: str) -> Recipient | None:
 
 
 def recipients(
-    repo: Repo, base: str, patches: Sequence[bytes], folder: Path, jobs: int = 2, sandbox: Sandbox = NORMAL
+    repo: Repo,
+    base: str,
+    patches: Sequence[bytes],
+    folder: Path,
+    jobs: int = 2,
+    sandbox: Sandbox = NORMAL,
+    correct: Callable[[Recipients, Sequence[str]], Recipients] = lambda who, paths: who,
 ) -> list[Recipients]:
     """Return the recipients of each of `patches` (mails of format-patch) by the MAINTAINERS of commit `base`.
 
-    `folder` is patchbot's own and keeps the export and the answers. Raises UserError if the tree lacks the script,
-    MissingTool without perl, ToolError if the script fails.
+    `folder` is patchbot's own and keeps the export and the answers; `correct` is told the files of a patch. Raises
+    UserError if the tree lacks the script, MissingTool without perl, ToolError if the script fails.
     """
     texts = [stable(patch) for patch in patches]
     diffs = {text: read_diff(mail_parts(text.decode("utf-8", "surrogateescape"))[2]) for text in texts}
@@ -157,7 +166,8 @@ def recipients(
                     found[text] = parse(output)
                     write_json(kept[text], found[text])
     entries = sections(repo.read(base, "MAINTAINERS") or b"")
-    return [without_guesses(found[text], entries, [row.path for row in diffs[text]]) for text in texts]
+    touched = {text: list(dict.fromkeys(row.path for row in diff)) for text, diff in diffs.items()}
+    return [correct(without_guesses(found[text], entries, touched[text]), touched[text]) for text in texts]
 
 
 def without_guesses(who: Recipients, entries: Sections, paths: Iterable[str]) -> Recipients:

@@ -72,6 +72,7 @@ def review(outbox: Outbox, profile: Profile) -> list[Finding]:
     for document in sorted(set(profile.profiles) - known):
         text = f"Read {document}, the profile of a touched section (P: in MAINTAINERS): patchbot has no rules of it."
         found.append(Finding(BOX, text, None, None, "P"))
+    found += corrected(outbox)
     sizes = [len(mail.to) + len(mail.cc) for mail in outbox.mails]
     people = {name for mail in outbox.mails for name in (*mail.to, *mail.cc)}
     text = (
@@ -223,6 +224,16 @@ def guessed(case: Case) -> Remarks:
     for section in sorted({person.section for person in case.outbox.guessed}):
         people = ", ".join(str(person) for person in case.outbox.guessed if person.section == section)
         yield None, f"A path only looks like one of {section} (N: in MAINTAINERS), so these get nothing: {people}"
+
+
+def corrected(outbox: Outbox) -> list[Finding]:
+    """Name whom a person's rules add, and whom they leave out."""
+    total = len(outbox.mails) - (outbox.cover is not None)
+    return [
+        Finding(Status.PASS, f"{person} {verb} {number} of {total} patches, by {place}.", None, None, "R2")
+        for verb, rows in (("gets also", outbox.added), ("does not get", outbox.dropped))
+        for place, person, number in rows
+    ]
 
 
 def own_list(case: Case) -> Remarks:

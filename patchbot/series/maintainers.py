@@ -246,15 +246,35 @@ def tree_of_lists(entries: Sections) -> dict[str, str]:
 
     A list of THE REST, which gets everything, belongs to no tree.
     """
-    public = {name for s in entries if any(map(catches_all, s.files)) for name in s.lists}
+    public = public_lists(entries)
     broadest: dict[str, tuple[int, int, str]] = {}
     for section in entries:
         tree = tree_of(section)
         if tree and section.files and section.lists and section.lists[0] not in public:
-            breadth = (min(p.count("/") for p in section.files), -len(section.files), tree)
-            name = section.lists[0]
-            broadest[name] = min(breadth, broadest.get(name, breadth))
+            found, name = (*breadth(section), tree), section.lists[0]
+            broadest[name] = min(found, broadest.get(name, found))
     return {name: tree for name, (_, _, tree) in broadest.items()}
+
+
+def public_lists(entries: Sections) -> set[str]:
+    """Return the lists of THE REST, which get everything."""
+    return {name for s in entries if any(map(catches_all, s.files)) for name in s.lists}
+
+
+def breadth(section: Section) -> tuple[int, int]:
+    """Return how little of a tree a section with files has; the broadest sorts first."""
+    return min(p.count("/") for p in section.files), -len(section.files)
+
+
+def keepers_of(entries: Sections, tree: str) -> tuple[str, ...]:
+    """Return those who take the patches of a tree: the maintainers of the broadest section with it and its list.
+
+    Its reviewers, if it has no maintainer; () for a tree of several subsystems, without a list of its own.
+    """
+    lists = [name for name in lists_of(entries, tree) if name not in public_lists(entries)]
+    found = [s for s in entries if s.files and s.lists[:1] == tuple(lists) and tree in tree_names(s)]
+    broadest = min(found, key=breadth, default=None) if lists else None
+    return (broadest.maintainers or broadest.reviewers) if broadest else ()
 
 
 def target_of(entries: Sections, *paths: str) -> str:
