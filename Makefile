@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := patchbot checks tests man.py
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole man
+.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email man
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -41,6 +41,13 @@ kills: $(BIN)/patchbot
 # A pahole that Linux 7.0 to 7.2 can use, below .venv/; it says what to write into patchbot.toml.
 pahole: $(BIN)/patchbot
 	@$(BIN)/python tests/fetch_pahole.py .venv/pahole
+
+# The line that `mail` prints, run by the git send-email of the machine's Debian suite, which is unpacked below .venv/.
+send-email: $(BIN)/patchbot
+	rm -rf .venv/git-email && mkdir .venv/git-email
+	cd .venv/git-email && apt-get -q download git-email libmailtools-perl && for deb in *.deb; do dpkg-deb -x $$deb .; done
+	PERL5LIB=$(CURDIR)/.venv/git-email/usr/share/perl5 \
+	PATCHBOT_SEND_EMAIL=$(CURDIR)/.venv/git-email/usr/lib/git-core/git-send-email $(BIN)/pytest -q tests/mail/test_sending.py
 
 # The manual page, to look at: man -l patchbot.1; a wheel makes its own.
 man: $(BIN)/patchbot

@@ -77,11 +77,14 @@ BACK = patterns(
     r"\b(?:never|did not|didn't|have not|haven't)(?: yet)? (?:(?:gave|given?|sen[dt]) (?:it|that|such|any|a|my)"
     r"|(?:gave|given?|sen[dt]|reviewed|review|acked|ack) this)\b"
     r"(?! (?:a )?(?:try|test|spin|go|before)\b)",
+    rf"\b(?:never|did not|didn't) (?:gave|give|sen[dt]) you (?:my|any|that|such an?|an?|this) {TAGS}",
+    rf"\b(?:remove|drop|strip|take) me (?:from|off|out of)(?: (?:the|your|these|those|all|of))* {TAGS}",
 )
 #: Somebody takes back an objection.
 RELENTED = patterns(
     r"\b(?:withdraw|tak(?:e|ing) back|drop|dropping|retract|revoke|lift|remove|ignore|rescind|forget|no longer|scratch"
-    r"|not an?)(?:ing)?(?: (?:a|an|my|the|that|this|earlier|previous)){0,3} (?:nac?k(?:ed-by)?|objections?)\b",
+    r"|not an?|isn't an?|wasn't an?)(?:ing)?(?: (?:a|an|my|the|that|this|earlier|previous)){0,3}"
+    r" (?:nac?k(?:ed-by)?|objections?)\b",
     r"\b(?:tak(?:e|ing)) (?:my |the )nac?k back\b",
     r"\bno (?:nac?ks?|objections?)\b",
 )
@@ -94,7 +97,9 @@ OBJECTION = patterns(
     rf"^\W{{0,9}}(?:{BEFORE_NAK}[\s,:]{{1,3}}){{0,6}}nac?k(?:ed|ing)?\b(?!-by)",
     r"\bNAC?K\b(?=\W{0,9}$|[.!,;:]|\s+(?:from|for|on|to|this|that|here|as|because|until|unless|by|v\d)\b)",
     r"\b(?:I|we) (?:have to |must |will |hereby |strongly |still )?(?:nac?k|object|reject|oppose)\b",
-    r"\b(?:going to|will|want to|have to|must) nac?k\b|\bconsider (?:this|it|that|the patch|the series) nac?ked\b",
+    r"\b(?:going to|will|want to|have to|must) nac?k\b",
+    r"\bconsider (?:this|it|that|the patch|the series) (?:as )?nac?ked\b",
+    r"\b(?:is|are|it's|that's) nac?ked(?=\W{0,9}$|[.!;]|\s+(?:from|by me|for now|because|until|unless)\b)",
     r"\b(?:a|an|my|explicit|strong|hard) nac?k\b"
     r"(?=\W{0,9}$|[.!,;:]|\s(?:from|for now|on|to this|as|because|until|unless)\b)",
 )

@@ -142,3 +142,23 @@ def test_a_tag_that_is_given_in_other_words_is_taken(words):
 )
 def test_a_tag_for_a_series_is_taken(words):
     assert patches(read(mail(f"{words}\n\nTested-by: {RAE}"))) == "1234"
+
+
+@pytest.mark.parametrize(
+    ("words", "against"),
+    [
+        ("This is a NAK from me.", True),
+        ("I'm NAKing this series.", True),
+        ("It is nacked.", True),
+        ("Please consider it as NACKed.", True),
+        ("So no, big fat NAK.", True),
+        (f"Nacked-by: {RAE}", True),
+        ("> NAK\n> Nacked-by: Else Where <else@example.com>\n\nI see no problem.", False),
+        ("This isn't a NAK, just a question.", False),
+        ("I withdraw my NAK.", False),
+        ("The byte is nacked by the device here.", False),
+    ],
+)
+def test_a_nak_in_any_form_is_against_the_patch_and_quoted_text_is_not(words, against):
+    found = read(mail(words, 1, "r2"))
+    assert any(row.objection for row in found.ignored) == against

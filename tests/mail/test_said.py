@@ -179,6 +179,8 @@ def test_a_tag_without_a_condition_is_taken(body):
 
 BACK = [
     "Sorry, I have to take this back, please drop my tag:",
+    "I never sent you my Reviewed-by.",
+    "Please remove me from the tags.",
     "Please drop my tag.",
     "Please ignore my tag, I read the wrong version.",
     "I have to revoke my tag.",
