@@ -78,12 +78,22 @@ class RecipientRule:
 
 
 @dataclass(frozen=True)
+class OwnerRule:
+    """Correct who owns a path (a folder, a file or a pattern): the tree that takes its patches, their prefix."""
+
+    path: Words
+    tree: Annotated[str, Meta(pattern=r"\A(?:[A-Za-z0-9][\w.+/-]*)?\Z")] = ""
+    prefix: Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z")] = ""
+
+
+@dataclass(frozen=True)
 class CampaignConfig:
     """One [campaigns.<name>] table.
 
     `path` is the folder of a campaign that did not come with patchbot, `jobs` is how many programs a codemod starts at
     a time (0: as many as there are processors), `url` is where the campaign's source is, `rfc` None means that version
     1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before its tags are dropped.
+    The first of the `owners` that has a path counts. A patch of a step that is split by owner has at most `most_files`.
     """
 
     name: Text
@@ -97,6 +107,8 @@ class CampaignConfig:
     path: Path | None = None
     jobs: Annotated[int, Meta(ge=0)] = 0
     recipients: tuple[RecipientRule, ...] = ()
+    owners: tuple[OwnerRule, ...] = ()
+    most_files: Annotated[int, Meta(ge=1)] = 20
 
     def document(self) -> dict[str, Any]:
         """Return the table as JSON, without what depends on this machine."""
@@ -280,8 +292,10 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     campaigns = {}
     for name, table in tables.campaigns.items():
         people = recipient_rules(where, f"campaigns.{name}.recipients", table.get("recipients", []))
-        given = {key: value for key, value in placed(table).items() if key != "recipients"}
-        known = replace(fit(where, f"campaigns.{name}", given, CampaignConfig, name=name), recipients=people)
+        rules = owner_rules(where, f"campaigns.{name}.owners", table.get("owners", []))
+        given = {key: value for key, value in placed(table).items() if key not in ("recipients", "owners")}
+        known = fit(where, f"campaigns.{name}", given, CampaignConfig, name=name)
+        known = replace(known, recipients=people, owners=rules)
         campaigns[name] = replace(known, path=known.path and folder / expanded(str(known.path)))
     checks = checks_of(where, folder, tables.checks)
     for number, waiver in enumerate(checks.waivers, 1):
@@ -300,19 +314,32 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     )
 
 
-def recipient_rules(where: str, key: str, rows: Any) -> tuple[RecipientRule, ...]:
-    """Return a list of tables that each correct who gets what; raise ConfigError for what does not fit."""
+def listed_tables(where: str, key: str, rows: Any, kind: type[T]) -> tuple[T, ...]:
+    """Return the tables of a list; raise ConfigError for what does not fit."""
     if not isinstance(rows, list):
         raise ConfigError(f"{where}: {key} must be a list of tables, each under [[{key}]]", key)
-    rules = tuple(fit(where, f"{key}[{number}]", row, RecipientRule) for number, row in enumerate(rows, 1))
+    return tuple(fit(where, f"{key}[{number}]", row, kind) for number, row in enumerate(rows, 1))
+
+
+def recipient_rules(where: str, key: str, rows: Any) -> tuple[RecipientRule, ...]:
+    """Return a list of tables that each correct who gets what; raise ConfigError for what does not fit."""
+    rules = listed_tables(where, key, rows, RecipientRule)
     for number, rule in enumerate(rules, 1):
         for name, people in (("add", rule.add), ("drop", rule.drop)):
+            at = f"{key}[{number}].{name}"
             if wrong := [text for text in people if not ADDRESS.fullmatch(text)]:
-                at = f"{key}[{number}].{name}"
                 raise ConfigError(f"{where}: {at}: {wrong[0]!r} is not an address like Name <user@host>", at)
         if not (rule.add or rule.drop):
             raise ConfigError(f"{where}: {key}[{number}] adds and drops nobody", f"{key}[{number}]")
     return rules
+
+
+def owner_rules(where: str, key: str, rows: Any) -> tuple[OwnerRule, ...]:
+    """Return a list of tables that each say who owns a path; raise ConfigError for what does not fit."""
+    rules = listed_tables(where, key, rows, OwnerRule)
+    if idle := [n for n, rule in enumerate(rules, 1) if not (rule.tree or rule.prefix)]:
+        raise ConfigError(f"{where}: {key}[{idle[0]}] names no tree and no prefix", f"{key}[{idle[0]}]")
+    return tuple(replace(rule, prefix=rule.prefix.strip().removesuffix(":")) for rule in rules)
 
 
 def placed(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,20 +350,14 @@ def placed(table: Mapping[str, Any]) -> dict[str, Any]:
 def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig:
     """Return the [checks] table; its sub-tables are the options of the check with that name."""
     rows = data.get("waivers", [])
-    if not isinstance(rows, list):
-        text = f"{where}: checks.waivers must be a list of tables, each under [[checks.waivers]]"
-        raise ConfigError(text, "checks.waivers")
     options = {name: value for name, value in data.items() if isinstance(value, dict) and name not in LISTS}
     given = {name: value for name, value in data.items() if name not in options}
-    for number, row in enumerate(rows, 1):
-        needed = (*WAIVED, "max", "reason")
+    for number, row in enumerate(rows if isinstance(rows, list) else (), 1):
+        needed, at = (*WAIVED, "max", "reason"), f"checks.waivers[{number}]"
         if isinstance(row, dict) and (missing := [name for name in needed if row.get(name) in (None, "")]):
-            raise ConfigError(
-                f"{where}: checks.waivers[{number}] lacks {', '.join(missing)};"
-                " a waiver without a bound and a reason is a blind spot",
-                f"checks.waivers[{number}]",
-            )
-    waivers = tuple(fit(where, f"checks.waivers[{number}]", row, Waiver) for number, row in enumerate(rows, 1))
+            blind = "a waiver without a bound and a reason is a blind spot"
+            raise ConfigError(f"{where}: {at} lacks {', '.join(missing)}; {blind}", at)
+    waivers = listed_tables(where, "checks.waivers", rows, Waiver)
     made = fit(where, "checks", given | {"waivers": []}, ChecksConfig, options=options)
     paths = tuple(folder / expanded(str(path)) for path in made.path)
     return replace(made, path=paths, waivers=waivers)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from ..config import CampaignConfig, fit, located, suggestion
+from ..config import CampaignConfig, OwnerRule, fit, located, owner_rules, suggestion
 from ..errors import ConfigError, UserError
 from ..model import Edit
 from ..places import line_of, read_toml
@@ -21,7 +21,7 @@ from ..series import maintainers
 from ..series.campaign import Audit, Campaign, Change, Context, Step
 from ..series.edits import EditError
 from ..series.sites import Followed, Keep, Wanted
-from ..series.splits import KINDS, prefix, splitter
+from ..series.splits import KINDS, splitter
 from ..series.tree import Tree
 from ..series.trial import attempts
 from ..shapes import Text, Words
@@ -46,6 +46,7 @@ class CampaignTable:
     doc: Text = ""
     target: Text = ""
     sites: dict[str, Any] = field(default_factory=dict)
+    owners: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,18 @@ def declared(folder: Path, name: str) -> Campaign:
         title=table.title,
         cover=COVER if (folder / COVER).is_file() else "campaign/cover-letter.txt.j2",
         target=table.target,
+        owners=rules_of(file, table),
         folder=folder,
     )
     return made.campaign
+
+
+def rules_of(file: Path, table: CampaignTable) -> tuple[OwnerRule, ...]:
+    """Return the [[owners]] of the file."""
+    try:
+        return owner_rules(str(file), "owners", table.owners)
+    except ConfigError as error:
+        raise located(error, file) from error
 
 
 def step_of(folder: Path, table: StepTable, made: Declared, say: Callable[[str], str]) -> Step:
@@ -209,13 +219,15 @@ def step_of(folder: Path, table: StepTable, made: Declared, say: Callable[[str],
         by_owner=table.split != "whole",
         independent=table.independent,
         last=table.last,
+        joins=table.split == "owner",
+        prefixed=True,
     )
 
 
 def message_words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
     """Return the variables of a commit message."""
     paths = sorted({edit.path for edit in edits})
-    return {"key": key, "prefix": prefix(paths), "files": paths, "sites": len([e for e in edits if e.site])}
+    return {"key": key, "files": paths, "sites": len([e for e in edits if e.site])}
 
 
 def decode(file: Path, key: str, data: Any, kind: type[T]) -> T:

@@ -16,7 +16,7 @@ from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
 from .session import Session, alone, processes
-from .show import describe, remarks, show_series
+from .show import describe, describe_plan, remarks, show_series
 
 EXAMPLES = (
     "patchbot generate --dry-run",
@@ -27,7 +27,11 @@ EXITS = {1: "a site is refused, and nothing was written"}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("--dry-run", action="store_true", help="make and show the series, but do not move the branch")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="make the series and show the plan: trees, owners, prefixes, mails for people; the branch does not move",
+    )
     parser.add_argument("--jobs", type=processes, default=0, metavar="N", help="how many programs a codemod may start")
 
 
@@ -58,9 +62,11 @@ def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
                     again = f"patchbot regenerate {name} --onto {tree.commit[:12]}"
                     raise UserError(f"{error}\nnothing was written; resolve it with: {again}") from error
     document = describe(session, made, result, time.monotonic() - started)
+    if dry_run:
+        document |= describe_plan(session, made, tree)
     if not session.emit(document):
         remarks(session, result)
-        show_series(session, document, result is not None and result.changed, dry_run)
+        show_series(session, document, result is not None and result.changed)
     return 0
 
 

@@ -192,9 +192,10 @@ class Session:
 
     @cached_property
     def campaign_config(self) -> CampaignConfig:
-        """The campaign's table with --with, --without and --jobs over it, and the campaign's own target below it."""
-        config = self._switched
-        return replace(config, target=config.target or self.campaign.target, jobs=self.jobs or config.jobs)
+        """The campaign's table, the options of the command line over it, what the campaign itself says below it."""
+        config, own = self._switched, self.campaign
+        target, owners = config.target or own.target, (*config.owners, *own.owners)
+        return replace(config, target=target, owners=owners, jobs=self.jobs or config.jobs)
 
     @cached_property
     def _switched(self) -> CampaignConfig:

@@ -12,10 +12,39 @@ from rich.text import Text
 from ..draft.produce import Made
 from ..draft.record import branch, version_of
 from ..draft.write import Result
+from ..mail.load import load
+from ..series import maintainers
 from ..series.generate import posted
+from ..series.plan import plan
 from ..series.render import plural
+from ..series.tree import Tree
 from ..terminal import cell
 from .session import Session
+
+
+def describe_plan(session: Session, made: Made, tree: Tree) -> dict[str, Any]:
+    """Return what `generate --dry-run` says besides: the plan, and how many mails that would be for people."""
+    config, patches = session.campaign_config, made.series.patches
+    entries = maintainers.sections(tree.get("MAINTAINERS") or b"")
+    postings = [rows for _, rows in posted(patches, config.target, session.campaign.most)]
+    return {
+        "plan": [asdict(row) for row in plan(tree, patches, made.facts.prefixes)],
+        "mails": asdict(load(entries, postings)),
+    }
+
+
+def show_plan(session: Session, document: dict[str, Any]) -> None:
+    """Print the plan as a table."""
+    heads = ("tree", "patches", "files", "sites", "prefix", "owner")
+    rows = document["plan"]
+    session.out.table(heads, [tuple(str(row["target" if head == "tree" else head]) for head in heads) for row in rows])
+    stat, mails = document["counts"], document["mails"]
+    session.show(
+        f"{plural(stat['patches'], 'patch', 'patches')} for {plural(len({row['target'] for row in rows}), 'tree')},"
+        f" {plural(stat['files'], 'file')}, {plural(sum(row['sites'] for row in rows), 'site')};"
+        f" {plural(mails['mails'], 'mail')} to {plural(mails['people'], 'person', 'people')} by MAINTAINERS:"
+        f" median {mails['median']:g}, most {mails['most']} ({mails['busiest'] or 'nobody'})"
+    )
 
 
 def describe(session: Session, made: Made, result: Result | None, seconds: float) -> dict[str, Any]:
@@ -71,12 +100,33 @@ def edit_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def show_series(session: Session, document: dict[str, Any], changed: bool, dry_run: bool = False) -> None:
+def show_series(session: Session, document: dict[str, Any], changed: bool) -> None:
     """Print the series as a table, tree by tree."""
     rows = {p["id"]: p for p in document["patches"]}
     if not rows:
         session.show("every site of this tree is converted already: nothing to do, nothing was written")
         return
+    if "plan" not in document or session.args.verbose:
+        show_patches(session, document)
+    session.show(*(f"by hand: {row['commit'][:12]}  {row['subject']}" for row in document["extra"]))
+    stat = document["counts"]
+    by_hand = f" and {len(document['extra'])} by hand" if document["extra"] else ""
+    session.show(
+        f"{plural(len(rows), 'patch', 'patches')}{by_hand}, {plural(stat['files'], 'file')},"
+        f" {stat['insertions']} insertions(+), {stat['deletions']} deletions(-) in {document['seconds']} s"
+    )
+    if "plan" in document:
+        show_plan(session, document)
+        session.show("dry run: no ref was moved")
+    elif changed:
+        session.show(f"{document['ref']} is now {document['tip'][:12]}")
+    else:
+        session.show(f"{document['ref']} is unchanged")
+
+
+def show_patches(session: Session, document: dict[str, Any]) -> None:
+    """Print the patches as a table, tree by tree."""
+    rows = {p["id"]: p for p in document["patches"]}
     table: list[tuple[str | Text, ...]] = []
     numbers = count(1)
     for series in document["series"]:
@@ -85,16 +135,3 @@ def show_series(session: Session, document: dict[str, Any], changed: bool, dry_r
             sites, files = str(patch["sites"]), str(len(patch["files"]))
             table.append((str(next(numbers)), patch["commit"][:12], sites, files, patch["subject"]))
     session.out.table(("#", "commit", "sites", "files", "subject"), table)
-    session.show(*(f"by hand: {row['commit'][:12]}  {row['subject']}" for row in document["extra"]))
-    stat = document["counts"]
-    by_hand = f" and {len(document['extra'])} by hand" if document["extra"] else ""
-    session.show(
-        f"{plural(len(rows), 'patch', 'patches')}{by_hand}, {plural(stat['files'], 'file')},"
-        f" {stat['insertions']} insertions(+), {stat['deletions']} deletions(-) in {document['seconds']} s"
-    )
-    if dry_run:
-        session.show("dry run: no ref was moved")
-    elif changed:
-        session.show(f"{document['ref']} is now {document['tip'][:12]}")
-    else:
-        session.show(f"{document['ref']} is unchanged")

@@ -23,7 +23,7 @@ from ..git.repo import Repo
 from ..identity import identity
 from ..model import Entry, KernelInfo, Patch, Series
 from ..series import maintainers
-from ..series.campaign import Campaign, Step, active_steps
+from ..series.campaign import Campaign, Kept, Step, active_steps
 from ..series.generate import Generated, generate
 from ..series.tree import Tree
 from ..shapes import ShapeError
@@ -112,9 +112,23 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
     if last is not None and (again := reuse(tree, reads.maker, last)):
         return again
     with closing(WatchedRepo(tree.repo, tree.cache, reads)) as watched:
-        made = generate(Tree(watched, tree.commit, tree.overlay), campaign, config)
+        made = generate(Tree(watched, tree.commit, tree.overlay), campaign, config, kept_of(last, config))
     notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
     return Made(made.series, facts(campaign, config, made), notes, reads.formatted())
+
+
+def kept_of(draft: Draft | None, config: CampaignConfig) -> Kept:
+    """Return what a draft had, for the next one to keep; who changes how files become patches wants new ones."""
+    if draft is None:
+        return Kept()
+    places: dict[str, dict[str, tuple[str, str]]] = {}
+    was, now = draft.document.config, json.loads(json.dumps(config.document()))
+    if all(was.get(key) == now[key] for key in ("owners", "most_files")):
+        for row in draft.generated:
+            if row.step in draft.document.joined:
+                place = (row.id.removeprefix(f"{row.step}/"), row.target)
+                places.setdefault(row.step, {}).update(dict.fromkeys(row.files, place))
+    return Kept(places, draft.document.prefixes)
 
 
 def unusable(tree: Tree) -> tuple[str, ...]:
@@ -133,6 +147,8 @@ def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
         remarks=made.remarks,
         warnings=made.audit.warnings,
         config=config.document(),
+        prefixes=made.prefixes,
+        joined=tuple(s.name for s in active_steps(campaign, config) if s.joins),
     )
 
 

@@ -64,7 +64,10 @@ class Judged(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What series.json keeps besides the commits: what the cover letter and later versions need."""
+    """What series.json keeps besides the commits: what the cover letter and later versions need.
+
+    `prefixes` are {patch: start of its subject}, `joined` the steps of which patches are joined and cut to size.
+    """
 
     target: str = ""
     steps: tuple[str, ...] = ()
@@ -74,6 +77,8 @@ class Facts:
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

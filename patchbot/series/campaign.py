@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import CampaignConfig, listed, suggestion
+from ..config import CampaignConfig, OwnerRule, listed, suggestion
 from ..errors import ConfigError
 from ..model import Edit, Finding
 from .anchors import Anchor, Report
@@ -20,13 +20,28 @@ from .tree import Tree
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What the last draft had, for the next one to keep.
+
+    `places` is {step: {file: (split key, tree of the patch)}}, `prefixes` {patch: prefix that was found for it}.
+    """
+
+    places: Mapping[str, Mapping[str, tuple[str, str]]] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Context:
-    """What a codemod sees: `tree` is the text its edits refer to, `base` the untouched revision, `steps` those on."""
+    """What a codemod sees: `tree` is the text its edits refer to, `base` the untouched revision, `steps` those on.
+
+    `kept` is what the last draft had.
+    """
 
     tree: Tree
     base: Tree
     config: CampaignConfig
     steps: tuple[str, ...]
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,8 @@ class Step:
     on only when asked for; one that `follows` another is on with it and cannot be switched itself. A step `by_owner`
     sends each patch to the tree that owns its files; the others go to the campaign's target. The patches of an
     `independent` step apply to the base alone, so that trees can take them in any order. A `last` step waits until the
-    base has all that the steps before it make.
+    base has all that the steps before it make. Patches of a step that `joins` are made larger or smaller: small ones
+    of one tree and prefix become one. The template of a step that is `prefixed` has the variable `prefix`.
     `anchors` are the places that the codemod edits by name, for `scan --anchors`; None for a step with sites.
     """
 
@@ -70,8 +86,14 @@ class Step:
     by_owner: bool = False
     independent: bool = False
     last: bool = False
+    joins: bool = False
+    prefixed: bool = False
     follows: str = ""
     anchors: Callable[[Context], Sequence[Anchor]] | None = None
+
+    def id_of(self, key: str) -> str:
+        """Return the stable id of the patch with a split key."""
+        return f"{self.name}/{key}" if key else self.name
 
     def __str__(self) -> str:
         """Return `name: doc`, with how an optional step is switched on."""
@@ -178,7 +200,8 @@ class Campaign:
     the sections of MAINTAINERS; `witnesses(tree)` are the .c files that see the effect of a header change; `title` is
     the cover letter's subject, `cover` its template, `prose` gives it words about the base. `target` is the tree where
     patchbot.toml names none. A posted series holds at most `most` patches. `columns` are what `scan` shows of a site
-    besides its place and fate. `folder` holds the templates of a campaign in a folder; the loader sets it.
+    besides its place and fate. `owners` correct who owns what, below those of patchbot.toml. `folder` holds the
+    templates of a campaign in a folder; the loader sets it.
     """
 
     name: str
@@ -195,6 +218,7 @@ class Campaign:
     prose: Callable[[Context], Mapping[str, Any]] = lambda context: {}
     wishes: BuildWishes = field(default_factory=BuildWishes)
     columns: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
+    owners: tuple[OwnerRule, ...] = ()
     folder: Path | None = None
 
 

@@ -15,8 +15,9 @@ from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
 from ..model import Edit, Entry, Patch, Series
 from ..progress import tick
 from . import render
-from .campaign import Audit, Campaign, Context, Step, active_steps, switched
+from .campaign import Audit, Campaign, Context, Kept, Step, active_steps, switched
 from .edits import apply_edits
+from .joins import arrange
 from .returned import insist
 from .tree import Tree, names_in_edits
 from .trial import attempts
@@ -24,16 +25,17 @@ from .trial import attempts
 
 @dataclass(frozen=True)
 class Generated:
-    """A series, the audit of its base, the codemods' remarks, and the tree after all patches."""
+    """A series, the audit of its base, the codemods' remarks, the tree after all patches, the prefix of each patch."""
 
     series: Series
     audit: Audit
     remarks: tuple[str, ...]
     tip: Tree
+    prefixes: Mapping[str, str]
 
 
-def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generated:
-    """Make the series of a campaign on `tree`.
+def generate(tree: Tree, campaign: Campaign, config: CampaignConfig, kept: Kept | None = None) -> Generated:
+    """Make the series of a campaign on `tree`; `kept` is what the last draft had.
 
     Everything that prevents it is reported at once, before anything is written: RefusedSites if sites need a person's
     decision, whatever else is wrong, UserError if the campaign does not understand the tree, or the tree lacks what a
@@ -56,9 +58,11 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     problems: list[str] = []
     remarks: list[str] = []
     patches: list[Patch] = []
+    starts: dict[str, str] = {}
     tried_steps = []
     # If something is wrong, the sites say no more than the audit did.
-    for tried in attempts(tree, campaign, config, lambda step: not (step.by_owner and (said or problems))):
+    wanted = lambda step: not (step.by_owner and (said or problems))  # noqa: E731
+    for tried in attempts(tree, campaign, config, wanted, kept=kept):
         name, tip = tried.step.name, tried.after
         tried_steps.append(name)
         if tried.refused is not None:
@@ -66,7 +70,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
                 problems.append(f"{name}: {tried.refused}")
         elif not (said or problems):
             remarks += [f"{name}: {remark}" for remark in tried.change.remarks]
-            patches += split_step(campaign, tried.step, tried.context, tried.change.edits)
+            patches += split_step(campaign, tried.step, tried.context, tried.change.edits, starts)
     if problems:
         said = said or "nothing was written, because this tree lacks what the series needs:"
     if said:
@@ -78,7 +82,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig) -> Generate
     insist_on_independence(campaign, ordered)
     insist_on_sites(audit, campaign.audit(tip, switched(config, (), waiting)), ordered)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
-    return Generated(series, audit, tuple(remarks), tip)
+    return Generated(series, audit, tuple(remarks), tip, starts)
 
 
 def insist_on_sites(before: Audit, after: Audit, patches: Sequence[Patch]) -> None:
@@ -115,8 +119,17 @@ def refusal(audit: Audit) -> str:
     return f"{count} site{f's {many}' if count > 1 else f' {one}'}, nothing was written:\n{sites}"
 
 
-def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence[Edit]) -> list[Patch]:
-    """Return a step's patches by split key; patch n holds the edits of keys 0..n in the files it touches."""
+def split_step(
+    campaign: Campaign,
+    step: Step,
+    context: Context,
+    edits: Sequence[Edit],
+    found: dict[str, str] | None = None,
+) -> list[Patch]:
+    """Return a step's patches by split key; patch n holds the edits of keys 0..n in the files it touches.
+
+    The prefix of each goes into `found`.
+    """
     where = f"step {step.name}: "
     key_of = step.split(context, edits)
     insist(where + "split", key_of, callable(key_of), "a function")
@@ -125,13 +138,14 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         key = key_of(edit)
         insist(where + "the function that split returned", key, isinstance(key, str), "a text")
         groups.setdefault(key, []).append(edit)
+    arranged, starts = arrange(campaign, step, context, groups)
     patches: list[Patch] = []
     upto: dict[str, list[Edit]] = {}
     base = context.tree.files(names_in_edits(edits))
     now: dict[str, Entry | None] = dict(base)
-    for key in sorted(groups):
-        mine = sorted(groups[key])
-        for edit in groups[key]:
+    for key in sorted(arranged):
+        mine = sorted(arranged[key])
+        for edit in mine:
             upto.setdefault(edit.path, []).append(edit)
         made = apply_edits((e for path in {e.path for e in mine} for e in upto[path]), base.get)
         whole = {path: base.get(path) for path in names_in_edits(mine)} | made
@@ -143,15 +157,19 @@ def split_step(campaign: Campaign, step: Step, context: Context, edits: Sequence
         target = campaign.target_of(context.base, context.config, touched) if step.by_owner else ""
         words = step.words(context, key, mine)
         insist(where + "words", words, isinstance(words, Mapping), "a mapping")
-        message = render.message(campaign.name, campaign.folder, step.template, **words)
+        given = {"prefix": starts[key], **words} if key in starts else words
+        message = render.message(campaign.name, campaign.folder, step.template, **given)
         sites = tuple(sorted({e.site for e in mine if e.site}))
         named = campaign.owners_of(context.base, touched)
         insist(f"campaign {campaign.name}: owners_of", named, isinstance(named, (list, tuple)), "a list")
         owners = tuple(named)
         if wrong := [name for name in (target, *owners) if not isinstance(name, str)]:
             raise UserError(f"campaign {campaign.name}: {wrong[0]!r} is not the name of a tree or an owner")
-        stable = f"{step.name}/{key}" if key else step.name
-        patches.append(Patch(stable, step.name, message, files, sites, target or context.config.target, owners))
+        if found is not None and key in starts:
+            found[step.id_of(key)] = starts[key]
+        patches.append(
+            Patch(step.id_of(key), step.name, message, files, sites, target or context.config.target, owners)
+        )
     return patches
 
 

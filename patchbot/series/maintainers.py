@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from ..config import CampaignConfig
+from ..config import CampaignConfig, OwnerRule
 from ..foreign import BadPattern, Pattern, extended, pattern
-from .tree import Tree
+from .tree import Tree, covers
 
 TAG = re.compile(r"([A-Z]):(.*)")
 #: A glob that is always a valid regular expression; nearly all are.
@@ -309,10 +309,16 @@ def profiles_of(entries: Sections, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def tree_for(tree: Tree, config: CampaignConfig, paths: Sequence[str]) -> str:
-    """Return the tree that most of `paths` belong to by MAINTAINERS, else the campaign's own."""
+    """Return the tree that most of `paths` belong to, by patchbot.toml or MAINTAINERS, else the campaign's own."""
     entries = sections(tree.read("MAINTAINERS"))
-    names = sorted(target_of(entries, path) for path in paths)
+    rules = (rule_for(config, path) for path in paths)
+    names = sorted((rule and rule.tree) or target_of(entries, path) for path, rule in zip(paths, rules, strict=True))
     return max(names, key=lambda n: (names.count(n), n == config.target), default="") or config.target
+
+
+def rule_for(config: CampaignConfig, path: str) -> OwnerRule | None:
+    """Return what a person says about the owner of a path."""
+    return next((rule for rule in config.owners if covers(rule.path, path)), None)
 
 
 def owners_for(tree: Tree, paths: Sequence[str]) -> Sequence[str]:

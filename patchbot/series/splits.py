@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from os.path import commonpath
 from pathlib import PurePosixPath
 
 from ..model import Edit
 from . import maintainers
 from .campaign import Context, Splitter, whole
 
-#: Folders that say nothing in a subject.
-PLAIN = ("drivers", "include", "include/linux", "kernel", "arch")
 NOBODY = "THE REST"
 KINDS = "whole, file, folder:N, owner or tree"
 
@@ -35,22 +32,16 @@ def by_folder(depth: int) -> Splitter:
 
 
 def by_owner(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
-    """Make a patch for the section of MAINTAINERS that names a file best."""
+    """Make a patch for the section of MAINTAINERS that names a file best; the files of a person's rule are apart."""
     entries = maintainers.sections(context.base.get("MAINTAINERS") or b"")
-    return lambda edit: next(iter(maintainers.owners(entries, edit.path)), NOBODY)
+
+    def owner(edit: Edit) -> str:
+        rule = maintainers.rule_for(context.config, edit.path)
+        return rule.path if rule else next(iter(maintainers.owners(entries, edit.path)), NOBODY)
+
+    return owner
 
 
 def by_tree(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
     """Make a patch for each tree."""
     return lambda edit: maintainers.tree_for(context.base, context.config, [edit.path])
-
-
-def prefix(paths: Sequence[str]) -> str:
-    """Return the start of a subject for a patch of some files: what folder they have in common."""
-    if len(paths) == 1:
-        place = re.sub(r"\.\w+$", "", paths[0])
-    else:
-        place = commonpath([str(PurePosixPath(path).parent) for path in paths]) or "treewide"
-    for folder in PLAIN:
-        place = place.removeprefix(f"{folder}/")
-    return "treewide" if place in PLAIN else place.replace("/", ": ")

@@ -16,7 +16,7 @@ from ..errors import PatchbotError, UserError
 from ..model import Edit
 from ..progress import tick
 from .anchors import Anchor, Outcome, Report, judged, resolve
-from .campaign import Campaign, Change, Context, Step, active_steps
+from .campaign import Campaign, Change, Context, Kept, Step, active_steps
 from .returned import insist_change
 from .tree import Tree
 
@@ -43,7 +43,12 @@ class Tried:
 
 
 def attempts(
-    tree: Tree, campaign: Campaign, config: CampaignConfig, wanted: Callable[[Step], object], doing: str = "generate"
+    tree: Tree,
+    campaign: Campaign,
+    config: CampaignConfig,
+    wanted: Callable[[Step], object],
+    doing: str = "generate",
+    kept: Kept | None = None,
 ) -> Iterator[Attempt]:
     """Try the steps that are on, each on the result of the one before, except those not `wanted` at their turn.
 
@@ -56,7 +61,7 @@ def attempts(
         tick(doing, number, len(steps))
         if not wanted(step) or (step.last and not idle):
             continue
-        context = Context(current, tree, config, names)
+        context = Context(current, tree, config, names, kept or Kept())
         refused = None
         try:
             change = step.codemod(context)
