@@ -136,6 +136,13 @@ def test_no_setting_changes_who_gets_what(sender: Sender, key: str) -> None:
     insist(sender.send())
 
 
+def test_no_mailmap_changes_who_gets_what(sender: Sender) -> None:
+    (sender.where / "map").write_text("Hidden <hidden@example.com> <rev@example.org>\n")
+    sender.config("sendemail.mailmap", "true")
+    sender.config("sendemail.mailmap.file", str(sender.where / "map"))
+    insist(sender.send())
+
+
 def test_not_even_all_of_them_and_the_server_of_an_identity_is_kept(sender: Sender) -> None:
     server = sender.settings()["sendemail.smtpserver"]
     for key, value in (*HOSTILE.items(), ("smtpserver", "/nonexistent"), ("identity", "my work")):
