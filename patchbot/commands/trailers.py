@@ -133,8 +133,10 @@ def show(session: Session, drafted: Drafted, found: Gathered, tip: str, changed:
     elif found.attached:
         session.show("the draft already has them all")
     if objections:
-        many = "1 objection" if len(objections) == 1 else f"{len(objections)} objections"
-        session.out.say(cell(f"{many} above: settle them with their senders before this is posted again", "bold red"))
+        mails = len({row.where for row in objections})
+        many = "1 reply above is to be settled with its sender"
+        many = many if mails == 1 else f"{mails} replies above are to be settled with their senders"
+        session.out.say(cell(f"{many} before this is posted again", "bold red"))
 
 
 def place(row: Ignored) -> str:

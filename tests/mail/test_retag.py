@@ -331,7 +331,7 @@ def test_objections_have_a_group_of_their_own(drafted, cli, tmp_path, capsys):
     assert group.count(f"OBJECTION by {RAE}: <m0@example.com>: ") == 2
     assert group.count(f"TAKEN BACK by {RAE}: <m1@example.com>: Sorry, ignore my tag.") == 1
     assert "m0@" not in rest
-    assert rest.rstrip().endswith("3 objections above: settle them with their senders before this is posted again")
+    assert rest.rstrip().endswith("2 replies above are to be settled with their senders before this is posted again")
 
 
 def test_a_nak_to_a_patch_of_others_is_no_objection_to_this_series(drafted, cli, tmp_path):
