@@ -180,16 +180,11 @@ def located(error: ConfigError, file: Path | None) -> ConfigError:
     if file is None or not error.at:
         return error
     said = str(error).removeprefix(f"{file}: ").removeprefix("patchbot.toml: ")
-    return ConfigError(f"{place_of(file, error.at)}: {said}")
-
-
-def place_of(file: Path, key: str) -> str:
-    """Return `file:line` of a key of a file, or of the nearest table that should have it."""
-    text, line = file.read_text(encoding="utf-8-sig"), None
-    while key and line is None:
-        line = line_of(text, key)
-        key = key.rpartition(".")[0]
-    return f"{file}:{line}" if line else str(file)
+    text, at, line = file.read_text(encoding="utf-8-sig"), error.at, None
+    while at and line is None:
+        line = line_of(text, at)
+        at = at.rpartition(".")[0]
+    return ConfigError(f"{file}:{line}: {said}" if line else f"{file}: {said}")
 
 
 def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,28 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def line_of(text: str, at: str) -> int | None:
     """Return the line, from 1, of the statement that gives a key such as `checks.waivers[2].max`, None without one."""
+    return lines_of(text, at).get(at)
+
+
+@lru_cache(maxsize=32)
+def lines_of(text: str, *keys: str) -> dict[str, int]:
+    """Return {key: line} of those of the keys that there are; see `line_of`."""
     lines = text.splitlines(keepends=True)
+    found: dict[str, int] = {}
     start = 0
-    # What is whole up to a line is read, until the key is there: then it is in what was read last.
+    # What is whole up to a line is read, until a key is there: then it is in what was read last.
     for end in range(1, len(lines) + 1):
         try:
-            there = holds(tomllib.loads("".join(lines[:end])), at)
+            table = tomllib.loads("".join(lines[:end]))
         except ValueError:  # inside of a value of several lines
             continue
-        if there:
-            return next(n for n in range(start, end) if lines[n].split("#")[0].strip()) + 1
+        if new := [key for key in keys if key not in found and holds(table, key)]:
+            line = next(n for n in range(start, end) if lines[n].split("#")[0].strip()) + 1
+            found |= dict.fromkeys(new, line)
+        if len(found) == len(set(keys)):
+            break
         start = end
-    return None
+    return found
 
 
 def holds(value: Any, at: str) -> bool:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config import CampaignConfig, RecipientRule, place_of, suggestion
+from ..config import CampaignConfig, RecipientRule, suggestion
 from ..errors import ConfigError
 from ..model import Finding, Status
+from ..places import lines_of
 from ..series.maintainers import Sections, keepers_of, lists_of
 from ..series.tree import covers
 from .recipients import Recipient, Recipients, recipient_of
@@ -38,7 +39,8 @@ class Corrections:
             for text in (*rule.add, *rule.drop):
                 if recipient_of(text) is None:
                     raise ConfigError(f"{text!r} is not an address that a mail can have", at)
-        rules = tuple((place_of(file, at) if file else at, rule) for at, rule in rows)
+        lines = lines_of(file.read_text(encoding="utf-8-sig"), *(at for at, _ in rows)) if file and rows else {}
+        rules = tuple((f"{file}:{lines[at]}" if at in lines else at, rule) for at, rule in rows)
         people = [person for text in keepers_of(entries, tree) if (person := recipient_of(text))]
         keepers = tuple(replace(person, role=f"maintainer:{tree}") for person in people)
         return cls(rules, keepers, frozenset(map(address_of, lists_of(entries, tree))))
