@@ -21,7 +21,7 @@ from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
 from ..mail.corrections import Corrections
 from ..mail.recipients import recipients
-from ..mail.sending import kept_off
+from ..mail.sending import kept_off, read_settings
 from ..model import Evidence, Finding, Status
 from ..progress import shown
 from ..series import maintainers
@@ -121,7 +121,7 @@ def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signo
         most=session.campaign.most,
         lists=tuple(maintainers.lists_of(entries, target)),
         notes=dropped_notes(series, since),
-        settings=session.repo.settings("sendemail"),
+        settings=read_settings(session.repo),
     )
     targets = {c.sha: (known and known.target) or target for c, known in zip(series.commits, series.known, strict=True)}
 

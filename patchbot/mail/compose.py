@@ -37,7 +37,7 @@ TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 class Posting:
     """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists.
 
-    `notes` is {commit: lines for below the `---` of its mail}, `settings` are the sender's sendemail.* of git.
+    `notes` is {commit: lines for below the `---` of its mail}, `settings` are those of `sending`.
     """
 
     campaign: str

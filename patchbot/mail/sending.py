@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..git.repo import Repo
+
 #: A program that prints no address stands for `tocmd`; with it, git does not ask whom to send to.
 OPTIONS = (
     *("--no-format-patch", "--thread", "--no-chain-reply-to", "--no-to-cover", "--no-cc-cover", "--no-cc", "--no-bcc"),
@@ -17,10 +19,17 @@ OPTIONS = (
 )
 #: What only newer versions of git know, so that older ones have no option for it: the value that switches it off.
 NEWER = {"headercmd": "true", "mailmap": "false"}
+#: What the line depends on; a password is nobody's business here.
+READ = (*NEWER, "identity", "suppresscc")
+
+
+def read_settings(repo: Repo) -> dict[str, str]:
+    """Return {key: value} of those settings of a person's sendemail.* that the line depends on."""
+    return {key: value for key, value in repo.settings("sendemail").items() if key.rpartition(".")[2] in READ}
 
 
 def send_line(folder: Path, lists: Sequence[str], settings: Mapping[str, str]) -> str:
-    """Return the shell line that sends the mails in `folder`; `settings` is {key: value} of sendemail.* of git."""
+    """Return the shell line that sends the mails in `folder`; see `read_settings`."""
     options = [*OPTIONS, *([f"--to={name}" for name in lists] or ["--no-to"])]
     over = [f"{key}={NEWER[name]}" for key in settings if (name := key.rpartition(".")[2]) in NEWER]
     if "sendemail.suppresscc" in settings:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from patchbot.mail.sending import kept_off, send_line
+from patchbot.git.repo import Repo
+from patchbot.mail.sending import kept_off, read_settings, send_line
 
 SEND_EMAIL = Path(os.environ.get("PATCHBOT_SEND_EMAIL") or "/usr/lib/git-core/git-send-email")
 MAIL = """From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
@@ -80,9 +81,7 @@ class Sender:
         subprocess.run(["git", "config", key, value], cwd=self.where / "repo", check=True)
 
     def settings(self) -> dict[str, str]:
-        from patchbot.git.repo import Repo
-
-        return Repo.open(self.where / "repo").settings("sendemail")
+        return read_settings(Repo.open(self.where / "repo"))
 
     def send(self, lists: Sequence[str] = ("bpf@example.org",), line: str = "") -> list[tuple[list[str], str]]:
         """Run the line without a terminal; return (local parts of the recipients, mail) of each mail."""
@@ -144,7 +143,7 @@ def test_no_mailmap_changes_who_gets_what(sender: Sender) -> None:
 
 
 def test_not_even_all_of_them_and_the_server_of_an_identity_is_kept(sender: Sender) -> None:
-    server = sender.settings()["sendemail.smtpserver"]
+    server = str(sender.where / "server")
     for key, value in (*HOSTILE.items(), ("smtpserver", "/nonexistent"), ("identity", "my work")):
         sender.config(f"sendemail.{key}", value)
     sender.config("sendemail.my work.smtpserver", server)
@@ -153,6 +152,13 @@ def test_not_even_all_of_them_and_the_server_of_an_identity_is_kept(sender: Send
     insist(sender.send())
     sender.config("sendemail.my work.suppressCc", "all")
     assert "sendemail.my work.suppresscc" in kept_off(sender.settings())
+
+
+def test_no_password_is_read(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "--template=", tmp_path], check=True)
+    for key, value in (("smtpPass", "secret"), ("work.smtpPass", "secret"), ("identity", "work"), ("cc", "a@b.c")):
+        subprocess.run(["git", "config", f"sendemail.{key}", value], cwd=tmp_path, check=True)
+    assert read_settings(Repo.open(tmp_path)) == {"sendemail.identity": "work"}
 
 
 def test_whether_to_be_asked_is_the_persons_choice() -> None:
