@@ -16,7 +16,7 @@ from ..git.repo import Repo
 from ..model import Commit
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, Known, diffs, match
-from .record import Document, Draft, ExtraRow, PatchRow, changed_row
+from .record import Document, Draft, ExtraRow, PatchRow, changed_rows
 from .trailers import Given, Trailers, canonical, diff_id, without_tags
 
 SIDES = Labels("on the branch", "below the generated patch", "generated")
@@ -37,7 +37,7 @@ class Recognised:
     def known(self, repo: Repo, draft: Draft, commits: Sequence[Commit]) -> list[PatchRow | None]:
         """Return the row that the record would have for each commit of the branch; None for a commit by hand."""
         rows = [draft.document.row(self.ids.get(c.sha, "")) for c in commits]
-        return [row and changed_row(repo, row, c) for row, c in zip(rows, commits, strict=True)]
+        return changed_rows(repo, rows, commits)
 
     def document(self, draft: Draft, commits: Sequence[Commit], rows: Sequence[PatchRow | None]) -> Document:
         """Return the record of the branch with these commits, of which `rows` are the patches."""

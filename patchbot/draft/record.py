@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -309,12 +309,16 @@ def row_of(patch: Patch, commit: Commit) -> PatchRow:
     return PatchRow(*of, tuple(patch.sites), tuple(patch.owners), patch.target)
 
 
-def changed_row(objects: Objects, row: PatchRow, commit: Commit) -> PatchRow:
-    """Return the row of a patch in a commit that may differ from the generated one."""
-    if row.commit == commit.sha:
-        return row
-    files = tuple(objects.changed_paths(commit.parent, commit.sha))
-    return replace(row, commit=commit.sha, parent=commit.parent, subject=commit.subject, files=files)
+def changed_rows(objects: Objects, rows: Iterable[PatchRow | None], commits: Sequence[Commit]) -> list[PatchRow | None]:
+    """Return the rows of patches in commits that may differ from the generated ones."""
+    pairs = list(zip(rows, commits, strict=True))
+    changes = objects.commit_changes([c.sha for row, c in pairs if row and row.commit != c.sha])
+
+    def moved(row: PatchRow, commit: Commit) -> PatchRow:
+        files = tuple(sorted(changes.get(commit.sha, {})))
+        return replace(row, commit=commit.sha, parent=commit.parent, subject=commit.subject, files=files)
+
+    return [row if row is None or row.commit == c.sha else moved(row, c) for row, c in pairs]
 
 
 def refuse_unsafe(repo: Repo, campaign: str) -> None:

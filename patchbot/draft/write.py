@@ -24,7 +24,7 @@ from .record import (
     Document,
     Draft,
     ExtraRow,
-    changed_row,
+    changed_rows,
     document_of,
     plain_commits,
     publish,
@@ -123,7 +123,7 @@ def put(
     commits = generated if same else scratch.write(series.kernel.base, final)
     document = document_of(series, generated, made.facts)
     if not same:
-        rows = tuple(changed_row(scratch, row, c) for c in commits if (row := document.row(c.id)))
+        rows = tuple(row for row in changed_rows(scratch, [document.row(c.id) for c in commits], commits) if row)
         extra = tuple(ExtraRow(c.sha, c.id, c.subject) for c in commits if not document.row(c.id))
         document = replace(document, generated=document.patches, patches=rows, extra=extra)
     document = replace(document, dropped_trailers=decided.dropped or None, beside=given.beside)
