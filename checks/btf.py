@@ -26,7 +26,16 @@ from patchbot.build.benches import cross_versions, each_arch, make_lines, open_b
 from patchbot.build.options import wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER, rule_of
-from patchbot.campaigns.kfunc_flags.proof.rules import State, agree, compare, group, inspect, layout, mismatches
+from patchbot.campaigns.kfunc_flags.proof.rules import (
+    State,
+    agree,
+    compare,
+    group,
+    inspect,
+    layout,
+    mismatches,
+    new_gains,
+)
 from patchbot.campaigns.kfunc_flags.proof.snapshots import Sides, Snapshot, View, compiling, look
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.config import fit
@@ -86,10 +95,11 @@ def check(subject: Subject, item: Item) -> Outcome:
     rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, findings)
     rows = sum(len(sides.states[1].rows) for sides in view.sides)
-    reason = f"{counted(view)} mean the same, {len(rewritten)} of them rewritten"
+    more = gains(view)
+    reason = f"{counted(view)} mean the same{', but for gains' if more else ''}, {len(rewritten)} of them rewritten"
     if findings:
         reason = f"{counted(view)} compared, {len(findings)} findings"
-    reason += abroad(view)
+    reason += more + abroad(view)
     if not view.main.after.places.sites:
         reason += "; not compared with an inventory, there is none"
     return Outcome.of(findings, examined=rows, reason=reason, log=log, reproduce=reproduce(subject, item, view))
@@ -124,7 +134,7 @@ def check_series(subject: Subject) -> Outcome:
     note(log, rewritten, [*findings, *listed])
     reason = (
         f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} rewritten, "
-        f"{len(findings)} differences{abroad(view)}; "
+        f"{len(findings)} differences{gains(view)}{abroad(view)}; "
         f"{len(listed)} rows are not compiled{': ' if listed else ''}{reasons(missing)}"
     )
     # Rows that are listed with a reason don't invalidate the comparison of the others.
@@ -136,6 +146,12 @@ def counted(view: View) -> str:
     """Return how many rows were compared in how many objects."""
     new = view.main.states[1]
     return f"{len(new.rows)} rows ({new.arguments} arguments) in {len(new.readings)} objects"
+
+
+def gains(view: View) -> str:
+    """Return which arguments gain what, "" if none does."""
+    found = sorted({line for sides in view.sides for line in new_gains(*sides.states)})
+    return f"; {len(found)} arguments gain: {', '.join(found)}" if found else ""
 
 
 def abroad(view: View) -> str:

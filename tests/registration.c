@@ -46,12 +46,14 @@ struct btf_id_set8 {
 };
 
 struct btf_param { u32 type; };
-struct btf_type { u32 name_off; u32 type; u32 vlen; struct btf_param params[MAX_BPF_FUNC_ARGS]; };
+struct btf_type { u32 name_off; u32 info; u32 type; u32 vlen; struct btf_param params[MAX_BPF_FUNC_ARGS]; };
 struct btf { struct btf_kfunc_set_tab *kfunc_set_tab; };
 
 /* Types 1 to 3 are a struct, a scalar and a pointer; a function that does not return a pointer is its own prototype */
 enum { STRUCT = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO, STRUCTS, STRUCT2, PTR2, PTR_INT, SAME, PROTO,
-       SAME_INT, PROTO_INT };
+       SAME_INT, PROTO_INT, VOID, CONST_VOID, PTR_CONST, READS };
+
+#define BTF_KIND_CONST 10
 
 static const struct btf_type types[] = {
 	[PTR] = { .type = STRUCT },
@@ -61,6 +63,9 @@ static const struct btf_type types[] = {
 	[PROTO] = { .type = PTR, .vlen = 4, .params = { { INT }, { PTR }, { PTR }, { PTR2 } } },
 	[SAME_INT] = { .type = PROTO_INT },
 	[PROTO_INT] = { .type = PTR_INT, .vlen = 1, .params = { { PTR_INT } } },
+	[CONST_VOID] = { .info = BTF_KIND_CONST, .type = VOID },
+	[PTR_CONST] = { .type = CONST_VOID },
+	[READS] = { .type = READS, .vlen = 3, .params = { { PTR_CONST }, { INT }, { PTR } } },
 	[SCALARS] = { .type = SCALARS, .vlen = 2, .params = { { INT }, { INT } } },
 	[POINTERS] = { .type = POINTERS, .vlen = 6,
 		       .params = { { PTR }, { PTR }, { PTR }, { PTR }, { PTR }, { PTR } } },
@@ -73,7 +78,11 @@ static const struct btf_type types[] = {
 #define btf_params(t)				((t)->params)
 #define btf_type_vlen(t)			((t)->vlen)
 #define btf_type_by_id(btf, id)			(&types[id])
-#define btf_type_is_ptr(t)			((t) == &types[PTR] || (t) == &types[PTR2] || (t) == &types[PTR_INT])
+#define btf_type_is_ptr(t)			((t) == &types[PTR] || (t) == &types[PTR2] || (t) == &types[PTR_INT] || \
+						 (t) == &types[PTR_CONST])
+#define BTF_INFO_KIND(info)			(info)
+#define btf_type_is_modifier(t)			((t)->info == BTF_KIND_CONST)
+#define btf_type_is_void(t)			((t) == &types[VOID])
 #define btf_type_is_struct(t)			((t) == &types[STRUCT] || (t) == &types[STRUCT2])
 #define btf_type_is_scalar(t)			((t) == &types[INT])
 /* A module whose IDs are off by 100 in the object file */
@@ -217,6 +226,10 @@ int main(void)
 	CASE("kf-acquire", ONE(TC, SAME, KF_ACQUIRE, RECORD(SAME, 0, KFA_RCU)));
 	CASE("acquired-no-struct", ONE(TC, SAME_INT, 0, RECORD(SAME_INT, KFA_ACQUIRE)));
 	CASE("acquired-no-return", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_ACQUIRE)));
+	CASE("read-only", ONE(TC, READS, 0, RECORD(READS, KFA_RDONLY)));
+	CASE("read-only-size", ONE(TC, READS, 0, RECORD(READS, 0, KFA_RDONLY)));
+	CASE("read-only-writable", ONE(TC, READS, 0, RECORD(READS, 0, 0, KFA_RDONLY)));
+	CASE("read-only-rcu", ONE(TC, READS, 0, RECORD(READS, KFA_RDONLY | KFA_RCU)));
 	reset();
 	return 0;
 }

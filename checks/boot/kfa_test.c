@@ -170,6 +170,21 @@ __bpf_kfunc void kfa_rcu_implicit(struct task_struct *p, struct task_struct *q, 
 __bpf_kfunc_end_defs();
 #endif
 
+#ifdef KFA_RDONLY
+__bpf_kfunc_start_defs();
+
+/* Only the second buffer is flagged */
+__bpf_kfunc void kfa_rdonly(const void *p, u32 p__sz, const void *q, u32 q__sz)
+{
+}
+
+__bpf_kfunc void kfa_rdonly_num(const u64 *p)
+{
+}
+
+__bpf_kfunc_end_defs();
+#endif
+
 #ifdef KFA_NULLABLE
 __bpf_kfunc_start_defs();
 
@@ -263,6 +278,10 @@ BTF_KFUNC(kfa_rcu_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
 BTF_ID_FLAGS(func, kfa_release0, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_release0_task, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_rcu_all, KF_RCU)
+#endif
+#ifdef KFA_RDONLY
+BTF_KFUNC(kfa_rdonly, TRUSTED, 0, 0, KFA_RDONLY)
+BTF_KFUNC(kfa_rdonly_num, TRUSTED, KFA_RDONLY)
 #endif
 #ifdef KFA_NULLABLE
 BTF_KFUNC(kfa_nullable, TRUSTED, 0, KFA_NULLABLE)

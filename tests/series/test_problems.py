@@ -36,10 +36,14 @@ def said(tiny, capsys):
 
 def spoil_anchors(tiny: Repo) -> None:
     spoil(tiny, BTF_IDS, b"struct btf_id_set8", b"struct btf_pair_set")
-    spoil(tiny, VERIFIER, b"kfunc->flags = kfunc_flags;", b"if (kfunc)\n\t\tkfunc->flags = kfunc_flags;")
+    flags = b"\tmeta->kfunc_flags = *kfunc.flags;"
+    spoil(tiny, VERIFIER, flags, b"\tif (meta)\n\t" + flags)
 
 
-ANCHORS = (r"include/linux/btf_ids\.h.*: struct btf_id_set8: missing", r"verifier\.c:\d+: fetch_kfunc_meta\(\): flags")
+ANCHORS = (
+    r"include/linux/btf_ids\.h.*: struct btf_id_set8: missing",
+    r"verifier\.c:\d+: bpf_fetch_kfunc_arg_meta\(\): meta",
+)
 
 
 def test_anchors_of_all_steps(tiny, said):

@@ -55,13 +55,14 @@ def test_a_step_that_is_off_is_not_tried(tiny, cli):
 def test_what_fails_does_not_hide_the_rest(tiny, cli):
     whole = cli(tiny, "scan", "--anchors")[1]["anchors"]
     spoil(tiny, "include/linux/btf_ids.h", b"struct btf_id_set8", b"struct btf_pair_set")
-    spoil(tiny, VERIFIER, b"kfunc->flags = kfunc_flags;", b"kfunc->flags = kfunc_flags;\n\tkfunc->flags = kfunc_flags;")
+    flags = b"\tmeta->kfunc_flags = *kfunc.flags;\n"
+    spoil(tiny, VERIFIER, flags, flags + flags)
     code, made = cli(tiny, "scan", "--anchors")
     assert code == 2
     bad = {a["anchor"]: a for a in made["anchors"] if a["problem"]}
     assert bad["struct btf_id_set8"]["outcome"] == "missing"
-    assert bad["fetch_kfunc_meta(): flags"]["outcome"] == "ambiguous"
-    assert bad["fetch_kfunc_meta(): flags"]["line"] > 1
+    assert bad["bpf_fetch_kfunc_arg_meta(): meta of the kfunc"]["outcome"] == "ambiguous"
+    assert bad["bpf_fetch_kfunc_arg_meta(): meta of the kfunc"]["line"] > 1
     assert len(bad) == sum(made["counts"][o] for o in ("missing", "ambiguous", "drifted"))
     good = {(a["step"], a["anchor"]) for a in made["anchors"] if a["outcome"] == "applied"}
     assert good >= {(a["step"], a["anchor"]) for a in whole if a["step"] in ("dynptr", "btf", "docs")}

@@ -17,6 +17,7 @@ from ...series.anchors import Anchor
 from ...series.campaign import BuildWishes, Campaign, Context, Step
 from . import proof
 from .sites import inventory
+from .sites.gains import RDONLY
 from .sites.plan import ACQUIRE, RCU, RELEASE
 from .steps import (
     acquire,
@@ -27,6 +28,7 @@ from .steps import (
     define,
     docs,
     facts,
+    rdonly,
     rows,
     selftests,
     selftests_optional,
@@ -41,10 +43,12 @@ def editing(name: str, doc: str, anchors: Callable[[Context], Sequence[Anchor]],
     return Step(name, doc, template=f"{name}.txt.j2", anchors=anchors, **given)
 
 
-def selftesting(step: str, doc: str, anchors: Callable[[Context], Sequence[Anchor]], modules: bool = True) -> Step:
-    """Return a step that tests what an optional step adds, in the files of the step selftests."""
+def selftesting(
+    step: str, doc: str, anchors: Callable[[Context], Sequence[Anchor]], modules: bool = True, optional: bool = True
+) -> Step:
+    """Return a step that tests what another step adds, in the files of the step selftests."""
     codemod = partial(selftests_optional.extend, anchors=anchors, modules=modules)
-    more = {"codemod": codemod, "words": selftests.words, "optional": True, "follows": step}
+    more = {"codemod": codemod, "words": selftests.words, "optional": optional, "follows": step}
     return editing(f"{step}-selftests", doc, anchors, **more)
 
 
@@ -70,6 +74,12 @@ STEPS = (
     editing("btf", "register, validate and look up argument flags", btf.anchors),
     editing("verifier", "KFA_RELEASE and KFA_RCU in the verifier", verifier.anchors, codemod=verifier.verifier),
     editing("docs", "document argument flags", docs.anchors),
+    editing(
+        "rdonly",
+        "KFA_RDONLY, memory that a kfunc only reads, so that it can be read-only",
+        rdonly.anchors,
+        codemod=rdonly.rdonly,
+    ),
     editing(
         "suffixes",
         "flags equal to the suffixes of argument names, e.g. KFA_NULLABLE to __nullable",
@@ -103,6 +113,12 @@ STEPS = (
         words=selftests.words,
     ),
     selftesting(
+        "rdonly",
+        "test kfuncs, programs and refused sets for KFA_RDONLY",
+        selftests_optional.anchors_rdonly,
+        optional=False,
+    ),
+    selftesting(
         "suffixes",
         "test kfuncs, programs and refused sets for the flags of the step suffixes",
         selftests_optional.anchors_suffixes,
@@ -116,6 +132,7 @@ STEPS = (
         selftests_optional.anchors_decl_tags,
         modules=False,
     ),
+    converting("rdonly-rows", "add KFA_RDONLY to const memory", RDONLY, follows="rdonly"),
     converting("rcu", "convert KF_RCU to KFA_RCU on the arguments it reaches", RCU),
     converting("release", "convert KF_RELEASE to KFA_RELEASE on the released argument", RELEASE),
     converting(

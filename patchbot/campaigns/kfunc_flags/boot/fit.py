@@ -18,7 +18,7 @@ from ....model import Finding, Status
 from ..proof.btf_ids import elf_file, is_undefined, symbols_of
 from ..proof.meaning import IMPLICIT_ARGS, RELEASE, Flags, Rule, flags_of, rule_of
 from .linked import IMPL, TAG, Linked
-from .trials import LeftOut, Rows
+from .trials import GAINS, LeftOut, Rows
 
 CHANGES = "Documentation/process/changes.rst"
 RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
@@ -54,6 +54,7 @@ def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
     """Return a kernel with the flags that its headers define and the rows that it can be given."""
     flags = flags_of(scratch, tree)
     have = features(flags, rule_of(scratch, tree))
+    have |= {need for p in rows.programs for need in p.needs if may_show(need, what, flags)}
     tool = scratch.read(tree, RESOLVE_BTFIDS) or b""
     return Kernel(what, tree, flags, have, rows.known_to(have), tuple(rows.left_out(have)), f'"{TAG}'.encode() in tool)
 
@@ -61,6 +62,11 @@ def describe(scratch: Scratch, what: str, tree: str, rows: Rows) -> Kernel:
 def features(flags: Flags, rule: Rule) -> frozenset[str]:
     """Return the names that `needs` and `lacks` of a row may hold: KF_ and KFA_ flags, and what KF_RELEASE is about."""
     return frozenset((*flags.kfunc, *flags.argument, f"{RELEASE}={rule.release}"))
+
+
+def may_show(need: str, what: str, flags: Flags) -> bool:
+    """Say whether a kernel can show a gain: one that has the flag, or the one before the series."""
+    return need.startswith(GAINS) and (what == "base" or need.removeprefix(GAINS) in flags.argument)
 
 
 def called(obj: Path) -> frozenset[str]:

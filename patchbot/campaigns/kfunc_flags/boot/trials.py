@@ -17,12 +17,14 @@ from .... import foreign
 from ....errors import UserError
 
 PROGRAM_KEYS = frozenset(
-    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "base")
+    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "gains", "base")
 )
 SET_KEYS = frozenset(("name", "kfuncs", "rows", "hook", "refused", "needs", "lacks"))
 HOOKS = ("tracing", "syscall", "tc", "xdp", "fmodret")
 VERDICTS = ("accept", "reject")
 FLAG = re.compile(r"\bKFA?_[A-Z_0-9]+\b")
+#: What a kernel has that gains from a flag, or that shows what was before it.
+GAINS = "gains from "
 FEATURE = re.compile(r"KFA?_[A-Z_0-9]+|KF_RELEASE=(?:first|referenced)")
 
 
@@ -168,6 +170,9 @@ def read_program(
         raise UserError(f"{place}: program {name}: arg needs accept and reject, and the body must say ARG")
     verdicts = VERDICTS if pair else (row["verdict"],)
     message = pattern(place, name, row.get("message", ""))
+    gains = frozenset(GAINS + flag for flag in wanted(row, "gains", place, name))
+    if gains and "base" not in row:
+        raise UserError(f"{place}: program {name}: what gains from a flag needs base, which has not got it")
     made = []
     for verdict in verdicts:
         if verdict not in VERDICTS:
@@ -186,7 +191,7 @@ def read_program(
                 expected=Expected(verdict, message if verdict == "reject" else ""),
                 base=read_base(row.get("base"), place, name),
                 flag=row.get("flag", "") if pair else "",
-                needs=wanted(row, "needs", place, name),
+                needs=wanted(row, "needs", place, name) | gains,
                 lacks=wanted(row, "lacks", place, name),
                 line=int(place.rpartition(":")[2] or 0),
             )

@@ -58,12 +58,14 @@ class Param(NamedTuple):
 
     `struct` is the name of the struct or union that a pointer is to ("" if it has none), None if it points to
     something else. `typedef` is the first typedef's name on the way to it. A pointer to a function is a `function`.
+    `const` says that what a pointer is to is const.
     """
 
     name: str
     kind: str
     struct: str | None = None
     typedef: str | None = None
+    const: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,14 @@ class Btf:
                 return self.types[number].name
             number = self.types[number].size_or_type
         return None
+
+    def const(self, number: int) -> bool:
+        """Say whether a type is const, by itself or behind typedefs."""
+        while self.types[number].kind in MODIFIERS:
+            if self.types[number].kind == CONST:
+                return True
+            number = self.types[number].size_or_type
+        return False
 
     def names(self) -> dict[int, str]:
         """Return {type id: name} of all functions."""
@@ -118,7 +128,7 @@ class Btf:
             return Param(name, "function", None, typedef)
         # The verifier takes the struct of a forward declaration from vmlinux, where it is complete.
         is_struct = to.kind in (STRUCT, UNION, FWD)
-        return Param(name, "pointer", to.name if is_struct else None, typedef)
+        return Param(name, "pointer", to.name if is_struct else None, typedef, self.const(t.size_or_type))
 
 
 def parse(blob: bytes, number: int = 1, before: bytes = b"") -> Btf:

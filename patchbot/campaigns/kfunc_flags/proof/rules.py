@@ -16,7 +16,7 @@ from ....model import Finding, Status
 from ....series.campaign import Site
 from .btf import Param
 from .btf_ids import IdSet
-from .meaning import ACQUIRE, RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
+from .meaning import ACQUIRE, GAINS, OBJECT, RCU, RELEASE, Effect, Flags, Rule, classify, effects, spell, visible
 from .readings import Reading
 
 T = TypeVar("T")
@@ -197,7 +197,7 @@ def changed(old: Row, new: Row, decision: Mapping[str, Any]) -> str:
     """Return what a row's change means, "" if its meaning is the same, or what a person decided."""
     if old.effects == new.effects:
         return ""
-    lost, gained = old.effects - new.effects, new.effects - old.effects
+    lost, gained = old.effects - new.effects, new.effects - old.effects - gains_of(new)
     for word in ("rcu", "release", "acquire"):
         if decision.get(word) and reached(new, word) == set(decision[word]):
             lost = frozenset(e for e in lost if e.what.partition(" ")[0] != word)
@@ -206,6 +206,18 @@ def changed(old: Row, new: Row, decision: Mapping[str, Any]) -> str:
         return ""
     how = f"{spelled(old.flags)}{args(old)} became {spelled(new.flags)}{args(new)}"
     return f"{how}: lost {listed(lost)}; gained {listed(gained)}"
+
+
+def gains_of(row: Row) -> frozenset[Effect]:
+    """Return what lets programs pass more to single arguments of a row; `wrong` says whether that is fine."""
+    return frozenset(e for e in row.effects if e.what in GAINS and e.argument is not None)
+
+
+def new_gains(before: State, after: State) -> list[str]:
+    """Return what each argument gains, e.g. `rdonly of argument 1 of f()`, once for all sets of a kfunc."""
+    had = {(row.kfunc, effect) for row in before.rows for effect in gains_of(row)}
+    new = {(row.kfunc, effect) for row in after.rows for effect in gains_of(row) if before.knows(row.kfunc)}
+    return [f"{effect} of {kfunc}()" for kfunc, effect in sorted(new - had)]
 
 
 def reached(row: Row, word: str) -> set[int]:
@@ -296,8 +308,11 @@ def wrong(row: Row, state: State) -> Iterator[str]:
         yield f"flags of {len(row.arguments)} arguments, but a program passes {visible(classes)}"
     pointers = {n for n, p in enumerate(params) if p.kind == "pointer"}
     for n, held in given.items():
-        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE"} and n not in pointers:
+        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE", "KFA_RDONLY"} and n not in pointers:
             yield f"{spelled(sorted(held))} on argument {n}, which is not a pointer"
+        elif "KFA_RDONLY" in held and (classes[n] not in ("memory", OBJECT) or not params[n].const):
+            what = "writable by its prototype" if classes[n] in ("memory", OBJECT) else f"not memory ({classes[n]})"
+            yield f"KFA_RDONLY on argument {n}, which is {what}"
 
 
 def agree(before: State | None, after: State, places: Places) -> Iterator[Finding]:

@@ -17,14 +17,17 @@ from ....errors import ConfigError
 from ....series.render import listing
 from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, struct_of
 from .flags import Flags
+from .gains import RDONLY, read_only
 from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
 
 RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
 #: The argument flag for each kfunc flag, which is about all arguments, the first one, or the returned one.
-ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE"}
-#: The step that converts a flag, by its name in `with` and `without`.
-STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire"}
+ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE", RDONLY: RDONLY}
+#: The flags of a whole kfunc among them.
+WHOLE = (RCU, RELEASE, ACQUIRE)
+#: The step that converts or adds a flag, by its name in `with` and `without`.
+STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire", RDONLY: "rdonly"}
 #: The flags that are converted only on request.
 OPTIONAL = frozenset({ACQUIRE})
 #: Only an argument in a register can be released.
@@ -42,7 +45,8 @@ SELFTESTS = "tools/testing/selftests/"
 class Decision:
     """What a person decided about a kfunc; `optional` means that not every tree has it.
 
-    An empty `acquire` means that the kfunc returns another object than its argument.
+    An empty `acquire` means that the kfunc returns another object than its argument; `rdonly` names the memory that it
+    only reads.
     """
 
     rcu: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
@@ -51,10 +55,11 @@ class Decision:
     keep: bool = False
     optional: bool = False
     reason: str = ""
+    rdonly: tuple[Number, ...] | None = None
 
     def arguments(self, flag: str) -> tuple[int, ...] | None:
         """Return the arguments that a flag is about, None if nothing was decided."""
-        return {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire}[flag]
+        return {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire, RDONLY: self.rdonly}[flag]
 
 
 UNDECIDED = Decision(None, None, None, False, False, "")
@@ -127,9 +132,9 @@ def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
     if len(rcu) < len(made.rcu or ()):
         text = f"{where}.rcu must be a list of distinct argument numbers, not {list(made.rcu or ())}"
         raise ConfigError(text, f"{where}.rcu")
-    if made.keep == any(numbers is not None for numbers in (made.rcu, made.release, made.acquire)):
-        text = f"{where}: expected either `keep = true`, or arguments for `rcu`, `release` or `acquire`"
-        raise ConfigError(text, where)
+    if made.keep == any(made.arguments(flag) is not None for flag in STEP):
+        words = listing([f"`{word}`" for word in STEP.values()])
+        raise ConfigError(f"{where}: expected either `keep = true`, or arguments for any of {words}", where)
     return replace(made, rcu=rcu or None, reason=made.reason.strip())
 
 
@@ -141,7 +146,7 @@ def off(config: CampaignConfig, flag: str) -> bool:
 def in_question(config: CampaignConfig) -> tuple[str, ...]:
     """Return the flags whose rows are sites: an optional conversion has no sites unless it is on."""
     return tuple(
-        flag for flag in STEP if flag not in OPTIONAL or (STEP[flag] in config.with_ and not off(config, flag))
+        flag for flag in WHOLE if flag not in OPTIONAL or (STEP[flag] in config.with_ and not off(config, flag))
     )
 
 
@@ -153,7 +158,27 @@ def plan_row(case: Case) -> Plan:
         return refuse(f"{' and '.join(row.flags)} in a {owner.kind}; expected BTF_KFUNCS_START")
     fixed = untouched(row, owner, case.user_space, wanted)
     plan = keep(fixed) if fixed is not None else converted(case, wanted)
-    return plan if case.user_space or row.file.startswith(SELFTESTS) else doubted(case, plan)
+    return plan if case.user_space or row.file.startswith(SELFTESTS) else doubted(case, gaining(case, plan))
+
+
+def gaining(case: Case, plan: Plan) -> Plan:
+    """Return `plan` with the arguments that programs can pass more to from then on."""
+    row, prototype, decision = case.row, case.prototype, case.decision
+    if plan.fate == "refuse" or decision.keep or not case.owner.kfunc or off(case.config, RDONLY):
+        return plan
+    if isinstance(prototype, Missing):
+        return plan
+    gain = read_only(prototype.params, case.classes, prototype.cast, decision.rdonly, decision.reason)
+    found = tuple(n for n in gain.arguments if n >= len(row.arg_flags) or RDONLY not in row.arg_flags[n])
+    if not found and not gain.stays:
+        return plan
+    if found and row.via is not None:
+        return replace(plan, reason=f"{plan.reason}; {RDONLY} stays out, as the macro {row.via} makes the row")
+    reasons = [plan.reason] if plan.arguments else []
+    reasons += [f"{RDONLY}: {numbered(found)}, {gain.why}"] if found else []
+    reasons += [f"{RDONLY}: {gain.stays}"] if gain.stays else []
+    arguments = {**plan.arguments, **({RDONLY: found} if found else {})}
+    return Plan("change" if arguments else "keep", "; ".join(reasons), arguments)
 
 
 def converted(case: Case, wanted: Sequence[str]) -> Plan:
@@ -191,7 +216,7 @@ def converted(case: Case, wanted: Sequence[str]) -> Plan:
 def doubted(case: Case, plan: Plan) -> Plan:
     """Return `plan`, or a refusal if a flag or a type hides what the row says about its arguments."""
     row, prototype = case.row, case.prototype
-    doubts = [case.flags.doubt(flag, tuple(ARGUMENT_FLAG)) for flag in row.flags]
+    doubts = [case.flags.doubt(flag, WHOLE) for flag in row.flags]
     doubts += [case.flags.doubt(flag, (), "KFA_") for names in row.arg_flags for flag in names]
     if any(doubts) and not case.decision.keep:
         return refuse("; ".join(dict.fromkeys(filter(None, doubts))))

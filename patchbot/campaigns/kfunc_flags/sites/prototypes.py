@@ -18,12 +18,18 @@ TOOLS = "tools/"
 
 _CALLED = re.compile(rb"\b(\w+)\s*\(")
 _MARKED = re.compile(rb"\b__bpf_kfunc\b")
+_CAST = re.compile(
+    rb"\(\s*((?:[a-z_]\w*\s+){0,4}[a-z_]\w*\s*\*+|unsigned long|long|u64|__u64|uintptr_t|size_t)\s*\)\s*(\w+)"
+)
 _INLINE = re.compile(rb"\binline\b|\b__always_inline\b")
 
 
 @dataclass(frozen=True)
 class Prototype:
-    """The definition of a kfunc; `marked` says whether it has `__bpf_kfunc`, `inline` whether it is inline."""
+    """The definition of a kfunc; `marked` says whether it has `__bpf_kfunc`, `inline` whether it is inline.
+
+    `cast` are the parameters that its body casts to a pointer or to a number that can hold one.
+    """
 
     kfunc: str
     file: str
@@ -32,6 +38,7 @@ class Prototype:
     params: tuple[Param, ...]
     marked: bool
     inline: bool
+    cast: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,16 @@ def definitions(path: str, text: bytes) -> tuple[Prototype, ...]:
         head = source.text[f.span.start : f.body.start]
         line = source.line(f.span.start + named_at(head, f.name.encode()))
         marked, inline = (pattern.search(head) is not None for pattern in (_MARKED, _INLINE))
-        made.append(Prototype(f.name, path, line, f.returns, f.params, marked, inline))
+        cast = casts(source.at(f.body), f.params) if marked else frozenset()
+        made.append(Prototype(f.name, path, line, f.returns, f.params, marked, inline, cast))
     return tuple(made)
+
+
+def casts(body: bytes, params: Sequence[Param]) -> frozenset[str]:
+    """Return the names of the parameters that are cast in a body, unless it is to a pointer to something const."""
+    names = {param.name for param in params}
+    found = ((m[1], m[2].decode("utf-8", "replace")) for m in _CAST.finditer(body))
+    return frozenset(name for to, name in found if name in names and not re.search(rb"\bconst\b", to))
 
 
 def named_at(head: bytes, name: bytes) -> int:

@@ -304,6 +304,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "fixed": releases_first(context.base),
         "acquire": "acquire" in context.steps,
         "decl_tags": "decl-tags" in context.steps,
+        "rdonly": "rdonly" in context.steps,
         "define": "define" in context.steps,
         "arena_step": "arena" in context.steps,
         "pahole": says(context.base, MAKEFILE_BTF, "decl_tag_kfuncs"),

@@ -90,9 +90,11 @@ def split(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
 
 def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
     """Return the new bytes of a row's span: without `flag`, with the argument form of it on `arguments`."""
-    name, flags, *given = row.args[row.macro != KFUNC_ROW :]
+    name, *rest = row.args[row.macro != KFUNC_ROW :]
+    flags, *given = rest or (Span(name.end, name.end),)
     wanted = merged(row.arg_flags, {flag: tuple(arguments)})
-    pieces = [head_of(text, row, name), text[name.start : flags.start], without_flag(text, flags, flag)]
+    kept = without_flag(text, flags, flag) if flag in row.flags else text[flags.start : flags.end] or b", 0"
+    pieces = [head_of(text, row, name), text[name.start : flags.start], kept]
     end = flags.end
     for number, names in enumerate(wanted):
         spelled = b" | ".join(n.encode() for n in names) or b"0"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from ....c import Source, Span, macro
+from ....c import Source, Span, calls, function, macro
 from ....errors import UserError
 from ....model import Edit
 from ....series import codemod as a
@@ -201,8 +201,18 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
         "second": second,
         "gone_first": gone_first,
         "gone_second": gone_second,
+        "objects": checks_objects(facts.need_source(tree, VERIFIER_C)),
         "unreferenced": said(verifier, UNREFERENCED).format(kfunc="bpf_kfunc_arg_release_task_test"),
     }
+
+
+def checks_objects(verifier: Source) -> bool:
+    """Say whether the check of memory tells reading a kernel object from writing it."""
+    return any(
+        b"access_type" in map(verifier.at, call.args)
+        for f in function(verifier, "check_helper_mem_access")
+        for call in calls(verifier, "check_ptr_to_btf_access", f.body)
+    )
 
 
 def said(verifier: bytes, messages: Mapping[str, str]) -> str:
@@ -216,4 +226,6 @@ def said(verifier: bytes, messages: Mapping[str, str]) -> str:
 def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
     """Return the variables of the commit message."""
     folder = testmod_folder(context.base)
-    return {**facts.words(context, key, edits), "module": folder is not None and shared(folder)}
+    objects = checks_objects(facts.need_source(context.base, VERIFIER_C))
+    module = folder is not None and shared(folder)
+    return {**facts.words(context, key, edits), "module": module, "objects": objects}

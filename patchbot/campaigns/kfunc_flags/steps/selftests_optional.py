@@ -16,7 +16,7 @@ from ....c import Function, Source, Span, function, functions, prototypes
 from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ....series.tree import Tree
-from .facts import Place, carry_out, fragment, need_source
+from .facts import BTF_H, Place, carry_out, fragment, has_macros, need_source
 from .selftests import (
     INVALID,
     KFUNCS_H,
@@ -44,17 +44,22 @@ INCLUDE = re.compile(rb"^#include ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class OptionalFlags:
-    """The flags of an optional step: its templates begin with selftests-`step`- and hold `kfunc` and `bad`."""
+    """The flags of another step: its templates begin with selftests-`step`- and hold `kfunc` and `bad`.
+
+    A tree in which that step had nothing to do lacks the flags that it `needs`.
+    """
 
     step: str
     kfunc: str
     bad: str
+    needs: tuple[str, ...] = ()
 
     def template(self, name: str, facts: Mapping[str, Any]) -> bytes:
         """Return the text of one of the templates."""
         return fragment(f"selftests-{self.step}-{name}.j2", **facts)
 
 
+RDONLY = OptionalFlags("rdonly", "bpf_kfunc_arg_rdonly_test", "bpf_test_kfa_rdonly_ids", ("KFA_RDONLY",))
 SUFFIXES = OptionalFlags("suffixes", "bpf_kfunc_arg_nullable_test", "bpf_test_kfa_nullable_ids")
 ACQUIRE = OptionalFlags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_acquires_ids")
 
@@ -80,7 +85,7 @@ def untested(tree: Tree) -> str:
 def anchors_added(context: Context, flags: OptionalFlags) -> list[a.Anchor]:
     """Return the anchors of the kfuncs, programs and bad sets for some flags."""
     tree, folder = context.tree, testmod_folder(context.tree)
-    if untested(tree) or folder is None:
+    if untested(tree) or folder is None or not has_macros(tree, BTF_H, *flags.needs):
         return []
     facts = words_of(tree, folder)
     programs = flags.template("programs.c", facts)
@@ -91,7 +96,9 @@ def anchors_added(context: Context, flags: OptionalFlags) -> list[a.Anchor]:
     return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
 
 
-anchors_suffixes, anchors_acquire = (partial(anchors_added, flags=flags) for flags in (SUFFIXES, ACQUIRE))
+anchors_rdonly, anchors_suffixes, anchors_acquire = (
+    partial(anchors_added, flags=flags) for flags in (RDONLY, SUFFIXES, ACQUIRE)
+)
 
 
 def anchors_kfuncs(folder: str, flags: OptionalFlags, facts: Mapping[str, Any]) -> list[a.Anchor]:

@@ -17,6 +17,7 @@ BOTH = {"put": {"0": ["KFA_RELEASE"]}, "look": {"0": ["KFA_RCU"], "1": ["KFA_RCU
 PUT = "BTF_ID_FLAGS(func, put, KF_RELEASE)\n"
 LOOK = "BTF_ID_FLAGS(func, look, KF_RCU | KF_SLEEPABLE)\n"
 FIRST, SECOND = {"f": {"0": ["KFA_RCU"]}}, {"f": {"0": ["KFA_RCU"], "1": ["KFA_RCU"]}}
+MEMORY = {"f": {"0": ["KFA_RCU"], "2": ["KFA_RDONLY"]}}
 
 
 def one_set(rows: str, kfuncs: str = KFUNCS) -> str:
@@ -88,7 +89,10 @@ def test_a_file_may_hold_any_bytes(tmp_path):
         ("BTF_ID_FLAGS(func, put, KF_A\n#ifdef X\n| KF_RCU\n#endif\n)\n", "net/a.c:8: flags 'KF_A #"),
         ("BTF_ID_FLAGS(func, a_##put, KF_RELEASE)\n", "net/a.c:8: BTF_ID_FLAGS(func, a_ ## put"),
         ("BTF_ID_FLAGS(func, NAME(put), KF_RELEASE)\n", "net/a.c:8: BTF_ID_FLAGS(func, NAME ( put )"),
-        ("#define ROW(x) BTF_ID_FLAGS(func, x, KF_RCU)\nROW(look)\n", "net/a.c:9: look@ids: the macro ROW makes this"),
+        (
+            "#define ROW(x) BTF_ID_FLAGS(func, x, KF_RCU)\nROW(look)\n",
+            "net/a.c:9: look@ids: the macro ROW makes this row",
+        ),
         ("ROWS\n", "net/a.c:8: 'ROWS' in the set ids"),
         ("ROWS(x)\n", "net/a.c:8: 'ROWS' in the set ids"),
     ],
@@ -112,7 +116,7 @@ def test_a_row_that_cannot_be_rewritten_is_refused(tmp_path, rows, said):
         (f"__bpf_kfunc void f({T} *p, u64 a[4], char s[])", FIRST),
         (f"__bpf_kfunc void f({T} *p, struct cgroup c[])", SECOND),
         (f"__bpf_kfunc void f({T} *p, int (*cb)({T} *, void *), void *v)", FIRST),
-        (f"__bpf_kfunc void f({T} *p, unsigned long *mask, const unsigned long m[2])", FIRST),
+        (f"__bpf_kfunc void f({T} *p, unsigned long *mask, const unsigned long m[2])", MEMORY),
         (f"__bpf_kfunc void f({T} *p, enum foo e, unsigned int n, long long x, __be32 y)", FIRST),
         (f"__bpf_kfunc void f({T} *p __maybe_unused, struct xdp_md *ctx __attribute__((unused)))", FIRST),
         (f'__bpf_kfunc void f({T} *p __attribute__((btf_type_tag("x"))), struct cgroup *c __aligned(8))', SECOND),

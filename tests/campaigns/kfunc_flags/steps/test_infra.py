@@ -40,7 +40,7 @@ GOLDEN = TESTS / "golden" / "kfunc_flags"
 SHAPES = ("first", "referenced")
 STEPS = {s.name: (s.codemod, s.anchors) for s in ALL_STEPS if s.anchors and "selftests" not in s.name}
 #: Anchors that are made for what is found, so that nothing is missed where nothing is found.
-FOUND = ("meta of the kfunc", "arguments with suffixes")
+FOUND = ("meta of the kfunc", "arguments with suffixes", "both accesses")
 #: Anchors that are the first or the last of several.
 ONE_OF_SEVERAL = (
     "the last flag of kfuncs",
@@ -140,8 +140,9 @@ def spoiled(base: Tree, spoil: Callable[[bytes, int, int], bytes], skip: tuple[s
             with pytest.raises(UserError) as caught:
                 codemod(context(seen.tree.overlaid({path: text}), base))
             assert path in str(caught.value), anchor.name
-            said = str(caught.value)
-            if isinstance(caught.value, AnchorError) and not re.search("in a way|expected one struct", said):
+            if isinstance(caught.value, AnchorError) and not re.search(
+                "in a way|expected one struct", str(caught.value)
+            ):
                 assert anchor.name in str(caught.value)
             count += 1
     return count
@@ -232,7 +233,7 @@ ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "def
 @pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
 @pytest.mark.parametrize("name", STEPS)
 def test_messages_fit_a_mail(name, flags):
-    words = dict.fromkeys(ASKED, flags[4]) | {"kf_bits": 17, "most_args": 12 * flags[0]}
+    words = dict.fromkeys(ASKED, flags[4]) | {"kf_bits": 17, "most_args": 12 * flags[0], "rdonly": flags[0]}
     words |= dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
     message = render.message("kfunc_flags", None, f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
@@ -372,6 +373,7 @@ size-of-scalar -22 | size-pointer -22 | constant 0 | constant-and-size -22 | nul
 acquired 0 | acquired-rcu 0 | acquired-other-released 0 | acquired-twice -22 | acquired-other-type -22
 acquired-scalar -22 | acquired-and-released -22 | both-acquire -22 | kf-acquire 0 | acquired-no-struct -22
 acquired-no-return -22
+read-only 0 | read-only-size -22 | read-only-writable -22 | read-only-rcu -22
 """
 
 

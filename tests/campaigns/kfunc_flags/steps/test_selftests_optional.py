@@ -30,7 +30,7 @@ from patchbot.series.codemod import AnchorError, Outcome
 from patchbot.series.generate import generate
 from patchbot.series.tree import Tree
 
-OPTIONAL = {s.follows: s for s in STEPS if s.name.endswith("-selftests")}
+OPTIONAL = {s.follows: s for s in STEPS if s.optional and s.name.endswith("-selftests")}
 SUBSETS = list(chain.from_iterable(combinations(OPTIONAL, n + 1) for n in range(len(OPTIONAL))))
 FLAGS = {
     "suffixes": ["KFA_NULLABLE", "KFA_UNINIT", "KFA_STR", "KFA_CONST", "KFA_SZ", "KFA_CONST_SZ", "KFA_IGN"],

@@ -78,6 +78,18 @@ static const struct btf_kfunc_args *btf_kfunc_args_find(const struct btf_id_set8
 	return NULL;
 }
 
+/* Is this a pointer to const memory, i.e. const void, a scalar, a struct or a union? */
+static bool btf_is_kfunc_arg_const_mem(const struct btf *btf, const struct btf_type *ptr)
+{
+	const struct btf_type *t = btf_type_by_id(btf, ptr->type);
+	bool is_const = false;
+
+	for (; btf_type_is_modifier(t); t = btf_type_by_id(btf, t->type))
+		is_const |= BTF_INFO_KIND(t->info) == BTF_KIND_CONST;
+
+	return is_const && (btf_type_is_void(t) || btf_type_is_scalar(t) || btf_type_is_struct(t));
+}
+
 static bool btf_check_kfunc_scalar_flags(const struct btf *btf, const struct btf_param *params,
 					 u32 i, u32 flags)
 {
@@ -157,6 +169,11 @@ static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 fun
 				goto err;
 			release = true;
 		}
+
+		/* The prototype has to say that it is only read, too */
+		if (flags & KFA_RDONLY &&
+		    (flags & (KFA_RELEASE | KFA_RCU) || !btf_is_kfunc_arg_const_mem(btf, t)))
+			goto err;
 
 		/* The reference that is returned is one on this very object */
 		if (flags & KFA_ACQUIRE) {

@@ -167,6 +167,39 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	return 0;
 }
 
+static int check_mem_size_reg(struct bpf_verifier_env *env,
+			      struct bpf_reg_state *mem_reg,
+			      struct bpf_reg_state *size_reg, argno_t mem_argno,
+			      argno_t size_argno, u32 access_type,
+			      bool zero_size_allowed,
+			      struct bpf_call_arg_meta *meta)
+{
+	return 0;
+}
+
+static int check_mem_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+			 argno_t argno, u32 mem_size, enum bpf_access_type access_type,
+			 struct bpf_call_arg_meta *meta, bool *known_memory)
+{
+	return 0;
+}
+
+/*
+ * How a kfunc accesses the memory in an argument. It reads without a fixup, so
+ * memory that may fault is not taken for read-only memory here, although
+ * programs can read it.
+ */
+static u32 kfunc_arg_access(const struct bpf_call_arg_meta *meta, int arg,
+			    const struct bpf_reg_state *reg)
+{
+	bool may_fault = base_type(reg->type) == PTR_TO_BTF_ID || reg->type & PTR_UNTRUSTED;
+
+	if (kfunc_arg_flags(meta, arg) & KFA_RDONLY && !may_fault)
+		return BPF_READ;
+
+	return BPF_READ | BPF_WRITE;
+}
+
 static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_meta *meta,
 			    int insn_idx)
 {
@@ -188,6 +221,27 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 			if (is_kfunc_arg_uninit(meta, i))
 				dynptr_arg_type |= MEM_UNINIT;
 			break;
+		case KF_ARG_PTR_TO_MEM:
+			if (kf_arg_type & MEM_FIXED_SIZE) {
+				ret = check_mem_reg(env, reg, argno, type_size,
+						    kfunc_arg_access(meta, i, reg),
+						    meta, &known_memory);
+				if (ret < 0)
+					return ret;
+			}
+			break;
+		case KF_ARG_MEM_SIZE:
+		{
+			struct bpf_reg_state *buff_reg = get_func_arg_reg(caller, regs, i - 1);
+			struct bpf_reg_state *size_reg = reg;
+
+			ret = check_mem_size_reg(env, buff_reg, size_reg, buff_argno, argno,
+						 kfunc_arg_access(meta, i - 1, buff_reg),
+						 true, meta, &failure);
+			if (ret < 0)
+				return ret;
+			break;
+		}
 		}
 	}
 

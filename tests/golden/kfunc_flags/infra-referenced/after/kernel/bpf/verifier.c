@@ -141,6 +141,53 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	return 0;
 }
 
+static int check_mem_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+			 u32 regno, u32 mem_size, u32 access_type)
+{
+	int err;
+
+	err = check_helper_mem_access(env, regno, mem_size, BPF_READ, true, NULL);
+	if (!err && access_type & BPF_WRITE)
+		err = check_helper_mem_access(env, regno, mem_size, BPF_WRITE, true, NULL);
+
+	return err;
+}
+
+static int check_kfunc_mem_size_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+				    u32 regno, u32 access_type)
+{
+	int err;
+
+	err = check_mem_size_reg(env, reg, regno, BPF_READ, true, &meta);
+	if (!err && access_type & BPF_WRITE)
+		err = check_mem_size_reg(env, reg, regno, BPF_WRITE, true, &meta);
+
+	return err;
+}
+
+static int btf_check_func_arg_match(struct bpf_verifier_env *env, struct bpf_reg_state *regs)
+{
+	if (check_mem_reg(env, reg, regno, arg->mem_size, BPF_READ | BPF_WRITE))
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * How a kfunc accesses the memory in an argument. It reads without a fixup, so
+ * memory that may fault is not taken for read-only memory here, although
+ * programs can read it.
+ */
+static u32 kfunc_arg_access(const struct bpf_kfunc_call_arg_meta *meta, int arg,
+			    const struct bpf_reg_state *reg)
+{
+	bool may_fault = base_type(reg->type) == PTR_TO_BTF_ID || reg->type & PTR_UNTRUSTED;
+
+	if (kfunc_arg_flags(meta, arg) & KFA_RDONLY && !may_fault)
+		return BPF_READ;
+
+	return BPF_READ | BPF_WRITE;
+}
+
 static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_kfunc_call_arg_meta *meta,
 			    int insn_idx)
 {
@@ -187,12 +234,23 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_kfunc_call_
 			arg_type |= OBJ_RELEASE;
 
 		switch (kf_arg_type) {
+		case KF_ARG_PTR_TO_MEM:
+			ret = check_mem_reg(env, reg, regno, type_size,
+					    kfunc_arg_access(meta, i, reg));
+			if (ret < 0)
+				return ret;
+			break;
 		case KF_ARG_PTR_TO_MEM_SIZE:
 		{
+			struct bpf_reg_state *size_reg = &regs[regno + 1];
 			const struct btf_param *buff_arg = &args[i];
 
-			if (!register_is_null(reg) || !is_kfunc_arg_optional(meta->btf, buff_arg))
-				return -EINVAL;
+			if (!register_is_null(reg) || !is_kfunc_arg_optional(meta->btf, buff_arg)) {
+				ret = check_kfunc_mem_size_reg(env, size_reg, regno + 1,
+							       kfunc_arg_access(meta, i, reg));
+				if (ret < 0)
+					return ret;
+			}
 
 			if (is_kfunc_arg_const_mem_size(meta, i + 1, size_reg))
 				meta->arg_constant.found = true;

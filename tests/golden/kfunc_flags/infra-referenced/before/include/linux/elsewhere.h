@@ -60,3 +60,14 @@
 #define rb_first
 #define rb_next
 #define rb_node
+#define BPF_READ
+#define BPF_WRITE
+#define PTR_TO_BTF_ID
+#define PTR_UNTRUSTED
+#define base_type
+#define bpf_reg_state
+#define BTF_INFO_KIND
+#define BTF_KIND_CONST
+#define btf_type_is_modifier
+#define btf_type_is_void
+#define info

@@ -16,6 +16,9 @@ static int btf_check_kfunc_protos(struct btf *btf, u32 func_id, u32 func_flags)
 static int btf_populate_kfunc_set(struct btf *btf, enum btf_kfunc_hook hook,
 				  const struct btf_kfunc_id_set *kset)
 {
+	struct btf_id_set8 *set;
+	int ret;
+
 	set = krealloc(tab->sets[hook],
 		       offsetof(struct btf_id_set8, pairs[set_cnt + add_set->cnt]),
 		       GFP_KERNEL | __GFP_NOWARN);
@@ -43,6 +46,8 @@ u32 *btf_kfunc_id_set_contains(const struct btf *btf,
 static int __register_btf_kfunc_id_set(enum btf_kfunc_hook hook,
 				       const struct btf_kfunc_id_set *kset)
 {
+	int ret;
+
 	ret = btf_populate_kfunc_set(btf, hook, kset);
 
 err_out:

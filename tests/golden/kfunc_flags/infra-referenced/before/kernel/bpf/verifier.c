@@ -92,6 +92,35 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	return 0;
 }
 
+static int check_mem_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+			 u32 regno, u32 mem_size)
+{
+	int err;
+
+	err = check_helper_mem_access(env, regno, mem_size, BPF_READ, true, NULL);
+	err = err ?: check_helper_mem_access(env, regno, mem_size, BPF_WRITE, true, NULL);
+
+	return err;
+}
+
+static int check_kfunc_mem_size_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+				    u32 regno)
+{
+	int err;
+
+	err = check_mem_size_reg(env, reg, regno, BPF_READ, true, &meta);
+	err = err ?: check_mem_size_reg(env, reg, regno, BPF_WRITE, true, &meta);
+
+	return err;
+}
+
+static int btf_check_func_arg_match(struct bpf_verifier_env *env, struct bpf_reg_state *regs)
+{
+	if (check_mem_reg(env, reg, regno, arg->mem_size))
+		return -EINVAL;
+	return 0;
+}
+
 static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_kfunc_call_arg_meta *meta,
 			    int insn_idx)
 {
@@ -138,13 +167,22 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_kfunc_call_
 			arg_type |= OBJ_RELEASE;
 
 		switch (kf_arg_type) {
+		case KF_ARG_PTR_TO_MEM:
+			ret = check_mem_reg(env, reg, regno, type_size);
+			if (ret < 0)
+				return ret;
+			break;
 		case KF_ARG_PTR_TO_MEM_SIZE:
 		{
+			struct bpf_reg_state *size_reg = &regs[regno + 1];
 			const struct btf_param *buff_arg = &args[i];
 			const struct btf_param *size_arg = &args[i + 1];
 
-			if (!register_is_null(reg) || !is_kfunc_arg_optional(meta->btf, buff_arg))
-				return -EINVAL;
+			if (!register_is_null(reg) || !is_kfunc_arg_optional(meta->btf, buff_arg)) {
+				ret = check_kfunc_mem_size_reg(env, size_reg, regno + 1);
+				if (ret < 0)
+					return ret;
+			}
 
 			if (is_kfunc_arg_const_mem_size(meta->btf, size_arg, size_reg))
 				meta->arg_constant.found = true;

@@ -1,0 +1,60 @@
+"""Say which arguments get a flag that lets programs pass more than before, and why others do not.
+
+Nothing is converted here, so nothing is refused either: an argument of which this is not known stays as it is, and the
+row says why. What a function does with the memory is for a person to read in its body; the decision holds the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ....c import Param
+from .classify import OBJECT
+
+RDONLY = "KFA_RDONLY"
+DECIDE = "decide by name in patchbot.toml"
+#: What an argument must be that a person decides about; a struct may be memory or an object, which types do not tell.
+DECIDABLE = frozenset({"mem", OBJECT})
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The arguments that get a flag, and in words why, or why others do not."""
+
+    arguments: tuple[int, ...] = ()
+    why: str = ""
+    stays: str = ""
+
+
+def read_only(
+    params: Sequence[Param], classes: Sequence[str], cast: frozenset[str], given: Sequence[int] | None, reason: str
+) -> Gain:
+    """Return what becomes of the memory that a kfunc promises not to write.
+
+    `cast` are the parameters that the body casts to something else; `given` is what was decided, and `reason` why.
+    """
+    const = [n for n, param in enumerate(params) if points_to_const(param) and classes[n] in DECIDABLE]
+    memory = [n for n in const if classes[n] == "mem"]
+    if given is None:
+        plain = tuple(n for n in memory if params[n].name not in cast)
+        stays = [
+            f"argument {n} ({params[n].text.decode('utf-8', 'replace')}) stays: it is cast in the body; {DECIDE}"
+            for n in memory
+            if n not in plain
+        ]
+        return Gain(plain, "const memory that is never cast in the body" if plain else "", "; ".join(stays))
+    wrong = [n for n in given if n not in const]
+    if wrong:
+        return Gain((), "", f"argument {wrong[0]} was decided, but it is not const memory")
+    stays = [f"argument {n} stays, by decision ({reason})" for n in memory if n not in given]
+    return Gain(tuple(given), f"by decision ({reason})" if given else "", "; ".join(stays))
+
+
+def points_to_const(param: Param) -> bool:
+    """Say whether a parameter is a pointer to something const, as far as its own type tells."""
+    to, star, _ = param.type.rpartition("*")
+    if not star:
+        to, star, _ = param.type.partition("[")
+    return bool(star) and re.search(r"\bconst\b", to.rpartition("*")[2]) is not None

@@ -1,0 +1,170 @@
+"""Which const memory gets KFA_RDONLY, and why other const memory does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import RealKernel
+from kfunctree import make
+
+from patchbot.bundle import bundled
+from patchbot.campaigns.kfunc_flags.sites.gains import RDONLY
+from patchbot.campaigns.kfunc_flags.sites.inventory import audit, inventory
+from patchbot.campaigns.kfunc_flags.steps import rows
+from patchbot.config import CampaignConfig, load
+from patchbot.errors import ConfigError
+from patchbot.series import render
+from patchbot.series.campaign import Context
+from patchbot.series.tree import Tree
+
+KFUNCS = """\
+__bpf_kfunc int f(const void *mem, u32 mem__sz)
+{
+	return *(const char *)mem;
+}
+
+__bpf_kfunc int number(struct a *a, const u64 *num)
+{
+	return *num;
+}
+
+__bpf_kfunc int cast(const void *mem, u32 mem__sz)
+{
+	return fill((void *)mem);
+}
+
+__bpf_kfunc int laundered(const char *mem, u32 mem__sz)
+{
+	return fill((unsigned long)mem);
+}
+
+__bpf_kfunc int writes(void *mem, u32 mem__sz)
+{
+	return 0;
+}
+
+__bpf_kfunc int object(const struct a *a)
+{
+	return 0;
+}
+
+__bpf_kfunc int both(struct a *a, const void *mem, u32 mem__sz, const void *more, u32 more__sz)
+{
+	return 0;
+}
+
+__bpf_kfunc int ignored(const char *mem__ign)
+{
+	return 0;
+}
+
+"""
+ROWS = """\
+BTF_KFUNCS_START(ids)
+BTF_ID_FLAGS(func, f)
+BTF_ID_FLAGS(func, number, KF_SLEEPABLE)
+BTF_ID_FLAGS(func, cast, KF_SLEEPABLE)
+BTF_ID_FLAGS(func, laundered)
+BTF_ID_FLAGS(func, writes)
+BTF_ID_FLAGS(func, object)
+BTF_ID_FLAGS(func, both, KF_RCU)
+BTF_ID_FLAGS(func, ignored)
+BTF_KFUNCS_END(ids)
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return make(tmp_path, {"kernel/bpf/a.c": KFUNCS + ROWS})
+
+
+def config(decisions: dict[str, Any] | None = None, **more: Any) -> CampaignConfig:
+    return CampaignConfig("kfunc_flags", decisions=decisions or {}, **more)
+
+
+def entries(tree: Tree, wanted: CampaignConfig) -> dict[str, dict[str, Any]]:
+    return {e["kfunc"]: e for e in audit(tree, wanted).document()["entries"]}
+
+
+def test_const_memory_is_flagged_unless_it_is_cast(tree):
+    found = entries(tree, config())
+    assert {k: e["arg_flags"] for k, e in found.items() if e["fate"] == "change"} == {
+        "f": {"0": [RDONLY]},
+        "number": {"1": [RDONLY]},
+        "both": {"0": ["KFA_RCU"], "1": [RDONLY], "3": [RDONLY]},
+    }
+    for kfunc in ("cast", "laundered"):
+        assert found[kfunc]["fate"] == "keep"
+        assert "stays: it is cast in the body; decide by name in patchbot.toml" in found[kfunc]["reason"]
+    assert all(RDONLY not in found[kfunc]["reason"] for kfunc in ("writes", "object", "ignored"))
+
+
+def test_a_person_decides_by_name(tree):
+    decided = {
+        "f": {"rdonly": [], "reason": "it keeps the pointer"},
+        "cast": {"rdonly": [0], "reason": "fill() reads it"},
+        "object": {"rdonly": [0], "reason": "it holds numbers only"},
+        "both": {"rdonly": [3], "reason": "the first one is kept"},
+        "writes": {"rdonly": [0], "reason": "wrong"},
+    }
+    found = entries(tree, config(decided))
+    assert {k: e["arg_flags"] for k, e in found.items() if RDONLY in str(e["arg_flags"])} == {
+        "number": {"1": [RDONLY]},
+        "cast": {"0": [RDONLY]},
+        "object": {"0": [RDONLY]},
+        "both": {"0": ["KFA_RCU"], "3": [RDONLY]},
+    }
+    assert found["f"]["reason"] == f"{RDONLY}: argument 0 stays, by decision (it keeps the pointer)"
+    assert found["writes"]["reason"] == f"{RDONLY}: argument 0 was decided, but it is not const memory"
+    assert f"{RDONLY}: argument 1 stays, by decision (the first one is kept)" in found["both"]["reason"]
+
+
+def test_a_kept_row_and_a_step_that_is_off_stay(tree):
+    kept = entries(tree, config({"f": {"keep": True, "reason": "as it is"}}))["f"]
+    assert (kept["fate"], kept["arg_flags"]) == ("keep", {})
+    assert not [e for e in entries(tree, config(without=("rdonly",))).values() if RDONLY in str(e)]
+
+
+def test_a_decision_is_a_list_of_arguments_or_keeps(tree):
+    for wrong in ({"rdonly": 0, "reason": "x"}, {"rdonly": [0], "keep": True, "reason": "x"}, {"reason": "x"}):
+        with pytest.raises(ConfigError, match=r"decisions\.f"):
+            entries(tree, config({"f": wrong}))
+
+
+def test_rows_get_the_flag_once(tree):
+    wanted = config({"cast": {"rdonly": [0], "reason": "fill() reads it"}})
+    context = Context(tree, tree, wanted, ("rdonly",))
+    edits = rows.convert(context, RDONLY).edits
+    after = tree.edit(edits)
+    assert after.read("kernel/bpf/a.c").decode().split("(ids)\n")[1].split("\n")[:8] == [
+        "BTF_KFUNC(f, 0, KFA_RDONLY)",
+        "BTF_KFUNC(number, KF_SLEEPABLE, 0, KFA_RDONLY)",
+        "BTF_KFUNC(cast, KF_SLEEPABLE, KFA_RDONLY)",
+        "BTF_ID_FLAGS(func, laundered)",
+        "BTF_ID_FLAGS(func, writes)",
+        "BTF_ID_FLAGS(func, object)",
+        "BTF_KFUNC(both, KF_RCU, 0, KFA_RDONLY, 0, KFA_RDONLY)",
+        "BTF_ID_FLAGS(func, ignored)",
+    ]
+    assert rows.convert(Context(after, tree, wanted, ("rdonly",)), RDONLY).edits == ()
+    words = rows.words(RDONLY)(context, edits[0].key, edits)
+    message = render.message("kfunc_flags", None, "convert-rdonly.txt.j2", **words)
+    assert message.startswith("bpf: Accept read-only memory in a kfuncs\n\n")
+    assert "  argument 0 of\n    cast, f\n" in message
+    assert "cast(): fill() reads it.\n" in message
+    assert max(map(len, message.split("\n"))) <= 75
+
+
+@pytest.mark.kernel
+def test_each_const_memory_of_a_real_kernel_has_a_fate(kernel: RealKernel):
+    base = Tree(kernel.repo, kernel.commit)
+    if b"is_kfunc_rcu" not in base.read("kernel/bpf/verifier.c"):
+        pytest.skip(f"{kernel.version} has no KF_RCU")
+    found = inventory(base, load(None, bundled("patchbot.toml")).campaign("kfunc_flags"))
+    flagged = {e.row.kfunc: e.plan.arguments[RDONLY] for e in found.changed(RDONLY)}
+    assert {"bpf_crypto_ctx_create": (0,), "bpf_sock_addr_set_sun_path": (1,)}.items() <= flagged.items()
+    assert len({e.row.file for e in found.changed(RDONLY)}) >= 3
+    undecided = [e.site for e in found.entries if "decide by name" in e.plan.reason]
+    assert undecided == []
