@@ -216,7 +216,9 @@ def run(
     tick(f"booting the kernel of the {kernel.what}")
     # Modules of the kernel's selftests first: ours need nothing of theirs, but theirs need each other, by name.
     modules = sorted(image.modules.values(), key=lambda path: (path.stem == SETS, path.stem))
-    todo = [f"module {path.name}\n" for path in modules] + [f"object {path.name}\n" for path in objects]
+    weak = {program.name for program in kernel.rows.programs if program.weak}
+    todo = [f"module {path.name}\n" for path in modules]
+    todo += [f"{'weak' if path.stem in weak else 'object'} {path.name}\n" for path in objects]
     files = {"init": (folder / "init").read_bytes(), "boot.list": "".join(todo).encode()}
     files |= {f"modules/{path.name}": path.read_bytes() for path in modules}
     files |= {f"programs/{path.name}": path.read_bytes() for path in objects}

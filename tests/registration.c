@@ -229,6 +229,11 @@ int main(void)
 	CASE("read-only", ONE(TC, READS, 0, RECORD(READS, KFA_RDONLY)));
 	CASE("read-only-size", ONE(TC, READS, 0, RECORD(READS, 0, KFA_RDONLY)));
 	CASE("read-only-writable", ONE(TC, READS, 0, RECORD(READS, 0, 0, KFA_RDONLY)));
+	CASE("uninit", ONE(TC, READS, 0, RECORD(READS, 0, 0, KFA_UNINIT)));
+	CASE("uninit-const", ONE(TC, READS, 0, RECORD(READS, KFA_UNINIT)));
+	CASE("uninit-size", ONE(TC, READS, 0, RECORD(READS, 0, KFA_UNINIT)));
+	CASE("uninit-rcu", ONE(TC, READS, 0, RECORD(READS, 0, 0, KFA_UNINIT | KFA_RCU)));
+	CASE("uninit-on-stack", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, 0, 0, 0, 0, KFA_UNINIT)));
 	CASE("read-only-rcu", ONE(TC, READS, 0, RECORD(READS, KFA_RDONLY | KFA_RCU)));
 	reset();
 	return 0;

@@ -185,6 +185,17 @@ __bpf_kfunc void kfa_rdonly_num(const u64 *p)
 __bpf_kfunc_end_defs();
 #endif
 
+#if defined(KFA_UNINIT) && defined(KFA_RDONLY)
+__bpf_kfunc_start_defs();
+
+__bpf_kfunc void kfa_uninit_mem(void *p, u32 p__sz)
+{
+	memset(p, 0, p__sz);
+}
+
+__bpf_kfunc_end_defs();
+#endif
+
 #ifdef KFA_NULLABLE
 __bpf_kfunc_start_defs();
 
@@ -282,6 +293,9 @@ BTF_ID_FLAGS(func, kfa_rcu_all, KF_RCU)
 #ifdef KFA_RDONLY
 BTF_KFUNC(kfa_rdonly, TRUSTED, 0, 0, KFA_RDONLY)
 BTF_KFUNC(kfa_rdonly_num, TRUSTED, KFA_RDONLY)
+#endif
+#if defined(KFA_UNINIT) && defined(KFA_RDONLY)
+BTF_KFUNC(kfa_uninit_mem, TRUSTED, KFA_UNINIT)
 #endif
 #ifdef KFA_NULLABLE
 BTF_KFUNC(kfa_nullable, TRUSTED, 0, KFA_NULLABLE)

@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,27 @@ static void load_one(const char *path, const char *object, const char *name)
 	bpf_object__close(obj);
 }
 
+/* Without these, a program must initialize what a kfunc may read; CAP_BPF is kept */
+static void set_perfmon(int on)
+{
+	const __u64 dropped = 1ULL << CAP_PERFMON | 1ULL << CAP_SYS_ADMIN;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+	int i;
+
+	if (syscall(SYS_capget, &header, data)) {
+		say("UNKNOWN capabilities");
+		return;
+	}
+	for (i = 0; i < 2; i++) {
+		__u32 bits = dropped >> 32 * i;
+
+		data[i].effective = on ? data[i].effective | (data[i].permitted & bits) : data[i].effective & ~bits;
+	}
+	if (syscall(SYS_capset, &header, data))
+		say("UNKNOWN capabilities");
+}
+
 static void load_object(const char *name)
 {
 	struct bpf_program *prog;
@@ -198,6 +220,11 @@ int main(void)
 			insert_module(name);
 		else if (!strcmp(kind, "object"))
 			load_object(name);
+		else if (!strcmp(kind, "weak")) {
+			set_perfmon(0);
+			load_object(name);
+			set_perfmon(1);
+		}
 		else
 			say("UNKNOWN %s", kind);
 	}

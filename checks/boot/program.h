@@ -164,6 +164,7 @@ extern void kfa_rcu1(struct task_struct *q, struct task_struct *p) __ksym;
 extern void kfa_release_rcu(struct task_struct *p, struct kfa_obj *q) __ksym;
 extern void kfa_rcu_implicit(struct task_struct *p, struct task_struct *q) __ksym;
 extern void kfa_rdonly(const void *p, __u32 p__sz, const void *q, __u32 q__sz) __ksym;
+extern void kfa_uninit_mem(void *p, __u32 p__sz) __ksym;
 extern void kfa_rdonly_num(const __u64 *p) __ksym;
 extern void kfa_nullable(struct task_struct *p, struct task_struct *q) __ksym;
 extern void kfa_nullable_suffix(struct task_struct *p, struct task_struct *q__nullable) __ksym;

@@ -17,7 +17,7 @@ from ...series.anchors import Anchor
 from ...series.campaign import BuildWishes, Campaign, Context, Step
 from . import proof
 from .sites import inventory
-from .sites.gains import RDONLY
+from .sites.gains import RDONLY, UNINIT
 from .sites.plan import ACQUIRE, RCU, RELEASE
 from .steps import (
     acquire,
@@ -33,6 +33,7 @@ from .steps import (
     selftests,
     selftests_optional,
     suffixes,
+    uninit,
     verifier,
 )
 
@@ -81,6 +82,12 @@ STEPS = (
         codemod=rdonly.rdonly,
     ),
     editing(
+        "uninit",
+        "KFA_UNINIT, memory that a kfunc writes whole, so that it need not be initialized",
+        uninit.anchors,
+        codemod=uninit.uninit,
+    ),
+    editing(
         "suffixes",
         "flags equal to the suffixes of argument names, e.g. KFA_NULLABLE to __nullable",
         suffixes.anchors,
@@ -119,6 +126,12 @@ STEPS = (
         optional=False,
     ),
     selftesting(
+        "uninit",
+        "test kfuncs, programs and refused sets for KFA_UNINIT on memory",
+        selftests_optional.anchors_uninit,
+        optional=False,
+    ),
+    selftesting(
         "suffixes",
         "test kfuncs, programs and refused sets for the flags of the step suffixes",
         selftests_optional.anchors_suffixes,
@@ -133,6 +146,7 @@ STEPS = (
         modules=False,
     ),
     converting("rdonly-rows", "add KFA_RDONLY to const memory", RDONLY, follows="rdonly"),
+    converting("uninit-rows", "add KFA_UNINIT to memory that is written whole", UNINIT, follows="uninit"),
     converting("rcu", "convert KF_RCU to KFA_RCU on the arguments it reaches", RCU),
     converting("release", "convert KF_RELEASE to KFA_RELEASE on the released argument", RELEASE),
     converting(

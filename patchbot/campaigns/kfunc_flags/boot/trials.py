@@ -17,7 +17,7 @@ from .... import foreign
 from ....errors import UserError
 
 PROGRAM_KEYS = frozenset(
-    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "gains", "base")
+    ("name", "kind", "body", "arg", "verdict", "message", "declare", "flag", "needs", "lacks", "gains", "weak", "base")
 )
 SET_KEYS = frozenset(("name", "kfuncs", "rows", "hook", "refused", "needs", "lacks"))
 HOOKS = ("tracing", "syscall", "tc", "xdp", "fmodret")
@@ -53,6 +53,7 @@ class Program:
     needs: frozenset[str]
     lacks: frozenset[str]
     line: int
+    weak: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def read_program(
                 needs=wanted(row, "needs", place, name) | gains,
                 lacks=wanted(row, "lacks", place, name),
                 line=int(place.rpartition(":")[2] or 0),
+                weak=row.get("weak") is True,
             )
         )
     return made

@@ -26,7 +26,7 @@ ITERATOR_FLAGS = frozenset({"KF_ITER_NEW", "KF_ITER_NEXT", "KF_ITER_DESTROY"})
 #: KFA_RELEASE on an argument has the effect "release".
 ARGUMENT_PREFIX = "KFA_"
 #: The effects that no flag of a whole kfunc has: they let programs pass more than before.
-GAINS = frozenset({"rdonly"})
+GAINS = frozenset({"rdonly", "uninit"})
 
 OBJECT = "object"
 #: The kinds of pointers, in the verifier's order: by the struct that one points to, or by the suffix of its name.

@@ -308,11 +308,13 @@ def wrong(row: Row, state: State) -> Iterator[str]:
         yield f"flags of {len(row.arguments)} arguments, but a program passes {visible(classes)}"
     pointers = {n for n, p in enumerate(params) if p.kind == "pointer"}
     for n, held in given.items():
-        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE", "KFA_RDONLY"} and n not in pointers:
+        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE", "KFA_RDONLY", "KFA_UNINIT"} and n not in pointers:
             yield f"{spelled(sorted(held))} on argument {n}, which is not a pointer"
         elif "KFA_RDONLY" in held and (classes[n] not in ("memory", OBJECT) or not params[n].const):
             what = "writable by its prototype" if classes[n] in ("memory", OBJECT) else f"not memory ({classes[n]})"
             yield f"KFA_RDONLY on argument {n}, which is {what}"
+        elif "KFA_UNINIT" in held and (classes[n] not in ("memory", "dynptr", OBJECT) or params[n].const):
+            yield f"KFA_UNINIT on argument {n}, which is {'const' if params[n].const else classes[n]}"
 
 
 def agree(before: State | None, after: State, places: Places) -> Iterator[Finding]:

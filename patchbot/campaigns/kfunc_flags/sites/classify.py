@@ -55,13 +55,15 @@ class Verifier:
 
     `release` is "first" if KF_RELEASE is about register 1, "referenced" if it is about whichever argument is
     referenced. `rcu_checks_null`: KF_RCU also refuses NULL (elsewhere NULL is refused anyway). `contexts` are the
-    structs of program contexts, `context_kfuncs` the kfuncs whose every pointer is one.
+    structs of program contexts, `context_kfuncs` the kfuncs whose every pointer is one. `raw_memory`: memory of a kfunc
+    can be checked for writing only.
     """
 
     release: str
     rcu_checks_null: bool
     contexts: frozenset[str]
     context_kfuncs: frozenset[str]
+    raw_memory: bool = False
 
 
 def read_verifier(tree: Tree) -> Verifier:
@@ -82,7 +84,13 @@ def read_verifier(tree: Tree) -> Verifier:
     )
     types = tree.get(BPF_TYPES) or b""
     contexts = re.findall(rb"\bBPF_PROG_TYPE\s*\(\s*\w+\s*,\s*\w+\s*,\s*(?:struct\s+)?(\w+)\s*,", types)
-    return Verifier(release, null is not None, frozenset(c.decode() for c in contexts), context_kfuncs(text))
+    structs = frozenset(c.decode() for c in contexts)
+    return Verifier(release, null is not None, structs, context_kfuncs(text), writes_raw_memory(text))
+
+
+def writes_raw_memory(verifier: bytes) -> bool:
+    """Say whether the check of memory on the stack is told by register which memory is written only."""
+    return re.search(rb"\barg_raw_mem\.regno\s*==", verifier) is not None
 
 
 def context_kfuncs(text: bytes) -> frozenset[str]:

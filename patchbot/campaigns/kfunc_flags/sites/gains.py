@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ....c import Param
 from .classify import OBJECT
 
-RDONLY = "KFA_RDONLY"
+RDONLY, UNINIT = "KFA_RDONLY", "KFA_UNINIT"
 DECIDE = "decide by name in patchbot.toml"
 #: What an argument must be that a person decides about; a struct may be memory or an object, which types do not tell.
 DECIDABLE = frozenset({"mem", OBJECT})
@@ -50,6 +50,23 @@ def read_only(
         return Gain((), "", f"argument {wrong[0]} was decided, but it is not const memory")
     stays = [f"argument {n} stays, by decision ({reason})" for n in memory if n not in given]
     return Gain(tuple(given), f"by decision ({reason})" if given else "", "; ".join(stays))
+
+
+def write_only(
+    params: Sequence[Param], classes: Sequence[str], given: Sequence[int] | None, reason: str, able: bool
+) -> Gain:
+    """Return what becomes of memory that a kfunc writes whole on each path, which only a person can tell.
+
+    `able` says whether the verifier can check memory for writing only.
+    """
+    if not given:
+        return Gain()
+    wrong = [n for n in given if n >= len(params) or classes[n] not in DECIDABLE or points_to_const(params[n])]
+    if wrong:
+        return Gain((), "", f"argument {wrong[0]} was decided, but it is not memory that can be written")
+    if not able:
+        return Gain((), "", "this verifier cannot check the memory of a kfunc for writing only")
+    return Gain(tuple(given), f"by decision ({reason})")
 
 
 def points_to_const(param: Param) -> bool:

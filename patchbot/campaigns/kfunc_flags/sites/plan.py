@@ -17,17 +17,17 @@ from ....errors import ConfigError
 from ....series.render import listing
 from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, struct_of
 from .flags import Flags
-from .gains import RDONLY, read_only
+from .gains import RDONLY, UNINIT, Gain, read_only, write_only
 from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
 
 RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
 #: The argument flag for each kfunc flag, which is about all arguments, the first one, or the returned one.
-ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE", RDONLY: RDONLY}
+ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE", RDONLY: RDONLY, UNINIT: UNINIT}
 #: The flags of a whole kfunc among them.
 WHOLE = (RCU, RELEASE, ACQUIRE)
 #: The step that converts or adds a flag, by its name in `with` and `without`.
-STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire", RDONLY: "rdonly"}
+STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire", RDONLY: "rdonly", UNINIT: "uninit"}
 #: The flags that are converted only on request.
 OPTIONAL = frozenset({ACQUIRE})
 #: Only an argument in a register can be released.
@@ -46,7 +46,7 @@ class Decision:
     """What a person decided about a kfunc; `optional` means that not every tree has it.
 
     An empty `acquire` means that the kfunc returns another object than its argument; `rdonly` names the memory that it
-    only reads.
+    only reads, `uninit` the memory that it writes whole on each path.
     """
 
     rcu: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
@@ -56,10 +56,12 @@ class Decision:
     optional: bool = False
     reason: str = ""
     rdonly: tuple[Number, ...] | None = None
+    uninit: Annotated[tuple[Number, ...], Meta(max_length=1)] | None = None
 
     def arguments(self, flag: str) -> tuple[int, ...] | None:
         """Return the arguments that a flag is about, None if nothing was decided."""
-        return {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire, RDONLY: self.rdonly}[flag]
+        conversions = {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire}
+        return {**conversions, RDONLY: self.rdonly, UNINIT: self.uninit}[flag]
 
 
 UNDECIDED = Decision(None, None, None, False, False, "")
@@ -164,20 +166,30 @@ def plan_row(case: Case) -> Plan:
 def gaining(case: Case, plan: Plan) -> Plan:
     """Return `plan` with the arguments that programs can pass more to from then on."""
     row, prototype, decision = case.row, case.prototype, case.decision
-    if plan.fate == "refuse" or decision.keep or not case.owner.kfunc or off(case.config, RDONLY):
+    if plan.fate == "refuse" or decision.keep or not case.owner.kfunc or isinstance(prototype, Missing):
         return plan
-    if isinstance(prototype, Missing):
-        return plan
-    gain = read_only(prototype.params, case.classes, prototype.cast, decision.rdonly, decision.reason)
-    found = tuple(n for n in gain.arguments if n >= len(row.arg_flags) or RDONLY not in row.arg_flags[n])
+    params, classes, why = prototype.params, case.classes, decision.reason
+    gains = {
+        RDONLY: read_only(params, classes, prototype.cast, decision.rdonly, why),
+        UNINIT: write_only(params, classes, decision.uninit, why, case.verifier.raw_memory),
+    }
+    for flag, gain in gains.items():
+        if not off(case.config, flag) and not off(case.config, RDONLY):
+            plan = with_gain(row, plan, flag, gain)
+    return plan
+
+
+def with_gain(row: Row, plan: Plan, flag: str, gain: Gain) -> Plan:
+    """Return `plan` with the arguments that get one flag, and why others do not."""
+    found = tuple(n for n in gain.arguments if n >= len(row.arg_flags) or flag not in row.arg_flags[n])
     if not found and not gain.stays:
         return plan
     if found and row.via is not None:
-        return replace(plan, reason=f"{plan.reason}; {RDONLY} stays out, as the macro {row.via} makes the row")
-    reasons = [plan.reason] if plan.arguments else []
-    reasons += [f"{RDONLY}: {numbered(found)}, {gain.why}"] if found else []
-    reasons += [f"{RDONLY}: {gain.stays}"] if gain.stays else []
-    arguments = {**plan.arguments, **({RDONLY: found} if found else {})}
+        return replace(plan, reason=f"{plan.reason}; {flag} stays out, as the macro {row.via} makes the row")
+    reasons = [plan.reason] if plan.arguments or "KFA_" in plan.reason else []
+    reasons += [f"{flag}: {numbered(found)}, {gain.why}"] if found else []
+    reasons += [f"{flag}: {gain.stays}"] if gain.stays else []
+    arguments = {**plan.arguments, **({flag: found} if found else {})}
     return Plan("change" if arguments else "keep", "; ".join(reasons), arguments)
 
 

@@ -41,6 +41,7 @@ from ....series.codemod import (
 )
 from ....series.diagnosis import unknown_names
 from ....series.tree import Tree
+from ..sites.classify import writes_raw_memory
 
 BTF_H = "include/linux/btf.h"
 BTF_IDS_H = "include/linux/btf_ids.h"
@@ -305,6 +306,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "acquire": "acquire" in context.steps,
         "decl_tags": "decl-tags" in context.steps,
         "rdonly": "rdonly" in context.steps,
+        "uninit": "uninit" in context.steps and writes_raw_memory(context.base.read(VERIFIER_C)),
         "define": "define" in context.steps,
         "arena_step": "arena" in context.steps,
         "pahole": says(context.base, MAKEFILE_BTF, "decl_tag_kfuncs"),

@@ -60,6 +60,9 @@ class OptionalFlags:
 
 
 RDONLY = OptionalFlags("rdonly", "bpf_kfunc_arg_rdonly_test", "bpf_test_kfa_rdonly_ids", ("KFA_RDONLY",))
+UNINIT = OptionalFlags(
+    "uninit", "bpf_kfunc_arg_uninit_mem_test", "bpf_test_kfa_uninit_mem_ids", ("KFA_UNINIT", "KFA_RDONLY")
+)
 SUFFIXES = OptionalFlags("suffixes", "bpf_kfunc_arg_nullable_test", "bpf_test_kfa_nullable_ids")
 ACQUIRE = OptionalFlags("acquire", "bpf_kfunc_arg_acquire_test", "bpf_test_kfa_acquires_ids")
 
@@ -96,8 +99,8 @@ def anchors_added(context: Context, flags: OptionalFlags) -> list[a.Anchor]:
     return found + (anchors_bad_sets(f"{SELFTESTS}/{folder}/{INVALID}.c", flags, facts) if shared(folder) else [])
 
 
-anchors_rdonly, anchors_suffixes, anchors_acquire = (
-    partial(anchors_added, flags=flags) for flags in (RDONLY, SUFFIXES, ACQUIRE)
+anchors_rdonly, anchors_uninit, anchors_suffixes, anchors_acquire = (
+    partial(anchors_added, flags=flags) for flags in (RDONLY, UNINIT, SUFFIXES, ACQUIRE)
 )
 
 

@@ -79,8 +79,10 @@ def anchors(context: Context) -> list[a.Anchor]:
 def anchors_flags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the definitions of the flags."""
     rcu, done = a.macro_in("KFA_RCU"), a.contains("#define KFA_NULLABLE")
-    new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"))
-    pointers = ("KFA_NULLABLE", "KFA_UNINIT", "KFA_STR")
+    # The step uninit adds one of these flags, too.
+    uninit = "uninit" in context.steps and has_macros(context.tree, BTF_H, "KFA_UNINIT")
+    new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"), uninit=uninit)
+    pointers = ("KFA_NULLABLE", "KFA_STR") if uninit else ("KFA_NULLABLE", "KFA_UNINIT", "KFA_STR")
     return [
         a.insert_after(BTF_H, "KFA_RCU", rcu, a.whole(), new, done),
         extend_flags("KFA_PTR_FLAGS", pointers, fragment("suffixes-scalars.h.j2")),

@@ -141,3 +141,17 @@ def test_selftests_of_modules_that_hide_arguments(tmp_path: Path) -> None:
         ("module", "invalid", NO_IMPLICIT),
     ]
     assert fit.without_unmade([hidden], modules)[1] == {"other"}, "nothing is left that calls the first"
+
+
+def test_a_gain_is_shown_by_a_kernel_with_the_flag_and_by_the_one_before(shipped: Rows) -> None:
+    """Programs that gain go to both kernels of a series with the flag, and to neither verdict of one without it."""
+    gaining = {p.name: p for p in shipped.programs if p.base and any("gains" in n for n in p.needs)}
+    assert {"rdonly_crypto_params", "rdonly_sun_path", "rdonly_ksock_data", "uninit_crypto_err"} <= gaining.keys()
+    assert all(p.base and p.base.verdict == "reject" for p in gaining.values())
+    more = Flags({}, {"KFA_RDONLY": 4, "KFA_UNINIT": 8}, {})
+    for need in {n for p in gaining.values() for n in p.needs if "gains" in n}:
+        assert fit.may_show(need, "base", FLAGS)
+        assert fit.may_show(need, "tip", more)
+        assert not fit.may_show(need, "tip", FLAGS)
+    assert not fit.may_show("KFA_RDONLY", "base", FLAGS)
+    assert not {p.name for p in shipped.known_to(AFTER).programs} & gaining.keys()

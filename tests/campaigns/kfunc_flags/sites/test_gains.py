@@ -1,4 +1,4 @@
-"""Which const memory gets KFA_RDONLY, and why other const memory does not."""
+"""Which memory gets KFA_RDONLY or KFA_UNINIT, and why other memory does not."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from conftest import RealKernel
-from kfunctree import make
+from kfunctree import FIRST, make
 
 from patchbot.bundle import bundled
-from patchbot.campaigns.kfunc_flags.sites.gains import RDONLY
+from patchbot.campaigns.kfunc_flags.sites.gains import RDONLY, UNINIT
 from patchbot.campaigns.kfunc_flags.sites.inventory import audit, inventory
 from patchbot.campaigns.kfunc_flags.steps import rows
 from patchbot.config import CampaignConfig, load
@@ -155,6 +155,40 @@ def test_rows_get_the_flag_once(tree):
     assert "  argument 0 of\n    cast, f\n" in message
     assert "cast(): fill() reads it.\n" in message
     assert max(map(len, message.split("\n"))) <= 75
+
+
+RAW = (
+    FIRST
+    + b"""
+static int check_stack_range_initialized(struct bpf_call_arg_meta *meta)
+{
+	return meta->arg_raw_mem.regno == regno;
+}
+"""
+)
+
+
+def test_memory_that_is_written_whole_is_decided_by_name(tmp_path):
+    decided = {
+        "writes": {"uninit": [0], "reason": "memset() sets it"},
+        "cast": {"uninit": [0], "reason": "wrong"},
+        "number": {"uninit": [1], "rdonly": [], "reason": "wrong"},
+    }
+    able, unable = (
+        make(tmp_path / name, {"kernel/bpf/a.c": KFUNCS + ROWS}, verifier=verifier)
+        for name, verifier in (("able", RAW), ("unable", FIRST))
+    )
+    found = entries(able, config(decided))
+    assert found["writes"]["arg_flags"] == {"0": [UNINIT]}
+    assert found["writes"]["reason"] == f"{UNINIT}: argument 0, by decision (memset() sets it)"
+    for kfunc in ("cast", "number"):
+        assert UNINIT not in str(found[kfunc]["arg_flags"])
+        assert "was decided, but it is not memory that can be written" in found[kfunc]["reason"]
+    assert not [e for e in entries(able, config()).values() if UNINIT in str(e["arg_flags"])]
+    assert not [e for e in entries(able, config(decided, without=("uninit",))).values() if UNINIT in str(e)]
+    stays = entries(unable, config(decided))["writes"]
+    assert (stays["fate"], stays["arg_flags"]) == ("keep", {})
+    assert "this verifier cannot check the memory of a kfunc for writing only" in stays["reason"]
 
 
 @pytest.mark.kernel

@@ -325,7 +325,8 @@ def test_conversion_can_be_switched_off(tmp_path: Path) -> None:
         ({"rcu": [0], "reason": " "}, "needs a reason"),
         (
             {"rcu": [0], "reasn": "x", "reason": "y"},
-            "unknown key 'reasn'; did you mean reason? (known: rcu, release, acquire, keep, optional, reason, rdonly)",
+            "unknown key 'reasn'; did you mean reason? (known: rcu, release, acquire, keep, optional, reason, "
+            "rdonly, uninit)",
         ),
         ({"rcu": 0, "reason": "x"}, "decisions.put.rcu is 0, not a list"),
         ({"rcu": [True], "reason": "x"}, "decisions.put.rcu[0] is True, not a number"),

@@ -235,6 +235,7 @@ ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "def
 def test_messages_fit_a_mail(name, flags):
     words = dict.fromkeys(ASKED, flags[4]) | {"kf_bits": 17, "most_args": 12 * flags[0], "rdonly": flags[0]}
     words |= dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
+    words["uninit"] = flags[0]
     message = render.message("kfunc_flags", None, f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
     assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: ", "bpftool: "))
@@ -373,7 +374,8 @@ size-of-scalar -22 | size-pointer -22 | constant 0 | constant-and-size -22 | nul
 acquired 0 | acquired-rcu 0 | acquired-other-released 0 | acquired-twice -22 | acquired-other-type -22
 acquired-scalar -22 | acquired-and-released -22 | both-acquire -22 | kf-acquire 0 | acquired-no-struct -22
 acquired-no-return -22
-read-only 0 | read-only-size -22 | read-only-writable -22 | read-only-rcu -22
+read-only 0 | read-only-size -22 | read-only-writable -22
+uninit 0 | uninit-const -22 | uninit-size -22 | uninit-rcu -22 | uninit-on-stack -22 | read-only-rcu -22
 """
 
 

@@ -18,6 +18,7 @@ from patchbot.series.codemod import AnchorError, Outcome
 from patchbot.series.tree import Tree
 
 RDONLY, TESTS, ROWS = (next(s for s in STEPS if s.name == f"rdonly{end}") for end in ("", "-selftests", "-rows"))
+UNINIT = next(s for s in STEPS if s.name == "uninit")
 FLAG = b"#define KFA_RDONLY\t(1 << 2)\n"
 
 
@@ -58,6 +59,15 @@ def test_a_tree_without_such_a_kfunc_does_not_get_the_flag(trees):  # noqa: F811
         change = RDONLY.codemod(context(tree, trees[shape]))
         assert not change.edits
         assert "KFA_RDONLY is left out: no kfunc of this tree" in change.remarks[0]
+
+
+def test_only_a_verifier_that_knows_raw_memory_gets_uninit(trees):  # noqa: F811
+    left_out = UNINIT.codemod(context(before(trees, "referenced"), trees["referenced"]))
+    assert not left_out.edits
+    assert "its verifier cannot check the memory of a kfunc for writing only" in left_out.remarks[0]
+    alone = UNINIT.codemod(context(before(trees, "first"), trees["first"]))
+    assert not alone.edits
+    assert "did not add KFA_RDONLY" in alone.remarks[0]
 
 
 def test_a_call_is_broken_behind_a_comma():

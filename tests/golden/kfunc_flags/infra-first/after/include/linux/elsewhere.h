@@ -71,3 +71,11 @@
 #define btf_type_is_modifier
 #define btf_type_is_void
 #define info
+#define regno
+#define size
+#define cur_regs
+#define check_mem_access
+#define argno_from_reg
+#define BPF_B
+#define func_proto
+#define btf

@@ -175,6 +175,12 @@ static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 fun
 		    (flags & (KFA_RELEASE | KFA_RCU) || !btf_is_kfunc_arg_const_mem(btf, t)))
 			goto err;
 
+		/* All of the memory is written, which a program has in a register */
+		if (flags & KFA_UNINIT &&
+		    (flags & (KFA_RELEASE | KFA_RCU | KFA_RDONLY) || i >= MAX_BPF_FUNC_REG_ARGS ||
+		     btf_is_kfunc_arg_const_mem(btf, t)))
+			goto err;
+
 		/* The reference that is returned is one on this very object */
 		if (flags & KFA_ACQUIRE) {
 			if (acquire || flags & KFA_RELEASE || !btf_kfunc_returns_arg(btf, proto, t))

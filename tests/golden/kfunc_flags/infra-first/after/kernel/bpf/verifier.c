@@ -167,6 +167,14 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	return 0;
 }
 
+static int check_stack_range_initialized(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+					 argno_t argno, struct bpf_call_arg_meta *meta)
+{
+	bool raw_mode = meta && meta->arg_raw_mem.regno == reg_from_argno(argno);
+
+	return raw_mode ? 0 : -EACCES;
+}
+
 static int check_mem_size_reg(struct bpf_verifier_env *env,
 			      struct bpf_reg_state *mem_reg,
 			      struct bpf_reg_state *size_reg, argno_t mem_argno,
@@ -184,15 +192,29 @@ static int check_mem_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg
 	return 0;
 }
 
+static bool is_kfunc_uninit(const struct bpf_call_arg_meta *meta, int arg)
+{
+	const struct btf_param *args = btf_params(meta->func_proto);
+
+	return kfunc_arg_flags(meta, arg) & KFA_UNINIT ||
+	       is_kfunc_arg_uninit(meta, arg);
+}
+
 /*
  * How a kfunc accesses the memory in an argument. It reads without a fixup, so
  * memory that may fault is not taken for read-only memory here, although
  * programs can read it.
  */
-static u32 kfunc_arg_access(const struct bpf_call_arg_meta *meta, int arg,
+static u32 kfunc_arg_access(struct bpf_call_arg_meta *meta, int arg,
 			    const struct bpf_reg_state *reg)
 {
 	bool may_fault = base_type(reg->type) == PTR_TO_BTF_ID || reg->type & PTR_UNTRUSTED;
+
+	/* As for helpers, only one argument is uninitialized memory */
+	if (is_kfunc_uninit(meta, arg) && arg < MAX_BPF_FUNC_REG_ARGS && !meta->arg_raw_mem.regno) {
+		meta->arg_raw_mem.regno = BPF_REG_1 + arg;
+		return BPF_WRITE;
+	}
 
 	if (kfunc_arg_flags(meta, arg) & KFA_RDONLY && !may_fault)
 		return BPF_READ;
@@ -218,7 +240,7 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 			}
 			break;
 		case KF_ARG_PTR_TO_DYNPTR:
-			if (is_kfunc_arg_uninit(meta, i))
+			if (is_kfunc_uninit(meta, i))
 				dynptr_arg_type |= MEM_UNINIT;
 			break;
 		case KF_ARG_PTR_TO_MEM:
@@ -243,6 +265,26 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 			break;
 		}
 		}
+	}
+
+	return 0;
+}
+
+/*
+ * Mark the slots of uninitialized memory as written. This comes after the check
+ * of all arguments, so that another one can't have the same memory as input.
+ */
+static int mark_kfunc_uninit_mem(struct bpf_verifier_env *env, struct bpf_call_arg_meta *meta,
+				 int insn_idx)
+{
+	int i, err, regno = meta->arg_raw_mem.regno;
+	struct bpf_reg_state *regs = cur_regs(env);
+
+	for (i = 0; i < meta->arg_raw_mem.size; i++) {
+		err = check_mem_access(env, insn_idx, regs + regno, argno_from_reg(regno), i, BPF_B,
+				       BPF_WRITE, -1, false, false);
+		if (err)
+			return err;
 	}
 
 	return 0;
@@ -273,13 +315,21 @@ s64 bpf_kfunc_stack_access_bytes(struct bpf_verifier_env *env, struct bpf_insn *
 	    (is_kfunc_arg_annotated(&meta, arg + 1, KFA_SZ, "__sz") ||
 	     is_kfunc_arg_annotated(&meta, arg + 1, KFA_CONST_SZ, "__szk")))
 		return MAX_BPF_STACK;
-	return is_kfunc_arg_uninit(&meta, arg) ? -size : size;
+	return is_kfunc_uninit(&meta, arg) ? -size : size;
 }
 
 static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
 			    int *insn_idx_p)
 {
 	struct bpf_call_arg_meta meta;
+
+	err = check_kfunc_args(env, &meta, insn_idx);
+	if (err < 0)
+		return err;
+
+	err = mark_kfunc_uninit_mem(env, &meta, insn_idx);
+	if (err)
+		return err;
 
 	if (meta.release_regno) {
 		const struct btf_param *arg = &btf_params(meta.func_proto)[meta.release_regno - 1];

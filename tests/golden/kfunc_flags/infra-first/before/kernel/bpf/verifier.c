@@ -125,6 +125,14 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	return 0;
 }
 
+static int check_stack_range_initialized(struct bpf_verifier_env *env, struct bpf_reg_state *reg,
+					 argno_t argno, struct bpf_call_arg_meta *meta)
+{
+	bool raw_mode = meta && meta->arg_raw_mem.regno == reg_from_argno(argno);
+
+	return raw_mode ? 0 : -EACCES;
+}
+
 static int check_mem_size_reg(struct bpf_verifier_env *env,
 			      struct bpf_reg_state *mem_reg,
 			      struct bpf_reg_state *size_reg, argno_t mem_argno,
@@ -221,6 +229,10 @@ static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
 			    int *insn_idx_p)
 {
 	struct bpf_call_arg_meta meta;
+
+	err = check_kfunc_args(env, &meta, insn_idx);
+	if (err < 0)
+		return err;
 
 	if (meta.release_regno) {
 		err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);

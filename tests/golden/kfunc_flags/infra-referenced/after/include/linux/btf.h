@@ -18,12 +18,12 @@
 #define KFA_RELEASE	(1 << 0) /* reference passed in this argument is released */
 #define KFA_RCU		(1 << 1) /* takes either rcu or trusted pointer */
 #define KFA_NULLABLE	(1 << 3) /* pointer may be NULL, same as __nullable */
-#define KFA_UNINIT	(1 << 4) /* points to uninitialized object, same as __uninit */
-#define KFA_STR		(1 << 5) /* points to a constant string, same as __str */
-#define KFA_CONST	(1 << 6) /* scalar is a known constant, same as __k */
-#define KFA_SZ		(1 << 7) /* size of the previous argument, same as __sz */
-#define KFA_CONST_SZ	(1 << 8) /* constant size of the previous argument, same as __szk */
-#define KFA_IGN		(1 << 9) /* not checked by the verifier, same as __ign */
+#define KFA_STR		(1 << 4) /* points to a constant string, same as __str */
+#define KFA_CONST	(1 << 5) /* scalar is a known constant, same as __k */
+#define KFA_SZ		(1 << 6) /* size of the previous argument, same as __sz */
+#define KFA_CONST_SZ	(1 << 7) /* constant size of the previous argument, same as __szk */
+#define KFA_IGN		(1 << 8) /* not checked by the verifier, same as __ign */
+#define KFA_UNINIT	(1 << 9) /* points to uninitialized object, same as __uninit */
 #define KFA_RDONLY	(1 << 2) /* points to memory that is only read */
 #define KFA_ACQUIRE	(1 << 10) /* takes a reference on this object and returns the object */
 

@@ -10,12 +10,12 @@
 #define KFA_RELEASE	(1 << 0)
 #define KFA_RCU		(1 << 1)
 #define KFA_NULLABLE	(1 << 3)
-#define KFA_UNINIT	(1 << 4)
-#define KFA_STR		(1 << 5)
-#define KFA_CONST	(1 << 6)
-#define KFA_SZ		(1 << 7)
-#define KFA_CONST_SZ	(1 << 8)
-#define KFA_IGN		(1 << 9)
+#define KFA_STR		(1 << 4)
+#define KFA_CONST	(1 << 5)
+#define KFA_SZ		(1 << 6)
+#define KFA_CONST_SZ	(1 << 7)
+#define KFA_IGN		(1 << 8)
+#define KFA_UNINIT	(1 << 9)
 #define KFA_RDONLY	(1 << 2)
 #define KFA_ACQUIRE	(1 << 10)
 
@@ -27,12 +27,12 @@ static const struct {
 	{ KFA_RELEASE, "arg:release" },
 	{ KFA_RCU, "arg:rcu" },
 	{ KFA_NULLABLE, "arg:nullable" },
-	{ KFA_UNINIT, "arg:uninit" },
 	{ KFA_STR, "arg:str" },
 	{ KFA_CONST, "arg:const" },
 	{ KFA_SZ, "arg:sz" },
 	{ KFA_CONST_SZ, "arg:const_sz" },
 	{ KFA_IGN, "arg:ign" },
+	{ KFA_UNINIT, "arg:uninit" },
 	{ KFA_RDONLY, "arg:rdonly" },
 	{ KFA_ACQUIRE, "arg:acquire" },
 };
