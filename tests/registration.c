@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef uint16_t u16;
 typedef uint32_t u32;
 typedef int32_t s32;
 
@@ -161,9 +162,10 @@ static void reset(void)
 
 static int flag(u32 id, u32 arg)
 {
-	const u32 *flags = btf_kfunc_arg_flags(&btf, id);
+	u16 flags[MAX_BPF_FUNC_ARGS];
 
-	return flags ? (int)flags[arg] : -1;
+	btf_kfunc_arg_flags(&btf, id, flags);
+	return flags[arg];
 }
 
 int main(void)

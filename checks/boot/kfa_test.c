@@ -95,6 +95,12 @@ __bpf_kfunc void kfa_legacy_rcu(struct task_struct *p, struct task_struct *q)
 {
 }
 
+/* Memory of one of the two, it is not known of which */
+__bpf_kfunc int *kfa_value_of(struct kfa_obj *p, struct kfa_obj *q)
+{
+	return &p->value;
+}
+
 __bpf_kfunc void kfa_legacy_none(struct task_struct *p)
 {
 }
@@ -138,6 +144,10 @@ __bpf_kfunc struct kfa_obj *kfa_release_exchange(struct task_struct *task, struc
 }
 
 __bpf_kfunc void kfa_release_dynptr(struct bpf_dynptr *d, struct kfa_obj *p)
+{
+}
+
+__bpf_kfunc void kfa_release_this_dynptr(struct bpf_dynptr *d)
 {
 }
 
@@ -266,6 +276,7 @@ BTF_ID_FLAGS(func, kfa_legacy_release, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_legacy_release_task, KF_RELEASE)
 BTF_ID_FLAGS(func, kfa_legacy_rcu, KF_RCU)
 BTF_ID_FLAGS(func, kfa_legacy_none)
+BTF_ID_FLAGS(func, kfa_value_of, TRUSTED)
 BTF_ID_FLAGS(func, kfa_legacy_trusted, TRUSTED)
 #ifdef KFA_RELEASE
 BTF_KFUNC(kfa_release0, 0, KFA_RELEASE)
@@ -276,6 +287,7 @@ BTF_KFUNC(kfa_release_last, 0, 0, 0, 0, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_release_beside, 0, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_release_exchange, KF_ACQUIRE | KF_RET_NULL, KFA_RCU, KFA_RELEASE)
 BTF_KFUNC(kfa_release_dynptr, 0, 0, KFA_RELEASE)
+BTF_KFUNC(kfa_release_this_dynptr, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_release_task, 0, KFA_RCU, KFA_RELEASE)
 BTF_KFUNC(kfa_release_tasks, 0, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_rcu0, 0, KFA_RCU)

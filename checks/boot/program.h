@@ -148,6 +148,7 @@ extern void kfa_legacy_release(struct kfa_obj *p, struct kfa_obj *q) __ksym;
 extern void kfa_legacy_release_task(struct task_struct *p, struct task_struct *q) __ksym;
 extern void kfa_legacy_rcu(struct task_struct *p, struct task_struct *q) __ksym;
 extern void kfa_legacy_none(struct task_struct *p) __ksym;
+extern int *kfa_value_of(struct kfa_obj *p, struct kfa_obj *q) __ksym;
 extern void kfa_legacy_trusted(struct task_struct *p) __ksym;
 extern void kfa_release0(struct kfa_obj *p, struct kfa_obj *q) __ksym;
 extern void kfa_release0_task(struct task_struct *p, struct task_struct *q) __ksym;
@@ -157,6 +158,7 @@ extern void kfa_release_last(__u64 a, __u64 b, __u64 c, struct kfa_obj *q, struc
 extern void kfa_release_beside(struct kfa_other *q, struct kfa_obj *p) __ksym;
 extern struct kfa_obj *kfa_release_exchange(struct task_struct *task, struct kfa_obj *p) __ksym;
 extern void kfa_release_dynptr(struct bpf_dynptr *d, struct kfa_obj *p) __ksym;
+extern void kfa_release_this_dynptr(struct bpf_dynptr *d) __ksym;
 extern void kfa_release_task(struct task_struct *q, struct task_struct *p) __ksym;
 extern void kfa_release_tasks(struct task_struct *q, struct task_struct *p) __ksym;
 extern void kfa_rcu0(struct task_struct *p, struct task_struct *q) __ksym;

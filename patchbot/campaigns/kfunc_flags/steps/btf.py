@@ -71,7 +71,7 @@ def anchors(context: Context) -> list[a.Anchor]:
             "the look-up of kfunc flags: after it",
             lookups(a.in_function),
             fragment("btf-lookup.c.j2"),
-            a.contains("btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id) {"),
+            a.contains("btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id, u16 *flags) {"),
         ),
         register.before(
             "before btf_populate_kfunc_set()",

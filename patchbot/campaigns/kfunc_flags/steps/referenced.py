@@ -7,8 +7,18 @@ kfunc asks for it. A kfunc that releases something asks for it, by whichever fla
 from __future__ import annotations
 
 from ....c import Source, Span
-from ....series.codemod import Anchor, contains, in_function, tokens_like
-from .facts import STRICT, VERIFIER_C, Place, calls_with_meta, one_shape, predicate, replace_calls, strict_functions
+from ....series.codemod import Anchor, contains, in_function, statement, tokens_like, whole, with_comment
+from .facts import (
+    STRICT,
+    VERIFIER_C,
+    Place,
+    calls_with_meta,
+    fragment,
+    one_shape,
+    predicate,
+    replace_calls,
+    strict_functions,
+)
 
 ARGS = "check_kfunc_args"
 #: Where the predicates may still be about all arguments of a kfunc; elsewhere they must be about one.
@@ -24,6 +34,7 @@ KNOWN = {
 
 def anchors_referenced(meta: str) -> list[Anchor]:
     """Return the anchors in a verifier whose kfunc meta is `struct meta`."""
+    call = Place(VERIFIER_C, in_function("check_kfunc_call"))
     return [
         predicate("release", meta, "verifier-referenced-release.c.j2", "bool is_kfunc_arg_release("),
         predicate("rcu", meta, "verifier-referenced-rcu.c.j2", "bool is_kfunc_arg_rcu("),
@@ -57,6 +68,18 @@ def anchors_referenced(meta: str) -> list[Anchor]:
             "OBJ_RELEASE",
             "if (is_kfunc_release(meta) && reg->ref_obj_id)",
             "if (is_kfunc_arg_release(meta, i) && reg->ref_obj_id)",
+        ),
+        call.before(
+            "before it",
+            with_comment(whole()),
+            fragment("verifier-referenced-alias.c.j2", meta=meta),
+            contains("int check_kfunc_release($_) {"),
+        ),
+        call.before(
+            "before the reference is released",
+            statement("err = release_reference(env, regs[meta.release_regno].ref_obj_id);"),
+            fragment("verifier-referenced-alias-call.c.j2"),
+            "err = check_kfunc_release(env, &meta);",
         ),
     ]
 

@@ -263,7 +263,7 @@ def anchors_model(context: Context) -> list[a.Anchor]:
     if not has_macros(context.tree, "include/linux/bpf.h", "BTF_FMODEL_NULLABLE_ARG"):
         return []
     adder = Place(VERIFIER_C, a.in_function("bpf_add_kfunc_call"))
-    done, meta = "func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", a.statement("meta.kfunc_arg_flags = $_;")
+    done, meta = "func_model.arg_flags[i] |= BTF_FMODEL_NULLABLE_ARG;", a.statement("btf_kfunc_arg_flags($_);")
     return [
         adder.instead("int err", a.statement("int err;"), "int err, i;", done),
         adder.after("flags of the function model", meta, fragment("suffixes-model.c.j2"), done),

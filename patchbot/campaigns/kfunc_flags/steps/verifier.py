@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....c import Function, Source, Span, calls, find, function, functions, matches, parse, struct
+from ....c import Function, Source, Span, calls, find, function, functions, matches, parse
 from ....c.tokens import is_word
 from ....errors import UserError
 from ....model import Edit
@@ -43,16 +43,38 @@ def release_dynptr(context: Context) -> Change:
 def anchors_release_dynptr(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step dynptr."""
     source = source_of(context.tree, VERIFIER_C)
-    caller = Place(VERIFIER_C, a.in_function("check_kfunc_call"))
+    caller, args = (Place(VERIFIER_C, a.in_function(name)) for name in ("check_kfunc_call", "check_kfunc_args"))
     lacks = source is not None and releases_references(source)
+    _, meta = anchors_meta(context)
+    more = [
+        caller.before(
+            "before it",
+            a.with_comment(a.whole()),
+            fragment("dynptr-check.c.j2", meta=meta),
+            a.contains("int check_kfunc_release($_) {"),
+        ),
+        args.before(
+            "the type of a dynptr",
+            a.tokens_like("if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_from_skb])"),
+            fragment("dynptr-obj-release.c.j2"),
+            "dynptr_arg_type |= OBJ_RELEASE;",
+        ),
+        args.instead(
+            "the dynptr that bpf_dynptr_file_discard() releases",
+            a.statement("dynptr_arg_type |= DYNPTR_TYPE_FILE | OBJ_RELEASE;"),
+            "dynptr_arg_type |= DYNPTR_TYPE_FILE;",
+            "dynptr_arg_type |= OBJ_RELEASE;",
+        ),
+    ]
     return [
         caller.instead(
             "what release_reg() releases",
             a.statement("err = release_reg(env, &regs[meta.release_regno], false, !!meta.dynptr.id);"),
             fragment("dynptr-release.c.j2"),
-            "meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg)",
+            "release_reg(env, &regs[meta.release_regno], false, is_kfunc_arg_dynptr(meta.btf, arg))",
             optional="kfuncs can't release a dynptr here: check_kfunc_call() only releases references" if lacks else "",
-        )
+        ),
+        *([] if lacks else more),
     ]
 
 
@@ -80,7 +102,6 @@ def anchors(context: Context) -> list[a.Anchor]:
         unknown = [a.lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
     return [
         *owner,
-        *(anchors_fetch() if struct(source, "bpf_kfunc_meta") else []),
         *[filling_anchor(name) for name in filling_functions(source)],
         arg_flags_anchor(meta),
         *unknown,
@@ -94,20 +115,8 @@ def anchors_meta(context: Context) -> tuple[list[a.Anchor], str]:
         meta, path = meta_struct(context.tree)
     except UserError as error:
         return [a.lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
-    text = "\tconst u32 *kfunc_arg_flags;\n"
+    text = "\tu16 kfunc_arg_flags[MAX_BPF_FUNC_ARGS];\n"
     return [Place(path, a.in_struct(meta)).after("kfunc_flags", a.member("kfunc_flags"), text)], meta
-
-
-def anchors_fetch() -> list[a.Anchor]:
-    """Return the anchors of what the verifier looks up about a kfunc before it fills the meta of a call."""
-    fetch, raw = (
-        Place(VERIFIER_C, scope) for scope in (a.in_function("fetch_kfunc_meta"), a.in_struct("bpf_kfunc_meta"))
-    )
-    text = "\tkfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);\n"
-    return [
-        raw.after("flags", a.member("flags"), "\tconst u32 *arg_flags;\n"),
-        fetch.after("flags", a.statement("kfunc->flags = kfunc_flags;"), text, "kfunc->arg_flags ="),
-    ]
 
 
 # The functions that fill the meta of a kfunc
@@ -131,21 +140,21 @@ def fillings(source: Source, filler: Function) -> list[Filling]:
         first, last = lexed.token_range(match.bindings["value"].start, match.bindings["value"].end)
         value = looked_up(source, filler, lexed.texts[first:last])
         if value and dot in (b".", b"->") and is_word(owner):
-            twin = owner + dot + b"kfunc_arg_flags = " + value + b";"
+            twin = b"btf_kfunc_arg_flags(" + value + b", " + owner + dot + b"kfunc_arg_flags);"
             found.append(Filling(Span(lexed.starts[number - 2], match.span.end), twin))
     return found
 
 
 def looked_up(source: Source, filler: Function, value: Sequence[bytes]) -> bytes:
-    """Return the expression of the argument flags, if `value` is that of the kfunc's flags; b"" if unknown."""
+    """Return the BTF and the id of the kfunc, if `value` is the expression of its flags; b"" if unknown."""
     for at in range(1, len(value) - 1):
         if value[at] in (b".", b"->") and value[at + 1] == b"flags":
-            return value[at - 1] + value[at] + b"arg_flags"
+            return b", ".join(value[at - 1] + value[at] + member for member in (b"btf", b"id"))
     for lookup in ("btf_kfunc_flags", "btf_kfunc_id_set_contains"):
         for call in calls(source, lookup, filler.body):
             if len(call.args) == 3:
                 btf, func_id, _ = (source.at(arg) for arg in call.args)
-                return b"btf_kfunc_arg_flags(" + btf + b", " + func_id + b")"
+                return btf + b", " + func_id
     return b""
 
 
@@ -177,7 +186,7 @@ def filling_anchor(name: str) -> a.Anchor:
         f"the flags of the kfunc in {name}()",
         find_it,
         edit,
-        a.contains("kfunc_arg_flags =", scope),
+        a.contains("btf_kfunc_arg_flags(", scope),
         scope,
         "meta->kfunc_flags = *kfunc.flags;",
     )
@@ -202,7 +211,15 @@ def arg_flags_anchor(meta: str) -> a.Anchor:
 def anchors_first(meta: str) -> list[a.Anchor]:
     """Return the anchors of the predicates and their users."""
     fetch, check = Place(VERIFIER_C, a.in_function("bpf_fetch_kfunc_arg_meta")), a.in_function("check_kfunc_args")
+    only, said = Place(VERIFIER_C, a.in_function("validate_ref_obj")), "function expects only one referenced object"
+    refused = f'bpf_log(&env->log, "{said} but got %d\\n",\n\t\t\tref_obj->cnt);\n\t\treturn -EINVAL;'
     return [
+        only.instead(
+            "two referenced arguments",
+            a.tokens_like(f'verifier_bug(env, "{said} but got %d\\n", ref_obj->cnt); return -EFAULT;'),
+            refused,
+            refused,
+        ),
         predicate("release", meta, "verifier-release-regno.c.j2", "int kfunc_release_regno("),
         predicate("rcu", meta, "verifier-arg-rcu.c.j2", "bool is_kfunc_arg_rcu("),
         fetch.instead(

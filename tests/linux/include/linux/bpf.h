@@ -31,6 +31,8 @@ enum bpf_arg_type {
 	ARG_PTR_TO_DYNPTR,
 	PTR_MAYBE_NULL = 1 << 8,
 	OBJ_RELEASE = 1 << 9,
+	DYNPTR_TYPE_SKB = 1 << 10,
+	DYNPTR_TYPE_FILE = 1 << 11,
 };
 
 struct bpf_func_proto {

@@ -35,6 +35,7 @@ struct btf_kfunc_set_tab {
 };
 
 struct btf {
+	const char *name;
 	struct btf_type **types;
 	const char *strings;
 	u32 nr_types;

@@ -42,11 +42,68 @@ enum kfunc_ptr_arg_type {
 enum special_kfunc_type {
 	KF_bpf_cast_to_kern_ctx,
 	KF_bpf_rdonly_cast,
+	KF_bpf_dynptr_from_skb,
+	KF_bpf_dynptr_file_discard,
 };
 
 BTF_ID_LIST(special_kfunc_list)
 BTF_ID(func, bpf_cast_to_kern_ctx)
 BTF_ID(func, bpf_rdonly_cast)
+BTF_ID(func, bpf_dynptr_from_skb)
+BTF_ID(func, bpf_dynptr_file_discard)
+
+static int validate_ref_obj(struct bpf_verifier_env *env, struct ref_obj_desc *ref_obj)
+{
+	if (ref_obj->cnt > 1) {
+		verifier_bug(env, "function expects only one referenced object but got %d\n",
+			     ref_obj->cnt);
+		return -EFAULT;
+	}
+
+	return 0;
+}
+
+static struct bpf_func_state *cur_func(struct bpf_verifier_env *env)
+{
+	return &env->frame;
+}
+
+static struct bpf_reg_state *cur_regs(struct bpf_verifier_env *env)
+{
+	return cur_func(env)->regs;
+}
+
+static struct bpf_func_state *bpf_func(struct bpf_verifier_env *env,
+				       const struct bpf_reg_state *reg)
+{
+	return &env->frame;
+}
+
+static struct bpf_reg_state *get_func_arg_reg(struct bpf_func_state *caller,
+					      struct bpf_reg_state *regs, int arg)
+{
+	if (arg < MAX_BPF_FUNC_REG_ARGS)
+		return &regs[arg + 1];
+
+	return &caller->stack_arg_regs[arg - MAX_BPF_FUNC_REG_ARGS];
+}
+
+static int dynptr_get_spi(struct bpf_verifier_env *env, struct bpf_reg_state *reg)
+{
+	return reg->var_off.value < 8 ? reg->var_off.value : -EINVAL;
+}
+
+static bool dynptr_type_referenced(enum bpf_dynptr_type type)
+{
+	return type == BPF_DYNPTR_TYPE_FILE;
+}
+
+static enum bpf_dynptr_type dynptr_reg_type(struct bpf_verifier_env *env, struct bpf_reg_state *reg)
+{
+	int spi = dynptr_get_spi(env, reg);
+
+	return spi < 0 ? BPF_DYNPTR_TYPE_INVALID : bpf_func(env, reg)->stack[spi].spilled_ptr.dynptr.type;
+}
 
 static argno_t argno_from_arg(u32 arg)
 {
@@ -419,11 +476,11 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 	int ret;
 
 	for (i = 0; i < nargs; i++) {
-		struct bpf_reg_state *reg = &env->regs[min(i + 1, MAX_BPF_FUNC_REG_ARGS)];
+		struct bpf_reg_state *reg = get_func_arg_reg(cur_func(env), cur_regs(env), i);
 		argno_t argno = argno_from_arg(i + 1);
 		int regno = reg_from_argno(argno);
 		int kf_arg_type = meta->fn->arg_type[i];
-		u32 arg_type = ARG_DONTCARE;
+		u32 arg_type = ARG_DONTCARE, dynptr_arg_type;
 		const struct btf_type *t;
 
 		if (is_kfunc_arg_prog_aux(btf, &args[i]))
@@ -464,6 +521,15 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 				return -EINVAL;
 			}
 			meta->dynptr.id = reg->id;
+
+			dynptr_arg_type = ARG_PTR_TO_DYNPTR;
+			if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_from_skb]) {
+				dynptr_arg_type |= DYNPTR_TYPE_SKB;
+			} else if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_file_discard]) {
+				dynptr_arg_type |= DYNPTR_TYPE_FILE | OBJ_RELEASE;
+			}
+			if (dynptr_arg_type & OBJ_RELEASE && !dynptr_type_referenced(dynptr_reg_type(env, reg)))
+				return -EINVAL;
 			break;
 		case KF_ARG_PTR_TO_BTF_ID:
 			if (!is_trusted_reg(env, reg)) {
@@ -559,7 +625,7 @@ out:
 
 static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn)
 {
-	struct bpf_reg_state *regs = env->regs;
+	struct bpf_reg_state *regs = cur_regs(env);
 	struct bpf_call_arg_meta meta;
 	int err;
 
@@ -569,6 +635,10 @@ static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn)
 	meta.fn = &env->prog->aux->kfunc_tab->descs[0].proto;
 
 	err = check_kfunc_args(env, &meta);
+	if (err)
+		return err;
+
+	err = validate_ref_obj(env, &meta.ref_obj);
 	if (err)
 		return err;
 

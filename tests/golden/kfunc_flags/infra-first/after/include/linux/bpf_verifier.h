@@ -3,6 +3,6 @@ struct bpf_call_arg_meta {
 	struct btf *btf;
 	u8 release_regno;
 	u32 kfunc_flags;
-	const u32 *kfunc_arg_flags;
+	u16 kfunc_arg_flags[MAX_BPF_FUNC_ARGS];
 	const struct btf_type *func_proto;
 };

@@ -39,6 +39,6 @@
 #ifdef CONFIG_BPF_SYSCALL
 u32 *btf_kfunc_flags(const struct btf *btf, u32 kfunc_btf_id, const struct bpf_prog *prog);
 int btf_kfunc_check_flag(const struct btf *btf, u32 kfunc_btf_id, u32 flag);
-const u32 *btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id);
+void btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id, u16 *flags);
 bool btf_kfunc_is_allowed(const struct btf *btf, u32 kfunc_btf_id, const struct bpf_prog *prog);
 #endif

@@ -2,9 +2,48 @@
 struct bpf_kfunc_meta {
 	struct btf *btf;
 	const u32 *flags;
-	const u32 *arg_flags;
 	s32 id;
 };
+
+void bpf_log(struct bpf_verifier_log *log, const char *fmt, ...);
+static argno_t argno_from_arg(u32 arg);
+static int reg_from_argno(argno_t argno);
+static struct bpf_func_state *cur_func(struct bpf_verifier_env *env);
+static struct bpf_reg_state *cur_regs(struct bpf_verifier_env *env);
+static struct bpf_func_state *bpf_func(struct bpf_verifier_env *env, const struct bpf_reg_state *reg);
+static struct bpf_reg_state *get_func_arg_reg(struct bpf_func_state *caller,
+					      struct bpf_reg_state *regs, int arg);
+static bool bpf_register_is_null(struct bpf_reg_state *reg);
+static bool is_kfunc_arg_implicit(const struct bpf_call_arg_meta *meta, u32 arg_idx);
+
+static bool dynptr_type_referenced(enum bpf_dynptr_type type)
+{
+	return type == BPF_DYNPTR_TYPE_RINGBUF || type == BPF_DYNPTR_TYPE_FILE;
+}
+
+static int unmark_stack_slots_dynptr(struct bpf_verifier_env *env, struct bpf_reg_state *reg)
+{
+	struct bpf_func_state *state = bpf_func(env, reg);
+	int spi;
+
+	spi = dynptr_get_spi(env, reg);
+	if (spi < 0)
+		return spi;
+
+	reg = &state->stack[spi].spilled_ptr;
+	return release_reference(env, dynptr_type_referenced(reg->dynptr.type) ? reg->parent_id : reg->id);
+}
+
+static int validate_ref_obj(struct bpf_verifier_env *env, struct ref_obj_desc *ref_obj)
+{
+	if (ref_obj->cnt > 1) {
+		bpf_log(&env->log, "function expects only one referenced object but got %d\n",
+			ref_obj->cnt);
+		return -EINVAL;
+	}
+
+	return 0;
+}
 
 static int fetch_kfunc_meta(struct bpf_verifier_env *env,
 			    s32 func_id,
@@ -16,7 +55,6 @@ static int fetch_kfunc_meta(struct bpf_verifier_env *env,
 	kfunc_flags = btf_kfunc_flags(btf, func_id, env->prog);
 	kfunc->btf = btf;
 	kfunc->flags = kfunc_flags;
-	kfunc->arg_flags = btf_kfunc_arg_flags(btf, func_id);
 
 	return 0;
 }
@@ -24,7 +62,7 @@ static int fetch_kfunc_meta(struct bpf_verifier_env *env,
 /* KFA_* flags of an argument of a kfunc */
 static u32 kfunc_arg_flags(const struct bpf_call_arg_meta *meta, int arg)
 {
-	return meta->kfunc_arg_flags ? meta->kfunc_arg_flags[arg] : 0;
+	return meta->kfunc_arg_flags[arg];
 }
 
 int bpf_add_kfunc_call(struct bpf_verifier_env *env, u32 func_id, u16 offset)
@@ -39,7 +77,7 @@ int bpf_add_kfunc_call(struct bpf_verifier_env *env, u32 func_id, u16 offset)
 		return err;
 
 	meta.kfunc_flags = kfunc.flags ? *kfunc.flags : 0;
-	meta.kfunc_arg_flags = kfunc.arg_flags;
+	btf_kfunc_arg_flags(kfunc.btf, kfunc.id, meta.kfunc_arg_flags);
 
 	for (i = 0; i < func_model.nr_args; i++) {
 		if (kfunc_arg_flags(&meta, i) & KFA_NULLABLE)
@@ -226,8 +264,13 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 			    int insn_idx)
 {
 	for (i = 0; i < nargs; i++) {
+		int regno = reg_from_argno(argno);
+
 		if (is_kfunc_arg_ignore(meta, i))
 			continue;
+
+		if (reg->type != PTR_TO_STACK)
+			verbose(env, "%s: not the stack\n", meta->func_name);
 
 		switch (base_type(kf_arg_type)) {
 		case KF_ARG_PTR_TO_BTF_ID:
@@ -242,6 +285,15 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 		case KF_ARG_PTR_TO_DYNPTR:
 			if (is_kfunc_uninit(meta, i))
 				dynptr_arg_type |= MEM_UNINIT;
+
+			if (regno == meta->release_regno)
+				dynptr_arg_type |= OBJ_RELEASE;
+
+			if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_from_skb]) {
+				dynptr_arg_type |= DYNPTR_TYPE_SKB;
+			} else if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_file_discard]) {
+				dynptr_arg_type |= DYNPTR_TYPE_FILE;
+			}
 			break;
 		case KF_ARG_PTR_TO_MEM:
 			if (kf_arg_type & MEM_FIXED_SIZE) {
@@ -299,7 +351,7 @@ int bpf_fetch_kfunc_arg_meta(struct bpf_verifier_env *env,
 
 	meta->btf = kfunc.btf;
 	meta->kfunc_flags = *kfunc.flags;
-	meta->kfunc_arg_flags = kfunc.arg_flags;
+	btf_kfunc_arg_flags(kfunc.btf, kfunc.id, meta->kfunc_arg_flags);
 
 	meta->release_regno = kfunc_release_regno(meta);
 
@@ -318,6 +370,61 @@ s64 bpf_kfunc_stack_access_bytes(struct bpf_verifier_env *env, struct bpf_insn *
 	return is_kfunc_uninit(&meta, arg) ? -size : size;
 }
 
+/* What an argument refers to: for a dynptr, the one on the stack */
+static struct bpf_reg_state *kfunc_arg_obj(struct bpf_verifier_env *env,
+					   const struct bpf_call_arg_meta *meta, u32 arg)
+{
+	struct bpf_reg_state *reg = get_func_arg_reg(cur_func(env), cur_regs(env), arg);
+	int spi;
+
+	if (reg->type != PTR_TO_STACK ||
+	    !is_kfunc_arg_dynptr(meta->btf, &btf_params(meta->func_proto)[arg]))
+		return reg;
+
+	spi = dynptr_get_spi(env, reg);
+	return spi < 0 ? reg : &bpf_func(env, reg)->stack[spi].spilled_ptr;
+}
+
+/*
+ * The kfunc may use its other arguments once it has released this one, so they
+ * must not refer to the same object, nor to one that goes away with it.
+ */
+static int check_kfunc_release(struct bpf_verifier_env *env,
+			       const struct bpf_call_arg_meta *meta)
+{
+	u32 i, id, nargs = btf_type_vlen(meta->func_proto), arg = meta->release_regno - 1;
+	struct bpf_reg_state *obj = kfunc_arg_obj(env, meta, arg);
+
+	if (bpf_register_is_null(obj))
+		return 0;
+
+	id = obj->id;
+	if (is_kfunc_arg_dynptr(meta->btf, &btf_params(meta->func_proto)[arg])) {
+		if (!dynptr_type_referenced(obj->dynptr.type)) {
+			verbose(env, "release kfunc %s expects referenced dynptr passed to R%d\n",
+				meta->func_name, meta->release_regno);
+			return -EINVAL;
+		}
+		/* All clones have the reference as their parent */
+		id = obj->parent_id;
+	}
+
+	for (i = 0; i < nargs; i++) {
+		if (i == arg || is_kfunc_arg_implicit(meta, i))
+			continue;
+
+		obj = kfunc_arg_obj(env, meta, i);
+		if (obj->id == id || obj->parent_id == id) {
+			verbose(env, "kfunc %s releases R%d, which %s refers to\n",
+				meta->func_name, meta->release_regno,
+				reg_arg_name(env, argno_from_arg(i + 1)));
+			return -EINVAL;
+		}
+	}
+
+	return 0;
+}
+
 static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
 			    int *insn_idx_p)
 {
@@ -334,8 +441,12 @@ static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
 	if (meta.release_regno) {
 		const struct btf_param *arg = &btf_params(meta.func_proto)[meta.release_regno - 1];
 
+		err = check_kfunc_release(env, &meta);
+		if (err)
+			return err;
+
 		err = release_reg(env, &regs[meta.release_regno], false,
-				  meta.dynptr.id && is_kfunc_arg_dynptr(meta.btf, arg));
+				  is_kfunc_arg_dynptr(meta.btf, arg));
 		if (err)
 			return err;
 	}

@@ -5,6 +5,46 @@ struct bpf_kfunc_meta {
 	s32 id;
 };
 
+void bpf_log(struct bpf_verifier_log *log, const char *fmt, ...);
+static argno_t argno_from_arg(u32 arg);
+static int reg_from_argno(argno_t argno);
+static struct bpf_func_state *cur_func(struct bpf_verifier_env *env);
+static struct bpf_reg_state *cur_regs(struct bpf_verifier_env *env);
+static struct bpf_func_state *bpf_func(struct bpf_verifier_env *env, const struct bpf_reg_state *reg);
+static struct bpf_reg_state *get_func_arg_reg(struct bpf_func_state *caller,
+					      struct bpf_reg_state *regs, int arg);
+static bool bpf_register_is_null(struct bpf_reg_state *reg);
+static bool is_kfunc_arg_implicit(const struct bpf_call_arg_meta *meta, u32 arg_idx);
+
+static bool dynptr_type_referenced(enum bpf_dynptr_type type)
+{
+	return type == BPF_DYNPTR_TYPE_RINGBUF || type == BPF_DYNPTR_TYPE_FILE;
+}
+
+static int unmark_stack_slots_dynptr(struct bpf_verifier_env *env, struct bpf_reg_state *reg)
+{
+	struct bpf_func_state *state = bpf_func(env, reg);
+	int spi;
+
+	spi = dynptr_get_spi(env, reg);
+	if (spi < 0)
+		return spi;
+
+	reg = &state->stack[spi].spilled_ptr;
+	return release_reference(env, dynptr_type_referenced(reg->dynptr.type) ? reg->parent_id : reg->id);
+}
+
+static int validate_ref_obj(struct bpf_verifier_env *env, struct ref_obj_desc *ref_obj)
+{
+	if (ref_obj->cnt > 1) {
+		verifier_bug(env, "function expects only one referenced object but got %d\n",
+			     ref_obj->cnt);
+		return -EFAULT;
+	}
+
+	return 0;
+}
+
 static int fetch_kfunc_meta(struct bpf_verifier_env *env,
 			    s32 func_id,
 			    s16 offset,
@@ -154,8 +194,13 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 			    int insn_idx)
 {
 	for (i = 0; i < nargs; i++) {
+		int regno = reg_from_argno(argno);
+
 		if (is_kfunc_arg_ignore(btf, &args[i]))
 			continue;
+
+		if (reg->type != PTR_TO_STACK)
+			verbose(env, "%s: not the stack\n", meta->func_name);
 
 		switch (base_type(kf_arg_type)) {
 		case KF_ARG_PTR_TO_BTF_ID:
@@ -170,6 +215,12 @@ static int check_kfunc_args(struct bpf_verifier_env *env, struct bpf_call_arg_me
 		case KF_ARG_PTR_TO_DYNPTR:
 			if (is_kfunc_arg_uninit(btf, &args[i]))
 				dynptr_arg_type |= MEM_UNINIT;
+
+			if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_from_skb]) {
+				dynptr_arg_type |= DYNPTR_TYPE_SKB;
+			} else if (meta->func_id == special_kfunc_list[KF_bpf_dynptr_file_discard]) {
+				dynptr_arg_type |= DYNPTR_TYPE_FILE | OBJ_RELEASE;
+			}
 			break;
 		case KF_ARG_PTR_TO_MEM:
 			if (kf_arg_type & MEM_FIXED_SIZE) {

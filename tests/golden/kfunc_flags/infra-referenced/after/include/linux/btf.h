@@ -35,7 +35,7 @@
 #ifdef CONFIG_BPF_SYSCALL
 u32 *btf_kfunc_id_set_contains(const struct btf *btf, u32 kfunc_btf_id,
 			       const struct bpf_prog *prog);
-const u32 *btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id);
+void btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id, u16 *flags);
 #else
 static inline u32 *btf_kfunc_id_set_contains(const struct btf *btf,
 					     u32 kfunc_btf_id,

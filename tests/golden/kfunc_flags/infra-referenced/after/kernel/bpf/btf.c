@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* KFA_* flags of the arguments of one kfunc */
+/* KFA_* flags of the arguments of one kfunc; all of them fit into 16 bits */
 struct btf_kfunc_arg_flags {
 	u32 id;
-	u32 flags[MAX_BPF_FUNC_ARGS];
+	u16 flags[MAX_BPF_FUNC_ARGS];
 };
 
 struct btf_kfunc_arg_flags_tab {
@@ -185,6 +185,21 @@ err:
 	return -EINVAL;
 }
 
+static struct btf_kfunc_arg_flags *btf_kfunc_arg_flags_find(const struct btf *btf,
+							    u32 kfunc_btf_id)
+{
+	struct btf_kfunc_arg_flags_tab *tab;
+
+	tab = btf->kfunc_set_tab ? btf->kfunc_set_tab->arg_flags : NULL;
+	if (!tab)
+		return NULL;
+
+	/* Only the first u32 of an entry is compared */
+	BUILD_BUG_ON(offsetof(struct btf_kfunc_arg_flags, id) != 0);
+	return bsearch(&kfunc_btf_id, tab->kfuncs, tab->cnt, sizeof(tab->kfuncs[0]),
+		       btf_id_cmp_func);
+}
+
 static bool btf_kfunc_is_registered(const struct btf *btf, u32 kfunc_btf_id)
 {
 	const struct btf_kfunc_set_tab *tab = btf->kfunc_set_tab;
@@ -206,14 +221,19 @@ static int btf_check_kfunc_args(const struct btf *btf, enum btf_kfunc_hook hook,
 				const struct btf_id_set8 *set)
 {
 	const struct btf_kfunc_args_ref *ref = btf_kfunc_args_ref(set);
-	static const u32 none[MAX_BPF_FUNC_ARGS];
 	const struct btf_kfunc_args *args = NULL;
-	u32 i, size = 0;
+	u16 flags[MAX_BPF_FUNC_ARGS];
+	u32 i, arg, size = 0;
 	int err;
 
 	/* Programs do not call these functions, but attach to them */
-	if (hook == BTF_KFUNC_HOOK_FMODRET)
-		return ref && ref->size ? -EINVAL : 0;
+	if (hook == BTF_KFUNC_HOOK_FMODRET) {
+		if (!ref || !ref->size)
+			return 0;
+
+		pr_err("a set of fmodret functions of %s has flags of arguments\n", btf->name);
+		return -EINVAL;
+	}
 
 	while ((args = btf_kfunc_args_next(set, args))) {
 		const u32 *pair = btf_id_set8_contains(set, args->id);
@@ -232,24 +252,28 @@ static int btf_check_kfunc_args(const struct btf *btf, enum btf_kfunc_hook hook,
 		size += struct_size(args, flags, args->cnt);
 	}
 
-	if (ref && size != ref->size)
+	if (ref && size != ref->size) {
+		pr_err("a set of kfuncs of %s has a record of argument flags that is cut off\n",
+		       btf->name);
 		return -EINVAL;
+	}
 
 	/* The flags of the arguments do not depend on the set the kfunc is in */
 	for (i = 0; i < set->cnt; i++) {
 		u32 id = btf_relocate_id(btf, set->pairs[i].id);
-		u32 flags[MAX_BPF_FUNC_ARGS] = {};
 
 		if (!btf_kfunc_is_registered(btf, id))
 			continue;
 
 		args = btf_kfunc_args_find(set, set->pairs[i].id);
-		if (args)
-			memcpy(flags, args->flags, args->cnt * sizeof(flags[0]));
+		btf_kfunc_arg_flags(btf, id, flags);
+		for (arg = 0; arg < ARRAY_SIZE(flags); arg++) {
+			if (flags[arg] == (args && arg < args->cnt ? args->flags[arg] : 0))
+				continue;
 
-		if (memcmp(flags, btf_kfunc_arg_flags(btf, id) ?: none, sizeof(flags))) {
-			pr_err("kfunc %s (id: %d) has inconsistent flags of arguments\n",
-			       btf_name_by_offset(btf, btf_type_by_id(btf, id)->name_off), id);
+			pr_err("kfunc %s (id: %d) has inconsistent flags of argument %u\n",
+			       btf_name_by_offset(btf, btf_type_by_id(btf, id)->name_off), id,
+			       arg);
 			return -EINVAL;
 		}
 	}
@@ -263,10 +287,10 @@ static int btf_populate_kfunc_arg_flags(struct btf *btf, const struct btf_id_set
 	const struct btf_kfunc_args *args = NULL;
 	struct btf_kfunc_arg_flags_tab *arg_flags;
 	struct btf_kfunc_arg_flags *kfunc;
-	u32 cnt, add_cnt = 0;
+	u32 i, cnt, add_cnt = 0;
 
 	while ((args = btf_kfunc_args_next(set, args))) {
-		if (!btf_kfunc_arg_flags(btf, btf_relocate_id(btf, args->id)))
+		if (!btf_kfunc_arg_flags_find(btf, btf_relocate_id(btf, args->id)))
 			add_cnt++;
 	}
 
@@ -286,12 +310,13 @@ static int btf_populate_kfunc_arg_flags(struct btf *btf, const struct btf_id_set
 	while ((args = btf_kfunc_args_next(set, args))) {
 		u32 id = btf_relocate_id(btf, args->id);
 
-		if (btf_kfunc_arg_flags(btf, id))
+		if (btf_kfunc_arg_flags_find(btf, id))
 			continue;
 
 		memset(kfunc, 0, sizeof(*kfunc));
 		kfunc->id = id;
-		memcpy(kfunc->flags, args->flags, args->cnt * sizeof(args->flags[0]));
+		for (i = 0; i < args->cnt; i++)
+			kfunc->flags[i] = args->flags[i];
 		kfunc++;
 	}
 
@@ -337,24 +362,18 @@ u32 *btf_kfunc_id_set_contains(const struct btf *btf,
 }
 
 /*
- * Return the MAX_BPF_FUNC_ARGS KFA_* flags of the arguments of a kfunc, or NULL
- * if none of them has any. The caution above applies.
+ * Copy the KFA_* flags of the MAX_BPF_FUNC_ARGS arguments of a kfunc, which are
+ * 0 if none of them has any. The table that they are in moves when a set is
+ * registered, so no pointer into it is given away. The caution above applies.
  */
-const u32 *btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id)
+void btf_kfunc_arg_flags(const struct btf *btf, u32 kfunc_btf_id, u16 *flags)
 {
-	struct btf_kfunc_arg_flags_tab *tab;
-	struct btf_kfunc_arg_flags *kfunc;
+	struct btf_kfunc_arg_flags *kfunc = btf_kfunc_arg_flags_find(btf, kfunc_btf_id);
 
-	tab = btf->kfunc_set_tab ? btf->kfunc_set_tab->arg_flags : NULL;
-	if (!tab)
-		return NULL;
-
-	/* Only the first u32 of an entry is compared */
-	BUILD_BUG_ON(offsetof(struct btf_kfunc_arg_flags, id) != 0);
-	kfunc = bsearch(&kfunc_btf_id, tab->kfuncs, tab->cnt, sizeof(tab->kfuncs[0]),
-			btf_id_cmp_func);
-
-	return kfunc ? kfunc->flags : NULL;
+	if (kfunc)
+		memcpy(flags, kfunc->flags, sizeof(kfunc->flags));
+	else
+		memset(flags, 0, sizeof(kfunc->flags));
 }
 
 static int __register_btf_kfunc_id_set(enum btf_kfunc_hook hook,

@@ -2,14 +2,14 @@
 struct bpf_kfunc_call_arg_meta {
 	struct btf *btf;
 	u32 kfunc_flags;
-	const u32 *kfunc_arg_flags;
+	u16 kfunc_arg_flags[MAX_BPF_FUNC_ARGS];
 	const struct btf_type *func_proto;
 };
 
 /* KFA_* flags of an argument of a kfunc */
 static u32 kfunc_arg_flags(const struct bpf_kfunc_call_arg_meta *meta, int arg)
 {
-	return meta->kfunc_arg_flags ? meta->kfunc_arg_flags[arg] : 0;
+	return meta->kfunc_arg_flags[arg];
 }
 
 static bool is_kfunc_arg_acquire(const struct bpf_kfunc_call_arg_meta *meta, int arg)
@@ -282,8 +282,32 @@ static int fetch_kfunc_meta(struct bpf_verifier_env *env,
 
 	meta->btf = desc_btf;
 	meta->kfunc_flags = *kfunc_flags;
-	meta->kfunc_arg_flags = btf_kfunc_arg_flags(desc_btf, func_id);
+	btf_kfunc_arg_flags(desc_btf, func_id, meta->kfunc_arg_flags);
 	meta->func_proto = func_proto;
+
+	return 0;
+}
+
+static struct bpf_reg_state *cur_regs(struct bpf_verifier_env *env);
+
+/*
+ * The kfunc may use its other arguments once it has released this one, so they
+ * must not refer to the same object.
+ */
+static int check_kfunc_release(struct bpf_verifier_env *env,
+			       const struct bpf_kfunc_call_arg_meta *meta)
+{
+	u32 i, nargs = btf_type_vlen(meta->func_proto);
+	struct bpf_reg_state *regs = cur_regs(env);
+
+	for (i = BPF_REG_1; i <= nargs; i++) {
+		if (i != meta->release_regno &&
+		    regs[i].ref_obj_id == regs[meta->release_regno].ref_obj_id) {
+			verbose(env, "kfunc %s releases R%d, which R%d refers to\n",
+				meta->func_name, meta->release_regno, i);
+			return -EINVAL;
+		}
+	}
 
 	return 0;
 }
@@ -293,7 +317,14 @@ static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
 {
 	struct bpf_kfunc_call_arg_meta meta;
 
-	if (meta.release_regno)
+	if (meta.release_regno) {
+		err = check_kfunc_release(env, &meta);
+		if (err)
+			return err;
+
 		err = release_reference(env, regs[meta.release_regno].ref_obj_id);
-	return err;
+		if (err)
+			return err;
+	}
+	return 0;
 }

@@ -219,12 +219,17 @@ static int fetch_kfunc_meta(struct bpf_verifier_env *env,
 	return 0;
 }
 
+static struct bpf_reg_state *cur_regs(struct bpf_verifier_env *env);
+
 static int check_kfunc_call(struct bpf_verifier_env *env, struct bpf_insn *insn,
 			    int *insn_idx_p)
 {
 	struct bpf_kfunc_call_arg_meta meta;
 
-	if (meta.release_regno)
+	if (meta.release_regno) {
 		err = release_reference(env, regs[meta.release_regno].ref_obj_id);
-	return err;
+		if (err)
+			return err;
+	}
+	return 0;
 }

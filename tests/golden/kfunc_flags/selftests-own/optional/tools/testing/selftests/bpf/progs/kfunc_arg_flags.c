@@ -125,6 +125,22 @@ int release_second_then_second(void *unused)
 	return usage;
 }
 
+/* The object that is released must not be in another argument, too */
+
+SEC("syscall")
+__failure __msg("releases R2, which R1 refers to")
+int release_second_alias(void *unused)
+{
+	struct bpf_testmod_ctx *ctx;
+	int err = 0;
+
+	ctx = bpf_testmod_ctx_create(&err);
+	if (!ctx)
+		return 0;
+
+	return bpf_kfunc_arg_release_second_test(ctx, ctx);
+}
+
 /* Only the argument that is released must be referenced */
 
 SEC("tp_btf/task_newtask")
