@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from keyword import iskeyword
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from msgspec import Meta
 
@@ -94,6 +94,7 @@ class CampaignConfig:
     a time (0: as many as there are processors), `url` is where the campaign's source is, `rfc` None means that version
     1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before its tags are dropped.
     The first of the `owners` that has a path counts. A patch of a step that is split by owner has at most `most_files`.
+    Of the steps that are split by owner, `conversions` makes a patch for each owner, or one for the campaign's tree.
     """
 
     name: Text
@@ -109,6 +110,7 @@ class CampaignConfig:
     recipients: tuple[RecipientRule, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     most_files: Annotated[int, Meta(ge=1)] = 20
+    conversions: Literal["owner", "treewide"] = "owner"
 
     def document(self) -> dict[str, Any]:
         """Return the table as JSON, without what depends on this machine."""

@@ -59,6 +59,7 @@ def test_the_users_file_overrides_key_by_key(tmp_path):
         ('[campaigns.x]\nrfc = "no"\n', "campaigns.x.rfc is 'no', not true or false"),
         ("[campaigns.x]\ntag_threshold = 101\n", "campaigns.x.tag_threshold is 101, not a number <= 100"),
         ("[campaigns.x]\ntag_threshold = nan\n", "tag_threshold is nan, not a number >= 0"),
+        ('[campaigns.x]\nconversions = "owners"\n', "campaigns.x.conversions is 'owners'"),
         ('[[checks.waivers]]\ncheck = "checkpatch"\n', "lacks type, step, path, max, reason"),
         (
             '[[checks.waivers]]\ncheck="c"\ntype="t"\nstep="s"\npath="p"\nmax=0\nreason="r"\n',

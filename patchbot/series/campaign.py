@@ -68,8 +68,9 @@ class Step:
 
     `template` is the commit message, a file in the campaign's folder or in templates/<campaign>/. `words` gives the
     variables of that template for one patch: (context of the step, split key, the patch's edits). An optional step is
-    on only when asked for; one that `follows` another is on with it and cannot be switched itself. A step `by_owner`
-    sends each patch to the tree that owns its files; the others go to the campaign's target. The patches of an
+    on only when asked for; one that `follows` another is on with it and cannot be switched itself; its codemod leaves
+    out those of its `parts` that are off. A step `by_owner` sends each patch to the tree that owns its files, unless
+    the conversions are treewide; the others go to the campaign's target. The patches of an
     `independent` step apply to the base alone, so that trees can take them in any order. A `last` step waits until the
     base has all that the steps before it make. Patches of a step that `joins` are made larger or smaller: small ones
     of one tree and prefix become one. The template of a step that is `prefixed` has the variable `prefix`.
@@ -89,6 +90,7 @@ class Step:
     joins: bool = False
     prefixed: bool = False
     follows: str = ""
+    parts: tuple[str, ...] = ()
     anchors: Callable[[Context], Sequence[Anchor]] | None = None
 
     def id_of(self, key: str) -> str:
@@ -98,7 +100,8 @@ class Step:
     def __str__(self) -> str:
         """Return `name: doc`, with how an optional step is switched on."""
         switch = f" (with {self.follows})" if self.follows else " (optional)" if self.optional else ""
-        return f"{self.name}{switch}: {self.doc}"
+        parts = f" (parts: {', '.join(self.parts)})" if self.parts else ""
+        return f"{self.name}{switch}: {self.doc}{parts}"
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,7 @@ def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]
 
 def unknown_steps(campaign: Campaign, names: Sequence[str]) -> list[str]:
     """Return a text for each of some names that is not a step which can be switched."""
-    steps = [s.name for s in campaign.steps if not s.follows]
+    steps = [name for s in campaign.steps if not s.follows for name in (s.name, *s.parts)]
     return [
         f"campaign {campaign.name} has no step {name!r}{suggestion(name, steps)} (known: {', '.join(steps)})"
         for name in names

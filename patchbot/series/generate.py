@@ -15,7 +15,7 @@ from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
 from ..model import Edit, Entry, Patch, Series
 from ..progress import tick
 from . import render
-from .campaign import Audit, Campaign, Context, Kept, Step, active_steps, switched
+from .campaign import Audit, Campaign, Context, Kept, Step, active_steps, switched, whole
 from .edits import apply_edits
 from .joins import arrange
 from .returned import insist
@@ -131,7 +131,9 @@ def split_step(
     The prefix of each goes into `found`.
     """
     where = f"step {step.name}: "
-    key_of = step.split(context, edits)
+    by_owner = step.by_owner and context.config.conversions == "owner"
+    split = step.split if by_owner or not step.by_owner else whole
+    key_of = split(context, edits)
     insist(where + "split", key_of, callable(key_of), "a function")
     groups: dict[str, list[Edit]] = {}
     for edit in edits:
@@ -148,13 +150,13 @@ def split_step(
         for edit in mine:
             upto.setdefault(edit.path, []).append(edit)
         made = apply_edits((e for path in {e.path for e in mine} for e in upto[path]), base.get)
-        whole = {path: base.get(path) for path in names_in_edits(mine)} | made
-        files = {path: file for path, file in sorted(whole.items()) if file != now.get(path)}
+        texts = {path: base.get(path) for path in names_in_edits(mine)} | made
+        files = {path: file for path, file in sorted(texts.items()) if file != now.get(path)}
         if not files:
             continue
         now |= files
         touched = sorted(files)
-        target = campaign.target_of(context.base, context.config, touched) if step.by_owner else ""
+        target = campaign.target_of(context.base, context.config, touched) if by_owner else ""
         words = step.words(context, key, mine)
         insist(where + "words", words, isinstance(words, Mapping), "a mapping")
         given = {"prefix": starts[key], **words} if key in starts else words

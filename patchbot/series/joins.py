@@ -22,7 +22,7 @@ def arrange(campaign: Campaign, step: Step, context: Context, groups: Groups) ->
 
     `groups` is what the step's own split made. Of one file, all edits go to one patch if the step joins.
     """
-    if not step.joins:
+    if not step.joins or context.config.conversions == "treewide":
         paths = {key: sorted({edit.path for edit in edits}) for key, edits in groups.items()}
         return groups, named(step, context, paths) if step.prefixed else {}
     made = placed(campaign, step, context, groups)

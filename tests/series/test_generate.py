@@ -30,6 +30,24 @@ def test_a_series_is_ordered_by_step_then_tree_then_key(tmp_path):
     assert made.remarks == ("header: nothing left out",)
 
 
+def test_treewide_conversions_are_one_patch_for_the_campaigns_tree(tmp_path):
+    made = generate(tree(tmp_path), sample.campaign(), replace(CONFIG, conversions="treewide"))
+    assert [(p.id, p.target, sorted(p.files)) for p in made.series.patches] == [
+        ("header", "b-next", ["inc.h"]),
+        ("words", "b-next", ["a/one.c", "b/two.c"]),
+    ]
+
+
+def test_parts_of_a_step_are_switched_as_steps_are():
+    step = replace(sample.campaign().steps[-1], parts=("upper", "lower"))
+    campaign = replace(sample.campaign(), steps=(*sample.campaign().steps[:-1], step))
+    on = switched(CONFIG, (), ["lower"])
+    assert active_steps(campaign, on) == active_steps(campaign, CONFIG)
+    assert on.without == ("lower",)
+    with pytest.raises(ConfigError, match=r"no step 'lowr'; did you mean lower\?"):
+        active_steps(campaign, switched(CONFIG, (), ["lowr"]))
+
+
 def test_the_result_has_nothing_left_to_do(tmp_path):
     made = generate(tree(tmp_path), sample.campaign(), CONFIG)
     again = generate(made.tip, sample.campaign(), CONFIG)

@@ -14,7 +14,7 @@ from typing import Any
 from ...config import CampaignConfig
 from ...series import maintainers
 from ...series.anchors import Anchor
-from ...series.campaign import BuildWishes, Campaign, Context, Step
+from ...series.campaign import BuildWishes, Campaign, Change, Context, Step
 from . import proof
 from .sites import inventory
 from .sites.gains import RDONLY, UNINIT
@@ -53,10 +53,14 @@ def selftesting(
     return editing(f"{step}-selftests", doc, anchors, **more)
 
 
-def converting(name: str, doc: str, flag: str, **more: Any) -> Step:
-    """Return a step that converts a flag in the rows, a patch for each group of files."""
-    codemod, template = partial(rows.convert, flag=flag), f"convert-{name.removesuffix('-rows')}.txt.j2"
-    return Step(name, doc, codemod, template, rows.split, rows.words(flag), by_owner=True, **more)
+def converting(name: str, doc: str, *flags: str, **more: Any) -> Step:
+    """Return a step that converts flags in the rows, a patch for each group of files."""
+
+    def codemod(context: Context) -> Change:
+        return rows.convert(context, *flags)
+
+    template = f"convert-{name.removesuffix('-rows')}.txt.j2"
+    return Step(name, doc, codemod, template, rows.split, rows.words(*flags), by_owner=True, **more)
 
 
 STEPS = (
@@ -147,8 +151,13 @@ STEPS = (
     ),
     converting("rdonly-rows", "add KFA_RDONLY to const memory", RDONLY, follows="rdonly"),
     converting("uninit-rows", "add KFA_UNINIT to memory that is written whole", UNINIT, follows="uninit"),
-    converting("rcu", "convert KF_RCU to KFA_RCU on the arguments it reaches", RCU),
-    converting("release", "convert KF_RELEASE to KFA_RELEASE on the released argument", RELEASE),
+    converting(
+        "rows",
+        "convert KF_RCU to KFA_RCU on the arguments it reaches, KF_RELEASE to KFA_RELEASE on the released argument",
+        RCU,
+        RELEASE,
+        parts=("rcu", "release"),
+    ),
     converting(
         "acquire-rows",
         "convert KF_ACQUIRE to KFA_ACQUIRE on the argument that is returned, where a person decided so",

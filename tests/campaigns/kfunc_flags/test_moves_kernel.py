@@ -183,7 +183,7 @@ def test_a_new_row_is_a_new_site(moved: Moved):
     assert found["site"] == "bpf_xdp_xfrm_state_drop@xfrm_state_kfunc_set"
     assert found["file"] == XFRM
     assert found["line"] > 100
-    assert states(document)["changed"] == [f"release/{XFRM}"]
+    assert states(document)["changed"] == [f"rows/{XFRM}"]
     assert b"bpf_xdp_xfrm_state_drop, 0, KFA_RELEASE)" in moved.repo.read(moved.tip(), XFRM)
 
 
@@ -192,7 +192,7 @@ def test_a_removed_set_takes_its_patch_along(moved: Moved):
         {XFRM: lambda text: re.sub(rb"BTF_KFUNCS_START.*BTF_KFUNCS_END[^\n]*\n", b"", text, flags=re.S)}
     )
     document = moved.json("regenerate", "--onto", onto)
-    assert document["gone"] == [f"release/{XFRM}"]
+    assert document["gone"] == [f"rows/{XFRM}"]
     assert sites(document["gone_sites"]) == [
         "bpf_xdp_get_xfrm_state@xfrm_state_kfunc_set",
         "bpf_xdp_xfrm_state_release@xfrm_state_kfunc_set",
@@ -204,8 +204,8 @@ def test_a_set_that_moves_to_another_file_changes_which_patch_converts_it(moved:
     old = moved.repo.read(moved.base, XFRM)
     onto = moved.upstream({XFRM: b"/* moved */\n", "net/xfrm/xfrm_bpf_new.c": old})
     document = moved.json("regenerate", "--onto", onto)
-    assert document["gone"] == [f"release/{XFRM}"]
-    assert states(document)["new"] == ["release/net/xfrm/xfrm_bpf_new.c"]
+    assert document["gone"] == [f"rows/{XFRM}"]
+    assert states(document)["new"] == ["rows/net/xfrm/xfrm_bpf_new.c"]
     assert document["new_sites"] == document["gone_sites"] == []
 
 

@@ -44,7 +44,7 @@ def campaign(config, split=lambda context, edits: lambda edit: edit.path, first=
                 words,
                 "words.txt.j2",
                 split,
-                lambda context, key, edits: {"key": key, "count": len(edits)},
+                lambda context, key, edits: {"key": key or "everything", "count": len(edits)},
                 by_owner=True,
             ),
             Step("extra", "again", words, "header.txt.j2", optional=True),

@@ -59,9 +59,11 @@ class Inventory:
     verifier: Verifier
     warnings: tuple[str, ...]
 
-    def changed(self, flag: str) -> tuple[Entry, ...]:
-        """Return the entries in which a flag will be converted."""
-        return tuple(e for e in self.entries if e.plan.fate == "change" and flag in e.plan.arguments)
+    def changed(self, *flags: str) -> tuple[Entry, ...]:
+        """Return the entries in which any of some flags will be converted."""
+        return tuple(
+            e for e in self.entries if e.plan.fate == "change" and not e.plan.arguments.keys().isdisjoint(flags)
+        )
 
 
 def inventory(tree: Tree, config: CampaignConfig, verifier: Verifier | None = None) -> Inventory:
@@ -154,10 +156,10 @@ def agreed(entries: Sequence[Entry]) -> list[Entry]:
     return out
 
 
-def components(found: Inventory, flag: str) -> list[tuple[str, ...]]:
+def components(found: Inventory, *flags: str) -> list[tuple[str, ...]]:
     """Return the files that must be converted in one patch: those connected by a kfunc that both convert, sorted."""
     by_kfunc: dict[str, set[str]] = {}
-    for entry in found.changed(flag):
+    for entry in found.changed(*flags):
         by_kfunc.setdefault(entry.row.kfunc, set()).add(entry.row.file)
     groups: list[set[str]] = []
     for files in by_kfunc.values():

@@ -26,7 +26,7 @@ RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
 ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE", RDONLY: RDONLY, UNINIT: UNINIT}
 #: The flags of a whole kfunc among them.
 WHOLE = (RCU, RELEASE, ACQUIRE)
-#: The step that converts or adds a flag, by its name in `with` and `without`.
+#: The step, or the part of one, that converts or adds a flag, by its name in `with` and `without`.
 STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire", RDONLY: "rdonly", UNINIT: "uninit"}
 #: The flags that are converted only on request.
 OPTIONAL = frozenset({ACQUIRE})
@@ -142,7 +142,7 @@ def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
 
 def off(config: CampaignConfig, flag: str) -> bool:
     """Say whether the conversion of a flag is off."""
-    return STEP[flag] in config.without
+    return STEP[flag] in config.without or (flag in (RCU, RELEASE) and "rows" in config.without)
 
 
 def in_question(config: CampaignConfig) -> tuple[str, ...]:

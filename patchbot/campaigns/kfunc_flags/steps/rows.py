@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from ....c import Span, Token, macro, parse, tokens
@@ -33,13 +33,13 @@ _CONTINUED = re.compile(rb"\\\r?\n[ \t]*")
 _COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//([^\n]*)", re.DOTALL)
 
 
-def convert(context: Context, flag: str) -> Change:
-    """Return the edits that convert one flag in the step's tree; raise UserError if the header would drop them."""
+def convert(context: Context, *flags: str) -> Change:
+    """Return the edits that convert some flags in the step's tree; raise UserError if the header would drop them."""
     found = look(context)
-    entries = found.changed(flag)
+    entries = found.changed(*flags)
     if entries:
         require_header(context)
-    keys = {path: group[0] for group in components(found, flag) for path in group}
+    keys = {path: group[0] for group in components(found, *flags) for path in group}
     edits: dict[tuple[str, Span], Edit] = {}
     shared: list[Edit] = []
     for entry in entries:
@@ -47,16 +47,16 @@ def convert(context: Context, flag: str) -> Change:
         if (path, span) in edits:  # one row puts the kfunc into several sets: the further sites need no edit but a name
             shared.append(Edit(path, len(shared), len(shared), b"", keys[path], entry.site))
             continue
-        new = rewrite(context.tree.read(path), entry.row, flag, entry.plan.arguments[flag])
+        wanted = {flag: entry.plan.arguments[flag] for flag in flags if flag in entry.plan.arguments}
+        new = rewrite(context.tree.read(path), entry.row, wanted)
         edits[path, span] = Edit(path, span.start, span.end, new, keys[path], entry.site)
-    kept: dict[str, list[Entry]] = {}
-    for entry in found.entries:
+    kept: dict[tuple[str, str], list[Entry]] = {}
+    for flag, entry in ((flag, entry) for flag in flags for entry in found.entries):
         # What the series itself adds is as it is to be.
-        if flag in entry.row.flags and entry not in entries and context.base.exists(entry.row.file):
-            kept.setdefault(why_kept(context, entry, flag), []).append(entry)
-    return Change(
-        (*edits.values(), *shared), remarks=tuple(say_kept(flag, why, rows) for why, rows in kept.items() if why)
-    )
+        if flag in entry.row.flags and flag not in entry.plan.arguments and context.base.exists(entry.row.file):
+            kept.setdefault((flag, why_kept(context, entry, flag)), []).append(entry)
+    remarks = tuple(say_kept(flag, why, rows) for (flag, why), rows in kept.items() if why)
+    return Change((*edits.values(), *shared), remarks=remarks)
 
 
 def say_kept(flag: str, why: str, rows: Sequence[Entry]) -> str:
@@ -88,12 +88,15 @@ def split(context: Context, edits: Sequence[Edit]) -> Callable[[Edit], str]:
     return lambda edit: edit.key
 
 
-def rewrite(text: bytes, row: Row, flag: str, arguments: Sequence[int]) -> bytes:
-    """Return the new bytes of a row's span: without `flag`, with the argument form of it on `arguments`."""
+def rewrite(text: bytes, row: Row, arguments: Mapping[str, Sequence[int]]) -> bytes:
+    """Return the new bytes of a row's span: without the flags in `arguments`, with the argument forms of them there."""
     name, *rest = row.args[row.macro != KFUNC_ROW :]
     flags, *given = rest or (Span(name.end, name.end),)
-    wanted = merged(row.arg_flags, {flag: tuple(arguments)})
-    kept = without_flag(text, flags, flag) if flag in row.flags else text[flags.start : flags.end] or b", 0"
+    wanted = merged(row.arg_flags, arguments)
+    kept = text[flags.start : flags.end] or b", 0"
+    for flag in arguments:
+        if flag in row.flags:
+            kept = without_flag(kept, flag)
     pieces = [head_of(text, row, name), text[name.start : flags.start], kept]
     end = flags.end
     for number, names in enumerate(wanted):
@@ -139,9 +142,9 @@ def indent(column: int) -> bytes:
     return b"\t" * (column // TAB) + b" " * (column % TAB)
 
 
-def without_flag(text: bytes, span: Span, flag: str) -> bytes:
-    """Return the flags in `span` without one of them and its `|`, `0` if none is left."""
-    found = tokens(text, span.start, span.end)
+def without_flag(text: bytes, flag: str) -> bytes:
+    """Return flags without one of them and its `|`, `0` if none is left."""
+    found = tokens(text, 0, len(text))
     at = next(i for i, token in enumerate(found) if token.text == flag.encode())
     if len(found) == 1:
         return b"0"
@@ -149,14 +152,14 @@ def without_flag(text: bytes, span: Span, flag: str) -> bytes:
         return (
             remark(text, found[0], found[1], after=True)
             + remark(text, found[1], found[2], after=True)
-            + text[found[2].start : span.end]
+            + text[found[2].start :]
         )
-    head = text[span.start : found[at - 2].end]
+    head = text[: found[at - 2].end]
     return (
         head
         + remark(text, found[at - 2], found[at - 1])
         + remark(text, found[at - 1], found[at])
-        + text[found[at].end : span.end]
+        + text[found[at].end :]
     )
 
 
@@ -208,44 +211,51 @@ def width(line: bytes, column: int = 0) -> int:
     return len((b" " * column + line).expandtabs(TAB))
 
 
-def words(flag: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]]:
-    """Return the function that gives the words of a conversion's commit message."""
+def words(*flags: str) -> Callable[[Context, str, Sequence[Edit]], Mapping[str, Any]]:
+    """Return the function that gives the words of a conversion's commit message; `uses` has those of each flag."""
 
     def say(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any]:
         found = look(context)
         sites = {edit.site for edit in edits}
         files = sorted({edit.path for edit in edits})
-        entries = [e for e in found.changed(flag) if e.row.file in files and e.site in sites]
-        about = {e.row.kfunc: e.plan.arguments[flag] for e in entries}
-        kept: dict[str, set[str]] = {}
-        for entry in found.entries:
-            if entry.row.file in files and flag in entry.row.flags and entry.site not in sites:
-                kept.setdefault(why_kept(context, entry, flag), set()).add(f"{entry.row.kfunc}()")
+        entries = [e for e in found.changed(*flags) if e.row.file in files and e.site in sites]
         named = subject(files)
+        treewide = len(files) > 1 and context.config.conversions == "treewide"
         return {
-            "prefix": named.prefix,
+            "prefix": "bpf, treewide" if treewide else named.prefix,
             "topic": named.topic,
-            "flag": flag,
-            "argument_flag": ARGUMENT_FLAG[flag],
-            "files": files,
-            "rows": len(edits),
-            "sets": sorted(Counter(e.row.set for e in entries).items()),
-            "kfuncs": sorted(about),
-            "arguments": [(kfunc, list(about[kfunc])) for kfunc in sorted(about)],
-            "table": table(about),
-            "many": any(len(numbers) > 1 for numbers in about.values()),
-            "several": any(len(e.classes) > len(about[e.row.kfunc]) for e in entries),
-            "memory": sorted(
-                {f"{numbered(n)} of {e.row.kfunc}()" for e in entries if (n := memory(e, about[e.row.kfunc]))}
-            ),
+            "kfuncs": sorted({e.row.kfunc for e in entries}),
+            "uses": [use for flag in flags if (use := use_of(context, found, flag, files, sites))],
             "shared": in_several_files(entries),
             "shared_files": len(files) > 1,
-            "kept": [(sorted(kfuncs), reason) for reason, kfuncs in sorted(kept.items()) if reason],
             "verifier": found.verifier,
-            "decided": decided(context, entries, flag),
         }
 
     return say
+
+
+def use_of(
+    context: Context, found: Inventory, flag: str, files: Sequence[str], sites: Set[str]
+) -> Mapping[str, Any] | None:
+    """Return the words about one flag in a patch of some files and sites, None if it converts no such flag."""
+    entries = [e for e in found.changed(flag) if e.row.file in files and e.site in sites]
+    about = {e.row.kfunc: e.plan.arguments[flag] for e in entries}
+    kept: dict[str, set[str]] = {}
+    for entry in found.entries:
+        if entry.row.file in files and flag in entry.row.flags and flag not in entry.plan.arguments:
+            kept.setdefault(why_kept(context, entry, flag), set()).add(f"{entry.row.kfunc}()")
+    memories = {f"{numbered(n)} of {e.row.kfunc}()" for e in entries if (n := memory(e, about[e.row.kfunc]))}
+    return about and {
+        "flag": flag,
+        "argument_flag": ARGUMENT_FLAG[flag],
+        "kfuncs": sorted(about),
+        "table": table(about),
+        "many": any(len(numbers) > 1 for numbers in about.values()),
+        "several": any(len(e.classes) > len(about[e.row.kfunc]) for e in entries),
+        "memory": sorted(memories),
+        "kept": [(sorted(kfuncs), reason) for reason, kfuncs in sorted(kept.items()) if reason],
+        "decided": decided(context, entries, flag),
+    }
 
 
 def why_kept(context: Context, entry: Entry, flag: str) -> str:

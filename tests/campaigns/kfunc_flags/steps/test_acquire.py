@@ -164,7 +164,7 @@ def test_one_name_switches_both_steps():
     config_of = lambda **more: CampaignConfig("kfunc_flags", **more)  # noqa: E731
     made = campaign(config_of())
     names = [s.name for s in active_steps(made, config_of(with_=("acquire",)))]
-    assert names.index("docs") < names.index("acquire") < names.index("release") < names.index("acquire-rows")
+    assert names.index("docs") < names.index("acquire") < names.index("rows") < names.index("acquire-rows")
     assert not {"acquire", "acquire-rows"} & {s.name for s in active_steps(made, config_of())}
     with pytest.raises(ConfigError, match="no step 'acquire-rows'"):
         active_steps(made, config_of(with_=("acquire-rows",)))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,27 @@ from patchbot.series.tree import Tree
 
 GOLDEN = TESTS / "golden/kfunc_flags"
 CONFIG = CampaignConfig("kfunc_flags")
-convert_rcu, convert_release = (partial(rows.convert, flag=flag) for flag in ("KF_RCU", "KF_RELEASE"))
+
+
+def convert_rcu(where: Context) -> Change:
+    return rows.convert(where, "KF_RCU")
+
+
+def convert_release(where: Context) -> Change:
+    return rows.convert(where, "KF_RELEASE")
 
 
 def context(tree: Tree, base: Tree | None = None, config: CampaignConfig = CONFIG) -> Context:
     return Context(tree, base or tree, config, ("rcu", "release"))
 
 
+def convert_both(where: Context) -> Change:
+    return rows.convert(where, "KF_RCU", "KF_RELEASE")
+
+
 def converted(tree: Tree, config: CampaignConfig = CONFIG) -> Tree:
     """Return `tree` after both conversions, made as the series makes them."""
-    after = tree.edit(convert_rcu(context(tree, tree, config)).edits)
-    return after.edit(convert_release(context(after, tree, config)).edits)
+    return tree.edit(convert_both(context(tree, tree, config)).edits)
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in GOLDEN.glob("*.c")))
@@ -39,8 +48,7 @@ def test_golden(tmp_path: Path, name: str) -> None:
     tree = make(tmp_path, {f"kernel/bpf/{name}.c": before}, verifier)
     result = converted(tree)
     assert result.read(f"kernel/bpf/{name}.c").decode() == after.decode()
-    again = [convert_rcu(context(result)), convert_release(context(result))]
-    assert [c.edits for c in again] == [(), ()]
+    assert convert_both(context(result)).edits == ()
 
 
 def row(tmp_path: Path, text: str, params: str = "struct a *a, struct b *b") -> str:
@@ -146,7 +154,7 @@ def messages(where: Context, change: Change, step: str) -> dict[str, str]:
     out = {}
     for key in sorted({e.key for e in change.edits}):
         mine = [e for e in change.edits if e.key == key]
-        out[key] = render.message("kfunc_flags", None, f"convert-{step}.txt.j2", **words(where, key, mine))
+        out[key] = render.message("kfunc_flags", None, "convert-rows.txt.j2", **words(where, key, mine))
     return out
 
 
@@ -159,6 +167,23 @@ def test_message_names_what_is_converted(tmp_path: Path) -> None:
     assert "ab() and bc() are in sets of more than one of these files." in text.replace("\n", " ")
     assert "  argument 0 of only_d()\n" in made["kernel/sched/ext/d.c"]
     assert "more than one" not in made["kernel/sched/ext/d.c"]
+
+
+def test_one_message_for_both_flags_of_a_file(tmp_path: Path) -> None:
+    source = (
+        "__bpf_kfunc void put(struct a *a)\n{\n}\n\n__bpf_kfunc void look(struct a *a)\n{\n}\n\n"
+        "BTF_KFUNCS_START(ids)\nBTF_ID_FLAGS(func, put, KF_RELEASE | KF_RCU)\n"
+        "BTF_ID_FLAGS(func, look, KF_RCU)\nBTF_KFUNCS_END(ids)\n"
+    )
+    where = context(make(tmp_path, {"net/xfrm/xfrm_state_bpf.c": source}))
+    change = convert_both(where)
+    after = where.tree.edit(change.edits).read("net/xfrm/xfrm_state_bpf.c").decode()
+    assert "BTF_KFUNC(put, 0, KFA_RCU | KFA_RELEASE)\nBTF_KFUNC(look, 0, KFA_RCU)\n" in after
+    words = rows.words("KF_RCU", "KF_RELEASE")(where, "", change.edits)
+    text = render.message("kfunc_flags", None, "convert-rows.txt.j2", **words)
+    assert text.startswith("xfrm: Use KFA_RCU and KFA_RELEASE for XFRM state kfuncs\n")
+    assert "with KFA_RCU instead:\n\n  argument 0 of\n    look, put\n\nKF_RELEASE says" in text
+    assert text.count("argument 0 of put()") == 1
 
 
 def test_message_says_what_is_kept_and_decided(tmp_path: Path) -> None:

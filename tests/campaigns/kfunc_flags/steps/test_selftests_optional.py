@@ -65,7 +65,7 @@ def test_each_follows_its_step_and_stands_behind_the_selftests():
     names = [s.name for s in STEPS]
     # define changes where a row is written, which programs cannot see.
     assert {*OPTIONAL, "define"} == {s.name for s in STEPS if s.optional and not s.follows}
-    assert all(names.index("selftests") < names.index(s.name) < names.index("rcu") for s in OPTIONAL.values())
+    assert all(names.index("selftests") < names.index(s.name) < names.index("rows") for s in OPTIONAL.values())
     config = CampaignConfig("kfunc_flags", with_=("acquire",))
     on = {s.name for s in active_steps(campaign(config), config)}
     assert on & {s.name for s in OPTIONAL.values()} == {"acquire-selftests"}
