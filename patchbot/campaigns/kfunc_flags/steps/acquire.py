@@ -15,6 +15,8 @@ from . import docs
 from .facts import (
     BTF_C,
     BTF_H,
+    CHECK_ARG,
+    CHECKED,
     STRICT,
     VERIFIER_C,
     Place,
@@ -27,8 +29,6 @@ from .facts import (
     strict_functions,
 )
 
-CHECK = "btf_check_kfunc_arg_flags"
-
 
 def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step acquire."""
@@ -40,7 +40,7 @@ def anchors(context: Context) -> list[a.Anchor]:
             fragment("acquire-flag.h.j2", bit=free_bit(context.tree, "KFA_")),
             a.contains("#define KFA_ACQUIRE"),
         ),
-        extend_flags("KFA_PTR_FLAGS", ("KFA_ACQUIRE",)),
+        extend_flags("KFA_VALID_FLAGS", ("KFA_ACQUIRE",)),
         *anchors_check(),
         predicate("acquire", meta, "acquire-verifier.c.j2", "bool is_kfunc_arg_acquire("),
         a.Anchor(
@@ -54,14 +54,11 @@ def anchors(context: Context) -> list[a.Anchor]:
 
 def anchors_check() -> list[a.Anchor]:
     """Return the anchors of the check of the flag against the prototype."""
-    check = Place(BTF_C, a.in_function(CHECK))
+    check = Place(BTF_C, a.in_function(CHECK_ARG))
     returned = a.contains("bool btf_kfunc_returns_arg($_) {")
-    release, acquire = (f"bool {name} = func_flags & KF_{name.upper()};" for name in ("release", "acquire"))
-    before = a.statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;")
     return [
         check.before("before it", a.with_comment(a.whole()), fragment("acquire-returned.c.j2"), returned),
-        check.after("what the kfunc acquires", a.statement(release), f"\t{acquire}\n"),
-        check.before("before KFA_RCU", before, fragment("acquire-check.c.j2"), "if (flags & KFA_ACQUIRE)"),
+        check.before("its end", a.statement(CHECKED), fragment("acquire-check.c.j2"), "if (flags & KFA_ACQUIRE)"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Make the step btf: define KFA_RELEASE and KFA_RCU, check the argument flags of a set and copy them to its BTF.
+"""Make the step btf: check the argument flags of a set and copy them to its BTF.
 
 The check comes before btf_populate_kfunc_set(), because the error path of that function drops every kfunc of the
 BTF. The look-up follows the one of the kfunc's own flags and has the same rules for its callers.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ....c import Source, Span, conditions_at, struct
 from ....series import codemod as a
 from ....series.campaign import Context
-from .facts import BTF_C, BTF_H, Place, fragment, implicit_arguments, single_flags, told_release
+from .facts import BTF_C, BTF_H, Place, fragment, implicit_arguments, single_flags
 
 #: The parameters of an exported look-up of a kfunc's flags; older kernels have a static function of that name too.
 LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
@@ -20,7 +20,6 @@ LOOKUP = ("const struct btf *", "u32", "const struct bpf_prog *")
 def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf."""
     tree = context.tree
-    release, unknown = told_release(tree)
     functions = (
         "__register_btf_kfunc_id_set",
         "btf_populate_kfunc_set",
@@ -30,12 +29,11 @@ def anchors(context: Context) -> list[a.Anchor]:
     register, populate, free, check = (Place(BTF_C, a.in_function(name)) for name in functions)
     tab = Place(BTF_C, a.in_struct("btf_kfunc_set_tab"))
     return [
-        *unknown,
         Place(BTF_H, a.in_file()).after(
             "the last flag of kfuncs",
             a.last_of(single_flags("KF_")),
-            lambda source, span: flags_of_arguments(source, span, release),
-            a.contains("#define KFA_RELEASE"),
+            known_flags,
+            a.contains("#define KFA_VALID_FLAGS"),
         ),
         behind_one_of(
             BTF_H,
@@ -82,12 +80,12 @@ def anchors(context: Context) -> list[a.Anchor]:
     ]
 
 
-def flags_of_arguments(source: Source, span: Span, release: str) -> bytes:
-    """Return the definitions of the flags; raise AnchorError if they are under a condition."""
+def known_flags(source: Source, span: Span) -> bytes:
+    """Return the definition of the flags that are known; raise AnchorError if it is under a condition."""
     under = conditions_at(source, span.start)
     if under:
         raise a.AnchorError(f"it is under #if {' and '.join(under)}, where argument flags cannot be")
-    return fragment("btf-flags.h.j2", release=release)
+    return fragment("btf-valid.h.j2")
 
 
 def lookups(make: Callable[[str, Sequence[str]], a.Scope]) -> tuple[a.Scope, ...]:

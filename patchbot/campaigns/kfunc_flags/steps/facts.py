@@ -53,7 +53,14 @@ RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 VERIFIER_H = "include/linux/bpf_verifier.h"
 VERIFIER_C = "kernel/bpf/verifier.c"
 STRICT = "process_kf_arg_ptr_to_btf_id"
+#: The functions of BTF_C that the series adds: they check the flags of a kfunc, and those of one argument.
+CHECK, CHECK_ARG = "btf_check_kfunc_arg_flags", "btf_check_kfunc_arg"
+#: Where the checks of an argument end.
+CHECKED = "return NULL;"
 KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
+
+#: How long the line of a macro can get.
+COLUMNS = 80
 
 Done = Callable[[Source], bool] | str | None
 
@@ -212,15 +219,21 @@ def free_bit(tree: Tree, prefix: str) -> int:
     return max(used_bits(tree, prefix), default=-1) + 1
 
 
-def extend_flags(name: str, more: Sequence[str], behind: bytes = b"") -> Anchor:
-    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags, and a text after it."""
+def extend_flags(name: str, more: Sequence[str]) -> Anchor:
+    """Return the anchor of a macro of several flags in BTF_H that gets `more` flags."""
     scope = macro_in(name)
-    new = "".join(f" | {flag}" for flag in more)
 
     def edit(source: Source, span: Span) -> Sequence[Edit]:
         end = source.text.rindex(b")", span.start, span.end)
-        edits = [Edit(source.path, end, end, new.encode()), Edit(source.path, span.end, span.end, behind)]
-        return edits[: 1 + bool(behind)]
+        line = source.text[source.text.rindex(b"\n", 0, end) + 1 : end]
+        new = b""
+        for flag in more:
+            item = f" | {flag}".encode()
+            if len((line + item).expandtabs(8)) >= COLUMNS:
+                new, line, item = new + b" | \\\n", b"\t\t\t ", item[3:]
+                new += line
+            new, line = new + item, line + item
+        return [Edit(source.path, end, end, new)]
 
     def done(source: Source) -> bool:
         return any(all(find(source, flag, span) for flag in more) for span in scope.spans(source))

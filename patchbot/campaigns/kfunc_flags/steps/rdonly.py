@@ -10,10 +10,20 @@ from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ..sites.gains import RDONLY
 from . import docs, memory
-from .facts import BTF_C, BTF_H, Place, carry_out, extend_flags, fragment, free_bit, has_macros, single_flags
+from .facts import (
+    BTF_C,
+    BTF_H,
+    CHECK_ARG,
+    CHECKED,
+    Place,
+    carry_out,
+    extend_flags,
+    fragment,
+    free_bit,
+    has_macros,
+    single_flags,
+)
 from .rows import look
-
-CHECK = "btf_check_kfunc_arg_flags"
 
 
 def rdonly(context: Context) -> Change:
@@ -32,8 +42,7 @@ def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step rdonly, none if it has nothing to do."""
     if not is_wanted(context):
         return []
-    check = Place(BTF_C, a.in_function(CHECK))
-    before = a.statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;")
+    check = Place(BTF_C, a.in_function(CHECK_ARG))
     return [
         Place(BTF_H, a.in_file()).after(
             "the last flag of arguments",
@@ -41,16 +50,14 @@ def anchors(context: Context) -> list[a.Anchor]:
             fragment("rdonly-flag.h.j2", bit=free_bit(context.tree, "KFA_")),
             a.contains("#define KFA_RDONLY"),
         ),
-        extend_flags("KFA_PTR_FLAGS", ("KFA_RDONLY",)),
+        extend_flags("KFA_VALID_FLAGS", ("KFA_RDONLY",)),
         check.before(
             "before it",
             a.with_comment(a.whole()),
             fragment("rdonly-const.c.j2"),
             a.contains("bool btf_is_kfunc_arg_const_mem($_) {"),
         ),
-        check.before(
-            "before KFA_RCU with KF_RCU", before, fragment("rdonly-check.c.j2"), "if (flags & KFA_RDONLY && $_)"
-        ),
+        check.before("its end", a.statement(CHECKED), fragment("rdonly-check.c.j2"), "if (flags & KFA_RDONLY)"),
         *memory.anchors_access(context),
         docs.new_flags("docs-rdonly.rst.j2", b"* ``KFA_RDONLY``"),
     ]

@@ -21,7 +21,7 @@ KNOWN = frozenset(
         "is_kfunc_arg_rcu",
         "is_kfunc_arg_release",
         "kfunc_release_regno",
-        "btf_check_kfunc_arg_flags",
+        "btf_check_kfunc_arg",
         "check_kfunc_args",
     }
 )

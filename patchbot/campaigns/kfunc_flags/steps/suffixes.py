@@ -17,6 +17,7 @@ from . import docs
 from .facts import (
     BTF_C,
     BTF_H,
+    CHECK_ARG,
     VERIFIER_C,
     Place,
     extend_flags,
@@ -82,32 +83,32 @@ def anchors_flags(context: Context) -> list[a.Anchor]:
     # The step uninit adds one of these flags, too.
     uninit = "uninit" in context.steps and has_macros(context.tree, BTF_H, "KFA_UNINIT")
     new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"), uninit=uninit)
-    pointers = ("KFA_NULLABLE", "KFA_STR") if uninit else ("KFA_NULLABLE", "KFA_UNINIT", "KFA_STR")
+    more = [s.flag for s in SUFFIXES if not (uninit and s.flag == "KFA_UNINIT")]
     return [
         a.insert_after(BTF_H, "KFA_RCU", rcu, a.whole(), new, done),
-        extend_flags("KFA_PTR_FLAGS", pointers, fragment("suffixes-scalars.h.j2")),
+        extend_flags("KFA_VALID_FLAGS", more),
     ]
 
 
 def anchors_check() -> list[a.Anchor]:
     """Return the anchors of the check of the flags against the type of the argument."""
     check, done = (
-        Place(BTF_C, a.in_function("btf_check_kfunc_arg_flags")),
-        a.contains("bool btf_check_kfunc_scalar_flags($_) {"),
+        Place(BTF_C, a.in_function(CHECK_ARG)),
+        a.contains("char *btf_check_kfunc_scalar_arg($_) {"),
     )
     return [
         check.before("before it", a.with_comment(a.whole()), fragment("suffixes-check.c.j2"), done),
         check.before(
             "before the type of the argument is looked up",
-            a.statement("t = btf_type_skip_modifiers(btf, params[i].type, NULL);"),
+            a.statement("t = btf_type_skip_modifiers(btf, btf_params(proto)[i].type, NULL);"),
             fragment("suffixes-check-ignored.c.j2"),
-            "if (flags == KFA_IGN)",
+            "if (flags & KFA_IGN)",
         ),
         check.before(
             "before the argument must be a pointer",
-            a.tokens_like("if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)"),
+            a.tokens_like("if (!btf_type_is_ptr(t))"),
             fragment("suffixes-check-scalar.c.j2"),
-            "btf_check_kfunc_scalar_flags($_)",
+            "btf_check_kfunc_scalar_arg($_)",
         ),
     ]
 

@@ -19,6 +19,8 @@ from . import docs, memory
 from .facts import (
     BTF_C,
     BTF_H,
+    CHECK_ARG,
+    CHECKED,
     VERIFIER_C,
     Place,
     carry_out,
@@ -32,7 +34,7 @@ from .facts import (
     single_flags,
 )
 
-CHECK, PREDICATE, UNINITIALIZED = "btf_check_kfunc_arg_flags", "is_kfunc_arg_uninit", "is_kfunc_uninit"
+PREDICATE, UNINITIALIZED = "is_kfunc_arg_uninit", "is_kfunc_uninit"
 #: Who asks for the suffix: what a call may do, and what liveness takes it to do.
 USERS = {memory.USER: "meta", "bpf_kfunc_stack_access_bytes": "&meta"}
 
@@ -56,7 +58,7 @@ def anchors(context: Context) -> list[a.Anchor]:
     if not writes_raw_memory(context.base.get(VERIFIER_C) or b""):
         return []
     meta, _ = meta_struct(context.tree)
-    check, access = (Place(path, a.in_function(f)) for path, f in ((BTF_C, CHECK), (VERIFIER_C, memory.ACCESS)))
+    check, access = (Place(path, a.in_function(f)) for path, f in ((BTF_C, CHECK_ARG), (VERIFIER_C, memory.ACCESS)))
     user, caller = (Place(VERIFIER_C, a.in_function(f)) for f in (memory.USER, "check_kfunc_call"))
     return [
         Place(BTF_H, a.in_file()).after(
@@ -65,13 +67,8 @@ def anchors(context: Context) -> list[a.Anchor]:
             fragment("uninit-flag.h.j2", bit=free_bit(context.tree, "KFA_")),
             a.contains("#define KFA_UNINIT"),
         ),
-        extend_flags("KFA_PTR_FLAGS", (UNINIT,)),
-        check.before(
-            "before KFA_RCU with KF_RCU",
-            a.statement("if (flags & KFA_RCU && func_flags & KF_RCU) goto err;"),
-            fragment("uninit-check.c.j2"),
-            "if (flags & KFA_UNINIT && $_)",
-        ),
+        extend_flags("KFA_VALID_FLAGS", (UNINIT,)),
+        check.before("its end", a.statement(CHECKED), fragment("uninit-check.c.j2"), "if (flags & KFA_UNINIT)"),
         access.before(
             "before it",
             a.with_comment(a.whole()),

@@ -17,6 +17,9 @@ from ....series import codemod as a
 from ....series.campaign import Change, Context
 from . import readers, referenced
 from .facts import (
+    BTF_C,
+    BTF_H,
+    CHECK,
     STRICT,
     VERIFIER_C,
     Place,
@@ -31,6 +34,7 @@ from .facts import (
     replace_calls,
     source_of,
     strict_functions,
+    told_release,
 )
 
 
@@ -102,6 +106,7 @@ def anchors(context: Context) -> list[a.Anchor]:
         unknown = [a.lost(VERIFIER_C, "which argument KF_RELEASE is about", str(error))]
     return [
         *owner,
+        *anchors_flags(context),
         *[filling_anchor(name) for name in filling_functions(source)],
         arg_flags_anchor(meta),
         *unknown,
@@ -117,6 +122,33 @@ def anchors_meta(context: Context) -> tuple[list[a.Anchor], str]:
         return [a.lost(VERIFIER_C, "the struct with kfunc_flags", str(error))], "bpf_call_arg_meta"
     text = "\tu16 kfunc_arg_flags[MAX_BPF_FUNC_ARGS];\n"
     return [Place(path, a.in_struct(meta)).after("kfunc_flags", a.member("kfunc_flags"), text)], meta
+
+
+def anchors_flags(context: Context) -> list[a.Anchor]:
+    """Return the anchors of the definitions of the flags, and of the check of a set for them."""
+    release, unknown = told_release(context.tree)
+    check = Place(BTF_C, a.in_function(CHECK))
+    return [
+        *unknown,
+        Place(BTF_H, a.macro_in("KFA_VALID_FLAGS")).instead(
+            "the flags",
+            a.with_comment(a.whole()),
+            lambda source, span: fragment("verifier-flags.h.j2", release=release),
+            a.contains("#define KFA_RELEASE"),
+        ),
+        check.before(
+            "before it",
+            a.with_comment(a.whole()),
+            fragment("verifier-check.c.j2"),
+            a.contains("char *btf_check_kfunc_arg($_) {"),
+        ),
+        check.before(
+            "what is wrong",
+            a.tokens_like("if (wrong)"),
+            fragment("verifier-check-call.c.j2"),
+            "btf_check_kfunc_arg(btf, proto, func_flags, args, i)",
+        ),
+    ]
 
 
 # The functions that fill the meta of a kfunc

@@ -98,6 +98,23 @@ def test_all_steps_make_the_golden_files(trees, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_each_flag_comes_with_the_code_that_obeys_it(trees, shape):
+    """No patch makes the kernel accept a flag that means nothing yet."""
+    tree, known = trees[shape], set()
+    for name, _, change in stages(tree):
+        tree = tree.edit(change.edits)
+        header = parse(facts.BTF_H, tree.read(facts.BTF_H))
+        flags = {m.name for m in macros(header) if m.name.startswith("KFA_") and b"<<" in m.value}
+        valid = b" ".join(m.value for m in macros(header) if m.name == "KFA_VALID_FLAGS")
+        assert {f for f in flags if re.search(rf"\b{f}\b", valid.decode())} == flags, name
+        for path in (facts.VERIFIER_C, facts.KFUNCS_RST) if flags - known else ():
+            lost = {f for f in flags - known if f.encode() not in tree.read(path)}
+            assert not lost or (name, path) == ("verifier", facts.KFUNCS_RST), (name, path)
+        known = flags
+    assert known >= {"KFA_RELEASE", "KFA_RCU"}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_a_second_run_changes_nothing(trees, shape):
     again(finished(trees[shape]))
 
@@ -162,9 +179,10 @@ def test_a_part_of_a_patch_has_drifted(trees, shape):
 def test_a_use_of_a_predicate_that_is_gone_is_an_error(trees):
     path = facts.VERIFIER_C
     more = b"\nstatic bool also(struct bpf_call_arg_meta *meta)\n{\n\treturn is_kfunc_rcu(meta);\n}\n"
-    tree = trees["first"].overlaid({path: trees["first"].read(path) + more})
+    seen = next(seen for name, seen, _ in stages(trees["first"]) if name == "verifier")
+    tree = seen.tree.overlaid({path: seen.tree.read(path) + more})
     with pytest.raises(AnchorError, match=rf"{path}:\d+: is_kfunc_rcu\(\) is still used"):
-        verifier.verifier(context(tree))
+        verifier.verifier(context(tree, trees["first"]))
 
 
 def test_a_predicate_that_does_more_is_not_rewritten(trees):

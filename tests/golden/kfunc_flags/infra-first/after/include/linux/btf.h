@@ -29,10 +29,10 @@
 #define KFA_UNINIT	(1 << 3) /* points to memory that is always written, never read */
 #define KFA_ACQUIRE	(1 << 10) /* takes a reference on this object and returns the object */
 
-/* Flags of an argument that is a pointer */
-#define KFA_PTR_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_RDONLY | KFA_UNINIT | KFA_NULLABLE | KFA_STR | KFA_ACQUIRE)
-/* Flags of an argument that is a scalar, which can only have one of them */
-#define KFA_SCALAR_FLAGS (KFA_CONST | KFA_SZ | KFA_CONST_SZ)
+/* Flags that an argument can have */
+#define KFA_VALID_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_RDONLY | KFA_UNINIT | \
+			 KFA_NULLABLE | KFA_STR | KFA_CONST | KFA_SZ | \
+			 KFA_CONST_SZ | KFA_IGN | KFA_ACQUIRE)
 
 #define __bpf_kfunc __used __retain
 

@@ -27,10 +27,10 @@
 #define KFA_RDONLY	(1 << 2) /* points to memory that is only read */
 #define KFA_ACQUIRE	(1 << 10) /* takes a reference on this object and returns the object */
 
-/* Flags of an argument that is a pointer */
-#define KFA_PTR_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_RDONLY | KFA_NULLABLE | KFA_UNINIT | KFA_STR | KFA_ACQUIRE)
-/* Flags of an argument that is a scalar, which can only have one of them */
-#define KFA_SCALAR_FLAGS (KFA_CONST | KFA_SZ | KFA_CONST_SZ)
+/* Flags that an argument can have */
+#define KFA_VALID_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_RDONLY | KFA_NULLABLE | \
+			 KFA_UNINIT | KFA_STR | KFA_CONST | KFA_SZ | \
+			 KFA_CONST_SZ | KFA_IGN | KFA_ACQUIRE)
 
 #ifdef CONFIG_BPF_SYSCALL
 u32 *btf_kfunc_id_set_contains(const struct btf *btf, u32 kfunc_btf_id,

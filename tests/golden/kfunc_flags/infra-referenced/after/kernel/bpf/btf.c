@@ -86,20 +86,24 @@ static bool btf_is_kfunc_arg_const_mem(const struct btf *btf, const struct btf_t
 	return is_const && (btf_type_is_void(t) || btf_type_is_scalar(t) || btf_type_is_struct(t));
 }
 
-static bool btf_check_kfunc_scalar_flags(const struct btf *btf, const struct btf_param *params,
-					 u32 i, u32 flags)
+static const char *btf_check_kfunc_scalar_arg(const struct btf *btf, const struct btf_type *proto,
+					      const struct btf_kfunc_args *args, u32 i)
 {
+	const struct btf_param *params = btf_params(proto);
 	const struct btf_type *t;
 
-	if (flags & ~KFA_SCALAR_FLAGS || !is_power_of_2(flags))
-		return false;
+	if (!btf_type_is_scalar(btf_type_skip_modifiers(btf, params[i].type, NULL)))
+		return "it is not a number";
 
-	if (flags == KFA_CONST)
-		return true;
+	if (!is_power_of_2(args->flags[i]))
+		return "these flags exclude each other";
+
+	if (args->flags[i] == KFA_CONST)
+		return NULL;
 
 	/* A size is that of the buffer in the previous argument */
 	t = i ? btf_type_skip_modifiers(btf, params[i - 1].type, NULL) : NULL;
-	return t && btf_type_is_ptr(t);
+	return t && btf_type_is_ptr(t) ? NULL : "it is not behind a buffer";
 }
 
 /* Is the object that the kfunc returns of the same type as this argument? */
@@ -117,72 +121,90 @@ static bool btf_kfunc_returns_arg(const struct btf *btf, const struct btf_type *
 	return btf_type_is_struct(ret) && arg_id == ret_id;
 }
 
+/* Return what is wrong with the flags of argument i, NULL if they are all right */
+static const char *btf_check_kfunc_arg(const struct btf *btf, const struct btf_type *proto,
+				       u32 func_flags, const struct btf_kfunc_args *args, u32 i)
+{
+	u32 arg, flags = args->flags[i];
+	const struct btf_type *t;
+
+	/* For any type, but not with any other flag */
+	if (flags & KFA_IGN)
+		return flags == KFA_IGN ? NULL : "what is ignored has no other flag";
+
+	t = btf_type_skip_modifiers(btf, btf_params(proto)[i].type, NULL);
+	if (flags & (KFA_CONST | KFA_SZ | KFA_CONST_SZ))
+		return btf_check_kfunc_scalar_arg(btf, proto, args, i);
+
+	if (!btf_type_is_ptr(t))
+		return "it is not a pointer";
+
+	if (flags & KFA_RELEASE) {
+		if (func_flags & KF_RELEASE)
+			return "KFA_RELEASE and KF_RELEASE";
+		if (i >= MAX_BPF_FUNC_REG_ARGS)
+			return "what is released has to be in a register";
+		for (arg = 0; arg < i; arg++) {
+			if (args->flags[arg] & KFA_RELEASE)
+				return "another argument is released, too";
+		}
+	}
+
+	if (flags & KFA_RCU && func_flags & KF_RCU)
+		return "KFA_RCU and KF_RCU";
+
+	/* The prototype has to say that it is only read, too */
+	if (flags & KFA_RDONLY) {
+		if (flags & (KFA_RELEASE | KFA_RCU))
+			return "these flags exclude each other";
+		if (!btf_is_kfunc_arg_const_mem(btf, t))
+			return "it is not a pointer to const memory";
+	}
+
+	/* The reference that is returned is one on this very object */
+	if (flags & KFA_ACQUIRE) {
+		if (func_flags & KF_ACQUIRE)
+			return "KFA_ACQUIRE and KF_ACQUIRE";
+		if (flags & KFA_RELEASE)
+			return "these flags exclude each other";
+		if (!btf_kfunc_returns_arg(btf, proto, t))
+			return "the kfunc returns something else";
+		for (arg = 0; arg < i; arg++) {
+			if (args->flags[arg] & KFA_ACQUIRE)
+				return "another argument is returned, too";
+		}
+	}
+
+	return NULL;
+}
+
 static int btf_check_kfunc_arg_flags(const struct btf *btf, u32 func_id, u32 func_flags,
 				     const struct btf_kfunc_args *args)
 {
 	const struct btf_type *func = btf_type_by_id(btf, func_id);
 	const struct btf_type *proto = btf_type_by_id(btf, func->type);
-	const struct btf_param *params = btf_params(proto);
-	bool release = func_flags & KF_RELEASE;
-	bool acquire = func_flags & KF_ACQUIRE;
 	u32 i;
 
 	for (i = 0; i < args->cnt; i++) {
 		u32 flags = args->flags[i];
-		const struct btf_type *t;
+		const char *wrong = NULL;
 
-		if (i >= MAX_BPF_FUNC_ARGS)
-			goto err;
+		if (i >= MAX_BPF_FUNC_ARGS || (flags && i >= btf_type_vlen(proto)))
+			wrong = "there is no such argument";
+		else if (flags & ~KFA_VALID_FLAGS)
+			wrong = "a flag is unknown";
 
-		if (!flags)
-			continue;
+		if (flags && !wrong)
+			wrong = btf_check_kfunc_arg(btf, proto, func_flags, args, i);
 
-		if (i >= btf_type_vlen(proto))
-			goto err;
-
-		/* For any type, but not with any other flag */
-		if (flags == KFA_IGN)
-			continue;
-
-		t = btf_type_skip_modifiers(btf, params[i].type, NULL);
-		if (btf_type_is_scalar(t)) {
-			if (!btf_check_kfunc_scalar_flags(btf, params, i, flags))
-				goto err;
-			continue;
+		if (wrong) {
+			pr_err("kfunc %s (id: %d) has invalid flags 0x%x of argument %u: %s\n",
+			       btf_name_by_offset(btf, func->name_off), func_id, flags, i, wrong);
+			return -EINVAL;
 		}
-
-		if (!btf_type_is_ptr(t) || flags & ~KFA_PTR_FLAGS)
-			goto err;
-
-		/* Only support one referenced argument, passed by register */
-		if (flags & KFA_RELEASE) {
-			if (release || i >= MAX_BPF_FUNC_REG_ARGS)
-				goto err;
-			release = true;
-		}
-
-		/* The prototype has to say that it is only read, too */
-		if (flags & KFA_RDONLY &&
-		    (flags & (KFA_RELEASE | KFA_RCU) || !btf_is_kfunc_arg_const_mem(btf, t)))
-			goto err;
-
-		/* The reference that is returned is one on this very object */
-		if (flags & KFA_ACQUIRE) {
-			if (acquire || flags & KFA_RELEASE || !btf_kfunc_returns_arg(btf, proto, t))
-				goto err;
-			acquire = true;
-		}
-
-		if (flags & KFA_RCU && func_flags & KF_RCU)
-			goto err;
 	}
 
 	return 0;
-
-err:
-	pr_err("kfunc %s (id: %d) has invalid flags 0x%x of argument %u\n",
-	       btf_name_by_offset(btf, func->name_off), func_id, args->flags[i], i);
-	return -EINVAL;
 }
 
 static struct btf_kfunc_arg_flags *btf_kfunc_arg_flags_find(const struct btf *btf,
