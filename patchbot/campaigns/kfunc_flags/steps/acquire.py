@@ -5,10 +5,6 @@ KF_ACQUIRE is about the return value and stays on kfuncs that return another obj
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ....c import Source, Span, find
-from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Context
 from . import docs
@@ -17,8 +13,6 @@ from .facts import (
     BTF_H,
     CHECK_ARG,
     CHECKED,
-    STRICT,
-    VERIFIER_C,
     Place,
     extend_flags,
     fragment,
@@ -26,7 +20,6 @@ from .facts import (
     meta_struct,
     predicate,
     single_flags,
-    strict_functions,
 )
 
 
@@ -43,11 +36,6 @@ def anchors(context: Context) -> list[a.Anchor]:
         extend_flags("KFA_VALID_FLAGS", ("KFA_ACQUIRE",)),
         *anchors_check(),
         predicate("acquire", meta, "acquire-verifier.c.j2", "bool is_kfunc_arg_acquire("),
-        a.Anchor(
-            f"{STRICT}(): strict type matching of an acquired argument",
-            VERIFIER_C,
-            tuple(strictly(name) for name in ("arg", "argno")),
-        ),
         docs.new_flags("docs-acquire.rst.j2", b"* ``KFA_ACQUIRE``"),
     ]
 
@@ -60,20 +48,3 @@ def anchors_check() -> list[a.Anchor]:
         check.before("before it", a.with_comment(a.whole()), fragment("acquire-returned.c.j2"), returned),
         check.before("its end", a.statement(CHECKED), fragment("acquire-check.c.j2"), "if (flags & KFA_ACQUIRE)"),
     ]
-
-
-def strictly(number: str) -> a.Alternative:
-    """Return the alternative in which the parameter `number` is the argument number."""
-    old, new = "btf_type_ids_nocast_alias(&env->log,", f"is_kfunc_arg_acquire(meta, {number}) ||"
-
-    def find_it(source: Source) -> Sequence[Span]:
-        return [span for f in strict_functions(source, number, "int") for span in find(source, old, f.body)]
-
-    return a.Alternative(
-        f"btf_type_ids_nocast_alias() in {STRICT}(.., int {number})",
-        find_it,
-        lambda source, span: [Edit(source.path, span.start, span.start, f"{new}\n\t    ".encode())],
-        a.contains(new, a.in_function(STRICT)),
-        a.in_function(STRICT).spans,
-        old,
-    )

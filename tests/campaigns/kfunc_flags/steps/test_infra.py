@@ -176,6 +176,18 @@ def test_a_part_of_a_patch_has_drifted(trees, shape):
             codemod(context(seen.tree.edit(edits), trees[shape]))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_acquired_argument_is_matched_as_before(trees, shape):
+    """What KF_ACQUIRE accepts, KFA_ACQUIRE accepts."""
+    seen, change = next((seen, change) for name, seen, change in stages(trees[shape]) if name == "acquire")
+    before, after = (
+        parse(facts.VERIFIER_C, t.read(facts.VERIFIER_C)) for t in (seen.tree, seen.tree.edit(change.edits))
+    )
+    matching = [source.at(f.span) for source in (before, after) for f in function(source, facts.STRICT)]
+    assert len(matching) == 2
+    assert matching[0] == matching[1]
+
+
 def test_a_use_of_a_predicate_that_is_gone_is_an_error(trees):
     path = facts.VERIFIER_C
     more = b"\nstatic bool also(struct bpf_call_arg_meta *meta)\n{\n\treturn is_kfunc_rcu(meta);\n}\n"

@@ -116,7 +116,7 @@ def test_each_kfunc_has_a_row_a_prototype_and_programs_of_both_kinds(trees, shap
     kfuncs = set(re.findall(r"^__bpf_kfunc .*?(bpf_kfunc_arg_\w+)\(", source, re.MULTILINE))
     rows = dict(re.findall(r"BTF_KFUNC\((bpf_kfunc_arg_\w+), (.*KFA_.*)\)", source))
     programs = tip.read(selftests.PROGRAMS).decode()
-    assert len(kfuncs) == 8 + facts.implicit_arguments(tip) + 8 * ("suffixes" in names) + 3 * ("acquire" in names)
+    assert len(kfuncs) == 8 + facts.implicit_arguments(tip) + 8 * ("suffixes" in names) + 2 * ("acquire" in names)
     assert kfuncs == set(rows)
     assert kfuncs == set(re.findall(r"^[a-z].*?(bpf_kfunc_arg_\w+)\(", header, re.MULTILINE))
     assert kfuncs == set(re.findall(r"\b(bpf_kfunc_arg_\w+)\(", programs))

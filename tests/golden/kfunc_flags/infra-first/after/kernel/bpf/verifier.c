@@ -197,7 +197,6 @@ static int process_kf_arg_ptr_to_btf_id(struct bpf_verifier_env *env,
 	bool strict_type_match = false;
 
 	if ((release && reg_is_referenced(env, reg)) ||
-	    is_kfunc_arg_acquire(meta, arg) ||
 	    btf_type_ids_nocast_alias(&env->log, reg_btf, reg_ref_id, meta->btf, ref_id))
 		strict_type_match = true;
 

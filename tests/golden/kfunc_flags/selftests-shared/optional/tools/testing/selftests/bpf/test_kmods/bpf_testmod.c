@@ -121,14 +121,7 @@ __bpf_kfunc struct bpf_testmod_ctx *bpf_kfunc_arg_acquire_test(u64 num, struct b
 	return ctx;
 }
 
-__bpf_kfunc struct bpf_testmod_ctx *bpf_kfunc_arg_acquire_ctx_test(const struct cpumask *mask,
-								   struct bpf_testmod_ctx *ctx)
-{
-	refcount_inc(&ctx->usage);
-	return ctx;
-}
-
-/* This one can't be called: no program has a plain cpumask, nor can release it */
+/* Only programs that are not run call this one: they can't release a plain cpumask */
 __bpf_kfunc const struct cpumask *bpf_kfunc_arg_acquire_mask_test(struct bpf_testmod_ctx *ctx,
 								  const struct cpumask *mask)
 {
@@ -163,7 +156,6 @@ BTF_KFUNC(bpf_kfunc_arg_sz_test, 0, 0, KFA_SZ)
 BTF_KFUNC(bpf_kfunc_arg_const_sz_test, 0, KFA_NULLABLE, KFA_CONST_SZ)
 BTF_KFUNC(bpf_kfunc_arg_ign_test, 0, KFA_IGN)
 BTF_KFUNC(bpf_kfunc_arg_acquire_test, 0, 0, KFA_ACQUIRE)
-BTF_KFUNC(bpf_kfunc_arg_acquire_ctx_test, 0, 0, KFA_ACQUIRE)
 BTF_KFUNC(bpf_kfunc_arg_acquire_mask_test, 0, 0, KFA_ACQUIRE)
 BTF_KFUNCS_END(bpf_testmod_common_kfunc_ids)
 

@@ -35,8 +35,6 @@ void bpf_kfunc_arg_sz_test(void *mem, __u32 size) __ksym;
 void bpf_kfunc_arg_const_sz_test(void *mem, __u32 size) __ksym;
 void bpf_kfunc_arg_ign_test(struct task_struct *ign, struct task_struct *task) __ksym;
 struct bpf_testmod_ctx *bpf_kfunc_arg_acquire_test(__u64 num, struct bpf_testmod_ctx *ctx) __ksym;
-struct bpf_testmod_ctx *bpf_kfunc_arg_acquire_ctx_test(const struct cpumask *mask,
-						       struct bpf_testmod_ctx *ctx) __ksym;
 const struct cpumask *bpf_kfunc_arg_acquire_mask_test(struct bpf_testmod_ctx *ctx,
 						      const struct cpumask *mask) __ksym;
 
