@@ -31,7 +31,10 @@ typedef int32_t s32;
 #define krealloc(p, n, f)	realloc(p, n)
 #define kfree(p)		free(p)
 #define sort(b, n, s, c, w)	qsort(b, n, s, c)
-#define pr_err(...)		((void)0)
+#define pr_err(format, ...)	snprintf(said, sizeof(said), format, ##__VA_ARGS__)
+
+/* What the last refusal said */
+static char said[256];
 
 enum btf_kfunc_hook { BTF_KFUNC_HOOK_COMMON, BTF_KFUNC_HOOK_TC, BTF_KFUNC_HOOK_FMODRET, BTF_KFUNC_HOOK_MAX };
 struct btf_kfunc_hook_filter { int unused; };
@@ -46,27 +49,66 @@ struct btf_id_set8 {
 	} pairs[];
 };
 
-struct btf_param { u32 type; };
-struct btf_type { u32 name_off; u32 info; u32 type; u32 vlen; struct btf_param params[MAX_BPF_FUNC_ARGS]; };
-struct btf { struct btf_kfunc_set_tab *kfunc_set_tab; };
+struct btf_param { u32 type; u32 name_off; };
+struct btf_array { u32 type; u32 nelems; };
+struct btf_type {
+	u32 info;
+	u32 type;
+	u32 name_off;
+	u32 vlen;
+	struct btf_param params[MAX_BPF_FUNC_ARGS];
+	struct btf_array array;
+};
+#define btf_member btf_param
+struct btf { const char *name; struct btf_kfunc_set_tab *kfunc_set_tab; };
+static struct btf btf_of_vmlinux;
+static struct btf *btf_vmlinux = &btf_of_vmlinux;
 
-/* Types 1 to 3 are a struct, a scalar and a pointer; a function that does not return a pointer is its own prototype */
+/* Names, by their offset */
+enum { NONE, DYNPTR_NAME, CTX_NAME, CHAR_NAME, N_SZ, N_IGN, N_K, N_STR, N_UNINIT, N_ALLOC };
+static const char * const names[] = {
+	"", "bpf_dynptr", "__sk_buff", "char", "n__sz", "n__ign", "n__k", "n__str", "n__uninit", "n__alloc"
+};
+
+/* A function that does not return a pointer is its own prototype */
 enum { STRUCT = 1, INT, PTR, SCALARS, POINTERS, MIXED, OTHER, ALSO, STRUCTS, STRUCT2, PTR2, PTR_INT, SAME, PROTO,
-       SAME_INT, PROTO_INT, VOID, CONST_VOID, PTR_CONST, READS };
+       SAME_INT, PROTO_INT, VOID, CONST_VOID, PTR_CONST, READS, DYNPTR, PTR_DYNPTR, CTX, PTR_CTX, CHAR, PTR_CHAR,
+       PTR_VOID, ARRAY, NESTED, PTR_NESTED, CONVERT, KINDS, NAMED, SIZES };
 
-#define BTF_KIND_CONST 10
+#define BTF_KIND_INT	1
+#define BTF_KIND_PTR	2
+#define BTF_KIND_ARRAY	3
+#define BTF_KIND_STRUCT	4
+#define BTF_KIND_CONST	10
+
+#define POINTER(to) { .info = BTF_KIND_PTR, .type = to }
 
 static const struct btf_type types[] = {
-	[PTR] = { .type = STRUCT },
-	[PTR2] = { .type = STRUCT2 },
-	[PTR_INT] = { .type = INT },
+	[STRUCT] = { .info = BTF_KIND_STRUCT, .vlen = 1, .params = { { INT } } },
+	/* An object: no program has such memory */
+	[STRUCT2] = { .info = BTF_KIND_STRUCT, .vlen = 2, .params = { { INT }, { PTR } } },
+	[INT] = { .info = BTF_KIND_INT },
+	[CHAR] = { .info = BTF_KIND_INT, .name_off = CHAR_NAME },
+	[DYNPTR] = { .info = BTF_KIND_STRUCT, .name_off = DYNPTR_NAME, .vlen = 1, .params = { { INT } } },
+	[CTX] = { .info = BTF_KIND_STRUCT, .name_off = CTX_NAME, .vlen = 1, .params = { { INT } } },
+	[ARRAY] = { .info = BTF_KIND_ARRAY, .array = { INT, 4 } },
+	[NESTED] = { .info = BTF_KIND_STRUCT, .vlen = 2, .params = { { STRUCT }, { ARRAY } } },
+	[CONVERT] = { .info = BTF_KIND_STRUCT, .vlen = 4, .params = { { CTX }, { STRUCT2 }, { PTR_VOID }, { PTR_VOID } } },
+	[PTR] = POINTER(STRUCT),
+	[PTR2] = POINTER(STRUCT2),
+	[PTR_INT] = POINTER(INT),
+	[PTR_DYNPTR] = POINTER(DYNPTR),
+	[PTR_CTX] = POINTER(CTX),
+	[PTR_CHAR] = POINTER(CHAR),
+	[PTR_VOID] = POINTER(VOID),
+	[PTR_NESTED] = POINTER(NESTED),
 	[SAME] = { .type = PROTO },
 	[PROTO] = { .type = PTR, .vlen = 4, .params = { { INT }, { PTR }, { PTR }, { PTR2 } } },
 	[SAME_INT] = { .type = PROTO_INT },
 	[PROTO_INT] = { .type = PTR_INT, .vlen = 1, .params = { { PTR_INT } } },
 	[CONST_VOID] = { .info = BTF_KIND_CONST, .type = VOID },
-	[PTR_CONST] = { .type = CONST_VOID },
-	[READS] = { .type = READS, .vlen = 3, .params = { { PTR_CONST }, { INT }, { PTR } } },
+	[PTR_CONST] = POINTER(CONST_VOID),
+	[READS] = { .type = READS, .vlen = 4, .params = { { PTR_CONST }, { INT, N_SZ }, { PTR }, { PTR_CONST } } },
 	[SCALARS] = { .type = SCALARS, .vlen = 2, .params = { { INT }, { INT } } },
 	[POINTERS] = { .type = POINTERS, .vlen = 6,
 		       .params = { { PTR }, { PTR }, { PTR }, { PTR }, { PTR }, { PTR } } },
@@ -74,27 +116,48 @@ static const struct btf_type types[] = {
 	[OTHER] = { .type = OTHER, .vlen = 1, .params = { { PTR } } },
 	[ALSO] = { .type = ALSO, .vlen = 1, .params = { { PTR } } },
 	[STRUCTS] = { .type = STRUCTS, .vlen = 1, .params = { { STRUCT } } },
+	[KINDS] = { .type = KINDS, .vlen = 8, .params = { { PTR_INT }, { PTR_DYNPTR }, { PTR_CTX }, { PTR_CHAR }, { PTR2 },
+							  { PTR_NESTED }, { PTR_VOID }, { INT } } },
+	[NAMED] = { .type = NAMED, .vlen = 5, .params = { { PTR, N_IGN }, { PTR_CHAR, N_STR }, { PTR, N_UNINIT },
+							  { PTR_VOID, N_ALLOC }, { INT, N_K } } },
+	[SIZES] = { .type = SIZES, .vlen = 6, .params = { { PTR_VOID }, { INT, N_IGN }, { PTR_VOID }, { INT, N_K },
+							  { PTR, N_IGN }, { INT } } },
 };
 
+static const struct { const struct btf_type *t; } bpf_ctx_convert = { &types[CONVERT] };
+
 #define btf_params(t)				((t)->params)
+#define btf_type_member(t)			((t)->params)
+#define btf_array(t)				(&(t)->array)
 #define btf_type_vlen(t)			((t)->vlen)
+#define for_each_member(i, t, m)		for (i = 0, m = (t)->params; i < (t)->vlen; i++, m++)
 #define btf_type_by_id(btf, id)			(&types[id])
-#define btf_type_is_ptr(t)			((t) == &types[PTR] || (t) == &types[PTR2] || (t) == &types[PTR_INT] || \
-						 (t) == &types[PTR_CONST])
 #define BTF_INFO_KIND(info)			(info)
+#define btf_type_is_ptr(t)			((t)->info == BTF_KIND_PTR)
 #define btf_type_is_modifier(t)			((t)->info == BTF_KIND_CONST)
 #define btf_type_is_void(t)			((t) == &types[VOID])
-#define btf_type_is_struct(t)			((t) == &types[STRUCT] || (t) == &types[STRUCT2])
-#define btf_type_is_scalar(t)			((t) == &types[INT])
+#define btf_type_is_struct(t)			((t)->info == BTF_KIND_STRUCT)
+#define btf_type_is_array(t)			((t)->info == BTF_KIND_ARRAY)
+#define btf_type_is_scalar(t)			((t)->info == BTF_KIND_INT)
+#define hweight32(n)				__builtin_popcount(n)
 /* A module whose IDs are off by 100 in the object file */
 #define btf_relocate_id(btf, id)		((id) - 100)
-#define btf_name_by_offset(btf, off)		""
+#define btf_name_by_offset(btf, off)		names[off]
 
 static const struct btf_type *btf_type_skip_modifiers(const struct btf *btf, u32 id, u32 *res)
 {
+	while (types[id].info == BTF_KIND_CONST)
+		id = types[id].type;
 	if (res)
 		*res = id;
 	return &types[id];
+}
+
+static bool btf_param_match_suffix(const struct btf *btf, const struct btf_param *param, const char *suffix)
+{
+	const char *name = names[param->name_off];
+
+	return strlen(name) > strlen(suffix) && !strcmp(name + strlen(name) - strlen(suffix), suffix);
 }
 
 static int btf_id_cmp_func(const void *a, const void *b)
@@ -120,6 +183,7 @@ static int add(enum btf_kfunc_hook hook, const u32 *words, u32 cnt, u32 size)
 	u32 i;
 	int err;
 
+	said[0] = 0;
 	memcpy(set, words, size);
 	err = btf_check_kfunc_args(&btf, hook, set);
 	if (!err && cnt) {
@@ -158,7 +222,17 @@ static void reset(void)
 	    1, 24 + 4 * COUNT(__VA_ARGS__))
 #define RECORD(id, ...)	100 + id, COUNT(__VA_ARGS__), __VA_ARGS__
 #define PLAIN(hook, id, flags) add(BTF_KFUNC_HOOK_##hook, (u32[]){ 1, BOTH, 100 + id, flags, 24, 0 }, 1, 24)
-#define CASE(name, ...) do { reset(); printf("%s %d\n", name, (__VA_ARGS__)); } while (0)
+#define CASE(name, ...) do { reset(); tell(name, (__VA_ARGS__)); } while (0)
+
+/* Print a result, and what the kernel said of a refusal */
+static void tell(const char *name, int err)
+{
+	const char *why = strrchr(said, ')');
+
+	why = why ? why + 1 : said;
+	why = strstr(why, ": ") ?: why;
+	printf("%s %d%s%s", name, err, err && why[0] != ':' && why[0] != ' ' ? " " : "", err ? why + (why[0] == ':') : "\n");
+}
 
 static int flag(u32 id, u32 arg)
 {
@@ -174,11 +248,11 @@ int main(void)
 	printf("flags %d %d %d %d\n", flag(POINTERS, 0), flag(POINTERS, 1), flag(POINTERS, 11), flag(OTHER, 0));
 	printf("same-again %d", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE)));
 	printf(" %d\n", btf.kfunc_set_tab->arg_flags->cnt);
-	printf("longer-with-zeros %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE, 0, 0)));
-	printf("differs %d\n", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU)));
-	printf("has-none-now %d\n", PLAIN(TC, POINTERS, 0));
-	printf("attached %d\n", PLAIN(FMODRET, POINTERS, 0));
-	printf("old-set %d\n", add(BTF_KFUNC_HOOK_FMODRET, (u32[]){ 1, 0, 100 + POINTERS, 0 }, 1, 16));
+	tell("longer-with-zeros", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU, KFA_RELEASE, 0, 0)));
+	tell("differs", ONE(TC, POINTERS, 0, RECORD(POINTERS, KFA_RCU)));
+	tell("has-none-now", PLAIN(TC, POINTERS, 0));
+	tell("attached", PLAIN(FMODRET, POINTERS, 0));
+	tell("old-set", add(BTF_KFUNC_HOOK_FMODRET, (u32[]){ 1, 0, 100 + POINTERS, 0 }, 1, 16));
 	CASE("had-none", PLAIN(TC, POINTERS, 0) ?: ONE(COMMON, POINTERS, 0, RECORD(POINTERS, KFA_RCU)));
 	CASE("was-attached", PLAIN(FMODRET, OTHER, 0) ?: ONE(COMMON, OTHER, 0, RECORD(OTHER, KFA_RCU)));
 	CASE("attached-with-flags", ONE(FMODRET, OTHER, 0, RECORD(OTHER, KFA_RCU)));
@@ -237,6 +311,38 @@ int main(void)
 	CASE("uninit-rcu", ONE(TC, READS, 0, RECORD(READS, 0, 0, KFA_UNINIT | KFA_RCU)));
 	CASE("uninit-on-stack", ONE(TC, POINTERS, 0, RECORD(POINTERS, 0, 0, 0, 0, 0, KFA_UNINIT)));
 	CASE("read-only-rcu", ONE(TC, READS, 0, RECORD(READS, KFA_RDONLY | KFA_RCU)));
+	CASE("read-only-without-size", ONE(TC, READS, 0, RECORD(READS, 0, 0, 0, KFA_RDONLY)));
+	CASE("uninit-number", ONE(TC, KINDS, 0, RECORD(KINDS, KFA_UNINIT)));
+	CASE("uninit-dynptr", ONE(TC, KINDS, 0, RECORD(KINDS, 0, KFA_UNINIT)));
+	CASE("uninit-context", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, KFA_UNINIT)));
+	CASE("uninit-object", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, 0, 0, KFA_UNINIT)));
+	CASE("uninit-without-size", ONE(TC, SIZES, 0, RECORD(SIZES, KFA_UNINIT)));
+	CASE("rcu-number", ONE(TC, KINDS, 0, RECORD(KINDS, KFA_RCU)));
+	CASE("rcu-dynptr", ONE(TC, KINDS, 0, RECORD(KINDS, 0, KFA_RCU)));
+	CASE("rcu-context", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, KFA_RCU)));
+	CASE("rcu-object", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, 0, 0, KFA_RCU)));
+	CASE("rcu-ignored", ONE(TC, NAMED, 0, RECORD(NAMED, KFA_RCU)));
+	CASE("rcu-uninit", ONE(TC, NAMED, 0, RECORD(NAMED, 0, 0, KFA_RCU)));
+	CASE("rcu-and-release", ONE(TC, OTHER, 0, RECORD(OTHER, KFA_RCU | KFA_RELEASE)));
+	CASE("released-number", ONE(TC, KINDS, 0, RECORD(KINDS, KFA_RELEASE)));
+	CASE("released-dynptr", ONE(TC, KINDS, 0, RECORD(KINDS, 0, KFA_RELEASE)));
+	CASE("released-context", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, KFA_RELEASE)));
+	CASE("released-allocated", ONE(TC, NAMED, 0, RECORD(NAMED, 0, 0, 0, KFA_RELEASE)));
+	CASE("string", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, 0, KFA_STR)));
+	CASE("string-of-struct", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, 0, 0, KFA_STR)));
+	CASE("string-of-numbers", ONE(TC, KINDS, 0, RECORD(KINDS, KFA_STR)));
+	CASE("string-twice", ONE(TC, NAMED, 0, RECORD(NAMED, 0, KFA_STR)));
+	CASE("uninit-twice", ONE(TC, NAMED, 0, RECORD(NAMED, 0, 0, KFA_UNINIT)));
+	CASE("constant-twice", ONE(TC, NAMED, 0, RECORD(NAMED, 0, 0, 0, 0, KFA_CONST)));
+	CASE("ignored-twice", ONE(TC, NAMED, 0, RECORD(NAMED, KFA_IGN)));
+	CASE("nullable-ignored", ONE(TC, NAMED, 0, RECORD(NAMED, KFA_NULLABLE)));
+	CASE("nullable-string", ONE(TC, NAMED, 0, RECORD(NAMED, 0, KFA_NULLABLE)));
+	CASE("size-by-flag", ONE(TC, KINDS, 0, RECORD(KINDS, 0, 0, 0, 0, 0, 0, KFA_NULLABLE, KFA_SZ)));
+	CASE("size-ignored", ONE(TC, SIZES, 0, RECORD(SIZES, 0, KFA_SZ)));
+	CASE("size-constant", ONE(TC, SIZES, 0, RECORD(SIZES, 0, 0, 0, KFA_SZ)));
+	CASE("size-of-ignored", ONE(TC, SIZES, 0, RECORD(SIZES, 0, 0, 0, 0, 0, KFA_SZ)));
+	CASE("size-of-flagged-ignored", ONE(TC, MIXED, 0, RECORD(MIXED, KFA_IGN, KFA_SZ)));
+	CASE("size-is-ignored", ONE(TC, READS, 0, RECORD(READS, 0, KFA_IGN)));
 	reset();
 	return 0;
 }

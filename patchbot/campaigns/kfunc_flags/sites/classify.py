@@ -78,14 +78,19 @@ def read_verifier(tree: Tree) -> Verifier:
             f"{VERIFIER}: cannot tell which argument KF_RELEASE releases; expected an assignment of BPF_REG_1 or of "
             "the referenced register to release_regno"
         )
-    null = re.search(
-        rb"is_kfunc_rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null",
-        text,
-    )
     types = tree.get(BPF_TYPES) or b""
     contexts = re.findall(rb"\bBPF_PROG_TYPE\s*\(\s*\w+\s*,\s*\w+\s*,\s*(?:struct\s+)?(\w+)\s*,", types)
     structs = frozenset(c.decode() for c in contexts)
-    return Verifier(release, null is not None, structs, context_kfuncs(text), writes_raw_memory(text))
+    return Verifier(release, rcu_checks_null(text), structs, context_kfuncs(text), writes_raw_memory(text))
+
+
+def rcu_checks_null(verifier: bytes) -> bool:
+    """Say whether KF_RCU also refuses NULL, for memory as well, where other kfuncs take it."""
+    pattern = (
+        rb"is_kfunc_(?:arg_)?rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*"
+        rb"\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null"
+    )
+    return re.search(pattern, verifier) is not None
 
 
 def writes_raw_memory(verifier: bytes) -> bool:

@@ -9,6 +9,7 @@ from ....series import codemod as a
 from ....series.campaign import Context
 from . import docs
 from .facts import (
+    ALONE,
     BTF_C,
     BTF_H,
     CHECK_ARG,
@@ -46,5 +47,8 @@ def anchors_check() -> list[a.Anchor]:
     returned = a.contains("bool btf_kfunc_returns_arg($_) {")
     return [
         check.before("before it", a.with_comment(a.whole()), fragment("acquire-returned.c.j2"), returned),
+        check.before(
+            "other flags", a.tokens_like(ALONE), fragment("acquire-check-alone.c.j2"), "alone &= ~KFA_ACQUIRE;"
+        ),
         check.before("its end", a.statement(CHECKED), fragment("acquire-check.c.j2"), "if (flags & KFA_ACQUIRE)"),
     ]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ....c import Source, Span
 from ....series.campaign import Context
 from ....series.codemod import Anchor, Scope, Text, insert_after, whole
-from .facts import KFUNCS_RST, fragment, implicit_arguments, told_release
+from ..sites.classify import rcu_checks_null
+from .facts import KFUNCS_RST, VERIFIER_C, fragment, implicit_arguments, told_release
 
 #: A title with the number that this file gives it, and the line below it.
 TITLE = re.compile(rb"^(?P<number>\d{1,4}(?:\.\d{1,4})*)\.? +(?P<title>\S.*)\n(?P<line>[=~^-]{4,})\n", re.MULTILINE)
@@ -47,6 +48,7 @@ def anchors(context: Context) -> list[Anchor]:
             LABEL,
             release=release,
             implicit=implicit_arguments(context.tree),
+            null=rcu_checks_null(context.base.get(VERIFIER_C) or b""),
         ),
     ]
 

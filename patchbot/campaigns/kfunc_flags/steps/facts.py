@@ -38,10 +38,11 @@ from ....series.codemod import (
     replace,
     require,
     resolve,
+    tokens_like,
 )
 from ....series.diagnosis import unknown_names
 from ....series.tree import Tree
-from ..sites.classify import writes_raw_memory
+from ..sites.classify import rcu_checks_null, writes_raw_memory
 
 BTF_H = "include/linux/btf.h"
 BTF_IDS_H = "include/linux/btf_ids.h"
@@ -55,8 +56,14 @@ VERIFIER_C = "kernel/bpf/verifier.c"
 STRICT = "process_kf_arg_ptr_to_btf_id"
 #: The functions of BTF_C that the series adds: they check the flags of a kfunc, and those of one argument.
 CHECK, CHECK_ARG = "btf_check_kfunc_arg_flags", "btf_check_kfunc_arg"
-#: Where the checks of an argument end.
-CHECKED = "return NULL;"
+#: Where the checks of an argument end, where they see more than one flag, and what knows the suffixes of names.
+CHECKED, ALONE, CONTRADICTED = "return NULL;", "if (hweight32(alone) > 1)", "btf_is_kfunc_arg_contradicted"
+#: The suffixes of names that tell what an argument is, and the flags of the step verifier that go with them.
+TELLING = {
+    **dict.fromkeys(("__arena", "__arena__nullable", "__const_map", "__ign", "__irq_flag", "__iter", "__k"), "0"),
+    **dict.fromkeys(("__map", "__prog", "__refcounted_kptr", "__str", "__sz", "__szk", "__uninit"), "0"),
+    "__alloc": "KFA_RELEASE",
+}
 KFUNCS_RST = "Documentation/bpf/kfuncs.rst"
 
 #: How long the line of a macro can get.
@@ -207,6 +214,12 @@ def single_flags(prefix: str) -> Selector:
     return Selector(f"#define {prefix}*", find)
 
 
+def goes_with(suffix: str, flag: str) -> Anchor:
+    """Return the anchor in the check of suffixes that lets a flag go with one of them."""
+    table, new = Place(BTF_C, in_function(CONTRADICTED)), f'{{ "{suffix}", {flag} }}'
+    return table.instead(suffix, tokens_like(f'{{ "{suffix}", 0 }}'), new, new)
+
+
 def used_bits(tree: Tree, prefix: str) -> set[int]:
     """Return the bits that flags have in BTF_H."""
     source = need_source(tree, BTF_H)
@@ -316,6 +329,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "implicit": implicit_arguments(context.base),
         "arena": has_macros(context.base, BTF_H, "KF_ARENA_ARG1"),
         "fixed": releases_first(context.base),
+        "null": rcu_checks_null(context.base.read(VERIFIER_C)),
         "acquire": "acquire" in context.steps,
         "decl_tags": "decl-tags" in context.steps,
         "rdonly": "rdonly" in context.steps,

@@ -14,7 +14,7 @@ from ....c import Call, Function, Source, Span, calls, find, function, functions
 from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Context
-from .facts import VERIFIER_C, Place, fragment, meta_struct, need_source, one_shape
+from .facts import BTF_C, VERIFIER_C, Place, fragment, meta_struct, need_source, one_shape
 
 USER = "check_kfunc_args"
 ACCESS = "kfunc_arg_access"
@@ -22,6 +22,8 @@ BOTH = "BPF_READ | BPF_WRITE"
 PARAMETER = "u32 access_type"
 #: The checks of memory whose size the type tells, and whose size is in another argument: for kfuncs, or for all calls.
 FIXED, SIZED, SHARED = "check_mem_reg", "check_kfunc_mem_size_reg", "check_mem_size_reg"
+#: The function of the check of a set that says whether the next argument is the size of one.
+SIZED_ARG = "btf_is_kfunc_arg_sized"
 COLUMNS, TAB = 100, 8
 
 
@@ -45,6 +47,24 @@ def anchors_access(context: Context) -> list[a.Anchor]:
         use_anchor(FIXED),
         use_anchor(sized),
     ]
+
+
+def in_check(context: Context, flagged: bool = False) -> bytes:
+    """Return the functions by which the check of a set knows memory, b"" if the tree has them.
+
+    `flagged` means that a size can be told by its flag.
+    """
+    there = function(need_source(context.tree, BTF_C), SIZED_ARG)
+    return b"" if there else fragment("memory-check.c.j2", flagged=flagged)
+
+
+def anchors_flagged(context: Context) -> list[a.Anchor]:
+    """Return the anchors that let these functions, if the tree has them, know the flags of sizes."""
+    if in_check(context):
+        return []
+    named = 'return btf_param_match_suffix(btf, size, "__sz") || btf_param_match_suffix(btf, size, "__szk");'
+    text, place = fragment("suffixes-check-sized.c.j2"), Place(BTF_C, a.in_function(SIZED_ARG))
+    return [place.before("its end", a.statement(named), text, "(KFA_SZ | KFA_CONST_SZ)")]
 
 
 def chosen_by_callers(source: Source, name: str) -> bool:

@@ -51,13 +51,11 @@ def anchors(context: Context) -> list[a.Anchor]:
             a.contains("#define KFA_RDONLY"),
         ),
         extend_flags("KFA_VALID_FLAGS", ("KFA_RDONLY",)),
-        check.before(
-            "before it",
-            a.with_comment(a.whole()),
-            fragment("rdonly-const.c.j2"),
-            a.contains("bool btf_is_kfunc_arg_const_mem($_) {"),
-        ),
-        check.before("its end", a.statement(CHECKED), fragment("rdonly-check.c.j2"), "if (flags & KFA_RDONLY)"),
+        *[
+            check.before("before it", a.with_comment(a.whole()), text, a.contains(f"bool {memory.SIZED_ARG}($_) {{"))
+            for text in filter(None, [memory.in_check(context)])
+        ],
+        check.before("its end", a.statement(CHECKED), fragment("rdonly-check.c.j2"), "if (flags & KFA_RDONLY && $_)"),
         *memory.anchors_access(context),
         docs.new_flags("docs-rdonly.rst.j2", b"* ``KFA_RDONLY``"),
     ]

@@ -18,6 +18,7 @@ from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ....series.tree import Tree
+from ..sites.classify import rcu_checks_null
 from . import facts
 from .facts import BTF_H, VERIFIER_C, Place, fragment, implicit_arguments, one_shape
 
@@ -196,6 +197,7 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
         "folder": folder,
         "implicit": implicit_arguments(tree),
         "module": shared(folder),
+        "null": rcu_checks_null(verifier),
         "trusted": "KF_TRUSTED_ARGS" if macro(header, "KF_TRUSTED_ARGS") else "0",
         "first": first,
         "second": second,

@@ -13,16 +13,19 @@ from ....c import Function, Source, Span, calls, find, function, functions, line
 from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Context
-from . import docs
+from . import docs, memory
 from .facts import (
+    ALONE,
     BTF_C,
     BTF_H,
     CHECK_ARG,
+    CHECKED,
     VERIFIER_C,
     Place,
     extend_flags,
     fragment,
     free_bit,
+    goes_with,
     has_macros,
     meta_struct,
     need_source,
@@ -31,6 +34,9 @@ from .facts import (
 
 MATCH = "btf_param_match_suffix"
 ANNOTATED = "is_kfunc_arg_annotated"
+SCALAR = "btf_check_kfunc_scalar_arg"
+#: How the verifier, and the step uninit, call the BTF parameter of an argument.
+PARAMETER = ("&args[$index]", "&btf_params(meta->func_proto)[$index]")
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def anchors(context: Context) -> list[a.Anchor]:
     names = "|".join(sorted(PREDICATES))
     return [
         *anchors_flags(context),
-        *anchors_check(),
+        *anchors_check(context),
         a.insert_before(
             VERIFIER_C,
             "the first predicate of a suffix",
@@ -80,8 +86,7 @@ def anchors(context: Context) -> list[a.Anchor]:
 def anchors_flags(context: Context) -> list[a.Anchor]:
     """Return the anchors of the definitions of the flags."""
     rcu, done = a.macro_in("KFA_RCU"), a.contains("#define KFA_NULLABLE")
-    # The step uninit adds one of these flags, too.
-    uninit = "uninit" in context.steps and has_macros(context.tree, BTF_H, "KFA_UNINIT")
+    uninit = has_uninit(context)
     new = fragment("suffixes-flags.h.j2", bit=free_bit(context.tree, "KFA_"), uninit=uninit)
     more = [s.flag for s in SUFFIXES if not (uninit and s.flag == "KFA_UNINIT")]
     return [
@@ -90,27 +95,39 @@ def anchors_flags(context: Context) -> list[a.Anchor]:
     ]
 
 
-def anchors_check() -> list[a.Anchor]:
+def anchors_check(context: Context) -> list[a.Anchor]:
     """Return the anchors of the check of the flags against the type of the argument."""
-    check, done = (
-        Place(BTF_C, a.in_function(CHECK_ARG)),
-        a.contains("char *btf_check_kfunc_scalar_arg($_) {"),
-    )
+    check = Place(BTF_C, a.in_function(CHECK_ARG))
+    there = has_uninit(context)
+    single = [s for s in SUFFIXES if s.flag != "KFA_NULLABLE" and not (there and s.flag == "KFA_UNINIT")]
+    before = memory.in_check(context, flagged=True) + fragment("suffixes-check.c.j2")
+    end = (b"" if there else fragment("uninit-check.c.j2")) + fragment("suffixes-check-pointer.c.j2")
     return [
-        check.before("before it", a.with_comment(a.whole()), fragment("suffixes-check.c.j2"), done),
+        *memory.anchors_flagged(context),
+        check.before("before it", a.with_comment(a.whole()), before, a.contains(f"char *{SCALAR}($_) {{")),
+        check.before(
+            "other flags", a.tokens_like(ALONE), fragment("suffixes-check-alone.c.j2"), "alone &= ~KFA_NULLABLE;"
+        ),
         check.before(
             "before the type of the argument is looked up",
-            a.statement("t = btf_type_skip_modifiers(btf, btf_params(proto)[i].type, NULL);"),
+            a.statement("ptr = btf_type_skip_modifiers(btf, param->type, NULL);"),
             fragment("suffixes-check-ignored.c.j2"),
             "if (flags & KFA_IGN)",
         ),
         check.before(
             "before the argument must be a pointer",
-            a.tokens_like("if (!btf_type_is_ptr(t))"),
+            a.tokens_like("if (!btf_type_is_ptr(ptr))"),
             fragment("suffixes-check-scalar.c.j2"),
-            "btf_check_kfunc_scalar_arg($_)",
+            f"{SCALAR}(btf, proto, args, i)",
         ),
+        check.before("its end", a.statement(CHECKED), end, "if (flags & KFA_STR && $_)"),
+        *[goes_with(s.text, s.flag) for s in single],
     ]
+
+
+def has_uninit(context: Context) -> bool:
+    """Say whether the step uninit, which adds one of these flags, too, was made."""
+    return "uninit" in context.steps and has_macros(context.tree, BTF_H, "KFA_UNINIT")
 
 
 def predicate_anchor(suffix: Suffix, meta: str) -> a.Anchor:
@@ -241,8 +258,8 @@ def rewrite_user(source: Source, user: Function, meta: str) -> list[Edit]:
     edits = []
     for use in uses:
         text = source.at(use.param)
-        direct = matches(source, "&args[$index]", use.param)
-        match = direct[0] if direct and direct[0].span == use.param else aliases.get(text)
+        direct = [m for pattern in PARAMETER for m in matches(source, pattern, use.param) if m.span == use.param]
+        match = direct[0] if direct else aliases.get(text)
         if match is None:
             where = source.where(use.span.start)
             raise a.AnchorError(f"{where}: the number of the argument is unknown; expected &args[..], not {text!r}")

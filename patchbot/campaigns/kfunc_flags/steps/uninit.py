@@ -27,6 +27,7 @@ from .facts import (
     extend_flags,
     fragment,
     free_bit,
+    goes_with,
     has_macros,
     meta_struct,
     need_source,
@@ -69,6 +70,7 @@ def anchors(context: Context) -> list[a.Anchor]:
         ),
         extend_flags("KFA_VALID_FLAGS", (UNINIT,)),
         check.before("its end", a.statement(CHECKED), fragment("uninit-check.c.j2"), "if (flags & KFA_UNINIT)"),
+        goes_with("__uninit", UNINIT),
         access.before(
             "before it",
             a.with_comment(a.whole()),

@@ -15,12 +15,14 @@ from ....errors import UserError
 from ....model import Edit
 from ....series import codemod as a
 from ....series.campaign import Change, Context
+from ..sites.classify import STRUCTS, rcu_checks_null
 from . import readers, referenced
 from .facts import (
     BTF_C,
     BTF_H,
     CHECK,
     STRICT,
+    TELLING,
     VERIFIER_C,
     Place,
     calls_with_meta,
@@ -139,7 +141,7 @@ def anchors_flags(context: Context) -> list[a.Anchor]:
         check.before(
             "before it",
             a.with_comment(a.whole()),
-            fragment("verifier-check.c.j2"),
+            fragment("verifier-check.c.j2", **known_names(context)),
             a.contains("char *btf_check_kfunc_arg($_) {"),
         ),
         check.before(
@@ -149,6 +151,19 @@ def anchors_flags(context: Context) -> list[a.Anchor]:
             "btf_check_kfunc_arg(btf, proto, func_flags, args, i)",
         ),
     ]
+
+
+def known_names(context: Context) -> dict[str, object]:
+    """Return the suffixes and structs that this tree's verifier knows, and how it works, for the check of a set."""
+    text = context.tree.get(VERIFIER_C) or b""
+    null = rcu_checks_null(context.base.get(VERIFIER_C) or b"")
+    telling = {**TELLING, "__alloc": "KFA_RELEASE | KFA_RCU"} if null else TELLING
+    return {
+        "suffixes": [(suffix, flags) for suffix, flags in sorted(telling.items()) if f'"{suffix}"'.encode() in text],
+        "null": null,
+        "specials": [name for name in STRUCTS if f"BTF_ID(struct, {name})".encode() in text] or ["bpf_dynptr"],
+        "fixed": not releases_references(parse(VERIFIER_C, text)),
+    }
 
 
 # The functions that fill the meta of a kfunc

@@ -377,7 +377,10 @@ def good(shipped: Rows, name: str = "boot-good.txt", have: frozenset[str] = NEWE
     """Return what a real kernel of a whole series said, shortened, and the rows that it is about."""
     said = serial.parse((LOGS / name).read_text())
     rows = shipped.known_to(have)
-    return said, Rows(tuple(p for p in rows.programs if judge.key(p) in said.programs), rows.sets)
+    return said, Rows(
+        tuple(p for p in rows.programs if judge.key(p) in said.programs),
+        tuple(s for s in rows.sets if s.name in said.sets),
+    )
 
 
 def test_a_good_boot(shipped: Rows) -> None:

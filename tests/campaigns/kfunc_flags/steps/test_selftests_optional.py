@@ -137,7 +137,7 @@ def test_each_bad_set_is_tried_and_each_of_its_kfuncs_is_once_all_right(trees, n
     table = re.search(r"malformed\[\] = \{\n(.*?)\n\};", text, re.DOTALL)
     assert table is not None
     more = [s.name for s in found.sets if s.name not in {s.name for s in before.sets}]
-    assert len(more) == 10 * ("suffixes" in names) + 5 * ("acquire" in names)
+    assert len(more) == 15 * ("suffixes" in names) + 5 * ("acquire" in names)
     assert all(table[1].count(f"&{name} }}") == 1 for name in more)
     valid = {row.kfunc: row for row in found.rows if row.set == "bpf_test_kfa_valid_ids"}
     for row in found.rows:

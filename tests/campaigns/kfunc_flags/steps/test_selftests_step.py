@@ -170,7 +170,7 @@ def test_each_bad_set_is_tried_and_each_of_its_kfuncs_is_once_all_right(trees):
     path = f"{selftests.SELFTESTS}/{selftests.SHARED_FOLDER}/{selftests.INVALID}.c"
     found = sets.read_sets(tip, path)
     text = tip.read(path).decode()
-    assert len(found.sets) == 14
+    assert len(found.sets) == 19
     assert all(text.count(f"&{s.name}") >= 1 for s in found.sets)
     valid = {row.kfunc: row for row in found.rows if row.set == "bpf_test_kfa_valid_ids"}
     for row in found.rows:
@@ -178,6 +178,19 @@ def test_each_bad_set_is_tried_and_each_of_its_kfuncs_is_once_all_right(trees):
         assert row.flags == valid[row.kfunc].flags
         if row.set not in ("bpf_test_kfa_valid_ids", "bpf_test_kfa_twice_ids"):
             assert row.arg_flags != valid[row.kfunc].arg_flags
+
+
+def test_sets_that_disagree_are_tried_where_nothing_else_refuses_them(trees):
+    """A module can have one set for a hook: another one is refused there, whatever its flags are."""
+    tip = trees["shared"].edit(made(trees["shared"]).edits)
+    text = tip.read(f"{selftests.SELFTESTS}/{selftests.SHARED_FOLDER}/{selftests.INVALID}.c").decode()
+    calls = re.findall(r"kfa_(register|refuse)\(BPF_PROG_TYPE_(\w+), (?:&bpf_test_kfa_)?(\w+?)(?:_ids)?[,)]", text)
+    tried = {what: number for number, (_, _, what) in enumerate(calls)}
+    for what in ("malformed", "inconsistent"):
+        (hook,) = {hook for _, hook, name in calls if name == what}
+        assert ("register", hook, "valid") not in calls[: tried[what]]
+        assert ("register", hook, "valid") in calls[tried[what] :], "the same without its fault is accepted"
+    assert ("register", "TRACING", "valid") in calls[: tried["inconsistent"]], "there is something to disagree with"
 
 
 @pytest.mark.parametrize("implicit", [True, False])

@@ -19,6 +19,8 @@ struct bpf_prog;
 struct cpumask;
 struct task_struct;
 
+extern struct btf *btf_vmlinux;
+
 struct btf_func_model {
 	u8 ret_size;
 	u8 nr_args;

@@ -25,6 +25,11 @@ static inline bool is_power_of_2(unsigned long n)
 	return n && !(n & (n - 1));
 }
 
+static inline unsigned int hweight32(unsigned int n)
+{
+	return __builtin_popcount(n);
+}
+
 static inline bool IS_ERR(const void *pointer)
 {
 	return (unsigned long)pointer >= (unsigned long)-4095L;

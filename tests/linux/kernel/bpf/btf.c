@@ -43,16 +43,28 @@ struct btf {
 	struct btf_kfunc_set_tab *kfunc_set_tab;
 };
 
-static struct btf *vmlinux;
+struct btf *btf_vmlinux;
+
+/* What programs have as their context, and what it is in the kernel. */
+static union {
+	struct bpf_ctx_convert {
+#define BPF_PROG_TYPE(_id, _name, prog_ctx_type, kern_ctx_type) \
+	prog_ctx_type _id##_prog; \
+	kern_ctx_type _id##_kern;
+#include <linux/bpf_types.h>
+#undef BPF_PROG_TYPE
+	} *__t;
+	const struct btf_type *t;
+} bpf_ctx_convert;
 
 struct btf *bpf_get_btf_vmlinux(void)
 {
-	return vmlinux;
+	return btf_vmlinux;
 }
 
 static bool btf_is_module(const struct btf *btf)
 {
-	return btf != vmlinux;
+	return btf != btf_vmlinux;
 }
 
 const struct btf_type *btf_type_by_id(const struct btf *btf, u32 type_id)
@@ -69,7 +81,7 @@ const struct btf_type *btf_type_skip_modifiers(const struct btf *btf, u32 id, u3
 {
 	const struct btf_type *t = btf_type_by_id(btf, id);
 
-	while (t && BTF_INFO_KIND(t->info) == BTF_KIND_TYPEDEF) {
+	while (t && btf_type_is_modifier(t)) {
 		id = t->type;
 		t = btf_type_by_id(btf, id);
 	}

@@ -20,10 +20,24 @@ enum {
 	BTF_KIND_UNKN = 0,
 	BTF_KIND_INT = 1,
 	BTF_KIND_PTR = 2,
+	BTF_KIND_ARRAY = 3,
 	BTF_KIND_STRUCT = 4,
 	BTF_KIND_TYPEDEF = 8,
+	BTF_KIND_CONST = 10,
 	BTF_KIND_FUNC = 12,
 	BTF_KIND_FUNC_PROTO = 13,
+};
+
+struct btf_array {
+	__u32 type;
+	__u32 index_type;
+	__u32 nelems;
+};
+
+struct btf_member {
+	__u32 name_off;
+	__u32 type;
+	__u32 offset;
 };
 
 struct btf_param {

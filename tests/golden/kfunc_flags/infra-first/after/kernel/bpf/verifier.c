@@ -231,8 +231,6 @@ static int check_mem_reg(struct bpf_verifier_env *env, struct bpf_reg_state *reg
 
 static bool is_kfunc_uninit(const struct bpf_call_arg_meta *meta, int arg)
 {
-	const struct btf_param *args = btf_params(meta->func_proto);
-
 	return kfunc_arg_flags(meta, arg) & KFA_UNINIT ||
 	       is_kfunc_arg_uninit(meta, arg);
 }

@@ -79,3 +79,12 @@
 #define BPF_B
 #define func_proto
 #define btf
+#define strcmp
+#define hweight32
+#define for_each_member
+#define btf_member
+#define btf_vmlinux
+#define btf_param_match_suffix
+#define btf_type_is_array
+#define btf_array
+#define nelems

@@ -71,3 +71,12 @@
 #define btf_type_is_modifier
 #define btf_type_is_void
 #define info
+#define strcmp
+#define hweight32
+#define for_each_member
+#define btf_member
+#define btf_vmlinux
+#define btf_param_match_suffix
+#define btf_type_is_array
+#define btf_array
+#define nelems

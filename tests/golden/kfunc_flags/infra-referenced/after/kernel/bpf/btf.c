@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+static union {
+	const struct btf_type *t;
+} bpf_ctx_convert;
+
 /* KFA_* flags of the arguments of one kfunc; all of them fit into 16 bits */
 struct btf_kfunc_arg_flags {
 	u32 id;
@@ -74,23 +78,141 @@ static const struct btf_kfunc_args *btf_kfunc_args_find(const struct btf_id_set8
 	return NULL;
 }
 
-/* Is this a pointer to const memory, i.e. const void, a scalar, a struct or a union? */
-static bool btf_is_kfunc_arg_const_mem(const struct btf *btf, const struct btf_type *ptr)
+/* Does the suffix of the argument's name say something else than these flags? */
+static bool btf_is_kfunc_arg_contradicted(const struct btf *btf, const struct btf_param *param,
+					  u32 flags)
+{
+	/* The suffixes that tell what an argument is, and the flags that go with them */
+	static const struct {
+		const char *suffix;
+		u32 flags;
+	} known[] = {
+		{ "__ign", KFA_IGN },
+		{ "__k", KFA_CONST },
+		{ "__str", KFA_STR },
+		{ "__sz", KFA_SZ },
+		{ "__szk", KFA_CONST_SZ },
+		{ "__uninit", KFA_UNINIT },
+	};
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (flags & ~known[i].flags && btf_param_match_suffix(btf, param, known[i].suffix))
+			return true;
+	}
+
+	return false;
+}
+
+static bool btf_is_kfunc_arg_struct(const struct btf *btf, const struct btf_type *t,
+				    const char *name)
+{
+	return btf_type_is_struct(t) && !strcmp(btf_name_by_offset(btf, t->name_off), name);
+}
+
+/* Is this an object of the kernel, rather than a struct that the verifier knows by name? */
+static bool btf_is_kfunc_arg_obj(const struct btf *btf, const struct btf_type *t)
+{
+	static const char * const special[] = {
+		"bpf_dynptr",
+	};
+	const struct btf_member *member;
+	const struct btf_type *ctx;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(special); i++) {
+		if (btf_is_kfunc_arg_struct(btf, t, special[i]))
+			return false;
+	}
+
+	if (!btf_type_is_struct(t) || !bpf_ctx_convert.t)
+		return btf_type_is_struct(t);
+
+	/* The context of programs, e.g. struct __sk_buff, is followed by the one of the kernel */
+	for_each_member(i, bpf_ctx_convert.t, member) {
+		ctx = btf_type_skip_modifiers(btf_vmlinux, member->type, NULL);
+		if (i % 2 == 0 && btf_type_is_struct(ctx) &&
+		    btf_is_kfunc_arg_struct(btf, t, btf_name_by_offset(btf_vmlinux, ctx->name_off)))
+			return false;
+	}
+
+	return true;
+}
+
+/* Is the argument behind this one the size of its memory? */
+static bool btf_is_kfunc_arg_sized(const struct btf *btf, const struct btf_type *proto,
+				   const struct btf_kfunc_args *args, u32 i)
+{
+	const struct btf_param *size = &btf_params(proto)[i + 1];
+
+	if (i + 1 >= btf_type_vlen(proto) ||
+	    !btf_type_is_scalar(btf_type_skip_modifiers(btf, size->type, NULL)))
+		return false;
+
+	if (i + 1 < args->cnt && args->flags[i + 1] & (KFA_SZ | KFA_CONST_SZ))
+		return true;
+
+	return btf_param_match_suffix(btf, size, "__sz") ||
+	       btf_param_match_suffix(btf, size, "__szk");
+}
+
+/* Is this a number or a struct of numbers? See __btf_type_is_scalar_struct() */
+static bool btf_is_kfunc_arg_plain(const struct btf *btf, const struct btf_type *t, int depth)
+{
+	const struct btf_member *member;
+	u32 i;
+
+	if (!btf_type_is_struct(t) || depth > 3)
+		return btf_type_is_scalar(t);
+
+	for_each_member(i, t, member) {
+		const struct btf_type *m = btf_type_skip_modifiers(btf, member->type, NULL);
+
+		if (btf_type_is_array(m)) {
+			if (!btf_array(m)->nelems)
+				return false;
+			m = btf_type_skip_modifiers(btf, btf_array(m)->type, NULL);
+			if (!btf_type_is_scalar(m))
+				return false;
+		} else if (!btf_is_kfunc_arg_plain(btf, m, depth + 1)) {
+			return false;
+		}
+	}
+
+	return true;
+}
+
+/* Can the argument, a pointer, be one to memory of a program? */
+static bool btf_is_kfunc_arg_mem(const struct btf *btf, const struct btf_type *proto,
+				 const struct btf_kfunc_args *args, u32 i)
+{
+	const struct btf_type *t;
+
+	t = btf_type_skip_modifiers(btf, btf_params(proto)[i].type, NULL);
+	t = btf_type_skip_modifiers(btf, t->type, NULL);
+	if (btf_type_is_void(t))
+		return btf_is_kfunc_arg_sized(btf, proto, args, i);
+
+	return btf_type_is_scalar(t) ||
+	       (btf_is_kfunc_arg_obj(btf, t) && btf_is_kfunc_arg_plain(btf, t, 0));
+}
+
+static bool btf_is_kfunc_arg_const(const struct btf *btf, const struct btf_type *ptr)
 {
 	const struct btf_type *t = btf_type_by_id(btf, ptr->type);
-	bool is_const = false;
 
-	for (; btf_type_is_modifier(t); t = btf_type_by_id(btf, t->type))
-		is_const |= BTF_INFO_KIND(t->info) == BTF_KIND_CONST;
+	for (; btf_type_is_modifier(t); t = btf_type_by_id(btf, t->type)) {
+		if (BTF_INFO_KIND(t->info) == BTF_KIND_CONST)
+			return true;
+	}
 
-	return is_const && (btf_type_is_void(t) || btf_type_is_scalar(t) || btf_type_is_struct(t));
+	return false;
 }
 
 static const char *btf_check_kfunc_scalar_arg(const struct btf *btf, const struct btf_type *proto,
 					      const struct btf_kfunc_args *args, u32 i)
 {
 	const struct btf_param *params = btf_params(proto);
-	const struct btf_type *t;
 
 	if (!btf_type_is_scalar(btf_type_skip_modifiers(btf, params[i].type, NULL)))
 		return "it is not a number";
@@ -98,12 +220,15 @@ static const char *btf_check_kfunc_scalar_arg(const struct btf *btf, const struc
 	if (!is_power_of_2(args->flags[i]))
 		return "these flags exclude each other";
 
-	if (args->flags[i] == KFA_CONST)
-		return NULL;
+	/* A size is that of the memory in the previous argument */
+	if (args->flags[i] != KFA_CONST &&
+	    (!i || args->flags[i - 1] & (KFA_IGN | KFA_STR) ||
+	     !btf_type_is_ptr(btf_type_skip_modifiers(btf, params[i - 1].type, NULL)) ||
+	     btf_is_kfunc_arg_contradicted(btf, &params[i - 1], KFA_UNINIT) ||
+	     !btf_is_kfunc_arg_mem(btf, proto, args, i - 1)))
+		return "it is not behind memory";
 
-	/* A size is that of the buffer in the previous argument */
-	t = i ? btf_type_skip_modifiers(btf, params[i - 1].type, NULL) : NULL;
-	return t && btf_type_is_ptr(t) ? NULL : "it is not behind a buffer";
+	return NULL;
 }
 
 /* Is the object that the kfunc returns of the same type as this argument? */
@@ -125,20 +250,39 @@ static bool btf_kfunc_returns_arg(const struct btf *btf, const struct btf_type *
 static const char *btf_check_kfunc_arg(const struct btf *btf, const struct btf_type *proto,
 				       u32 func_flags, const struct btf_kfunc_args *args, u32 i)
 {
-	u32 arg, flags = args->flags[i];
-	const struct btf_type *t;
+	const struct btf_param *param = &btf_params(proto)[i];
+	u32 arg, flags = args->flags[i], alone = flags;
+	const struct btf_type *ptr, *t;
+
+	/* As in KF_RELEASE | KF_RCU, where the argument that is released is one of all */
+	if (flags & KFA_RELEASE)
+		alone &= ~KFA_RCU;
+
+	/* Any pointer can be NULL */
+	alone &= ~KFA_NULLABLE;
+
+	/* An RCU pointer can be acquired */
+	if (flags & KFA_RCU)
+		alone &= ~KFA_ACQUIRE;
+
+	if (hweight32(alone) > 1)
+		return "these flags exclude each other";
+
+	if (btf_is_kfunc_arg_contradicted(btf, param, alone))
+		return "the suffix of its name says something else";
 
 	/* For any type, but not with any other flag */
 	if (flags & KFA_IGN)
 		return flags == KFA_IGN ? NULL : "what is ignored has no other flag";
 
-	t = btf_type_skip_modifiers(btf, btf_params(proto)[i].type, NULL);
+	ptr = btf_type_skip_modifiers(btf, param->type, NULL);
 	if (flags & (KFA_CONST | KFA_SZ | KFA_CONST_SZ))
 		return btf_check_kfunc_scalar_arg(btf, proto, args, i);
 
-	if (!btf_type_is_ptr(t))
+	if (!btf_type_is_ptr(ptr))
 		return "it is not a pointer";
 
+	t = btf_type_skip_modifiers(btf, ptr->type, NULL);
 	if (flags & KFA_RELEASE) {
 		if (func_flags & KF_RELEASE)
 			return "KFA_RELEASE and KF_RELEASE";
@@ -148,26 +292,46 @@ static const char *btf_check_kfunc_arg(const struct btf *btf, const struct btf_t
 			if (args->flags[arg] & KFA_RELEASE)
 				return "another argument is released, too";
 		}
+		if (!btf_is_kfunc_arg_obj(btf, t) &&
+		    !btf_param_match_suffix(btf, param, "__alloc"))
+			return "it can't be released";
 	}
 
-	if (flags & KFA_RCU && func_flags & KF_RCU)
-		return "KFA_RCU and KF_RCU";
+	if (flags & KFA_RCU) {
+		if (func_flags & KF_RCU)
+			return "KFA_RCU and KF_RCU";
+		/* Memory that has the flag can't be NULL */
+		if (btf_type_is_struct(t) && !btf_is_kfunc_arg_obj(btf, t))
+			return "it is not a pointer to a kernel object";
+	}
 
 	/* The prototype has to say that it is only read, too */
-	if (flags & KFA_RDONLY) {
-		if (flags & (KFA_RELEASE | KFA_RCU))
-			return "these flags exclude each other";
-		if (!btf_is_kfunc_arg_const_mem(btf, t))
-			return "it is not a pointer to const memory";
+	if (flags & KFA_RDONLY &&
+	    !(btf_is_kfunc_arg_mem(btf, proto, args, i) && btf_is_kfunc_arg_const(btf, ptr)))
+		return "it is not a pointer to const memory";
+
+	/* All of the memory is written, which a program has in a register */
+	if (flags & KFA_UNINIT) {
+		if (i >= MAX_BPF_FUNC_REG_ARGS)
+			return "uninitialized memory has to be in a register";
+		if (!btf_is_kfunc_arg_mem(btf, proto, args, i) &&
+		    !btf_is_kfunc_arg_struct(btf, t, "bpf_dynptr"))
+			return "it is neither memory nor a dynptr";
+		if (btf_is_kfunc_arg_const(btf, ptr))
+			return "what is const is not written";
 	}
+
+	if (flags & KFA_NULLABLE && btf_param_match_suffix(btf, param, "__ign"))
+		return "what is ignored has no other flag";
+
+	if (flags & KFA_STR && strcmp(btf_name_by_offset(btf, t->name_off), "char"))
+		return "it is not a pointer to char";
 
 	/* The reference that is returned is one on this very object */
 	if (flags & KFA_ACQUIRE) {
 		if (func_flags & KF_ACQUIRE)
 			return "KFA_ACQUIRE and KF_ACQUIRE";
-		if (flags & KFA_RELEASE)
-			return "these flags exclude each other";
-		if (!btf_kfunc_returns_arg(btf, proto, t))
+		if (!btf_kfunc_returns_arg(btf, proto, ptr))
 			return "the kfunc returns something else";
 		for (arg = 0; arg < i; arg++) {
 			if (args->flags[arg] & KFA_ACQUIRE)

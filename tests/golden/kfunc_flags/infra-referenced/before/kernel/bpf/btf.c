@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+static union {
+	const struct btf_type *t;
+} bpf_ctx_convert;
+
 struct btf_kfunc_set_tab {
 	struct btf_id_set8 *sets[BTF_KFUNC_HOOK_MAX];
 };

@@ -45,6 +45,22 @@ __bpf_kfunc void bpf_test_kfa_kf_rcu(struct task_struct *a, struct task_struct *
 {
 }
 
+__bpf_kfunc void bpf_test_kfa_number(int *num)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_dynptr(struct bpf_dynptr *ptr)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_ctx(struct __sk_buff *skb)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_suffix(struct task_struct *task__ign)
+{
+}
+
 __bpf_kfunc void bpf_test_kfa_implicit(struct task_struct *task, struct bpf_prog_aux *aux)
 {
 }
@@ -92,6 +108,26 @@ BTF_KFUNCS_START(bpf_test_kfa_kf_rcu_ids)
 BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_kf_rcu_ids)
 
+BTF_KFUNCS_START(bpf_test_kfa_number_ids)
+BTF_KFUNC(bpf_test_kfa_number, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_number_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_dynptr_ids)
+BTF_KFUNC(bpf_test_kfa_dynptr, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_dynptr_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_ctx_ids)
+BTF_KFUNC(bpf_test_kfa_ctx, 0, KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_ctx_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_ctx_rcu_ids)
+BTF_KFUNC(bpf_test_kfa_ctx, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_ctx_rcu_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_suffix_ids)
+BTF_KFUNC(bpf_test_kfa_suffix, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_suffix_ids)
+
 BTF_KFUNCS_START(bpf_test_kfa_implicit_ids)
 BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_implicit_ids)
@@ -106,6 +142,10 @@ BTF_KFUNC(bpf_test_kfa_releases, 0, KFA_RCU, KFA_RELEASE)
 BTF_KFUNC(bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_test_kfa_number)
+BTF_ID_FLAGS(func, bpf_test_kfa_dynptr)
+BTF_ID_FLAGS(func, bpf_test_kfa_ctx)
+BTF_ID_FLAGS(func, bpf_test_kfa_suffix)
 BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_other, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_valid_ids)
@@ -138,6 +178,11 @@ static const struct kfa_test malformed[] = {
 	{ "KFA_RELEASE and KF_RELEASE", &bpf_test_kfa_kf_release_ids },
 	{ "KFA_RELEASE and KF_RELEASE of another argument", &bpf_test_kfa_kf_release_second_ids },
 	{ "KFA_RCU and KF_RCU", &bpf_test_kfa_kf_rcu_ids },
+	{ "KFA_RCU of a number", &bpf_test_kfa_number_ids },
+	{ "KFA_RCU of a dynptr", &bpf_test_kfa_dynptr_ids },
+	{ "KFA_RELEASE of the context", &bpf_test_kfa_ctx_ids },
+	{ "KFA_RCU of the context", &bpf_test_kfa_ctx_rcu_ids },
+	{ "KFA_RCU of an ignored argument", &bpf_test_kfa_suffix_ids },
 	{ "flag of an implicit argument", &bpf_test_kfa_implicit_ids },
 };
 
@@ -157,12 +202,12 @@ static int kfa_register(enum bpf_prog_type type, struct btf_id_set8 *set)
 	return register_btf_kfunc_id_set(type, &kset);
 }
 
-static int kfa_refuse(const struct kfa_test *tests, int cnt)
+static int kfa_refuse(enum bpf_prog_type type, const struct kfa_test *tests, int cnt)
 {
 	int i, err;
 
 	for (i = 0; i < cnt; i++) {
-		err = kfa_register(BPF_PROG_TYPE_SYSCALL, tests[i].set);
+		err = kfa_register(type, tests[i].set);
 		if (err != -EINVAL) {
 			pr_err("%s: got %d instead of %d\n", tests[i].name, err, -EINVAL);
 			return -EBADMSG;
@@ -180,7 +225,7 @@ static int __init bpf_test_kfa_invalid_init(void)
 	};
 	int err;
 
-	err = kfa_refuse(malformed, ARRAY_SIZE(malformed));
+	err = kfa_refuse(BPF_PROG_TYPE_SYSCALL, malformed, ARRAY_SIZE(malformed));
 	if (err)
 		return err;
 
@@ -191,9 +236,19 @@ static int __init bpf_test_kfa_invalid_init(void)
 		return err;
 	}
 
-	err = kfa_refuse(inconsistent, ARRAY_SIZE(inconsistent));
+	/*
+	 * A module can have one set for a type of programs, so these are for one
+	 * that has none yet. The set that agrees is not refused there.
+	 */
+	err = kfa_refuse(BPF_PROG_TYPE_SCHED_CLS, inconsistent, ARRAY_SIZE(inconsistent));
 	if (err)
 		return err;
+
+	err = kfa_register(BPF_PROG_TYPE_SCHED_CLS, &bpf_test_kfa_valid_ids);
+	if (err) {
+		pr_err("flags that agree: got %d\n", err);
+		return err;
+	}
 
 	/* Programs do not call functions whose return value they modify */
 	err = register_btf_fmodret_id_set(&fmodret);

@@ -45,6 +45,22 @@ __bpf_kfunc void bpf_test_kfa_kf_rcu(struct task_struct *a, struct task_struct *
 {
 }
 
+__bpf_kfunc void bpf_test_kfa_number(int *num)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_dynptr(struct bpf_dynptr *ptr)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_ctx(struct __sk_buff *skb)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_suffix(struct task_struct *task__ign)
+{
+}
+
 __bpf_kfunc void bpf_test_kfa_implicit(struct task_struct *task, struct bpf_prog_aux *aux)
 {
 }
@@ -78,6 +94,22 @@ __bpf_kfunc void bpf_test_kfa_const_sz(u32 num, void *mem, u32 size)
 }
 
 __bpf_kfunc void bpf_test_kfa_ign(u64 num, struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_str_task(struct task_struct *task)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_sz_const(void *mem, u32 size__k)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_sz_ign(void *mem, u32 size__ign)
+{
+}
+
+__bpf_kfunc void bpf_test_kfa_ign_sz(void *mem, u32 mem__sz)
 {
 }
 
@@ -140,6 +172,26 @@ BTF_KFUNCS_START(bpf_test_kfa_kf_rcu_ids)
 BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_kf_rcu_ids)
 
+BTF_KFUNCS_START(bpf_test_kfa_number_ids)
+BTF_KFUNC(bpf_test_kfa_number, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_number_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_dynptr_ids)
+BTF_KFUNC(bpf_test_kfa_dynptr, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_dynptr_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_ctx_ids)
+BTF_KFUNC(bpf_test_kfa_ctx, 0, KFA_RELEASE)
+BTF_KFUNCS_END(bpf_test_kfa_ctx_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_ctx_rcu_ids)
+BTF_KFUNC(bpf_test_kfa_ctx, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_ctx_rcu_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_suffix_ids)
+BTF_KFUNC(bpf_test_kfa_suffix, 0, KFA_RCU)
+BTF_KFUNCS_END(bpf_test_kfa_suffix_ids)
+
 BTF_KFUNCS_START(bpf_test_kfa_implicit_ids)
 BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_implicit_ids)
@@ -184,6 +236,26 @@ BTF_KFUNCS_START(bpf_test_kfa_ign_ids)
 BTF_KFUNC(bpf_test_kfa_ign, 0, 0, KFA_IGN | KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_ign_ids)
 
+BTF_KFUNCS_START(bpf_test_kfa_str_task_ids)
+BTF_KFUNC(bpf_test_kfa_str_task, 0, KFA_STR)
+BTF_KFUNCS_END(bpf_test_kfa_str_task_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_sz_const_ids)
+BTF_KFUNC(bpf_test_kfa_sz_const, 0, 0, KFA_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_sz_const_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_sz_ign_ids)
+BTF_KFUNC(bpf_test_kfa_sz_ign, 0, 0, KFA_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_sz_ign_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_ign_sz_ids)
+BTF_KFUNC(bpf_test_kfa_ign_sz, 0, 0, KFA_IGN)
+BTF_KFUNCS_END(bpf_test_kfa_ign_sz_ids)
+
+BTF_KFUNCS_START(bpf_test_kfa_sz_of_ign_ids)
+BTF_KFUNC(bpf_test_kfa_sz, 0, KFA_IGN, KFA_SZ)
+BTF_KFUNCS_END(bpf_test_kfa_sz_of_ign_ids)
+
 BTF_KFUNCS_START(bpf_test_kfa_acquires_nothing_ids)
 BTF_KFUNC(bpf_test_kfa_acquires_nothing, 0, KFA_ACQUIRE)
 BTF_KFUNCS_END(bpf_test_kfa_acquires_nothing_ids)
@@ -214,6 +286,10 @@ BTF_KFUNC(bpf_test_kfa_releases, 0, KFA_RCU, KFA_RELEASE)
 BTF_KFUNC(bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RELEASE)
+BTF_ID_FLAGS(func, bpf_test_kfa_number)
+BTF_ID_FLAGS(func, bpf_test_kfa_dynptr)
+BTF_ID_FLAGS(func, bpf_test_kfa_ctx)
+BTF_ID_FLAGS(func, bpf_test_kfa_suffix)
 BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_other, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_nullable, 0, 0, KFA_NULLABLE)
@@ -223,6 +299,10 @@ BTF_KFUNC(bpf_test_kfa_const, 0, KFA_STR, KFA_CONST)
 BTF_KFUNC(bpf_test_kfa_sz, 0, 0, KFA_SZ, KFA_CONST)
 BTF_KFUNC(bpf_test_kfa_const_sz, 0, 0, KFA_NULLABLE, KFA_CONST_SZ)
 BTF_KFUNC(bpf_test_kfa_ign, 0, KFA_IGN, KFA_IGN)
+BTF_ID_FLAGS(func, bpf_test_kfa_str_task)
+BTF_ID_FLAGS(func, bpf_test_kfa_sz_const)
+BTF_ID_FLAGS(func, bpf_test_kfa_sz_ign)
+BTF_ID_FLAGS(func, bpf_test_kfa_ign_sz)
 BTF_KFUNC(bpf_test_kfa_acquires_nothing, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_acquires, 0, KFA_ACQUIRE, KFA_RELEASE)
 BTF_KFUNC(bpf_test_kfa_acquires_prog, 0, 0, KFA_ACQUIRE)
@@ -257,6 +337,11 @@ static const struct kfa_test malformed[] = {
 	{ "KFA_RELEASE and KF_RELEASE", &bpf_test_kfa_kf_release_ids },
 	{ "KFA_RELEASE and KF_RELEASE of another argument", &bpf_test_kfa_kf_release_second_ids },
 	{ "KFA_RCU and KF_RCU", &bpf_test_kfa_kf_rcu_ids },
+	{ "KFA_RCU of a number", &bpf_test_kfa_number_ids },
+	{ "KFA_RCU of a dynptr", &bpf_test_kfa_dynptr_ids },
+	{ "KFA_RELEASE of the context", &bpf_test_kfa_ctx_ids },
+	{ "KFA_RCU of the context", &bpf_test_kfa_ctx_rcu_ids },
+	{ "KFA_RCU of an ignored argument", &bpf_test_kfa_suffix_ids },
 	{ "flag of an implicit argument", &bpf_test_kfa_implicit_ids },
 	{ "KFA_NULLABLE of a scalar", &bpf_test_kfa_nullable_ids },
 	{ "KFA_UNINIT of a scalar", &bpf_test_kfa_uninit_ids },
@@ -268,6 +353,11 @@ static const struct kfa_test malformed[] = {
 	{ "KFA_SZ and KFA_CONST_SZ", &bpf_test_kfa_sz_both_ids },
 	{ "KFA_CONST_SZ of the first argument", &bpf_test_kfa_const_sz_ids },
 	{ "KFA_IGN and KFA_RCU", &bpf_test_kfa_ign_ids },
+	{ "KFA_STR of a struct", &bpf_test_kfa_str_task_ids },
+	{ "KFA_SZ of a constant", &bpf_test_kfa_sz_const_ids },
+	{ "KFA_SZ of an ignored argument", &bpf_test_kfa_sz_ign_ids },
+	{ "KFA_IGN of a size", &bpf_test_kfa_ign_sz_ids },
+	{ "KFA_SZ after an ignored argument", &bpf_test_kfa_sz_of_ign_ids },
 	{ "KFA_ACQUIRE without an object that is returned", &bpf_test_kfa_acquires_nothing_ids },
 	{ "two acquired arguments", &bpf_test_kfa_acquires_ids },
 	{ "KFA_ACQUIRE and KFA_RELEASE", &bpf_test_kfa_acquire_release_ids },
@@ -291,12 +381,12 @@ static int kfa_register(enum bpf_prog_type type, struct btf_id_set8 *set)
 	return register_btf_kfunc_id_set(type, &kset);
 }
 
-static int kfa_refuse(const struct kfa_test *tests, int cnt)
+static int kfa_refuse(enum bpf_prog_type type, const struct kfa_test *tests, int cnt)
 {
 	int i, err;
 
 	for (i = 0; i < cnt; i++) {
-		err = kfa_register(BPF_PROG_TYPE_SYSCALL, tests[i].set);
+		err = kfa_register(type, tests[i].set);
 		if (err != -EINVAL) {
 			pr_err("%s: got %d instead of %d\n", tests[i].name, err, -EINVAL);
 			return -EBADMSG;
@@ -314,7 +404,7 @@ static int __init bpf_test_kfa_invalid_init(void)
 	};
 	int err;
 
-	err = kfa_refuse(malformed, ARRAY_SIZE(malformed));
+	err = kfa_refuse(BPF_PROG_TYPE_SYSCALL, malformed, ARRAY_SIZE(malformed));
 	if (err)
 		return err;
 
@@ -325,9 +415,19 @@ static int __init bpf_test_kfa_invalid_init(void)
 		return err;
 	}
 
-	err = kfa_refuse(inconsistent, ARRAY_SIZE(inconsistent));
+	/*
+	 * A module can have one set for a type of programs, so these are for one
+	 * that has none yet. The set that agrees is not refused there.
+	 */
+	err = kfa_refuse(BPF_PROG_TYPE_SCHED_CLS, inconsistent, ARRAY_SIZE(inconsistent));
 	if (err)
 		return err;
+
+	err = kfa_register(BPF_PROG_TYPE_SCHED_CLS, &bpf_test_kfa_valid_ids);
+	if (err) {
+		pr_err("flags that agree: got %d\n", err);
+		return err;
+	}
 
 	/* Programs do not call functions whose return value they modify */
 	err = register_btf_fmodret_id_set(&fmodret);
