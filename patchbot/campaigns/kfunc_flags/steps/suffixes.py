@@ -33,7 +33,7 @@ from .facts import (
 )
 
 MATCH = "btf_param_match_suffix"
-ANNOTATED = "is_kfunc_arg_annotated"
+ANNOTATED, ANNOTATED_SIZE = "is_kfunc_arg_annotated", "is_kfunc_arg_annotated_size"
 SCALAR = "btf_check_kfunc_scalar_arg"
 #: How the verifier, and the step uninit, call the BTF parameter of an argument.
 PARAMETER = ("&args[$index]", "&btf_params(meta->func_proto)[$index]")
@@ -47,6 +47,11 @@ class Suffix:
     predicate: str
     flag: str
 
+    @property
+    def asks(self) -> str:
+        """The function that asks for the suffix or the flag: a size must not be what is classified before sizes."""
+        return ANNOTATED_SIZE if self.flag in ("KFA_SZ", "KFA_CONST_SZ") else ANNOTATED
+
 
 SUFFIXES = (
     Suffix("__nullable", "is_kfunc_arg_nullable", "KFA_NULLABLE"),
@@ -58,6 +63,7 @@ SUFFIXES = (
     Suffix("__ign", "is_kfunc_arg_ignore", "KFA_IGN"),
 )
 PREDICATES = frozenset(s.predicate for s in SUFFIXES)
+ASKING = frozenset((*PREDICATES, ANNOTATED, ANNOTATED_SIZE))
 
 
 def anchors(context: Context) -> list[a.Anchor]:
@@ -163,7 +169,7 @@ def rewrite_predicate(source: Source, predicate: Function, suffix: Suffix, meta:
     for match in matches(source, f"{MATCH}({btf}, {arg}, $suffix)", predicate.body):
         text = source.at(match.bindings["suffix"])
         if text == f'"{suffix.text}"'.encode():
-            edits.append(edit(match.span, f"{ANNOTATED}(meta, arg, {suffix.flag}, ".encode() + text + b")"))
+            edits.append(edit(match.span, f"{suffix.asks}(meta, arg, {suffix.flag}, ".encode() + text + b")"))
         else:
             edits.append(edit(match.span, f"{MATCH}(meta->btf, &".encode() + param + b", " + text + b")"))
     for span in find(source, f"btf_type_skip_modifiers({btf}, {arg}->type, NULL)", predicate.body):
@@ -192,7 +198,7 @@ class Use:
 
 def old_uses(source: Source, user: Function) -> list[Use]:
     """Return the places in a function that ask for a suffix of a parameter rather than for an argument."""
-    if user.name in PREDICATES or user.name == ANNOTATED:
+    if user.name in ASKING:
         return []
     found = []
     for suffix in SUFFIXES:
@@ -202,7 +208,7 @@ def old_uses(source: Source, user: Function) -> list[Use]:
                 found.append(Use(call.span, call.args[1], f"{suffix.predicate}({{meta}}, {{index}}{rest})"))
         for call in calls(source, MATCH, user.body):
             if len(call.args) == 3 and source.at(call.args[2]) == f'"{suffix.text}"'.encode():
-                new = f'{ANNOTATED}({{meta}}, {{index}}, {suffix.flag}, "{suffix.text}")'
+                new = f'{suffix.asks}({{meta}}, {{index}}, {suffix.flag}, "{suffix.text}")'
                 found.append(Use(call.span, call.args[1], new))
     return sorted(found, key=lambda use: use.span)
 
@@ -211,7 +217,7 @@ def new_uses(source: Source, user: Function) -> bool:
     """Say whether a function asks for an argument."""
     return any(
         source.at(call.args[0]) in (b"meta", b"&meta")
-        for name in (*sorted(PREDICATES), ANNOTATED)
+        for name in sorted(ASKING)
         for call in calls(source, name, user.body)
         if call.args
     )
@@ -219,11 +225,7 @@ def new_uses(source: Source, user: Function) -> bool:
 
 def users(source: Source) -> list[str]:
     """Return the functions that ask for a suffix, or for an argument."""
-    return [
-        f.name
-        for f in functions(source)
-        if f.name not in PREDICATES and f.name != ANNOTATED and (old_uses(source, f) or new_uses(source, f))
-    ]
+    return [f.name for f in functions(source) if f.name not in ASKING and (old_uses(source, f) or new_uses(source, f))]
 
 
 def user_anchor(name: str, meta: str) -> a.Anchor:

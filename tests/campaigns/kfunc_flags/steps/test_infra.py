@@ -207,6 +207,17 @@ def test_a_predicate_that_does_more_is_not_rewritten(trees):
         STEPS["suffixes"][0](context(tree))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_constant_or_ignored_is_not_taken_for_a_size(trees, shape):
+    """Else the memory before it would be checked by nobody, as its size is not classified as one."""
+    source = parse(facts.VERIFIER_C, finished(trees[shape], without=("define",)).read(facts.VERIFIER_C))
+    for flag in ("KFA_SZ", "KFA_CONST_SZ"):
+        asked = [find(source, f"{name}($m, $n, {flag}, $s)") for name in (suffixes.ANNOTATED, suffixes.ANNOTATED_SIZE)]
+        assert (len(asked[0]), bool(asked[1])) == (0, True), flag
+    (size,) = function(source, suffixes.ANNOTATED_SIZE)
+    assert {flag for flag in ("KFA_CONST", "KFA_IGN") if find(source, flag, size.body)} == {"KFA_CONST", "KFA_IGN"}
+
+
 def test_an_argument_without_a_number_is_not_guessed(trees):
     seen = next(seen for name, seen, _ in stages(trees["first"]) if name == "suffixes")
     old = b"is_kfunc_arg_ignore(btf, &args[i])"

@@ -130,6 +130,18 @@ static bool is_kfunc_arg_annotated(const struct bpf_call_arg_meta *meta, int arg
 	       btf_param_match_suffix(meta->btf, &btf_params(meta->func_proto)[arg], suffix);
 }
 
+/*
+ * A constant, and an argument that is not checked, are not taken for a size,
+ * so nobody would check the memory before them.
+ */
+static bool is_kfunc_arg_annotated_size(const struct bpf_call_arg_meta *meta,
+					int arg, u32 flag, const char *suffix)
+{
+	return is_kfunc_arg_annotated(meta, arg, flag, suffix) &&
+	       !is_kfunc_arg_annotated(meta, arg, KFA_CONST, "__k") &&
+	       !is_kfunc_arg_annotated(meta, arg, KFA_IGN, "__ign");
+}
+
 static bool is_kfunc_arg_mem_size(const struct bpf_call_arg_meta *meta, int arg)
 {
 	const struct btf_type *t;
@@ -138,12 +150,12 @@ static bool is_kfunc_arg_mem_size(const struct bpf_call_arg_meta *meta, int arg)
 	if (!btf_type_is_scalar(t))
 		return false;
 
-	return is_kfunc_arg_annotated(meta, arg, KFA_SZ, "__sz");
+	return is_kfunc_arg_annotated_size(meta, arg, KFA_SZ, "__sz");
 }
 
 static bool is_kfunc_arg_const_mem_size(const struct bpf_call_arg_meta *meta, int arg)
 {
-	return is_kfunc_arg_annotated(meta, arg, KFA_CONST_SZ, "__szk");
+	return is_kfunc_arg_annotated_size(meta, arg, KFA_CONST_SZ, "__szk");
 }
 
 static bool is_kfunc_arg_constant(const struct bpf_call_arg_meta *meta, int arg)
@@ -361,8 +373,8 @@ s64 bpf_kfunc_stack_access_bytes(struct bpf_verifier_env *env, struct bpf_insn *
 	struct bpf_call_arg_meta meta;
 
 	if (arg + 1 < nargs &&
-	    (is_kfunc_arg_annotated(&meta, arg + 1, KFA_SZ, "__sz") ||
-	     is_kfunc_arg_annotated(&meta, arg + 1, KFA_CONST_SZ, "__szk")))
+	    (is_kfunc_arg_annotated_size(&meta, arg + 1, KFA_SZ, "__sz") ||
+	     is_kfunc_arg_annotated_size(&meta, arg + 1, KFA_CONST_SZ, "__szk")))
 		return MAX_BPF_STACK;
 	return is_kfunc_uninit(&meta, arg) ? -size : size;
 }

@@ -75,6 +75,18 @@ static bool is_kfunc_arg_annotated(const struct bpf_kfunc_call_arg_meta *meta, i
 	       btf_param_match_suffix(meta->btf, &btf_params(meta->func_proto)[arg], suffix);
 }
 
+/*
+ * A constant, and an argument that is not checked, are not taken for a size,
+ * so nobody would check the memory before them.
+ */
+static bool is_kfunc_arg_annotated_size(const struct bpf_kfunc_call_arg_meta *meta,
+					int arg, u32 flag, const char *suffix)
+{
+	return is_kfunc_arg_annotated(meta, arg, flag, suffix) &&
+	       !is_kfunc_arg_annotated(meta, arg, KFA_CONST, "__k") &&
+	       !is_kfunc_arg_annotated(meta, arg, KFA_IGN, "__ign");
+}
+
 static bool is_kfunc_arg_mem_size(const struct bpf_kfunc_call_arg_meta *meta, int arg,
 				  const struct bpf_reg_state *reg)
 {
@@ -84,13 +96,13 @@ static bool is_kfunc_arg_mem_size(const struct bpf_kfunc_call_arg_meta *meta, in
 	if (!btf_type_is_scalar(t) || reg->type != SCALAR_VALUE)
 		return false;
 
-	return is_kfunc_arg_annotated(meta, arg, KFA_SZ, "__sz");
+	return is_kfunc_arg_annotated_size(meta, arg, KFA_SZ, "__sz");
 }
 
 static bool is_kfunc_arg_const_mem_size(const struct bpf_kfunc_call_arg_meta *meta, int arg,
 					const struct bpf_reg_state *reg)
 {
-	return reg->type == SCALAR_VALUE && is_kfunc_arg_annotated(meta, arg, KFA_CONST_SZ, "__szk");
+	return reg->type == SCALAR_VALUE && is_kfunc_arg_annotated_size(meta, arg, KFA_CONST_SZ, "__szk");
 }
 
 static bool is_kfunc_arg_optional(const struct btf *btf, const struct btf_param *arg)
