@@ -45,7 +45,7 @@ HARMLESS = (
 #: The keys of [checks] besides the tables of the checks.
 LISTS = ("run", "path", "waivers")
 #: A person or a list, in ASCII but for the name.
-ADDRESS = re.compile(r"(?:[^<>@\0-\x1f\x7f]*<)?[!-;=?A-~]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+>?")
+ADDRESS = re.compile(r"\A(?:[^<>@\0-\x1f\x7f]*<)?[!-;=?A-~]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+>?\Z")
 #: What a waiver is about; a person's waiver with the same values replaces the shipped one.
 WAIVED = ("check", "type", "step", "path")
 

@@ -14,7 +14,7 @@ from patchbot.errors import UserError
 from patchbot.series.generate import generate
 
 AUDIT = 'Audit(tuple(sites), (), {"counts": {"change": len(sites)}})'
-WORDS = '{"key": key, "count": len(edits)}'
+WORDS = '{"key": key or "everything", "count": len(edits)}'
 OWNERS = 'sorted({p.split("/")[0].upper() for p in paths})'
 SPLIT = "lambda edit: edit.path"
 

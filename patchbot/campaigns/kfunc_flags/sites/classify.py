@@ -47,6 +47,10 @@ _SCALAR = re.compile(
     r"(?:(?:unsigned|signed|long|short|int|char)\b\s*)+|enum \w+|bool|_Bool|void"
     r"|(?:__)?[us](?:8|16|32|64)|(?:__)?[bl]e(?:16|32|64)|u?int(?:8|16|32|64)_t|s?size_t|pid_t|gfp_t|loff_t|dev_t|umode_t|uintptr_t|__wsum|__sum16"
 )
+_RCU_REFUSES_NULL = re.compile(
+    rb"is_kfunc_(?:arg_)?rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*"
+    rb"\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null"
+)
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,7 @@ def read_verifier(tree: Tree) -> Verifier:
 
 def rcu_checks_null(verifier: bytes) -> bool:
     """Say whether KF_RCU also refuses NULL, for memory as well, where other kfuncs take it."""
-    pattern = (
-        rb"is_kfunc_(?:arg_)?rcu\s*+\([^()]*\)\s*+(?:\)\s*+)?&&\s*"
-        rb"\(\s*(?:bpf_)?register_is_null\s*\(\s*reg\s*\)\s*\|\|\s*type_may_be_null"
-    )
-    return re.search(pattern, verifier) is not None
+    return _RCU_REFUSES_NULL.search(verifier) is not None
 
 
 def writes_raw_memory(verifier: bytes) -> bool:
