@@ -20,7 +20,8 @@ from . import docs
 from .facts import BTF_H, TOOLS_BTF_IDS_H, Place, fragment, has_macros, need_source, one_shape, source_of
 
 MAIN_C = "tools/bpf/resolve_btfids/main.c"
-TRANSFORM = "btf2btf"
+#: The function that writes BTF, and the one that knows the types of implicit arguments.
+TRANSFORM, IMPLICIT = "btf2btf", "is_kf_implicit_arg"
 PREFIX = "KFA_"
 #: The line in the first comment's list that says what is done for kfuncs.
 LISTED = re.compile(rb"^ \*   - emits a \"bpf_kfunc\" decl tag[^;]{0,1000};\n", re.MULTILINE)
@@ -46,7 +47,7 @@ def anchors(context: Context) -> list[a.Anchor]:
         )
     transform, functions = (
         Place(MAIN_C, a.in_function(TRANSFORM)),
-        fragment("decl_tags-functions.c.j2", find=lookup(source)),
+        fragment("decl_tags-functions.c.j2", find=lookup(source), implicit=bool(function(source, IMPLICIT))),
     )
     return [
         table_anchor(context.tree),

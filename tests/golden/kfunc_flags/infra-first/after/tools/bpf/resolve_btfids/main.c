@@ -65,6 +65,11 @@ static int collect_kfuncs(struct object *obj, struct btf2btf_context *ctx)
 	return push_kfunc(ctx, func_id);
 }
 
+static bool is_kf_implicit_arg(const struct btf *btf, const struct btf_param *p)
+{
+	return false;
+}
+
 /*
  * The pairs of a set of kfuncs are followed by the offset (from the set) and
  * the size of the records with the flags of the arguments. A record is the BTF
@@ -119,6 +124,20 @@ static int add_kfunc_arg_tag(struct btf2btf_context *ctx, const char *tag, s32 f
 	return push_decl_tag_id(ctx, id);
 }
 
+/* Is there such an argument in the prototype that programs see? */
+static bool is_kfunc_arg(const struct btf *btf, s32 func_id, u32 arg)
+{
+	const struct btf_type *proto = btf__type_by_id(btf, btf__type_by_id(btf, func_id)->type);
+	u32 i;
+
+	for (i = 0; i <= arg && i < btf_vlen(proto); i++) {
+		if (is_kf_implicit_arg(btf, &btf_params(proto)[i]))
+			return false;
+	}
+
+	return arg < btf_vlen(proto);
+}
+
 /* Add a decl tag for each flag of an argument of a kfunc */
 static int add_kfunc_arg_tags(struct object *obj, struct btf2btf_context *ctx)
 {
@@ -126,9 +145,8 @@ static int add_kfunc_arg_tags(struct object *obj, struct btf2btf_context *ctx)
 
 	for (next = rb_first(&obj->funcs); next; next = rb_next(next)) {
 		struct btf_id *func = rb_entry(next, struct btf_id, rb_node);
-		const struct btf_type *t;
 		const u32 *flags = NULL;
-		u32 cnt, arg, nr_args;
+		u32 cnt, arg;
 		s32 func_id;
 		int i, err;
 
@@ -143,10 +161,11 @@ static int add_kfunc_arg_tags(struct object *obj, struct btf2btf_context *ctx)
 		if (func_id < 0)
 			continue;
 
-		/* The kernel refuses flags of arguments that aren't there */
-		t = btf__type_by_id(ctx->btf, func_id);
-		nr_args = btf_vlen(btf__type_by_id(ctx->btf, t->type));
-		for (arg = 0; arg < min(cnt, nr_args); arg++) {
+		for (arg = 0; arg < cnt; arg++) {
+			/* The kernel refuses flags of arguments that programs don't pass */
+			if (!is_kfunc_arg(ctx->btf, func_id, arg))
+				break;
+
 			for (i = 0; i < ARRAY_SIZE(kfunc_arg_tags); i++) {
 				if (!(flags[arg] & kfunc_arg_tags[i].flag))
 					continue;

@@ -33,6 +33,11 @@ static int collect_kfuncs(struct object *obj, struct btf2btf_context *ctx)
 	return push_kfunc(ctx, func_id);
 }
 
+static bool is_kf_implicit_arg(const struct btf *btf, const struct btf_param *p)
+{
+	return false;
+}
+
 static int btf2btf(struct object *obj)
 {
 	struct btf2btf_context ctx = {};
