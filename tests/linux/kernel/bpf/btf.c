@@ -43,14 +43,12 @@ struct btf {
 	struct btf_kfunc_set_tab *kfunc_set_tab;
 };
 
-struct btf *btf_vmlinux;
-
 /* What programs have as their context, and what it is in the kernel. */
-static union {
+union {
 	struct bpf_ctx_convert {
 #define BPF_PROG_TYPE(_id, _name, prog_ctx_type, kern_ctx_type) \
 	prog_ctx_type _id##_prog; \
-	kern_ctx_type _id##_kern;
+	kern_ctx_type *_id##_kern;
 #include <linux/bpf_types.h>
 #undef BPF_PROG_TYPE
 	} *__t;
