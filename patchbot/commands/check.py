@@ -19,10 +19,11 @@ from ..errors import MissingTool, UserError
 from ..model import Status
 from ..progress import shown
 from .session import Session, commas, processes
-from .subject import select, subject
+from .subject import add_tree, select, subject
 
 EXAMPLES = (
     "patchbot check",
+    "patchbot check --tree net-next",
     "patchbot check --only applies,checkpatch --patches 2-5",
     "patchbot check v7.2..mine",
 )
@@ -33,6 +34,7 @@ CC = "gcc"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
+    add_tree(parser, "only what goes to this tree, on a branch of its own")
     parser.add_argument("--only", metavar="CHECK,..", help="only these checks (default: [checks] run in patchbot.toml)")
     parser.add_argument(
         "--patches", metavar="2-5", help="only these patches, counted from 1; 1,4- is fine too (default: all)"
@@ -52,6 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(
     session: Session,
     *,
+    tree: str | None,
     only: str | None,
     patches: str | None,
     jobs: int,
@@ -65,7 +68,7 @@ def execute(
     if what and ".." in what:
         session.args = replace(session.args, campaign=None)
     with shown(session.err):
-        series = select(session, what)
+        series = select(session, what, tree)
         if series.edited:
             session.say("note: the branch has commits that patchbot did not make; they are checked, too")
         under = subject(session, series, jobs)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..draft.range import Range
-from ..draft.record import version_of
+from ..draft.range import Range, postings_of
+from ..draft.record import need_draft, version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
 from ..git.commits import author_of
+from ..git.formatpatch import patch_ids
 from ..git.repo import outside
 from ..mail import rules
 from ..mail.compose import Outbox, Posting, make_mails, parse_date
@@ -26,15 +27,17 @@ from ..model import Evidence, Finding, Status
 from ..progress import shown
 from ..series import maintainers
 from ..series.campaign import Context
+from ..series.render import plural
 from ..series.tree import Tree
 from ..shapes import convert, plain
 from ..terminal import cell
 from .session import Session
-from .subject import report_of, select, standing
+from .subject import add_tree, report_of, select, standing
 
 EXAMPLES = (
     "patchbot mail -o /tmp/v1",
     "patchbot mail -o /tmp/v1 --signoff --no-rfc",
+    "patchbot mail --tree net-next",
 )
 EXITS = {1: "something says FAIL: do not send these files"}
 #: What is to be said of mails, by `group_of`.
@@ -43,6 +46,8 @@ GROUPS = {"stops": "What stops you", "decide": "What to decide", "know": "What t
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
+    add_tree(parser, "what goes to this tree, from its own branch")
+    parser.add_argument("--all", action="store_true", dest="every", help="what goes to each tree, a folder for each")
     parser.add_argument(
         "-o",
         dest="output",
@@ -58,39 +63,82 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--date", metavar="DATE", help="the date of the mails (default: that of each commit)")
 
 
-def execute(session: Session, *, output: str | None, rfc: bool | None, signoff: bool, date: str | None) -> int:
+def execute(
+    session: Session,
+    *,
+    tree: str | None,
+    every: bool,
+    output: str | None,
+    rfc: bool | None,
+    signoff: bool,
+    date: str | None,
+) -> int:
     """Run the command."""
     session.insist(author=True, steps=True)
-    series = select(session, session.args.campaign)
-    if series.draft is None:
+    what = session.args.campaign
+    if what and ".." in what:
         raise UserError("mail takes a campaign, not a range of commits")
+    if every and tree is not None:
+        raise UserError("--tree is one posting, --all is each of them: give one of the two")
+    names: list[str | None] = [tree]
+    if every:
+        draft = need_draft(session.repo, session.config.campaign(what).name)
+        names = [row.name for row in postings_of(session.repo, draft, session.upstream)]
+    done = []
     with shown(session.err):
-        tree = session.tree(series.base)
-        box = compose(session, series, tree, rfc, signoff, date)
-        posted = {mail.commit for mail in box.mails if mail.commit}
-        touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
-        profile = rules.profile_of(session.repo, series.base, box.posting.target, touched)
-        findings = rules.review(box, profile)
-        findings += standing(session, series.draft.campaign, series.tip, posted)
-        if off := kept_off(box.posting.settings):
-            findings.append(Finding(Status.WARN, off, None, None, "R1"))
-        findings += doubtful_rules(corrections(session, tree, box.posting.target), series, box)
-        folder = session.cwd / output if output else default_folder(session, box.posting.version)
-        box.write(folder)
-    rows = [{**plain(finding), "group": group_of(finding)} for finding in findings]
-    if not session.emit({**box.document(folder), "findings": rows}):
-        show(session, box, findings, folder)
-    return 1 if "stops" in map(group_of, findings) else 0
+        for name in names:
+            series = select(session, what, name)
+            box, findings = reviewed(session, series, rfc, signoff, date)
+            place = f"{series.posting.name}-" if series.posting else ""
+            folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")
+            folder = folder / series.posting.name if every and output and series.posting else folder
+            done.append((box, findings, folder))
+        for box, _, folder in done:
+            box.write(folder)
+    documents = [box.document(folder) for box, _, folder in done]
+    document = documents[0] | {
+        key: [row for one in documents for row in one[key]] for key in ("series", "rejected", "added", "dropped")
+    }
+    document["findings"] = [
+        {**plain(finding), "group": group_of(finding), "target": box.posting.target}
+        for box, findings, _ in done
+        for finding in findings
+    ]
+    if not session.emit(document):
+        for box, findings, folder in done:
+            show(session, box, findings, folder)
+    return 1 if any(row["group"] == "stops" for row in document["findings"]) else 0
 
 
-def default_folder(session: Session, version: int) -> Path:
+def reviewed(
+    session: Session, series: Range, rfc: bool | None, signoff: bool, date: str | None
+) -> tuple[Outbox, list[Finding]]:
+    """Return the mails of a series, and what is to be said of them."""
+    assert series.draft is not None
+    tree = session.tree(series.base)
+    box = compose(session, series, tree, rfc, signoff, date)
+    posted = {mail.commit for mail in box.mails if mail.commit}
+    touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
+    profile = rules.profile_of(session.repo, series.foundation, box.posting.target, touched)
+    findings = rules.review(box, profile)
+    if series.posting and series.posting.needs:
+        many = plural(series.posting.needs, "patch", "patches")
+        text = f"These patches need {many} of the series that are posted elsewhere; they wait until the tree has them."
+        findings.append(Finding(Status.SKIP, text, None, None, "NEEDS"))
+    if off := kept_off(box.posting.settings):
+        findings.append(Finding(Status.WARN, off, None, None, "R1"))
+    findings += doubtful_rules(session, corrections(session, tree, box.posting.target), series, box)
+    return box, findings + standing(session, series.draft.campaign, series.tip, posted, series.posting)
+
+
+def default_folder(session: Session, what: str) -> Path:
     """Return where mails go that nobody said a folder for: out/v<N> here, beside a work tree rather than in it."""
     if there := outside(session.cwd):
         above, name = there
         if not os.access(above, os.W_OK | os.X_OK):
             raise UserError(f"{session.cwd} is in a work tree and {above} cannot be written; name a folder with -o DIR")
-        return above / f"{name}-mails" / f"{session.campaign_config.name}-v{version}"
-    return session.cwd / f"out/v{version}"
+        return above / f"{name}-mails" / f"{session.campaign_config.name}-{what}"
+    return session.cwd / "out" / what
 
 
 def group_of(finding: Finding) -> str:
@@ -107,12 +155,12 @@ def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signo
     entries = maintainers.sections(tree.read("MAINTAINERS"))
     for text in entries.unusable:
         session.say(f"note: {text}")
-    since = changes_since(session.repo, session.scratch, config.name)
+    since = changes_since(session.repo, session.scratch, config.name, series.posting)
     posting = Posting(
         config.name,
         target,
         author_of(session.repo, session.config.author),
-        version=version_of(session.repo, config.name, series.tip),
+        version=series.draft.version if series.posting else version_of(session.repo, config.name, series.tip),
         rfc=config.rfc if rfc is None else rfc,
         signoff=signoff,
         date=parse_date(date) if date else None,
@@ -122,9 +170,13 @@ def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signo
         lists=tuple(maintainers.lists_of(entries, target)),
         notes=dropped_notes(series, since),
         settings=read_settings(session.repo),
+        base=series.foundation,
+        needs=patch_ids(session.scratch, series.foundation, series.base),
     )
-    targets = {c.sha: (known and known.target) or target for c, known in zip(series.commits, series.known, strict=True)}
-
+    targets = {
+        c.sha: target if series.posting else (known and known.target) or target
+        for c, known in zip(series.commits, series.known, strict=True)
+    }
     folder, told = session.work / "recipients", facts(session, series, tree, since)
     correct = corrections(session, tree, target).apply
     who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox, correct=correct)
@@ -137,10 +189,11 @@ def corrections(session: Session, tree: Tree, target: str) -> Corrections:
     return Corrections.of(session.campaign_config, session.config.file, entries, target)
 
 
-def doubtful_rules(corrected: Corrections, series: Range, box: Outbox) -> list[Finding]:
-    """Return what is to be said of a campaign's rules for recipients."""
+def doubtful_rules(session: Session, corrected: Corrections, series: Range, box: Outbox) -> list[Finding]:
+    """Return what is to be said of a campaign's rules for recipients; those for other postings are in order."""
     assert series.draft is not None
-    files = sorted({file for row in series.draft.document.patches for file in row.files})
+    whole = need_draft(session.repo, series.draft.campaign) if series.posting else series.draft
+    files = sorted({file for row in whole.document.patches for file in row.files})
     everyone = [name for mail in box.mails for name in (*mail.to, *mail.cc)]
     everyone += [str(person) for _, person, _ in box.dropped]
     return corrected.doubts(files, everyone)
@@ -171,11 +224,22 @@ def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] 
         "counts": record.counts,
         "kept": record.kept,
         "since": since,
+        "part": part_of(series),
         "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],
         "evidence": posted_evidence(report.get("results", ())),
         "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
         "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
     }
+
+
+def part_of(series: Range) -> Mapping[str, Any] | None:
+    """Return what a posting has of the whole campaign, None for a whole series."""
+    if series.posting is None:
+        return None
+    rows = [row for row in series.known if row]
+    files = {path for row in rows for path in row.files}
+    sites = sum(len(row.sites) for row in rows)
+    return {"target": series.posting.target, "sites": sites, "files": len(files), "needs": series.posting.needs}
 
 
 def posted_evidence(results: Iterable[Mapping[str, Any]]) -> list[Evidence]:

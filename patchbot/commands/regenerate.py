@@ -11,6 +11,7 @@ from typing import Any
 from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.conflicts import Asked, Pending
+from ..draft.lines import taken
 from ..draft.matching import parse_choices
 from ..draft.produce import produce, switched_off
 from ..draft.rangediff import Pair, compare, render, side
@@ -18,6 +19,7 @@ from ..draft.rebased import start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_way
 from ..draft.restack import Conflicts, Resolutions
+from ..draft.taken import other_forms
 from ..draft.trailers import percentage
 from ..draft.versions import previous, version_ref
 from ..draft.write import Carried, Result, beside, carried, put, site_changes, site_lines, workshop
@@ -26,6 +28,7 @@ from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
 from ..series.diagnosis import blame_places
+from ..series.render import plural
 from ..terminal import cell
 from .session import Session, alone
 from .show import describe, remarks, show_series
@@ -94,7 +97,10 @@ def execute(
     with shown(session.err):
         document, result, pairs = regenerate(session, draft, asked, done, started)
     conflicts.abort(session.work, name)
-    if not session.emit(document):
+    if not session.emit(document) and result is None:
+        show_done(session, document)
+        session.show(f"every site of {asked.onto[:12]} is converted: the series is done; {branch(name)} is as it was")
+    elif not session.args.json and result is not None:
         remarks(session, result)
         if result.changed and asked.tip != draft.tip:
             session.say(f"note: your own commits are kept as they were: {before_ref(name)}")
@@ -125,8 +131,11 @@ def go_on_with(pending: Pending | None, draft: Draft, tip: str) -> tuple[Asked, 
 
 def regenerate(
     session: Session, draft: Draft, asked: Asked, done: Resolutions, started: float
-) -> tuple[dict[str, Any], Result, list[Pair]]:
-    """Make the draft anew; return the JSON document, what was written, each patch's change since the last version."""
+) -> tuple[dict[str, Any], Result | None, list[Pair]]:
+    """Make the draft anew; return the JSON document, what was written, each patch's change since the last version.
+
+    Where nothing is left to change, nothing is written.
+    """
     repo, name = session.repo, draft.campaign
     author = author_of(repo, session.config.author)
     before = previous(repo, name, "")
@@ -141,8 +150,17 @@ def regenerate(
     steps = active_steps(session.campaign, session.campaign_config)
     for text in filter(None, (*made.notes, switched_off(draft, steps))):
         session.say(f"note: {text}")
+    made_now = {patch.id for patch in made.series.patches}
+    gone = [row for row in draft.generated if row.id not in made_now] if repo.has(draft.base) else []
+    forms = [asdict(form) for form in other_forms(repo, gone, asked.onto)]
+    where = {"version": before.number if before else draft.version, "base": known.base}
     if not made.series.patches:
-        raise UserError(f"every site of {asked.onto[:12]} is converted already; {branch(name)} is as it was")
+        document = describe(session, made, None, time.monotonic() - started) | {"from": where}
+        document |= {"gone": [row.id for row in known.patches], **site_changes(known.document.sites, made.facts.sites)}
+        rows = taken(draft.document, made.facts.sites, (), made.series.kernel.describe)
+        document["done"] = [asdict(row) for row in (*(draft.document.done or ()), *rows)]
+        document["other_forms"] = forms
+        return document, None, []
     # What a rebase leaves out because upstream has it was not dropped by hand.
     there = {*draft.handmade.dropped, *(p.id for p in made.series.patches)}
     dropped = tuple(id_ for id_ in given.handmade.dropped if id_ in there)
@@ -159,7 +177,8 @@ def regenerate(
         pairs = compare(scratch, old, new)
     document = describe(session, made, result, time.monotonic() - started)
     states = {p.key: p for p in pairs}
-    document["from"] = {"version": before.number if before else draft.version, "base": known.base}
+    document["from"] = where
+    document["other_forms"] = forms
     for patch in document["patches"]:
         pair = states[patch["id"]]
         patch |= {"state": pair.state, "changed": list(pair.what)}
@@ -196,6 +215,20 @@ def listed(pending: Pending) -> str:
     return "".join(f"\n  {file}" for file in pending.files)
 
 
+def show_done(session: Session, document: Mapping[str, Any]) -> None:
+    """Print the postings that their trees have taken, and what of the patches that went they took otherwise."""
+    for row in document["done"]:
+        what = f"{plural(row['patches'], 'patch', 'patches')}, {plural(row['sites'], 'site')}"
+        session.show(f"  done: {row['name']}: {what}: all of it is in {row['describe']}")
+    forms = document["other_forms"]
+    for row in forms if session.args.verbose else forms[:10]:
+        lacks = f"it lacks {row['missing']} of {plural(row['lines'], 'line')}: {row['first']}"
+        lacks = "the file is gone" if row["gone"] else lacks
+        session.show(f"  in another form: {row['file']} ({row['subject']}): {lacks}")
+    if len(forms) > 10 and not session.args.verbose:
+        session.show(f"  in another form: {plural(len(forms) - 10, 'file')} more, -v shows all")
+
+
 def show(session: Session, document: Mapping[str, Any], result: Result, pairs: Sequence[Pair]) -> None:
     """Print the series, the state of each patch, new and gone sites, dropped tags; with -v the range-diff."""
     show_series(session, dict(document), result.changed)
@@ -211,6 +244,7 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
             what = f" ({', '.join(pair.what + gone)})" if pair.what + gone else ""
             session.out.print(cell(f"  {pair.state:8}{pair.subject}{what}", styles[pair.state]), soft_wrap=True)
     session.show(*(f"  {line}" for line in site_lines(document)))
+    show_done(session, document)
     session.show(*(f"  dropped: {d['trailer']} of {d['patch']}: {d['reason']}" for d in document["dropped_trailers"]))
     if session.args.verbose:
         session.out.diff(render(session.scratch, pairs))

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
+from ..draft.lines import posting_ref
 from ..draft.produce import Made
 from ..draft.record import branch, version_of
 from ..draft.write import Result
@@ -65,6 +66,18 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
             for target, patches in posted([by_id[row.id] for row in rows], config.target, session.campaign.most)
         ],
         "patches": [asdict(row) | {"sites": len(row.sites)} for row in rows],
+        "postings": [
+            {
+                "name": row.name,
+                "target": row.target,
+                "ref": posting_ref(config.name, row.name),
+                "tip": row.tip,
+                "needs": row.needs,
+                "patches": [patch.id for patch in row.patches],
+            }
+            for row in (result.document.postings if result else None) or ()
+        ],
+        "done": [asdict(row) for row in (result.document.done if result else None) or ()],
         "extra": [asdict(row) for row in result.document.extra or ()] if result else [],
         "counts": dict(stat),
         "remarks": list(made.facts.remarks),
@@ -120,6 +133,11 @@ def show_series(session: Session, document: dict[str, Any], changed: bool) -> No
         session.show("dry run: no ref was moved")
     elif changed:
         session.show(f"{document['ref']} is now {document['tip'][:12]}")
+        if trees := {row["target"] for row in document["postings"]}:
+            session.show(
+                f"{plural(len(document['postings']), 'posting')} for {plural(len(trees), 'tree')}, each on a branch"
+                f" of its own: {document['ref'].removeprefix('refs/heads/')}.<tree>"
+            )
     else:
         session.show(f"{document['ref']} is unchanged")
 

@@ -22,6 +22,7 @@ from ..series.render import plural
 from .session import Session
 from .show import edit_lines
 from .subject import branch_standing
+from .trees import about_postings, burn_down, show_postings
 
 EXAMPLES = (
     "patchbot status",
@@ -53,10 +54,17 @@ def execute(session: Session) -> int:
         "draft": None,
         "upstream": None,
         "stale": [],
+        "postings": [],
+        "done": [],
+        "burn_down": [],
+        "most": session.campaign.most,
     }
     if draft is not None:
         with shown(session.err):
             document |= about_draft(session, name, draft)
+            document["postings"] = about_postings(session, draft, document["upstream"])
+            document["done"] = [asdict(row) for row in draft.document.done or ()]
+            document["burn_down"] = burn_down(frozen, draft, document["upstream"])
     if not session.emit(document):
         show(session, document)
     return 0
@@ -195,6 +203,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
         )
     session.show(*(f"    waits for you: {file}" for file in draft["conflict"]))
     session.show(distance(upstream, draft["kernel"]["base"]), *(f"    {line}" for line in site_lines(upstream)))
+    show_postings(session, document)
     session.show(*(f"stale: {line}" for line in document["stale"]))
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Collection
 from contextlib import closing
 from typing import Any
 
 from ..checking.check import Subject, items
 from ..checking.store import Results
-from ..draft.range import Range
+from ..draft.postings import PostingRow
+from ..draft.range import Range, select_posting
 from ..draft.range import select as select_range
-from ..draft.record import Draft
+from ..draft.record import Draft, need_draft
+from ..errors import UserError
 from ..git.formatpatch import patch_mails
 from ..identity import file_of, identity
 from ..model import Finding, Status
 from .session import Session
 
 
-def select(session: Session, what: str | None) -> Range:
-    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft."""
+def select(session: Session, what: str | None, tree: str | None = None) -> Range:
+    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft; of `tree` only."""
+    if tree is not None:
+        if what and ".." in what:
+            raise UserError("--tree is for a campaign, not for a range of commits")
+        draft = need_draft(session.repo, session.config.campaign(what).name)
+        return select_posting(session.repo, draft, tree, session.say, session.upstream)
     return select_range(session.repo, session.config, what, session.say, session.upstream)
 
 
@@ -36,11 +44,14 @@ def branch_standing(session: Session, draft: Draft, tip: str) -> list[Finding]:
     return standing(session, draft.campaign, tip, commits)
 
 
-def standing(session: Session, name: str, tip: str, commits: Collection[str]) -> list[Finding]:
+def standing(
+    session: Session, name: str, tip: str, commits: Collection[str], posting: PostingRow | None = None
+) -> list[Finding]:
     """Return what the recorded results say against posting commits of a tip: failures, and what did not run."""
+    name_ = f"{name} --tree {posting.name}" if posting else name
     report = report_of(session, name, tip)
     if report is None:
-        text = f"The branch as it is was not checked; do it with: patchbot check {name}"
+        text = f"The branch as it is was not checked; do it with: patchbot check {name_}"
         return [Finding(Status.WARN, text, type="CHECKS")]
     rows = [row for row in report["results"] if row["patch"] is None or row["commit"] in commits]
     found = [
@@ -58,9 +69,14 @@ def standing(session: Session, name: str, tip: str, commits: Collection[str]) ->
         each = len([patch for patch in ran if patch])
         if not ran or 0 < each < len(commits):
             which = f"{each} of {len(commits)} patches" if ran else "no patch"
-            text = f"The check {check} ran on {which} of the branch as it is: patchbot check {name} --only {check}"
+            text = f"The check {check} ran on {which} of the branch as it is: patchbot check {name_} --only {check}"
             found.append(Finding(Status.WARN, text, None, type="CHECKS"))
     return found
+
+
+def add_tree(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the option --tree to a command."""
+    parser.add_argument("--tree", metavar="TREE", help=f"{text} (TREE.2 and so on, where there are several)")
 
 
 def subject(session: Session, series: Range, jobs: int) -> Subject:

@@ -149,6 +149,9 @@ def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
         config=config.document(),
         prefixes=made.prefixes,
         joined=tuple(s.name for s in active_steps(campaign, config) if s.joins),
+        independent=tuple(s.name for s in active_steps(campaign, config) if s.independent),
+        shared=tuple(s.name for s in active_steps(campaign, config) if not (s.by_owner or s.independent)),
+        most=campaign.most,
     )
 
 

@@ -7,12 +7,15 @@ stable id, and so does one that a person amended; any other is known by its comm
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..config import Config
+from ..config import Config, suggestion
 from ..errors import UserError
 from ..git.repo import Repo
 from ..model import Commit
+from ..terminal import some
+from .lines import draft_of, foreign, posting_ref
+from .postings import PostingRow
 from .rebased import refuse_rebased
 from .recognise import recognise
 from .record import Draft, PatchRow, branch, branch_gone, need_draft
@@ -23,18 +26,62 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Range:
-    """Commits base..tip, oldest first, without empty ones; the record's row of each, if it has one; the record."""
+    """Commits base..tip, oldest first, without empty ones; the record's row of each, if it has one; the record.
+
+    Of a `posting`, the record is about that alone.
+    """
 
     base: str
     tip: str
     commits: tuple[Commit, ...]
     known: tuple[PatchRow | None, ...]
     draft: Draft | None
+    posting: PostingRow | None = None
+
+    @property
+    def foundation(self) -> str:
+        """Return the commit that the series starts from, below all that a posting needs."""
+        return self.draft.base if self.draft else self.base
 
     @property
     def edited(self) -> bool:
         """Say whether a person changed the branch after patchbot left it."""
         return self.draft is not None and self.draft.tip != self.tip
+
+
+def postings_of(repo: Repo, draft: Draft, upstream: Sequence[str] = ()) -> tuple[PostingRow, ...]:
+    """Return the postings of a draft; raise UserError where its branch was changed by hand since they were made."""
+    name, tip = draft.campaign, repo.ref(branch(draft.campaign))
+    if tip is None:
+        raise UserError(branch_gone(draft))
+    refuse_rebased(repo, draft, tip, upstream)
+    if tip != draft.tip:
+        raise UserError(
+            "the branch has commits by hand, which no posting has yet; put them there with:"
+            f" patchbot regenerate {name} --onto {draft.base[:12]}"
+        )
+    if not draft.document.postings:
+        raise UserError(f"all patches of {name} are for one tree, so they are one posting: leave out the tree")
+    return draft.document.postings
+
+
+def select_posting(repo: Repo, draft: Draft, tree: str, say: Say, upstream: Sequence[str] = ()) -> Range:
+    """Return the patches of a posting, which is named as its branch is, or as its tree; what they need is left out."""
+    rows = postings_of(repo, draft, upstream)
+    row = next((row for row in rows if tree == row.name), None) or next((r for r in rows if tree == r.target), None)
+    if row is None:
+        names = [row.name for row in rows]
+        done = next((gone for gone in draft.document.done or () if tree in (gone.name, gone.target)), None)
+        told = f"; it is done: {done.describe} has all of it" if done else suggestion(tree, names)
+        raise UserError(f"{draft.campaign} has no posting {tree!r}{told} (there are: {', '.join(some(names, 20))})")
+    ref = posting_ref(draft.campaign, row.name)
+    now = repo.ref(ref)
+    if now is None:
+        again = f"patchbot regenerate {draft.campaign} --onto {draft.base[:12]}"
+        raise UserError(f"{ref.removeprefix('refs/heads/')} is gone; bring it back with: {again}")
+    if now != row.tip:
+        raise UserError(foreign(draft.campaign, ref, row.tip))
+    return replace(ranged(repo, row.below, now, draft_of(repo, draft, row), say), posting=row)
 
 
 def select(repo: Repo, config: Config, what: str | None, say: Say, upstream: Sequence[str] = ()) -> Range:

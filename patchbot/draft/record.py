@@ -17,13 +17,15 @@ from typing import Any, TypedDict
 from .. import __version__, shapes
 from ..errors import UserError
 from ..git.fastimport import NewCommit
-from ..git.held import held
+from ..git.held import refuse_held
 from ..git.objects import Objects
 from ..git.repo import Repo, Scratch
+from ..git.transaction import Update
 from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
 from ..shapes import Sha, ShapeError, TreePath
 from ..terminal import some
 from .amendments import Handmade, read_handmade
+from .postings import DoneRow, PostingRow
 from .trailers import Dropped, Trailers, read_trailers
 from .undo import publish_undoable
 
@@ -66,7 +68,9 @@ class Judged(TypedDict, total=False):
 class Facts:
     """What series.json keeps besides the commits: what the cover letter and later versions need.
 
-    `prefixes` are {patch: start of its subject}, `joined` the steps of which patches are joined and cut to size.
+    `prefixes` are {patch: start of its subject}, `joined` the steps of which patches are joined and cut to size. The
+    patches of `independent` steps need no others, those of `shared` ones are needed by all others after them. A posting
+    has at most `most` patches.
     """
 
     target: str = ""
@@ -79,6 +83,9 @@ class Facts:
     config: Mapping[str, Any] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
     joined: tuple[str, ...] = ()
+    independent: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    most: int = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +93,9 @@ class Document(Facts):
     """series.json: a series as it lies on its branch.
 
     `generated` are the patches as the campaign made them, if `patches`, those on the branch, differ; `extra` are the
-    commits by hand. `version`, `message_id` and `results` are those of a frozen version. `beside` is what the
-    configured base was when a person put the series on another one. None is not written.
+    commits by hand. `postings` are what goes to each tree, `done` those that a tree has taken. `version`, `message_id`
+    and `results` are those of a frozen version. `beside` is what the configured base was when a person put the series
+    on another one. None is not written.
     """
 
     campaign: str
@@ -97,6 +105,8 @@ class Document(Facts):
     patches: tuple[PatchRow, ...]
     generated: tuple[PatchRow, ...] | None = None
     extra: tuple[ExtraRow, ...] | None = None
+    postings: tuple[PostingRow, ...] | None = None
+    done: tuple[DoneRow, ...] | None = None
     version: int | None = None
     message_id: str | None = None
     results: Judged | None = None
@@ -179,7 +189,7 @@ def version_refs(repo: Repo, campaign: str) -> dict[int, str]:
     """Return {N: record} of the frozen versions of a campaign, in order."""
     found = {}
     for name, sha in repo.refs(f"refs/patchbot/{campaign}/").items():
-        match = re.fullmatch(r"v([1-9]\d*)", name.rsplit("/", 1)[1])
+        match = re.fullmatch(r"v([1-9]\d*)", name.removeprefix(f"refs/patchbot/{campaign}/"))
         if match:
             found[int(match[1])] = sha
     return dict(sorted(found.items()))
@@ -352,28 +362,31 @@ def refuse_in_the_way(repo: Repo, campaign: str) -> None:
         raise UserError(
             "a branch named patchbot is in the way of patchbot/...; rename it: git branch -m patchbot <other name>"
         )
-    ref = branch(campaign)
-    if why := held(repo, ref):
-        raise UserError(
-            f"{ref.removeprefix('refs/heads/')} {why[0]} (patchbot moves no branch that git itself would not move)"
-        )
+    refuse_held(repo, [branch(campaign)])
 
 
 def publish(
-    repo: Repo, scratch: Scratch, campaign: str, base: str, tip: str, record: str, taken: str | None = None
+    repo: Repo,
+    scratch: Scratch,
+    campaign: str,
+    base: str,
+    tip: str,
+    record: str,
+    taken: str | None = None,
+    postings: Sequence[Update] = (),
 ) -> bool:
-    """Make a series on `base` the draft; return False if the branch is there already.
+    """Make a series on `base` the draft, with its `postings`; return False if the branch is there already.
 
     `taken` is the tip whose commits by hand the series includes; without it, a branch with such commits is refused.
     The commits themselves stay as refs/patchbot/<campaign>/before.
     """
     ref, kept = branch(campaign), record_ref(campaign)
     now = (repo.ref(ref), repo.ref(kept))
-    if now == (tip, record):
+    if now == (tip, record) and not postings:
         return False
     if taken is not None and now[0] not in (None, taken):
         raise UserError(f"{ref.removeprefix('refs/heads/')} moved meanwhile; nothing was written, run it again")
-    updates = [(ref, tip, now[0]), (kept, record, now[1])]
+    updates = [(ref, tip, now[0]), (kept, record, now[1]), *postings]
     if now[0] != tip:
         if taken is None:
             refuse_unsafe(repo, campaign)

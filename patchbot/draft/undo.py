@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from .. import shapes
 from ..errors import UserError
 from ..git.fastimport import NewCommit
+from ..git.held import refuse_held
 from ..git.repo import Repo, Scratch
 from ..git.transaction import Update, publish
 from ..model import REGULAR, Entry, Identity
@@ -21,7 +22,7 @@ from ..shapes import Sha, ShapeError, plain
 
 FILE = "undo.json"
 #: What the campaign's own refs end in, but for the branch; this record itself is none that it is about.
-OWN = r"(?:draft|before|v[1-9][0-9]*)"
+OWN = r"(?:draft|before|(?:postings/[\w.+-]+/)?v[1-9][0-9]*)"
 #: These records say nothing in a person's name.
 ITSELF = Identity("patchbot", "patchbot")
 
@@ -66,7 +67,9 @@ def insist_own(campaign: str, rows: Sequence[Moved]) -> None:
 
     Whoever can write a record could put any of the person's branches into it, even after a line end.
     """
-    own = re.compile(rf"refs/heads/patchbot/{re.escape(campaign)}|refs/patchbot/{re.escape(campaign)}/{OWN}")
+    own = re.compile(
+        rf"refs/heads/patchbot/{re.escape(campaign)}(?:\.[\w.+-]+)?|refs/patchbot/{re.escape(campaign)}/{OWN}"
+    )
     if not rows:
         raise ShapeError("it names no ref")
     for row in rows:
@@ -94,6 +97,7 @@ def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
     for row in rows:
         if repo.ref(row.ref) != row.now:
             raise UserError(f"{row.ref} moved since the last change that patchbot made, so nothing can be undone")
+    refuse_held(repo, [row.ref for row in rows if row.ref.startswith("refs/heads/")])
     back = [Moved(row.ref, row.now, row.before) for row in rows]
     base = next(sha for row in rows for sha in (row.before, row.now) if sha)
     publish_undoable(repo, scratch, campaign, [(row.ref, row.now, row.before) for row in back], base)

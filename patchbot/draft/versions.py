@@ -13,9 +13,13 @@ from typing import Any
 from ..errors import UserError
 from ..git.repo import Repo, Scratch
 from ..model import Identity
+from .amendments import Handmade
+from .lines import draft_of, posting_updates, posting_version_ref, posting_versions, with_postings
+from .postings import PostingRow
 from .rangediff import Pair, Side, compare, side
 from .recognise import recognise
 from .record import Draft, Judged, branch, need_draft, read_draft, read_record, record_ref, version_refs
+from .trailers import Trailers
 from .undo import publish_undoable
 from .write import site_changes, write_again
 
@@ -68,8 +72,10 @@ def named(repo: Repo, campaign: str, name: str) -> Side:
     return side(name, found[name].draft.document, found[name].draft.trailers)
 
 
-def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any] | None:
-    """Return what changed between the last frozen version and the draft, None if there is nothing to compare.
+def changes_since(
+    repo: Repo, scratch: Scratch, campaign: str, posting: PostingRow | None = None
+) -> dict[str, Any] | None:
+    """Return what changed between the last frozen version and the draft, or of a posting of it, None without a version.
 
     {"version", "message_id", "link", "base": [old, new], "rebased", "new_sites", "gone_sites", "changed_sites",
     "patches": {"same", "changed", "new", "gone": [subjects]}, "dropped_trailers": [{"patch", "subject",
@@ -80,10 +86,14 @@ def changes_since(repo: Repo, scratch: Scratch, campaign: str) -> dict[str, Any]
     if draft is None:
         return None
     before = previous(repo, campaign, repo.ref(branch(campaign)) or draft.tip)
+    if posting is not None:
+        draft = draft_of(repo, draft, posting)
+        there = posting_versions(repo, campaign, posting.name)
+        before = next((Version(n, d) for n, d in reversed(there.items()) if d.tip != draft.tip), None)
     if before is None:
         return None
-    pairs = compare(scratch, named(repo, campaign, before.name), named(repo, campaign, "draft"))
     old, new = before.draft.document, draft.document
+    pairs = compare(scratch, side(before.name, old, before.draft.trailers), side("draft", new, draft.trailers))
     subjects = {p.key: p.subject for p in pairs}
     return {
         "version": before.number,
@@ -134,14 +144,44 @@ def freeze(
     if tip != draft.tip or chosen:
         commits = repo.commits(draft.base, tip)
         document = seen.document(draft, commits, seen.known(repo, draft, commits))
+        document = with_postings(scratch, author, document, commits, draft.document)
+    moves = posting_updates(repo, document, draft.document)
     document = replace(document, version=number, message_id=message_id)
     if report:
-        judged = Judged(worst=report["worst"], counts=report["counts"], results=report["results"])
-        document = replace(document, results=judged)
+        document = replace(document, results=judged(report))
     record = write_again(repo, scratch, author, draft, tip, document, seen.handmade, seen.tags)
     ref = version_ref(campaign, number)
     current = repo.ref(record_ref(campaign))
-    publish_undoable(
-        repo, scratch, campaign, [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current)], draft.base
-    )
+    updates = [(ref, record, repo.ref(ref)), (record_ref(campaign), record, current), *moves]
+    publish_undoable(repo, scratch, campaign, updates, draft.base)
     return record
+
+
+def freeze_posting(
+    repo: Repo,
+    scratch: Scratch,
+    author: Identity,
+    draft: Draft,
+    row: PostingRow,
+    message_id: str,
+    report: Mapping[str, Any] | None,
+) -> str:
+    """Make a posting as it is now a version of its own, and return the version's record."""
+    own = draft_of(repo, draft, row)
+    document = replace(own.document, version=own.version, message_id=message_id, results=judged(report))
+    record = write_again(repo, scratch, author, own, own.tip, document, Handmade(), own_tags(own))
+    ref = posting_version_ref(draft.campaign, row.name, own.version)
+    publish_undoable(repo, scratch, draft.campaign, [(ref, record, repo.ref(ref))], draft.base)
+    return record
+
+
+def own_tags(draft: Draft) -> Trailers:
+    """Return the tags of the patches that a draft has."""
+    return {id_: given for id_, given in draft.trailers.items() if id_ in draft.commits}
+
+
+def judged(report: Mapping[str, Any] | None) -> Judged | None:
+    """Return the results of the checks as a version keeps them."""
+    if not report:
+        return None
+    return Judged(worst=report["worst"], counts=report["counts"], results=report["results"])

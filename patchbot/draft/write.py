@@ -18,6 +18,7 @@ from ..git.fastimport import NewCommit
 from ..git.repo import Repo, Scratch
 from ..model import Commit, Identity
 from .amendments import Handmade, edits_files
+from .lines import posting_updates, with_postings
 from .produce import FILE as READS
 from .produce import Made
 from .record import (
@@ -28,6 +29,7 @@ from .record import (
     document_of,
     plain_commits,
     publish,
+    read_draft,
     write_record,
 )
 from .restack import Composed, Resolutions, compose
@@ -127,11 +129,17 @@ def put(
         extra = tuple(ExtraRow(c.sha, c.id, c.subject) for c in commits if not document.row(c.id))
         document = replace(document, generated=document.patches, patches=rows, extra=extra)
     document = replace(document, dropped_trailers=decided.dropped or None, beside=given.beside)
+    draft = read_draft(repo, series.campaign)
+    last = draft.document if draft else None
+    if not dry_run:
+        document = with_postings(scratch, author, document, commits, last)
     files = {READS: made.reads, **kept_files(composed.handmade, decided.kept)}
     record = write_record(scratch, author, commits[-1].sha, document, files)
     changed = False
     if not dry_run:
-        changed = publish(repo, scratch, series.campaign, series.kernel.base, commits[-1].sha, record, taken)
+        moves = posting_updates(repo, document, last)
+        base = series.kernel.base
+        changed = publish(repo, scratch, series.campaign, base, commits[-1].sha, record, taken, moves)
     fresh = replace(decided, dropped=dropped)
     return Result(
         tuple(commits), document, composed, fresh, record, numstat(scratch, [c.sha for c in commits]), changed

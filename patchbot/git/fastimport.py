@@ -24,7 +24,8 @@ class NewCommit:
     """A commit to write: message, author, date (`<seconds> <+hhmm>`) and what becomes of files of its parent.
 
     Somebody else's commit has that person as `author`, with `author_date`, and whoever carries it as `committer`.
-    One that stands `alone` has only these files. `also` are further parents, which it keeps alive.
+    One that stands `alone` has only these files. `also` are further parents, which it keeps alive. `onto` is its parent
+    if that is not the commit before it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class NewCommit:
     author_date: str = ""
     alone: bool = False
     also: tuple[str, ...] = ()
+    onto: str = ""
 
 
 def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[bytes]:
@@ -43,7 +45,7 @@ def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[byte
     yield b"feature done\n"
     parent = base
     for mark, commit in enumerate(commits, 1):
-        yield commit_header(mark, commit, parent)
+        yield commit_header(mark, commit, commit.onto or parent)
         yield from (f"merge {sha}\n".encode() for sha in commit.also)
         yield b"deleteall\n" if commit.alone else b""
         # Deletions come first: a file may take the place of a folder, and a folder that of a file.

@@ -53,6 +53,14 @@ def format_patches(
     return rows
 
 
+def patch_ids(scratch: Scratch, base: str, tip: str) -> tuple[str, ...]:
+    """Return the patch-ids of a line of commits on `base`, oldest first, as `git patch-id --stable` makes them."""
+    commits = scratch.commits(base, tip)
+    mails = b"".join(patch_mails(scratch, base, commits).values())
+    rows = scratch.git("patch-id", "--stable", stdin=mails).stdout.decode().splitlines() if commits else []
+    return tuple(row.split(" ")[0] for row in rows)
+
+
 def add_trailer(scratch: Scratch, body: bytes, trailer: str) -> bytes:
     """Return the text of a mail up to its `---` with a trailer, unless it has it."""
     argv = ("interpret-trailers", "--no-divider", "--if-exists=addIfDifferent", f"--trailer={trailer}")

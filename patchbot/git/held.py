@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..errors import UserError
 from ..run import run
 from .plumbing import PLAIN
 from .repo import Repo
@@ -38,6 +39,28 @@ def held(repo: Repo, ref: str) -> list[str]:
                 end = "bisect reset" if state == "bisect" else f"{state} --continue` or `git {state} --abort"
                 found.append(f"is held by a {state} in progress in {place}; end that first: `git {end}`")
     return found
+
+
+def refuse_held(repo: Repo, refs: Sequence[str]) -> None:
+    """Raise UserError for the first of many branches that must not move."""
+    if not refs:
+        return
+    # Asking git of each of a hundred branches takes a second; these few answers are enough to pass most by.
+    taken = {row.partition(" ")[0] for row in symbolic(repo)}
+    for git_dir, _ in work_trees(repo):
+        done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
+        taken |= {os.fsdecode(done.stdout.strip()), *(name for names in busy(git_dir).values() for name in names)}
+    away = other_repository(repo, refs[0]) is not None
+    for ref in refs:
+        if (away or ref in taken or len(refs) == 1) and (why := held(repo, ref)):
+            short = ref.removeprefix("refs/heads/")
+            raise UserError(f"{short} {why[0]} (patchbot moves no branch that git itself would not move)")
+
+
+def symbolic(repo: Repo) -> list[str]:
+    """Return the names of patchbot's branches that only stand for others, as a person may have made them."""
+    rows = repo.text("for-each-ref", "--format=%(refname) %(symref)", "refs/heads/patchbot").split("\n")
+    return [row for row in rows if row.partition(" ")[2]]
 
 
 def other_repository(repo: Repo, ref: str) -> Path | None:

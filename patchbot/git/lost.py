@@ -14,7 +14,9 @@ from .repo import Repo
 
 def explain_loss(repo: Repo, campaign: str, error: PatchbotError) -> PatchbotError:
     """Return the error to show instead of `error`, if the campaign's own refs lack objects."""
-    refs = {**repo.refs(f"refs/heads/patchbot/{campaign}"), **repo.refs(f"refs/patchbot/{campaign}/")}
+    heads = repo.refs("refs/heads/patchbot/").items()
+    own = {ref: oid for ref, oid in heads if f"{ref}.".startswith(f"refs/heads/patchbot/{campaign}.")}
+    refs = {**own, **repo.refs(f"refs/patchbot/{campaign}/")}
     lost = {ref: what for ref, oid in refs.items() if (what := lacking(repo, oid))}
     if not lost:
         return error

@@ -201,7 +201,7 @@ class Scratch(Objects):
         return piped(argv, env=self.env, feed=True)
 
     def write(self, base: str, commits: Sequence[NewCommit]) -> list[Commit]:
-        """Write `commits` on `base`, each on the one before, with one fast-import; return them with their ids.
+        """Write `commits` on `base`, each on the one before or `onto` another; return them with their ids.
 
         Only this scratch repository changes.
         """
@@ -210,4 +210,4 @@ class Scratch(Objects):
         ids = self.git(*argv, stdin=b"".join(fast_import_stream(base, commits))).stdout.decode().split()
         trees = self.git("rev-parse", *(f"{sha}^{{tree}}" for sha in ids)).stdout.decode().split()
         rows = zip(commits, ids, [base, *ids], trees, strict=False)
-        return [Commit(c.id, sha, parent, tree, c.message.split("\n", 1)[0]) for c, sha, parent, tree in rows]
+        return [Commit(c.id, sha, c.onto or parent, tree, c.message.split("\n", 1)[0]) for c, sha, parent, tree in rows]

@@ -23,13 +23,29 @@ class DraftPatch:
 
 @dataclass(frozen=True)
 class Drafted:
-    """What replies are matched with: the draft, the part posted first, the cover's title, versions, its tree."""
+    """What replies are matched with: the draft, the part posted first, the cover's title, versions, its tree.
+
+    `parts` are (tree, version, ids) of postings, now and as they were frozen; with any, a cover is that of one of them.
+    """
 
     patches: tuple[DraftPatch, ...]
     posted: tuple[str, ...]
     title: str
     versions: Mapping[int, tuple[DraftPatch, ...]] = field(default_factory=dict)
     target: str = ""
+    parts: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+
+    def order(self, title: Title) -> list[str]:
+        """Return the ids of the patches that a cover is for, as far as that is known without their mails."""
+        if not self.parts:
+            version = self.versions.get(title.version)
+            return [*self.posted] if version is None else [p.id for p in version][: title.total or None]
+        fits = {
+            ids
+            for target, version, ids in self.parts
+            if version == title.version and len(ids) == title.total and (target in title.words or not target)
+        }
+        return [*fits.pop()] if len(fits) == 1 else []
 
 
 @dataclass(frozen=True)
@@ -65,15 +81,12 @@ def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, threshold
     gone = [repr(mails[number].title.summary) for number, patch in posted.items() if isinstance(patch, str)]
     if len(gone) == len(posted) and fold(title.summary) != fold(drafted.title):
         return [], f"the cover {title.summary!r} is not that of this series"
-    order = [p.id for p in drafted.versions[title.version]] if title.version in drafted.versions else [*drafted.posted]
+    order = drafted.order(title)
     draft = {p.id: p for p in drafted.patches}
     total = title.total or 0
-    if len(mails) < total:
-        if title.version in drafted.versions:
-            order = order[:total]
-        if len(order) != total:
-            here = f"{len(mails)} of them are here, and the draft has {len(order)}"
-            return [], f"the cover is for {total} patches, {here}"
+    if len(mails) < total and len(order) != total:
+        here = f"{len(mails)} of them are here, and the draft has {len(order)}"
+        return [], f"the cover is for {total} patches, {here}"
     places = dict(enumerate(order, 1))
     found = []
     for number in range(1, total + 1):

@@ -37,7 +37,8 @@ TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 class Posting:
     """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists.
 
-    `notes` is {commit: lines for below the `---` of its mail}, `settings` are those of `sending`.
+    `notes` is {commit: lines for below the `---` of its mail}, `settings` are those of `sending`. `base` is the commit
+    that people have, if the patches are on top of others, of which `needs` are the patch-ids.
     """
 
     campaign: str
@@ -53,6 +54,8 @@ class Posting:
     lists: tuple[str, ...] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -188,7 +191,7 @@ def make_mails(
     guessed = tuple(once(person for people in who for person in people.guessed).values())
     added = by_rule(row for people in who for row in people.added)
     dropped = by_rule(row for people in who for row in people.dropped)
-    return Outbox(base, posting, tuple(mails), tuple(waiting), rejected, guessed, added, dropped)
+    return Outbox(posting.base or base, posting, tuple(mails), tuple(waiting), rejected, guessed, added, dropped)
 
 
 def by_rule(rows: Iterable[tuple[str, Recipient]]) -> tuple[tuple[str, Recipient, int], ...]:
@@ -235,7 +238,7 @@ def compose_patches(
     """Return the mails of the patches, as format-patch makes them, to the recipients of each."""
     env = {"GIT_COMMITTER_NAME": posting.sender.name, "GIT_COMMITTER_EMAIL": posting.sender.email}
     options = [f"--subject-prefix={posting.prefix}", f"--from={posting.sender}", f"--signature=patchbot {__version__}"]
-    options += ["--numbered"] if len(commits) > 1 else ["--no-numbered", f"--base={base}"]
+    options += ["--numbered"] if len(commits) > 1 else ["--no-numbered", f"--base={posting.base or base}"]
     rows = format_patches(scratch, base, commits, options, env)
     mails = []
     for number, ((file, data), commit, people) in enumerate(zip(rows, commits, who, strict=True), 1):
@@ -298,7 +301,8 @@ def compose_cover(
     ]
     letter = f"{body.rstrip()}\n\n{summary}\n".encode("utf-8", "replace")
     stat = diffstat(scratch, base, commits[-1].sha)
-    tail = f"\nbase-commit: {base}\n-- \npatchbot {__version__}\n\n"
+    needs = "".join(f"prerequisite-patch-id: {id_}\n" for id_ in posting.needs)
+    tail = f"\nbase-commit: {posting.base or base}\n{needs}-- \npatchbot {__version__}\n\n"
     data = "\n".join(head).encode() + b"\n\n" + letter + stat + tail.encode()
     to, cc = people
     return Mail(COVER, subject, tuple(map(str, to)), tuple(map(str, cc)), with_headers(data, to, cc, None))

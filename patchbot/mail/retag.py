@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
+from ..draft.lines import draft_of, posting_updates, posting_versions, with_postings
 from ..draft.recognise import Recognised, recognise
 from ..draft.record import Draft, PatchRow, branch, branch_gone, publish
 from ..draft.trailers import (
@@ -66,12 +67,22 @@ def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str)
         if ((row and row.target) or target) != target:
             break
         posted.append(row.id if row else commit.sha)
-    frozen = {v.number: v.draft.patches for v in versions(repo, marked.draft.campaign)}
-    commits = dict.fromkeys(row.commit for rows in (marked.patches, *frozen.values()) for row in rows)
+    rows = {v.number: {row.id: row for row in v.draft.patches} for v in versions(repo, marked.draft.campaign)}
+    parts = []
+    for posting in marked.draft.document.postings or ():
+        own = draft_of(repo, marked.draft, posting)
+        frozen = posting_versions(repo, own.campaign, posting.name)
+        for number, version in {own.version: own, **frozen}.items():
+            parts.append((posting.target, number, tuple(version.commits)))
+        for number, version in frozen.items():
+            rows.setdefault(number, {}).update({row.id: row for row in version.patches})
+    commits = dict.fromkeys(
+        row.commit for there in (marked.patches, *(r.values() for r in rows.values())) for row in there
+    )
     texts = {commit: diff_lines(text) for commit, text in commit_diffs(repo, list(commits)).items()}
     known = partial(draft_patches, texts)
-    old = {number: known(rows) for number, rows in frozen.items()}
-    return Drafted(known(marked.patches), tuple(posted), title, old, target)
+    old = {number: known(there.values()) for number, there in rows.items()}
+    return Drafted(known(marked.patches), tuple(posted), title, old, target, tuple(parts))
 
 
 def draft_patches(texts: Mapping[str, tuple[bytes, ...]], rows: Iterable[PatchRow]) -> tuple[DraftPatch, ...]:
@@ -107,8 +118,10 @@ def put_tags(
         back = {(patch, identify(g.trailer)) for patch, given_now in tags.items() for g in given_now}
         dropped = tuple(d for d in document.dropped_trailers if (d.patch, identify(d.trailer)) not in back)
         document = replace(document, dropped_trailers=dropped)
+    document = with_postings(scratch, author, document, commits, draft.document)
     record = write_again(repo, scratch, author, draft, tip, document, marked.seen.handmade, tags)
-    publish(repo, scratch, draft.campaign, draft.base, tip, record, marked.tip)
+    moves = posting_updates(repo, document, draft.document)
+    publish(repo, scratch, draft.campaign, draft.base, tip, record, marked.tip, moves)
     return tip
 
 

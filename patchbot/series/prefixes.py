@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
 from os.path import commonpath
 from pathlib import PurePosixPath
 
@@ -94,4 +94,6 @@ def from_path(paths: Sequence[str]) -> str:
         place = commonpath([str(PurePosixPath(path).parent) for path in paths]) or "treewide"
     for folder in PLAIN:
         place = place.removeprefix(f"{folder}/")
-    return "treewide" if place in PLAIN else place.replace("/", ": ")
+    # A path is longer than a subject has room for, and often says a name twice.
+    parts = [part for part, _ in groupby(place.split("/"))]
+    return "treewide" if place in PLAIN else ": ".join(parts[:1] + parts[1:][-2:])

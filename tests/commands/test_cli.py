@@ -124,6 +124,7 @@ def test_the_whole_path_leaves_the_repository_as_it_was(tiny, work, tmp_path):
     assert snapshot(tiny) == before
     assert {r for r in tiny.refs("refs") if "patchbot" in r} == {
         "refs/heads/patchbot/kfunc_flags",
+        *(f"refs/heads/patchbot/kfunc_flags.{tree}" for tree in ("bpf-next", "hid", "sched_ext")),
         "refs/patchbot/kfunc_flags/draft",
         "refs/patchbot/kfunc_flags/undo",
     }

@@ -9,7 +9,6 @@ import pytest
 from tinytree import commit
 
 from patchbot.draft.record import branch, record_ref
-from patchbot.draft.undo import undo_ref
 from patchbot.errors import UserError
 from patchbot.git import transaction
 from patchbot.git.repo import Repo, Scratch
@@ -64,7 +63,7 @@ def test_a_series_whose_objects_are_gone_is_explained_with_a_way_out(world: Repo
 def test_objects_that_lie_about_unreached_are_handed_over_all_the_same(world: Repo, cli) -> None:
     """fast-import leaves out what the repository has; a gc takes that away, unless it is in the new pack, too."""
     first = world.refs("refs/")
-    for ref in (branch(NAME), record_ref(NAME), undo_ref(NAME)):
+    for ref in (*world.refs("refs/heads/patchbot"), *world.refs("refs/patchbot")):
         world.git("update-ref", "-d", ref)
     old = {file.stem for file in (world.objects / "pack").glob("*.pack")}
     assert cli(world, "generate")[0] == 0

@@ -1,0 +1,83 @@
+"""Say where each posting of a series is: drafted, posted, reviewed, taken; and what is still to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..draft.lines import draft_of, posting_ref, posting_versions, sites_of
+from ..draft.record import Draft
+from ..draft.versions import Version
+from ..series.render import plural
+from .session import Session
+
+
+def about_postings(session: Session, draft: Draft, upstream: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each posting of a draft; `upstream` is what `status` knows about the configured base."""
+    gone = {row["site"] for row in upstream["gone_sites"]}
+    found = []
+    for row in draft.document.postings or ():
+        own, sites = draft_of(session.repo, draft, row), sites_of(draft.document, row)
+        frozen = posting_versions(session.repo, draft.campaign, row.name)
+        last = max(frozen, default=0)
+        left = set() if upstream["converted"] else sites - gone
+        now = session.repo.ref(posting_ref(draft.campaign, row.name))
+        found.append(
+            {
+                "name": row.name,
+                "target": row.target,
+                "patches": len(row.patches),
+                "sites": len(sites),
+                "needs": row.needs,
+                "reviewed": sum(bool(draft.trailers.get(patch.id)) for patch in row.patches),
+                "posted": last or None,
+                "message_id": (frozen[last].document.message_id or "") if last else "",
+                "changed": bool(last) and own.version != last,
+                "left": len(left),
+                "stored": now == row.tip,
+            }
+        )
+    return found
+
+
+def burn_down(versions: Sequence[Version], draft: Draft, upstream: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return how many sites the patches of each version and of the draft change, and how many are left upstream."""
+    series = [*((v.name, v.draft.document) for v in versions), ("draft", draft.document)]
+    rows = [{"name": name, "sites": sum(len(row.sites) for row in document.patches)} for name, document in series]
+    if upstream["commit"] and upstream["moved"]:
+        gone = {row["site"] for row in upstream["gone_sites"]}
+        sites = {site for row in draft.document.patches for site in row.sites}
+        rows.append({"name": upstream["rev"], "sites": 0 if upstream["converted"] else len(sites - gone)})
+    return rows
+
+
+def show_postings(session: Session, document: Mapping[str, Any]) -> None:
+    """Print the table of trees and the burn-down."""
+    rows = document["postings"]
+    if rows or document["done"]:
+        table = [(row["name"], str(row["patches"]), str(row["sites"]), state(row)) for row in rows]
+        table += [
+            (row["name"], str(row["patches"]), str(row["sites"]), f"done: in {row['describe']}")
+            for row in document["done"]
+        ]
+        session.out.table(("tree", "patches", "sites", "state"), table)
+    for target in dict.fromkeys(row["target"] for row in rows):
+        waiting = sum(row["patches"] for row in rows if row["target"] == target and row["posted"] and row["left"])
+        if waiting > document["most"]:
+            session.show(f"{target} has {plural(waiting, 'patch', 'patches')} of yours; it takes {document['most']}")
+    if len(document["burn_down"]) > 1:
+        steps = ", ".join(f"{row['name']} {row['sites']}" for row in document["burn_down"])
+        session.show(f"sites to change: {steps}")
+
+
+def state(row: Mapping[str, Any]) -> str:
+    """Return where a posting is, in words."""
+    if not row["left"]:
+        return "in the base"
+    posted = f"posted as v{row['posted']}" if row["posted"] else "drafted"
+    said = [f"{posted} ({row['message_id']})" if row["message_id"] else posted]
+    said += ["changed since"] if row["changed"] else []
+    said += [f"{row['reviewed']} of {row['patches']} reviewed"] if row["reviewed"] else []
+    said += [f"{row['left']} sites left"] if row["left"] < row["sites"] else []
+    said += [] if row["stored"] else ["its branch is not as patchbot left it"]
+    return ", ".join(said)

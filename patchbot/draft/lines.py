@@ -1,0 +1,198 @@
+"""Write the postings of a draft as lines of commits, and find them again: refs/heads/patchbot/<campaign>.<posting>."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ..errors import UserError
+from ..git.commits import entry, read_commit
+from ..git.fastimport import NewCommit
+from ..git.held import refuse_held
+from ..git.objects import FileChange
+from ..git.repo import Repo, Scratch
+from ..git.transaction import Update
+from ..model import Commit, Identity
+from ..terminal import some
+from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
+from .record import Document, Draft, PatchRow, branch, first_parent, read_record
+
+
+def posting_ref(campaign: str, name: str) -> str:
+    """Return the branch of a posting."""
+    return f"{branch(campaign)}.{name}"
+
+
+def posting_version_ref(campaign: str, name: str, number: int) -> str:
+    """Return the ref of a frozen version of a posting."""
+    return f"refs/patchbot/{campaign}/postings/{name}/v{number}"
+
+
+def with_postings(
+    scratch: Scratch, author: Identity, document: Document, commits: Sequence[Commit], last: Document | None
+) -> Document:
+    """Return the record of a series with its postings, which are written to `scratch`.
+
+    `commits` are those of the whole branch, of which an empty one is a note and no patch; `last` is the record of the
+    draft that it replaces.
+    """
+    changes = scratch.commit_changes([commit.sha for commit in commits])
+    commits = [commit for commit in commits if changes.get(commit.sha)]
+    rows = {row.commit: row for row in document.patches}
+    keys = {row.commit: row.id for row in document.patches} | {row.commit: row.key for row in document.extra or ()}
+    before = last.postings or () if last else ()
+    done = (*(last.done or () if last else ()), *finished(document, last))
+    going = [row for row in before if row.name not in {gone.name for gone in done}]
+    links = [link_of(document, keys.get(sha, sha), rows.get(sha), changes[sha]) for sha in (c.sha for c in commits)]
+    lines = divide(links, document.most, going, [row.name for row in done])
+    made = write_lines(scratch, author, document.base, commits, changes, [link.id for link in links], lines)
+    return replace(document, postings=made or None, done=done or None)
+
+
+def link_of(document: Document, key: str, row: PatchRow | None, files: Iterable[str]) -> Link:
+    """Return a commit of the branch as postings see it; one by hand, without a row, is for the campaign's own tree."""
+    target, step = (row.target, row.step) if row else ("", "")
+    independent, shared = step in document.independent, step in document.shared
+    return Link(key, target or document.target, frozenset(files), independent, shared)
+
+
+def finished(document: Document, last: Document | None) -> list[DoneRow]:
+    """Return the postings of the last draft of which no site is left to change, nor a patch that makes something."""
+    if last is None:
+        return []
+    there = {row.id for row in (*document.patches, *(document.generated or ()))}
+    return taken(last, document.sites, there, document.kernel.describe)
+
+
+def taken(
+    document: Document, sites: Mapping[str, tuple[str, str]], patches: Collection[str], describe: str
+) -> list[DoneRow]:
+    """Return the postings of a draft of which a base, `describe`, has all: no site to change, none of `patches` left.
+
+    `sites` are {site: (fate, place)} of that base.
+    """
+    left = {name for name, (fate, _) in sites.items() if fate != "keep"}
+    found = []
+    for posting in document.postings or ():
+        own = sites_of(document, posting)
+        if not own & left and not {patch.id for patch in posting.patches} & set(patches):
+            found.append(DoneRow(posting.name, posting.target, len(posting.patches), len(own), describe))
+    return found
+
+
+def sites_of(document: Document, posting: PostingRow) -> set[str]:
+    """Return the sites that the patches of a posting change."""
+    rows = [document.row(patch.id) for patch in posting.patches]
+    return {site for row in rows if row for site in row.sites}
+
+
+def write_lines(
+    scratch: Scratch,
+    author: Identity,
+    base: str,
+    commits: Sequence[Commit],
+    changes: Mapping[str, Mapping[str, FileChange]],
+    ids: Sequence[str],
+    lines: Sequence[Line],
+) -> tuple[PostingRow, ...]:
+    """Write postings with one fast-import, each on the base, and return their rows; `changes` are those of commits."""
+    if not lines:
+        return ()
+    seconds, zone = scratch.committer_date(base)
+    kept: dict[int, NewCommit] = {}
+
+    def copy(number: int) -> NewCommit:
+        if number not in kept:
+            sha = commits[number].sha
+            files = {
+                path: entry(scratch, sha, path, change.mode, "" if change.status == "D" else change.oid)
+                for path, change in changes[sha].items()
+            }
+            old = read_commit(scratch, sha)
+            kept[number] = NewCommit(ids[number], old.message, old.author, "", files, author, old.date)
+        return kept[number]
+
+    asked = []
+    for line in lines:
+        for place, number in enumerate((*line.needs, *line.own)):
+            onto = "" if place else base
+            asked.append(replace(copy(number), date=f"{seconds + place + 1} {zone}", onto=onto))
+    written = iter(scratch.write(base, asked))
+    rows = []
+    for line in lines:
+        made = [next(written) for _ in (*line.needs, *line.own)][len(line.needs) :]
+        patches = tuple(Posted(commit.id, commit.sha, commit.parent) for commit in made)
+        rows.append(PostingRow(line.name, line.target, patches, len(line.needs)))
+    return tuple(rows)
+
+
+def posting_updates(repo: Repo, document: Document, last: Document | None) -> list[Update]:
+    """Return how the branches of postings move; raise UserError for one that is not as patchbot left it, or in use."""
+    campaign = document.campaign
+    wanted = {posting_ref(campaign, row.name): row.tip for row in document.postings or ()}
+    old = {posting_ref(campaign, row.name): row.tip for row in (last.postings or () if last else ())}
+    if not wanted and not old:
+        return []
+    now = repo.refs("refs/heads/patchbot/")
+    rows = [(ref, wanted.get(ref), now.get(ref)) for ref in sorted({*wanted, *old})]
+    if wrong := [
+        foreign(campaign, ref, old.get(ref)) for ref, new, have in rows if have not in (None, old.get(ref), new)
+    ]:
+        raise UserError("\n".join(some(wrong)))
+    updates = [row for row in rows if row[1] != row[2]]
+    refuse_held(repo, [ref for ref, *_ in updates])
+    return updates
+
+
+def foreign(campaign: str, ref: str, ours: str | None) -> str:
+    """Return what to do about the branch of a posting that patchbot did not leave as it is."""
+    short, stack = ref.removeprefix("refs/heads/"), branch(campaign).removeprefix("refs/heads/")
+    if ours is None:
+        return f"{short} is not patchbot's, and a posting needs its name; rename it: git branch -m {short} <other name>"
+    return (
+        f"{short} holds commits that patchbot did not make; edits count on {stack} only: put them there with git"
+        f" cherry-pick, then this branch back with: git branch -f {short} {ours[:12]}"
+    )
+
+
+def posting_versions(repo: Repo, campaign: str, name: str) -> dict[int, Draft]:
+    """Return {N: record} of the frozen versions of a posting, in order."""
+    start = f"refs/patchbot/{campaign}/postings/{name}/v"
+    found = {ref.removeprefix(start): sha for ref, sha in repo.refs(start[:-1]).items() if ref.startswith(start)}
+    numbers = sorted(int(number) for number in found if number.isdigit())
+    return {n: read_record(repo, found[str(n)], f"{start}{n}") for n in numbers}
+
+
+def draft_of(repo: Repo, draft: Draft, row: PostingRow) -> Draft:
+    """Return a posting of a draft as if it were a series of its own, with the number that it has, or would get."""
+    known: Mapping[str, Posted] = {patch.id: patch for patch in row.patches}
+    patches = tuple(
+        replace(r, commit=known[r.id].commit, parent=known[r.id].parent)
+        for r in draft.document.patches
+        if r.id in known
+    )
+    extra = tuple(replace(e, commit=known[e.key].commit) for e in draft.document.extra or () if e.key in known)
+    sites = {site for patch in patches for site in patch.sites}
+    document = replace(
+        draft.document,
+        target=row.target,
+        patches=patches,
+        generated=None,
+        extra=extra or None,
+        sites={name: fate for name, fate in draft.document.sites.items() if name in sites},
+        postings=None,
+        done=None,
+        version=None,
+        message_id=None,
+        results=None,
+        dropped_trailers=tuple(d for d in draft.document.dropped_trailers or () if d.patch in known) or None,
+    )
+    return Draft(row.tip, document, draft.record, draft.handmade, draft.trailers, version_at(repo, draft, row))
+
+
+def version_at(repo: Repo, draft: Draft, row: PostingRow) -> int:
+    """Return the number of the frozen version of a posting that is as it is now, else the next one."""
+    frozen = posting_versions(repo, draft.campaign, row.name)
+    last = max(frozen, default=0)
+    name = posting_version_ref(draft.campaign, row.name, last)
+    return last if last and first_parent(repo, frozen[last].record, name) == row.tip else last + 1
