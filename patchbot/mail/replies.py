@@ -20,7 +20,6 @@ from ..errors import UserError
 from ..model import Identity
 from ..progress import tick
 from .answered import Drafted, DraftPatch, Found, fold, patches_answered
-from .doubts import OBJECTION_TAG
 from .said import Said, Tag, read_said
 from .scope import doubtful_scope, pick
 from .threads import Answer, Ignored, Message, Thread, Title, read_sender, read_title
@@ -178,7 +177,7 @@ class Gathering:
         for line, tag in said.tags:
             count[line] += 1
             if isinstance(tag, str):
-                if not OBJECTION_TAG.match(line):
+                if line not in said.objections:
                     self.ignore(message, line, tag)
             elif reason := unproven(message):
                 self.ignore(message, line, reason)
@@ -192,9 +191,7 @@ class Gathering:
 
     def name_objections(self, message: Message, said: Said, elsewhere: str) -> None:
         """List what a mail says against a patch of the series; `elsewhere` says why it is not about one."""
-        tags = [line for line, _ in said.tags if OBJECTION_TAG.match(line)]
-        objections = dict.fromkeys([*([said.objection] if said.objection else []), *tags])
-        for line, reason in [*((line, OBJECTED) for line in objections), (said.retracted, RETRACTED)]:
+        for line, reason in [*((line, OBJECTED) for line in said.objections), (said.retracted, RETRACTED)]:
             if line:
                 self.ignore(message, line, f"{reason}; {elsewhere}" if elsewhere else reason, against=not elsewhere)
 

@@ -47,6 +47,8 @@ LEAD = re.compile(
 MARKUP = re.compile(r"\A\W+")
 ENCODED = re.compile(r"=\?[^?\s]+\?[bq]\?", re.I)
 ANY = Scope()
+#: Why a tag is not one, if it is against the patch.
+OBJECTS = "it is an objection to the patch"
 MOST_TAG = 300
 MOST_TAGS = 100
 #: Nobody writes more; logs are longer, and so is text that is meant to keep a program busy.
@@ -76,6 +78,12 @@ class Said:
     retracted: str = ""
     objection: str = ""
     condition: str = ""
+
+    @property
+    def objections(self) -> tuple[str, ...]:
+        """Return the lines against a patch: the first one in words, and those in the form of a tag."""
+        tags = (line for line, found in self.tags if isinstance(found, str) and found.endswith(OBJECTS))
+        return tuple(dict.fromkeys(filter(None, (self.objection, *tags))))
 
     @property
     def withheld(self) -> str:
@@ -199,7 +207,7 @@ def read_tag(text: str) -> Tag | str:
     name, value = name.strip(), value.strip()
     known = {n.lower(): n for n in (*TAKEN, *ASKED)}.get(name.lower())
     if known is None and OBJECTION_TAG.match(text):
-        return f"{name} is not taken from mails; it is an objection to the patch"
+        return f"{name} is not taken from mails; {OBJECTS}"
     if known is None:
         return f"{name} is not taken from mails; if it belongs in the patch, put it there"
     if len(text) > MOST_TAG:

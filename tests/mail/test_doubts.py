@@ -162,3 +162,10 @@ def test_a_tag_for_a_series_is_taken(words):
 def test_a_nak_in_any_form_is_against_the_patch_and_quoted_text_is_not(words, against):
     found = read(mail(words, 1, "r2"))
     assert any(row.objection for row in found.ignored) == against
+
+
+def test_an_old_nak_of_ones_own_that_is_quoted_without_marks_is_none():
+    quoted = f"-----Original Message-----\nFrom: {RAE}\n\nNAK\n\nNacked-by: {RAE}"
+    found = read(mail(f"Fine now.\n\n{TAG}\n\n{quoted}", 1))
+    assert patches(found) == "1"
+    assert [(row.line, row.objection) for row in found.ignored] == [(f"Nacked-by: {RAE}", False)]
