@@ -137,3 +137,30 @@ def test_the_mails_go_to_the_owners(tiny: Repo, tmp_path: Path, cli: Cli) -> Non
     assert not any("heidi" in who for who in everyone)
     assert "git send-email" in series[0]["send"]
     assert (tmp_path / "out" / Path(series[0]["cover"]).name).exists()
+
+
+def test_a_follow_up_has_a_letter_of_its_own(tmp_path: Path, cli: Cli) -> None:
+    repo = build(tmp_path / "linux")
+    _, made = cli(repo, "generate")
+    first = next(n for n, patch in enumerate(made["patches"]) if ": Use KFA_" in patch["subject"])
+    letter = letter_of(repo, tmp_path / "first", cli)
+    assert "Subject: [RFC PATCH bpf-next 00/12] bpf: Flags for the arguments of kfuncs\n" in letter
+    assert "This series gives kfuncs flags" in letter
+    repo.git("update-ref", "refs/heads/taken", made["patches"][first - 1]["commit"])
+    repo.git("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in repo.refs("refs/patchbot")).encode())
+    repo.git("update-ref", "-d", "refs/heads/patchbot/kfunc_flags")
+    code, rest = cli(repo, "generate", "--base", "taken")
+    assert code == 0, rest
+    assert all(": Use KFA_" in patch["subject"] for patch in rest["patches"])
+    letter = letter_of(repo, tmp_path / "rest", cli)
+    assert "bpf: Flags for the arguments of kfuncs, conversions\n" in letter.replace("\n conv", " conv")
+    assert "The base of these patches has BTF_KFUNC()" in letter
+    for words in ("This series gives", "This is an RFC", "Alternatives", "wait until this series"):
+        assert words not in letter
+
+
+def letter_of(repo: Repo, where: Path, cli: Cli) -> str:
+    """Return the cover letter of the draft."""
+    code, document = cli(repo, "mail", "-o", str(where))
+    assert code == 0, document
+    return Path(document["series"][0]["cover"]).read_text()

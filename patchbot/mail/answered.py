@@ -47,6 +47,10 @@ class Drafted:
         }
         return [*fits.pop()] if len(fits) == 1 else []
 
+    def is_cover(self, title: Title) -> bool:
+        """Say whether a mail is about a cover letter of the series: some add to its title what they are about."""
+        return bool(self.title) and fold(title.summary).startswith(fold(self.title))
+
 
 @dataclass(frozen=True)
 class Found:
@@ -79,7 +83,7 @@ def patches_of_cover(thread: Thread, answer: Answer, drafted: Drafted, threshold
     mails = thread.posted.get((answer.opener.id, title.version), {}) if answer.opener else {}
     posted = {number: find_patch(mail.title, drafted) for number, mail in sorted(mails.items())}
     gone = [repr(mails[number].title.summary) for number, patch in posted.items() if isinstance(patch, str)]
-    if len(gone) == len(posted) and fold(title.summary) != fold(drafted.title):
+    if len(gone) == len(posted) and not drafted.is_cover(title):
         return [], f"the cover {title.summary!r} is not that of this series"
     order = drafted.order(title)
     draft = {p.id: p for p in drafted.patches}

@@ -19,7 +19,7 @@ from ..draft.trailers import Given, Trailers, diff_id, identify
 from ..errors import UserError
 from ..model import Identity
 from ..progress import tick
-from .answered import Drafted, DraftPatch, Found, fold, patches_answered
+from .answered import Drafted, DraftPatch, Found, patches_answered
 from .said import Said, Tag, read_said
 from .scope import doubtful_scope, pick
 from .threads import Answer, Ignored, Message, Thread, Title, read_sender, read_title
@@ -167,7 +167,7 @@ class Gathering:
             return
         answer = self.thread.answer(message)
         answered, problem = self.look_up(answer)
-        ours = bool(answered or answer.problem) or fold(answer.title.summary) == fold(self.drafted.title)
+        ours = bool(answered or answer.problem) or self.drafted.is_cover(answer.title)
         ours = ours and not answer.elsewhere
         self.name_objections(message, said, "" if ours else problem)
         if (said.retracted or said.objection) and message.sender and ours:

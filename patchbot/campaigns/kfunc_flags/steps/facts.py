@@ -342,6 +342,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "kf_bits": len(used_bits(context.base, "KF_")),
         "most_args": most_arguments(context.base),
         "shown": shown_row(context.base),
+        "machinery": has_macros(context.base, BTF_IDS_H, "BTF_KFUNC"),
     }
 
 
