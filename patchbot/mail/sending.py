@@ -37,8 +37,8 @@ def send_line(folder: Path, lists: Sequence[str], settings: Mapping[str, str]) -
         name = settings.get("sendemail.identity") or "patchbot"
         over.append(f"sendemail.{name}.suppresscc=self")
         options.append(f"--identity={name}")
-    words = ["git", *(word for setting in over for word in ("-c", setting)), "send-email", *options]
-    return f"{shlex.join(words)} {shlex.quote(str(folder.resolve()))}/*.patch"
+    words = [*(word for setting in over for word in ("-c", setting)), "send-email", *options]
+    return f"git {shlex.join(words)} {shlex.quote(str(folder.resolve()))}/*.patch"
 
 
 def kept_off(settings: Mapping[str, str]) -> str:
