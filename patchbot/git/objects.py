@@ -213,8 +213,10 @@ class Objects:
         return changes_in(self.look("diff-tree", *RAW, old, new, "--", *pathspecs).stdout)[""]
 
     def commit_changes(self, commits: Sequence[str]) -> dict[str, dict[str, FileChange]]:
-        """Return {commit: {path: Change}} for many commits, with one git process."""
+        """Return {commit: {path: Change}} for many commits, with one git process, or without one for none."""
         asked = "".join(f"{sha}\n" for sha in commits).encode()
+        if not asked:
+            return {}
         return changes_in(self.look("diff-tree", "--stdin", *RAW, stdin=asked).stdout)
 
     def changed_paths(self, old: str, new: str) -> list[str]:
