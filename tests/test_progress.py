@@ -191,7 +191,7 @@ def test_ctrl_c_leaves_a_clean_terminal(tmp_path: Path, sleep: str, presses: int
     os.close(ours)
     assert child.wait() == 130
     text = got.decode()
-    assert "0/15" in text
+    assert "0/12" in text
     before, _, after = text.rpartition("\x1b[?25h")  # the cursor is there again
     assert "\x1b[?25l" not in after
     if presses == 1:

@@ -144,7 +144,7 @@ def test_a_follow_up_has_a_letter_of_its_own(tmp_path: Path, cli: Cli) -> None:
     _, made = cli(repo, "generate")
     first = next(n for n, patch in enumerate(made["patches"]) if ": Use KFA_" in patch["subject"])
     letter = letter_of(repo, tmp_path / "first", cli)
-    assert "Subject: [RFC PATCH bpf-next 00/12] bpf: Flags for the arguments of kfuncs\n" in letter
+    assert "Subject: [RFC PATCH bpf-next 00/10] bpf: Flags for the arguments of kfuncs\n" in letter
     assert "This series gives kfuncs flags" in letter
     repo.git("update-ref", "refs/heads/taken", made["patches"][first - 1]["commit"])
     repo.git("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in repo.refs("refs/patchbot")).encode())

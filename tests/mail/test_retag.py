@@ -371,4 +371,4 @@ def test_the_number_of_git_processes_does_not_grow_with_the_patches(drafted, cli
     monkeypatch.setattr(run.subprocess, "Popen", counted)
     code, document = trailers(cli, drafted, "plain")
     assert (code, bool(document["attached"])) == (0, True)
-    assert (started.count("diff-tree"), started.count("ls-tree")) == (4, 0)
+    assert (started.count("diff-tree"), started.count("ls-tree")) == (3, 0)
