@@ -193,6 +193,8 @@ def link(images: Images, kernel: Kernel, more: Mapping[str, bytes], log: Path) -
     sets = linked.check_linked(image.vmlinux, functions, kernel.flags, tagged=kernel.tagged)
     source = bundled("checks/boot")
     files = {f"own/{name}": (source / name).read_bytes() for name in ("Makefile", f"{MODULE}.c")}
+    if "KF_RELEASE=first" in kernel.features:
+        files["own/Makefile"] += b"ccflags-y += -DRELEASES_FIRST\n"
     if kernel.rows.sets:
         files[f"own/{SETS}.c"] = (source / f"{SETS}.c").read_bytes()
         files[f"own/{SETS}.h"] = sets_header(kernel.rows.sets).encode()

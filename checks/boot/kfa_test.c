@@ -5,7 +5,9 @@
  *
  * This is also built for the kernel that the series starts from, which lacks
  * the flags of arguments. A kfunc that can be described there has the flag of
- * the whole kfunc instead, the others don't exist.
+ * the whole kfunc instead, the others don't exist. RELEASES_FIRST comes from
+ * patchbot: the verifier takes KF_RELEASE for one of the first argument, and can
+ * release a dynptr there.
  */
 #include <linux/bpf.h>
 #include <linux/btf.h>
@@ -147,9 +149,11 @@ __bpf_kfunc void kfa_release_dynptr(struct bpf_dynptr *d, struct kfa_obj *p)
 {
 }
 
+#ifdef RELEASES_FIRST
 __bpf_kfunc void kfa_release_this_dynptr(struct bpf_dynptr *d)
 {
 }
+#endif
 
 __bpf_kfunc void kfa_release_task(struct task_struct *q, struct task_struct *p)
 {
@@ -287,7 +291,9 @@ BTF_KFUNC(kfa_release_last, 0, 0, 0, 0, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_release_beside, 0, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_release_exchange, KF_ACQUIRE | KF_RET_NULL, KFA_RCU, KFA_RELEASE)
 BTF_KFUNC(kfa_release_dynptr, 0, 0, KFA_RELEASE)
+#ifdef RELEASES_FIRST
 BTF_KFUNC(kfa_release_this_dynptr, 0, KFA_RELEASE)
+#endif
 BTF_KFUNC(kfa_release_task, 0, KFA_RCU, KFA_RELEASE)
 BTF_KFUNC(kfa_release_tasks, 0, 0, KFA_RELEASE)
 BTF_KFUNC(kfa_rcu0, 0, KFA_RCU)
