@@ -96,7 +96,11 @@ def undo(repo: Repo, scratch: Scratch, campaign: str) -> list[Moved]:
         raise UserError(f"{ref} cannot be read: {FILE}: {error}; delete it with: git update-ref -d {ref}") from error
     for row in rows:
         if repo.ref(row.ref) != row.now:
-            raise UserError(f"{row.ref} moved since the last change that patchbot made, so nothing can be undone")
+            said = f"{row.ref} moved since the last change that patchbot made, so nothing can be undone"
+            if row.now and row.ref.startswith("refs/heads/"):
+                name = row.ref.removeprefix("refs/heads/")
+                said += f"; git branch NAME {name} keeps what it has now, then: git update-ref {row.ref} {row.now[:12]}"
+            raise UserError(said)
     refuse_held(repo, [row.ref for row in rows if row.ref.startswith("refs/heads/")])
     back = [Moved(row.ref, row.now, row.before) for row in rows]
     base = next(sha for row in rows for sha in (row.before, row.now) if sha)

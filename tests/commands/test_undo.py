@@ -64,8 +64,14 @@ def test_it_stops_where_it_cannot_put_all_back(work: Path) -> None:
     sh(work.parent / "tree", "git", "commit", "-q", "--allow-empty", "-m", "mine")
     sh(work, "git", "worktree", "remove", "--force", "../tree")
     now = refs(work)
-    assert f"{BRANCH} moved since" in patchbot("undo", cwd=work, code=2).stderr
+    said = patchbot("undo", cwd=work, code=2).stderr
+    assert f"{BRANCH} moved since" in said
     assert refs(work) == now != before[1]
+    assert "git branch NAME patchbot/kfunc_flags keeps what it has now" in said
+    sh(work, "git", "branch", "mine", "patchbot/kfunc_flags")
+    sh(work, *said.rpartition("then: ")[2].split())
+    patchbot("undo", cwd=work)
+    assert BRANCH not in refs(work)
 
 
 @pytest.mark.parametrize(
