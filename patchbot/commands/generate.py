@@ -16,7 +16,7 @@ from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
 from .session import Session, alone, processes
-from .show import describe, describe_plan, remarks, show_series
+from .show import describe, describe_plan, remarks, show_dropped, show_series
 
 EXAMPLES = (
     "patchbot generate --dry-run",
@@ -67,6 +67,7 @@ def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
     if not session.emit(document):
         remarks(session, result)
         show_series(session, document, result is not None and result.changed)
+        show_dropped(session, document)
     return 0
 
 

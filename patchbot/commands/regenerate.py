@@ -31,7 +31,7 @@ from ..series.diagnosis import blame_places
 from ..series.render import plural
 from ..terminal import cell
 from .session import Session, alone
-from .show import describe, remarks, show_series
+from .show import describe, remarks, show_dropped, show_series
 
 EXAMPLES = (
     "patchbot regenerate --onto bpf-next/master",
@@ -148,10 +148,12 @@ def regenerate(
     with blame_places(tree, draft.base):
         made = produce(tree, session.campaign, session.campaign_config, draft)
     steps = active_steps(session.campaign, session.campaign_config)
-    for text in filter(None, (*made.notes, switched_off(draft, steps))):
+    for text in filter(None, (*made.notes, switched_off(draft, session.campaign, steps))):
         session.say(f"note: {text}")
     made_now = {patch.id for patch in made.series.patches}
-    gone = [row for row in draft.generated if row.id not in made_now] if repo.has(draft.base) else []
+    moved = {site for patch in made.series.patches for site in patch.sites}
+    gone = [row for row in draft.generated if row.id not in made_now and moved.isdisjoint(row.sites)]
+    gone = gone if repo.has(draft.base) else []
     forms = [asdict(form) for form in other_forms(repo, gone, asked.onto)]
     where = {"version": before.number if before else draft.version, "base": known.base}
     if not made.series.patches:
@@ -184,7 +186,6 @@ def regenerate(
         patch |= {"state": pair.state, "changed": list(pair.what)}
     document["gone"] = [p.key for p in pairs if p.state == "gone"]
     document |= site_changes(known.document.sites, made.facts.sites)
-    document["dropped_trailers"] = [asdict(d) for d in result.decided.dropped]
     document["reused"] = made.reused
     document["seconds"] = round(time.monotonic() - started, 2)
     return document, result, pairs
@@ -245,7 +246,7 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
             session.out.print(cell(f"  {pair.state:8}{pair.subject}{what}", styles[pair.state]), soft_wrap=True)
     session.show(*(f"  {line}" for line in site_lines(document)))
     show_done(session, document)
-    session.show(*(f"  dropped: {d['trailer']} of {d['patch']}: {d['reason']}" for d in document["dropped_trailers"]))
+    show_dropped(session, dict(document))
     if session.args.verbose:
         session.out.diff(render(session.scratch, pairs))
     elif count["changed"] + count["new"] + count["gone"]:

@@ -82,6 +82,7 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
         "counts": dict(stat),
         "remarks": list(made.facts.remarks),
         "kept_edits": result.composed.handmade.rows() if result else [],
+        "dropped_trailers": [asdict(row) for row in result.decided.dropped] if result else [],
         "seconds": round(seconds, 2),
     }
 
@@ -94,6 +95,11 @@ def remarks(session: Session, result: Result | None) -> None:
         session.say(f"note: {text}")
     for line in edit_lines(result.composed.handmade.rows()):
         session.say(f"kept: {line}")
+
+
+def show_dropped(session: Session, document: dict[str, Any]) -> None:
+    """Print the tags that hold no longer."""
+    session.show(*(f"  dropped: {d['trailer']} of {d['patch']}: {d['reason']}" for d in document["dropped_trailers"]))
 
 
 def edit_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -168,7 +168,7 @@ def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[s
         found.append(f"the draft is of patchbot {draft.document.patchbot}, this is {__version__}: {again}")
     elif recorded_maker(session.repo, draft.record) not in (None, maker(session.campaign, session.campaign_config)):
         found.append(f"the configuration or patchbot itself changed since the draft was made: {again}")
-    if off := switched_off(draft, active_steps(session.campaign, session.campaign_config)):
+    if off := switched_off(draft, session.campaign, active_steps(session.campaign, session.campaign_config)):
         found.append(off)
     if session.repo.ref(branch(name)) is None:
         found.append(branch_gone(draft))

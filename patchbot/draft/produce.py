@@ -155,9 +155,13 @@ def facts(campaign: Campaign, config: CampaignConfig, made: Generated) -> Facts:
     )
 
 
-def switched_off(draft: Draft, steps: Sequence[Step]) -> str:
-    """Return what to say of steps of a draft that are off now, as those of `generate --with` are, "" without any."""
-    off = [name for name in draft.document.steps if name not in [step.name for step in steps]]
+def switched_off(draft: Draft, campaign: Campaign, steps: Sequence[Step]) -> str:
+    """Return what to say of steps of a draft that are off now, as those of `generate --with` are, "" without any.
+
+    Steps that the campaign no longer has cannot be switched on.
+    """
+    known = [step.name for step in campaign.steps]
+    off = [name for name in draft.document.steps if name in known and name not in [step.name for step in steps]]
     given = ", ".join(f'"{name}"' for name in off)
     told = f"the draft has steps that are off now: with = [{given}] in [campaigns.{draft.campaign}] keeps them on"
     return told if off else ""
