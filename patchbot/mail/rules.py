@@ -75,9 +75,8 @@ def review(outbox: Outbox, profile: Profile) -> list[Finding]:
     found += corrected(outbox)
     sizes = [len(mail.to) + len(mail.cc) for mail in outbox.mails]
     people = {name for mail in outbox.mails for name in (*mail.to, *mail.cc)}
-    text = (
-        f"{len(people)} people and lists get this series, and each mail goes to {min(sizes)} to {max(sizes)} of them."
-    )
+    span = " to ".join(str(size) for size in sorted({min(sizes), max(sizes)}))
+    text = f"{len(people)} people and lists get this series, and each mail goes to {span} of them."
     found.append(Finding(WARN if max(sizes) > MANY else Status.PASS, text, None, None, "R8"))
     return found
 
