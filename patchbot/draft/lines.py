@@ -41,7 +41,7 @@ def with_postings(
     rows = {row.commit: row for row in document.patches}
     keys = {row.commit: row.id for row in document.patches} | {row.commit: row.key for row in document.extra or ()}
     before = last.postings or () if last else ()
-    done = (*(last.done or () if last else ()), *finished(document, last))
+    done = (*still_done(document, last), *finished(document, last))
     going = [row for row in before if row.name not in {gone.name for gone in done}]
     links = [link_of(document, keys.get(sha, sha), rows.get(sha), changes[sha]) for sha in (c.sha for c in commits)]
     lines = divide(links, document.most, going, [row.name for row in done])
@@ -64,6 +64,12 @@ def finished(document: Document, last: Document | None) -> list[DoneRow]:
     return taken(last, document.sites, there, document.kernel.describe)
 
 
+def still_done(document: Document, last: Document | None) -> list[DoneRow]:
+    """Return what was done before, but for postings of which this base lacks a site: it is another, or reverted it."""
+    left = {name for name, (fate, _) in document.sites.items() if fate != "keep"}
+    return [row for row in (last.done or () if last else ()) if left.isdisjoint(row.names)]
+
+
 def taken(
     document: Document, sites: Mapping[str, tuple[str, str]], patches: Collection[str], describe: str
 ) -> list[DoneRow]:
@@ -76,7 +82,9 @@ def taken(
     for posting in document.postings or ():
         own = sites_of(document, posting)
         if not own & left and not {patch.id for patch in posting.patches} & set(patches):
-            found.append(DoneRow(posting.name, posting.target, len(posting.patches), len(own), describe))
+            found.append(
+                DoneRow(posting.name, posting.target, len(posting.patches), len(own), describe, tuple(sorted(own)))
+            )
     return found
 
 

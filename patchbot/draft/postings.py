@@ -46,13 +46,14 @@ class PostingRow:
 
 @dataclass(frozen=True)
 class DoneRow:
-    """A posting that its tree has taken: none of its sites is left to change on a later base, `describe`."""
+    """A posting that its tree has taken: none of its sites, `names`, is left to change on a later base, `describe`."""
 
     name: str
     target: str
     patches: int
     sites: int
     describe: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,18 @@ def test_a_tree_that_has_its_part_is_done(owned: Owned) -> None:
     assert "there are: tip, a-next.2, b-next" in said
 
 
+def test_a_tree_that_reverts_its_part_is_not_done(owned: Owned) -> None:
+    owned.run("generate", "mine")
+    owned.run("freeze", "mine", "--tree", "a-next")
+    first = owned.git("rev-parse", "master").strip()
+    owned.commit("take a", {path: NEW[path] for path in A_FILES})
+    assert [row["name"] for row in owned.json("regenerate", "mine", "--onto", "master")["done"]] == ["a-next"]
+    document = owned.json("regenerate", "mine", "--onto", first)
+    assert document["done"] == []
+    assert {row["name"] for row in document["postings"]} == {"tip", "a-next", "b-next"}
+    assert "done: " not in owned.run("status", "mine")
+
+
 def test_a_base_that_has_all_of_it_ends_the_series(owned: Owned) -> None:
     owned.run("generate", "mine")
     owned.commit("take all", NEW)
