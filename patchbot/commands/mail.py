@@ -26,7 +26,7 @@ from ..mail.sending import kept_off, read_settings
 from ..model import Evidence, Finding, Status
 from ..progress import shown
 from ..series import maintainers
-from ..series.campaign import Context
+from ..series.campaign import Campaign, Context
 from ..series.render import plural
 from ..series.tree import Tree
 from ..shapes import convert, plain
@@ -125,10 +125,20 @@ def reviewed(
         many = plural(series.posting.needs, "patch", "patches")
         text = f"These patches need {many} of the series that are posted elsewhere; they wait until the tree has them."
         findings.append(Finding(Status.SKIP, text, None, None, "NEEDS"))
+    if len(features := optional_features(session.campaign, series)) > 1:
+        text = f"The patches of {len(features)} optional steps are posted at once: {', '.join(features)}."
+        findings.append(Finding(Status.WARN, f"{text} One at a time is easier to review.", None, None, "FEATURES"))
     if off := kept_off(box.posting.settings):
         findings.append(Finding(Status.WARN, off, None, None, "R1"))
     findings += doubtful_rules(session, corrections(session, tree, box.posting.target), series, box)
     return box, findings + standing(session, series.draft.campaign, series.tip, posted, series.posting)
+
+
+def optional_features(campaign: Campaign, series: Range) -> list[str]:
+    """Return the optional steps of which patches are posted; those that follow another are a part of it."""
+    made = {row.step for row in series.known if row}
+    on = (step.follows or step.name for step in campaign.steps if step.optional and step.name in made)
+    return list(dict.fromkeys(on))
 
 
 def default_folder(session: Session, what: str) -> Path:
@@ -214,13 +224,15 @@ def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] 
     assert series.draft is not None
     record = series.draft.document
     report = report_of(session, record.campaign, series.tip) or {}
+    made = {row.step for row in series.known if row}
+    steps = tuple(step for step in record.steps if step in made)
     return {
-        **session.campaign.prose(Context(tree, tree, session.campaign_config, record.steps)),
+        **session.campaign.prose(Context(tree, tree, session.campaign_config, steps)),
         "title": session.campaign.title,
         "blurb": "",
         "campaign": session.campaign.name,
         "kernel": record.kernel,
-        "steps": record.steps,
+        "steps": steps,
         "counts": record.counts,
         "kept": record.kept,
         "since": since,

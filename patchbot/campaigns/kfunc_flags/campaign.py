@@ -28,6 +28,7 @@ from .steps import (
     define,
     docs,
     facts,
+    features,
     rdonly,
     rows,
     selftests,
@@ -195,7 +196,7 @@ def campaign(config: CampaignConfig) -> Campaign:
         owners_of=maintainers.owners_for,
         witnesses=inventory.witnesses,
         title="bpf: Flags for the arguments of kfuncs",
-        prose=lambda context: facts.words(context, "", ()),
+        prose=features.prose,
         wishes=BuildWishes((Path(__file__).with_name("bpf.config"),), proof.inspect, proof.watch),
         columns=inventory.COLUMNS,
     )

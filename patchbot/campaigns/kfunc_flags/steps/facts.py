@@ -331,6 +331,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "fixed": releases_first(context.base),
         "null": rcu_checks_null(context.base.read(VERIFIER_C)),
         "acquire": "acquire" in context.steps,
+        "suffixes": "suffixes" in context.steps,
         "decl_tags": "decl-tags" in context.steps,
         "rdonly": "rdonly" in context.steps,
         "uninit": "uninit" in context.steps and writes_raw_memory(context.base.read(VERIFIER_C)),

@@ -24,6 +24,7 @@ from patchbot.campaigns.kfunc_flags.campaign import STEPS as ALL_STEPS
 from patchbot.campaigns.kfunc_flags.steps import (
     decl_tags,
     facts,
+    features,
     suffixes,
     verifier,
 )
@@ -268,7 +269,7 @@ def test_a_table_of_tags_without_a_flag_is_no_table(trees):
 
 
 #: The facts of a tree, and the steps, that only the cover letter asks for.
-ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "define")
+ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "define", "suffixes", "owned")
 
 
 @pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
@@ -276,7 +277,11 @@ ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "def
 def test_messages_fit_a_mail(name, flags):
     words = dict.fromkeys(ASKED, flags[4]) | {"kf_bits": 17, "most_args": 12 * flags[0], "rdonly": flags[0]}
     words |= dict(zip(("implicit", "arena", "fixed", "acquire", "decl_tags"), flags, strict=True))
-    words |= {"uninit": flags[0], "null": flags[1]}
+    words |= {
+        "uninit": flags[0],
+        "null": flags[1],
+        "features": [("memory is only read", "MEM_RDONLY", "no")] * flags[2],
+    }
     message = render.message("kfunc_flags", None, f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
     assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: ", "bpftool: "))
@@ -291,7 +296,7 @@ def test_the_letter_says_of_the_tree_what_is_true_there(trees, shape):
     def letter(**files: bytes) -> str:
         names = {"makefile": facts.MAKEFILE_BTF, "resolve": facts.RESOLVE_BTFIDS, "helpers": "kernel/bpf/helpers.c"}
         tree = trees[shape].overlaid({**{names[k]: text for k, text in files.items()}, facts.BTF_H: header})
-        text = render.render("kfunc_flags/cover-design.txt.j2", **facts.words(context(tree), "", ()))
+        text = render.render("kfunc_flags/cover-design.txt.j2", **features.prose(context(tree)))
         return " ".join(text.split())
 
     header = b"".join(b"#define KF_F%d (1 << %d)\n" % (n, n) for n in range(7))
@@ -308,6 +313,25 @@ def test_the_letter_says_of_the_tree_what_is_true_there(trees, shape):
     row = b"BTF_ID_FLAGS(func, bpf_iter_task_vma_new, KF_ITER_NEW | KF_RCU)\n"
     assert "before and after" in letter(helpers=b"BTF_KFUNCS_START(common_btf_ids)\n" + row)
     assert "before and after" not in letter(helpers=row.replace(b" | KF_RCU", b""))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_letter_says_what_kfuncs_lack_where_the_tree_shows_it(trees, shape):
+    def told(header: str, old: bytes = b"", new: bytes = b"") -> list[tuple[str, str]]:
+        text = trees[shape].read(facts.VERIFIER_C).replace(old, new)
+        tree = trees[shape].overlaid({facts.BPF_H: f"enum {{ {header} }};".encode(), facts.VERIFIER_C: text})
+        return [(helper, kfunc) for _, helper, kfunc in features.features(context(tree))]
+
+    released = "no" if shape == "referenced" else "KFA_RELEASE"
+    assert told("MEM_RDONLY, OBJ_RELEASE") == [
+        ("MEM_RDONLY", "KFA_RDONLY"),
+        ("OBJ_RELEASE", "KFA_RELEASE"),
+        ("OBJ_RELEASE", released),
+    ]
+    assert told("ARG_PTR_TO_MAP_KEY") == [("ARG_PTR_TO_MAP_KEY", "no")]
+    assert not told("ARG_PTR_TO_MAP_KEY", b"case KF_ARG_PTR_TO_BTF_ID:", b"case KF_ARG_PTR_TO_MAP_KEY:")
+    assert told("ARG_CONST_SIZE") == [("ARG_CONST_SIZE", "no")]
+    assert not told("ARG_CONST_SIZE", b"BPF_WRITE, true", b"BPF_WRITE, false")
 
 
 @pytest.mark.kernel
