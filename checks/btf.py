@@ -22,7 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from patchbot.build.arches import X86
-from patchbot.build.benches import cross_versions, each_arch, make_lines, open_bench
+from patchbot.build.benches import cross_versions, each_bench, make_lines, open_bench
 from patchbot.build.options import wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.campaigns.kfunc_flags.proof.meaning import BPF_TYPES, VERIFIER, rule_of
@@ -116,7 +116,7 @@ def judge(sides: Sides, subject: Subject) -> list[Finding]:
 
 def everywhere(view: View, rule: Callable[[Sides], Sequence[Finding]]) -> list[Finding]:
     """Return what a rule finds for x86, and what it finds for other architectures only, with their names."""
-    return each_arch((sides.arch, rule(sides)) for sides in view.sides)
+    return each_bench((sides.arch.mark, rule(sides)) for sides in view.sides)
 
 
 def check_series(subject: Subject) -> Outcome:

@@ -1,14 +1,15 @@
-"""Each patch compiles without a new warning, with BTF and every kfunc set switched on, in patchbot's own work tree.
+"""Each patch compiles without a new warning, in the campaign's configuration or in allyesconfig.
 
 The objects of the .c files that a patch touches, and after a change of a header every object that holds a kfunc set,
 are compiled at the patch and at its parent with W=1; a message that the parent does not give is a finding. An
 undefined symbol in .BTF_ids (a misspelt flag that stands alone) fails, because a compiler never sees it. What the
-configuration does not compile is SKIP, never PASS. A file with a row that x86 cannot have, or below arch/ of another
+campaign's configuration does not build is compiled in allyesconfig, and what that does not build either is named, with
+the reason, and makes the result SKIP, never PASS. A file with a row that x86 cannot have, or below arch/ of another
 architecture, is compiled for that too if the compiler is installed.
 
-Options: config (a fragment, or a list of them, instead of the campaign's), cc, cross_compile, ccache, jobs, pahole
-(the program to use instead of the installed one), and arch: the architectures to compile for besides x86 where needed
-(default: all whose compiler is installed).
+Options: config (a fragment, or a list of them, instead of the campaign's), allyesconfig (false: only the campaign's
+configuration), cc, cross_compile, ccache, jobs, pahole (the program to use instead of the installed one), and arch: the
+architectures to compile for besides x86 where needed (default: all whose compiler is installed).
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from patchbot.build.arches import X86
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, cross_versions, each_arch, elsewhere, make_lines, open_bench, units_of
+from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere, make_lines, open_bench, units_of
+from patchbot.build.kbuild import ALLYES
 from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
+from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
+from patchbot.series.render import plural
 
 NEEDS = PROGRAMS
 EXCLUSIVE = True
@@ -33,6 +38,10 @@ OPTIONS = BuildOptions
 
 COMPILED = (".c", ".S")
 HEADERS = (".h",)
+#: Code that no C compiler reads.
+OTHERS = {".rs": "Rust", ".dts": "a device tree", ".dtsi": "a device tree", ".dtso": "a device tree"}
+#: How many files are compiled for a header that only they include.
+USERS = 4
 #: Files that a compiler or make reads, but whose effect one object does not show.
 UNSEEN = ("Makefile", "Kbuild", "Kconfig")
 
@@ -50,7 +59,7 @@ def key(subject: Subject, item: Item) -> str:
     """Return the input: both trees, the configuration, the tools, and the code that reads their output."""
     options = build_options(subject.options)
     compiler = compiler_of(options)
-    wanted = [wanted_options(options, subject.wishes), cross_versions(options)]
+    wanted = [wanted_options(options, subject.wishes), cross_versions(options), options.allyesconfig]
     told = json.dumps(wanted, sort_keys=True)
     first = item.parent == subject.base
     return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{told}"
@@ -59,39 +68,46 @@ def key(subject: Subject, item: Item) -> str:
 def check(subject: Subject, item: Item) -> Outcome:
     """Compile the objects that a patch touches, before and after it."""
     log = subject.log("build", item)
-    code = tuple(p for p in item.files if p.endswith(COMPILED + HEADERS) or is_unseen(p))
+    code = tuple(p for p in item.files if p.endswith((*COMPILED, *HEADERS, *OTHERS)) or is_unseen(p))
     if not code:
         return Outcome(Status.SKIP, reason="it holds nothing to compile")
-    bench = open_bench(
-        subject, build_options(subject.options)
-    )  # before the log: another run that has the bench writes to that file
+    options = build_options(subject.options)
+    bench = open_bench(subject, options)  # before the log: another run that has the bench writes to that file
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     sources = choose(subject, item, code)
     main = compile_all(bench, item, sources, code, log)
     others, lacking = compile_elsewhere(subject, item, sources, log)
+    if options.allyesconfig:
+        more, why = compile_rest(main, item, {*code, *sources}, log)
+        others, lacking = [*more, *others], {**why, **lacking}
     findings = judge_config(bench, subject, item, log)
-    findings += each_arch((b.bench.kbuild.compiler.arch, judge(b.before, b.after)) for b in (main, *others))
+    findings += each_bench((b.bench.mark, judge(b.before, b.after)) for b in (main, *others))
     after = [result for built in (main, *others) for result in built.after.values()]
     named = {f.file for f in findings}
     unseen = [p for p in code if p not in named and not is_examined(bench, item, p, after)]
     unexamined = {path: lacking.get(path) or why_not(bench, item, path) for path in unseen}
-    stuck = find_stuck(main)
+    findings += [Finding(Status.SKIP, f"not compiled: {why}", p, type="not-compiled") for p, why in unexamined.items()]
+    stuck = [obj for built in (main, *others) for obj in find_stuck(built) if built.bench.kbuild.compiler.arch == X86]
     with open(log, "a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"\nobjects: {' '.join(sorted(r.unit.obj for r in after))}\n")
         file.writelines(f"new: {f.file}:{f.line}: {f.message} [{f.type}]\n" for f in findings)
-    parts = [f"compiled {names(u.obj for u, r in main.after.items() if r.built)}"] if after else []
-    for built in others:
-        arch = built.bench.kbuild.compiler.arch.folder
-        parts.append(f"for {arch} {names(u.obj for u, r in built.after.items() if r.built)}")
-        if broken := find_stuck(built):
-            parts.append(f"for {arch} these compile neither before nor after it: {names(broken)}")
-    parts += [f"not compiled here: {names(f'{p} ({why})' for p, why in unexamined.items())}"] if unexamined else []
+    parts: list[str] = []
+    for built in (main, *others):
+        where = "" if built is main else f"{'in' if built.bench.start == ALLYES else 'for'} {built.bench.name} "
+        if built.after:
+            done = names(u.obj for u, r in built.after.items() if r.built)
+            parts.append(f"{'' if parts else 'compiled '}{where}{done}")
+        if broken := [obj for obj in find_stuck(built) if obj not in stuck]:
+            parts.append(f"{where}these compile neither before nor after it: {names(broken)}")
+    if unexamined:
+        told = names(f"{path} ({why})" for path, why in unexamined.items())
+        parts.append(f"{len(unexamined)} of {plural(len(code), 'file')} not compiled: {told}")
     parts += [
         f"not compiled of {p}: the code that x86 cannot have ({w})" for p, w in lacking.items() if p not in unexamined
     ]
     parts += [f"does not compile at the parent either: {names(stuck)}"] if stuck else []
     parts += note_unknown(bench, subject, item, log)
-    status = Status.worst([Status.SKIP if unexamined or stuck else Status.PASS, *(f.status for f in findings)])
+    status = Status.worst([Status.SKIP if stuck else Status.PASS, *(f.status for f in findings)])
     return Outcome(status, tuple(findings), "; ".join(parts), len(after), log, reproduce(item, [main, *others]))
 
 
@@ -136,6 +152,39 @@ def compile_elsewhere(
     return found, lacking
 
 
+def compile_rest(main: Built, item: Item, code: Iterable[str], log: Path) -> tuple[list[Built], dict[str, str]]:
+    """Compile in allyesconfig the code of x86 that `main` did not; return why some of it is not compiled.
+
+    Of a header that this does not show either, some files that include it are compiled, for it is only beside them.
+    """
+    files, seen = main.bench.files(item.tree), [*main.after.values()]
+    rest = [
+        p for p in sorted(code) if p in files and (not p.startswith((*APART, "arch/")) or p.startswith("arch/x86/"))
+    ]
+    rest = [p for p in rest if not is_examined(main.bench, item, p, seen)]
+    sources, headers = ([p for p in rest if p.endswith(ends)] for ends in (COMPILED, HEADERS))
+    if not sources and not headers:
+        return [], {}
+    bench = main.bench.allyes()
+    try:
+        built = compile_all(bench, item, sources, (), log)
+        unseen = [p for p in headers if not is_examined(bench, item, p, [*built.after.values()])]
+        users = {user for path in unseen for user in bench.includers(item.tree, path)[:USERS]}
+        more = compile_all(bench, item, users, (), log)
+    except ToolError as error:
+        return [], dict.fromkeys(rest, f"{ALLYES}: {str(error).splitlines()[0]}")
+    built = Built(bench, {**built.before, **more.before}, {**built.after, **more.after})
+    left = [p for p in sources if not is_examined(bench, item, p, [*built.after.values()])]
+    return [built] if built.after else [], {p: need_of(bench, item, p, log) for p in left}
+
+
+def need_of(bench: Bench, item: Item, source: str, log: Path) -> str:
+    """Return which option a source needs that allyesconfig lacks, as far as the Makefile of its folder says so."""
+    symbols = bench.switched_off(item.tree, source, log)
+    need = f": it needs {' and '.join(f'CONFIG_{s}' for s in symbols)}" if symbols else ""
+    return f"not in this configuration, nor in {ALLYES}{need}"
+
+
 def find_stuck(built: Built) -> list[str]:
     """Return the objects that compile neither before nor after a patch."""
     before = built.before
@@ -159,7 +208,7 @@ def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[
         for symbol in config.dropped
         if symbol not in old
     ]
-    if not config.btf:
+    if not config.btf and "DEBUG_INFO_BTF" in bench.options:
         text = "CONFIG_DEBUG_INFO_BTF is off, so no kfunc set was compiled; does the kernel accept this pahole?"
         found.append(Finding(Status.WARN, text, type="no-btf"))
     return found
@@ -184,6 +233,8 @@ def why_not(bench: Bench, item: Item, path: str) -> str:
         return "deleted, and nothing else was compiled"
     if is_unseen(path):
         return "build rules"
+    if other := next((what for end, what in OTHERS.items() if path.endswith(end)), ""):
+        return f"it is {other}, not C"
     if path.startswith(APART):
         return "not part of the kernel"
     return "nothing that was compiled includes it" if path.endswith(HEADERS) else "not in this configuration"

@@ -27,6 +27,11 @@ class Arch:
     options: tuple[tuple[str, str], ...] = ()
 
     @property
+    def mark(self) -> str:
+        """Return what stands behind a message of its compiler: nothing for x86."""
+        return f"ARCH={self.make}" if self.folder != "x86" else ""
+
+    @property
     def machine(self) -> str:
         """What `gcc -dumpmachine` starts with."""
         return self.cross.partition("-")[0]

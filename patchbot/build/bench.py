@@ -21,10 +21,11 @@ from ..model import Finding, Status
 from ..progress import counted, tick
 from ..series.campaign import nothing
 from ..store import Store
-from .kbuild import Configured, Workplace, is_member, read_dependencies, write_anew
+from .kbuild import ALLNO, ALLYES, INSTRUMENTS, Configured, Workplace, is_member, read_dependencies, write_anew
 from .log import Said, parse
+from .options import read_options
 from .toolchain import Compiler
-from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place
+from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
 
 
 class Bench(Workplace):
@@ -43,15 +44,32 @@ class Bench(Workplace):
         self._ready = ""
         self._beside: list[Bench] = []
 
+    @property
+    def name(self) -> str:
+        """Return what is special about the configuration: its architecture, or that it is allyesconfig."""
+        return self.start if self.start == ALLYES else self.kbuild.compiler.arch.folder
+
+    @property
+    def mark(self) -> str:
+        """Return what stands behind a message of this bench: nothing where it is the first one."""
+        return self.start if self.start == ALLYES else self.kbuild.compiler.arch.mark
+
     def beside(self, compiler: Compiler) -> Bench:
         """Return the bench of another architecture: the same work tree, but its own output folder and results."""
+        return self._other(compiler, {**self.options, **dict(compiler.arch.options)})
+
+    def allyes(self) -> Bench:
+        """Return the bench that compiles what the configuration lacks: the same, but with all that Kconfig has."""
+        return self._other(self.kbuild.compiler, dict.fromkeys(INSTRUMENTS, "n"), ALLYES)
+
+    def _other(self, compiler: Compiler, options: Mapping[str, str], start: str = ALLNO) -> Bench:
         for other in self._beside:
-            if other.kbuild.compiler == compiler:
+            if (other.kbuild.compiler, other.start) == (compiler, start):
                 return other
-        folder = self.kbuild.out.with_name(compiler.arch.folder)
-        folder.mkdir(exist_ok=True)
         other = copy(self)
-        other.options = {**self.options, **dict(compiler.arch.options)}
+        other.start, other.options, other.watch = start, options, lambda *_: None
+        folder = self.folder / (start if start == ALLYES else compiler.arch.folder)
+        folder.mkdir(exist_ok=True)
         other.kbuild = replace(self.kbuild, out=folder / "out", compiler=compiler)
         other.kbuild.recover()
         other._known = Store(folder / "compiled.sqlite")
@@ -91,7 +109,7 @@ class Bench(Workplace):
         known = self._known.get(f"config {key}", Configured)
         if known is None or not stamp.exists() or stamp.read_text() != key:
             stamp.unlink(missing_ok=True)
-            tick(f"configuring the kernel for {self.kbuild.compiler.arch.folder}")
+            tick(f"configuring the kernel for {self.name}")
             result = self.configure(log)
             self._known.put(f"config {key}", result)
             write_anew(stamp, key)
@@ -116,6 +134,19 @@ class Bench(Workplace):
             self._known.put(key, known)
         return known
 
+    def switched_off(self, tree: str, source: str, log: Path) -> list[str]:
+        """Return the options that are off in `tree` and that Makefiles name beside a source file and its folders."""
+        self.enter(tree, log)
+        on = read_options((self.kbuild.out / ".config").read_text("utf-8", "replace"), ".config")
+        names = [object_of(source), *(f"{p}/" for p in PurePosixPath(source).parents if str(p) != ".")]
+        files, found = self.files(tree), []
+        for name in names:
+            folder, _, member = name.rstrip("/").rpartition("/")
+            for rules in (f"{folder}/Makefile", f"{folder}/Kbuild"):
+                text = self.scratch.raw(files[rules]).decode("utf-8", "replace") if rules in files else ""
+                found += switches(text, member + "/" * name.endswith("/"))
+        return [symbol for symbol in dict.fromkeys(found) if on.get(symbol, "n") == "n"]
+
     def tool_units(self, tree: str, touched: Sequence[str], log: Path) -> list[Unit]:
         """Return the objects of the build's own programs that are made from a touched file."""
         self.enter(tree, log)
@@ -139,7 +170,7 @@ class Bench(Workplace):
         return folder if re.search(rb"\bobj-m\b", text) else ""
 
     def includers(self, tree: str, source: str) -> list[str]:
-        """Return the .c files in the folders above a .c file that include it."""
+        """Return the .c files in the folder of a file, and in those above, that include it by a name in quotes."""
         folders = [str(parent) for parent in PurePosixPath(source).parents]
         globs = [f":(glob){'' if folder == '.' else folder + '/'}*.c" for folder in folders]
         name = re.escape(source.rpartition("/")[2])
@@ -181,11 +212,11 @@ class Bench(Workplace):
             self._path(unit).unlink(missing_ok=True)
         stamp = self.kbuild.out / ".patchbot-prepared"
         if not stamp.exists():  # this takes minutes, in which no object is made
-            tick(f"building the programs of the build for {self.kbuild.compiler.arch.folder}")
+            tick(f"building the programs of the build for {self.name}")
             self._prepare(tree, log)
             write_anew(stamp, "")
         paths = [self._path(unit) for unit in units]
-        what = f"compiling objects for {self.kbuild.compiler.arch.folder}"
+        what = f"compiling objects for {self.name}"
         with counted(what, len(paths), lambda: sum(path.exists() for path in paths)):
             said = self._run_all(units, log)
         self._ready = tree
@@ -279,7 +310,10 @@ class Bench(Workplace):
         names = [p for p in files if p.rpartition("/")[2].startswith("Kconfig")]
         names += [p for p in files if p.startswith("scripts/") and p.count("/") == 1]
         return digest(
-            [self._maker, sorted((p, files[p]) for p in names), dict(self.options), self.kbuild.compiler.versions]
+            [
+                *(self._maker, sorted((p, files[p]) for p in names), dict(self.options), self.start),
+                self.kbuild.compiler.versions,
+            ]
         )
 
     def made_of(self, tree: str, result: Compiled) -> set[str]:

@@ -162,22 +162,22 @@ def elsewhere(
         yield need, done
 
 
-def each_arch(found: Iterable[tuple[Arch, Iterable[Finding]]]) -> list[Finding]:
-    """Return the findings for each architecture that those before it lack; all but x86 are named."""
+def each_bench(found: Iterable[tuple[str, Iterable[Finding]]]) -> list[Finding]:
+    """Return the findings of each bench that those before it lack, with the bench's mark."""
     all_: list[Finding] = []
-    for arch, findings in found:
+    for mark, findings in found:
         new = [f for f in findings if f not in all_]
-        all_ += new if arch == X86 else [replace(f, message=f"{f.message} (ARCH={arch.make})") for f in new]
+        all_ += [replace(f, message=f"{f.message} ({mark})") for f in new] if mark else new
     return all_
 
 
 def make_lines(bench: Bench, units: Sequence[Unit]) -> list[str]:
     """Return the shell commands that configure a kernel and compile objects as a bench does, in an output folder."""
     compiler = bench.kbuild.compiler
-    make = f"make O=out-{compiler.arch.folder} {' '.join(compiler.variables())}"
+    make = f"make O=out-{bench.name} {' '.join(compiler.variables())}"
     fragment = shlex.quote(str(bench.kbuild.out / ".patchbot-fragment"))
     kernel = [u.obj for u in sorted(units) if not u.module and not u.tool]
-    lines = [f"{make} KCONFIG_ALLCONFIG={fragment} allnoconfig"]
+    lines = [f"{make} KCONFIG_ALLCONFIG={fragment} {bench.start}"]
     lines += [f"{make} -j$(nproc) -k W=1 {' '.join(map(shlex.quote, kernel)) or 'prepare'}"]
     for unit in sorted(u for u in units if u.module):
         goal = unit.obj.removeprefix(f"{unit.module}/")

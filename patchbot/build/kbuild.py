@@ -27,6 +27,10 @@ from ..turns import Turn
 from .options import read_options, write_options
 from .toolchain import Compiler
 
+ALLNO, ALLYES = "allnoconfig", "allyesconfig"
+#: What slows a compiler down, wants programs of its own or changes the code: it is off in allyesconfig.
+INSTRUMENTS = ("GCC_PLUGINS", "GCOV_KERNEL", "KASAN", "KCOV", "KCSAN", "UBSAN")
+
 LIST_MEMBERS = """\
 .PHONY: patchbot-list
 patchbot-list:
@@ -103,8 +107,10 @@ class Configured(NamedTuple):
     btf: bool
 
 
-def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str], log: Path) -> Configured:
-    """Make .config from allnoconfig plus `wanted`; `symbols` are those that the tree's Kconfig files define.
+def configure(
+    kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str], log: Path, start: str = ALLNO
+) -> Configured:
+    """Make .config from `start` plus `wanted`; `symbols` are those that the tree's Kconfig files define.
 
     An unchanged configuration keeps its time stamp, so nothing is compiled again.
     """
@@ -112,7 +118,7 @@ def configure(kbuild: Kbuild, wanted: Mapping[str, str], symbols: Iterable[str],
     fragment = kbuild.out / ".patchbot-fragment"
     write_anew(fragment, write_options(wanted))
     # `syncconfig` writes auto.conf, which lists what belongs to the configuration.
-    for goals in ([f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"], ["syncconfig"]):
+    for goals in ([f"KCONFIG_ALLCONFIG={fragment}", start], ["syncconfig"]):
         said = kbuild.make(goals, log)
         if re.search(r"^make: \*\*\*", said, re.M):
             raise ToolError(f"make {goals[-1]} failed; see {log}:\n" + "\n".join(said.strip().splitlines()[-6:]))
@@ -137,6 +143,8 @@ class Workplace:
 
     #: What it makes, in what a person reads.
     makes = "objects"
+    #: What the configuration starts from.
+    start = ALLNO
 
     def __init__(
         self,
@@ -170,7 +178,10 @@ class Workplace:
         """Configure the work tree; see `configure`."""
         kconfigs = sorted(self.worktree.path.rglob("Kconfig*"))
         texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
-        return configure(self.kbuild, self.options, defined_symbols(texts), log)
+        symbols = defined_symbols(texts)
+        # A warning that the parent gives, too, is no reason to have no object.
+        calm = {name: "n" for name in symbols if self.start == ALLYES and name.endswith("WERROR")}
+        return configure(self.kbuild, {**calm, **self.options}, symbols, log, self.start)
 
 
 def defined_symbols(texts: Iterable[str]) -> set[str]:

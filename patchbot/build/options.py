@@ -22,7 +22,8 @@ PAHOLE = "pahole"
 class BuildOptions:
     """[checks.build]: fragments of .config in place of the campaign's, and what compiles.
 
-    `ccache` None means "if it is installed", `arch` None means every architecture that patchbot knows.
+    `allyesconfig` says whether what these lack is compiled in that. `ccache` None means "if it is installed", `arch`
+    None means every architecture that patchbot knows.
     """
 
     # Not Text: two unions of a text with a pattern and a list in one class, and msgspec ends Python with a crash.
@@ -32,6 +33,7 @@ class BuildOptions:
     ccache: bool | None = None
     jobs: Annotated[int, Meta(ge=1)] | None = None
     arch: tuple[str, ...] | None = None
+    allyesconfig: bool = True
     pahole: Text = PAHOLE
 
     def __post_init__(self) -> None:

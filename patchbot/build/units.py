@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 #: What decides, besides the sources, how an object is compiled; the group is the folder of an architecture.
 RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/(\w+)/Makefile[^/]*)")
+#: In a Makefile, the option that a list depends on, and the object that it is a list of the parts of.
+SWITCH = re.compile(r"\$\(CONFIG_(\w+)\)")
+PART = re.compile(r"[ \t]*([\w-]+)-(?:y|m|objs|\$\()")
 #: How many lists of dependencies are kept of an object: its headers change little within a series.
 REMEMBERED = 8
 
@@ -94,6 +97,20 @@ def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
     found = ((p, RULES.fullmatch(p)) for p in files if p.count("/") < 3)
     scripts = [p for p, match in found if match and match[1] in (None, arch)]
     return sorted({p for p in chain if p in files} | set(scripts))
+
+
+def switches(makefile: str, member: str) -> list[str]:
+    """Return the options that a Makefile names beside an object (x.o) or folder (x/), or beside what it is part of."""
+    found = []
+    for line in makefile.replace("\\\n", " ").splitlines():
+        head, equals, members = line.partition("=")
+        if not equals or member not in members.split():
+            continue
+        found += SWITCH.findall(head)
+        whole = PART.match(head)
+        if whole and whole[1] not in ("obj", "lib", "subdir") and f"{whole[1]}.o" != member:
+            found += switches(makefile, f"{whole[1]}.o")
+    return list(dict.fromkeys(found))
 
 
 def place(finding: Finding, unit: Unit, files: Mapping[str, str]) -> Finding:

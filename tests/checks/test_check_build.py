@@ -154,20 +154,77 @@ def test_a_rebase_compiles_what_it_touched(tiny: Repo, tmp_path: Path, wanted: P
     assert (outcome.status, compiled(outcome)) == (Status.PASS, 0)
 
 
+NET = "net/core/xdp.c"
+
+
 def test_what_is_not_in_the_configuration_is_no_pass(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
-    net = "net/core/xdp.c"
-    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [{net: text(tiny, net) + b"\n/* end */\n"}]))
+    subject = subject_of(tiny, tmp_path, wanted, [{NET: text(tiny, NET) + b"\n/* end */\n"}])
+    (outcome,) = run_all(replace(subject, options={**subject.options, "allyesconfig": False}))
     assert outcome.status is Status.SKIP
-    assert f"{net} (not in this configuration)" in outcome.reason
+    assert f"1 of 1 file not compiled: {NET} (not in this configuration)" in outcome.reason
+    assert [(f.status, f.file) for f in outcome.findings] == [(Status.SKIP, NET)]
+
+
+def test_what_the_configuration_lacks_is_compiled_in_allyesconfig(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    fine = {path: text(tiny, path) + b"\n/* end */\n" for path in (NET, CPUMASK)}
+    bad = {NET: fine[NET] + b"\nstatic int unused;\n"}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [fine, bad]))
+    assert (first.status, first.findings) == (Status.PASS, ())
+    assert first.reason == "compiled kernel/bpf/cpumask.o; in allyesconfig net/core/xdp.o"
+    assert [(f.status, f.file, f.type) for f in second.findings] == [(Status.FAIL, NET, "-Wunused-variable")]
+    assert second.findings[0].message.endswith("(allyesconfig)")
+    assert second.reason == "compiled in allyesconfig net/core/xdp.o"
+    assert "make O=out-allyesconfig ARCH=x86_64 -j$(nproc) -k W=1 net/core/xdp.o" in second.reproduce
+    assert second.log is not None
+    assert "SYNC" not in second.log.read_text(), "it is configured once"
+
+
+def test_allyesconfig_makes_no_error_of_a_warning(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    kconfig = {"Kconfig": text(tiny, "Kconfig") + b'\nconfig NET_WERROR\n\tbool "Errors"\n\tdepends on NET\n'}
+    subject = subject_of(tiny, tmp_path, wanted, [{**kconfig, NET: text(tiny, NET) + b"\n/* end */\n"}])
+    run_all(subject)
+    config = (subject.work / "build/allyesconfig/out/.config").read_text()
+    assert "CONFIG_NET=y" in config
+    assert "# CONFIG_NET_WERROR is not set" in config
+
+
+def test_a_header_beside_its_users_is_compiled_with_them(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    header, ours = "net/core/ours.h", "static inline int ours(void)\n{\n\treturn 0;\n}\n"
+    add = {header: ours.encode(), NET: text(tiny, NET) + b'\n#include "ours.h"\n'}
+    bad = {header: ours.replace("return 0", "return no").encode()}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [add, bad]))
+    assert first.status is Status.PASS, first
+    assert [(f.status, f.file) for f in second.findings] == [(Status.FAIL, header)]
+
+
+def test_what_no_configuration_builds_is_named_with_the_reason(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    never = b'\nconfig NEVER\n\tbool "Not on x86"\n\tdepends on S390\n'
+    rules = b"obj-$(CONFIG_NEVER) += pair.o\npair-y += \\\n\tone.o two.o\n"
+    add = {
+        "Kconfig": text(tiny, "Kconfig") + never,
+        "net/core/Makefile": text(tiny, "net/core/Makefile") + rules,
+        **{f"net/core/{name}.c": b"int in_pair;\n" for name in ("one", "lonely")},
+        CPUMASK: text(tiny, CPUMASK) + b"\n/* end */\n",
+        "rust/kernel/lib.rs": b"\n",
+    }
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [add]))
+    assert outcome.status is Status.SKIP
+    assert "compiled kernel/bpf/cpumask.o; 5 of 6 files not compiled: " in outcome.reason
+    nor = "not compiled: not in this configuration, nor in allyesconfig"
+    assert {f.file: f.message for f in outcome.findings if f.file and not f.file.startswith(("Kc", "net/core/M"))} == {
+        "net/core/lonely.c": nor,
+        "net/core/one.c": f"{nor}: it needs CONFIG_NEVER",
+        "rust/kernel/lib.rs": "not compiled: it is Rust, not C",
+    }
 
 
 def test_a_part_that_is_not_compiled_keeps_the_patch_from_passing(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
-    net = "net/core/xdp.c"
-    both = {path: text(tiny, path) + b"\n/* end */\n" for path in (net, CPUMASK)}
-    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [both]))
+    both = {path: text(tiny, path) + b"\n/* end */\n" for path in (NET, CPUMASK)}
+    subject = subject_of(tiny, tmp_path, wanted, [both])
+    (outcome,) = run_all(replace(subject, options={**subject.options, "allyesconfig": False}))
     assert outcome.status is Status.SKIP
     assert "compiled kernel/bpf/cpumask.o" in outcome.reason
-    assert net in outcome.reason
+    assert NET in outcome.reason
 
 
 def test_documentation_is_nothing_to_compile(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
