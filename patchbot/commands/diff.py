@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from ..draft.lines import posting_versions
 from ..draft.rangediff import Side, compare, render, side
 from ..draft.rebased import refuse_rebased
 from ..draft.recognise import recognise
@@ -14,15 +15,18 @@ from ..errors import UserError
 from ..git.diffs import range_diff
 from ..progress import shown
 from .session import Session
+from .subject import add_tree, select
 
 EXAMPLES = (
     "patchbot diff                # the last version and the draft",
     "patchbot diff v1 v2",
+    "patchbot diff --tree net-next",
 )
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
+    add_tree(parser, "what goes to this tree, and its own versions")
     parser.add_argument(
         "what",
         nargs="*",
@@ -31,14 +35,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(session: Session, *, what: list[str]) -> int:
+def execute(session: Session, *, tree: str | None, what: list[str]) -> int:
     """Run the command."""
     words = list(what)
     campaign = words.pop(0) if words and not is_version(words[0]) else None
     if len(words) > 2 or not all(is_version(w) for w in words):
         raise UserError(f"diff takes [CAMPAIGN] [vA [vB]], not {' '.join(what)!r}")
     name = session.config.campaign(campaign).name
-    old, new = sides(session, name, words)
+    old, new = sides(session, name, words) if tree is None else sides_of_posting(session, name, words, tree)
     with shown(session.err):
         pairs = compare(session.scratch, old, new)
     if session.args.json:
@@ -56,7 +60,7 @@ def execute(session: Session, *, what: list[str]) -> int:
             }
             for p in pairs
         ]
-        session.emit({"campaign": name, "from": old.name, "to": new.name, "patches": rows})
+        session.emit({"campaign": name, "tree": tree, "from": old.name, "to": new.name, "patches": rows})
         return 0
     session.out.diff(render(session.scratch, pairs))
     return 0
@@ -81,6 +85,25 @@ def sides(session: Session, name: str, words: list[str]) -> tuple[Side, Side]:
             )
         raise UserError(f"{name} has no version before the draft; make one with: patchbot freeze {name}")
     return named(session.repo, name, before.name), new
+
+
+def sides_of_posting(session: Session, name: str, words: list[str], tree: str) -> tuple[Side, Side]:
+    """Return the two versions of a posting to compare."""
+    series = select(session, name, tree)
+    assert series.draft is not None
+    assert series.posting is not None
+    place = f"{name} --tree {series.posting.name}"
+    frozen = posting_versions(session.repo, name, series.posting.name)
+    known = {**{f"v{number}": draft for number, draft in frozen.items()}, "draft": series.draft}
+    last = [word for word, draft in known.items() if draft.tip != series.tip]
+    if not words and not last:
+        raise UserError(f"{place} has no version before the draft; make one with: patchbot freeze {place}")
+    for word in words:
+        if word not in known:
+            raise UserError(f"{place} has no version {word}; there are: {', '.join(known)}")
+    pair = [*(words or last[-1:]), "draft"][:2]
+    old, new = (side(word, known[word].document, known[word].trailers) for word in pair)
+    return old, new
 
 
 def current(session: Session, name: str) -> Side:

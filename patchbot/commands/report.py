@@ -12,25 +12,29 @@ from ..errors import UserError
 from ..git.diffs import commit_text
 from ..paths import refused
 from .session import Session
-from .subject import report_of, select
+from .subject import add_tree, report_of, select
 
-EXAMPLES = ("patchbot report --html page.html",)
+EXAMPLES = (
+    "patchbot report --html page.html",
+    "patchbot report --tree net-next --html net-next.html",
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
+    add_tree(parser, "what goes to this tree, from its own branch")
     parser.add_argument("--html", required=True, metavar="FILE", help="the file to write (required)")
 
 
-def execute(session: Session, *, html: str) -> int:
+def execute(session: Session, *, tree: str | None, html: str) -> int:
     """Run the command."""
-    series = select(session, session.args.campaign)
+    series = select(session, session.args.campaign, tree)
     name = session.campaign_config.name
     report = report_of(session, name, series.tip)
     if report is None:
         session.say("note: no check has run on this tip yet; the page shows only the patches")
         report = {"campaign": name, "base": series.base, "tip": series.tip}
-    tree = session.tree(series.base)
+    kernel = session.tree(series.base).kernel()
     told = zip(series.commits, series.known, strict=True)
     nothing = {"id": "", "files": (), "owners": (), "target": ""}
     rows = [
@@ -38,7 +42,7 @@ def execute(session: Session, *, html: str) -> int:
         for commit, known in told
     ]
     diffs = {commit.sha: commit_text(session.scratch, commit.sha) for commit in series.commits}
-    text = page(report, rows, asdict(tree.kernel()), diffs)
+    text = page(report, rows, asdict(kernel), diffs)
     target = session.cwd / html
     write(target, text)
     if not session.emit({"file": str(target), "recorded": bool(report.get("results"))}):

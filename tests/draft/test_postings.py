@@ -172,6 +172,35 @@ def test_a_posting_is_a_version_of_its_own(owned: Owned) -> None:
     assert "refs/patchbot/mine/postings/a-next/v2" not in owned.refs()
 
 
+def test_the_versions_of_a_posting_are_compared(owned: Owned, tmp_path: Path) -> None:
+    owned.run("generate", "mine")
+    assert "has no version before the draft" in owned.run("diff", "mine", "--tree", "a-next", code=2)
+    owned.run("freeze", "mine", "--tree", "a-next")
+    owned.commit("move", {A_FILES[1]: FILES[A_FILES[1]] + b"int z = old_a;\n"})
+    owned.run("regenerate", "mine", "--onto", "master")
+    document = owned.json("diff", "mine", "--tree", "a-next")
+    assert (document["tree"], document["from"], document["to"]) == ("a-next", "v1", "draft")
+    assert [(row["id"], row["state"]) for row in document["patches"]] == [
+        ("rename/A1", "same"),
+        ("rename/A2", "changed"),
+        ("rename/A3", "same"),
+    ]
+    said = owned.run("diff", "mine", "v1", "draft", "--tree", "a-next")
+    assert "++int z = new_a;" in said.replace(" ", "").replace("intz=new_a", "int z = new_a")
+    assert "there are: v1, draft" in owned.run("diff", "mine", "v2", "--tree", "a-next", code=2)
+    assert "has no version before the draft" in owned.run("diff", "mine", code=2), "the whole has none"
+
+
+def test_a_page_of_a_posting_alone(owned: Owned, tmp_path: Path) -> None:
+    owned.run("generate", "mine")
+    owned.run("check", "mine", "--tree", "b-next", "--only", "applies")
+    page = tmp_path / "page.html"
+    document = owned.json("report", "mine", "--tree", "b-next", "--html", str(page))
+    assert document["recorded"]
+    assert "b: Use new_a()" in page.read_text()
+    assert "a: one" not in page.read_text()
+
+
 def test_the_mails_of_each_tree_make_its_branch(owned: Owned, tmp_path: Path) -> None:
     owned.run("generate", "mine")
     document = owned.json("mail", "mine", "--all", "-o", str(tmp_path / "all"))
