@@ -119,12 +119,14 @@ class CampaignConfig:
 
 @dataclass(frozen=True)
 class ChecksConfig:
-    """The [checks] table: which checks run in which order, extra folders of checks, options by check, waivers."""
+    """The [checks] table; `programs` are its tables `command.<name>`, which run in `folder`."""
 
     run: tuple[Text, ...] = ()
     path: tuple[Path, ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
+    programs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folder: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -349,15 +351,16 @@ def checks_of(where: str, folder: Path, data: Mapping[str, Any]) -> ChecksConfig
     rows = data.get("waivers", [])
     options = {name: value for name, value in data.items() if isinstance(value, dict) and name not in LISTS}
     given = {name: value for name, value in data.items() if name not in options}
+    programs = options.pop("command", {})
     for number, row in enumerate(rows if isinstance(rows, list) else (), 1):
         needed, at = (*WAIVED, "max", "reason"), f"checks.waivers[{number}]"
         if isinstance(row, dict) and (missing := [name for name in needed if row.get(name) in (None, "")]):
             blind = "a waiver without a bound and a reason is a blind spot"
             raise ConfigError(f"{where}: {at} lacks {', '.join(missing)}; {blind}", at)
     waivers = listed_tables(where, "checks.waivers", rows, Waiver)
-    made = fit(where, "checks", given | {"waivers": []}, ChecksConfig, options=options)
+    made = fit(where, "checks", given | {"waivers": []}, ChecksConfig, options=options, programs=programs)
     paths = tuple(folder / expanded(str(path)) for path in made.path)
-    return replace(made, path=paths, waivers=waivers)
+    return replace(made, path=paths, waivers=waivers, folder=folder)
 
 
 def fit(where: str, key: str, data: Any, kind: type[T], **more: Any) -> T:

@@ -175,12 +175,13 @@ def available(paths: Sequence[Path] = ()) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def load(name: str, paths: Sequence[Path] = ()) -> Check:
-    """Load the check `name`; an unknown name is a UserError that lists the known ones."""
+def load(name: str, paths: Sequence[Path] = (), others: Sequence[str] = ()) -> Check:
+    """Load the check `name`; an unknown name is a UserError that lists the known ones, with `others`."""
     files = available(paths)
     if name not in files:
-        hint = suggestion(name, list(files))
-        raise ConfigError(f"there is no check {name!r}{hint} (known: {', '.join(files) or 'none'})", "checks.run")
+        known = sorted({*files, *others})
+        hint = suggestion(name, known)
+        raise ConfigError(f"there is no check {name!r}{hint} (known: {', '.join(known)})", "checks.run")
     file = files[name]
     module_name = "patchbot_check_" + re.sub(r"\W", "_", str(file.with_suffix("")))
     spec = importlib.util.spec_from_file_location(module_name, file)

@@ -25,7 +25,8 @@ from ..model import Result, Status
 from ..progress import count, ended, tick, within
 from ..run import which
 from ..shapes import convert, plain
-from .check import Check, Item, Outcome, Subject, available, load, refuse_unfit
+from .check import Check, Item, Outcome, Subject, refuse_unfit
+from .programs import available, load
 from .store import Results, result_key
 from .waivers import apply_waivers, refuse_blanket_waivers
 
@@ -58,11 +59,11 @@ def run_checks(
     failure is SKIP.
     """
     checks = choose(config, only)
-    there = available(config.path)
+    there = available(config)
     refuse_unknown("patchbot.toml", "checks", config.options, sorted(there))
     for name in sorted(config.options):
         if name in {c.name for c in checks} or there[name].parent == bundled("checks"):
-            refuse_unfit(load(name, config.path), config.options[name])
+            refuse_unfit(load(name, config), config.options[name])
     refuse_blanket_waivers(config.waivers, {c.name: c.waivable for c in checks}, there)
     wanted = [i for number, i in enumerate(subject.items, 1) if only_patches is None or number in only_patches]
     steps = {item.id: item.step for item in subject.items}
@@ -132,7 +133,7 @@ def choose(config: ChecksConfig, only: Sequence[str] = ()) -> list[Check]:
         raise UserError("no check is chosen: [checks] run is empty")
     order = {name: place for place, name in enumerate(config.run)}
     try:
-        return [load(name, config.path) for name in sorted(names, key=lambda n: order.get(n, len(order)))]
+        return [load(name, config) for name in sorted(names, key=lambda n: order.get(n, len(order)))]
     except ConfigError as error:
         if only and error.at == "checks.run":  # it was the command line that named it
             raise UserError(f"--only: {error}") from error

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from ..build.arches import ARCHES, X86
 from ..build.selftests import PROGRAMS
 from ..build.toolchain import HOST_HEADERS, has_header
-from ..checking.check import Check, available, load
+from ..checking.check import Check
+from ..checking.programs import available, load
 from ..errors import ToolError, UserError
 from ..git.plumbing import own_commands
 from ..run import run
@@ -120,7 +121,7 @@ def install_command(tools: Sequence[Tool]) -> str:
 def execute(session: Session) -> int:
     """Run the command."""
     config = session.config.checks
-    tools = examine([load(name, config.path) for name in available(config.path)], config.run)
+    tools = examine([load(name, config) for name in available(config)], config.run)
     sandbox = Sandbox(session.config.sandbox)
     try:
         why = sandbox.lacking()

@@ -338,8 +338,8 @@ def test_cheap_checks_run_side_by_side_and_exclusive_ones_alone(
         (checks / f"{name}.py").write_text(COUNTED + ("EXCLUSIVE = True\n" if name == "heavy" else ""))
     real = runner.load
 
-    def loaded(name: str, paths: object = ()) -> Check:
-        return replace(real(name, paths), patch=busy)  # type: ignore[arg-type]
+    def loaded(name: str, chosen: ChecksConfig) -> Check:
+        return replace(real(name, chosen), patch=busy)
 
     monkeypatch.setattr(runner, "load", loaded)
     both = config(checks, "heavy", "cheap", heavy={"name": "heavy"}, cheap={"name": "cheap"})
