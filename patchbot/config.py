@@ -37,7 +37,7 @@ HARMLESS = (
         f"campaigns.*.{key}"
         for key in ("target", "with", "without", "conversions", "decisions", "owners", "recipients")
     ),
-    *(f"campaigns.*.{key}" for key in ("most_files", "url", "rfc", "tag_threshold")),
+    *(f"campaigns.*.{key}" for key in ("most_files", "url", "branches", "range_diff", "rfc", "tag_threshold")),
     *("checks.run", "checks.waivers", "checks.btf.wrong_on_purpose", "checks.boot.timeout"),
     *(f"checks.{name}.{key}" for name in ("build", "boot") for key in ("ccache", "jobs", "arch")),
     *("checks.checkpatch.strict", "checks.checkpatch.max_line_length"),
@@ -91,7 +91,8 @@ class CampaignConfig:
     """One [campaigns.<name>] table.
 
     `path` is the folder of a campaign that did not come with patchbot, `jobs` is how many programs a codemod starts at
-    a time (0: as many as there are processors), `url` is where the campaign's source is, `rfc` None means that version
+    a time (0: as many as there are processors), `url` is where the campaign's source is, `branches` where a person
+    publishes the branches, `range_diff` puts one into the first mail from version 2 on, `rfc` None means that version
     1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before its tags are dropped.
     The first of the `owners` that has a path counts. A patch of a step that is split by owner has at most `most_files`.
     Of the steps that are split by owner, `conversions` makes a patch for each owner, or one for the campaign's tree.
@@ -103,6 +104,8 @@ class CampaignConfig:
     without: tuple[Text, ...] = ()
     decisions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     url: Text = ""
+    branches: Text = ""
+    range_diff: bool = True
     rfc: bool | None = None
     tag_threshold: Annotated[float, Meta(ge=0, le=100)] = 0.0
     path: Path | None = None
@@ -284,10 +287,8 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         raise ConfigError(f"{where}: [author] needs both name and email", "author")
     sandbox = fit(where, "run", tables.run, Run).sandbox
     if sandbox not in MODES:
-        hint = suggestion(str(sandbox), MODES)
-        raise ConfigError(
-            f"{where}: run.sandbox must be one of {', '.join(MODES)}, not {sandbox!r}{hint}", "run.sandbox"
-        )
+        wanted = f"must be one of {', '.join(MODES)}, not {sandbox!r}{suggestion(str(sandbox), MODES)}"
+        raise ConfigError(f"{where}: run.sandbox {wanted}", "run.sandbox")
     campaigns = {}
     for name, table in tables.campaigns.items():
         people = recipient_rules(where, f"campaigns.{name}.recipients", table.get("recipients", []))

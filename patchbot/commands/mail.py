@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from .. import __version__
 from ..draft.range import Range, postings_of
-from ..draft.record import need_draft, version_of
-from ..draft.versions import changes_since
+from ..draft.record import need_draft
 from ..errors import UserError
-from ..git.commits import author_of
-from ..git.formatpatch import patch_ids
 from ..git.repo import outside
 from ..mail import rules
-from ..mail.compose import Outbox, Posting, make_mails, parse_date
+from ..mail.compose import Outbox
 from ..mail.corrections import Corrections
-from ..mail.recipients import recipients
-from ..mail.sending import kept_off, read_settings
-from ..model import Evidence, Finding, Status
+from ..mail.sending import kept_off
+from ..model import Finding, Status
 from ..progress import shown
-from ..series import maintainers
-from ..series.campaign import Campaign, Context
+from ..series.campaign import Campaign
 from ..series.render import plural
-from ..series.tree import Tree
-from ..shapes import convert, plain
+from ..shapes import plain
 from ..terminal import cell
+from .letter import Wanted, compose, corrections
 from .session import Session
-from .subject import add_tree, report_of, select, standing
+from .subject import add_tree, select, standing
 
 EXAMPLES = (
     "patchbot mail -o /tmp/v1",
@@ -59,6 +51,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="write RFC into the subjects, or not (default: `rfc` in patchbot.toml, else in version 1 only)",
     )
+    parser.add_argument(
+        "--range-diff",
+        action=argparse.BooleanOptionalAction,
+        help="put the range-diff with the last version into the first mail, or not (default: `range_diff` in"
+        " patchbot.toml, else yes)",
+    )
     parser.add_argument("--signoff", action="store_true", help="add your Signed-off-by (default: nobody's)")
     parser.add_argument("--date", metavar="DATE", help="the date of the mails (default: that of each commit)")
 
@@ -70,6 +68,7 @@ def execute(
     every: bool,
     output: str | None,
     rfc: bool | None,
+    range_diff: bool | None,
     signoff: bool,
     date: str | None,
 ) -> int:
@@ -88,7 +87,7 @@ def execute(
     with shown(session.err):
         for name in names:
             series = select(session, what, name)
-            box, findings = reviewed(session, series, rfc, signoff, date)
+            box, findings = reviewed(session, series, Wanted(rfc, range_diff, signoff, date))
             place = f"{series.posting.name}-" if series.posting else ""
             folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")
             folder = folder / series.posting.name if every and output and series.posting else folder
@@ -110,13 +109,11 @@ def execute(
     return 1 if any(row["group"] == "stops" for row in document["findings"]) else 0
 
 
-def reviewed(
-    session: Session, series: Range, rfc: bool | None, signoff: bool, date: str | None
-) -> tuple[Outbox, list[Finding]]:
+def reviewed(session: Session, series: Range, wanted: Wanted) -> tuple[Outbox, list[Finding]]:
     """Return the mails of a series, and what is to be said of them."""
     assert series.draft is not None
     tree = session.tree(series.base)
-    box = compose(session, series, tree, rfc, signoff, date)
+    box = compose(session, series, tree, wanted)
     posted = {mail.commit for mail in box.mails if mail.commit}
     touched = sorted({f for known in series.known if known and known.commit in posted for f in known.files})
     profile = rules.profile_of(session.repo, series.foundation, box.posting.target, touched)
@@ -156,49 +153,6 @@ def group_of(finding: Finding) -> str:
     return {Status.PASS: "know", Status.SKIP: "decide", Status.WARN: "decide"}.get(finding.status, "stops")
 
 
-def compose(session: Session, series: Range, tree: Tree, rfc: bool | None, signoff: bool, date: str | None) -> Outbox:
-    """Return the mails of the campaign's next posting."""
-    assert series.draft is not None
-    config = session.campaign_config
-    record = series.draft.document
-    target = record.target or config.target
-    entries = maintainers.sections(tree.read("MAINTAINERS"))
-    for text in entries.unusable:
-        session.say(f"note: {text}")
-    since = changes_since(session.repo, session.scratch, config.name, series.posting)
-    posting = Posting(
-        config.name,
-        target,
-        author_of(session.repo, session.config.author),
-        version=series.draft.version if series.posting else version_of(session.repo, config.name, series.tip),
-        rfc=config.rfc if rfc is None else rfc,
-        signoff=signoff,
-        date=parse_date(date) if date else None,
-        template=session.campaign.cover,
-        folder=session.campaign.folder,
-        most=session.campaign.most,
-        lists=tuple(maintainers.lists_of(entries, target)),
-        notes=dropped_notes(series, since),
-        settings=read_settings(session.repo),
-        base=series.foundation,
-        needs=patch_ids(session.scratch, series.foundation, series.base),
-    )
-    targets = {
-        c.sha: target if series.posting else (known and known.target) or target
-        for c, known in zip(series.commits, series.known, strict=True)
-    }
-    folder, told = session.work / "recipients", facts(session, series, tree, since)
-    correct = corrections(session, tree, target).apply
-    who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox, correct=correct)
-    return make_mails(session.scratch, series.base, series.commits, targets, posting, told, who_gets)
-
-
-def corrections(session: Session, tree: Tree, target: str) -> Corrections:
-    """Return what corrects who gets the patches for a tree."""
-    entries = maintainers.sections(tree.read("MAINTAINERS"))
-    return Corrections.of(session.campaign_config, session.config.file, entries, target)
-
-
 def doubtful_rules(session: Session, corrected: Corrections, series: Range, box: Outbox) -> list[Finding]:
     """Return what is to be said of a campaign's rules for recipients; those for other postings are in order."""
     assert series.draft is not None
@@ -207,57 +161,6 @@ def doubtful_rules(session: Session, corrected: Corrections, series: Range, box:
     everyone = [name for mail in box.mails for name in (*mail.to, *mail.cc)]
     everyone += [str(person) for _, person, _ in box.dropped]
     return corrected.doubts(files, everyone)
-
-
-def dropped_notes(series: Range, since: Mapping[str, Any] | None) -> dict[str, list[str]]:
-    """Return {commit: a line for each tag that its patch lost since the last version}."""
-    commits = {row.id: row.commit for row in series.known if row}
-    notes: dict[str, list[str]] = {}
-    for row in (since or {}).get("dropped_trailers", ()):
-        if row["patch"] in commits:
-            notes.setdefault(commits[row["patch"]], []).append(f"Dropped: {row['trailer']} ({row['reason']})")
-    return notes
-
-
-def facts(session: Session, series: Range, tree: Tree, since: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
-    assert series.draft is not None
-    record = series.draft.document
-    report = report_of(session, record.campaign, series.tip) or {}
-    made = {row.step for row in series.known if row}
-    steps = tuple(step for step in record.steps if step in made)
-    return {
-        **session.campaign.prose(Context(tree, tree, session.campaign_config, steps)),
-        "title": session.campaign.title,
-        "blurb": "",
-        "campaign": session.campaign.name,
-        "kernel": record.kernel,
-        "steps": steps,
-        "counts": record.counts,
-        "kept": record.kept,
-        "since": since,
-        "part": part_of(series),
-        "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],
-        "evidence": posted_evidence(report.get("results", ())),
-        "tool": {"name": "patchbot", "version": __version__, "url": session.campaign_config.url},
-        "generated_content_doc": tree.exists("Documentation/process/generated-content.rst"),
-    }
-
-
-def part_of(series: Range) -> Mapping[str, Any] | None:
-    """Return what a posting has of the whole campaign, None for a whole series."""
-    if series.posting is None:
-        return None
-    rows = [row for row in series.known if row]
-    files = {path for row in rows for path in row.files}
-    sites = sum(len(row.sites) for row in rows)
-    return {"target": series.posting.target, "sites": sites, "files": len(files), "needs": series.posting.needs}
-
-
-def posted_evidence(results: Iterable[Mapping[str, Any]]) -> list[Evidence]:
-    """Return the figures for the cover letter among recorded results."""
-    found = [convert(one, Evidence) for row in results for one in row.get("evidence", ())]
-    return [one for one in found if one.posted]
 
 
 def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path) -> None:

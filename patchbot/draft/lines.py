@@ -14,8 +14,9 @@ from ..git.repo import Repo, Scratch
 from ..git.transaction import Update
 from ..model import Commit, Identity
 from ..terminal import some
+from .changeids import change_ids, home
 from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
-from .record import Document, Draft, PatchRow, branch, first_parent, read_record
+from .record import Document, Draft, ExtraRow, PatchRow, branch, read_record, version_refs
 
 
 def posting_ref(campaign: str, name: str) -> str:
@@ -46,7 +47,8 @@ def with_postings(
     links = [link_of(document, keys.get(sha, sha), rows.get(sha), changes[sha]) for sha in (c.sha for c in commits)]
     lines = divide(links, document.most, going, [row.name for row in done])
     made = write_lines(scratch, author, document.base, commits, changes, [link.id for link in links], lines)
-    return replace(document, postings=made or None, done=done or None)
+    document = replace(document, postings=made or None, done=done or None)
+    return replace(document, change_ids=change_ids(scratch, document, last))
 
 
 def link_of(document: Document, key: str, row: PatchRow | None, files: Iterable[str]) -> Link:
@@ -164,11 +166,33 @@ def foreign(campaign: str, ref: str, ours: str | None) -> str:
 
 
 def posting_versions(repo: Repo, campaign: str, name: str) -> dict[int, Draft]:
-    """Return {N: record} of the frozen versions of a posting, in order."""
+    """Return {N: what it held} of the versions of a posting, in order: its own, and what whole versions had of it."""
     start = f"refs/patchbot/{campaign}/postings/{name}/v"
-    found = {ref.removeprefix(start): sha for ref, sha in repo.refs(start[:-1]).items() if ref.startswith(start)}
-    numbers = sorted(int(number) for number in found if number.isdigit())
-    return {n: read_record(repo, found[str(n)], f"{start}{n}") for n in numbers}
+    refs = {ref.removeprefix(start): sha for ref, sha in repo.refs(start[:-1]).items() if ref.startswith(start)}
+    found = {int(n): read_record(repo, sha, f"{start}{n}") for n, sha in refs.items() if n.isdigit()}
+    for number, sha in version_refs(repo, campaign).items():
+        whole = read_record(repo, sha, f"refs/patchbot/{campaign}/v{number}")
+        part = part_of_version(whole, name)
+        if part is not None:
+            found.setdefault(number, part)
+    return dict(sorted(found.items()))
+
+
+def part_of_version(whole: Draft, name: str) -> Draft | None:
+    """Return what a version of a whole series had of a posting, None for nothing: it is mailed for its own tree."""
+    if name != home(whole.document):
+        return None
+    if not whole.document.postings:
+        return whole
+    row = next((row for row in whole.document.postings if row.name == name), None)
+    if row is None:
+        return None
+    ids = {patch.id for patch in row.patches}
+    patches = tuple(patch for patch in whole.patches if patch.id in ids)
+    extra = tuple(patch for patch in whole.document.extra or () if patch.key in ids)
+    document = only(whole.document, patches, extra, row.target)
+    document = replace(document, message_id=whole.document.message_id, results=whole.document.results)
+    return replace(whole, tip=row.tip, document=document)
 
 
 def draft_of(repo: Repo, draft: Draft, row: PostingRow) -> Draft:
@@ -180,27 +204,32 @@ def draft_of(repo: Repo, draft: Draft, row: PostingRow) -> Draft:
         if r.id in known
     )
     extra = tuple(replace(e, commit=known[e.key].commit) for e in draft.document.extra or () if e.key in known)
+    document = only(draft.document, patches, extra, row.target)
+    return replace(draft, tip=row.tip, document=document, version=version_at(repo, draft, row))
+
+
+def only(document: Document, patches: Sequence[PatchRow], extra: Sequence[ExtraRow], target: str) -> Document:
+    """Return the record of some patches of a series, as if they were one."""
     sites = {site for patch in patches for site in patch.sites}
-    document = replace(
-        draft.document,
-        target=row.target,
-        patches=patches,
+    known = {*(patch.id for patch in patches), *(patch.key for patch in extra)}
+    return replace(
+        document,
+        target=target,
+        patches=tuple(patches),
         generated=None,
-        extra=extra or None,
-        sites={name: fate for name, fate in draft.document.sites.items() if name in sites},
+        extra=tuple(extra) or None,
+        sites={name: fate for name, fate in document.sites.items() if name in sites},
         postings=None,
         done=None,
         version=None,
         message_id=None,
         results=None,
-        dropped_trailers=tuple(d for d in draft.document.dropped_trailers or () if d.patch in known) or None,
+        dropped_trailers=tuple(d for d in document.dropped_trailers or () if d.patch in known) or None,
     )
-    return Draft(row.tip, document, draft.record, draft.handmade, draft.trailers, version_at(repo, draft, row))
 
 
 def version_at(repo: Repo, draft: Draft, row: PostingRow) -> int:
-    """Return the number of the frozen version of a posting that is as it is now, else the next one."""
+    """Return the number of the version of a posting that is as it is now, else the next one."""
     frozen = posting_versions(repo, draft.campaign, row.name)
     last = max(frozen, default=0)
-    name = posting_version_ref(draft.campaign, row.name, last)
-    return last if last and first_parent(repo, frozen[last].record, name) == row.tip else last + 1
+    return last if last and frozen[last].tip == row.tip else last + 1

@@ -95,7 +95,7 @@ class Document(Facts):
     `generated` are the patches as the campaign made them, if `patches`, those on the branch, differ; `extra` are the
     commits by hand. `postings` are what goes to each tree, `done` those that a tree has taken. `version`, `message_id`
     and `results` are those of a frozen version. `beside` is what the configured base was when a person put the series
-    on another one. None is not written.
+    on another one. `change_ids` are those of the postings by name. None is not written.
     """
 
     campaign: str
@@ -112,6 +112,7 @@ class Document(Facts):
     results: Judged | None = None
     dropped_trailers: tuple[Dropped, ...] | None = None
     beside: Sha | None = None
+    change_ids: Mapping[str, str] | None = None
     schema: int = 1
 
     def row(self, id_: str) -> PatchRow | None:

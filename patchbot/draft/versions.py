@@ -14,7 +14,9 @@ from ..errors import UserError
 from ..git.repo import Repo, Scratch
 from ..model import Identity
 from .amendments import Handmade
+from .changeids import home
 from .lines import draft_of, posting_updates, posting_version_ref, posting_versions, with_postings
+from .posted import earlier, link_to
 from .postings import PostingRow
 from .rangediff import Pair, Side, compare, side
 from .recognise import recognise
@@ -73,14 +75,16 @@ def named(repo: Repo, campaign: str, name: str) -> Side:
 
 
 def changes_since(
-    repo: Repo, scratch: Scratch, campaign: str, posting: PostingRow | None = None
+    repo: Repo, scratch: Scratch, campaign: str, posting: PostingRow | None = None, now: Side | None = None
 ) -> dict[str, Any] | None:
     """Return what changed between the last frozen version and the draft, or of a posting of it, None without a version.
 
+    `now` is what the branch holds, if a person changed it since.
+
     {"version", "message_id", "link", "base": [old, new], "rebased", "new_sites", "gone_sites", "changed_sites",
     "patches": {"same", "changed", "new", "gone": [subjects]}, "dropped_trailers": [{"patch", "subject",
-    "trailer", "reason"}]}. A patch counts as changed if its message or its edits did, not if only the
-    lines around it differ.
+    "trailer", "reason"}], "earlier": the versions before, "pairs": the patches of both}. A patch counts as changed if
+    its message or its edits did, not if only the lines around it differ.
     """
     draft = read_draft(repo, campaign)
     if draft is None:
@@ -93,12 +97,16 @@ def changes_since(
     if before is None:
         return None
     old, new = before.draft.document, draft.document
-    pairs = compare(scratch, side(before.name, old, before.draft.trailers), side("draft", new, draft.trailers))
+    own = now or side("draft", new, draft.trailers)
+    pairs = compare(scratch, side(before.name, old, before.draft.trailers), own)
+    name = posting.name if posting else home(new)
     subjects = {p.key: p.subject for p in pairs}
     return {
         "version": before.number,
         "message_id": before.message_id,
-        "link": f"https://lore.kernel.org/all/{before.message_id}/" if before.message_id else "",
+        "link": link_to(before.message_id),
+        "earlier": [one.facts() for one in earlier(repo, draft, name, before.number)],
+        "pairs": pairs,
         "base": [asdict(old.kernel), asdict(new.kernel)],
         "rebased": old.base != new.base,
         **site_changes(old.sites, new.sites),

@@ -10,9 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.header import Header
-from email.utils import format_datetime, formataddr, parsedate_to_datetime
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from .. import __version__
 from ..errors import UserError
 from ..git.commits import read_commit
 from ..git.diffs import mail_parts
-from ..git.fastimport import usable_date
 from ..git.formatpatch import add_trailer, diffstat, format_patches, patch_mails
 from ..git.repo import Scratch
 from ..model import Commit, Identity
 from ..series import render
 from .folder import write_folder
+from .headers import date_of_git, encoded, formatted, with_headers
 from .recipients import Recipient, Recipients, once
 from .sending import send_line
 
@@ -38,7 +37,8 @@ class Posting:
     """How a series is posted. `rfc` None means: version 1 is an RFC. `lists` are the target's own mailing lists.
 
     `notes` is {commit: lines for below the `---` of its mail}, `settings` are those of `sending`. `base` is the commit
-    that people have, if the patches are on top of others, of which `needs` are the patch-ids.
+    that people have, if the patches are on top of others; `foot` are the lines below it in the first mail. `range_diff`
+    are lines for that mail, and `finish` makes the letter of the rendered template.
     """
 
     campaign: str
@@ -55,7 +55,9 @@ class Posting:
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
-    needs: tuple[str, ...] = ()
+    foot: tuple[str, ...] = ()
+    range_diff: tuple[str, ...] = ()
+    finish: Callable[[str], str] = str
 
     @property
     def prefix(self) -> str:
@@ -179,13 +181,17 @@ def make_mails(
     results = counted(facts.get("results", ()), {commit.sha for commit in posted})
     if len(posted) == 1:
         (alone,) = posted
-        below = [*posting.notes.get(alone.sha, ()), *disclosure(posting, facts, results)]
+        known = {**facts, "patches": [(alone.subject, posting.target)]}
+        below = [*posting.notes.get(alone.sha, ()), *below_single(posting.campaign, known, results)]
+        below += ["", *posting.range_diff, ""] if posting.range_diff else [""]
         posting = replace(posting, notes={**posting.notes, alone.sha: below})
     mails = compose_patches(scratch, base, posted, posting, who)
     if len(posted) > 1:
-        known = {**facts, "patches": [(c.subject, posting.target) for c in posted], "waiting": waiting}
-        known |= {"rfc": posting.prefix.startswith("RFC"), "results": list(results.items())}
-        text = render.message(posting.campaign, posting.folder, posting.template, **known)
+        known = {**facts, "patches": [(c.subject, posting.target) for c in posted]}
+        known["prefixes"] = unique(c.subject.partition(":")[0] for c in posted)
+        known |= {"waiting": waiting or facts.get("waits", ()), "results": list(results.items())}
+        known["rfc"] = posting.prefix.startswith("RFC")
+        text = posting.finish(render.message(posting.campaign, posting.folder, posting.template, **known))
         mails.insert(0, compose_cover(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
     guessed = tuple(once(person for people in who for person in people.guessed).values())
@@ -211,16 +217,12 @@ def counted(rows: Iterable[tuple[str, str | None, str]], commits: Set[str]) -> d
     return found
 
 
-def disclosure(posting: Posting, facts: Mapping[str, Any], results: Mapping[str, Counter[str]]) -> list[str]:
-    """Return what the mail of a single patch says about its making, as there is no cover letter."""
-    link = facts.get("tool", {}).get("url")
-    text = (
-        f"Made with patchbot {__version__}{f' ({link})' if link else ''}: this patch and its changelog are output of"
-        f" a script, the campaign {posting.campaign}."
-    )
-    said = [f"{check} {', '.join(counts)}" for check, counts in results.items()]
-    tested = f"Testing: {render.listing(said)}." if said else "Testing: no check of this patch has been recorded yet."
-    return render.wrap(f"{text}\n\n{tested}").split("\n")
+def below_single(campaign: str, facts: Mapping[str, Any], results: Mapping[str, Counter[str]]) -> list[str]:
+    """Return what the mail of a single patch says of its making and of what it needs, as there is no cover letter."""
+    tool = {"name": "patchbot", "version": __version__, "url": ""} | facts.get("tool", {})
+    known = {"needs": (), "part": None, "since": None, "thing": "site", **facts, "tool": tool, "campaign": campaign}
+    known["results"] = [f"{check} {', '.join(counts)}" for check, counts in results.items()]
+    return re.sub(r"\n{3,}", "\n\n", render.render("campaign/single.txt.j2", **known)).strip("\n").split("\n")
 
 
 def insist_fit(sender: Identity, commits: Sequence[Commit]) -> None:
@@ -245,6 +247,7 @@ def compose_patches(
         to, cc = addressed([people], posting.lists)
         date = posting.date and posting.date + timedelta(seconds=number)
         data = with_signoff(scratch, data, posting.sender) if posting.signoff else data
+        data = with_foot(data, posting.foot) if len(commits) == 1 else data
         data = with_headers(with_notes(data, posting.notes.get(commit.sha, ())), to, cc, date)
         mails.append(Mail(file, commit.subject, tuple(map(str, to)), tuple(map(str, cc)), data, commit.sha))
     return mails
@@ -265,6 +268,14 @@ def with_notes(mail: bytes, notes: Sequence[str]) -> bytes:
     """Return a mail of format-patch with lines below its `---`, where git am cuts them off."""
     head, line, rest = mail.partition(b"\n---\n")
     return b"".join([head, line, *(note.encode("utf-8", "surrogateescape") + b"\n" for note in notes), rest])
+
+
+def with_foot(mail: bytes, foot: Sequence[str]) -> bytes:
+    """Return a mail of format-patch with lines below its base-commit; the patch-ids of what it needs are there."""
+    head, found, rest = mail.rpartition(b"\nbase-commit: ")
+    base, _, rest = rest.partition(b"\n")
+    lines = "".join(f"{line}\n" for line in foot if not line.startswith("prerequisite-patch-id: "))
+    return b"".join([head, found, base, b"\n", lines.encode(), rest])
 
 
 def addressed(who: Sequence[Recipients], lists: Sequence[str]) -> tuple[list[Recipient], list[Recipient]]:
@@ -301,62 +312,15 @@ def compose_cover(
     ]
     letter = f"{body.rstrip()}\n\n{summary}\n".encode("utf-8", "replace")
     stat = diffstat(scratch, base, commits[-1].sha)
-    needs = "".join(f"prerequisite-patch-id: {id_}\n" for id_ in posting.needs)
-    tail = f"\nbase-commit: {posting.base or base}\n{needs}-- \npatchbot {__version__}\n\n"
+    if posting.range_diff:
+        stat += "\n".join(["", *posting.range_diff, ""]).encode("utf-8", "replace")
+    foot = "".join(f"{line}\n" for line in posting.foot)
+    tail = f"\nbase-commit: {posting.base or base}\n{foot}-- \npatchbot {__version__}\n\n"
     data = "\n".join(head).encode() + b"\n\n" + letter + stat + tail.encode()
     to, cc = people
     return Mail(COVER, subject, tuple(map(str, to)), tuple(map(str, cc)), with_headers(data, to, cc, None))
 
 
-def with_headers(mail: bytes, to: Sequence[Recipient], cc: Sequence[Recipient], date: datetime | None) -> bytes:
-    """Return a mail with To and Cc, another date if one is given, and a character set if it needs one."""
-    head, _, body = mail.partition(b"\n\n")
-    rows = [line for line in re.split(rb"\n(?![ \t])", head) if not (date and line.startswith(b"Date: "))]
-    rows += [f"Date: {format_datetime(date)}".encode()] if date else []
-    for name, people in (("To", to), ("Cc", cc)):
-        if people:
-            lines = ",\n\t".join(formatted(person.name, person.email) for person in people)
-            rows.append(f"{name}: {lines}".encode())
-    # format-patch adds it only if the message needs it; send-email would ask if the patch does.
-    if not body.isascii() and not any(line.lower().startswith(b"content-type:") for line in rows):
-        rows += [b"MIME-Version: 1.0", b"Content-Type: text/plain; charset=UTF-8", b"Content-Transfer-Encoding: 8bit"]
-    return b"\n".join(rows) + b"\n\n" + body
-
-
-def formatted(name: str, email: str) -> str:
-    """Return an address for a header, in ASCII: quoted or as an encoded word where the name needs it."""
-    if name.isascii():
-        return formataddr((name, email))
-    return f"{encoded(name, '')} <{email}>"
-
-
-def encoded(text: str, header: str) -> str:
-    """Return text for a header: ASCII, folded, encoded words where it holds anything else."""
-    charset = "us-ascii" if text.isascii() else "utf-8"
-    return Header(text, charset, header_name=header or None, maxlinelen=75).encode(linesep="\n")
-
-
 def unique(names: Any) -> list[str]:
     """Return names without repetitions."""
     return list(dict.fromkeys(names))
-
-
-def date_of_git(raw: str) -> datetime:
-    """Return git's raw date, `<seconds> <+hhmm>`."""
-    seconds, zone = usable_date(raw).split(" ")
-    return datetime.fromtimestamp(int(seconds), datetime.strptime(zone, "%z").tzinfo)
-
-
-def parse_date(text: str) -> datetime:
-    """Return the time that --date names: RFC 2822 as in a mail, ISO 8601 or git's `@seconds`; UTC without a zone."""
-    for reader in (
-        parsedate_to_datetime,
-        datetime.fromisoformat,
-        lambda t: date_of_git(f"{t.removeprefix('@')} +0000"),
-    ):
-        try:
-            found = reader(text.strip())
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
-    raise UserError(f"--date {text!r} is not a date; 2026-01-31T12:00:00+01:00 or @1769857200 would be")

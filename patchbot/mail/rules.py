@@ -30,6 +30,8 @@ NETDEV = f"{PROCESS}/maintainer-netdev.rst"
 GENERATED = f"{PROCESS}/generated-content.rst"
 BPF = "Documentation/bpf/bpf_devel_QA.rst"
 
+#: The end of a mail with a base-commit: what comes behind it says which series it is, and what it needs.
+BOTTOM = re.compile(r"^base-commit: .*\n(?:(?:change-id|prerequisite-[a-z-]+): .*\n)*(-- \n.*)?\s*\Z", re.M)
 #: With more people than this on one mail, a list or a provider may take it for spam.
 MANY = 60
 
@@ -118,7 +120,7 @@ def base_commit(case: Case) -> Remarks:
     for letter, line in rows:
         if not re.fullmatch(r"base-commit: [0-9a-f]{40}", line):
             yield letter, f"This is not a full commit id: {line}"
-        if not re.search(r"^base-commit: .*\n(-- \n.*)?\s*\Z", letter.body, re.M):
+        if not BOTTOM.search(letter.body):
             yield letter, "The line base-commit is not at the very bottom."
 
 

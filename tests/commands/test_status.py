@@ -21,7 +21,7 @@ def test_versions_and_draft_in_words(world: World):
         f"draft (v1): {tip[:12]} on {base[:12]}, 3 patches, 0 edits by hand, 0 tags",
         "HEAD is the draft's base",
         "tree    patches  sites  state",
-        "b-next  2        2      drafted",
+        "b-next  2        2      posted as v1 (1@example.org)",
         "a-next  1        2      drafted",
         "sites to change: v1 4, draft 4",
         "stale: The branch as it is was not checked; do it with: patchbot check sample",

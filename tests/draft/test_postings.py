@@ -314,7 +314,7 @@ def test_what_the_patches_need_lies_below_them(owned: Owned, tmp_path: Path) -> 
     ]
     assert ids[0] == ids[1]  # git's own of the single patch
     assert ids[0][0] == f"base-commit: {base}"
-    assert len(ids[0]) == 2
+    assert [line.partition(":")[0] for line in ids[0][1:]] == ["prerequisite-change-id", "prerequisite-patch-id"]
     assert [row["message"] for row in mails["findings"] if row["type"] == "NEEDS"] == [
         "These patches need 1 patch of the series that are posted elsewhere; they wait until the tree has them."
     ] * 2

@@ -107,6 +107,7 @@ def test_the_cover_letter_lists_what_changed(monkeypatch):
         "version": 1,
         "message_id": "1@example.org",
         "link": "https://lore.kernel.org/all/1@example.org/",
+        "earlier": [],
         "base": [{"describe": "v7.2", "version": "7.2.0"}, {"describe": "v7.3", "version": "7.3.0"}],
         "rebased": True,
         "new_sites": [{"site": "f@s", **site}, {"site": "g@s", **site, "fate": "keep"}],

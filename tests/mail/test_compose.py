@@ -17,8 +17,9 @@ from tinytree import commit
 from patchbot.errors import ToolError, UserError
 from patchbot.git.formatpatch import patch_mails
 from patchbot.git.repo import Repo, Scratch
-from patchbot.mail.compose import COVER, Outbox, Posting, choose, make_mails, parse_date
+from patchbot.mail.compose import COVER, Outbox, Posting, choose, make_mails
 from patchbot.mail.folder import keep_list, listed_files, write_folder
+from patchbot.mail.headers import parse_date
 from patchbot.mail.recipients import Recipient, Recipients
 from patchbot.mail.rules import GENERATED, review
 from patchbot.mail.target import Profile

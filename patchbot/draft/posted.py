@@ -1,0 +1,109 @@
+"""Say what was posted before a series: its own earlier versions, and the series whose patches it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..git.repo import Repo
+from .changeids import home, new_change_id
+from .lines import posting_versions
+from .postings import PostingRow
+from .record import Document, Draft, PatchRow
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series that was posted, or will be: its posting, tree and version (0: none yet), how others find it.
+
+    `there` says that the base of those who need it has it.
+    """
+
+    name: str
+    target: str
+    version: int = 0
+    message_id: str = ""
+    change_id: str = ""
+    there: bool = False
+
+    @property
+    def link(self) -> str:
+        """Return the address of its cover letter, "" if that is unknown."""
+        return link_to(self.message_id)
+
+    def facts(self) -> dict[str, object]:
+        """Return it for a template."""
+        return {**vars(self), "link": self.link}
+
+
+def link_to(message_id: str) -> str:
+    """Return the address of a mail in the archive of the kernel's lists."""
+    return f"https://lore.kernel.org/all/{message_id}/" if message_id else ""
+
+
+def earlier(repo: Repo, draft: Draft, name: str, before: int) -> list[Series]:
+    """Return the versions of a posting that came before number `before`, the newest first."""
+    frozen = posting_versions(repo, draft.campaign, name)
+    found = [
+        Series(name, version.document.target, number, version.document.message_id or "")
+        for number, version in frozen.items()
+        if number < before
+    ]
+    return found[::-1]
+
+
+def needed_series(repo: Repo, draft: Draft, row: PostingRow) -> list[Series]:
+    """Return the series without which the patches of a posting do not apply or compile: those with what all share.
+
+    They are the postings below its patches, and the posted ones whose patches its base has by now.
+    """
+    document = draft.document
+    own = [document.row(patch.id) for patch in row.patches]
+    if all(patch is None or patch.step in document.independent for patch in own):
+        return []
+    start = f"refs/patchbot/{draft.campaign}/postings/"
+    names = {ref.removeprefix(start).rpartition("/")[0] for ref in repo.refs(start[:-1])}
+    rows = {other.name: other for other in document.postings or ()}
+    found = []
+    for name in sorted({home(document), *names, *rows} - {row.name}):
+        now = name in rows and leads(document, rows[name])
+        frozen = posting_versions(repo, draft.campaign, name)
+        had = [number for number, version in frozen.items() if shared(version.document, version.patches)]
+        if (row.needs and now) or (not now and had):
+            last = had[-1] if had else 0
+            target = rows[name].target if now else frozen[last].document.target
+            message_id = (frozen[last].document.message_id or "") if had else ""
+            found.append(Series(name, target, last, message_id, change_id(repo, draft, name), not now))
+    return found
+
+
+def leads(document: Document, row: PostingRow) -> bool:
+    """Say whether a posting has patches that those for other trees need."""
+    ids = {patch.id for patch in row.patches}
+    return shared(document, [patch for patch in document.patches if patch.id in ids])
+
+
+def shared(document: Document, patches: list[PatchRow] | tuple[PatchRow, ...]) -> bool:
+    """Say whether one of some patches is of a step that all trees share."""
+    return any(patch.step in document.shared for patch in patches)
+
+
+def waiting_for(draft: Draft, row: PostingRow) -> list[tuple[str, tuple[str, ...]]]:
+    """Return (tree, subjects) of the patches in other postings that wait for those of a posting."""
+    document = draft.document
+    if not leads(document, row):
+        return []
+    found: dict[str, list[str]] = {}
+    for other in document.postings or ():
+        for patch in other.patches if other.needs and other is not row else ():
+            known = document.row(patch.id)
+            if known and known.step not in document.independent:
+                found.setdefault(other.target, []).append(known.subject)
+    return [(target, tuple(subjects)) for target, subjects in found.items()]
+
+
+def change_id(repo: Repo, draft: Draft, name: str) -> str:
+    """Return what names a posting in all its versions, as b4's change-id does: the posted one, else the draft's."""
+    for version in reversed(posting_versions(repo, draft.campaign, name).values()):
+        if known := (version.document.change_ids or {}).get(name):
+            return known
+    return (draft.document.change_ids or {}).get(name) or new_change_id(repo, draft.document, name)

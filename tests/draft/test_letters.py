@@ -1,0 +1,134 @@
+"""Each posting has a letter of its own: its patches, its version, what it needs and what was posted before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from owned import CAMPAIGN, FILES, Owned
+
+SCRIPT = '#!/usr/bin/perl\nprint "M A1 <a1\\@example.org> (maintainer:A1)\\n";\n'
+FIRST = """\
+from patchbot.model import Edit
+from patchbot.series.campaign import Change
+
+
+def first(context):
+    there = context.tree.exists("include/new.h")
+    return Change(() if there else (Edit("include/new.h", new=b"int new_a;\\n", create=True),))
+"""
+STEP = '[[steps]]\nname = "first"\npython = "first.py:first"\nmessage = "rename.txt"\n\n[[steps]]\n'
+
+
+@pytest.fixture
+def shared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Owned:
+    """A campaign whose first patch, in `tip`, is needed by those for a-next (three) and b-next (one)."""
+    world = Owned(tmp_path, capsys, {**FILES, "scripts/get_maintainer.pl": SCRIPT.encode()})
+    folder = tmp_path / "mine"
+    text = CAMPAIGN.replace("[[steps]]\n", STEP).replace("independent = true\n", "")
+    folder.joinpath("campaign.toml").write_text(text)
+    folder.joinpath("first.py").write_text(FIRST)
+    world.run("generate", "mine")
+    return world
+
+
+def mailed(world: Owned, *argv: str) -> tuple[list[str], dict[str, Any]]:
+    """Return the mails that `mail` writes, and its document."""
+    document = world.json("mail", "mine", "-o", str(world.path.parent / "mails"), *argv)
+    return [Path(file).read_text() for row in document["series"] for file in row["files"]], document
+
+
+def told(mail: str) -> str:
+    """Return a mail on one line."""
+    return " ".join(mail.split())
+
+
+def test_a_follow_up_is_about_itself_after_two_versions_of_the_first_series(shared: Owned) -> None:
+    shared.run("freeze", "mine", "--message-id", "1@example.org")
+    shared.commit("move", {"lib/6.c": FILES["lib/6.c"] + b"int z = old_a;\n"})
+    shared.run("regenerate", "mine", "--onto", "master")
+    shared.run("freeze", "mine", "--message-id", "2@example.org")
+    (cover, first, *_), document = mailed(shared, "--tree", "a-next")
+    assert "\nSubject: [PATCH a-next 0/3] treewide: Use new_a()\n" in cover
+    assert "\nSubject: [PATCH a-next 1/3] a: one: 1: Use new_a()\n" in first
+    assert "for a-next, changes 4 places in 3 files." in told(cover)
+    assert "in the code of" not in cover
+    assert "Changes since" not in cover
+    assert "Range-diff" not in cover
+    assert "These patches need 1 patch of the series for tip (v2), and wait until their tree has it" in told(cover)
+    assert "Link: https://lore.kernel.org/all/2@example.org/\n" in cover
+    assert "all/1@example.org" not in cover
+    assert "\nprerequisite-message-id: <2@example.org>\nprerequisite-patch-id: " in cover
+    assert [row for row in document["findings"] if row["group"] == "stops"] == []
+    (alone,), _ = mailed(shared, "--tree", "b-next")
+    assert "\nSubject: [PATCH b-next] " in alone
+    assert "This patch needs 1 patch of the series for tip (v2), and waits" in told(alone)
+    assert alone.count("\nbase-commit: ") == alone.count("\nchange-id: ") == 1
+
+
+def test_the_posting_of_the_whole_is_that_of_the_campaigns_own_tree(shared: Owned) -> None:
+    (cover, *_), _ = mailed(shared, "--tree", "tip")
+    assert "\nSubject: [RFC PATCH tip 0/2] " in cover
+    waiting = cover.partition("wait until it is in the base")[2].partition("Testing:")[0]
+    assert "\n  a-next:\n    a: one: 1: Use new_a()\n    a: two: 2: Use new_a()\n" in waiting
+    assert "\n  b-next:\n    b: Use new_a()\n" in waiting
+    shared.run("freeze", "mine", "--message-id", "1@example.org")
+    assert "posted as v1 (1@example.org)" in shared.run("status", "mine")
+    shared.commit("move", {"lib/6.c": FILES["lib/6.c"] + b"int z = old_a;\n"})
+    shared.run("regenerate", "mine", "--onto", "master")
+    (second, *_), _ = mailed(shared, "--tree", "tip")
+    assert "\nSubject: [PATCH tip v2 0/2] " in second
+    assert "Changes since v1:\n" in second
+    assert "- Link to v1: https://lore.kernel.org/all/1@example.org/\n" in second
+
+
+def test_a_follow_up_whose_base_has_the_first_series_says_so(shared: Owned) -> None:
+    shared.run("freeze", "mine", "--tree", "tip", "--message-id", "1@example.org")
+    shared.commit("take", {"include/new.h": b"int new_a;\n", "lib/6.c": FILES["lib/6.c"].replace(b"old_a", b"new_a")})
+    shared.run("regenerate", "mine", "--onto", "master")
+    (cover, *_), document = mailed(shared, "--tree", "a-next")
+    assert "\nSubject: [PATCH a-next 0/3] " in cover
+    assert "These patches use what the series for tip (v1) added, which their base has." in told(cover)
+    assert "Link: https://lore.kernel.org/all/1@example.org/\n" in cover
+    assert "prerequisite" not in cover
+    assert [row for row in document["findings"] if row["type"] == "NEEDS"] == []
+
+
+def test_versions_share_a_change_id_and_the_letter_has_a_range_diff_and_all_links(shared: Owned) -> None:
+    seen = []
+    for number in (1, 2, 3):
+        (cover, *_), _ = mailed(shared, "--tree", "a-next")
+        seen.append(cover)
+        shared.run("freeze", "mine", "--tree", "a-next", "--message-id", f"{number}@example.org")
+        path = "drivers/a/two/2.c"
+        shared.commit("move", {path: FILES[path] + b"int z = old_a;\n" * number})
+        shared.run("regenerate", "mine", "--onto", "master")
+    ids = {line for cover in seen for line in cover.splitlines() if line.startswith("change-id: ")}
+    assert len(ids) == 1
+    assert "-mine-a-next-" in ids.pop()
+    assert "\nRange-diff against v2:\n  1: " in seen[2]
+    assert " ! " in seen[2].partition("Range-diff")[2]
+    assert "Subject: [PATCH a-next v3 0/3]" in seen[2]
+    links = "- Link to v2: https://lore.kernel.org/all/2@example.org/\n- Link to v1: https://lore.kernel.org/all/1@"
+    assert links in seen[2]
+    (other, *_), _ = mailed(shared, "--tree", "a-next", "--no-range-diff")
+    assert "Range-diff" not in other
+    shared.configure('range_diff = false\nbranches = "https://git.example.org/linux.git"\n')
+    (other, *_), _ = mailed(shared, "--tree", "a-next")
+    assert "Range-diff" not in other
+    assert "\n  https://git.example.org/linux.git patchbot/mine.a-next\n" in other
+
+
+def test_git_am_takes_a_single_patch_with_its_range_diff(shared: Owned) -> None:
+    shared.run("freeze", "mine", "--tree", "b-next", "--message-id", "1@example.org")
+    shared.commit("move", {"drivers/b/4.c": FILES["drivers/b/4.c"] + b"int z = old_a;\n"})
+    shared.run("regenerate", "mine", "--onto", "master")
+    (alone,), document = mailed(shared, "--tree", "b-next")
+    assert "\nSubject: [PATCH b-next v2] " in alone
+    assert "\nRange-diff against v1:\n" in alone.partition("\n---\n")[2].partition("\ndiff --git")[0]
+    assert "- Link to v1: https://lore.kernel.org/all/1@example.org/\n" in alone
+    shared.git("switch", "-q", "--detach", "patchbot/mine.b-next~1")
+    shared.git("am", "-q", *document["series"][0]["files"])
+    assert shared.git("rev-parse", "HEAD^{tree}") == shared.git("rev-parse", "patchbot/mine.b-next^{tree}")
+    assert "Range-diff" not in shared.message("HEAD")
