@@ -20,6 +20,7 @@ from ..model import Finding, Status
 from ..shapes import plain
 from .session import Session, alone
 from .subject import add_tree, branch_standing, report_of, standing
+from .trees import crowding
 
 EXAMPLES = (
     "patchbot freeze --message-id 20260131.1-0-you@example.org",
@@ -88,7 +89,8 @@ def freeze_tree(session: Session, draft: Draft, tree: str, given: str) -> int:
         with workshop(repo) as scratch:
             author = author_of(repo, session.config.author)
             freeze_posting(repo, scratch, author, draft, row, given or known, report_of(session, name, row.tip))
-    findings = standing(session, name, row.tip, [commit.sha for commit in series.commits], row)
+    findings = crowding(session, draft, row)
+    findings += standing(session, name, row.tip, [commit.sha for commit in series.commits], row)
     document = {
         "campaign": name,
         "tree": row.target,

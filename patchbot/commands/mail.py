@@ -25,6 +25,7 @@ from ..terminal import cell
 from .letter import Wanted, compose, corrections
 from .session import Session
 from .subject import add_tree, select, standing
+from .trees import crowding
 
 EXAMPLES = (
     "patchbot mail -o /tmp/v1",
@@ -88,6 +89,9 @@ def execute(
         for name in names:
             series = select(session, what, name)
             box, findings = reviewed(session, series, Wanted(rfc, range_diff, signoff, date))
+            if series.posting:
+                draft = need_draft(session.repo, session.campaign_config.name)
+                findings += crowding(session, draft, series.posting, [n for n in names[: names.index(name)] if n])
             place = f"{series.posting.name}-" if series.posting else ""
             folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")
             folder = folder / series.posting.name if every and output and series.posting else folder

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..draft.lines import draft_of, posting_ref, posting_versions, sites_of
+from ..draft.postings import PostingRow
 from ..draft.record import Draft
 from ..draft.versions import Version
+from ..model import Finding, Status
+from ..series import render
 from ..series.render import plural
 from .session import Session
 
@@ -38,6 +41,29 @@ def about_postings(session: Session, draft: Draft, upstream: Mapping[str, Any]) 
             }
         )
     return found
+
+
+def crowding(session: Session, draft: Draft, row: PostingRow, besides: Collection[str] = ()) -> list[Finding]:
+    """Return what is to be said where a tree would have more patches with a posting than it takes at once.
+
+    Those count that are posted, or among `besides`, and of which the draft's base does not have all.
+    """
+    there = [
+        other
+        for other in draft.document.postings or ()
+        if other.target == row.target
+        and other.name != row.name
+        and (other.name in besides or posting_versions(session.repo, draft.campaign, other.name))
+    ]
+    waiting, own, most = sum(len(other.patches) for other in there), len(row.patches), session.campaign.most
+    if not there or waiting + own <= most:
+        return []
+    names = render.listing([other.name for other in there])
+    text = (
+        f"{row.target} takes {most} patches at once, and {waiting} of yours wait there ({names});"
+        f" with these {own} it would have {waiting + own}. Post these when it has taken some."
+    )
+    return [Finding(Status.WARN, text, type="LIMIT")]
 
 
 def burn_down(versions: Sequence[Version], draft: Draft, upstream: Mapping[str, Any]) -> list[dict[str, Any]]:

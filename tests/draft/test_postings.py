@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from owned import CAMPAIGN, FILES, NEW, Owned
+from owned import CAMPAIGN, FILES, NEW, Owned, maintainers
 from tinytree import snapshot
 
 from patchbot.draft.postings import Line, Link, Posted, PostingRow, branch_name, divide, needed
@@ -189,6 +189,30 @@ def test_the_versions_of_a_posting_are_compared(owned: Owned, tmp_path: Path) ->
     assert "++int z = new_a;" in said.replace(" ", "").replace("intz=new_a", "int z = new_a")
     assert "there are: v1, draft" in owned.run("diff", "mine", "v2", "--tree", "a-next", code=2)
     assert "has no version before the draft" in owned.run("diff", "mine", code=2), "the whole has none"
+
+
+def test_more_than_a_tree_takes_at_once_is_said_where_it_is_posted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(f"A{n}", "a-next", f"drivers/a/{n}/") for n in range(17)]
+    files = {
+        "Makefile": FILES["Makefile"], "MAINTAINERS": maintainers(*rows, ("B", "b-next", "drivers/b/")),
+        **{f"{path}x{name}.c": b"int x = old_a;\n" for name, _, path in [*rows, ("B", "", "drivers/b/")]},
+    }
+    owned = Owned(tmp_path, capsys, {**files, "scripts/get_maintainer.pl": SCRIPT.encode()})
+    owned.run("generate", "mine")
+    said = "a-next takes 15 patches at once, and 15 of yours wait there (a-next); with these 2 it would have 17"
+
+    def told(*argv: str) -> list[str]:
+        document = owned.json("mail", "mine", *argv, "-o", str(tmp_path / f"mails{len(argv)}"))
+        return [row["target"] for row in document["findings"] if row["type"] == "LIMIT" and said in row["message"]]
+
+    assert told("--tree", "a-next.2") == [], "nothing is posted there"
+    assert told("--all") == ["a-next"], "all would be posted at once"
+    assert "at once" not in owned.run("freeze", "mine", "--tree", "a-next")
+    assert told("--tree", "a-next.2") == ["a-next"]
+    assert told("--tree", "b-next") == []
+    assert next(row["type"] for row in owned.json("freeze", "mine", "--tree", "a-next.2")["findings"]) == "LIMIT"
 
 
 def test_a_page_of_a_posting_alone(owned: Owned, tmp_path: Path) -> None:
