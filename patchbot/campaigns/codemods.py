@@ -81,7 +81,7 @@ def python(folder: Path, name: str, timeout: float | None, say: Callable[[str], 
                 change = call(context)
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(f"{line_in(error, folder) or file}: {type(error).__name__}: {error}") from error
         return insist_change(f"{folder / file}: {function}()", change)
 

@@ -80,7 +80,9 @@ def apply_to_text(path: str, text: bytes, edits: Sequence[Edit]) -> bytes:
     for one, two in pairwise(ordered):
         if two.start < one.end or (one.start, one.end) == (two.start, two.end):
             line = text.count(b"\n", 0, two.start) + 1
-            raise EditError(f"{path}:{line}: the edits of {one.site or '?'} and {two.site or '?'} overlap")
+            sites = [edit.site or "another place" for edit in (one, two)]
+            what = f"the edits of {' and '.join(sites)}" if one.site or two.site else "two edits"
+            raise EditError(f"{path}:{line}: {what} overlap")
     parts, at = [], 0
     for edit in ordered:
         parts += [text[at : edit.start], edit.new]

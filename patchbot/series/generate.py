@@ -51,7 +51,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig, kept: Kept 
     except UserError as error:
         known = error
         lines = str(error).replace("\n", "\n  ")
-        said = f"nothing was written, because parts of this tree are not understood:\n  {lines}"
+        said = f"nothing was written; this has to be put right first:\n  {lines}"
     if audit.refused:
         said = refusal(audit)
     tip = tree

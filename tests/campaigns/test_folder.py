@@ -300,9 +300,10 @@ def test_what_a_program_must_not_do(tree: Tree, tmp_path: Path, script: str, sai
     ("line", "said"),
     [
         ("return 1 / 0", r"step rename: \S*/mine/rename.py:8: ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit(0)", r"step rename: \S*/mine/rename.py:8: SystemExit: 0"),
         ("return 3", r"rename.py: rename\(\) must return a Change, not 3"),
         ("while True: pass", r"rename.py:8: rename.py:rename takes longer than 0.5 s"),
-        ("return Change((Edit('a/one.c', 0, 9), Edit('a/one.c', 3, 5)))", r"a/one.c:1: the edits of .* overlap"),
+        ("return Change((Edit('a/one.c', 0, 9), Edit('a/one.c', 3, 5)))", r"a/one.c:1: two edits overlap"),
         ("return Change((Edit('a/one.c', 0, 9999),))", r"a/one.c: edit .* is outside the file"),
         ("return Change((Edit('../x', new=b'x', create=True),))", r"'../x': .* no file of a kernel can have this name"),
         ("return Change((Edit('a/one.c', 0, next(turns)),))", r"a/one.c:1: two runs .* in different ways"),

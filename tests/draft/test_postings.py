@@ -196,7 +196,8 @@ def test_more_than_a_tree_takes_at_once_is_said_where_it_is_posted(
 ) -> None:
     rows = [(f"A{n}", "a-next", f"drivers/a/{n}/") for n in range(17)]
     files = {
-        "Makefile": FILES["Makefile"], "MAINTAINERS": maintainers(*rows, ("B", "b-next", "drivers/b/")),
+        "Makefile": FILES["Makefile"],
+        "MAINTAINERS": maintainers(*rows, ("B", "b-next", "drivers/b/")),
         **{f"{path}x{name}.c": b"int x = old_a;\n" for name, _, path in [*rows, ("B", "", "drivers/b/")]},
     }
     owned = Owned(tmp_path, capsys, {**files, "scripts/get_maintainer.pl": SCRIPT.encode()})
