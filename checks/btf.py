@@ -184,7 +184,7 @@ def faults(snapshot_: Snapshot, subject: Subject, before: State | None = None) -
     places, objects = snapshot_.places, snapshot_.objects
     apart = {objects[path] for path in options_of(subject).wrong_on_purpose if path in objects}
     state = snapshot_.state.without(apart)
-    found = [*layout(snapshot_.state), *inspect(state, places), *agree(before, state, places)]
+    found = [*layout(state), *inspect(state, places), *agree(before, state, places)]
     if places.sites:
         found += mismatches(state, places, {path: obj for path, obj in objects.items() if obj not in apart})
     return found

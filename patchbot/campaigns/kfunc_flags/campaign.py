@@ -30,6 +30,7 @@ from .steps import (
     facts,
     features,
     rdonly,
+    resolve_btfids,
     rows,
     selftests,
     selftests_optional,
@@ -103,6 +104,13 @@ STEPS = (
         "KFA_ACQUIRE, a reference on the argument that the kfunc returns, and the conversion of KF_ACQUIRE to it",
         acquire.anchors,
         optional=True,
+    ),
+    editing(
+        "resolve_btfids",
+        "resolve_btfids checks argument flags, so that a build fails rather than a registration",
+        resolve_btfids.anchors,
+        codemod=resolve_btfids.resolve_btfids,
+        words=resolve_btfids.words,
     ),
     editing(
         "decl-tags",

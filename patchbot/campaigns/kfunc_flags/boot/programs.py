@@ -14,6 +14,7 @@ from ....build.units import digest
 from ....errors import ToolError, UserError
 from ....progress import ticked
 from ....run import run, which
+from ..proof.meaning import IMPLICIT_ARGS
 from .trials import Program, SetRow
 
 CLANG = "clang-19"
@@ -65,6 +66,12 @@ def compile_programs(programs: Sequence[Program], header: Path, libbpf: Path, fo
         return list(ticked("compiling programs", pool.map(compile_one, programs), len(programs)))
 
 
+#: What a row of a kfunc with implicit arguments begins with.
+IMPLICIT = re.compile(rf"\((?:func, )?(\w+), {IMPLICIT_ARGS}\b")
+#: Sets that follow are not marked as sets of kfuncs; the module marks them when it registers them.
+HIDE = "#undef BTF_SET8_KFUNCS\n#define BTF_SET8_KFUNCS 0\n"
+
+
 def sets_header(sets: Iterable[SetRow]) -> str:
     """Return the C that kfa_sets.c includes: the kfuncs, the sets, and the table of what to register in order."""
     rows = list(sets)
@@ -74,14 +81,20 @@ def sets_header(sets: Iterable[SetRow]) -> str:
             body = "" if re.match(r"void\s+\w", kfunc) else "\treturn NULL;\n"
             parts.append(f"__bpf_kfunc {kfunc}\n{{\n{body}}}\n")
     parts.append("__bpf_kfunc_end_defs();\n")
-    for row in rows:
+    implicit = dict.fromkeys(k for row in rows for k in IMPLICIT.findall(row.rows))
+    if implicit:
+        # Nobody registers this set: by it, resolve_btfids knows the kfuncs with implicit arguments.
+        made = "".join(f"BTF_ID_FLAGS(func, {kfunc}, {IMPLICIT_ARGS})\n" for kfunc in implicit)
+        parts.append(f"BTF_KFUNCS_START(kfa_implicit)\n{made}BTF_KFUNCS_END(kfa_implicit)\n")
+    # Those that must be refused come last: resolve_btfids must not take them for sets of kfuncs.
+    for row in sorted(rows, key=lambda row: row.refused is not None):
+        if row.refused is not None and HIDE not in parts:
+            parts.append(HIDE)
         # Each row of a set is a macro with an asm() in it: one a line, or the compiler's message names none.
         text = re.sub(r"\)\s*(?=(?:BTF_ID_FLAGS|BTF_KFUNC|RECORD)\()", ")\n", row.rows.strip())
         parts.append(f"BTF_KFUNCS_START(kfa_set_{row.name})\n{text}\nBTF_KFUNCS_END(kfa_set_{row.name})\n")
     table = [
-        f'\t{{ "{row.name}", {TYPES.get(row.hook, "BPF_PROG_TYPE_UNSPEC")},'
-        f" {{ THIS_MODULE, &kfa_set_{row.name} }} }},\n"
-        for row in rows
+        f'\t{{ "{row.name}", {TYPES.get(row.hook, "BPF_PROG_TYPE_UNSPEC")}, &kfa_set_{row.name} }},\n' for row in rows
     ]
     parts.append(f"static const struct kfa_set kfa_sets[] = {{\n{''.join(table)}}};\n")
     return "\n".join(parts)

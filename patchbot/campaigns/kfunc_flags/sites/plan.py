@@ -156,11 +156,12 @@ def plan_row(case: Case) -> Plan:
     """Return the plan for a row."""
     row, owner = case.row, case.owner
     wanted = [flag for flag in in_question(case.config) if flag in row.flags]
-    if wanted and not owner.kfunc and not case.decision.keep and not case.user_space:
+    other = case.user_space or row.file.startswith(SELFTESTS)
+    if wanted and not owner.kfunc and not case.decision.keep and not other:
         return refuse(f"{' and '.join(row.flags)} in a {owner.kind}; expected BTF_KFUNCS_START")
     fixed = untouched(row, owner, case.user_space, wanted)
     plan = keep(fixed) if fixed is not None else converted(case, wanted)
-    return plan if case.user_space or row.file.startswith(SELFTESTS) else doubted(case, gaining(case, plan))
+    return plan if other else doubted(case, gaining(case, plan))
 
 
 def gaining(case: Case, plan: Plan) -> Plan:

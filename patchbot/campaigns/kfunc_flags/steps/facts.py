@@ -343,6 +343,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "kf_bits": len(used_bits(context.base, "KF_")),
         "most_args": most_arguments(context.base),
         "shown": shown_row(context.base),
+        "tool_checks": "resolve_btfids" in context.steps and says(context.base, RESOLVE_BTFIDS, "collect_kfuncs"),
         "machinery": has_macros(context.base, BTF_IDS_H, "BTF_KFUNC"),
     }
 

@@ -135,7 +135,7 @@ def anchors_bad_sets(path: str, flags: OptionalFlags, facts: Mapping[str, Any]) 
     start = a.with_comment(a.tokens_like(f"BTF_KFUNCS_START({VALID})"))
     return [
         bad.before("the end of the kfuncs", a.tokens_like("__bpf_kfunc_end_defs();"), kfuncs, f"{kfunc}("),
-        bad.before(f"{VALID}: before it", start, sets, f"BTF_KFUNCS_START({flags.bad})"),
+        bad.before(f"{VALID}: before it", start, sets, f"BTF_SET8_START({flags.bad})"),
         bad.before(
             f"{VALID}: its last row", a.tokens_like(f"BTF_KFUNCS_END({VALID})"), rows, rows.decode().split("\n")[0]
         ),

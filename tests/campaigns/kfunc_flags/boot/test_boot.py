@@ -165,7 +165,11 @@ def test_the_sets_become_a_table_in_order(shipped: Rows) -> None:
     text = programs.sets_header(shipped.known_to(NEWEST).sets)
     names = re.findall(r'\{ "(\w+)", ', text)
     assert names == [s.name for s in shipped.known_to(NEWEST).sets]
-    assert text.count("BTF_KFUNCS_START(") == text.count("BTF_KFUNCS_END(") == len(names)
+    assert text.count("BTF_KFUNCS_START(") == text.count("BTF_KFUNCS_END(") == len(names) + 1
+    good, bad = text.split(programs.HIDE)
+    hidden = {s.name for s in shipped.known_to(NEWEST).sets if s.refused is not None}
+    assert set(re.findall(r"BTF_KFUNCS_START\(kfa_set_(\w+)\)", bad)) == hidden, "else the module is not built"
+    assert "BTF_KFUNCS_START(kfa_implicit)\nBTF_ID_FLAGS(func, kfa_s_implicit, KF_IMPLICIT_ARGS)\n" in good
     assert "BTF_ID_FLAGS(func, kfa_s_huge)\nRECORD(kfa_s_huge, 9001, 0xffffffff, 2)\n" in text
     assert "KFA_NULLABLE" not in text
 

@@ -12,7 +12,7 @@ from conftest import RealKernel
 from patchbot.bundle import bundled
 from patchbot.campaigns.kfunc_flags.campaign import campaign
 from patchbot.campaigns.kfunc_flags.proof.btf import DECL_TAG, EXTRA, FUNC, FUNC_PROTO, parse
-from patchbot.campaigns.kfunc_flags.steps import decl_tags
+from patchbot.campaigns.kfunc_flags.steps.facts import RESOLVE_BTFIDS
 from patchbot.config import CampaignConfig, load
 from patchbot.run import run
 from patchbot.series.generate import generate
@@ -38,24 +38,23 @@ PROGRAM = """\
 #include <linux/btf_ids.h>
 #define KFA_RELEASE (1 << 0)
 #define KFA_RCU (1 << 1)
+#define KFUNC __attribute__((used, btf_decl_tag("bpf_kfunc")))
 struct task { int x; };
 struct bpf_prog_aux { int y; };
-__attribute__((used)) struct task *get(struct task *t) { return t; }
-__attribute__((used)) void put(int n, struct task *t) { }
-__attribute__((used)) void both(struct task *t, int n, struct task *u) { }
-__attribute__((used)) void hidden(struct task *t, struct bpf_prog_aux *aux) { }
-__attribute__((used)) void plain(struct task *t) { }
-__attribute__((used)) void wrong(struct task *t) { }
+KFUNC struct task *get(struct task *t) { return t; }
+KFUNC void put(int n, struct task *t) { }
+KFUNC void both(struct task *t, int n, struct task *u) { }
+KFUNC void hidden(struct task *t, struct bpf_prog_aux *aux) { }
+KFUNC void plain(struct task *t) { }
 BTF_KFUNCS_START(one)
 BTF_ID_FLAGS(func, plain, 1)
 BTF_KFUNC(put, 0, 0, KFA_RELEASE)
 BTF_KFUNC(both, 0, KFA_RCU | KFA_RELEASE, 0, KFA_RCU)
-BTF_KFUNC(wrong, 0, 0, KFA_RCU, KFA_RCU)
 BTF_KFUNCS_END(one)
 BTF_KFUNCS_START(two)
 BTF_KFUNC(get, 1, KFA_RCU)
 BTF_KFUNC(both, 0, KFA_RCU | KFA_RELEASE, 0, KFA_RCU)
-BTF_KFUNC(hidden, 1 << 16, KFA_RELEASE | (1 << 30), KFA_RCU)
+BTF_KFUNC(hidden, 1 << 16, KFA_RELEASE)
 BTF_KFUNCS_END(two)
 """
 TAGS = {
@@ -66,7 +65,7 @@ TAGS = {
     ("both", 2, "arg:rcu"),
     ("hidden", 0, "arg:release"),
 }
-#: What a tool adds that finds KF_IMPLICIT_ARGS kfuncs by the sets, rather than by decl tags that a new pahole makes.
+#: The tags are there when the prototype with the implicit arguments gets those of the kfunc.
 COPIED = {("hidden_impl", 0, "arg:release")}
 
 
@@ -93,7 +92,7 @@ def tags(blob: bytes) -> set[tuple[str, int, str]]:
 
 def finished(kernel: RealKernel) -> Tree:
     base = Tree(kernel.repo, kernel.commit)
-    if b"\nstatic int btf2btf(" not in (base.get(decl_tags.MAIN_C) or b""):
+    if b"\nstatic int btf2btf(" not in (base.get(RESOLVE_BTFIDS) or b""):
         pytest.skip(f"resolve_btfids of {kernel.version} does not write BTF")
     shipped = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
     with_ = ("suffixes", "acquire", "decl-tags")
@@ -103,14 +102,26 @@ def finished(kernel: RealKernel) -> Tree:
     return made.tip
 
 
-def compile_program(tree: Tree, where: Path, compiler: list[str]) -> Path:
+def build_tool(kernel: RealKernel, tree: Tree, source: Path) -> Path:
+    """Return resolve_btfids of a tree, built below `source` beside what else of tools/ is needed."""
+    source.mkdir()
+    archive = run(["git", f"--git-dir={kernel.repo.git_dir}", "archive", kernel.commit, *FOLDERS]).stdout
+    run(["tar", "-x", "-C", source], stdin=archive)
+    for path in tree.overlay:
+        if path.startswith(FOLDERS):
+            (source / path).write_bytes(tree.read(path))
+    run(["make", "-s", "-C", source / TOOL, "-j2"])
+    return source / TOOL / "resolve_btfids"
+
+
+def compile_program(tree: Tree, where: Path, compiler: list[str], program: str = PROGRAM) -> Path:
     """Return an object with kfunc sets whose BTF is in the file of the same name with .btf."""
     (where / "linux").mkdir()
     for name in ("btf_ids.h", "args.h", "stringify.h"):
         (where / "linux" / name).write_bytes(tree.read(f"include/linux/{name}"))
     for name, text in HEADERS.items():
         (where / "linux" / name).write_text(text)
-    (where / "program.c").write_text(PROGRAM)
+    (where / "program.c").write_text(program)
     options = ["-g", "-O1", "-DCONFIG_DEBUG_INFO_BTF", "-I", where, "-c", "-o", where / "program.o"]
     run([*compiler, *options, where / "program.c"])
     run(["pahole", "-J", f"--btf_encode_detached={where / 'program.btf'}", where / "program.o"])
@@ -123,14 +134,8 @@ def compile_program(tree: Tree, where: Path, compiler: list[str]) -> Path:
 def test_the_tool_makes_tags_of_the_records(kernel: RealKernel, tmp_path: Path):
     tree = finished(kernel)
     source = tmp_path / "tree"
-    source.mkdir()
-    archive = run(["git", f"--git-dir={kernel.repo.git_dir}", "archive", kernel.commit, *FOLDERS]).stdout
-    run(["tar", "-x", "-C", source], stdin=archive)
-    for path in tree.overlay:
-        if path.startswith(FOLDERS):
-            (source / path).write_bytes(tree.read(path))
-    run(["make", "-s", "-C", source / TOOL, "-j2"])
-    wanted = TAGS | COPIED if b"DECL_TAG_KFUNC" in tree.read(decl_tags.MAIN_C) else TAGS
+    tool = build_tool(kernel, tree, source)
+    wanted = TAGS | COPIED if b"DECL_TAG_KFUNC" in tree.read(RESOLVE_BTFIDS) else TAGS
     targets = {"native": ["gcc"]}
     if shutil.which("clang-19"):
         targets["big"] = ["clang-19", "--target=s390x-linux-gnu"]
@@ -139,7 +144,7 @@ def test_the_tool_makes_tags_of_the_records(kernel: RealKernel, tmp_path: Path):
         where.mkdir()
         made = compile_program(tree, where, compiler)
         before = tags((where / "program.btf").read_bytes())
-        run([source / TOOL / "resolve_btfids", "--btf", where / "program.btf", made])
+        run([tool, "--btf", where / "program.btf", made])
         assert before == set()
         assert tags(Path(f"{made}.BTF").read_bytes()) == wanted, name
     if wanted == TAGS:

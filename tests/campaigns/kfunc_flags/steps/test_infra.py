@@ -22,7 +22,6 @@ from tinytree import TESTS, commit
 from patchbot.c import find, function, functions, macros, parse, structs, tokens
 from patchbot.campaigns.kfunc_flags.campaign import STEPS as ALL_STEPS
 from patchbot.campaigns.kfunc_flags.steps import (
-    decl_tags,
     facts,
     features,
     suffixes,
@@ -75,7 +74,7 @@ def stages(base: Tree, without: tuple[str, ...] = ()) -> Iterator[tuple[str, Con
     for name, (codemod, _) in STEPS.items():
         if name in without:
             continue
-        if name in ("decl-tags", "bpftool") and b"\nstatic int btf2btf(" not in (base.get(decl_tags.MAIN_C) or b""):
+        if name in ("decl-tags", "bpftool") and b"\nstatic int btf2btf(" not in (base.get(facts.RESOLVE_BTFIDS) or b""):
             continue
         seen = context(tree, base)
         change = codemod(seen)
@@ -254,7 +253,7 @@ def test_a_tree_without_count_args_is_refused(trees, tmp_path):
 
 @pytest.mark.parametrize("text", [None, b"int main(void)\n{\n\treturn 0;\n}\n"])
 def test_decl_tags_need_a_tool_that_writes_btf(trees, text):
-    path = decl_tags.MAIN_C
+    path = facts.RESOLVE_BTFIDS
     tree = trees["first"].overlaid({path: text})
     with pytest.raises(UserError, match=rf"{path}: it .*so it cannot emit decl tags"):
         STEPS["decl-tags"][0](context(tree))
@@ -269,7 +268,10 @@ def test_a_table_of_tags_without_a_flag_is_no_table(trees):
 
 
 #: The facts of a tree, and the steps, that only the cover letter asks for.
-ASKED = ("pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "define", "suffixes", "owned")
+ASKED = (
+    *("by_set", "more", "tool_checks", "pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "define"),
+    *("suffixes", "owned"),
+)
 
 
 @pytest.mark.parametrize("flags", list(itertools.product((True, False), repeat=5)))
@@ -284,7 +286,7 @@ def test_messages_fit_a_mail(name, flags):
     }
     message = render.message("kfunc_flags", None, f"{name}.txt.j2", **words)
     subject = message.split("\n")[0]
-    assert subject.startswith(("bpf: ", "bpf, docs: ", "tools/resolve_btfids: ", "bpftool: "))
+    assert subject.startswith(("bpf: ", "bpf, docs: ", "resolve_btfids: ", "tools/resolve_btfids: ", "bpftool: "))
     assert len(subject.split(": ", 1)[1]) <= 70
     assert max(map(len, message.split("\n"))) <= 75
     design = render.render("kfunc_flags/cover-design.txt.j2", **words)

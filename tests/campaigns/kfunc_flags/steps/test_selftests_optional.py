@@ -19,7 +19,7 @@ from patchbot.c import parse
 from patchbot.campaigns.kfunc_flags.campaign import STEPS, campaign
 from patchbot.campaigns.kfunc_flags.sites import sets
 from patchbot.campaigns.kfunc_flags.sites.inventory import audit
-from patchbot.campaigns.kfunc_flags.steps import decl_tags, facts, selftests
+from patchbot.campaigns.kfunc_flags.steps import facts, selftests
 from patchbot.cli import main
 from patchbot.config import CampaignConfig, load
 from patchbot.git.repo import Repo
@@ -247,7 +247,7 @@ def test_real_kernels_take_the_steps_once(kernel: RealKernel):
     base = Tree(kernel.repo, kernel.commit)
     if not re.search(rb"^#define KF_RCU\b", base.read(facts.BTF_H), re.MULTILINE):
         pytest.skip(f"{kernel.version} has no KF_RCU")
-    tags = b"\nstatic int btf2btf(" in (base.get(decl_tags.MAIN_C) or b"")
+    tags = b"\nstatic int btf2btf(" in (base.get(facts.RESOLVE_BTFIDS) or b"")
     with_ = tuple(OPTIONAL) if tags else ("suffixes", "acquire")
     shipped = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
     config = CampaignConfig("kfunc_flags", shipped.target, with_, (), shipped.decisions)

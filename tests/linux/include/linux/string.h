@@ -10,5 +10,6 @@ int memcmp(const void *a, const void *b, size_t size);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
 size_t strlen(const char *text);
+void *kmemdup(const void *from, size_t size, gfp_t flags);
 
 #endif

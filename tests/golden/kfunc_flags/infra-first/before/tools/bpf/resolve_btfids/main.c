@@ -26,16 +26,53 @@ struct btf2btf_context {
 	struct rb_root kfuncs;
 };
 
+static struct btf_id *btf_id__find(struct rb_root *root, const char *name)
+{
+	return max(obj->efile.idlist->d_size, root->addr[0]);
+}
+
+static bool is_known(const struct btf_type *t)
+{
+	return btf_is_any_enum(t) || btf_is_int(t) || btf_is_mod(t) || btf_is_ptr(t) || btf_is_typedef(t);
+}
+
+static int push_kfunc(struct btf2btf_context *ctx, struct kfunc *kfunc)
+{
+	while (*p) {
+		if (kfunc->btf_id < k->btf_id) {
+			p = &(*p)->rb_left;
+		} else if (k->flags == kfunc->flags) {
+			return 0;
+		} else {
+			return -EINVAL;
+		}
+	}
+
+	return 0;
+}
+
 static int collect_kfuncs(struct object *obj, struct btf2btf_context *ctx)
 {
-	s32 func_id = btf__find_by_name_kind_own(ctx->btf, name, BTF_KIND_FUNC);
+	for (next = rb_first(&obj->sets); next; next = rb_next(next)) {
+		for (u32 i = 0; i < set_id->cnt; i++) {
+			kfunc.flags = set8->pairs[i].flags;
+			err = push_kfunc(ctx, &kfunc);
+			if (err)
+				return err;
+		}
+	}
 
-	return push_kfunc(ctx, func_id);
+	return 0;
 }
 
 static bool is_kf_implicit_arg(const struct btf *btf, const struct btf_param *p)
 {
 	return false;
+}
+
+static int build_btf2btf_context(struct object *obj, struct btf2btf_context *ctx)
+{
+	return collect_kfuncs(obj, ctx);
 }
 
 static int btf2btf(struct object *obj)
@@ -49,6 +86,8 @@ static int btf2btf(struct object *obj)
 		goto out;
 
 	for (next = rb_first(&ctx.kfuncs); next; next = rb_next(next)) {
+		struct kfunc *kfunc = rb_entry(next, struct kfunc, rb_node);
+
 		err = add_decl_tag(&ctx, DECL_TAG_KFUNC, kfunc->btf_id, -1);
 		if (err)
 			goto out;

@@ -8,6 +8,8 @@
 #include <linux/btf_ids.h>
 #include <linux/init.h>
 #include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 
 #define KFA_UNKNOWN	0x80000000
 
@@ -135,146 +137,220 @@ __bpf_kfunc struct task_struct *bpf_test_kfa_kf_acquire(struct task_struct *task
 
 __bpf_kfunc_end_defs();
 
-BTF_KFUNCS_START(bpf_test_kfa_scalar_ids)
+/*
+ * The build fails if resolve_btfids finds a set of kfuncs with wrong flags. So
+ * these are no sets of kfuncs before kfa_register() makes them some.
+ */
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_scalar_ids)
+BTF_SET8_START(bpf_test_kfa_scalar_ids)
 BTF_KFUNC(bpf_test_kfa_scalar, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_scalar_ids)
+BTF_SET8_END(bpf_test_kfa_scalar_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_scalar_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_unknown_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_unknown_ids)
+BTF_SET8_START(bpf_test_kfa_unknown_ids)
 BTF_KFUNC(bpf_test_kfa_unknown, 0, KFA_RCU | KFA_UNKNOWN)
-BTF_KFUNCS_END(bpf_test_kfa_unknown_ids)
+BTF_SET8_END(bpf_test_kfa_unknown_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_unknown_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_missing_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_missing_ids)
+BTF_SET8_START(bpf_test_kfa_missing_ids)
 BTF_KFUNC(bpf_test_kfa_missing, 0, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_missing_ids)
+BTF_SET8_END(bpf_test_kfa_missing_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_missing_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_twice_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_twice_ids)
+BTF_SET8_START(bpf_test_kfa_twice_ids)
 BTF_KFUNC(bpf_test_kfa_twice, 0, KFA_RCU)
 BTF_KFUNC(bpf_test_kfa_twice, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_twice_ids)
+BTF_SET8_END(bpf_test_kfa_twice_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_twice_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_releases_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_releases_ids)
+BTF_SET8_START(bpf_test_kfa_releases_ids)
 BTF_KFUNC(bpf_test_kfa_releases, 0, KFA_RELEASE, KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_releases_ids)
+BTF_SET8_END(bpf_test_kfa_releases_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_releases_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_stack_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_stack_ids)
+BTF_SET8_START(bpf_test_kfa_stack_ids)
 BTF_KFUNC(bpf_test_kfa_stack, 0, 0, 0, 0, 0, 0, KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_stack_ids)
+BTF_SET8_END(bpf_test_kfa_stack_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_stack_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_kf_release_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_kf_release_ids)
+BTF_SET8_START(bpf_test_kfa_kf_release_ids)
 BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_kf_release_ids)
+BTF_SET8_END(bpf_test_kfa_kf_release_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_kf_release_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_kf_release_second_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_kf_release_second_ids)
+BTF_SET8_START(bpf_test_kfa_kf_release_second_ids)
 BTF_KFUNC(bpf_test_kfa_kf_release, KF_RELEASE, 0, KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_kf_release_second_ids)
+BTF_SET8_END(bpf_test_kfa_kf_release_second_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_kf_release_second_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_kf_rcu_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_kf_rcu_ids)
+BTF_SET8_START(bpf_test_kfa_kf_rcu_ids)
 BTF_KFUNC(bpf_test_kfa_kf_rcu, KF_RCU, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_kf_rcu_ids)
+BTF_SET8_END(bpf_test_kfa_kf_rcu_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_kf_rcu_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_number_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_number_ids)
+BTF_SET8_START(bpf_test_kfa_number_ids)
 BTF_KFUNC(bpf_test_kfa_number, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_number_ids)
+BTF_SET8_END(bpf_test_kfa_number_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_number_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_dynptr_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_dynptr_ids)
+BTF_SET8_START(bpf_test_kfa_dynptr_ids)
 BTF_KFUNC(bpf_test_kfa_dynptr, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_dynptr_ids)
+BTF_SET8_END(bpf_test_kfa_dynptr_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_dynptr_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_ctx_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_ctx_ids)
+BTF_SET8_START(bpf_test_kfa_ctx_ids)
 BTF_KFUNC(bpf_test_kfa_ctx, 0, KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_ctx_ids)
+BTF_SET8_END(bpf_test_kfa_ctx_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_ctx_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_ctx_rcu_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_ctx_rcu_ids)
+BTF_SET8_START(bpf_test_kfa_ctx_rcu_ids)
 BTF_KFUNC(bpf_test_kfa_ctx, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_ctx_rcu_ids)
+BTF_SET8_END(bpf_test_kfa_ctx_rcu_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_ctx_rcu_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_suffix_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_suffix_ids)
+BTF_SET8_START(bpf_test_kfa_suffix_ids)
 BTF_KFUNC(bpf_test_kfa_suffix, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_suffix_ids)
+BTF_SET8_END(bpf_test_kfa_suffix_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_suffix_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_implicit_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_implicit_ids)
+BTF_SET8_START(bpf_test_kfa_implicit_ids)
 BTF_KFUNC(bpf_test_kfa_implicit, KF_IMPLICIT_ARGS, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_implicit_ids)
+BTF_SET8_END(bpf_test_kfa_implicit_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_implicit_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_nullable_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_nullable_ids)
+BTF_SET8_START(bpf_test_kfa_nullable_ids)
 BTF_KFUNC(bpf_test_kfa_nullable, 0, KFA_NULLABLE)
-BTF_KFUNCS_END(bpf_test_kfa_nullable_ids)
+BTF_SET8_END(bpf_test_kfa_nullable_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_nullable_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_uninit_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_uninit_ids)
+BTF_SET8_START(bpf_test_kfa_uninit_ids)
 BTF_KFUNC(bpf_test_kfa_uninit, 0, KFA_UNINIT)
-BTF_KFUNCS_END(bpf_test_kfa_uninit_ids)
+BTF_SET8_END(bpf_test_kfa_uninit_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_uninit_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_str_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_str_ids)
+BTF_SET8_START(bpf_test_kfa_str_ids)
 BTF_KFUNC(bpf_test_kfa_str, 0, KFA_STR)
-BTF_KFUNCS_END(bpf_test_kfa_str_ids)
+BTF_SET8_END(bpf_test_kfa_str_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_str_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_const_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_const_ids)
+BTF_SET8_START(bpf_test_kfa_const_ids)
 BTF_KFUNC(bpf_test_kfa_const, 0, KFA_CONST)
-BTF_KFUNCS_END(bpf_test_kfa_const_ids)
+BTF_SET8_END(bpf_test_kfa_const_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_const_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_const_release_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_const_release_ids)
+BTF_SET8_START(bpf_test_kfa_const_release_ids)
 BTF_KFUNC(bpf_test_kfa_const, 0, 0, KFA_CONST | KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_const_release_ids)
+BTF_SET8_END(bpf_test_kfa_const_release_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_const_release_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_sz_pointer_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_sz_pointer_ids)
+BTF_SET8_START(bpf_test_kfa_sz_pointer_ids)
 BTF_KFUNC(bpf_test_kfa_sz, 0, KFA_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_sz_pointer_ids)
+BTF_SET8_END(bpf_test_kfa_sz_pointer_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_sz_pointer_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_sz_num_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_sz_num_ids)
+BTF_SET8_START(bpf_test_kfa_sz_num_ids)
 BTF_KFUNC(bpf_test_kfa_sz, 0, 0, 0, KFA_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_sz_num_ids)
+BTF_SET8_END(bpf_test_kfa_sz_num_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_sz_num_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_sz_both_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_sz_both_ids)
+BTF_SET8_START(bpf_test_kfa_sz_both_ids)
 BTF_KFUNC(bpf_test_kfa_sz, 0, 0, KFA_SZ | KFA_CONST_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_sz_both_ids)
+BTF_SET8_END(bpf_test_kfa_sz_both_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_sz_both_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_const_sz_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_const_sz_ids)
+BTF_SET8_START(bpf_test_kfa_const_sz_ids)
 BTF_KFUNC(bpf_test_kfa_const_sz, 0, KFA_CONST_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_const_sz_ids)
+BTF_SET8_END(bpf_test_kfa_const_sz_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_const_sz_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_ign_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_ign_ids)
+BTF_SET8_START(bpf_test_kfa_ign_ids)
 BTF_KFUNC(bpf_test_kfa_ign, 0, 0, KFA_IGN | KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_ign_ids)
+BTF_SET8_END(bpf_test_kfa_ign_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_ign_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_str_task_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_str_task_ids)
+BTF_SET8_START(bpf_test_kfa_str_task_ids)
 BTF_KFUNC(bpf_test_kfa_str_task, 0, KFA_STR)
-BTF_KFUNCS_END(bpf_test_kfa_str_task_ids)
+BTF_SET8_END(bpf_test_kfa_str_task_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_str_task_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_sz_const_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_sz_const_ids)
+BTF_SET8_START(bpf_test_kfa_sz_const_ids)
 BTF_KFUNC(bpf_test_kfa_sz_const, 0, 0, KFA_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_sz_const_ids)
+BTF_SET8_END(bpf_test_kfa_sz_const_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_sz_const_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_sz_ign_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_sz_ign_ids)
+BTF_SET8_START(bpf_test_kfa_sz_ign_ids)
 BTF_KFUNC(bpf_test_kfa_sz_ign, 0, 0, KFA_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_sz_ign_ids)
+BTF_SET8_END(bpf_test_kfa_sz_ign_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_sz_ign_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_ign_sz_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_ign_sz_ids)
+BTF_SET8_START(bpf_test_kfa_ign_sz_ids)
 BTF_KFUNC(bpf_test_kfa_ign_sz, 0, 0, KFA_IGN)
-BTF_KFUNCS_END(bpf_test_kfa_ign_sz_ids)
+BTF_SET8_END(bpf_test_kfa_ign_sz_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_ign_sz_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_sz_of_ign_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_sz_of_ign_ids)
+BTF_SET8_START(bpf_test_kfa_sz_of_ign_ids)
 BTF_KFUNC(bpf_test_kfa_sz, 0, KFA_IGN, KFA_SZ)
-BTF_KFUNCS_END(bpf_test_kfa_sz_of_ign_ids)
+BTF_SET8_END(bpf_test_kfa_sz_of_ign_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_sz_of_ign_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_acquires_nothing_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_acquires_nothing_ids)
+BTF_SET8_START(bpf_test_kfa_acquires_nothing_ids)
 BTF_KFUNC(bpf_test_kfa_acquires_nothing, 0, KFA_ACQUIRE)
-BTF_KFUNCS_END(bpf_test_kfa_acquires_nothing_ids)
+BTF_SET8_END(bpf_test_kfa_acquires_nothing_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_acquires_nothing_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_acquires_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_acquires_ids)
+BTF_SET8_START(bpf_test_kfa_acquires_ids)
 BTF_KFUNC(bpf_test_kfa_acquires, 0, KFA_ACQUIRE, KFA_ACQUIRE)
-BTF_KFUNCS_END(bpf_test_kfa_acquires_ids)
+BTF_SET8_END(bpf_test_kfa_acquires_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_acquires_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_acquire_release_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_acquire_release_ids)
+BTF_SET8_START(bpf_test_kfa_acquire_release_ids)
 BTF_KFUNC(bpf_test_kfa_acquires, 0, KFA_ACQUIRE | KFA_RELEASE)
-BTF_KFUNCS_END(bpf_test_kfa_acquire_release_ids)
+BTF_SET8_END(bpf_test_kfa_acquire_release_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_acquire_release_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_acquires_prog_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_acquires_prog_ids)
+BTF_SET8_START(bpf_test_kfa_acquires_prog_ids)
 BTF_KFUNC(bpf_test_kfa_acquires_prog, 0, KFA_ACQUIRE)
-BTF_KFUNCS_END(bpf_test_kfa_acquires_prog_ids)
+BTF_SET8_END(bpf_test_kfa_acquires_prog_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_acquires_prog_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_kf_acquire_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_kf_acquire_ids)
+BTF_SET8_START(bpf_test_kfa_kf_acquire_ids)
 BTF_KFUNC(bpf_test_kfa_kf_acquire, KF_ACQUIRE, KFA_ACQUIRE)
-BTF_KFUNCS_END(bpf_test_kfa_kf_acquire_ids)
+BTF_SET8_END(bpf_test_kfa_kf_acquire_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_kf_acquire_ids)
 
 /* The same kfuncs with flags that are all right */
 BTF_KFUNCS_START(bpf_test_kfa_valid_ids)
@@ -310,17 +386,23 @@ BTF_KFUNC(bpf_test_kfa_kf_acquire, KF_ACQUIRE, KFA_RCU)
 BTF_KFUNCS_END(bpf_test_kfa_valid_ids)
 
 /* The flags of the arguments of a kfunc do not depend on the set */
-BTF_KFUNCS_START(bpf_test_kfa_none_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_none_ids)
+BTF_SET8_START(bpf_test_kfa_none_ids)
 BTF_ID_FLAGS(func, bpf_test_kfa_other)
-BTF_KFUNCS_END(bpf_test_kfa_none_ids)
+BTF_SET8_END(bpf_test_kfa_none_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_none_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_other_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_other_ids)
+BTF_SET8_START(bpf_test_kfa_other_ids)
 BTF_KFUNC(bpf_test_kfa_other, 0, 0, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_other_ids)
+BTF_SET8_END(bpf_test_kfa_other_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_other_ids)
 
-BTF_KFUNCS_START(bpf_test_kfa_more_ids)
+__BTF_KFUNC_ARGS_START(bpf_test_kfa_more_ids)
+BTF_SET8_START(bpf_test_kfa_more_ids)
 BTF_KFUNC(bpf_test_kfa_other, 0, KFA_RCU, KFA_RCU)
-BTF_KFUNCS_END(bpf_test_kfa_more_ids)
+BTF_SET8_END(bpf_test_kfa_more_ids)
+__BTF_KFUNC_ARGS_END(bpf_test_kfa_more_ids)
 
 struct kfa_test {
 	const char *name;
@@ -373,12 +455,22 @@ static const struct kfa_test inconsistent[] = {
 
 static int kfa_register(enum bpf_prog_type type, struct btf_id_set8 *set)
 {
+	/* What follows the pairs is not part of the size of the set */
+	const struct btf_kfunc_args_ref *ref = (void *)&set->pairs[set->cnt];
 	struct btf_kfunc_id_set kset = {
 		.owner = THIS_MODULE,
-		.set = set,
 	};
+	int err;
 
-	return register_btf_kfunc_id_set(type, &kset);
+	/* The records are the last of it */
+	kset.set = kmemdup(set, ref->off + ref->size, GFP_KERNEL);
+	if (!kset.set)
+		return -ENOMEM;
+
+	kset.set->flags |= BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS;
+	err = register_btf_kfunc_id_set(type, &kset);
+	kfree(kset.set);
+	return err;
 }
 
 static int kfa_refuse(enum bpf_prog_type type, const struct kfa_test *tests, int cnt)
