@@ -22,7 +22,7 @@ typedef _Bool bool;
 
 #define NULL ((void *)0)
 
-enum bpf_map_type { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_RINGBUF = 27 };
+enum bpf_map_type { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_RINGBUF = 27, BPF_MAP_TYPE_ARENA = 33 };
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

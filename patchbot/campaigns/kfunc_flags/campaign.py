@@ -18,9 +18,10 @@ from ...series.campaign import BuildWishes, Campaign, Change, Context, Step
 from . import proof
 from .sites import inventory
 from .sites.gains import RDONLY, UNINIT
-from .sites.plan import ACQUIRE, RCU, RELEASE
+from .sites.plan import ACQUIRE, ARENA, RCU, RELEASE
 from .steps import (
     acquire,
+    arena,
     bpftool,
     btf,
     btf_ids,
@@ -113,6 +114,12 @@ STEPS = (
         words=resolve_btfids.words,
     ),
     editing(
+        "arena",
+        "KFA_ARENA, a pointer into an arena, which resolve_btfids reads",
+        arena.anchors,
+        codemod=arena.arena,
+    ),
+    editing(
         "decl-tags",
         "BTF decl tags for argument flags, which user space can read",
         decl_tags.anchors,
@@ -167,6 +174,7 @@ STEPS = (
         RELEASE,
         parts=("rcu", "release"),
     ),
+    converting("arena-rows", "convert KF_ARENA_ARG1 and KF_ARENA_ARG2 to KFA_ARENA", *ARENA, follows="arena"),
     converting(
         "acquire-rows",
         "convert KF_ACQUIRE to KFA_ACQUIRE on the argument that is returned, where a person decided so",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ....c.constants import constant
 from ....errors import ToolError
@@ -19,8 +19,11 @@ from .btf import Param
 BTF_H = "include/linux/btf.h"
 BTF_IDS_H = "include/linux/btf_ids.h"
 VERIFIER = "kernel/bpf/verifier.c"
+RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 BPF_TYPES = "include/linux/bpf_types.h"
 
+#: The flags that are each about the argument of their place here, and the argument flag in their stead.
+ARENA, ARENA_ARGUMENT = ("KF_ARENA_ARG1", "KF_ARENA_ARG2"), "KFA_ARENA"
 RELEASE, RCU, ACQUIRE, IMPLICIT_ARGS = "KF_RELEASE", "KF_RCU", "KF_ACQUIRE", "KF_IMPLICIT_ARGS"
 ITERATOR_FLAGS = frozenset({"KF_ITER_NEW", "KF_ITER_NEXT", "KF_ITER_DESTROY"})
 #: KFA_RELEASE on an argument has the effect "release".
@@ -67,11 +70,15 @@ _CONTEXT = re.compile(
 
 @dataclass(frozen=True)
 class Flags:
-    """The bits of flags by name, as the headers of one commit define them: KF_*, KFA_* and BTF_SET8_*."""
+    """The bits of flags by name, as the headers of one commit define them: KF_*, KFA_* and BTF_SET8_*.
+
+    `unread` are those of pointers into arenas that resolve_btfids of the commit does not turn into an address space.
+    """
 
     kfunc: Mapping[str, int]
     argument: Mapping[str, int]
     set: Mapping[str, int]
+    unread: frozenset[str] = frozenset()
 
     @property
     def single(self) -> Mapping[str, int]:
@@ -113,7 +120,21 @@ class Effect:
 
 def flags_of(scratch: Scratch, tree: str) -> Flags:
     """Return the flags of kfuncs as the headers of a tree define them."""
-    return read_flags(*(scratch.read(tree, path) or b"" for path in (BTF_H, BTF_IDS_H)))
+    found = read_flags(*(scratch.read(tree, path) or b"" for path in (BTF_H, BTF_IDS_H)))
+    return replace(found, unread=unread_flags(scratch.read(tree, RESOLVE_BTFIDS) or b""))
+
+
+def unread_flags(tool: bytes) -> frozenset[str]:
+    """Return the flags of pointers into arenas that a resolve_btfids does not obey; without its own code, pahole does.
+
+    The prototype that programs see has the address space of the argument only if a flag is read.
+    """
+    code = without_comments(tool)
+    head = re.search(rb"^[^\n;]*\bis_arena_arg\s*+\([^()]*+\)\s*+\{", code, re.MULTILINE)
+    if not head:
+        return frozenset({ARENA_ARGUMENT})
+    body = code[head.end() :].partition(b"\n}")[0]
+    return frozenset(f for f in (*ARENA, ARENA_ARGUMENT) if not re.search(rf"\b{f}\b".encode(), body))
 
 
 def rule_of(scratch: Scratch, tree: str) -> Rule:
@@ -135,7 +156,8 @@ def read_flags(btf_h: bytes, btf_ids_h: bytes) -> Flags:
             if values.setdefault(name, value) != value:
                 raise ToolError(f"{path}: {name} is defined twice, as {values[name]:#x} and as {value:#x}")
     kinds = ("KF_", "KFA_", "BTF_SET8_")
-    found = Flags(*({name: value for name, value in values.items() if name.startswith(kind)} for kind in kinds))
+    kfunc, argument, set_ = ({n: v for n, v in values.items() if n.startswith(kind)} for kind in kinds)
+    found = Flags(kfunc, argument, set_)
     for wanted in (RELEASE, RCU):
         if wanted not in found.kfunc:
             raise ToolError(f"{BTF_H}: there is no `#define {wanted} (1 << n)`; expected the flags of kfuncs here")
@@ -226,12 +248,15 @@ def effects(
     arguments: Sequence[Sequence[str]],
     params: Sequence[Param] | None,
     rule: Rule,
+    unread: frozenset[str] = frozenset(),
 ) -> frozenset[Effect]:
     """Return everything that holds for a kfunc: what its own flags mean for its arguments, and the argument flags.
 
     `params` None means that the prototype is unknown: then a flag of the kfunc that is about arguments is not spread.
+    A flag that is `unread` gives the prototype no address space.
     """
-    found = {Effect(None, flag) for flag in flags if flag not in (RELEASE, RCU, ACQUIRE)}
+    found = {Effect(None, flag) for flag in flags if flag not in (RELEASE, RCU, ACQUIRE, *ARENA)}
+    found |= {in_arena(number, flag, unread) for number, flag in enumerate(ARENA) if flag in flags}
     classes = None if params is None else classify(kfunc, params, flags, rule)
     if RELEASE in flags:
         found |= released(classes, rule)
@@ -240,8 +265,18 @@ def effects(
     if ACQUIRE in flags:
         found |= {Effect(None, "acquire of what is returned")}
     for number, names in enumerate(arguments):
-        found |= {Effect(number, name.removeprefix(ARGUMENT_PREFIX).lower()) for name in names}
+        found |= {
+            in_arena(number, name, unread)
+            if name == ARENA_ARGUMENT
+            else Effect(number, name.removeprefix(ARGUMENT_PREFIX).lower())
+            for name in names
+        }
     return frozenset(found)
+
+
+def in_arena(number: int, flag: str, unread: frozenset[str]) -> Effect:
+    """Return the effect of a flag of a pointer into an arena: the prototype of the kfunc has its address space."""
+    return Effect(number, f"{flag} without effect" if flag in unread else "address space of arenas")
 
 
 def released(classes: Sequence[str] | None, rule: Rule) -> set[Effect]:

@@ -89,7 +89,7 @@ class State:
                     flags = spell(pair.flags, self.flags.kfunc)
                     arguments = tuple(spell(mask, self.flags.argument) for mask in records.get(pair.kfunc, ()))
                     params = self.prototype(name, pair.kfunc)
-                    meaning = effects(pair.kfunc, flags, arguments, params, self.rule)
+                    meaning = effects(pair.kfunc, flags, arguments, params, self.rule, self.flags.unread)
                     found.append(Row(name, owner.name, pair.kfunc, flags, arguments, meaning))
         return tuple(found)
 
@@ -308,7 +308,10 @@ def wrong(row: Row, state: State) -> Iterator[str]:
         yield f"flags of {len(row.arguments)} arguments, but a program passes {visible(classes)}"
     pointers = {n for n, p in enumerate(params) if p.kind == "pointer"}
     for n, held in given.items():
-        if held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE", "KFA_RDONLY", "KFA_UNINIT"} and n not in pointers:
+        if (
+            held & {"KFA_RELEASE", "KFA_RCU", "KFA_ACQUIRE", "KFA_RDONLY", "KFA_UNINIT", "KFA_ARENA"}
+            and n not in pointers
+        ):
             yield f"{spelled(sorted(held))} on argument {n}, which is not a pointer"
         elif "KFA_RDONLY" in held and (classes[n] not in ("memory", OBJECT) or not params[n].const):
             what = "writable by its prototype" if classes[n] in ("memory", OBJECT) else f"not memory ({classes[n]})"

@@ -16,6 +16,7 @@ from ....errors import UserError
 from ....series.tree import Tree
 
 VERIFIER = "kernel/bpf/verifier.c"
+RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
 BPF_TYPES = "include/linux/bpf_types.h"
 
 IMPLICIT_TYPES = ("bpf_prog_aux", "btf_struct_meta")
@@ -60,7 +61,7 @@ class Verifier:
     `release` is "first" if KF_RELEASE is about register 1, "referenced" if it is about whichever argument is
     referenced. `rcu_checks_null`: KF_RCU also refuses NULL (elsewhere NULL is refused anyway). `contexts` are the
     structs of program contexts, `context_kfuncs` the kfuncs whose every pointer is one. `raw_memory`: memory of a kfunc
-    can be checked for writing only.
+    can be checked for writing only. `arena`: resolve_btfids, not pahole, reads which arguments point into an arena.
     """
 
     release: str
@@ -68,6 +69,7 @@ class Verifier:
     contexts: frozenset[str]
     context_kfuncs: frozenset[str]
     raw_memory: bool = False
+    arena: bool = False
 
 
 def read_verifier(tree: Tree) -> Verifier:
@@ -85,7 +87,9 @@ def read_verifier(tree: Tree) -> Verifier:
     types = tree.get(BPF_TYPES) or b""
     contexts = re.findall(rb"\bBPF_PROG_TYPE\s*\(\s*\w+\s*,\s*\w+\s*,\s*(?:struct\s+)?(\w+)\s*,", types)
     structs = frozenset(c.decode() for c in contexts)
-    return Verifier(release, rcu_checks_null(text), structs, context_kfuncs(text), writes_raw_memory(text))
+    return Verifier(
+        release, rcu_checks_null(text), structs, context_kfuncs(text), writes_raw_memory(text), reads_arena(tree)
+    )
 
 
 def rcu_checks_null(verifier: bytes) -> bool:
@@ -96,6 +100,12 @@ def rcu_checks_null(verifier: bytes) -> bool:
 def writes_raw_memory(verifier: bytes) -> bool:
     """Say whether the check of memory on the stack is told by register which memory is written only."""
     return re.search(rb"\barg_raw_mem\.regno\s*==", verifier) is not None
+
+
+def reads_arena(tree: Tree) -> bool:
+    """Say whether resolve_btfids of a tree reads which arguments point into an arena."""
+    text = tree.get(RESOLVE_BTFIDS) or b""
+    return re.search(rb"\bKF_ARENA_ARG1\b|\bKFA_ARENA\b", text) is not None
 
 
 def context_kfuncs(text: bytes) -> frozenset[str]:

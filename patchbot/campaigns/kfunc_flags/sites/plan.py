@@ -15,19 +15,23 @@ from msgspec import Meta
 from ....config import CampaignConfig, fit
 from ....errors import ConfigError
 from ....series.render import listing
-from .classify import NOT_POINTERS, OBJECT, Verifier, is_scalar, struct_of
+from .classify import NOT_POINTERS, OBJECT, Verifier, is_pointer, is_scalar, struct_of
 from .flags import Flags
 from .gains import RDONLY, UNINIT, Gain, read_only, write_only
 from .nouns import KfuncSet, Row
 from .prototypes import Missing, Prototype
 
 RCU, RELEASE, ACQUIRE = "KF_RCU", "KF_RELEASE", "KF_ACQUIRE"
+#: The flags that are each about the argument of their place here.
+ARENA = ("KF_ARENA_ARG1", "KF_ARENA_ARG2")
 #: The argument flag for each kfunc flag, which is about all arguments, the first one, or the returned one.
 ARGUMENT_FLAG = {RCU: "KFA_RCU", RELEASE: "KFA_RELEASE", ACQUIRE: "KFA_ACQUIRE", RDONLY: RDONLY, UNINIT: UNINIT}
+ARGUMENT_FLAG |= dict.fromkeys(ARENA, "KFA_ARENA")
 #: The flags of a whole kfunc among them.
-WHOLE = (RCU, RELEASE, ACQUIRE)
+WHOLE = (RCU, RELEASE, ACQUIRE, *ARENA)
 #: The step, or the part of one, that converts or adds a flag, by its name in `with` and `without`.
 STEP = {RCU: "rcu", RELEASE: "release", ACQUIRE: "acquire", RDONLY: "rdonly", UNINIT: "uninit"}
+STEP |= dict.fromkeys(ARENA, "arena")
 #: The flags that are converted only on request.
 OPTIONAL = frozenset({ACQUIRE})
 #: Only an argument in a register can be released.
@@ -61,7 +65,7 @@ class Decision:
     def arguments(self, flag: str) -> tuple[int, ...] | None:
         """Return the arguments that a flag is about, None if nothing was decided."""
         conversions = {RCU: self.rcu, RELEASE: self.release, ACQUIRE: self.acquire}
-        return {**conversions, RDONLY: self.rdonly, UNINIT: self.uninit}[flag]
+        return {**conversions, RDONLY: self.rdonly, UNINIT: self.uninit}.get(flag)
 
 
 UNDECIDED = Decision(None, None, None, False, False, "")
@@ -135,13 +139,15 @@ def read_decision(where: str, data: Mapping[str, Any]) -> Decision:
         text = f"{where}.rcu must be a list of distinct argument numbers, not {list(made.rcu or ())}"
         raise ConfigError(text, f"{where}.rcu")
     if made.keep == any(made.arguments(flag) is not None for flag in STEP):
-        words = listing([f"`{word}`" for word in STEP.values()])
+        words = listing([f"`{word}`" for flag, word in STEP.items() if flag not in ARENA])
         raise ConfigError(f"{where}: expected either `keep = true`, or arguments for any of {words}", where)
     return replace(made, rcu=rcu or None, reason=made.reason.strip())
 
 
 def off(config: CampaignConfig, flag: str) -> bool:
     """Say whether the conversion of a flag is off."""
+    if flag in ARENA and "resolve_btfids" in config.without:
+        return True
     return STEP[flag] in config.without or (flag in (RCU, RELEASE) and "rows" in config.without)
 
 
@@ -155,7 +161,8 @@ def in_question(config: CampaignConfig) -> tuple[str, ...]:
 def plan_row(case: Case) -> Plan:
     """Return the plan for a row."""
     row, owner = case.row, case.owner
-    wanted = [flag for flag in in_question(case.config) if flag in row.flags]
+    asked = [flag for flag in in_question(case.config) if flag not in ARENA or case.verifier.arena]
+    wanted = [flag for flag in asked if flag in row.flags]
     other = case.user_space or row.file.startswith(SELFTESTS)
     if wanted and not owner.kfunc and not case.decision.keep and not other:
         return refuse(f"{' and '.join(row.flags)} in a {owner.kind}; expected BTF_KFUNCS_START")
@@ -255,6 +262,8 @@ def untouched(row: Row, owner: KfuncSet, user_space: bool, wanted: Sequence[str]
             return "already converted"
         if "KF_TRUSTED_ARGS" in row.flags:
             return "KF_TRUSTED_ARGS is deprecated (it became the default) and is about the whole kfunc"
+        if arena := [flag for flag in ARENA if flag in row.flags]:
+            return f"pahole reads {' and '.join(arena)} from the set, and does not know records of argument flags"
         return "no argument-specific flag"
     if row.file.startswith(SELFTESTS):
         return "test module: it tests the flags of whole kfuncs, which stay supported"
@@ -267,6 +276,8 @@ def place(flag: str, given: tuple[int, ...] | None, case: Case) -> tuple[tuple[i
     `given` is the decided answer; it is required if there is no prototype.
     """
     prototype, classes, verifier = case.prototype, case.classes, case.verifier
+    if flag in ARENA:
+        return in_arena(flag, prototype)
     if flag == RELEASE and verifier.release == "first" and given not in (None, (0,)):
         return (), f"argument {given[0]} was decided, but this verifier releases argument 0" if given else ""
     if given is not None:
@@ -277,6 +288,16 @@ def place(flag: str, given: tuple[int, ...] | None, case: Case) -> tuple[tuple[i
         which = numbered(of_returned_type(prototype, classes))
         return (), f"the type of {which} is returned, but not necessarily the object; {DECIDE}"
     return released(classes, verifier) if flag == RELEASE else protected(classes, verifier)
+
+
+def in_arena(flag: str, prototype: Prototype | Missing) -> tuple[tuple[int, ...], str]:
+    """Return the argument that points into an arena, and why, or no argument and why not."""
+    number = ARENA.index(flag)
+    if isinstance(prototype, Missing):
+        return (), prototype.reason
+    if number >= len(prototype.params) or not is_pointer(prototype.params[number]):
+        return (), f"argument {number}, which it is about, is not a pointer"
+    return (number,), f"argument {number}, which it is about"
 
 
 def another(given: tuple[int, ...] | None, prototype: Prototype | Missing, classes: Sequence[str]) -> str:

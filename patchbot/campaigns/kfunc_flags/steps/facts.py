@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from ....bundle import bundled
-from ....c import Function, Source, Span, calls, find, function, functions, macro, macros, parse, structs
+from ....c import Function, Source, Span, calls, find, function, functions, macro, macros, matches, parse, structs
 from ....errors import UserError
 from ....model import Edit
 from ....series import render
@@ -38,11 +38,10 @@ from ....series.codemod import (
     replace,
     require,
     resolve,
-    tokens_like,
 )
 from ....series.diagnosis import unknown_names
 from ....series.tree import Tree
-from ..sites.classify import rcu_checks_null, writes_raw_memory
+from ..sites.classify import rcu_checks_null, reads_arena, writes_raw_memory
 
 BTF_H = "include/linux/btf.h"
 BTF_IDS_H = "include/linux/btf_ids.h"
@@ -216,8 +215,24 @@ def single_flags(prefix: str) -> Selector:
 
 def goes_with(suffix: str, flag: str) -> Anchor:
     """Return the anchor in the check of suffixes that lets a flag go with one of them."""
-    table, new = Place(BTF_C, in_function(CONTRADICTED)), f'{{ "{suffix}", {flag} }}'
-    return table.instead(suffix, tokens_like(f'{{ "{suffix}", 0 }}'), new, new)
+    scope, pattern = in_function(CONTRADICTED), f'{{ "{suffix}", $flags }}'
+
+    def rows(source: Source) -> list[tuple[Span, bytes]]:
+        found = [m for span in scope.spans(source) for m in matches(source, pattern, span)]
+        return [(m.span, source.at(m.bindings["flags"])) for m in found]
+
+    def edit(source: Source, span: Span) -> Sequence[Edit]:
+        held = next(text.decode() for at, text in rows(source) if at == span)
+        both = flag if held == "0" else f"{held} | {flag}"
+        return [Edit(source.path, span.start, span.end, f'{{ "{suffix}", {both} }}'.encode())]
+
+    def done(source: Source) -> bool:
+        return any(flag.encode() in text.split() for _, text in rows(source))
+
+    def find_it(source: Source) -> Sequence[Span]:
+        return [at for at, text in rows(source) if flag.encode() not in text.split()]
+
+    return one_shape(f"{CONTRADICTED}(): {suffix}", BTF_C, f"`{pattern}`", find_it, edit, done, scope, pattern)
 
 
 def used_bits(tree: Tree, prefix: str) -> set[int]:
@@ -336,9 +351,9 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "rdonly": "rdonly" in context.steps,
         "uninit": "uninit" in context.steps and writes_raw_memory(context.base.read(VERIFIER_C)),
         "define": "define" in context.steps,
-        "arena_step": "arena" in context.steps,
+        "arena_step": {"arena", "resolve_btfids"} <= set(context.steps) and reads_arena(context.base),
         "pahole": says(context.base, MAKEFILE_BTF, "decl_tag_kfuncs"),
-        "resolves_arena": says(context.base, RESOLVE_BTFIDS, "KF_ARENA_ARG1"),
+        "resolves_arena": reads_arena(context.base),
         "pahole_arena": says(context.base, MAKEFILE_BTF, "attributes"),
         "kf_bits": len(used_bits(context.base, "KF_")),
         "most_args": most_arguments(context.base),

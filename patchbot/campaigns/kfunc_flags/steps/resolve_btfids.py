@@ -7,7 +7,7 @@ kfuncs (older kernels leave them to pahole), nothing is changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ....c import Source, Span, find, function, macros, struct
 from ....model import Edit
@@ -33,6 +33,7 @@ RULES = {
     "KFA_SZ": (".number = true", (), ""),
     "KFA_CONST_SZ": (".number = true", (), ""),
     "KFA_IGN": ("", (), ""),
+    "KFA_ARENA": (".pointer = true", (), ""),
     "KFA_ACQUIRE": (".pointer = true, .once = true", ("KFA_RCU",), "KF_ACQUIRE"),
 }
 #: The flags of sets that the tool has in a header of its own, or nowhere.
@@ -148,7 +149,7 @@ def row(flag: str, known: Sequence[str]) -> str:
     return "{ " + ", ".join(parts) + ",\n\t  " + rule + " }"
 
 
-def missing(source: Source, names: dict[str, str]) -> bytes:
+def missing(source: Source, names: Mapping[str, str]) -> bytes:
     """Return the definitions of those names that the tool lacks."""
     there = {m.name for m in macros(source)}
     lines = [f"#define {n}{chr(9) * max(1, (23 - len(n)) // TAB)}{v}" for n, v in names.items() if n not in there]
@@ -161,9 +162,10 @@ def lacking(source: Source, flags: Sequence[str]) -> list[str]:
     return [flag for flag in flags if not any(find(source, flag, span) for span in spans)]
 
 
-def table_anchor(tree: Tree) -> a.Anchor:
-    """Return the anchor of the flags and their table; a table that lacks flags gets them."""
-    flags, every = argument_flags(tree), values(tree)
+def table_anchor(tree: Tree, added: Mapping[str, str] | None = None) -> a.Anchor:
+    """Return the anchor of the flags and their table; a table that lacks flags, or those `added`, gets them."""
+    every = {**values(tree), **(added or {})}
+    flags = [name for name in every if name.startswith(PREFIX)]
     whole = [kf for flag in flags if (kf := RULES.get(flag, ("", (), ""))[2])]
     wanted = {name: every[name] for name in (*whole, *flags) if name in every}
     header = "tools/include/linux/btf_ids.h"
@@ -183,13 +185,15 @@ def table_anchor(tree: Tree) -> a.Anchor:
         return [Edit(source.path, last, last, b"\n" + defined.rstrip(b"\n")), Edit(source.path, end, end, new)]
 
     def find_it(source: Source) -> Sequence[Span]:
-        return (rows_of.spans(source) or before.spans(source)) if lacking(source, flags) else []
+        place = rows_of.spans(source) or (before.spans(source) if added is None else [])
+        return place if lacking(source, flags) else []
 
     def done(source: Source) -> bool:
         return not lacking(source, flags)
 
-    label = "struct kfunc, or a table of the flags of arguments"
-    return one_shape("struct kfunc: before it", RESOLVE_BTFIDS, label, find_it, edit, done, before)
+    label = f"struct kfunc, or {TABLE}[]"
+    name = "struct kfunc: before it" if added is None else f"{TABLE}[]: the last flag of arguments"
+    return one_shape(name, RESOLVE_BTFIDS, label, find_it, edit, done, before)
 
 
 def knows_records(source: Source) -> bool:

@@ -19,6 +19,7 @@ from patchbot.campaigns.kfunc_flags.proof.meaning import (
     read_flags,
     read_rule,
     spell,
+    unread_flags,
 )
 from patchbot.errors import ToolError
 from patchbot.run import run
@@ -154,6 +155,39 @@ def test_a_wrong_conversion_has_other_effects(
 ) -> None:
     before = effects(name, whole.split(), (), prototypes[name], FIRST)
     assert effects(name, flags.split(), arguments, prototypes[name], FIRST) != before
+
+
+ARENA_TOOL = b"""
+static bool is_arena_arg(const struct btf *btf, const struct kfunc *kfunc,
+             const struct btf_param *param, u32 idx)
+{
+    /* not KF_ARENA_ARG2 */
+    switch (idx) {
+    case 0:
+        return kfunc->flags & KF_ARENA_ARG1;%s
+    }
+}
+static int other(u32 flags) { return flags & KF_ARENA_ARG2; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "unread"),
+    [
+        (b"", {"KFA_ARENA"}),
+        (ARENA_TOOL % b"", {"KF_ARENA_ARG2", "KFA_ARENA"}),
+        (ARENA_TOOL % b" case 1: return kfunc->flags & KF_ARENA_ARG2;", {"KFA_ARENA"}),
+        (ARENA_TOOL % b" case 1: return f(KF_ARENA_ARG2, KFA_ARENA);", set()),
+    ],
+)
+def test_what_a_tool_does_not_read_gives_no_address_space(tool: bytes, unread: set[str]) -> None:
+    """The prototype that programs see would lose it, and nothing else would show that."""
+    assert unread_flags(tool) == unread
+    before = effects("f", ("KF_ARENA_ARG1",), (), None, FIRST, frozenset())
+    after = effects("f", (), args("KFA_ARENA"), None, FIRST, unread_flags(tool))
+    assert before == {Effect(0, "address space of arenas")}
+    assert (after == before) is ("KFA_ARENA" not in unread)
+    assert effects("f", (), args("", "KFA_ARENA"), None, FIRST) != before
 
 
 def test_a_flag_without_an_argument_to_be_about_stays_whole(prototypes: dict[str, tuple[Param, ...]]) -> None:

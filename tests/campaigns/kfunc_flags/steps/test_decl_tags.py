@@ -90,12 +90,11 @@ def tags(blob: bytes) -> set[tuple[str, int, str]]:
     return found
 
 
-def finished(kernel: RealKernel) -> Tree:
+def finished(kernel: RealKernel, with_: tuple[str, ...] = ("suffixes", "acquire", "decl-tags")) -> Tree:
     base = Tree(kernel.repo, kernel.commit)
     if b"\nstatic int btf2btf(" not in (base.get(RESOLVE_BTFIDS) or b""):
         pytest.skip(f"resolve_btfids of {kernel.version} does not write BTF")
     shipped = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")
-    with_ = ("suffixes", "acquire", "decl-tags")
     config = CampaignConfig("kfunc_flags", shipped.target, with_, (), shipped.decisions)
     made = generate(base, campaign(config), config)
     assert generate(made.tip, campaign(config), config).series.patches == ()

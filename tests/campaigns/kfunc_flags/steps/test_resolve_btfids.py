@@ -133,6 +133,45 @@ def defined(tree: Tree) -> str:
     return "\n".join(f"#define {n} {v}" for n, v in resolve_btfids.values(tree).items() if n.startswith("KFA_"))
 
 
+ARENA = """\
+#define KF_ARENA_RET (1 << 13)
+#define KF_ARENA_ARG1 (1 << 14)
+#define KF_ARENA_ARG2 (1 << 15)
+KFUNC void *pages(void *map, void *addr__ign, int cnt) { return 0; }
+KFUNC void first(void *page, void *other) { }
+"""
+ARENA_ROWS = {
+    "kfunc": "BTF_ID_FLAGS(func, pages, KF_ARENA_RET | KF_ARENA_ARG2)\nBTF_ID_FLAGS(func, first, KF_ARENA_ARG1)",
+    "argument": "BTF_KFUNC(pages, KF_ARENA_RET, 0, KFA_ARENA)\nBTF_KFUNC(first, 0, KFA_ARENA)",
+    "neither": "BTF_ID_FLAGS(func, pages, KF_ARENA_RET)\nBTF_ID_FLAGS(func, first)",
+}
+
+
+def arena_btf(
+    say: Callable[[str, tuple[int | None, ...]], tuple[int, str]], flags: str, where: Path
+) -> dict[str, bytes]:
+    """Return the BTF that the tool makes of the same kfuncs for each form of their rows."""
+    found = {}
+    for form, rows in ARENA_ROWS.items():
+        program = (HEAD % (flags, "", rows)).replace("BTF_KFUNCS_START(other)", ARENA + "BTF_KFUNCS_START(other)")
+        assert say(program, ()) == (0, "")
+        found[form] = (where / "made" / "program.o.BTF").read_bytes()
+    return found
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("clang-19") and shutil.which("pahole")), reason="no clang-19 or no pahole")
+def test_an_argument_in_an_arena_has_the_same_type_in_either_form(kernel: RealKernel, tmp_path: Path):
+    tree = finished(kernel, ())
+    if "KFA_ARENA" not in resolve_btfids.values(tree):
+        pytest.skip(f"resolve_btfids of {kernel.version} does not read flags of arenas")
+    tool = build_tool(kernel, tree, tmp_path / "tree")
+    made = arena_btf(said_by(tool, tree, tmp_path, ["clang-19"]), defined(tree), tmp_path)
+    assert made["argument"] == made["kfunc"] != made["neither"]
+    assert b"address_space(1)" in made["argument"]
+
+
 def said_by(
     tool: Path, tree: Tree, where: Path, compiler: list[str]
 ) -> Callable[[str, tuple[int | None, ...]], tuple[int, str]]:

@@ -28,11 +28,12 @@
 #define KFA_RDONLY	(1 << 2) /* points to memory that is only read */
 #define KFA_UNINIT	(1 << 3) /* points to memory that is always written, never read */
 #define KFA_ACQUIRE	(1 << 10) /* takes a reference on this object and returns the object */
+#define KFA_ARENA	(1 << 11) /* points into an arena */
 
 /* Flags that an argument can have */
 #define KFA_VALID_FLAGS	(KFA_RELEASE | KFA_RCU | KFA_RDONLY | KFA_UNINIT | \
 			 KFA_NULLABLE | KFA_STR | KFA_CONST | KFA_SZ | \
-			 KFA_CONST_SZ | KFA_IGN | KFA_ACQUIRE)
+			 KFA_CONST_SZ | KFA_IGN | KFA_ACQUIRE | KFA_ARENA)
 
 #define __bpf_kfunc __used __retain
 

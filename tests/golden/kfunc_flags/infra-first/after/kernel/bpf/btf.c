@@ -91,8 +91,8 @@ static bool btf_is_kfunc_arg_contradicted(const struct btf *btf, const struct bt
 		const char *suffix;
 		u32 flags;
 	} known[] = {
-		{ "__arena", 0 },
-		{ "__ign", KFA_IGN },
+		{ "__arena", KFA_ARENA },
+		{ "__ign", KFA_IGN | KFA_ARENA },
 		{ "__k", KFA_CONST },
 		{ "__str", KFA_STR },
 		{ "__sz", KFA_SZ },

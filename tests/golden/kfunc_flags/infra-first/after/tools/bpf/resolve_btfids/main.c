@@ -32,6 +32,7 @@
 #define KFA_UNINIT	(1 << 3)
 #define KFA_ACQUIRE	(1 << 10)
 
+#define KFA_ARENA	(1 << 11)
 /* Flags of an argument of a kfunc, and the rules for them that can be checked here */
 static const struct kfunc_arg_flag {
 	u32 flag;
@@ -56,6 +57,7 @@ static const struct kfunc_arg_flag {
 	{ KFA_RDONLY, .pointer = true, .to_const = true },
 	{ KFA_UNINIT, .pointer = true, .to_writable = true },
 	{ KFA_ACQUIRE, .beside = KFA_RCU, .func_flag = KF_ACQUIRE, .pointer = true, .once = true },
+	{ KFA_ARENA, .pointer = true },
 };
 
 #define MAX_KFUNC_REG_ARGS 5
@@ -76,6 +78,7 @@ static const struct {
 	{ KFA_RDONLY, "arg:rdonly" },
 	{ KFA_UNINIT, "arg:uninit" },
 	{ KFA_ACQUIRE, "arg:acquire" },
+	{ KFA_ARENA, "arg:arena" },
 };
 
 struct kfunc {
@@ -223,6 +226,18 @@ static int collect_kfuncs(struct object *obj, struct btf2btf_context *ctx)
 static bool is_kf_implicit_arg(const struct btf *btf, const struct btf_param *p)
 {
 	return false;
+}
+
+static bool is_arena_arg(const struct btf *btf, const struct kfunc *kfunc,
+			 const struct btf_param *param, u32 idx)
+{
+	if (is_arena_param(btf, param))
+		return true;
+
+	if (idx < kfunc->nr_arg_flags && kfunc->arg_flags[idx] & KFA_ARENA)
+		return true;
+
+	return !idx && kfunc->flags & KF_ARENA_ARG1;
 }
 
 static int build_btf2btf_context(struct object *obj, struct btf2btf_context *ctx)

@@ -70,6 +70,15 @@ static bool is_kf_implicit_arg(const struct btf *btf, const struct btf_param *p)
 	return false;
 }
 
+static bool is_arena_arg(const struct btf *btf, const struct kfunc *kfunc,
+			 const struct btf_param *param, u32 idx)
+{
+	if (is_arena_param(btf, param))
+		return true;
+
+	return !idx && kfunc->flags & KF_ARENA_ARG1;
+}
+
 static int build_btf2btf_context(struct object *obj, struct btf2btf_context *ctx)
 {
 	return collect_kfuncs(obj, ctx);
