@@ -13,7 +13,7 @@ from ....c import Source, Span, macros
 from ....series import codemod as a
 from ....series.campaign import Change, Context
 from ....series.tree import Tree
-from .facts import BTF_IDS_H, TOOLS_BTF_IDS_H, Place, carry_out, fragment, has_macros
+from .facts import BTF_IDS_H, RESOLVE_TEST, TOOLS_BTF_IDS_H, Place, carry_out, fragment, has_macros, says
 
 #: MAX_BPF_FUNC_ARGS of the kernels so far, which the assembler cannot see.
 MOST_ARGUMENTS = 12
@@ -34,7 +34,25 @@ def btf_ids(context: Context) -> Change:
 
 def anchors(context: Context) -> list[a.Anchor]:
     """Return the anchors of the step btf_ids."""
-    return [anchor for path in changed_headers(context.tree) for anchor in anchors_of(path)]
+    made = [anchor for path in changed_headers(context.tree) for anchor in anchors_of(path)]
+    return [*made, *([expected_flags()] if compares_flags(context.tree) else [])]
+
+
+def compares_flags(tree: Tree) -> bool:
+    """Say whether a selftest knows the flags of a set that the header in tools/ makes."""
+    return makes_sets(tree, TOOLS_BTF_IDS_H) and says(tree, RESOLVE_TEST, "BTF_SET8_KFUNCS")
+
+
+def expected_flags() -> a.Anchor:
+    """Return the anchor of the flags that a selftest expects of a set of kfuncs."""
+    return a.replace(
+        RESOLVE_TEST,
+        "the flags of a set",
+        a.in_file(),
+        a.tokens_like("ASSERT_EQ($flags, BTF_SET8_KFUNCS, $_);"),
+        lambda source, span: source.at(span).replace(b"BTF_SET8_KFUNCS", b"BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS"),
+        a.contains("ASSERT_EQ($flags, BTF_SET8_KFUNCS | BTF_SET8_KFUNC_ARGS, $_);"),
+    )
 
 
 def changed_headers(tree: Tree) -> list[str]:

@@ -50,6 +50,7 @@ BTF_C = "kernel/bpf/btf.c"
 BPF_H = "include/linux/bpf.h"
 MAKEFILE_BTF = "scripts/Makefile.btf"
 RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/main.c"
+RESOLVE_TEST = "tools/testing/selftests/bpf/prog_tests/resolve_btfids.c"
 VERIFIER_H = "include/linux/bpf_verifier.h"
 VERIFIER_C = "kernel/bpf/verifier.c"
 STRICT = "process_kf_arg_ptr_to_btf_id"
@@ -359,6 +360,7 @@ def words(context: Context, key: str, edits: Sequence[Edit]) -> Mapping[str, Any
         "most_args": most_arguments(context.base),
         "shown": shown_row(context.base),
         "tool_checks": "resolve_btfids" in context.steps and says(context.base, RESOLVE_BTFIDS, "collect_kfuncs"),
+        "compared": says(context.base, RESOLVE_TEST, "BTF_SET8_KFUNCS"),
         "machinery": has_macros(context.base, BTF_IDS_H, "BTF_KFUNC"),
     }
 

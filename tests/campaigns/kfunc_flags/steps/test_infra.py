@@ -272,7 +272,7 @@ def test_a_table_of_tags_without_a_flag_is_no_table(trees):
 #: The facts of a tree, and the steps, that only the cover letter asks for.
 ASKED = (
     *("by_set", "more", "tool_checks", "pahole", "resolves_arena", "pahole_arena", "arena_step", "shown", "define"),
-    *("suffixes", "owned"),
+    *("suffixes", "owned", "compared"),
 )
 
 
