@@ -13,6 +13,7 @@ from ..draft.lines import posting_ref
 from ..draft.produce import Made
 from ..draft.record import branch, version_of
 from ..draft.write import Result
+from ..mail.corrections import Corrections
 from ..mail.load import load
 from ..series import maintainers
 from ..series.generate import posted
@@ -27,10 +28,13 @@ def describe_plan(session: Session, made: Made, tree: Tree) -> dict[str, Any]:
     """Return what `generate --dry-run` says besides: the plan, and how many mails that would be for people."""
     config, patches = session.campaign_config, made.series.patches
     entries = maintainers.sections(tree.get("MAINTAINERS") or b"")
-    postings = [rows for _, rows in posted(patches, config.target, session.campaign.most)]
+    postings = [
+        (Corrections.of(config, session.config.file, entries, target).apply, rows)
+        for target, rows in posted(patches, config.target, session.campaign.most)
+    ]
     return {
         "plan": [asdict(row) for row in plan(tree, patches, made.facts.prefixes)],
-        "mails": asdict(load(entries, postings)),
+        "mails": asdict(load(tree, postings)),
     }
 
 

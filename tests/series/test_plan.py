@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from owned import NEW, Owned
+from owned import FILES, NEW, Owned
 
 from patchbot.config import CampaignConfig, OwnerRule
 from patchbot.series.maintainers import tree_for
@@ -162,6 +162,19 @@ def test_the_plan_is_a_table_with_the_mails_for_people(owned: Owned) -> None:
     )
     assert owned.refs() == before
     assert "Use new_a()" in owned.run("generate", "mine", "--dry-run", "-v")
+
+
+def test_the_plan_counts_whom_the_mails_go_to(owned: Owned) -> None:
+    keyword = b"KEYS\nM:\tKey <key@example.org>\nM:\tGone <gone@example.org>\nK:\t^.*new_a | nobody\nF:\tkeys/\n\n"
+    keepers = (
+        b"TREE\nM:\tTaker <taker@example.org>\nL:\tb@lists.example.org\nT:\tgit git://x.org/x/b-next.git\nF:\t*/b/\n\n"
+    )
+    files = {"MAINTAINERS": keepers + keyword + FILES["MAINTAINERS"], ".get_maintainer.ignore": b"gone@example.org\n"}
+    owned.commit("more people", files)
+    owned.configure('[[campaigns.mine.recipients]]\npath = "lib/"\nadd = ["Friend <friend@example.org>"]\n')
+    mails = owned.json("generate", "mine", "--dry-run")["mails"]
+    # Key gets all six, a1@ to a3@ two each, r@ all but that of tip; m b@, taker@ and friend@ one each.
+    assert mails == {"mails": 6, "people": 8, "median": 2, "most": 6, "busiest": "key@example.org"}
 
 
 def test_a_rule_of_another_tree_is_a_vote_of_its_files(owned: Owned) -> None:
