@@ -3,8 +3,8 @@
 `python tests/bench/bench.py [--repo REPO --rev REV --old REV] [--build]` prints a table; --json prints numbers only.
 Without --repo it takes the two newest kernels of patchbot's cache (`make kernels`). The series moves from the older one
 to the newer one, of which nothing was searched before, and then to a base where only other files differ. The last rows
-are of a made-up series of 400 patches, with the seconds that it may take on two idle cores. Everything is written
-to a throw-away folder.
+are of a made-up series of 400 patches, and of changes of a whole tree (see treewide.py), with the seconds that they may take
+on two idle cores, and what they cost at least. Everything is written to a throw-away folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from patchbot.git.fastimport import NewCommit
@@ -29,7 +30,10 @@ from patchbot.run import run
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(Path(__file__).parent))
 import large  # noqa: E402
+import treewide  # noqa: E402
+from treewide import Row  # noqa: E402
 
 PATCHBOT = [sys.executable, "-m", "patchbot.cli"]
 COMMANDS = {
@@ -63,7 +67,7 @@ LARGE = {
 class Measured:
     """One command: what it is called, how it ended, seconds (wall and CPU), the largest process of it in MiB.
 
-    `goal` is how many seconds it should take at most, 0 if nobody said.
+    `goal` is how many seconds it should take at most, `floor` how many it costs at least, 0 if nobody said.
     """
 
     name: str
@@ -72,9 +76,10 @@ class Measured:
     cpu: float
     mib: float
     goal: float = 0.0
+    floor: float = 0.0
 
 
-def measure(name: str, argv: list[str], env: dict[str, str], log: Path, goal: float = 0.0) -> Measured:
+def measure(name: str, argv: Sequence[str], env: dict[str, str], log: Path, goal: float = 0.0) -> Measured:
     """Run one command to its end."""
     started = time.monotonic()
     with open(log, "ab") as out:
@@ -105,18 +110,38 @@ def move_on(repo: Path, commit: str, place: Path) -> str:
 
 
 def chosen(args: argparse.Namespace) -> None:
-    """Put the kernels of the cache where no repository was named."""
+    """Put the kernels of the cache where no repository was named; the oldest one is for changes of a whole tree."""
+    args.oldest_repo, args.oldest = args.repo, args.old or args.rev
     if args.repo is None:
         there = imported(cache_dir())
         if not there:
             raise SystemExit("there is no kernel in the cache: make kernels, or --repo REPO --rev REV")
         args.repo, args.rev = there[0].repo, there[0].commit
         args.old = there[1].commit if len(there) > 1 else None
+        args.oldest_repo, args.oldest = there[-1].repo, there[-1].commit
 
 
-def on(repo: Path, commands: dict[str, list[str]]) -> list[tuple[str, list[str], float]]:
+def on(repo: Path, commands: dict[str, list[str]]) -> list[Row]:
     """Return commands on a repository, with their names and no goal."""
-    return [(what, [*PATCHBOT, *argv, "--kernel", str(repo)], 0.0) for what, argv in commands.items()]
+    return [Row(what, [*PATCHBOT, *argv, "--kernel", str(repo)]) for what, argv in commands.items()]
+
+
+def plans(args: argparse.Namespace, place: Path) -> Iterator[tuple[Path, Iterable[Row]]]:
+    """Yield (folder of the cache, commands) of each part of the table."""
+    if not args.treewide:
+        kernel = borrow(args.repo, args.rev, place / "linux.git")
+        yield place / "cache", on(kernel, {**COMMANDS, **(BUILD if args.build else {})})
+        if args.old:
+            second = borrow(args.repo, args.rev, place / "moves.git")
+            new = Repo.open(second).resolve("HEAD")
+            revs = (Repo.open(args.repo).resolve(args.old), new, move_on(second, new, place / "scratch.git"))
+            moves = {what: [word.format(*revs) for word in argv] for what, argv in MOVES.items()}
+            yield place / "moves-cache", on(second, moves)
+        large.build(place / "linux")
+        script = [sys.executable, str(TESTS / "large.py"), str(place)]
+        yield place / "large-cache", [Row(what, [*script, *argv], goal) for what, (argv, goal) in LARGE.items()]
+    oldest = borrow(args.oldest_repo, args.oldest, place / "treewide.git")
+    yield place / "treewide-cache", treewide.rows(place, oldest, Repo.open(oldest).resolve("HEAD"))
 
 
 def main() -> int:
@@ -125,46 +150,38 @@ def main() -> int:
     parser.add_argument("--rev", default="HEAD")
     parser.add_argument("--old", help="an older kernel, from which the series moves to REV")
     parser.add_argument("--build", action="store_true", help="compile too, which takes many minutes")
+    parser.add_argument("--treewide", action="store_true", help="only the changes of a whole tree")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     chosen(args)
+    found = []
     with tempfile.TemporaryDirectory(prefix="patchbot-bench-", dir=os.environ.get("TMPDIR")) as name:
         place = Path(name)
         (place / "gitconfig").write_text("[user]\n\tname = A Developer\n\temail = developer@example.org\n")
-        kernel = borrow(args.repo, args.rev, place / "linux.git")
-        plans = [(place / "cache", on(kernel, {**COMMANDS, **(BUILD if args.build else {})}))]
-        if args.old:
-            second = borrow(args.repo, args.rev, place / "moves.git")
-            new = Repo.open(second).resolve("HEAD")
-            revs = (Repo.open(args.repo).resolve(args.old), new, move_on(second, new, place / "scratch.git"))
-            moves = {what: [word.format(*revs) for word in argv] for what, argv in MOVES.items()}
-            plans.append((place / "moves-cache", on(second, moves)))
-        large.build(place / "linux")
-        script = [sys.executable, str(TESTS / "large.py"), str(place)]
-        plans.append((place / "large-cache", [(what, [*script, *argv], goal) for what, (argv, goal) in LARGE.items()]))
-        rows = []
-        for cache, commands in plans:
+        for cache, rows in plans(args, place):
             env = {
                 **os.environ,
                 "XDG_CACHE_HOME": str(cache),
                 "GIT_CONFIG_GLOBAL": str(place / "gitconfig"),
                 "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(Path("~/.cache/ccache").expanduser())),
             }
-            for what, argv, goal in commands:
-                rows.append(measure(what, argv, env, place / "log", goal))
+            for row in rows:
+                measured = measure(row.name, row.argv, env, place / "log", row.goal)
+                found.append(replace(measured, floor=row.floor()))
                 if not args.json:
-                    print(table_row(rows[-1]), flush=True)
+                    print(table_row(found[-1]), flush=True)
         if args.json:
-            print(json.dumps([asdict(row) for row in rows], indent=1))
-        elif any(row.code not in (0, 1) for row in rows):
+            print(json.dumps([asdict(row) for row in found], indent=1))
+        elif any(row.code not in (0, 1) for row in found):
             print((place / "log").read_text(errors="replace")[-3000:], file=sys.stderr)
-    return int(any(row.code not in (0, 1) for row in rows))
+    return int(any(row.code not in (0, 1) for row in found))
 
 
 def table_row(row: Measured) -> str:
     """Return a line of the table."""
-    goal = f"   goal {row.goal:g} s" if row.goal else ""
-    return f"{row.name:26} {row.seconds:8.2f} s {row.cpu:8.2f} s CPU {row.mib:7.0f} MiB   exit {row.code}{goal}"
+    floor = f"   at least {row.floor:.1f} s" if row.floor else ""
+    goal = f"   goal {row.goal:.3g} s" if row.goal else ""
+    return f"{row.name:26} {row.seconds:8.2f} s {row.cpu:8.2f} s CPU {row.mib:7.0f} MiB   exit {row.code}{floor}{goal}"
 
 
 if __name__ == "__main__":
