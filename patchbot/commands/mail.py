@@ -81,8 +81,8 @@ def execute(
     if every and tree is not None:
         raise UserError("--tree is one posting, --all is each of them: give one of the two")
     names: list[str | None] = [tree]
+    draft = need_draft(session.repo, session.config.campaign(what).name)
     if every:
-        draft = need_draft(session.repo, session.config.campaign(what).name)
         names = [row.name for row in postings_of(session.repo, draft, session.upstream)]
     done = []
     with shown(session.err):
@@ -90,7 +90,6 @@ def execute(
             series = select(session, what, name)
             box, findings = reviewed(session, series, Wanted(rfc, range_diff, signoff, date))
             if series.posting:
-                draft = need_draft(session.repo, session.campaign_config.name)
                 findings += crowding(session, draft, series.posting, [n for n in names[: names.index(name)] if n])
             place = f"{series.posting.name}-" if series.posting else ""
             folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")

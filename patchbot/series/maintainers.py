@@ -229,6 +229,7 @@ def tree_name(value: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) else ""
 
 
+@lru_cache(maxsize=1 << 14)
 def tree_names(section: Section) -> tuple[str, ...]:
     """Return the short names of a section's trees in the order of its T: lines."""
     return tuple(name for name in map(tree_name, section.trees) if name)
@@ -256,9 +257,10 @@ def tree_of_lists(entries: Sections) -> dict[str, str]:
     return {name: tree for name, (_, _, tree) in broadest.items()}
 
 
-def public_lists(entries: Sections) -> set[str]:
+@lru_cache(maxsize=8)
+def public_lists(entries: Sections) -> frozenset[str]:
     """Return the lists of THE REST, which get everything."""
-    return {name for s in entries if any(map(catches_all, s.files)) for name in s.lists}
+    return frozenset(name for s in entries if any(map(catches_all, s.files)) for name in s.lists)
 
 
 def breadth(section: Section) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 `python tests/bench/bench.py [--repo REPO --rev REV --old REV] [--build]` prints a table; --json prints numbers only.
 Without --repo it takes the two newest kernels of patchbot's cache (`make kernels`). The series moves from the older one
 to the newer one, of which nothing was searched before, and then to a base where only other files differ. The last rows
-are of a made-up series of 400 patches, and of changes of a whole tree (see treewide.py), with the seconds that they may take
-on two idle cores, and what they cost at least. Everything is written to a throw-away folder.
+are of a made-up series of 400 patches, and of changes of a whole tree (see treewide.py), with the seconds that they may
+take on two idle cores, and what they cost at least. Everything is written to a throw-away folder.
 """
 
 from __future__ import annotations
