@@ -17,7 +17,7 @@ from ..mail.compose import Outbox
 from ..mail.corrections import Corrections
 from ..mail.sending import kept_off
 from ..model import Finding, Status
-from ..progress import shown
+from ..progress import count, shown, tick, within
 from ..series.campaign import Campaign
 from ..series.render import plural
 from ..shapes import plain
@@ -85,16 +85,21 @@ def execute(
     if every:
         names = [row.name for row in postings_of(session.repo, draft, session.upstream)]
     done = []
-    with shown(session.err):
-        for name in names:
+    with shown(session.err), within("postings" if every else ""):
+        for number, name in enumerate(names):
+            if every:
+                count("postings", number, len(names))
+                tick(f"mails for {name}")
             series = select(session, what, name)
             box, findings = reviewed(session, series, Wanted(rfc, range_diff, signoff, date))
             if series.posting:
-                findings += crowding(session, draft, series.posting, [n for n in names[: names.index(name)] if n])
+                findings += crowding(session, draft, series.posting, [n for n in names[:number] if n])
             place = f"{series.posting.name}-" if series.posting else ""
             folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")
             folder = folder / series.posting.name if every and output and series.posting else folder
             done.append((box, findings, folder))
+        if every:
+            count("postings", len(names), len(names))
         for box, _, folder in done:
             box.write(folder)
     documents = [box.document(folder) for box, _, folder in done]
