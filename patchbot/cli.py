@@ -42,6 +42,7 @@ GROUPS = {
         "edits": ("campaign", "match", "json", "kernel"),
         "check": ("range", "json", "kernel"),
         "report": ("range", "json", "kernel"),
+        "cover": ("campaign", "json", "kernel"),
         "mail": ("campaign", "json", "kernel"),
     },
     "keep up": {

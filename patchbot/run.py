@@ -157,6 +157,16 @@ def run(
     return done
 
 
+def talk(argv: Sequence[str | Path]) -> int:
+    """Run a program that a person works with, on their terminal and in their environment; return its exit code.
+
+    Ctrl-C is for that program meanwhile.
+    """
+    child = subprocess.Popen([str(a) for a in argv])
+    with signals.left_alone():
+        return child.wait()
+
+
 def start(
     args: tuple[str, ...],
     cwd: Path | None,

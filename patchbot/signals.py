@@ -104,6 +104,19 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 @contextmanager
+def left_alone() -> Iterator[None]:
+    """Leave what a person types (Ctrl-C, Ctrl-\\) to a program in the foreground."""
+    before = {}
+    if main_thread():
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextmanager
 def whole() -> Iterator[None]:
     """Finish the work inside, and only then let a signal that came meanwhile end the run."""
     check()

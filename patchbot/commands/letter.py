@@ -9,11 +9,13 @@ from typing import Any
 
 from .. import __version__
 from ..draft.changeids import home
+from ..draft.covers import MARK, Cover, Letter, merge
 from ..draft.posted import Series, change_id, leads, needed_series, waiting_for
 from ..draft.range import Range
 from ..draft.rangediff import Side, render
 from ..draft.record import need_draft, version_of
 from ..draft.versions import changes_since
+from ..errors import UserError
 from ..git.commits import author_of
 from ..git.formatpatch import patch_ids
 from ..mail.compose import Outbox, Posting, choose, make_mails
@@ -24,6 +26,7 @@ from ..mail.sending import read_settings
 from ..model import Evidence
 from ..series import maintainers
 from ..series.campaign import Context
+from ..series.render import render as render_text
 from ..series.tree import Tree
 from ..shapes import convert
 from .session import Session
@@ -87,8 +90,35 @@ def prepare(
         base=series.foundation,
         foot=foot(session, series, needs),
         range_diff=range_diff(session, since, {c.sha for c in posted}) if since and ranged else (),
+        finish=partial(finished, session, series, told),
     )
     return posting, targets, told
+
+
+def written(session: Session, series: Range, told: Mapping[str, Any], generated: str) -> Letter:
+    """Return a generated letter with what a person wrote."""
+    draft = need_draft(session.repo, session.campaign.name)
+    since = told["since"]
+    lists = {str(since["version"]): render_text("campaign/changes.txt.j2", **told).strip("\n") + "\n"} if since else {}
+    return merge(draft.covers.get(name_of(series), Cover()), generated, lists)
+
+
+def finished(session: Session, series: Range, told: Mapping[str, Any], generated: str) -> str:
+    """Return a generated letter as it is mailed; raise UserError where a person's text contradicts it."""
+    letter = written(session, series, told, generated)
+    if letter.conflict:
+        raise contradicting(session, series)
+    return letter.text
+
+
+def contradicting(session: Session, series: Range) -> UserError:
+    """Return the error for a letter by hand that cannot be merged."""
+    tree = f" --tree {series.posting.name}" if series.posting else ""
+    command = f"patchbot cover {session.campaign.name}{tree}"
+    return UserError(
+        f"your cover letter contradicts what is generated now; see both with: {command}\n"
+        f"settle it with: {command} --edit; or give your text up: {command} --discard-edits"
+    )
 
 
 def version(session: Session, series: Range) -> int:
@@ -185,6 +215,7 @@ def facts(
         "counts": record.counts,
         "kept": record.kept,
         "since": since,
+        "changes": MARK,
         **part_of(session, series, [one.facts() for one in needs]),
         "branch_url": branch_url(session, series),
         "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],

@@ -199,7 +199,7 @@ def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
     seen = recognise(session.repo, draft, asked.tip, asked.chosen, start)
     tagged = draft.commits | {i: sha for sha, i in seen.ids.items()}
     solved = seen.solved if start == asked.onto != draft.base else frozenset()
-    return Carried(seen.handmade, seen.tags, tagged, draft.dropped, asked.threshold, solved)
+    return Carried(seen.handmade, seen.tags, tagged, draft.dropped, asked.threshold, solved, covers=draft.covers)
 
 
 def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:

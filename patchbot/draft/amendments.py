@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Annotated, Any
@@ -165,3 +165,12 @@ def read_handmade(repo: Repo, record: str) -> Handmade:
     extras = tuple(replace(e, files=load(e.files, "extra", n)) for n, e in enumerate(known.extra, 1))
     shapes.once([*(e.id for e in known.patches), *(e.key for e in extras)], f"{FILE}: the edit of")
     return Handmade(patches, extras, known.dropped, known.sequence, known.reordered)
+
+
+def insert(into: Sequence[str], order: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Return `into` with each of `names` after the nearest one that precedes it in `order`."""
+    out = list(into)
+    for name in names:
+        before = [n for n in order[: list(order).index(name)] if n in out]
+        out.insert(out.index(before[-1]) + 1 if before else 0, name)
+    return out

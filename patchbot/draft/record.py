@@ -1,7 +1,7 @@
 """Keep the draft of a series in the user's repository: one branch and one record, moved together or not at all.
 
 refs/heads/patchbot/<campaign> is the branch that people look at. refs/patchbot/<campaign>/draft is a commit on top
-of it whose tree holds series.json: what patchbot made; edits.json and trailers.json: what people put on top of that.
+of it whose tree holds series.json: what patchbot made; edits.json, trailers.json, covers.json: what people put on that.
 If branch and record disagree, a person has committed, and generate must not throw that away. A frozen draft is the
 same kind of record under refs/patchbot/<campaign>/vN.
 """
@@ -25,6 +25,7 @@ from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
 from ..shapes import Sha, ShapeError, TreePath
 from ..terminal import some
 from .amendments import Handmade, read_handmade
+from .covers import Covers, read_covers
 from .postings import DoneRow, PostingRow
 from .trailers import Dropped, Trailers, read_trailers
 from .undo import publish_undoable
@@ -133,6 +134,7 @@ class Draft:
     handmade: Handmade
     trailers: Trailers
     version: int = 1
+    covers: Covers = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -172,8 +174,8 @@ def branch(campaign: str) -> str:
 
 def branch_gone(draft: Draft) -> str:
     """Return what to say of a draft whose branch somebody deleted."""
-    again = f"patchbot regenerate {draft.campaign} --onto {draft.base[:12]}"
-    return f"{branch(draft.campaign).removeprefix('refs/heads/')} is gone; bring it back with: {again}"
+    name, base = draft.campaign, draft.base[:12]
+    return f"patchbot/{name} is gone; bring it back with: patchbot regenerate {name} --onto {base}"
 
 
 def record_ref(campaign: str) -> str:
@@ -228,14 +230,14 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     tip = first_parent(repo, record, name)
     try:
         document = read_document(repo, record)
-        handmade, trailers = read_handmade(repo, record), read_trailers(repo, record)
+        parts = read_handmade(repo, record), read_trailers(repo, record), read_covers(repo, record)
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
     there = repo.things(sha for p in document.patches for sha in (p.commit, p.parent))
     # What is beyond the border of a shallow clone is unknown.
     if gone := [sha for sha, it in there.items() if (it.kind != "commit" if it else not repo.shallow)]:
         raise unreadable(name, f"{FILE}: this repository has no commit {gone[0][:40]}")
-    return Draft(tip, document, record, handmade, trailers, document.version or 1)
+    return Draft(tip, document, record, parts[0], parts[1], document.version or 1, parts[2])
 
 
 def read_document(repo: Repo, record: str) -> Document:
@@ -345,15 +347,13 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
     start = draft.base if draft else current + "^"
     theirs = [f"{c.sha[:12]} {c.subject}" for c in repo.commits(start, current) if c.sha not in known]
     listing = "".join(f"\n  {line}" for line in some(theirs))
-    carry = (
+    carry = draft and (
         f"see what was changed with: patchbot edits {campaign}\n"
         f"keep it with: patchbot regenerate {campaign} --onto {draft.base[:12]}\n"
-        if draft
-        else ""
     )
     raise UserError(
         f"{short} holds commits that patchbot did not make, and generate would drop them:{listing}\n"
-        f"{carry}or keep them under another name and give up the draft: git branch -m {short} <other name>"
+        f"{carry or ''}or keep them under another name and give up the draft: git branch -m {short} <other name>"
     )
 
 

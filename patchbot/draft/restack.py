@@ -7,7 +7,7 @@ done by hand, the result is the generated series itself, commit for commit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import UserError
@@ -16,7 +16,7 @@ from ..git.fastimport import NewCommit
 from ..git.merge import Labels, merge_file
 from ..git.repo import Repo
 from ..model import REGULAR, Entry, Identity, Patch, Series
-from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
+from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite, insert
 from .record import plain_commits
 
 EDIT = Labels("generated now", "generated before", "edited by hand")
@@ -200,15 +200,6 @@ def sequence(ids: Sequence[str], made: Handmade) -> list[str]:
         out = [i for i in made.sequence if i in kept or i in extras]
         return insert(out, kept, [i for i in kept if i not in out])
     return insert(kept, made.sequence, [i for i in made.sequence if i in extras])
-
-
-def insert(into: Sequence[str], order: Sequence[str], names: Iterable[str]) -> list[str]:
-    """Return `into` with each of `names` after the nearest one that precedes it in `order`."""
-    out = list(into)
-    for name in names:
-        before = [n for n in order[: list(order).index(name)] if n in out]
-        out.insert(out.index(before[-1]) + 1 if before else 0, name)
-    return out
 
 
 def compose(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import temporary
@@ -18,6 +18,7 @@ from ..git.fastimport import NewCommit
 from ..git.repo import Repo, Scratch
 from ..model import Commit, Identity
 from .amendments import Handmade, edits_files
+from .covers import Covers, cover_files
 from .lines import posting_updates, with_postings
 from .produce import FILE as READS
 from .produce import Made
@@ -30,11 +31,13 @@ from .record import (
     plain_commits,
     publish,
     read_draft,
+    record_ref,
     write_record,
 )
 from .restack import Composed, Resolutions, compose
 from .trailers import FILE as TRAILERS
 from .trailers import Decided, Dropped, Trailers, apply_to_message, decide, format_trailers
+from .undo import publish_undoable
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Carried:
     threshold: float = 0.0
     solved: frozenset[tuple[str, str]] = frozenset()
     beside: str | None = None
+    covers: Covers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def carried(draft: Draft | None) -> Carried:
     """Return the people's work that the record of a draft keeps."""
     if draft is None:
         return Carried(Handmade(), {}, {})
-    return Carried(draft.handmade, draft.trailers, draft.commits, draft.dropped)
+    return Carried(draft.handmade, draft.trailers, draft.commits, draft.dropped, covers=draft.covers)
 
 
 def beside(draft: Draft | None, base: str, configured: str | None) -> str | None:
@@ -133,7 +137,7 @@ def put(
     last = draft.document if draft else None
     if not dry_run:
         document = with_postings(scratch, author, document, commits, last)
-    files = {READS: made.reads, **kept_files(composed.handmade, decided.kept)}
+    files = {READS: made.reads, **kept_files(composed.handmade, decided.kept, given.covers)}
     record = write_record(scratch, author, commits[-1].sha, document, files)
     changed = False
     if not dry_run:
@@ -157,15 +161,23 @@ def write_again(
     tags: Trailers,
 ) -> str:
     """Write the record of a draft that is not made anew, with its branch at `tip`, and return its id."""
-    files = kept_files(handmade, tags)
+    files = kept_files(handmade, tags, draft.covers)
     if reads := repo.read(draft.record, READS):
         files[READS] = reads
     return write_record(scratch, author, tip, document, files)
 
 
-def kept_files(handmade: Handmade, tags: Trailers) -> dict[str, bytes]:
+def kept_files(handmade: Handmade, tags: Trailers, covers: Covers) -> dict[str, bytes]:
     """Return the files of a record that hold what people put on top of a series."""
-    return {**edits_files(handmade), **({TRAILERS: format_trailers(tags)} if tags else {})}
+    return {**edits_files(handmade), **({TRAILERS: format_trailers(tags)} if tags else {}), **cover_files(covers)}
+
+
+def keep_covers(repo: Repo, scratch: Scratch, author: Identity, draft: Draft, covers: Covers) -> None:
+    """Make the record of a draft keep other letters; nothing else changes."""
+    changed = replace(draft, covers=covers)
+    record = write_again(repo, scratch, author, changed, draft.tip, draft.document, draft.handmade, draft.trailers)
+    updates = [(record_ref(draft.campaign), record, draft.record)]
+    publish_undoable(repo, scratch, draft.campaign, updates, draft.base)
 
 
 def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Carried) -> Decided:

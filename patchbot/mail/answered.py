@@ -26,6 +26,7 @@ class Drafted:
     """What replies are matched with: the draft, the part posted first, the cover's title, versions, its tree.
 
     `parts` are (tree, version, ids) of postings, now and as they were frozen; with any, a cover is that of one of them.
+    `titles` are those that a person gave to covers.
     """
 
     patches: tuple[DraftPatch, ...]
@@ -34,6 +35,7 @@ class Drafted:
     versions: Mapping[int, tuple[DraftPatch, ...]] = field(default_factory=dict)
     target: str = ""
     parts: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    titles: tuple[str, ...] = ()
 
     def order(self, title: Title) -> list[str]:
         """Return the ids of the patches that a cover is for, as far as that is known without their mails."""
@@ -49,7 +51,8 @@ class Drafted:
 
     def is_cover(self, title: Title) -> bool:
         """Say whether a mail is about a cover letter of the series: some add to its title what they are about."""
-        return bool(self.title) and fold(title.summary).startswith(fold(self.title))
+        known = [fold(name) for name in (self.title, *self.titles) if name]
+        return fold(title.summary).startswith(tuple(known))
 
 
 @dataclass(frozen=True)

@@ -187,17 +187,28 @@ def make_mails(
         posting = replace(posting, notes={**posting.notes, alone.sha: below})
     mails = compose_patches(scratch, base, posted, posting, who)
     if len(posted) > 1:
-        known = {**facts, "patches": [(c.subject, posting.target) for c in posted]}
-        known["prefixes"] = unique(c.subject.partition(":")[0] for c in posted)
-        known |= {"waiting": waiting or facts.get("waits", ()), "results": list(results.items())}
-        known["rfc"] = posting.prefix.startswith("RFC")
-        text = posting.finish(render.message(posting.campaign, posting.folder, posting.template, **known))
+        text = posting.finish(render_letter(posted, waiting, posting, facts))
         mails.insert(0, compose_cover(scratch, base, posted, posting, text, addressed(who, posting.lists)))
     rejected = tuple(unique(line for people in who for line in people.rejected))
     guessed = tuple(once(person for people in who for person in people.guessed).values())
     added = by_rule(row for people in who for row in people.added)
     dropped = by_rule(row for people in who for row in people.dropped)
     return Outbox(posting.base or base, posting, tuple(mails), tuple(waiting), rejected, guessed, added, dropped)
+
+
+def render_letter(
+    posted: Sequence[Commit],
+    waiting: Sequence[tuple[str, Sequence[str]]],
+    posting: Posting,
+    facts: Mapping[str, Any],
+) -> str:
+    """Return the text of the cover letter as it is generated: subject, blank line, body."""
+    known = {"changes": "", **facts, "patches": [(c.subject, posting.target) for c in posted]}
+    known["prefixes"] = unique(c.subject.partition(":")[0] for c in posted)
+    known["waiting"] = waiting or facts.get("waits", ())
+    known["results"] = list(counted(facts.get("results", ()), {commit.sha for commit in posted}).items())
+    known["rfc"] = posting.prefix.startswith("RFC")
+    return render.message(posting.campaign, posting.folder, posting.template, **known)
 
 
 def by_rule(rows: Iterable[tuple[str, Recipient]]) -> tuple[tuple[str, Recipient, int], ...]:

@@ -82,7 +82,8 @@ def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str)
     texts = {commit: diff_lines(text) for commit, text in commit_diffs(repo, list(commits)).items()}
     known = partial(draft_patches, texts)
     old = {number: known(there.values()) for number, there in rows.items()}
-    return Drafted(known(marked.patches), tuple(posted), title, old, target, tuple(parts))
+    titles = tuple(cover.text.edited.partition("\n")[0] for cover in marked.draft.covers.values() if cover.text)
+    return Drafted(known(marked.patches), tuple(posted), title, old, target, tuple(parts), titles)
 
 
 def draft_patches(texts: Mapping[str, tuple[bytes, ...]], rows: Iterable[PatchRow]) -> tuple[DraftPatch, ...]:
