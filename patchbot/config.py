@@ -95,7 +95,7 @@ class CampaignConfig:
     publishes the branches, `range_diff` puts one into the first mail from version 2 on, `rfc` None means that version
     1 is an RFC, and `tag_threshold` is the percentage of a patch's diff that may change before its tags are dropped.
     The first of the `owners` that has a path counts. A patch of a step that is split by owner has at most `most_files`.
-    Of the steps that are split by owner, `conversions` makes a patch for each owner, or one for the campaign's tree.
+    Of the steps split by owner, `conversions` makes patches for each owner's tree, for the campaign's, or one for that.
     """
 
     name: Text
@@ -113,7 +113,7 @@ class CampaignConfig:
     recipients: tuple[RecipientRule, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     most_files: Annotated[int, Meta(ge=1)] = 20
-    conversions: Literal["owner", "treewide"] = "owner"
+    conversions: Literal["owner", "acks", "treewide"] = "owner"
 
     def document(self) -> dict[str, Any]:
         """Return the table as JSON, without what depends on this machine."""

@@ -217,6 +217,7 @@ def facts(
         "since": since,
         "changes": MARK,
         **part_of(session, series, [one.facts() for one in needs]),
+        "through": record.target if session.campaign_config.conversions == "acks" else "",
         "branch_url": branch_url(session, series),
         "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],
         "evidence": posted_evidence(report.get("results", ())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from ..model import Finding, Status
 from ..progress import count, shown, tick, within
 from ..series.campaign import Campaign
 from ..series.render import plural
+from ..series.tree import Tree
 from ..shapes import plain
-from ..terminal import cell
+from ..terminal import cell, some
 from .letter import Wanted, compose, corrections
 from .session import Session
 from .subject import add_tree, select, standing
@@ -33,6 +35,8 @@ EXAMPLES = (
     "patchbot mail --tree net-next",
 )
 EXITS = {1: "something says FAIL: do not send these files"}
+#: A tag with which a maintainer lets a patch go through another tree.
+ACK = re.compile(r"(?:Acked|Reviewed)-by:", re.I)
 #: What is to be said of mails, by `group_of`.
 GROUPS = {"stops": "What stops you", "decide": "What to decide", "know": "What to know"}
 
@@ -135,6 +139,7 @@ def reviewed(session: Session, series: Range, wanted: Wanted) -> tuple[Outbox, l
         findings.append(Finding(Status.WARN, f"{text} One at a time is easier to review.", None, None, "FEATURES"))
     if off := kept_off(box.posting.settings):
         findings.append(Finding(Status.WARN, off, None, None, "R1"))
+    findings += missing_acks(session, series, tree, box)
     findings += doubtful_rules(session, corrections(session, tree, box.posting.target), series, box)
     return box, findings + standing(session, series.draft.campaign, series.tip, posted, series.posting)
 
@@ -159,6 +164,25 @@ def default_folder(session: Session, what: str) -> Path:
 def group_of(finding: Finding) -> str:
     """Return what a finding is to the person who sends: it `stops` them, is for them to `decide`, or to `know`."""
     return {Status.PASS: "know", Status.SKIP: "decide", Status.WARN: "decide"}.get(finding.status, "stops")
+
+
+def missing_acks(session: Session, series: Range, tree: Tree, box: Outbox) -> list[Finding]:
+    """Ask for the Acks of the owners of other trees, where all patches go through the campaign's tree."""
+    config = session.campaign_config
+    if config.conversions != "acks" or series.draft is None:
+        return []
+    posted = {mail.commit for mail in box.mails}
+    others = [
+        row
+        for row in series.known
+        if row and row.commit in posted and session.campaign.target_of(tree, config, row.files) != config.target
+    ]
+    given = {id_ for id_, tags in series.draft.trailers.items() for tag in tags if ACK.match(tag.trailer)}
+    lacking = [row.subject for row in others if row.id not in given]
+    if not lacking:
+        return []
+    text = f"{len(lacking)} of {len(others)} patches for other trees lack an Acked-by: {'; '.join(some(lacking, 3))}."
+    return [Finding(Status.SKIP, text, None, None, "ACKS")]
 
 
 def doubtful_rules(session: Session, corrected: Corrections, series: Range, box: Outbox) -> list[Finding]:

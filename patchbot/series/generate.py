@@ -132,7 +132,7 @@ def split_step(
     """
     where = f"step {step.name}: "
     by_owner = step.by_owner and context.config.conversions == "owner"
-    split = step.split if by_owner or not step.by_owner else whole
+    split = whole if step.by_owner and context.config.conversions == "treewide" else step.split
     key_of = split(context, edits)
     insist(where + "split", key_of, callable(key_of), "a function")
     groups: dict[str, list[Edit]] = {}

@@ -49,7 +49,7 @@ def placed(campaign: Campaign, step: Step, context: Context, groups: Groups) -> 
         fresh = []
         for path in paths:
             key, target = known.get(path, ("", ""))
-            stays = target == tree and (not rule or number_of(owner, key))
+            stays = (target == tree or context.config.conversions == "acks") and (not rule or number_of(owner, key))
             if stays:
                 made.setdefault(key, []).append(path)
                 ours.append(key)

@@ -22,15 +22,20 @@ STEP = '[[steps]]\nname = "first"\npython = "first.py:first"\nmessage = "rename.
 
 
 @pytest.fixture
-def shared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Owned:
+def owned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Owned:
+    """A campaign whose patches need no others."""
+    return Owned(tmp_path, capsys, {**FILES, "scripts/get_maintainer.pl": SCRIPT.encode()})
+
+
+@pytest.fixture
+def shared(owned: Owned, tmp_path: Path) -> Owned:
     """A campaign whose first patch, in `tip`, is needed by those for a-next (three) and b-next (one)."""
-    world = Owned(tmp_path, capsys, {**FILES, "scripts/get_maintainer.pl": SCRIPT.encode()})
     folder = tmp_path / "mine"
     text = CAMPAIGN.replace("[[steps]]\n", STEP).replace("independent = true\n", "")
     folder.joinpath("campaign.toml").write_text(text)
     folder.joinpath("first.py").write_text(FIRST)
-    world.run("generate", "mine")
-    return world
+    owned.run("generate", "mine")
+    return owned
 
 
 def mailed(world: Owned, *argv: str) -> tuple[list[str], dict[str, Any]]:
@@ -132,3 +137,24 @@ def test_git_am_takes_a_single_patch_with_its_range_diff(shared: Owned) -> None:
     shared.git("am", "-q", *document["series"][0]["files"])
     assert shared.git("rev-parse", "HEAD^{tree}") == shared.git("rev-parse", "patchbot/mine.b-next^{tree}")
     assert "Range-diff" not in shared.message("HEAD")
+
+
+def test_all_patches_can_go_through_one_tree_with_acks(owned: Owned) -> None:
+    first = owned.json("generate", "mine")
+    owned.configure('conversions = "acks"\n')
+    document = owned.json("regenerate", "mine", "--onto", "master")
+    assert {row["id"] for row in document["patches"]} == {row["id"] for row in first["patches"]}
+    assert {row["target"] for row in document["patches"]} == {"tip"}
+    (cover, *rest), document = mailed(owned)
+    assert len(rest) == 5
+    assert (
+        "All patches are meant to go through tip; the maintainers of other trees are asked for their Acked-by."
+        in told(cover)
+    )
+    acks = [row for row in document["findings"] if row["type"] == "ACKS"]
+    assert [row["message"].partition(":")[0] for row in acks] == ["4 of 4 patches for other trees lack an Acked-by"]
+    head = "From: B <b@example.org>\nMessage-ID: <1@b.c>\nSubject: Re: [PATCH tip 5/5] b: Use new_a()\n\n"
+    owned.path.joinpath("../mbox").write_text(f"From x\n{head}Acked-by: B <b@example.org>\n")
+    owned.run("trailers", "mine", "--mbox", str(owned.path / "../mbox"))
+    _, document = mailed(owned)
+    assert any("3 of 4 patches for other trees lack" in row["message"] for row in document["findings"])
