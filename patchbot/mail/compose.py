@@ -282,11 +282,12 @@ def with_notes(mail: bytes, notes: Sequence[str]) -> bytes:
 
 
 def with_foot(mail: bytes, foot: Sequence[str]) -> bytes:
-    """Return a mail of format-patch with lines below its base-commit; the patch-ids of what it needs are there."""
+    """Return a mail of format-patch with lines below its base-commit, in the place of git's own."""
     head, found, rest = mail.rpartition(b"\nbase-commit: ")
     base, _, rest = rest.partition(b"\n")
-    lines = "".join(f"{line}\n" for line in foot if not line.startswith("prerequisite-patch-id: "))
-    return b"".join([head, found, base, b"\n", lines.encode(), rest])
+    # git 2.39 gives some patches another id here than git patch-id does.
+    rest = re.sub(rb"\A(?:prerequisite-patch-id: .*\n)+", b"", rest)
+    return b"".join([head, found, base, b"\n", "".join(f"{line}\n" for line in foot).encode(), rest])
 
 
 def addressed(who: Sequence[Recipients], lists: Sequence[str]) -> tuple[list[Recipient], list[Recipient]]:

@@ -337,7 +337,9 @@ def test_what_the_patches_need_lies_below_them(owned: Owned, tmp_path: Path) -> 
         [line for line in Path(file).read_text().splitlines() if line.startswith(("base-commit", "prerequisite"))]
         for file in (mails["series"][1]["cover"], mails["series"][2]["files"][0])
     ]
-    assert ids[0] == ids[1]  # git's own of the single patch
+    assert ids[0] == ids[1]
+    made = owned.git("patch-id", "--stable", stdin=owned.git("show", f"{STACK}.b-next~1")).split()[0]
+    assert ids[0][-1] == f"prerequisite-patch-id: {made}"
     assert ids[0][0] == f"base-commit: {base}"
     assert [line.partition(":")[0] for line in ids[0][1:]] == ["prerequisite-change-id", "prerequisite-patch-id"]
     assert [row["message"] for row in mails["findings"] if row["type"] == "NEEDS"] == [
