@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..draft.lines import posting_versions
 from ..draft.range import Range, postings_of
-from ..draft.record import need_draft
+from ..draft.record import need_draft, version_refs
 from ..errors import UserError
 from ..git.repo import outside
 from ..mail import rules
@@ -24,7 +25,7 @@ from ..series.render import plural
 from ..series.tree import Tree
 from ..shapes import plain
 from ..terminal import cell, some
-from .letter import Wanted, compose, corrections
+from .letter import Wanted, compose, corrections, name_of
 from .session import Session
 from .subject import add_tree, select, standing
 from .trees import crowding
@@ -139,6 +140,9 @@ def reviewed(session: Session, series: Range, wanted: Wanted) -> tuple[Outbox, l
         findings.append(Finding(Status.WARN, f"{text} One at a time is easier to review.", None, None, "FEATURES"))
     if off := kept_off(box.posting.settings):
         findings.append(Finding(Status.WARN, off, None, None, "R1"))
+    if series.posting is None and box.posting.version <= (number := last_alone(session, series)):
+        text = f"This was posted as v{number} by itself: patchbot mail --tree {name_of(series)} has what comes next."
+        findings.append(Finding(Status.WARN, text, None, None, "VERSION"))
     findings += missing_acks(session, series, tree, box)
     findings += doubtful_rules(session, corrections(session, tree, box.posting.target), series, box)
     return box, findings + standing(session, series.draft.campaign, series.tip, posted, series.posting)
@@ -164,6 +168,15 @@ def default_folder(session: Session, what: str) -> Path:
 def group_of(finding: Finding) -> str:
     """Return what a finding is to the person who sends: it `stops` them, is for them to `decide`, or to `know`."""
     return {Status.PASS: "know", Status.SKIP: "decide", Status.WARN: "decide"}.get(finding.status, "stops")
+
+
+def last_alone(session: Session, series: Range) -> int:
+    """Return the last version that the posting which a whole series is mailed as has by itself, 0 for none."""
+    assert series.draft is not None
+    campaign = series.draft.campaign
+    whole = version_refs(session.repo, campaign)
+    frozen = posting_versions(session.repo, campaign, name_of(series))
+    return max((number for number in frozen if number not in whole), default=0)
 
 
 def missing_acks(session: Session, series: Range, tree: Tree, box: Outbox) -> list[Finding]:

@@ -37,6 +37,7 @@ def about_postings(session: Session, draft: Draft, upstream: Mapping[str, Any]) 
                 "message_id": (frozen[last].document.message_id or "") if last else "",
                 "changed": bool(last) and own.version != last,
                 "left": len(left),
+                "letter": bool(draft.covers.get(row.name)),
                 "stored": now == row.tip,
             }
         )
@@ -105,5 +106,6 @@ def state(row: Mapping[str, Any]) -> str:
     said += ["changed since"] if row["changed"] else []
     said += [f"{row['reviewed']} of {row['patches']} reviewed"] if row["reviewed"] else []
     said += [f"{row['left']} sites left"] if row["left"] < row["sites"] else []
+    said += ["with a letter of yours"] if row["letter"] else []
     said += [] if row["stored"] else ["its branch is not as patchbot left it"]
     return ", ".join(said)

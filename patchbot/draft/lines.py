@@ -18,6 +18,9 @@ from .changeids import change_ids, home
 from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
 from .record import Document, Draft, ExtraRow, PatchRow, branch, read_record, version_refs
 
+#: {record of a version: the posting that it was mailed as}, so that each is read once and not for each posting.
+HOMES: dict[str, str] = {}
+
 
 def posting_ref(campaign: str, name: str) -> str:
     """Return the branch of a posting."""
@@ -171,10 +174,11 @@ def posting_versions(repo: Repo, campaign: str, name: str) -> dict[int, Draft]:
     refs = {ref.removeprefix(start): sha for ref, sha in repo.refs(start[:-1]).items() if ref.startswith(start)}
     found = {int(n): read_record(repo, sha, f"{start}{n}") for n, sha in refs.items() if n.isdigit()}
     for number, sha in version_refs(repo, campaign).items():
-        whole = read_record(repo, sha, f"refs/patchbot/{campaign}/v{number}")
-        part = part_of_version(whole, name)
-        if part is not None:
-            found.setdefault(number, part)
+        if number not in found and HOMES.get(sha, name) == name:
+            whole = read_record(repo, sha, f"refs/patchbot/{campaign}/v{number}")
+            HOMES[sha] = home(whole.document)
+            if (part := part_of_version(whole, name)) is not None:
+                found[number] = part
     return dict(sorted(found.items()))
 
 

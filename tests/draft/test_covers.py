@@ -76,6 +76,7 @@ def test_a_persons_text_is_kept_and_goes_with_the_base(writer: Writer) -> None:
     assert "The word is old.\n\nIt is so in 4 places." in writer.cover()
     writer.editor("treewide: Use", "a: Use", "The word is old.", "The word is very old.\n\nAsk me.")
     assert "is kept with the draft" in writer.cover("--edit")
+    assert "a-next  3        4      drafted, with a letter of yours" in writer.run("status", "mine")
     assert "# This is the cover letter of a-next v1;" in writer.seen
     assert "\n#" not in writer.cover()
     letter = writer.mailed()

@@ -90,6 +90,8 @@ def test_the_posting_of_the_whole_is_that_of_the_campaigns_own_tree(shared: Owne
 
 def test_a_follow_up_whose_base_has_the_first_series_says_so(shared: Owned) -> None:
     shared.run("freeze", "mine", "--tree", "tip", "--message-id", "1@example.org")
+    said = [row["message"] for row in mailed(shared)[1]["findings"] if row["type"] == "VERSION"]
+    assert said == ["This was posted as v1 by itself: patchbot mail --tree tip has what comes next."]
     shared.commit("take", {"include/new.h": b"int new_a;\n", "lib/6.c": FILES["lib/6.c"].replace(b"old_a", b"new_a")})
     shared.run("regenerate", "mine", "--onto", "master")
     (cover, *_), document = mailed(shared, "--tree", "a-next")
