@@ -33,18 +33,18 @@ def read_only(
 ) -> Gain:
     """Return what becomes of the memory that a kfunc promises not to write.
 
-    `cast` are the parameters that the body casts to something else; `given` is what was decided, and `reason` why.
+    `cast` are the parameters that are cast to something else; `given` is what was decided, and `reason` why.
     """
     const = [n for n, param in enumerate(params) if points_to_const(param) and classes[n] in DECIDABLE]
     memory = [n for n in const if classes[n] == "mem"]
     if given is None:
         plain = tuple(n for n in memory if params[n].name not in cast)
         stays = [
-            f"argument {n} ({params[n].text.decode('utf-8', 'replace')}) stays: it is cast in the body; {DECIDE}"
+            f"argument {n} ({params[n].text.decode('utf-8', 'replace')}) stays: its const is cast away; {DECIDE}"
             for n in memory
             if n not in plain
         ]
-        return Gain(plain, "const memory that is never cast in the body" if plain else "", "; ".join(stays))
+        return Gain(plain, "const memory that is never cast" if plain else "", "; ".join(stays))
     wrong = [n for n in given if n not in const]
     if wrong:
         return Gain((), "", f"argument {wrong[0]} was decided, but it is not const memory")

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ....c import Param, functions, parse
 from ....series.tree import Tree
+from .casts import casts
 
 TOOLS = "tools/"
 
 _CALLED = re.compile(rb"\b(\w+)\s*\(")
 _MARKED = re.compile(rb"\b__bpf_kfunc\b")
-_CAST = re.compile(
-    rb"\(\s*((?:[a-z_]\w*\s+){0,4}[a-z_]\w*\s*\*+|unsigned long|long|u64|__u64|uintptr_t|size_t)\s*\)\s*(\w+)"
-)
 _INLINE = re.compile(rb"\binline\b|\b__always_inline\b")
 
 
@@ -28,7 +26,7 @@ _INLINE = re.compile(rb"\binline\b|\b__always_inline\b")
 class Prototype:
     """The definition of a kfunc; `marked` says whether it has `__bpf_kfunc`, `inline` whether it is inline.
 
-    `cast` are the parameters that its body casts to a pointer or to a number that can hold one.
+    `cast` are the parameters that are cast to a pointer or to a number that can hold one, see casts().
     """
 
     kfunc: str
@@ -86,16 +84,9 @@ def definitions(path: str, text: bytes) -> tuple[Prototype, ...]:
         head = source.text[f.span.start : f.body.start]
         line = source.line(f.span.start + named_at(head, f.name.encode()))
         marked, inline = (pattern.search(head) is not None for pattern in (_MARKED, _INLINE))
-        cast = casts(source.at(f.body), f.params) if marked else frozenset()
+        cast = casts(source, f) if marked else frozenset()
         made.append(Prototype(f.name, path, line, f.returns, f.params, marked, inline, cast))
     return tuple(made)
-
-
-def casts(body: bytes, params: Sequence[Param]) -> frozenset[str]:
-    """Return the names of the parameters that are cast in a body, unless it is to a pointer to something const."""
-    names = {param.name for param in params}
-    found = ((m[1], m[2].decode("utf-8", "replace")) for m in _CAST.finditer(body))
-    return frozenset(name for to, name in found if name in names and not re.search(rb"\bconst\b", to))
 
 
 def named_at(head: bytes, name: bytes) -> int:
@@ -116,10 +107,11 @@ def choices(found: Sequence[Prototype], file: str) -> list[Prototype]:
 
 
 def choose(kfunc: str, found: Sequence[Prototype]) -> Prototype | Missing:
-    """Return the one definition, or the first of several with the same parameter types."""
+    """Return the one definition, or the first of several with the same parameter types and what any of them casts."""
     if not found:
         return Missing(f"no definition of {kfunc}() found; it may be made by a macro")
     if len({tuple(param.type for param in p.params) for p in found}) > 1:
         places = ", ".join(f"{p.file}:{p.line}" for p in found)
         return Missing(f"{kfunc}() is defined with different parameters at {places}")
-    return found[0]
+    cast = [index for p in found for index, param in enumerate(p.params) if param.name in p.cast]
+    return replace(found[0], cast=frozenset(found[0].params[index].name for index in cast))

@@ -97,8 +97,40 @@ def test_const_memory_is_flagged_unless_it_is_cast(tree):
     }
     for kfunc in ("cast", "laundered"):
         assert found[kfunc]["fate"] == "keep"
-        assert "stays: it is cast in the body; decide by name in patchbot.toml" in found[kfunc]["reason"]
+        assert "stays: its const is cast away; decide by name in patchbot.toml" in found[kfunc]["reason"]
     assert all(RDONLY not in found[kfunc]["reason"] for kfunc in ("writes", "object", "ignored"))
+
+
+@pytest.mark.parametrize(
+    ("body", "helper"),
+    [
+        ("const char *at = mem; return fill((char *)at);", ""),
+        ("const struct a *at; at = (const struct a *)mem; return fill((void *)&at->b);", ""),
+        ("return fill((void *)(mem + 1));", ""),
+        ("return fill((T *)&mem[1]);", ""),
+        ("return set(0, mem);", "static int set(int n, const char *to)\n{\n\treturn fill((char *)to);\n}\n"),
+    ],
+)
+def test_a_const_that_is_cast_away_further_on_is_seen(tmp_path, body, helper):
+    kfunc = f"__bpf_kfunc int f(const char *mem, u32 mem__sz)\n{{\n\t{body}\n}}\n"
+    row = "BTF_KFUNCS_START(ids)\nBTF_ID_FLAGS(func, f)\nBTF_KFUNCS_END(ids)\n"
+    found = entries(make(tmp_path / "cast", {"kernel/bpf/a.c": helper + kfunc + row}), config())["f"]
+    assert (found["fate"], found["arg_flags"]) == ("keep", {})
+    assert "argument 0 (const char *mem) stays: its const is cast away" in found["reason"]
+    read = [text.replace("((void *)", "((const void *)") for text in (helper, kfunc)]
+    read = [text.replace("(char *)", "(const char *)").replace("(T *)", "(const T *)") for text in read]
+    found = entries(make(tmp_path / "read", {"kernel/bpf/a.c": "".join(read) + row}), config())["f"]
+    assert found["arg_flags"] == {"0": [RDONLY]}
+
+
+def test_a_cast_in_any_of_several_definitions_is_seen(tmp_path):
+    one, other = (
+        f"__bpf_kfunc int f(const char *{name}, u32 n__sz)\n{{\n\treturn fill({cast}{name});\n}}\n"
+        for name, cast in (("mem", ""), ("other", "(char *)"))
+    )
+    row = "BTF_KFUNCS_START(ids)\nBTF_ID_FLAGS(func, f)\nBTF_KFUNCS_END(ids)\n"
+    text = f"#ifdef CONFIG_A\n{one}#else\n{other}#endif\n"
+    assert entries(make(tmp_path, {"kernel/bpf/a.c": text + row}), config())["f"]["arg_flags"] == {}
 
 
 def test_a_person_decides_by_name(tree):
