@@ -26,7 +26,7 @@ RULES = {
     "KFA_RELEASE": (".pointer = true, .in_reg = true, .once = true", ("KFA_RCU",), "KF_RELEASE"),
     "KFA_RCU": (".pointer = true", (), "KF_RCU"),
     "KFA_RDONLY": (".pointer = true, .to_const = true", (), ""),
-    "KFA_UNINIT": (".pointer = true, .to_writable = true", (), ""),
+    "KFA_UNINIT": (".pointer = true, .to_writable = true, .in_reg = true", (), ""),
     "KFA_NULLABLE": (".pointer = true", ("KFA_NULLABLE",), ""),
     "KFA_STR": (".pointer = true", (), ""),
     "KFA_CONST": (".number = true", (), ""),

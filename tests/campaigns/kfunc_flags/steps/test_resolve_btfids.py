@@ -73,6 +73,7 @@ CASES = (
     ("BTF_KFUNC(put, KF_RCU, 0, KFA_RCU)", "", WHOLE),
     ("BTF_KFUNC(put, KF_ACQUIRE, 0, KFA_ACQUIRE)", "", WHOLE),
     ("BTF_KFUNC(six, 0, KFA_RCU | KFA_RELEASE, 0, 0, 0, 0, KFA_RELEASE)", "", "it has to be in a register"),
+    ("BTF_KFUNC(six, 0, 0, 0, 0, 0, 0, KFA_UNINIT)", "", "it has to be in a register"),
     ("BTF_KFUNC(put, 0, 0, KFA_RCU)", "BTF_ID_FLAGS(func, put)", "inconsistent flags of argument 1 across BTF ID sets"),
     ("BTF_KFUNC(put, 0, 0, KFA_RCU)", "BTF_KFUNC(put, 0, 0, KFA_RELEASE)", "inconsistent flags of argument 1"),
 )

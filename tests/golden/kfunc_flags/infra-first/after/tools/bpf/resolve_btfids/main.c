@@ -55,7 +55,7 @@ static const struct kfunc_arg_flag {
 	{ KFA_CONST_SZ, .number = true },
 	{ KFA_IGN },
 	{ KFA_RDONLY, .pointer = true, .to_const = true },
-	{ KFA_UNINIT, .pointer = true, .to_writable = true },
+	{ KFA_UNINIT, .pointer = true, .to_writable = true, .in_reg = true },
 	{ KFA_ACQUIRE, .beside = KFA_RCU, .func_flag = KF_ACQUIRE, .pointer = true, .once = true },
 	{ KFA_ARENA, .pointer = true },
 };

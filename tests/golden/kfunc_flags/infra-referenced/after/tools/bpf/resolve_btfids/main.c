@@ -42,7 +42,7 @@ static const struct kfunc_arg_flag {
 	{ KFA_SZ, .number = true },
 	{ KFA_CONST_SZ, .number = true },
 	{ KFA_IGN },
-	{ KFA_UNINIT, .pointer = true, .to_writable = true },
+	{ KFA_UNINIT, .pointer = true, .to_writable = true, .in_reg = true },
 	{ KFA_RDONLY, .pointer = true, .to_const = true },
 	{ KFA_ACQUIRE, .beside = KFA_RCU, .pointer = true, .once = true },
 };
