@@ -105,7 +105,7 @@ asm(							\
 ".if .L__BTF_kfuncs != 1\n"				\
 ".error \"BTF_KFUNC is only for BTF_KFUNCS_START\"\n"	\
 ".endif\n"						\
-".if " #cnt " > 12\n"				\
+".if " #cnt " > 12\n"					\
 ".error \"more flags than a kfunc has arguments\"\n"	\
 ".endif\n"						\
 ".pushsection " BTF_KFUNC_ARGS_SUBSECTION ",\"a\";\n"	\
