@@ -295,6 +295,23 @@ def test_messages_fit_a_mail(name, flags):
     assert all(len(line) <= 75 or "://" in line for line in design.split("\n"))
 
 
+@pytest.mark.parametrize(
+    ("subjects", "rdonly", "uninit"),
+    [
+        (["a: Use KFA_RCU for a kfuncs"], False, False),
+        (["a: Accept read-only memory in a kfuncs", "a: Use KFA_RCU for a kfuncs"], True, False),
+        (["a: Accept uninitialized memory in a kfuncs", "a: Use KFA_RCU for a kfuncs"], False, True),
+        (["a: Accept read-only memory in kfuncs", "b: Accept uninitialized memory in kfuncs"], True, True),
+    ],
+)
+def test_a_follow_up_says_what_programs_gain(subjects, rdonly, uninit):
+    said = render.render("kfunc_flags/cover-gains.txt.j2", patches=[(subject, "") for subject in subjects])
+    assert ("KFA_RDONLY" in said, "KFA_UNINIT" in said) == (rdonly, uninit)
+    assert ("Otherwise, which programs" in said) == (rdonly or uninit)
+    more = [("selftests/bpf: Test KFA_ACQUIRE", ""), *((subject, "") for subject in subjects)]
+    assert "programs the verifier accepts" not in render.render("kfunc_flags/cover-gains.txt.j2", patches=more)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_letter_says_of_the_tree_what_is_true_there(trees, shape):
     def letter(off: tuple[str, ...] = (), **files: bytes) -> str:
