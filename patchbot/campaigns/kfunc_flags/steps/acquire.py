@@ -37,7 +37,7 @@ def anchors(context: Context) -> list[a.Anchor]:
         extend_flags("KFA_VALID_FLAGS", ("KFA_ACQUIRE",)),
         *anchors_check(),
         predicate("acquire", meta, "acquire-verifier.c.j2", "bool is_kfunc_arg_acquire("),
-        docs.new_flags("docs-acquire.rst.j2", b"* ``KFA_ACQUIRE``"),
+        docs.new_flags(context, "docs-acquire.rst.j2", b"* ``KFA_ACQUIRE``"),
     ]
 
 

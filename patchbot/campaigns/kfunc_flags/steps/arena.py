@@ -70,5 +70,5 @@ def anchors(context: Context) -> list[a.Anchor]:
             fragment("arena-tool.c.j2"),
             f"kfunc->arg_flags[idx] & {FLAG}",
         ),
-        docs.new_flags("docs-arena.rst.j2", b"* ``KFA_ARENA``"),
+        docs.new_flags(context, "docs-arena.rst.j2", b"* ``KFA_ARENA``"),
     ]

@@ -76,15 +76,16 @@ def new_paragraph(title: str, template: str, done: bytes) -> Anchor:
     return more(label, scope, fragment(template), done)
 
 
-def new_flags(template: str, done: bytes) -> Anchor:
-    """Return the anchor of more items in the list of argument flags; their text holds `done`."""
+def new_flags(context: Context, template: str, done: bytes) -> Anchor:
+    """Return the anchor of more items in the list of argument flags, of the step docs; their text holds `done`."""
     item = Scope("the item KFA_RCU", lambda source: [Span(*m.span()) for m in RCU_ITEM.finditer(source.text)])
-    return more("the list of argument flags", item, fragment(template), done)
+    off = "" if "docs" in context.steps else "the step docs is off, and this list is not there without it"
+    return more("the list of argument flags", item, fragment(template), done, off)
 
 
-def more(name: str, scope: Scope, text: Text, done: bytes) -> Anchor:
+def more(name: str, scope: Scope, text: Text, done: bytes, optional: str = "") -> Anchor:
     """Return the anchor of text after a part of the document."""
-    return insert_after(KFUNCS_RST, name, scope, whole(), text, lambda source: done in source.text)
+    return insert_after(KFUNCS_RST, name, scope, whole(), text, lambda source: done in source.text, optional=optional)
 
 
 def sections(text: bytes) -> list[Section]:

@@ -57,5 +57,5 @@ def anchors(context: Context) -> list[a.Anchor]:
         ],
         check.before("its end", a.statement(CHECKED), fragment("rdonly-check.c.j2"), "if (flags & KFA_RDONLY && $_)"),
         *memory.anchors_access(context),
-        docs.new_flags("docs-rdonly.rst.j2", b"* ``KFA_RDONLY``"),
+        docs.new_flags(context, "docs-rdonly.rst.j2", b"* ``KFA_RDONLY``"),
     ]

@@ -85,7 +85,7 @@ def anchors(context: Context) -> list[a.Anchor]:
         *[predicate_anchor(suffix, meta) for suffix in SUFFIXES],
         *[user_anchor(name, meta) for name in users(source)],
         *anchors_model(context),
-        *anchors_docs(),
+        *anchors_docs(context),
     ]
 
 
@@ -290,11 +290,11 @@ def anchors_model(context: Context) -> list[a.Anchor]:
     ]
 
 
-def anchors_docs() -> list[a.Anchor]:
+def anchors_docs(context: Context) -> list[a.Anchor]:
     """Return the anchors of the documentation of these flags."""
     return [
         docs.new_section(
             docs.SUFFIXES_CHAPTER, "Argument flags", "docs-suffixes.rst.j2", b":ref:`BPF_kfunc_arg_flags`"
         ),
-        docs.new_flags("docs-suffix-flags.rst.j2", b"* ``KFA_NULLABLE``"),
+        docs.new_flags(context, "docs-suffix-flags.rst.j2", b"* ``KFA_NULLABLE``"),
     ]

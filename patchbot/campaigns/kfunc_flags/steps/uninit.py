@@ -102,7 +102,7 @@ def anchors(context: Context) -> list[a.Anchor]:
             "mark_kfunc_uninit_mem(env, &meta, insn_idx)",
         ),
         *[asking_anchor(name, text) for name, text in USERS.items()],
-        docs.new_flags("docs-uninit.rst.j2", b"* ``KFA_UNINIT``"),
+        docs.new_flags(context, "docs-uninit.rst.j2", b"* ``KFA_UNINIT``"),
     ]
 
 

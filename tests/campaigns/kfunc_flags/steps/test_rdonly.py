@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from test_infra import context, finished, stages, trees  # noqa: F401
 from test_selftests_step import BEFORE, GOLDEN, SHAPES, files
@@ -24,6 +26,16 @@ FLAG = b"#define KFA_RDONLY\t(1 << 2)\n"
 
 def before(trees: dict[str, Tree], shape: str) -> Tree:  # noqa: F811
     return next(seen.tree for name, seen, _ in stages(trees[shape]) if name == "rdonly")
+
+
+def test_without_the_step_docs_there_is_no_list_to_add_to(trees):  # noqa: F811
+    tree = next(seen.tree for name, seen, _ in stages(trees["first"]) if name == "docs")
+    seen = context(tree, trees["first"])
+    with pytest.raises(AnchorError, match="the list of argument flags: missing"):
+        RDONLY.codemod(seen)
+    change = RDONLY.codemod(replace(seen, steps=("rdonly",)))
+    assert facts.KFUNCS_RST not in {edit.path for edit in change.edits}
+    assert "the step docs is off" in next(r.message for r in change.reports if r.outcome is Outcome.MISSING)
 
 
 @pytest.mark.parametrize(
