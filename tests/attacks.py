@@ -22,6 +22,7 @@ REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT)
 #: What a pattern is put together from where it is used, by file.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "checks/applies.py": {"line": 12},
+    "patchbot/campaigns/kfunc_flags/proof/meaning.py": {"f": "KFA_ARENA"},
     "patchbot/campaigns/kfunc_flags/boot/fit.py": {"pattern": r"BTF_(ID_FLAGS\(func, *|KFUNC\( *)(one|two)\b"},
     "patchbot/campaigns/kfunc_flags/sites/includes.py": {"name": "name"},
     "patchbot/campaigns/kfunc_flags/sites/expansion.py": {"w": "word"},
