@@ -27,11 +27,12 @@ from patchbot.errors import MissingTool, ToolError
 from patchbot.git.diffs import mail_parts, read_diff
 from patchbot.git.export import kept_export, tree_files, write_files, write_landmarks
 from patchbot.git.objects import Thing
-from patchbot.mail.wording import BETTER, MOST, PLACEHOLDER, PREFIX, says_nothing
+from patchbot.mail.wording import BETTER, PLACEHOLDER, PREFIX, says_nothing
 from patchbot.model import Finding, Status
 from patchbot.run import Completed, run, which
 from patchbot.sandbox import borrowed
 from patchbot.series.maintainers import sections
+from patchbot.series.render import MOST
 
 NEEDS = {"perl": "perl", "git": "git"}
 

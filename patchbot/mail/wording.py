@@ -17,7 +17,7 @@ from functools import cached_property
 
 from ..draft.trailers import SPELLED, TRAILER, canonical, take_apart
 from ..git.diffs import mail_parts
-from ..series.render import DAMAGING
+from ..series.render import DAMAGING, MOST
 from .compose import Mail, Outbox
 from .target import Profile
 
@@ -25,8 +25,8 @@ SUBJECT = re.compile(r"\[((?:RFC )?PATCH(?: [^\]\s]+)*?)(?: (\d+)/(\d+))?\] (.*)
 #: Where the text of a cover letter ends.
 SHORTLOG = re.compile(r"^[^\n]+ \(\d+\):\n  ", re.MULTILINE)
 
-#: Columns that the summary of a patch may have, and should have.
-MOST, BETTER = 75, 70
+#: Columns that the summary of a patch should have at most.
+BETTER = 70
 #: The start of a summary: its subsystem and a colon.
 PREFIX = re.compile(r'^(?:Revert "|\w[\w.,+*/{}()-]*(?: [\w.,+*/{}()-]+){0,3}: \S)')
 PLACEHOLDER = re.compile(r"\*\*\* [^*\n]* HERE \*\*\*|SUBJECT HERE|BLURB HERE|EDITME|FIXME: |\{\{")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..config import CampaignConfig
 from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
@@ -159,8 +160,7 @@ def split_step(
         target = campaign.target_of(context.base, context.config, touched) if by_owner else ""
         words = step.words(context, key, mine)
         insist(where + "words", words, isinstance(words, Mapping), "a mapping")
-        given = {"prefix": starts[key], **words} if key in starts else words
-        message = render.message(campaign.name, campaign.folder, step.template, **given)
+        message = message_of(campaign, step, words, starts, key)
         sites = tuple(sorted({e.site for e in mine if e.site}))
         named = campaign.owners_of(context.base, touched)
         insist(f"campaign {campaign.name}: owners_of", named, isinstance(named, (list, tuple)), "a list")
@@ -173,6 +173,17 @@ def split_step(
             Patch(step.id_of(key), step.name, message, files, sites, target or context.config.target, owners)
         )
     return patches
+
+
+def message_of(campaign: Campaign, step: Step, words: Mapping[str, Any], starts: dict[str, str], key: str) -> str:
+    """Return the message of a patch; a prefix of which the subject gets too long loses its last parts."""
+    while True:
+        given = {"prefix": starts[key], **words} if key in starts else words
+        message = render.message(campaign.name, campaign.folder, step.template, **given)
+        shorter = starts.get(key, "").rpartition(": ")[0]
+        if not shorter or len(message.partition("\n")[0]) <= render.MOST:
+            return message
+        starts[key] = shorter
 
 
 def by_tree(patches: Sequence[Patch], target: str) -> list[Patch]:

@@ -27,6 +27,9 @@ VERBATIM = re.compile(r"[\s|+>*-]|(?:[\w-]+: )?\w+://|\[\d+\] ")
 #: Lines that end a changelog or a mail early, or are stripped (git mailinfo's patchbreak(), mbox, comments).
 DAMAGING = re.compile(r"^(?:#|diff -|---|Index: |>?From |(?i:change-id:))")
 
+#: How many columns the subject of a patch may have.
+MOST = 75
+
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 

@@ -126,6 +126,13 @@ def test_the_table_of_the_campaign_counts_below_that_of_the_person(owned: Owned)
     assert owned.json("generate", "mine")["patches"][0]["subject"] == "mine: Use new_a()"
 
 
+def test_a_prefix_that_makes_the_subject_too_long_is_cut(owned: Owned) -> None:
+    long = f"b: {'four' * 5}: {'forty' * 9}"
+    owned.configure(f'[[campaigns.mine.owners]]\npath = "drivers/b/4.c"\nprefix = "{long}"\n')
+    subjects = {row["id"]: row["subject"] for row in owned.json("generate", "mine")["patches"]}
+    assert subjects["rename/drivers/b/4.c"] == f"b: {'four' * 5}: Use new_a()"
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
