@@ -40,6 +40,12 @@ LISTED = re.compile(
 PROGRAMS, TESTS = (f"{SELFTESTS}/{name}/kfunc_arg_flags.c" for name in ("progs", "prog_tests"))
 TAB, COLUMNS = 8, 80
 
+#: What is said of a kernel object in place of memory: some verifiers look no further than at its type.
+OBJECT = {
+    "%s %s pointer type %s %s is not supported": "is not supported",
+    "%s args#%d pointer type %s %s is not supported": "is not supported",
+    "only read is supported": "only read is supported",
+}
 #: The verifier's messages, by the format in its source: about a released argument without a reference,
 UNREFERENCED = {
     "release kfunc %s expects referenced PTR_TO_BTF_ID passed to %s": (
@@ -192,6 +198,7 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
     """Return the variables of the C of this step."""
     header, verifier = facts.need_source(tree, BTF_H), tree.read(VERIFIER_C)
     first, second = (said(verifier, ARGUMENT).format(register=n + 1, number=n) for n in (0, 1))
+    objects = checks_objects(facts.need_source(tree, VERIFIER_C))
     gone_first, gone_second = (said(verifier, GONE).format(register=n + 1, number=n) for n in (0, 1))
     return {
         "folder": folder,
@@ -203,7 +210,8 @@ def words_of(tree: Tree, folder: str) -> dict[str, Any]:
         "second": second,
         "gone_first": gone_first,
         "gone_second": gone_second,
-        "objects": checks_objects(facts.need_source(tree, VERIFIER_C)),
+        "objects": objects,
+        "object": said(verifier, OBJECT) if objects else "",
         "unreferenced": said(verifier, UNREFERENCED).format(kfunc="bpf_kfunc_arg_release_task_test"),
     }
 
