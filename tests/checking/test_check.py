@@ -375,6 +375,14 @@ def test_a_waiver_takes_its_own_findings_only(subject: Subject, store: Results, 
     assert len(by(results, "p1").findings) == 2
 
 
+def test_how_a_check_went_is_said_with_its_waivers(subject: Subject, store: Results, checks: Path) -> None:
+    (checks / "one.py").write_text(FINDS)
+    rules = replace(config(checks, "one"), waivers=(waive(), waive(step="step2")))
+    with shown(Terminal(file=(said := io.StringIO()))):
+        run_checks(subject, rules, store)
+    assert said.getvalue().startswith("one: 2 PASS, 1 WARN, ")
+
+
 def test_what_is_right_needs_no_waiver(subject: Subject, store: Results, checks: Path) -> None:
     right = "Finding(Status.PASS, 'it fits', 'a/b.c', 8, 'LONG_LINE')"
     (checks / "one.py").write_text(FINDS.replace("[bad, odd]", f"[bad, {right}]"))
