@@ -7,6 +7,7 @@ Where none is there, the tests that need one are skipped and say how to get one;
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -14,6 +15,8 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,10 +25,12 @@ from versioned import World, open_world
 
 from patchbot.build.arches import ARCHES, X86
 from patchbot.build.toolchain import find_once
+from patchbot.git.grep import GrepCache
 from patchbot.git.repo import Repo
 from patchbot.model import kernel_version
 from patchbot.paths import cache_dir
 from patchbot.run import run
+from patchbot.series.tree import Tree
 
 HOW = "no real kernel: `make kernels` (or `patchbot demo`) fetches one, or PATCHBOT_TEST_REPO names a repository"
 GITCONFIG = """\
@@ -41,6 +46,9 @@ GITCONFIG = """\
 [core]
 	fsync = none
 """
+#: A folder for all the tests of a process.
+SEARCHES = Path(mkdtemp(prefix="patchbot-tests-"))
+atexit.register(rmtree, SEARCHES, ignore_errors=True)
 #: What a test inherits: the folders are looked up before HOME is sealed.
 REAL_CACHE = cache_dir()
 REAL_CCACHE = os.environ.get("CCACHE_DIR") or str(REAL_CACHE.parent / "ccache")
@@ -62,6 +70,11 @@ class RealKernel(NamedTuple):
     def version(self) -> str:
         """Return what its Makefile says, like 7.3.4."""
         return kernel_version(self.repo.read(self.commit, "Makefile"))
+
+    @property
+    def tree(self) -> Tree:
+        """Return its tree; all tests share what a search of the whole of it found, which takes seconds."""
+        return Tree(self.repo, self.commit, cache=GrepCache(SEARCHES / "grep.sqlite"))
 
 
 @lru_cache

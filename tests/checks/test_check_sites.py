@@ -18,7 +18,6 @@ from patchbot.checking.check import load
 from patchbot.git.repo import Repo
 from patchbot.git.transaction import publish
 from patchbot.model import Status
-from patchbot.series.tree import Tree
 
 FLAGS = "#define KF_RELEASE (1 << 1)\n#define KF_SLEEPABLE (1 << 5)\n#define KF_RCU (1 << 7)\n"
 SET = "BTF_KFUNCS_START(ids)\nBTF_ID_FLAGS(func, put, KF_RELEASE)\nBTF_KFUNCS_END(ids)\n"
@@ -42,7 +41,7 @@ def test_the_rows_of_the_tiny_kernel_are_the_same(tiny: Repo, cli: Callable[...,
 
 @pytest.mark.kernel
 def test_the_rows_of_a_real_kernel_are_the_same(kernel: RealKernel) -> None:
-    count, found = compared(Tree(kernel.repo, kernel.commit))
+    count, found = compared(kernel.tree)
     assert found == []
     assert count > 250
 

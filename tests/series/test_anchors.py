@@ -362,7 +362,7 @@ def test_text_of_reports(tree):
 
 @pytest.mark.kernel
 def test_places_of_a_real_kernel(kernel):
-    tree = Tree(kernel.repo, kernel.commit)
+    tree = kernel.tree
     btf, ids = "kernel/bpf/btf.c", "include/linux/btf_ids.h"
     lookup = ["const struct btf *", "u32", "const struct bpf_prog *"]
     anchors = [

@@ -153,7 +153,7 @@ def test_a_part_that_is_there_already_is_a_problem(small):
 
 @pytest.mark.kernel
 def test_real_kernels_have_every_anchor(kernel: RealKernel):
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     if b"is_kfunc_rcu" not in base.read(VERIFIER):
         pytest.skip(f"{kernel.version} has no KF_RCU")
     config = CampaignConfig("kfunc_flags", with_=("suffixes",))

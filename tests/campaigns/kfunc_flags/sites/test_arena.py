@@ -98,7 +98,7 @@ def test_the_message_fits_a_mail(tmp_path: Path) -> None:
 
 @pytest.mark.kernel
 def test_no_row_of_a_real_kernel_has_both_forms(kernel: RealKernel) -> None:
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     found = inventory(base, load(None, bundled("patchbot.toml")).campaign("kfunc_flags"))
     flagged = [e for e in found.entries if set(ARENA) & set(e.row.flags)]
     kept = [e for e in flagged if e.plan.fate == "keep"]

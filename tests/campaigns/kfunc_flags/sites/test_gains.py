@@ -225,7 +225,7 @@ def test_memory_that_is_written_whole_is_decided_by_name(tmp_path):
 
 @pytest.mark.kernel
 def test_each_const_memory_of_a_real_kernel_has_a_fate(kernel: RealKernel):
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     if b"is_kfunc_rcu" not in base.read("kernel/bpf/verifier.c"):
         pytest.skip(f"{kernel.version} has no KF_RCU")
     found = inventory(base, load(None, bundled("patchbot.toml")).campaign("kfunc_flags"))

@@ -12,8 +12,6 @@ from patchbot.campaigns.kfunc_flags.sites.inventory import audit, components, in
 from patchbot.campaigns.kfunc_flags.sites.nouns import SetError
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import ConfigError, UserError
-from patchbot.git.grep import GrepCache
-from patchbot.series.tree import Tree
 
 DEFINITIONS = """\
 __bpf_kfunc void put(struct task_struct *p)
@@ -381,23 +379,18 @@ KNOWN = {
 }
 
 
-@pytest.fixture(scope="module")
-def searches(tmp_path_factory: pytest.TempPathFactory) -> GrepCache:
-    return GrepCache(tmp_path_factory.mktemp("cache") / "grep.sqlite")
-
-
 def shipped() -> CampaignConfig:
     """Return the campaign's table of the project's own patchbot.toml."""
     return load(None, TOP / "patchbot.toml").campaign("kfunc_flags")
 
 
 @pytest.mark.kernel
-def test_real_kernel_counts(kernel: Any, searches: GrepCache) -> None:
+def test_real_kernel_counts(kernel: Any) -> None:
     release = ".".join(kernel.version.split(".")[:2])
     if release not in KNOWN:
         pytest.skip(f"the sets of {release} were not counted by hand")
     started = time.process_time()
-    document = audit(Tree(kernel.repo, kernel.commit, cache=searches), shipped()).document()
+    document = audit(kernel.tree, shipped()).document()
     seconds = time.process_time() - started
     counts, entries = document["counts"], document["entries"]
     flagged = [len({e["kfunc"] for e in entries if flag in e["flags"]}) for flag in ("KF_RELEASE", "KF_RCU")]
@@ -414,8 +407,8 @@ def test_real_kernel_counts(kernel: Any, searches: GrepCache) -> None:
 
 
 @pytest.mark.kernel
-def test_real_kernel_arguments(kernel: Any, searches: GrepCache) -> None:
-    found = inventory(Tree(kernel.repo, kernel.commit, cache=searches), shipped())
+def test_real_kernel_arguments(kernel: Any) -> None:
+    found = inventory(kernel.tree, shipped())
     flags = {e.row.kfunc: e.arg_flags for e in found.entries if e.plan.fate == "change"}
     assert flags["bpf_cpumask_and"] == (("KFA_RCU",), ("KFA_RCU",), ("KFA_RCU",))
     assert flags["bpf_iter_task_vma_new"] == ((), ("KFA_RCU",))

@@ -172,7 +172,7 @@ def test_one_name_switches_both_steps():
 
 @pytest.mark.kernel
 def test_real_kernels_take_the_step_and_then_have_nothing_left(kernel: RealKernel):
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     if b"is_kfunc_rcu" not in base.read("kernel/bpf/verifier.c"):
         pytest.skip(f"{kernel.version} has no KF_RCU")
     shipped = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")

@@ -91,7 +91,7 @@ def tags(blob: bytes) -> set[tuple[str, int, str]]:
 
 
 def finished(kernel: RealKernel, with_: tuple[str, ...] = ("suffixes", "acquire", "decl-tags")) -> Tree:
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     if b"\nstatic int btf2btf(" not in (base.get(RESOLVE_BTFIDS) or b""):
         pytest.skip(f"resolve_btfids of {kernel.version} does not write BTF")
     shipped = load(None, bundled("patchbot.toml")).campaign("kfunc_flags")

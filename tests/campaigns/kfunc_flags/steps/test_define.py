@@ -296,7 +296,7 @@ def test_twelve_arguments_can_have_flags(include: Path) -> None:
 
 @pytest.mark.kernel
 def test_the_header_of_a_kernel_does_the_same(kernel: RealKernel, tmp_path: Path) -> None:
-    include = headers(Tree(kernel.repo, kernel.commit), tmp_path)
+    include = headers(kernel.tree, tmp_path)
     for compiler in COMPILERS:
         if shutil.which(compiler.command):
             made, done = compiled(compiler, include, ONE, BTF)
@@ -334,7 +334,7 @@ def test_resolve_btfids_resolves_and_sorts_them(kernel: RealKernel, tmp_path: Pa
     archive = run(["git", f"--git-dir={kernel.repo.git_dir}", "archive", kernel.commit, *FOLDERS]).stdout
     run(["tar", "-x", "-C", source], stdin=archive)
     run(["make", "-s", "-C", source / TOOL, "-j2"])
-    include = headers(Tree(kernel.repo, kernel.commit), tmp_path)
+    include = headers(kernel.tree, tmp_path)
     texts = {"one": ONE, "other": OTHER}
     made = [compiled(GCC, include, text, BTF, "-g", name=n)[0] for n, text in texts.items()]
     whole = include / "whole"
@@ -487,7 +487,7 @@ def test_a_header_without_the_macros_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.kernel
 def test_the_set_of_a_kernel_moves(kernel: RealKernel) -> None:
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     context = Context(with_macros(base), base, CONFIG, ("btf_ids", "define"))
     tip = context.tree.edit(define.convert(context).edits)
     assert rows_of(tip) == rows_of(base)

@@ -361,7 +361,7 @@ def test_the_letter_says_what_kfuncs_lack_where_the_tree_shows_it(trees, shape):
 
 @pytest.mark.kernel
 def test_real_kernels_take_all_steps_once(kernel: RealKernel):
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     source = parse(facts.VERIFIER_C, base.read(facts.VERIFIER_C))
     if not function(source, "is_kfunc_rcu"):
         pytest.skip(f"{kernel.version} has no KF_RCU")
@@ -379,7 +379,7 @@ def test_real_kernels_take_all_steps_once(kernel: RealKernel):
 @pytest.mark.kernel
 def test_real_kernels_take_the_optional_step_or_not(kernel: RealKernel):
     """Without the optional steps, nothing of them is in the text."""
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     tree = base
     for _, _, change in stages(base, without=("suffixes", "acquire", "decl-tags", "bpftool")):
         tree = tree.edit(change.edits)
@@ -410,7 +410,7 @@ BTF_KFUNCS_END(most)
 @pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 def test_records_stand_behind_the_sets(kernel: RealKernel, tmp_path):
     """The assembler makes what btf.c reads: a set, what its tools count, the trailer, and the records it points to."""
-    tree = finished(Tree(kernel.repo, kernel.commit))
+    tree = finished(kernel.tree)
     where = tmp_path / "linux"
     where.mkdir()
     for name in ("btf_ids.h", "args.h", "stringify.h"):

@@ -67,7 +67,7 @@ def test_the_tiny_kernel_refuses_a_converted_row(tmp_path: Path, btf: bool) -> N
 @BTF
 @pytest.mark.kernel
 def test_a_real_kernel_refuses_a_converted_row(kernel: RealKernel, tmp_path: Path, btf: bool) -> None:
-    refused(Tree(kernel.repo, kernel.commit), tmp_path, btf)
+    refused(kernel.tree, tmp_path, btf)
 
 
 @pytest.mark.kernel

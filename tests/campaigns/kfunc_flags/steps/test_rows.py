@@ -11,7 +11,6 @@ from patchbot.campaigns.kfunc_flags.sites.subjects import subject
 from patchbot.campaigns.kfunc_flags.steps import rows
 from patchbot.config import CampaignConfig, load
 from patchbot.errors import UserError
-from patchbot.git.grep import GrepCache
 from patchbot.series import render
 from patchbot.series.campaign import Change, Context
 from patchbot.series.tree import Tree
@@ -240,9 +239,9 @@ def test_prefixes(path: str, prefix: str) -> None:
 
 
 @pytest.mark.kernel
-def test_real_kernel_is_converted_once(kernel: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_real_kernel_is_converted_once(kernel: Any) -> None:
     config = load(None, TOP / "patchbot.toml").campaign("kfunc_flags")
-    base = Tree(kernel.repo, kernel.commit, cache=GrepCache(tmp_path_factory.getbasetemp() / "grep.sqlite"))
+    base = kernel.tree
     header = base.read(rows.HEADER) + b"#define BTF_KFUNC(name, flags, arg0_flags, ...)\n"
     tree = base.overlaid({rows.HEADER: header})
     seen: list[str] = []

@@ -244,7 +244,7 @@ def test_what_the_steps_do_is_said(tiny, capsys):
 
 @pytest.mark.kernel
 def test_real_kernels_take_the_steps_once(kernel: RealKernel):
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     if not re.search(rb"^#define KF_RCU\b", base.read(facts.BTF_H), re.MULTILINE):
         pytest.skip(f"{kernel.version} has no KF_RCU")
     tags = b"\nstatic int btf2btf(" in (base.get(facts.RESOLVE_BTFIDS) or b"")

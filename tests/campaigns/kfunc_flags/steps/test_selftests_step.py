@@ -206,7 +206,7 @@ def test_messages_fit_a_mail(implicit, module):
 
 @pytest.mark.kernel
 def test_real_kernels_take_the_step_once(kernel: RealKernel):
-    base = Tree(kernel.repo, kernel.commit)
+    base = kernel.tree
     if not re.search(rb"^#define KF_RCU\b", base.read(facts.BTF_H), re.MULTILINE):
         pytest.skip(f"{kernel.version} has no KF_RCU")
     tree = base
