@@ -111,7 +111,13 @@ def judge(sides: Sides, subject: Subject) -> list[Finding]:
     known = sides.before.broken if sides.arch != X86 else {}
     broken = {o: why for o, why in sides.after.broken.items() if o not in known}
     findings = [Finding(Status.FAIL, f"{o} does not compile: {why}", type="BUILD") for o, why in broken.items()]
-    return [*findings, *compare(*sides.states, sides.after.places, subject.decisions)]
+    old, new = (state.without(apart(sides.after, subject)) for state in sides.states)
+    return [*findings, *compare(old, new, sides.after.places, subject.decisions)]
+
+
+def apart(snapshot_: Snapshot, subject: Subject) -> set[str]:
+    """Return the objects whose sets are wrong on purpose, so that nothing can be said of their bytes."""
+    return {snapshot_.objects[p] for p in options_of(subject).wrong_on_purpose if p in snapshot_.objects}
 
 
 def everywhere(view: View, rule: Callable[[Sides], Sequence[Finding]]) -> list[Finding]:
@@ -181,12 +187,11 @@ def new_faults(sides: Sides, subject: Subject, *, first: bool) -> list[Finding]:
 
 def faults(snapshot_: Snapshot, subject: Subject, before: State | None = None) -> list[Finding]:
     """Return what is wrong at one commit: bytes, disagreeing sets, rows that differ from the inventory."""
-    places, objects = snapshot_.places, snapshot_.objects
-    apart = {objects[path] for path in options_of(subject).wrong_on_purpose if path in objects}
-    state = snapshot_.state.without(apart)
+    places, objects, wrong = snapshot_.places, snapshot_.objects, apart(snapshot_, subject)
+    state = snapshot_.state.without(wrong)
     found = [*layout(state), *inspect(state, places), *agree(before, state, places)]
     if places.sites:
-        found += mismatches(state, places, {path: obj for path, obj in objects.items() if obj not in apart})
+        found += mismatches(state, places, {path: obj for path, obj in objects.items() if obj not in wrong})
     return found
 
 

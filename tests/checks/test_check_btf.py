@@ -450,6 +450,14 @@ def test_the_inventory_is_part_of_it(bench: Bench) -> None:
     assert "a row of bpf_cpumask_first() that the inventory lacks" in texts(outcome)
 
 
+def test_what_is_wrong_on_purpose_is_not_compared(bench: Bench) -> None:
+    text = bench.repo.read(bench.repo.resolve("HEAD"), CPUMASK) or b""
+    subject = bench.subject([("more", {CPUMASK: text + b"\nBTF_ID_LIST(more_ids)\nBTF_ID(struct, cpumask)\n"})])
+    assert "REST" in types(bench.check(subject, subject.items[0]))
+    meant = replace(subject, options={"wrong_on_purpose": [CPUMASK]})
+    assert "REST" not in types(bench.check(meant, meant.items[0]))
+
+
 def test_the_first_patch_answers_for_the_base(bench: Bench) -> None:
     text = bench.repo.read(bench.repo.resolve("HEAD"), CPUMASK) or b""
     row = b"BTF_ID_FLAGS(func, bpf_cpumask_first, KF_RCU)\n"
