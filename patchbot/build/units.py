@@ -101,15 +101,18 @@ def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
 
 def switches(makefile: str, member: str) -> list[str]:
     """Return the options that a Makefile names beside an object (x.o) or folder (x/), or beside what it is part of."""
-    found = []
+    heads: dict[str, list[str]] = {}
     for line in makefile.replace("\\\n", " ").splitlines():
-        head, equals, members = line.partition("=")
-        if not equals or member not in members.split():
-            continue
-        found += SWITCH.findall(head)
-        whole = PART.match(head)
-        if whole and whole[1] not in ("obj", "lib", "subdir") and f"{whole[1]}.o" != member:
-            found += switches(makefile, f"{whole[1]}.o")
+        head, _, members = line.partition("=")
+        for name in members.split():
+            heads.setdefault(name, []).append(head)
+    found: list[str] = []
+    todo = [member]
+    while todo:
+        for head in heads.pop(todo.pop(), ()):  # once: a Makefile may go round in circles
+            found += SWITCH.findall(head)
+            whole = PART.match(head)
+            todo += [f"{whole[1]}.o"] if whole and whole[1] not in ("obj", "lib", "subdir") else []
     return list(dict.fromkeys(found))
 
 
