@@ -13,7 +13,7 @@ from ..draft.covers import MARK, Cover, Letter, merge
 from ..draft.posted import Series, change_id, leads, needed_series, waiting_for
 from ..draft.range import Range
 from ..draft.rangediff import Side, render
-from ..draft.record import need_draft, version_of
+from ..draft.record import Draft, need_draft, version_of
 from ..draft.versions import changes_since
 from ..errors import UserError
 from ..git.commits import author_of
@@ -62,8 +62,9 @@ def prepare(
     entries = maintainers.sections(tree.read("MAINTAINERS"))
     for text in entries.unusable:
         session.say(f"note: {text}")
-    since, needs = since_last(session, series), needs_of(session, series)
-    told = facts(session, series, tree, since, needs)
+    whole = need_draft(session.repo, config.name)
+    since, needs = since_last(session, series), needs_of(session, series, whole)
+    told = facts(session, series, whole, tree, since, needs)
     rfc = config.rfc if wanted.rfc is None else wanted.rfc
     if rfc is None and (told["part"] or {}).get("follows"):
         rfc = False  # comments are wanted on the series that it follows
@@ -88,7 +89,7 @@ def prepare(
         notes=dropped_notes(series, since),
         settings=read_settings(session.repo),
         base=series.foundation,
-        foot=foot(session, series, needs),
+        foot=foot(session, series, whole, needs),
         range_diff=range_diff(session, since, {c.sha for c in posted}) if since and ranged else (),
         finish=partial(finished, session, series, told),
     )
@@ -129,9 +130,9 @@ def version(session: Session, series: Range) -> int:
     )
 
 
-def foot(session: Session, series: Range, needs: Iterable[Series]) -> tuple[str, ...]:
+def foot(session: Session, series: Range, whole: Draft, needs: Iterable[Series]) -> tuple[str, ...]:
     """Return the lines below base-commit: which series this is, and what it needs, in the form that b4 reads."""
-    lines = [f"change-id: {change_id_of(session, series)}"]
+    lines = [f"change-id: {change_id(session.repo, whole, name_of(series))}"]
     for one in needs:
         if not one.there:
             lines.append(f"prerequisite-change-id: {one.change_id}" + (f":v{one.version}" if one.version else ""))
@@ -183,20 +184,18 @@ def since_last(session: Session, series: Range) -> dict[str, Any] | None:
     return changes_since(session.repo, session.scratch, draft.campaign, series.posting, now)
 
 
-def needs_of(session: Session, series: Range) -> list[Series]:
-    """Return the series that a posting needs, none for the whole."""
-    if series.posting is None:
-        return []
-    return needed_series(session.repo, need_draft(session.repo, session.campaign.name), series.posting)
-
-
-def change_id_of(session: Session, series: Range) -> str:
-    """Return the change-id of a posting."""
-    return change_id(session.repo, need_draft(session.repo, session.campaign.name), name_of(series))
+def needs_of(session: Session, series: Range, whole: Draft) -> list[Series]:
+    """Return the series that a posting of a draft needs, none for the whole."""
+    return needed_series(session.repo, whole, series.posting) if series.posting else []
 
 
 def facts(
-    session: Session, series: Range, tree: Tree, since: Mapping[str, Any] | None, needs: Iterable[Series]
+    session: Session,
+    series: Range,
+    whole: Draft,
+    tree: Tree,
+    since: Mapping[str, Any] | None,
+    needs: Iterable[Series],
 ) -> Mapping[str, Any]:
     """Return what the cover letter says: the inventory's counts, the recorded results, who made this with what."""
     assert series.draft is not None
@@ -216,7 +215,7 @@ def facts(
         "kept": record.kept,
         "since": since,
         "changes": MARK,
-        **part_of(session, series, [one.facts() for one in needs]),
+        **part_of(series, whole, [one.facts() for one in needs]),
         "through": record.target if session.campaign_config.conversions == "acks" else "",
         "branch_url": branch_url(session, series),
         "results": [(row["check"], row["patch"] and row["commit"], row["status"]) for row in report.get("results", ())],
@@ -226,13 +225,13 @@ def facts(
     }
 
 
-def part_of(session: Session, series: Range, needs: list[dict[str, object]]) -> dict[str, Any]:
+def part_of(series: Range, whole: Draft, needs: list[dict[str, object]]) -> dict[str, Any]:
     """Return what a posting has of the whole campaign (`part`, None for a whole series), and how it hangs together."""
     if series.posting is None:
         return {"part": None, "needs": needs, "waits": ()}
-    row, draft = series.posting, need_draft(session.repo, session.campaign.name)
+    row = series.posting
     rows = [row for row in series.known if row]
-    leading = leads(draft.document, row)
+    leading = leads(whole.document, row)
     part = {
         "target": row.target,
         "sites": sum(len(patch.sites) for patch in rows),
@@ -242,7 +241,7 @@ def part_of(session: Session, series: Range, needs: list[dict[str, object]]) -> 
         "follows": bool(needs) and not leading,
         "alone": not (row.needs or needs or leading),
     }
-    return {"part": part, "needs": needs, "waits": waiting_for(draft, row)}
+    return {"part": part, "needs": needs, "waits": waiting_for(whole, row)}
 
 
 def branch_url(session: Session, series: Range) -> str:

@@ -16,7 +16,7 @@ from ..model import Commit, Identity
 from ..terminal import some
 from .changeids import change_ids, home
 from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
-from .record import Document, Draft, ExtraRow, PatchRow, branch, read_record, version_refs
+from .record import Document, Draft, ExtraRow, PatchRow, branch, numbered, read_record
 
 #: {record of a version: the posting that it was mailed as}, so that each is read once and not for each posting.
 HOMES: dict[str, str] = {}
@@ -170,12 +170,12 @@ def foreign(campaign: str, ref: str, ours: str | None) -> str:
 
 def posting_versions(repo: Repo, campaign: str, name: str) -> dict[int, Draft]:
     """Return {N: what it held} of the versions of a posting, in order: its own, and what whole versions had of it."""
-    start = f"refs/patchbot/{campaign}/postings/{name}/v"
-    refs = {ref.removeprefix(start): sha for ref, sha in repo.refs(start[:-1]).items() if ref.startswith(start)}
-    found = {int(n): read_record(repo, sha, f"{start}{n}") for n, sha in refs.items() if n.isdigit()}
-    for number, sha in version_refs(repo, campaign).items():
+    start = f"refs/patchbot/{campaign}/"
+    refs, own = repo.refs(start), f"{start}postings/{name}/"
+    found = {number: read_record(repo, sha, f"{own}v{number}") for number, sha in numbered(refs, own).items()}
+    for number, sha in numbered(refs, start).items():
         if number not in found and HOMES.get(sha, name) == name:
-            whole = read_record(repo, sha, f"refs/patchbot/{campaign}/v{number}")
+            whole = read_record(repo, sha, f"{start}v{number}")
             HOMES[sha] = home(whole.document)
             if (part := part_of_version(whole, name)) is not None:
                 found[number] = part

@@ -6,17 +6,18 @@ from the generated change applied to the commit below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..git.commits import Written, entries, read_commit, read_line
 from ..git.diffs import diff_of
 from ..git.merge import Labels, merge_file
+from ..git.objects import Objects
 from ..git.repo import Repo
 from ..model import Commit
 from .amendments import Extra, FileEdit, Handmade, PatchEdit, Rewrite
 from .matching import Diff, Known, diffs, match
-from .record import Document, Draft, ExtraRow, PatchRow, changed_rows
+from .record import Document, Draft, ExtraRow, PatchRow
 from .trailers import Given, Trailers, canonical, diff_id, without_tags
 
 SIDES = Labels("on the branch", "below the generated patch", "generated")
@@ -149,3 +150,15 @@ def extra_commit(repo: Repo, commit: Written, key: str) -> Extra:
     before, after = entries(repo, commit.parent, paths), entries(repo, commit.sha, paths)
     files = tuple(FileEdit(path, before[path], after[path]) for path in paths)
     return Extra(key, commit.message, commit.author, commit.date, files)
+
+
+def changed_rows(objects: Objects, rows: Iterable[PatchRow | None], commits: Sequence[Commit]) -> list[PatchRow | None]:
+    """Return the rows of patches in commits that may differ from the generated ones."""
+    pairs = list(zip(rows, commits, strict=True))
+    changes = objects.commit_changes([c.sha for row, c in pairs if row and row.commit != c.sha])
+
+    def moved(row: PatchRow, commit: Commit) -> PatchRow:
+        files = tuple(sorted(changes.get(commit.sha, {})))
+        return replace(row, commit=commit.sha, parent=commit.parent, subject=commit.subject, files=files)
+
+    return [row if row is None or row.commit == c.sha else moved(row, c) for row, c in pairs]

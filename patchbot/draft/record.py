@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -18,7 +18,6 @@ from .. import __version__, shapes
 from ..errors import UserError
 from ..git.fastimport import NewCommit
 from ..git.held import refuse_held
-from ..git.objects import Objects
 from ..git.repo import Repo, Scratch
 from ..git.transaction import Update
 from ..model import REGULAR, Commit, Entry, Identity, KernelInfo, Patch, Series
@@ -174,8 +173,8 @@ def branch(campaign: str) -> str:
 
 def branch_gone(draft: Draft) -> str:
     """Return what to say of a draft whose branch somebody deleted."""
-    name, base = draft.campaign, draft.base[:12]
-    return f"patchbot/{name} is gone; bring it back with: patchbot regenerate {name} --onto {base}"
+    again = f"patchbot regenerate {draft.campaign} --onto {draft.base[:12]}"
+    return f"{branch(draft.campaign).removeprefix('refs/heads/')} is gone; bring it back with: {again}"
 
 
 def record_ref(campaign: str) -> str:
@@ -190,12 +189,14 @@ def before_ref(campaign: str) -> str:
 
 def version_refs(repo: Repo, campaign: str) -> dict[int, str]:
     """Return {N: record} of the frozen versions of a campaign, in order."""
-    found = {}
-    for name, sha in repo.refs(f"refs/patchbot/{campaign}/").items():
-        match = re.fullmatch(r"v([1-9]\d*)", name.removeprefix(f"refs/patchbot/{campaign}/"))
-        if match:
-            found[int(match[1])] = sha
-    return dict(sorted(found.items()))
+    start = f"refs/patchbot/{campaign}/"
+    return numbered(repo.refs(start), start)
+
+
+def numbered(refs: Mapping[str, str], start: str) -> dict[int, str]:
+    """Return {N: object} of the refs `<start>vN`, in order."""
+    named = ((re.fullmatch(r"v([1-9]\d*)", ref.removeprefix(start)), sha) for ref, sha in refs.items())
+    return dict(sorted((int(match[1]), sha) for match, sha in named if match))
 
 
 def read_draft(repo: Repo, campaign: str) -> Draft | None:
@@ -230,14 +231,14 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
     tip = first_parent(repo, record, name)
     try:
         document = read_document(repo, record)
-        parts = read_handmade(repo, record), read_trailers(repo, record), read_covers(repo, record)
+        handmade, trailers, covers = read_handmade(repo, record), read_trailers(repo, record), read_covers(repo, record)
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
     there = repo.things(sha for p in document.patches for sha in (p.commit, p.parent))
     # What is beyond the border of a shallow clone is unknown.
     if gone := [sha for sha, it in there.items() if (it.kind != "commit" if it else not repo.shallow)]:
         raise unreadable(name, f"{FILE}: this repository has no commit {gone[0][:40]}")
-    return Draft(tip, document, record, parts[0], parts[1], document.version or 1, parts[2])
+    return Draft(tip, document, record, handmade, trailers, document.version or 1, covers)
 
 
 def read_document(repo: Repo, record: str) -> Document:
@@ -322,18 +323,6 @@ def row_of(patch: Patch, commit: Commit) -> PatchRow:
     return PatchRow(*of, tuple(patch.sites), tuple(patch.owners), patch.target)
 
 
-def changed_rows(objects: Objects, rows: Iterable[PatchRow | None], commits: Sequence[Commit]) -> list[PatchRow | None]:
-    """Return the rows of patches in commits that may differ from the generated ones."""
-    pairs = list(zip(rows, commits, strict=True))
-    changes = objects.commit_changes([c.sha for row, c in pairs if row and row.commit != c.sha])
-
-    def moved(row: PatchRow, commit: Commit) -> PatchRow:
-        files = tuple(sorted(changes.get(commit.sha, {})))
-        return replace(row, commit=commit.sha, parent=commit.parent, subject=commit.subject, files=files)
-
-    return [row if row is None or row.commit == c.sha else moved(row, c) for row, c in pairs]
-
-
 def refuse_unsafe(repo: Repo, campaign: str) -> None:
     """Raise UserError if moving the branch would lose a person's commits or surprise a work tree."""
     ref = branch(campaign)
@@ -347,13 +336,15 @@ def refuse_unsafe(repo: Repo, campaign: str) -> None:
     start = draft.base if draft else current + "^"
     theirs = [f"{c.sha[:12]} {c.subject}" for c in repo.commits(start, current) if c.sha not in known]
     listing = "".join(f"\n  {line}" for line in some(theirs))
-    carry = draft and (
+    carry = (
         f"see what was changed with: patchbot edits {campaign}\n"
         f"keep it with: patchbot regenerate {campaign} --onto {draft.base[:12]}\n"
+        if draft
+        else ""
     )
     raise UserError(
         f"{short} holds commits that patchbot did not make, and generate would drop them:{listing}\n"
-        f"{carry or ''}or keep them under another name and give up the draft: git branch -m {short} <other name>"
+        f"{carry}or keep them under another name and give up the draft: git branch -m {short} <other name>"
     )
 
 

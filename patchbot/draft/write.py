@@ -22,11 +22,11 @@ from .covers import Covers, cover_files
 from .lines import posting_updates, with_postings
 from .produce import FILE as READS
 from .produce import Made
+from .recognise import changed_rows
 from .record import (
     Document,
     Draft,
     ExtraRow,
-    changed_rows,
     document_of,
     plain_commits,
     publish,
