@@ -23,11 +23,22 @@ _PASSED = re.compile(rb"[\s(&]{0,8}(\w+)\s*(?:$|[+)\[])")
 DEEPEST = 4
 
 
-def casts(source: Source, function: Function, deep: int = DEEPEST) -> frozenset[str]:
+#: {(where a function starts, how many more its pointers are followed into): the parameters that are cast}
+Seen = dict[tuple[int, int], frozenset[str]]
+
+
+def casts(source: Source, function: Function) -> frozenset[str]:
     """Return the names of the parameters that are cast, unless it is to a pointer to something const."""
+    return followed(source, function, DEEPEST, {})
+
+
+def followed(source: Source, function: Function, deep: int, seen: Seen) -> frozenset[str]:
+    """Do what `casts` does, `deep` functions further on; in a file whose functions call each other, each once."""
+    key = (function.span.start, deep)
+    if key in seen:
+        return seen[key]
     body = source.at(function.body)
-    params = {param.name.encode(): param.name for param in function.params if param.name}
-    names = dict(params)
+    names = {param.name.encode(): param.name for param in function.params if param.name}
     known = 0
     while known != len(names):
         known = len(names)
@@ -35,10 +46,11 @@ def casts(source: Source, function: Function, deep: int = DEEPEST) -> frozenset[
             if match[2] in names and match[1] not in names:
                 names[match[1]] = names[match[2]]
     found = {names[m[2]] for m in _CAST.finditer(body) if m[2] in names and not _CONST.search(m[1])}
-    return frozenset(found | (passed_on(source, function, names, deep - 1) if deep else set()))
+    seen[key] = frozenset(found | (passed_on(source, function, names, deep - 1, seen) if deep else set()))
+    return seen[key]
 
 
-def passed_on(source: Source, function: Function, names: dict[bytes, str], deep: int) -> set[str]:
+def passed_on(source: Source, function: Function, names: dict[bytes, str], deep: int, seen: Seen) -> set[str]:
     """Return the parameters, by the variables that hold them, which another function of the file casts."""
     found: set[str] = set()
     called = set(_CALLED.findall(source.at(function.body))) - {function.name.encode()}
@@ -50,6 +62,6 @@ def passed_on(source: Source, function: Function, names: dict[bytes, str], deep:
             if (match := _PASSED.match(source.at(arg))) and match[1] in names
         ]
         if given:
-            cast = casts(source, callee, deep)
+            cast = followed(source, callee, deep, seen)
             found |= {name for name, param in given if param in cast}
     return found

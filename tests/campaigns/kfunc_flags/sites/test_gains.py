@@ -123,6 +123,16 @@ def test_a_const_that_is_cast_away_further_on_is_seen(tmp_path, body, helper):
     assert found["arg_flags"] == {"0": [RDONLY]}
 
 
+def test_functions_that_all_call_each_other_are_read_once(tmp_path):
+    """A file of a hostile tree: 40 functions of which each passes the pointer to all, four calls deep."""
+    calls = "".join(f"\tg{n}(mem);\n" for n in range(40))
+    helpers = "".join(f"static void g{n}(const char *mem)\n{{\n{calls}}}\n" for n in range(40))
+    kfunc = f"__bpf_kfunc int f(const char *mem, u32 mem__sz)\n{{\n{calls}\treturn 0;\n}}\n"
+    row = "BTF_KFUNCS_START(ids)\nBTF_ID_FLAGS(func, f)\nBTF_KFUNCS_END(ids)\n"
+    found = entries(make(tmp_path, {"kernel/bpf/a.c": helpers + kfunc + row}), config())["f"]
+    assert found["arg_flags"] == {"0": [RDONLY]}
+
+
 def test_a_cast_in_any_of_several_definitions_is_seen(tmp_path):
     one, other = (
         f"__bpf_kfunc int f(const char *{name}, u32 n__sz)\n{{\n\treturn fill({cast}{name});\n}}\n"
