@@ -231,6 +231,18 @@ def test_messages_fit_a_mail(step, module):
     assert (selftests.INVALID in message) is (module and step.follows != "decl-tags")
 
 
+@pytest.mark.parametrize(
+    ("refused", "wanted"),
+    [
+        ("kernel function %s args#%d pointer type %s %s is not supported", "is not supported"),
+        ("kernel function %s %s pointer type %s %s is not supported", "is not supported"),
+        ("kernel function %s returns pointer type %s %s is not supported", "only read is supported"),
+    ],
+)
+def test_an_object_in_place_of_memory_is_refused_in_the_words_of_the_verifier(refused, wanted):
+    assert selftests.said(f"{refused}\nonly read is supported".encode(), selftests.OBJECT) == wanted
+
+
 def test_what_the_steps_do_is_said(tiny, capsys):
     assert main(["campaigns", "-v"]) == 0
     said = capsys.readouterr().out
