@@ -150,10 +150,8 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
     return call
 
 
-@pytest.fixture(autouse=True)
-def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a HOME of its own, in which git knows one developer; no terminal, no pager, no editor."""
-    home = tmp_path_factory.mktemp("home")
+def seal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let HOME be a folder in which git knows one developer; no terminal, no pager, no editor."""
     (home / ".gitconfig").write_text(GITCONFIG)
     for name in [n for n in os.environ if n.startswith(("GIT_", "XDG_"))]:
         monkeypatch.delenv(name)
@@ -173,6 +171,20 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     }.items():
         monkeypatch.setenv(name, value)
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealed_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Seal what fixtures of a module do, which comes before the first of its tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        seal(tmp_path_factory.mktemp("home"), monkeypatch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a HOME of its own."""
+    return seal(tmp_path_factory.mktemp("home"), monkeypatch)
 
 
 @pytest.fixture
