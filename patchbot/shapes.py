@@ -14,11 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+#: msgspec learns what a class is like when it first meets it; two threads that do so at once end Python with a crash.
+_learning = RLock()
 
 SHA = re.compile(r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 #: A path that stays inside a tree and out of its repository.
@@ -86,7 +90,8 @@ def read(text: bytes | str, kind: type[T]) -> T:
 def convert(value: Any, kind: type[T], at: str = "") -> T:
     """Convert a plain value to a type; raise ShapeError, with the place from `at` on, if it does not fit."""
     try:
-        return msgspec.convert(value, kind, dec_hook=path_of)
+        with _learning:
+            return msgspec.convert(value, kind, dec_hook=path_of)
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
         where, found = locate(deepcopy(value), kind, path)
@@ -121,7 +126,8 @@ def culprit(value: Any, kind: type[Any], mapping: dict[str, Any]) -> str:
         mapping.clear()
         mapping[key] = part
         try:
-            msgspec.convert(value, kind, dec_hook=path_of)
+            with _learning:
+                msgspec.convert(value, kind, dec_hook=path_of)
         except msgspec.ValidationError as error:
             if "[...]" in str(error):
                 break
