@@ -424,10 +424,12 @@ static int btf_check_kfunc_args(const struct btf *btf, enum btf_kfunc_hook hook,
 	while ((args = btf_kfunc_args_next(set, args))) {
 		const u32 *pair = btf_id_set8_contains(set, args->id);
 		u32 id = btf_relocate_id(btf, args->id);
+		const struct btf_type *t = btf_type_by_id(btf, id);
 
 		/* Of a kfunc that is not in this set, or in it twice */
 		if (!pair || btf_kfunc_args_find(set, args->id) != args) {
-			pr_err("kfunc (id: %d) has unexpected flags of arguments\n", id);
+			pr_err("kfunc %s (id: %d) has unexpected flags of arguments\n",
+			       t ? btf_name_by_offset(btf, t->name_off) : "?", id);
 			return -EINVAL;
 		}
 

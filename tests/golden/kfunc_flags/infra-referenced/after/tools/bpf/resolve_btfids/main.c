@@ -143,14 +143,14 @@ static int find_kfunc_args(struct object *obj, const struct btf_id *set_id, stru
 	kfunc->nr_arg_flags = 0;
 	kfunc->arg_flags = NULL;
 
-	if (start + sizeof(u64) > size)
+	if (start > size || size - start < sizeof(u64))
 		return records_cut_off(set_id);
 	record = data + start;
 	if (!(record[1] & BTF_SET8_KFUNC_ARGS))
 		return 0;
 
 	pos = start + (set_id->cnt + 1) * sizeof(u64);
-	if (pos + sizeof(u64) > size)
+	if (pos > size || size - pos < sizeof(u64))
 		return records_cut_off(set_id);
 	record = data + pos;
 	pos = start + (s32)record[0];
