@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import UserError
-from ..git.commits import entry, read_commit
-from ..git.fastimport import NewCommit
+from ..git.commits import read_commit
+from ..git.fastimport import Kept, NewCommit
 from ..git.held import refuse_held
 from ..git.objects import FileChange
 from ..git.repo import Repo, Scratch
@@ -117,10 +117,7 @@ def write_lines(
     def copy(number: int) -> NewCommit:
         if number not in kept:
             sha = commits[number].sha
-            files = {
-                path: entry(scratch, sha, path, change.mode, "" if change.status == "D" else change.oid)
-                for path, change in changes[sha].items()
-            }
+            files = {p: None if c.status == "D" else Kept(c.mode, c.oid) for p, c in changes[sha].items()}
             old = read_commit(scratch, sha)
             kept[number] = NewCommit(ids[number], old.message, old.author, "", files, author, old.date)
         return kept[number]

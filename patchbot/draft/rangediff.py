@@ -60,29 +60,33 @@ def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
     twins = paired(old, new)
     before_at = {key: n for n, key in enumerate(old.commits, 1)}
     gone_for_good = lost(scratch, list(old.commits.values()))
-    every = [sha for version in (old, new) for sha in version.commits.values() if sha not in gone_for_good]
-    texts = diffs(scratch, list(dict.fromkeys(every)))
+    every = dict.fromkeys(sha for v in (old, new) for sha in v.commits.values() if sha not in gone_for_good)
+    changes = scratch.commit_changes(list(every))
+    # The same files changed from the same contents to the same make the same diff, which git need not write.
+    pairs = [(old.commits[before], new.commits[key]) for key, before in twins.items()]
+    apart = [pair for pair in pairs if pair[0] in every and changes.get(pair[0]) != changes.get(pair[1])]
+    texts = diffs(scratch, [sha for pair in apart for sha in pair])
     messages = {sha: read_commit(scratch, sha).message for sha in every}
-    pairs = []
+    found = []
     for number, (key, sha) in enumerate(new.commits.items(), 1):
         before = twins.get(key)
         if before is None:
-            pairs.append(Pair(key, "new", (), None, sha, new.subjects[key], (0, number)))
+            found.append(Pair(key, "new", (), None, sha, new.subjects[key], (0, number)))
             continue
         was, at = old.commits[before], (before_at[before], number)
         if was in gone_for_good:
-            pairs.append(Pair(key, "changed", ("unknown",), None, sha, new.subjects[key], at))
+            found.append(Pair(key, "changed", ("unknown",), None, sha, new.subjects[key], at))
             continue
         tags = (old.trailers.get(before, ()), new.trailers.get(key, ()))
         words = [without_tags(messages[commit], given)[0] for commit, given in zip((was, sha), tags, strict=True)]
         what = ["message"] if words[0] != words[1] else []
-        if texts[was].lines != texts[sha].lines:
+        if was in texts and texts[was].lines != texts[sha].lines:
             code = [[x for x in texts[commit].lines if x[:1] in b"+-"] for commit in (was, sha)]
             what.append("code" if code[0] != code[1] else "context")
-        pairs.append(Pair(key, "changed" if what else "same", tuple(what), was, sha, new.subjects[key], at))
+        found.append(Pair(key, "changed" if what else "same", tuple(what), was, sha, new.subjects[key], at))
     kept = set(twins.values())
     gone = [key for key in old.commits if key not in kept]
-    return pairs + [Pair(k, "gone", (), old.commits[k], None, old.subjects[k], (before_at[k], 0)) for k in gone]
+    return found + [Pair(k, "gone", (), old.commits[k], None, old.subjects[k], (before_at[k], 0)) for k in gone]
 
 
 def paired(old: Side, new: Side) -> dict[str, str]:

@@ -8,7 +8,8 @@ quoted in part, wrapped and have other line ends, so `diff_lines` takes what is 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unidiff.constants import DEV_NULL
@@ -42,26 +43,22 @@ class Row:
 
 
 def commit_diffs(objects: Objects, commits: Sequence[str]) -> dict[str, bytes]:
-    """Return {commit: its diff} with one git process."""
-    asked = "".join(f"{sha}\n" for sha in commits).encode()
-    parts = COMMIT_LINE.split(objects.look("diff-tree", "--stdin", "-r", *DIFF, stdin=asked).stdout)
-    found = {sha.decode(): text for sha, text in zip(parts[1::2], parts[2::2], strict=True)}
-    return dict.fromkeys(commits, b"") | found
+    """Return {commit: its diff}, with one git process for those that were not asked for before."""
+    known = objects.diffs
+    asked = "".join(f"{sha}\n" for sha in dict.fromkeys(commits) if sha not in known).encode()
+    if asked:
+        parts = COMMIT_LINE.split(objects.look("diff-tree", "--stdin", "-r", *DIFF, stdin=asked).stdout)
+        known |= dict.fromkeys(asked.decode().split(), b"")
+        known |= {sha.decode(): text for sha, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return {sha: known[sha] for sha in commits}
 
 
 def numstat(objects: Objects, commits: Sequence[str]) -> dict[str, int]:
-    """Return the numbers of patches, files, and inserted and deleted lines over all commits, as git counts them."""
-    files, inserted, deleted = set(), 0, 0
-    asked = "".join(f"{sha}\n" for sha in commits).encode()
-    rows = objects.look("diff-tree", "--stdin", "-r", "-z", "--numstat", "--no-renames", stdin=asked).stdout
-    for row in rows.split(b"\0"):
-        plus, _, rest = row.partition(b"\t")
-        minus, tab, path = rest.partition(b"\t")
-        if tab:
-            files.add(path)
-            inserted += int(plus) if plus.isdigit() else 0
-            deleted += int(minus) if minus.isdigit() else 0
-    return {"patches": len(commits), "files": len(files), "insertions": inserted, "deletions": deleted}
+    """Return the numbers of patches, files, and inserted and deleted lines of commits; binary files have lines, too."""
+    files = {path for changes in objects.commit_changes(commits).values() for path in changes}
+    texts = commit_diffs(objects, commits).values()
+    signs = Counter(line[:1] for text in texts for head, line in told(text) if not head)
+    return {"patches": len(commits), "files": len(files), "insertions": signs[b"+"], "deletions": signs[b"-"]}
 
 
 def range_diff(objects: Objects, old: str, new: str) -> str:
@@ -141,7 +138,11 @@ def diff_lines(text: bytes) -> tuple[bytes, ...]:
 
     `text` may be a whole mail, whatever became of it on its way; () if it holds no diff.
     """
-    lines: list[bytes] = []
+    return tuple(line for _, line in told(text))
+
+
+def told(text: bytes) -> Iterator[tuple[bool, bytes]]:
+    """Yield (whether it is about a file, line) of what `diff_lines` returns."""
     old = new = 0
     inside = False
     for line in text.split(b"\n"):
@@ -151,7 +152,8 @@ def diff_lines(text: bytes) -> tuple[bytes, ...]:
             if sign in b" +-":
                 old -= sign in b" -"
                 new -= sign in b" +"
-                lines += [line] if sign != b" " else []
+                if sign != b" ":
+                    yield False, line
                 continue
             if sign == b"\\":
                 continue
@@ -161,5 +163,4 @@ def diff_lines(text: bytes) -> tuple[bytes, ...]:
         elif inside and (match := HUNK.match(line)):
             old, new = (int(n) if n is not None else 1 for n in match.groups())
         elif inside and line.startswith(HEADS):
-            lines.append(line)
-    return tuple(lines)
+            yield True, line

@@ -20,6 +20,14 @@ LAST_SECOND = 253_402_214_399  # in the year 9999, the last that Python knows
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A file in a commit whose content git has already: mode and object id."""
+
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True)
 class NewCommit:
     """A commit to write: message, author, date (`<seconds> <+hhmm>`) and what becomes of files of its parent.
 
@@ -32,7 +40,7 @@ class NewCommit:
     message: str
     author: Identity
     date: str
-    files: Mapping[str, Entry | None]
+    files: Mapping[str, Entry | Kept | None]
     committer: Identity | None = None
     author_date: str = ""
     alone: bool = False
@@ -50,9 +58,10 @@ def fast_import_stream(base: str, commits: Sequence[NewCommit]) -> Iterable[byte
         yield b"deleteall\n" if commit.alone else b""
         # Deletions come first: a file may take the place of a folder, and a folder that of a file.
         for path, file in sorted(commit.files.items(), key=lambda item: (item[1] is not None, item[0])):
-            command = f"M {file.mode} inline {quote(path)}\n" if file else f"D {quote(path)}\n"
+            where = file.oid if isinstance(file, Kept) else "inline"
+            command = f"M {file.mode} {where} {quote(path)}\n" if file else f"D {quote(path)}\n"
             yield command.encode("utf-8", "surrogateescape")
-            yield b"data %d\n%b\n" % (len(file.data), file.data) if file else b""
+            yield b"data %d\n%b\n" % (len(file.data), file.data) if isinstance(file, Entry) else b""
         parent = f":{mark}"
         yield f"get-mark {parent}\n".encode()
     yield b"done\n"

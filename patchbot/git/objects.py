@@ -20,7 +20,7 @@ from ..errors import ToolError, UserError
 from ..model import Commit
 from ..run import Completed, piped, run
 from .fastimport import usable_date
-from .plumbing import SETTINGS, Batch
+from .plumbing import SETTINGS, Batch, insist_on_content
 
 RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 #: What git says about an object whose content does not match its name.
@@ -40,11 +40,12 @@ class Thing:
 
 @dataclass(frozen=True)
 class FileChange:
-    """How a file differs between two trees: A, D, M or T, and its new mode and object id (zeros for D)."""
+    """How a file differs between two trees: A, D, M or T, its new mode and object id (zeros for D), what it was."""
 
     status: str
     mode: str
     oid: str
+    was: tuple[str, str] = ("", "")
 
     @property
     def blob(self) -> str | None:
@@ -66,6 +67,11 @@ class Objects:
     def sight(self) -> dict[str, str]:
         """The environment of a git that reads objects and nothing else."""
         return self.env
+
+    @cached_property
+    def diffs(self) -> dict[str, bytes]:
+        """{commit: its diff}, of those that `commit_diffs` was asked for."""
+        return {}
 
     @cached_property
     def _batch(self) -> Batch:
@@ -144,17 +150,26 @@ class Objects:
         """Say whether an object exists."""
         return self.things([name]).get(name) is not None
 
-    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    def read_many(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return {path: bytes} of files that `commit` has, with one git process; no path holds a line break."""
+        asked = list(paths)
+        found = {}
+        for path, (oid, data) in zip(asked, self.blobs(f"{commit}:{path}" for path in asked), strict=True):
+            insist_on_content(f"{commit}:{path}", oid, "blob", data)
+            found[path] = data
+        return found
+
+    def blobs(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield (object id, bytes) of many blobs with one git process; raise UserError if one is missing."""
         with tempfile.TemporaryFile() as asked:
-            asked.writelines(f"{oid}\n".encode() for oid in oids)
+            asked.writelines(os.fsencode(f"{name}\n") for name in names)
             asked.seek(0)
             with piped(["git", "cat-file", "--batch", "--buffer"], env=self.sight, stdin=asked) as pipe:
                 while head := pipe.readline():
-                    oid, kind, *size = head.decode().split()
-                    if kind == "missing":
-                        raise absent_object(oid, self.where)
-                    yield oid, pipe.read(int(size[0]))
+                    if head.endswith(b" missing\n"):
+                        raise absent_object(head.rpartition(b" ")[0].decode("utf-8", "replace"), self.where)
+                    oid, _, size = head.decode().split()
+                    yield oid, pipe.read(int(size))
                     pipe.read(1)
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
@@ -276,8 +291,8 @@ def changes_in(output: bytes) -> dict[str, dict[str, FileChange]]:
     fields, commit = iter(names_in(output)), ""
     for meta in fields:
         if meta.startswith(":"):
-            _, mode, _, oid, status = meta.split(" ")
-            found[commit][next(fields)] = FileChange(status, mode, oid)
+            mode_before, mode, oid_before, oid, status = meta.removeprefix(":").split(" ")
+            found[commit][next(fields)] = FileChange(status, mode, oid, (mode_before, oid_before))
         else:
             commit = meta
             found[commit] = {}

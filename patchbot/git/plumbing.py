@@ -118,9 +118,7 @@ class Batch:
             return None
         oid, kind, size = fields[0].decode(), fields[1].decode(), int(fields[2])
         data = read_exactly(answer, size + 1)[:-1]
-        made = hashlib.new("sha1" if len(oid) == 40 else "sha256", b"%b %d\0" % (fields[1], size) + data)
-        if made.hexdigest() != oid:
-            raise UserError(f"{name}: the content of object {oid} does not match its id; `git fsck` says more")
+        insist_on_content(name, oid, kind, data)
         return kind, oid, data
 
     def close(self) -> None:
@@ -128,6 +126,13 @@ class Batch:
         if self.process is not None:
             self.process = None
             self._end()
+
+
+def insist_on_content(name: str, oid: str, kind: str, data: bytes) -> None:
+    """Raise UserError unless the bytes of an object make its id."""
+    made = hashlib.new("sha1" if len(oid) == 40 else "sha256", b"%b %d\0" % (kind.encode(), len(data)) + data)
+    if made.hexdigest() != oid:
+        raise UserError(f"{name}: the content of object {oid} does not match its id; `git fsck` says more")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -206,7 +206,8 @@ class Scratch(Objects):
         Only this scratch repository changes.
         """
         # With 1, a pack of one object becomes a loose one, which publish() does not hand over.
-        argv = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]
+        options = ["-c", "fastimport.unpackLimit=0", "-c", "pack.compression=1"]
+        argv = [*options, "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]
         ids = self.git(*argv, stdin=b"".join(fast_import_stream(base, commits))).stdout.decode().split()
         trees = self.git("rev-parse", *(f"{sha}^{{tree}}" for sha in ids)).stdout.decode().split()
         rows = zip(commits, ids, [base, *ids], trees, strict=False)

@@ -111,7 +111,9 @@ class Followed:
     def start(cls, tree: Tree, wanted: Wanted) -> Followed:
         """Look for the words in a base."""
         made = cls(tree, wanted)
-        for path in wanted.holding(tree):
+        paths = wanted.holding(tree)
+        tree.load(paths)
+        for path in paths:
             found = list(wanted.sites(path, tree.read(path)))
             if here := {o.start: site for o, site in found if site}:
                 made.now[path] = here

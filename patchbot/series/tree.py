@@ -45,6 +45,11 @@ class Tree:
             raise UserError(f"{path}: no such file in {self.commit[:12]}")
         return data
 
+    def load(self, paths: Iterable[str]) -> None:
+        """Read files of the commit at once that are asked for one by one later."""
+        wanted = [path for path in paths if path not in self.overlay and path not in self.kept and "\n" not in path]
+        self.kept.update(self.repo.read_many(self.commit, wanted))
+
     def exists(self, path: str) -> bool:
         """Say whether a file exists."""
         return path in self.below(path)

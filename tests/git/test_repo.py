@@ -9,7 +9,7 @@ import pytest
 from tinytree import sh, snapshot
 
 from patchbot.errors import UserError
-from patchbot.git.fastimport import NewCommit, quote
+from patchbot.git.fastimport import Kept, NewCommit, quote
 from patchbot.git.held import held
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
@@ -235,6 +235,8 @@ def test_a_partial_clone_is_refused_clearly_and_fetches_nothing(repo, tmp_path):
             partial.read(partial.resolve("HEAD"), "a.c")
     with pytest.raises(UserError, match="partial clone"):
         partial.grep(partial.resolve("HEAD"), ["needle"])
+    with pytest.raises(UserError, match="partial clone"):
+        partial.read_many(partial.resolve("HEAD"), ["a.c"])
     assert sorted((partial.git_dir / "objects").rglob("*")) == before
 
 
@@ -252,6 +254,11 @@ def test_both_repositories_read_alike(repo, tmp_path):
         assert objects.grep_lines(head, "^need.e", [":/"]) == [("dir/ü b.c", "needle here")]
         assert objects.grep_lines(head, "nothing", [":/"]) == []
         assert objects.folders(head) == {"dir"}
+        several = objects.read_many(head, ["dir/ü b.c", "a.c"])
+        assert list(several) == ["dir/ü b.c", "a.c"]
+        assert several["a.c"] == b"int a;\n\xff\n"
+        with pytest.raises(UserError, match="no such file"):
+            objects.read_many(head, ["a.c", "no such file.c"])
         assert objects.has(head)
         assert not objects.has("0" * 40)
         assert objects.parent(head) is None
@@ -280,3 +287,23 @@ def test_the_reader_ends_with_its_repository(repo, tmp_path):
         assert reader.poll() is not None
         assert objects.read(repo.resolve("HEAD"), "a.c")
         objects.close()
+
+
+def test_a_file_that_git_has_is_written_by_its_id(repo, tmp_path):
+    head, lent = repo.resolve("HEAD"), scratch(repo, tmp_path)
+    mode, oid = lent.ls(head)["a.c"]
+    files = {"copy of\ta.c": Kept(mode, oid), "a.c": None}
+    (made,) = lent.write(head, [replace(commit("a", {}), files=files)])
+    assert lent.read(made.sha, "copy of\ta.c") == b"int a;\n\xff\n"
+    assert "a.c" not in lent.ls(made.sha)
+
+
+def test_content_that_does_not_make_its_id_is_not_read(repo):
+    head = repo.resolve("HEAD")
+    ids = {path: oid for path, (_, oid) in repo.ls(head).items()}
+    one, other = (repo.git_dir / "objects" / ids[p][:2] / ids[p][2:] for p in ("a.c", "run.sh"))
+    one.chmod(0o644)
+    one.write_bytes(other.read_bytes())
+    for ask in (lambda: repo.read(head, "a.c"), lambda: repo.read_many(head, ["a.c"])):
+        with pytest.raises(UserError, match=r"git fsck|git cannot read"):
+            ask()
