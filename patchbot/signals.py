@@ -60,6 +60,14 @@ def check() -> None:
         raise Stopped(_state.stop)
 
 
+class Late(BaseException):
+    """The time of something is over: no Exception, which it could catch."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def main_thread() -> bool:
     """Say whether signals are handled in this thread."""
     return threading.current_thread() is threading.main_thread()
@@ -137,18 +145,23 @@ def whole() -> Iterator[None]:
 
 @contextmanager
 def limit(seconds: float, error: Callable[[FrameType | None], Exception]) -> Iterator[None]:
-    """Raise an error, made of where the program is then, in what is inside after some seconds of it."""
+    """Raise an error, made of where the program is then, in what is inside after some seconds of it.
+
+    What catches each Exception inside goes on no longer than that either; what catches all gets it every second.
+    """
     if not main_thread():
         yield
         return
 
     def late(number: int, frame: FrameType | None) -> None:
-        raise error(frame)
+        raise Late(error(frame))
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     try:
         yield
+    except Late as ended:
+        raise ended.error from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from shlex import join
@@ -39,7 +41,7 @@ def words(names: Mapping[str, str], *, comments: bool) -> Codemod:
                 word = site.details["word"]
                 if word in names and not wanted.rule(site):
                     yield Edit(path, start, start + len(word), names[word].encode())
-            for o in find_words(context.tree.read(path), wanted.words) if comments else ():
+            for o in find_words(path, context.tree.read(path), wanted.words) if comments else ():
                 if o.kind == COMMENT and o.word in names:
                     yield Edit(path, o.start, o.end, names[o.word].encode())
 
@@ -77,11 +79,12 @@ def python(folder: Path, name: str, timeout: float | None, say: Callable[[str], 
 
     def called(context: Context, followed: Followed) -> Change:
         try:
-            with limit(seconds, lambda frame: late(place(frame, folder))):
+            # stdout is for results, which may be one JSON document.
+            with limit(seconds, lambda frame: late(place(frame, folder))), redirect_stdout(sys.stderr):
                 change = call(context)
         except UserError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, GeneratorExit) as error:
             raise UserError(f"{line_in(error, folder) or file}: {type(error).__name__}: {error}") from error
         return insist_change(f"{folder / file}: {function}()", change)
 
@@ -132,6 +135,8 @@ def command(folder: Path, argv: Sequence[str], timeout: float | None, say: Calla
                 raise UserError(f"{join(argv)}: {'; '.join(wrong[:5])}{' and more' * (len(wrong) > 5)}")
             for path, file in files.items():
                 edits += edits_between(path, file.data, (scratch / path).read_bytes())
+                mode = MODES[bool((scratch / path).stat().st_mode & stat.S_IXUSR)]
+                edits += [Edit(path, mode=mode)] if mode != file.mode else []
         return Change(tuple(edits))
 
     return twice(edited)

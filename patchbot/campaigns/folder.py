@@ -5,6 +5,7 @@ It says what the sites are and which codemod each step is; what becomes of every
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,6 +18,7 @@ from ..config import CampaignConfig, OwnerRule, fit, located, owner_rules, sugge
 from ..errors import ConfigError, UserError
 from ..model import Edit
 from ..places import line_of, read_toml
+from ..run import search_path
 from ..series import maintainers
 from ..series.campaign import Audit, Campaign, Change, Context, Step
 from ..series.edits import EditError
@@ -33,8 +35,14 @@ COVER = "cover.txt"
 #: What a step may be; each is a key with what makes the edits.
 CODEMODS = ("words", "cocci", "python", "command")
 
+#: Options of spatch that say what it reads and writes, or how many of it run.
+OURS = (
+    *("-o", "--in-place", "--out-place", "--suffix", "--dir", "-dir", "--file-groups", "--patch", "--sp-file", "--sp"),
+    *("--cocci-file", "--jobs", "-j", "--index", "--max", "--tmp-dir", "--test", "--testall", "--save-tmp-files"),
+)
+
 Word = Annotated[str, Meta(pattern=r"\A[A-Za-z_]\w*\Z")]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
 @dataclass(frozen=True)
@@ -149,6 +157,7 @@ def declared(folder: Path, name: str) -> Campaign:
     wanted = Wanted(sites.words, sites.paths, tuple(Keep(r.reason, r.path, r.word, r.site) for r in rules))
     made = Declared(wanted)
     steps: list[Step] = []
+    programs: list[Path] = []
     for number, row in enumerate(table.steps, 1):
         key = f"steps[{number}]"
         step = decode(file, key, row, StepTable)
@@ -156,6 +165,10 @@ def declared(folder: Path, name: str) -> Campaign:
         if step.name in [other.name for other in steps]:
             raise ConfigError(f"{say('name')}: there are two steps {step.name!r}")
         steps.append(step_of(folder, step, made, say))
+        # One of the folder counts with the folder.
+        own = step.command and "/" in step.command[0] and not Path(step.command[0]).is_absolute()
+        if step.command and not own and (program := shutil.which(step.command[0], path=search_path())):
+            programs.append(Path(program))
     if not steps:
         raise ConfigError(f"{file}: it has no [[steps]]")
     made.campaign = Campaign(
@@ -171,6 +184,7 @@ def declared(folder: Path, name: str) -> Campaign:
         target=table.target,
         owners=rules_of(file, table),
         folder=folder,
+        programs=tuple(programs),
     )
     return made.campaign
 
@@ -195,9 +209,13 @@ def step_of(folder: Path, table: StepTable, made: Declared, say: Callable[[str],
         raise ConfigError(f"{say('split')}: split is {table.split!r}, not {KINDS}{hint}")
     if not (folder / table.message).is_file():
         raise ConfigError(f"{say('message')}: {table.message} is not in {folder}")
-    for key, fits in (("comments", "words"), ("options", "cocci")):
-        if getattr(table, key) and kinds != [fits]:
-            raise ConfigError(f"{say(key)}: {key} is for a step with {fits}")
+    for key, *fits in (("comments", "words"), ("options", "cocci"), ("timeout", "cocci", "python", "command")):
+        if getattr(table, key) and kinds[0] not in fits:
+            raise ConfigError(f"{say(key)}: {key} is for a step with {' or '.join(fits)}")
+    if used := [option for option in table.options if option.partition("=")[0] in OURS]:
+        raise ConfigError(
+            f"{say('options')}: {used[0]} is not for a campaign: patchbot says which files spatch reads and writes"
+        )
     for word in table.words or ():
         if word not in made.wanted.words:
             hint = suggestion(word, made.wanted.words)

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -26,7 +27,8 @@ def load_module(folder: Path, file: Path) -> ModuleType:
     # Byte code beside the sources could be older than they are by less than a second.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except PatchbotError:
         raise
     except (Exception, SystemExit) as error:

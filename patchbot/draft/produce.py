@@ -175,7 +175,8 @@ def switched_off(draft: Draft, campaign: Campaign, steps: Sequence[Step]) -> str
 
 def maker(campaign: Campaign, config: CampaignConfig) -> str:
     """Return a digest of what turns a tree into a series: patchbot, templates, the campaign and its configuration."""
-    made_with = identity(PACKAGE, bundled("templates"), *([campaign.folder] if campaign.folder else []))
+    sources = [*([campaign.folder] if campaign.folder else []), *campaign.programs]
+    made_with = identity(PACKAGE, bundled("templates"), *sources)
     return hashlib.sha256(json.dumps([made_with, config.document()], sort_keys=True).encode()).hexdigest()
 
 

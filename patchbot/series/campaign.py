@@ -204,7 +204,7 @@ class Campaign:
     the cover letter's subject, `cover` its template, `prose` gives it words about the base. `target` is the tree where
     patchbot.toml names none. A posted series holds at most `most` patches. `columns` are what `scan` shows of a site
     besides its place and fate. `owners` correct who owns what, below those of patchbot.toml. `folder` holds the
-    templates of a campaign in a folder; the loader sets it.
+    templates of a campaign in a folder; the loader sets it. `programs` outside of it make edits.
     """
 
     name: str
@@ -223,6 +223,7 @@ class Campaign:
     columns: Mapping[str, Callable[[Site], str]] = field(default_factory=dict)
     owners: tuple[OwnerRule, ...] = ()
     folder: Path | None = None
+    programs: tuple[Path, ...] = ()
 
 
 def active_steps(campaign: Campaign, config: CampaignConfig) -> tuple[Step, ...]:

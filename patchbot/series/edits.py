@@ -100,7 +100,7 @@ def edits_between(path: str, old: bytes | None, new: bytes | None) -> list[Edit]
     one, two = (re.findall(rb"[^\n]*\n|[^\n]+", text) for text in (old, new))
     starts = list(accumulate(map(len, one), initial=0))
     found = []
-    for kind, a, b, c, d in SequenceMatcher(None, one, two).get_opcodes():
+    for kind, a, b, c, d in blocks(one, two):
         if kind == "equal":
             continue
         if b - a == d - c:
@@ -109,6 +109,15 @@ def edits_between(path: str, old: bytes | None, new: bytes | None) -> list[Edit]
             pairs = [(a, b"".join(one[a:b]), b"".join(two[c:d]))]
         found += [trimmed_edit(path, starts[n], *texts) for n, *texts in pairs]
     return [edit for edit in found if edit.new or edit.start != edit.end]
+
+
+def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterable[tuple[str, int, int, int, int]]:
+    """Return how lines become others, as `SequenceMatcher.get_opcodes` does."""
+    apart = [n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
+    # Lines that only change where they are: the matcher takes 40 s for 5,000 of them between as many that stay.
+    if len(one) == len(two) and {one[n] for n in apart}.isdisjoint(two[n] for n in apart):
+        return [("replace", n, n + 1, n, n + 1) for n in apart]
+    return SequenceMatcher(None, one, two).get_opcodes()
 
 
 def trimmed_edit(path: str, start: int, old: bytes, new: bytes) -> Edit:

@@ -7,13 +7,17 @@ are searched before and after, and each is followed through the edits of every s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from .. import c
-from ..c.words import CODE, Occurrence, enclosing, find_words, standing
-from ..config import CampaignConfig
+from ..c.words import CODE, Occurrence, enclosing, find_words, like_c, standing
+from ..config import CampaignConfig, fit
+from ..errors import ToolError, UserError
 from ..model import Edit
+from ..shapes import Words
+from ..terminal import some
 from .campaign import Audit, Site
 from .tree import Tree, covers
 
@@ -22,12 +26,16 @@ CHANGE, KEEP, LEFT = "change", "keep", "left"
 
 @dataclass(frozen=True)
 class Keep:
-    """Let sites stay, for a reason: those in a path (a file, folder or pattern), of a word, or one site by its name."""
+    """Let sites stay, for a reason: those in a path (a file, folder or pattern), of a word, or one site by its name.
+
+    What a campaign keeps may go with a later step; what is `decided` in patchbot.toml, no step may change.
+    """
 
     reason: str
     path: str = ""
     word: str = ""
     site: str = ""
+    decided: bool = False
 
     def takes(self, site: Site) -> bool:
         """Say whether a site may stay by this rule."""
@@ -38,6 +46,14 @@ class Keep:
             and self.site in ("", site.name)
             and bool(self.path or self.word or self.site)
         )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What patchbot.toml says of a path or a site: that it stays, and why."""
+
+    reason: Words
+    keep: Literal[True] = True
 
 
 @dataclass(frozen=True)
@@ -52,8 +68,9 @@ class Wanted:
         """Return this with what patchbot.toml decides, by the name of a site or by a path, as further rules."""
         more = []
         for name, decision in config.decisions.items():
+            row = fit("patchbot.toml", f'campaigns.{config.name}.decisions."{name}"', decision, Decision)
             kind = "site" if name.count(":") > 1 else "path"
-            more.append(Keep(str(decision.get("reason", "")), **{kind: name}))
+            more.append(Keep(row.reason, decided=True, **{kind: name}))
         return replace(self, keep=(*self.keep, *more))
 
     def rule(self, site: Site) -> Keep | None:
@@ -67,14 +84,17 @@ class Wanted:
 
     def holding(self, tree: Tree) -> list[str]:
         """Return the files that hold any of the words."""
-        return tree.grep(self.words, self.paths, word=True) if self.words else []
+        try:
+            return tree.grep(self.words, self.paths, word=True) if self.words else []
+        except ToolError as error:  # of a pathspec that git cannot read
+            raise UserError(f"sites: {error}; paths is {', '.join(map(repr, self.paths))}") from error
 
     def sites(self, path: str, text: bytes) -> Iterator[tuple[Occurrence, Site | None]]:
         """Yield each occurrence in a file, with the site that it is, None for a mention.
 
         A site's name is file, enclosing function and word, with #2, #3, .. where these are the same.
         """
-        found = find_words(text, self.words)
+        found = find_words(path, text, self.words)
         places = enclosing(text, [o.start for o in found])
         seen: Counter[str] = Counter()
         line, at = 1, 0
@@ -140,7 +160,18 @@ class Followed:
             moved[name], gone = self._follow(name, here, ordered, text or b"")
             told += list(attributed(ordered, gone))
         self.now |= {path: sites for path, sites in moved.items() if sites}
+        self._insist_on_decisions({edit.site for edit in told})
         return told
+
+    def _insist_on_decisions(self, changed: Collection[str]) -> None:
+        """Raise UserError for sites that a step changes though patchbot.toml says that they stay."""
+        rules = [rule for rule in self.wanted.keep if rule.decided]
+        rows = [(site, rule) for site in self.base if site.name in changed for rule in rules if rule.takes(site)]
+        if rows:
+            told = [
+                f"{site.file}:{site.line}: it changes {site.name}, which stays: {rule.reason}" for site, rule in rows
+            ]
+            raise UserError("\n".join([*some(told), "the decision is in patchbot.toml; have the codemod obey it"]))
 
     def _follow(
         self, name: str, here: Mapping[int, Site], edits: Sequence[Edit], text: bytes
@@ -148,7 +179,7 @@ class Followed:
         """Return the sites of a file after some edits of it, and {offset before: site} of those that are gone."""
         gone, then = dict(here), {}
         strays = []
-        for occurrence in find_words(text, self.wanted.words):
+        for occurrence in find_words(name, text, self.wanted.words):
             if occurrence.kind != CODE:
                 continue
             old = origin(edits, occurrence.start, occurrence.end)
@@ -209,6 +240,8 @@ class Followed:
 
     def _standing(self, site: Site) -> tuple[tuple[str, ...], str]:
         """Return what a site of the base stands in; a file is read once for all of its sites."""
+        if not like_c(site.file):
+            return (), ""
         if site.file not in self._stands:
             text = self.tree.read(site.file)
             source = c.parse(site.file, text)

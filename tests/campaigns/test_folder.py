@@ -18,6 +18,7 @@ from tinytree import commit, patchbot
 
 from patchbot.campaigns import load_campaign
 from patchbot.config import CampaignConfig
+from patchbot.draft.produce import maker
 from patchbot.errors import ConfigError, RefusedSites, UserError
 from patchbot.git import small
 from patchbot.series.generate import Generated, generate
@@ -234,6 +235,12 @@ def made_once(tree: Tree, campaign: Path) -> Any:
         (TITLE + HEAD + '[[sites.keep]]\nreason = "r"\n' + STEP + WORDS, r"toml:5: it names no path, word or site"),
         (TITLE + HEAD + '[[sites.keep]]\npath = "r"\n' + STEP + WORDS, r"toml:5: sites.keep\[1\] lacks 'reason'"),
         (TITLE + HEAD + STEP + WORDS + 'options = ["-x"]\n', r"toml:11: options is for a step with cocci"),
+        (
+            TITLE + HEAD + STEP + WORDS + "timeout = 3\n",
+            r"toml:11: timeout is for a step with cocci or python or command",
+        ),
+        (TITLE + HEAD + STEP + 'python = "x.py:f"\ntimeout = inf\n', r"toml:11: .*timeout is inf"),
+        (TITLE + HEAD + STEP + 'cocci = "x"\noptions = ["-o", "/x"]\n', r"toml:11: -o is not for a campaign"),
         (TITLE + HEAD, r"lacks 'steps'"),
         (TITLE + "title = 3\n", r"toml:3: "),
     ],
@@ -303,6 +310,11 @@ def test_what_a_program_must_not_do(tree: Tree, tmp_path: Path, script: str, sai
         ("import sys; sys.exit(0)", r"step rename: \S*/mine/rename.py:8: SystemExit: 0"),
         ("return 3", r"rename.py: rename\(\) must return a Change, not 3"),
         ("while True: pass", r"rename.py:8: rename.py:rename takes longer than 0.5 s"),
+        (
+            "while True:\n            try: itertools.repeat(1)\n            except Exception: pass",
+            r"takes longer than 0.5 s",
+        ),
+        ("raise GeneratorExit", r"rename.py:8: GeneratorExit"),
         ("return Change((Edit('a/one.c', 0, 9), Edit('a/one.c', 3, 5)))", r"a/one.c:1: two edits overlap"),
         ("return Change((Edit('a/one.c', 0, 9999),))", r"a/one.c: edit .* is outside the file"),
         ("return Change((Edit('../x', new=b'x', create=True),))", r"'../x': .* no file of a kernel can have this name"),
@@ -313,6 +325,79 @@ def test_what_a_function_must_not_do(tree: Tree, tmp_path: Path, line: str, said
     toml = TITLE + HEAD + STEP + 'python = "rename.py:rename"\ntimeout = 0.5\n'
     with pytest.raises(UserError, match=said) as caught:
         made(tree, folder(tmp_path / "mine", toml, rename_py=PYTHON.format(line=line)))
+    assert caught.value.exit_code == 2
+
+
+def test_what_a_function_prints_is_no_result(tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "print('hello'); return Change(())"
+    toml = TITLE + STEP + 'python = "rename.py:rename"\n'
+    made(
+        tree, folder(tmp_path / "mine", toml, rename_py="print('loaded')\n" + textwrap.dedent(PYTHON).format(line=line))
+    )
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert {"loaded", "hello"} <= set(said.err.split())
+
+
+KEPT = {"a/one.c:f:old_a": {"reason": "goes with another change"}, "b/": {"reason": "their own tree"}}
+FOUND = """\
+    from patchbot.model import Edit
+    from patchbot.series.campaign import Change
+
+    def rename(context):
+        paths = context.tree.grep(["old_a"], ["a/", "b/"], word=True)
+        places = [(path, context.tree.read(path).index(b"old_a(")) for path in paths]
+        return Change(tuple(Edit(path, at, at + 5, b"new_a") for path, at in places))
+    """
+
+
+@pytest.mark.parametrize(
+    "codemod", ['command = ["./rename.sh"]\n', 'python = "rename.py:rename"\n', 'cocci = "rename.cocci"\n']
+)
+def test_no_codemod_changes_what_a_person_decided_to_keep(tmp_path: Path, codemod: str) -> None:
+    if "cocci" in codemod and not shutil.which("spatch"):
+        pytest.skip("coccinelle is not installed")
+    files = {"rename_sh": RENAME, "rename_py": FOUND, "rename_cocci": RULES}
+    mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + codemod, **files)
+    with pytest.raises(UserError, match=r"a/one.c:3: it changes a/one.c:f:old_a, which stays: goes with another ch"):
+        made(with_c(tmp_path), mine, decisions=KEPT)
+
+
+@pytest.mark.parametrize(
+    ("decision", "said"),
+    [
+        ({}, r"lacks 'reason'"),
+        ({"reason": "x", "keep": False}, r"keep is (?:false|False)"),
+        ({"reson": "x"}, r"unknown key 'reson'; did you mean reason\?"),
+    ],
+)
+def test_a_decision_says_why(tree: Tree, tmp_path: Path, decision: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        made(tree, folder(tmp_path / "mine", TITLE + HEAD + STEP + WORDS), decisions={"a/": decision})
+
+
+def test_a_program_may_change_the_mode_of_a_file(tree: Tree, tmp_path: Path) -> None:
+    script = textwrap.dedent(RENAME) + "chmod +x a/one.c\n"
+    mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + 'command = ["./rename.sh"]\n', rename_sh=script)
+    assert made(tree, mine).tip.files(["a/one.c"])["a/one.c"].mode == "100755"
+
+
+def test_a_program_outside_of_the_folder_makes_the_series_anew(tree: Tree, tmp_path: Path) -> None:
+    other = tmp_path / "other.sh"
+    toml = TITLE + HEAD + STEP + f'command = ["{other}"]\n'
+    makers = []
+    for text in ("#!/bin/sh\nexit 0\n", "#!/bin/sh\nexit 1\n"):
+        other.write_text(text)
+        other.chmod(0o755)
+        config = CampaignConfig("mine", "tip", path=folder(tmp_path / "mine", toml))
+        makers.append(maker(load_campaign(config), config))
+    assert makers[0] != makers[1]
+
+
+def test_paths_that_git_cannot_read_are_named(tree: Tree, tmp_path: Path) -> None:
+    toml = TITLE + HEAD + 'paths = [":(nope)*.c"]\n' + STEP + WORDS
+    with pytest.raises(UserError, match=r"(?s)sites: .*nope.*paths is ':\(nope\)\*.c'") as caught:
+        made(tree, folder(tmp_path / "mine", toml))
     assert caught.value.exit_code == 2
 
 

@@ -170,3 +170,12 @@ def test_edits_between_a_text_and_none_make_and_delete_the_file():
     assert edits_between("f", None, b"x") == [Edit("f", new=b"x", create=True)]
     assert edits_between("f", b"x", None) == [Edit("f", delete=True)]
     assert edits_between("f", None, None) == []
+
+
+def test_many_lines_that_stay_in_place_are_not_compared_with_each_other() -> None:
+    old = b"".join(b"a%d;\nf(%d);\n" % (n, n) for n in range(20000))
+    edits = edits_between("a.c", old, old.replace(b"f(", b"g("))
+    assert len(edits) == 20000
+    assert apply_to_text("a.c", old, edits) == old.replace(b"f(", b"g(")
+    shifted = edits_between("a.c", old[:40], b"x\n" + old[:36])
+    assert (shifted[0].start, shifted[0].new) == (0, b"x\n")
