@@ -31,7 +31,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/git/grep.py": {"needle": b"word"},
     "patchbot/model.py": {"name": b"NAME"},
     "patchbot/draft/undo.py": {"campaign": "campaign"},
-    "patchbot/c/words.py": {"named": rb"two(?![\w$])|one(?![\w$])"},
+    "patchbot/c/words.py": {"named": rb"two(?!\w)|one(?!\w)"},
     "patchbot/mail/target.py": {"phrase": "two words"},
     "patchbot/mail/rules.py": {"words": "campaign|script"},
     "patchbot/series/tree.py": {"pattern": "one|two", "word": True},

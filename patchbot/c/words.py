@@ -27,6 +27,10 @@ _NAME = re.compile(rb"(?<![\w$])([A-Za-z_$][\w$]*+)[ \t]*+(?=[(=\[{;,\r\n]|\Z)")
 #: What an identifier goes on with. gcc takes $ as well, but no kernel has it in a name, and in assembler it is in front
 #: of a symbol whose address is wanted, also in macros of headers.
 _WITHIN = re.compile(rb"\w")
+_OPEN = re.compile(rb"(?:\s|\\\r?\n|" + COMMENTS + rb")*+\(")
+_PIECE = re.compile(STRINGS + rb"|" + COMMENTS + rb"|[(){}\[\],]")
+_COMMENTS = re.compile(COMMENTS)
+MOST_OF_A_CALL = 1 << 16
 #: Files with the comments and strings of C.
 _LIKE_C = re.compile(r"\.(?:[chsSyl]|cc|cpp|inc|lds|ld|dtsi?|dtso)$")
 _MACRO = re.compile(rb"#[ \t]*define[ \t]+([\w$]+)")
@@ -78,6 +82,24 @@ def find_words(path: str, text: bytes, words: Sequence[str]) -> list[Occurrence]
                 kind = DIRECTIVE
             found.append(Occurrence(at, upto, text[at:upto].decode(), kind))
     return found
+
+
+def call_at(text: bytes, end: int) -> tuple[int, int] | None:
+    """Return how many arguments (or parameters) stand in the brackets behind a name, and where these end.
+
+    `end` is the end of the name; None if no brackets follow, or none that are closed within MOST_OF_A_CALL bytes.
+    """
+    if not (opened := _OPEN.match(text, end)):
+        return None
+    first, depth, commas = opened.end(), 1, 0
+    for piece in _PIECE.finditer(text, first, first + MOST_OF_A_CALL):
+        kind = piece[0]
+        depth += (kind in (b"(", b"[", b"{")) - (kind in (b")", b"]", b"}"))
+        commas += kind == b"," and depth == 1
+        if depth == 0:
+            inside = _COMMENTS.sub(b"", text[first : piece.start()]).strip()
+            return (0 if inside in (b"", b"void") else commas + 1), piece.end()
+    return None
 
 
 def enclosing(text: bytes, offsets: Sequence[int]) -> list[str]:

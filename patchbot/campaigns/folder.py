@@ -64,6 +64,7 @@ class SitesTable:
     words: tuple[Word, ...] = ()
     paths: tuple[Words, ...] = Wanted.paths
     keep: list[dict[str, Any]] = field(default_factory=list)
+    arguments: Mapping[Word, Annotated[int, Meta(ge=0)]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,12 @@ def declared(folder: Path, name: str) -> Campaign:
     for number, rule in enumerate(rules, 1):
         if not (rule.path or rule.word or rule.site):
             raise ConfigError(f"{at(file, f'sites.keep[{number}]', '')}: it names no path, word or site")
-    wanted = Wanted(sites.words, sites.paths, tuple(Keep(r.reason, r.path, r.word, r.site) for r in rules))
+    for word in sites.arguments:
+        if word not in sites.words:
+            hint = suggestion(word, sites.words)
+            raise ConfigError(f"{at(file, 'sites', 'arguments')}: {word!r} is not among the words of [sites]{hint}")
+    kept = tuple(Keep(r.reason, r.path, r.word, r.site) for r in rules)
+    wanted = Wanted(sites.words, sites.paths, kept, sites.arguments)
     made = Declared(wanted)
     steps: list[Step] = []
     programs: list[Path] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .. import c
-from ..c.words import CODE, Occurrence, enclosing, find_words, like_c, standing
+from ..c.words import CODE, Occurrence, call_at, enclosing, find_words, like_c, standing
 from ..config import CampaignConfig, fit
 from ..errors import ToolError, UserError
 from ..model import Edit
@@ -22,6 +22,8 @@ from .campaign import Audit, Site
 from .tree import Tree, covers
 
 CHANGE, KEEP, LEFT = "change", "keep", "left"
+#: What a call stands in that has another number of arguments than those that have to go.
+OTHER = "other call"
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a campaign is about: words, the files to look for them in (git pathspecs), and the rules of what stays."""
+    """What a campaign is about: words, the files to look for them in (git pathspecs), and the rules of what stays.
+
+    A word with a number of `arguments` stays; what has to go are its calls (and prototypes) with so many.
+    """
 
     words: tuple[str, ...]
     paths: tuple[str, ...] = ("*.c", "*.h", "*.S")
     keep: tuple[Keep, ...] = ()
+    arguments: Mapping[str, int] = field(default_factory=dict)
 
     def decided(self, config: CampaignConfig) -> Wanted:
         """Return this with what patchbot.toml decides, by the name of a site or by a path, as further rules."""
@@ -89,12 +95,31 @@ class Wanted:
         except ToolError as error:  # of a pathspec that git cannot read
             raise UserError(f"sites: {error}; paths is {', '.join(map(repr, self.paths))}") from error
 
+    def occurrences(self, path: str, text: bytes) -> list[Occurrence]:
+        """Return where the words stand in a file; a call with another number of arguments is no code to look at."""
+        found = find_words(path, text, self.words)
+        return [replace(o, kind=OTHER) if self.arguments and self._other(text, o) else o for o in found]
+
+    def _other(self, text: bytes, occurrence: Occurrence) -> bool:
+        """Say whether a word is called with another number of arguments than the calls that have to go."""
+        if occurrence.kind != CODE or occurrence.word not in self.arguments:
+            return False
+        call = call_at(text, occurrence.end)
+        return call is not None and call[0] != self.arguments[occurrence.word]
+
+    def end_of(self, site: Site, at: int, text: bytes) -> int:
+        """Return the end of a site that begins at an offset of a text: of its word, or of its call."""
+        word = site.details["word"]
+        end = at + len(word)
+        call = call_at(text, end) if word in self.arguments else None
+        return call[1] if call else end
+
     def sites(self, path: str, text: bytes) -> Iterator[tuple[Occurrence, Site | None]]:
         """Yield each occurrence in a file, with the site that it is, None for a mention.
 
         A site's name is file, enclosing function and word, with #2, #3, .. where these are the same.
         """
-        found = find_words(path, text, self.words)
+        found = self.occurrences(path, text)
         places = enclosing(text, [o.start for o in found])
         seen: Counter[str] = Counter()
         line, at = 1, 0
@@ -158,7 +183,10 @@ class Followed:
             text = after.get(name) if not any(edit.delete for edit in rows) else None
             ordered = sorted(rows)
             moved[name], gone = self._follow(name, here, ordered, text or b"")
-            told += list(attributed(ordered, gone))
+            old = before.get(path) or b""
+            told += list(
+                attributed(ordered, {at: (site, self.wanted.end_of(site, at, old)) for at, site in gone.items()})
+            )
         self.now |= {path: sites for path, sites in moved.items() if sites}
         self._insist_on_decisions({edit.site for edit in told})
         return told
@@ -179,7 +207,7 @@ class Followed:
         """Return the sites of a file after some edits of it, and {offset before: site} of those that are gone."""
         gone, then = dict(here), {}
         strays = []
-        for occurrence in find_words(name, text, self.wanted.words):
+        for occurrence in self.wanted.occurrences(name, text):
             if occurrence.kind != CODE:
                 continue
             old = origin(edits, occurrence.start, occurrence.end)
@@ -274,14 +302,23 @@ def within_one(edits: Sequence[Edit], old: int, new: int) -> bool:
     return False
 
 
-def attributed(edits: Iterable[Edit], gone: Mapping[int, Site]) -> Iterator[Edit]:
-    """Yield sorted edits of a file, each with the name of the site that it changes; of several, cut into as many."""
+def attributed(edits: Iterable[Edit], gone: Mapping[int, tuple[Site, int]]) -> Iterator[Edit]:
+    """Yield sorted edits of a file, each with the name of the site that it changes; of several, cut into as many.
+
+    `gone` is {offset of a site: (the site, its end)}. What is edited behind the word of a call is of the innermost one;
+    one around it that nothing else edits has an edit that changes nothing.
+    """
     left = dict(sorted(gone.items()))
+    around: dict[int, str] = {}
     for edit in edits:
-        mine = [at for at, site in left.items() if edit.start <= at + len(site.details["word"]) and at <= edit.end]
+        mine = [at for at, (site, _) in left.items() if at <= edit.end and edit.start <= at + len(site.details["word"])]
+        if not mine:
+            within = [at for at, (_, end) in left.items() if at <= edit.start <= end]
+            around |= dict.fromkeys(within[:-1], edit.path)
+            mine = within[-1:]
         if edit.create or edit.delete:
             mine = list(left)[:1]
-        names = [left.pop(at).name for at in mine]
+        names = [left.pop(at)[0].name for at in mine]
         if not names:
             yield edit
             continue
@@ -291,3 +328,4 @@ def attributed(edits: Iterable[Edit], gone: Mapping[int, Site]) -> Iterator[Edit
             piece = replace(edit, start=start, end=end, new=new, site=name)
             new = b""
             yield piece
+    yield from (Edit(path, at, at, site=left[at][0].name) for at, path in around.items() if at in left)

@@ -3,7 +3,7 @@
 import pytest
 
 from patchbot.c import parse
-from patchbot.c.words import CODE, COMMENT, DIRECTIVE, STRING, enclosing, find_words, standing
+from patchbot.c.words import CODE, COMMENT, DIRECTIVE, STRING, call_at, enclosing, find_words, standing
 
 
 def kinds(text: bytes, *words: str) -> list[tuple[str, str]]:
@@ -37,6 +37,24 @@ def test_in_another_language_than_c_nothing_hides_a_word() -> None:
         assert [text[o.start : o.end] for o in found] == [b"old"] * 5
         assert {o.kind for o in found} == {CODE}
     assert len({o.kind for o in find_words("a.S", text, ["old"])}) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"f(a, b);", (2, 7)),
+        (b"f ( )", (0, 5)),
+        (b"f(/* a, b */)", (0, 13)),
+        (b"f(void) { }", (0, 7)),
+        (b"f\\\n /* ( */ (g(a, b), (s){1, 2}, x[i, j], \"),\", ',')", (5, 52)),
+        (b"f(({ int a, b; a; }), c)", (2, 24)),
+        (b"f;", None),
+        (b"f(a, b", None),
+        (b"f(" + b"a, " * 30000 + b")", None),
+    ],
+)
+def test_the_arguments_of_a_call_are_counted(text: bytes, found: tuple[int, int] | None) -> None:
+    assert call_at(text, 1) == found
 
 
 def test_a_place_is_named_as_git_names_a_hunk() -> None:

@@ -241,6 +241,10 @@ def made_once(tree: Tree, campaign: Path) -> Any:
         ),
         (TITLE + HEAD + STEP + 'python = "x.py:f"\ntimeout = inf\n', r"toml:11: .*timeout is inf"),
         (TITLE + HEAD + STEP + 'cocci = "x"\noptions = ["-o", "/x"]\n', r"toml:11: -o is not for a campaign"),
+        (
+            TITLE + HEAD + "arguments = { old_c = 1 }\n" + STEP + WORDS,
+            r"toml:5: 'old_c' is not among .* did you mean old_",
+        ),
         (TITLE + HEAD, r"lacks 'steps'"),
         (TITLE + "title = 3\n", r"toml:3: "),
     ],
@@ -399,6 +403,52 @@ def test_paths_that_git_cannot_read_are_named(tree: Tree, tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"(?s)sites: .*nope.*paths is ':\(nope\)\*.c'") as caught:
         made(tree, folder(tmp_path / "mine", toml))
     assert caught.value.exit_code == 2
+
+
+CALLS = b"""\
+int call(int a, int b);
+int f(void)
+{
+\tcall(x, /* , */ "y,z");
+\treturn call(x,
+\t\t    call(1, 2));
+}
+int h(void)
+{
+\treturn call(p, q, 1);
+}
+const void *fn = call;
+"""
+ARGUMENT = """\
+    from patchbot.series.campaign import Change
+    from patchbot.series.codemod import edits_between
+
+    def add(context):
+        old = new = context.tree.read("a/one.c")
+        for end in {ends}:
+            new = new.replace(end + b")", end + b", 0)")
+        return Change(tuple(edits_between("a/one.c", old, new)))
+    """
+
+
+def test_a_function_that_gets_an_argument_keeps_its_name(tmp_path: Path) -> None:
+    repo = small.make(tmp_path / "linux", {**FILES, "a/one.c": CALLS})
+    tree = Tree(repo, repo.resolve("HEAD"))
+    toml = TITLE + '[sites]\nwords = ["call"]\narguments = { call = 2 }\n[[sites.keep]]\nsite = "a/one.c:fn:call"\n'
+    toml += 'reason = "its type says it"\n' + STEP + 'python = "add.py:add"\n'
+    ends = [b"int b", b'y,z"', b"call(1, 2"]
+    with pytest.raises(RefusedSites) as caught:
+        made(tree, folder(tmp_path / "some", toml, add_py=ARGUMENT.format(ends=ends)))
+    assert str(caught.value).splitlines()[1:] == ["  a/one.c:5: a/one.c:f:call#2: no step changes it"]
+    mine = folder(tmp_path / "all", toml, add_py=ARGUMENT.format(ends=[*ends, b"call(1, 2, 0)"]))
+    done = made(tree, mine)
+    assert dict(done.audit.counts) == {"files": 1, "sites": 5, "change": 4, "keep": 1, "left": 0, "mentions": 1}
+    assert [p.sites for p in done.series.patches] == [
+        ("a/one.c:call:call", "a/one.c:f:call", "a/one.c:f:call#2", "a/one.c:f:call#3")
+    ]
+    config = CampaignConfig("mine", "tip", path=mine)
+    taken = load_campaign(config).audit(Tree(repo, tree.commit, done.tip.overlay), config)
+    assert [site.fate for site in taken.sites] == ["keep"]
 
 
 SPATCH = pytest.mark.skipif(not shutil.which("spatch"), reason="coccinelle is not installed")
