@@ -70,6 +70,8 @@ class Golden:
         """Yield what is wrong on a tree."""
         context = self._context(tree)
         change = self.step.codemod(context)
+        if not change.edits:
+            yield Failure(f"the step edits nothing in {self.folder.name}/before")
         after = tree.edit(change.edits)
         for path in sorted(base.keys() | wanted.keys() | after.overlay.keys()):
             made = after.get(path)
@@ -117,4 +119,5 @@ def difference(path: str, wanted: bytes | None, made: bytes | None) -> tuple[str
         f"{what}/{path}" if text is not None else "/dev/null" for what, text in (("wanted", wanted), ("made", made))
     ]
     rows = tuple(unified_diff(one, two, names[0], names[1], lineterm=""))
-    return rows or ("(they differ in their line ends)",)
+    same = "(they differ in their line ends)" if wanted and made else f"({names[wanted is None]}: an empty file)"
+    return rows or (same,)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import PurePath
@@ -119,8 +119,22 @@ def produce(tree: Tree, campaign: Campaign, config: CampaignConfig, last: Draft 
         return again
     with closing(WatchedRepo(tree.repo, tree.cache, reads)) as watched:
         made = generate(Tree(watched, tree.commit, tree.overlay), campaign, config, kept_of(last, config))
-    notes = (*made.audit.warnings, *made.remarks, *unusable(tree))
-    return Made(made.series, facts(campaign, config, made), notes, reads.formatted())
+    found = facts(campaign, config, made)
+    moved = shifted(config, last.document.sites, found.sites) if last else ()
+    notes = (*made.audit.warnings, *made.remarks, *moved, *unusable(tree))
+    return Made(made.series, found, notes, reads.formatted())
+
+
+def shifted(config: CampaignConfig, before: Collection[str], after: Collection[str]) -> Iterator[str]:
+    """Yield a note for each decision about a site that is told from others by a number, where there are now others."""
+    for name in config.decisions:
+        stem = name.partition("#")[0]
+        old, new = (sum(site.partition("#")[0] == stem for site in sites) for sites in (before, after))
+        if stem.count(":") > 1 and old != new and old and new:
+            yield (
+                f'the decision about "{name}" may be about another place now: {old} of this name were there when it was'
+                f" last used, and {new} are: look at it, and name the right one"
+            )
 
 
 def kept_of(draft: Draft | None, config: CampaignConfig) -> Kept:

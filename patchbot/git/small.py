@@ -36,6 +36,7 @@ def make(path: Path, files: Mapping[str, bytes]) -> Repo:
     path.mkdir(parents=True)
     write_files(path, files)
     run(["git", "init", "-q", "--template=", "-b", "master", path], env=SEALED)
+    run(["git", "add", "-A", "-f"], cwd=path, env=SEALED)  # a .gitignore is a file as any other
     commit(path, "Start")
     return Repo.open(path)
 

@@ -20,7 +20,7 @@ from .campaign import Audit, Campaign, Context, Kept, Step, active_steps, switch
 from .edits import apply_edits
 from .joins import arrange
 from .returned import insist
-from .tree import Tree, names_in_edits
+from .tree import Tree, covers, names_in_edits
 from .trial import attempts
 
 
@@ -78,6 +78,12 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig, kept: Kept 
         raise (RefusedSites if audit.refused else UserError)("\n".join([said, *problems]))
     waiting = [s.name for s in active_steps(campaign, config) if s.name not in tried_steps]
     remarks += [f"{name}: waits until the base has what the other steps make" for name in waiting]
+    files = {path for patch in patches for path in patch.files}
+    idle = [rule.path for rule in config.owners if not any(covers(rule.path, path) for path in files)]
+    remarks += [
+        f"owners: no file of the series is or lies below {path}; a path begins at the top of the kernel"
+        for path in idle
+    ]
     ordered = by_tree(patches, config.target)
     verify(ordered, tree, tip)
     insist_on_independence(campaign, ordered)

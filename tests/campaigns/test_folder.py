@@ -17,7 +17,7 @@ import pytest
 from tinytree import commit, patchbot
 
 from patchbot.campaigns import load_campaign
-from patchbot.config import CampaignConfig
+from patchbot.config import CampaignConfig, OwnerRule
 from patchbot.draft.produce import maker
 from patchbot.errors import ConfigError, RefusedSites, UserError
 from patchbot.git import small
@@ -365,6 +365,28 @@ def test_no_codemod_changes_what_a_person_decided_to_keep(tmp_path: Path, codemo
     mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + codemod, **files)
     with pytest.raises(UserError, match=r"a/one.c:3: it changes a/one.c:f:old_a, which stays: goes with another ch"):
         made(with_c(tmp_path), mine, decisions=KEPT)
+
+
+def test_a_decision_by_number_is_looked_at_again_where_there_are_more(tmp_path: Path) -> None:
+    mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + WORDS)
+    kept = "[campaigns.mine.decisions]\n'a/two.c:f:old_a' = { reason = \"r\" }\n"
+    (tmp_path / "patchbot.toml").write_text(f'[kernel]\npath = "linux"\n[campaigns.mine]\npath = "{mine}"\n{kept}')
+    text = b"void f(void)\n{\n\told_a(1);\n\told_a(2);\n}\n"
+    repo = small.make(tmp_path / "linux", {**FILES, "a/two.c": text})
+    patchbot("generate", "mine", cwd=tmp_path)
+    (tmp_path / "linux/a/two.c").write_bytes(text.replace(b"{\n", b"{\n\told_a(0);\n"))
+    commit(tmp_path / "linux", "more")
+    said = patchbot("regenerate", "mine", "--onto", repo.resolve("HEAD"), cwd=tmp_path).stderr
+    wanted = 'note: the decision about "a/two.c:f:old_a" may be about another place now: 2 of this name were there when'
+    assert f"{wanted} it was last used, and 3 are" in " ".join(said.split())
+
+
+def test_a_correction_of_owners_for_no_path_is_said(tree: Tree, tmp_path: Path) -> None:
+    mine = folder(tmp_path / "mine", TITLE + HEAD + STEP + WORDS)
+    done = made(tree, mine, owners=(OwnerRule("/a/", tree="x"), OwnerRule("b/", tree="y")))
+    assert done.remarks == (
+        "owners: no file of the series is or lies below /a/; a path begins at the top of the kernel",
+    )
 
 
 @pytest.mark.parametrize(
