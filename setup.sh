@@ -58,6 +58,8 @@ if [ "$(cat .venv/setup-stamp 2>/dev/null)" != "$stamp" ] || ! .venv/bin/python 
 	.venv/bin/pip --version >/dev/null 2>&1 || rm -rf .venv
 	[ -d .venv ] || "$chosen" -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 10 -e '.[dev]' </dev/null
+	# Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each run would compile it all again: half a second.
+	.venv/bin/python -m compileall -q patchbot
 	printf '%s\n' "$stamp" >.venv/setup-stamp
 fi
 

@@ -15,13 +15,11 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import fields
 from types import ModuleType
 from typing import Any, NoReturn
-
-import shtab
 
 from . import __version__, signals, temporary
 from .commands.session import Given, Session
@@ -61,13 +59,6 @@ EXITS = {
     0: "done",
     2: "you can fix it: the arguments, patchbot.toml, the repository",
     3: "a program or patchbot failed",
-}
-#: What the shell completes for an option or argument, by its metavar.
-COMPLETED = {
-    "FILE": shtab.FILE,
-    "DIR": shtab.DIRECTORY,
-    "PATH": shtab.DIRECTORY,
-    "REV": shtab.cmd("git for-each-ref '--format=%(refname:short)' 2>/dev/null"),
 }
 #: A place in a message: file:line.
 PLACE = re.compile(r"(?m)(?:^|(?<=\s))([^\s:]+):([1-9]\d{0,8})(?=[:,;\s]|$)")
@@ -181,13 +172,6 @@ def build_parser(names: Collection[str] = tuple(COMMANDS)) -> Parser:
         usage="%(prog)s [-C DIR] [--config FILE] COMMAND ...",
     )
     parser.add_argument("--version", action="version", version=f"patchbot {__version__}")
-    parser.add_argument(
-        "--print-completion",
-        action=shtab.completion_action(),
-        choices=shtab.SUPPORTED_SHELLS,
-        default=argparse.SUPPRESS,
-        help="print the completion script of a shell",
-    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     shared(parser, ())
     for name in names:
@@ -202,11 +186,32 @@ def build_parser(names: Collection[str] = tuple(COMMANDS)) -> Parser:
         if hasattr(command(name), "arguments"):
             command(name).arguments(sub)
         shared(sub, COMMANDS[name])
-    for each in (parser, *commands.choices.values()):
-        for action in each._actions:
-            if action.metavar in COMPLETED:
-                action.complete = COMPLETED[action.metavar]  # type: ignore[attr-defined]
+    if len(names) > 1:
+        add_completion(parser, commands.choices.values())
     return parser
+
+
+def add_completion(parser: Parser, commands: Iterable[Parser]) -> None:
+    """Add the option that prints the completion script, and what the shell completes for an option or argument."""
+    import shtab  # as long as the rest of the command line
+
+    completed = {
+        "FILE": shtab.FILE,
+        "DIR": shtab.DIRECTORY,
+        "PATH": shtab.DIRECTORY,
+        "REV": shtab.cmd("git for-each-ref '--format=%(refname:short)' 2>/dev/null"),
+    }
+    parser.add_argument(
+        "--print-completion",
+        action=shtab.completion_action(),
+        choices=shtab.SUPPORTED_SHELLS,
+        default=argparse.SUPPRESS,
+        help="print the completion script of a shell",
+    )
+    for each in (parser, *commands):
+        for action in each._actions:
+            if action.metavar in completed:
+                action.complete = completed[action.metavar]  # type: ignore[attr-defined]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -68,7 +68,7 @@ def imports(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield (dots, module, names) of each import in the text of a module."""
     lines = iter(re.sub(r"\\\r?\n", " ", text).splitlines())
     for line in lines:
-        if match := IMPORT.match(line):
+        if "import" in line and (match := IMPORT.match(line)):
             names = [match[3]]
             if "(" in names[0]:
                 while ")" not in names[-1] and (more := next(lines, None)) is not None:

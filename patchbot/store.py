@@ -7,11 +7,13 @@ written, the message names the folder. A store that another process holds for lo
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +64,10 @@ class Store:
         """Keep a value under a key in place of an earlier one."""
         row = (key, json.dumps(plain(value)), time.time(), __version__)
         self._do("insert or replace into kept values (?, ?, ?, ?)", *row)
+
+    def trim(self, most: int) -> None:
+        """Drop the oldest entries, but for `most`."""
+        self._do("delete from kept where rowid <= (select rowid from kept order by rowid desc limit 1 offset ?)", most)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -120,6 +126,42 @@ class Store:
                     raise unusable(self.path.parent, error) from error
                 set_aside(self.path, error)
         raise AssertionError
+
+
+class Answers:
+    """What was made of content alone, in one file, by all that it was made of; without the file it is made again.
+
+    Nothing in it can be out of date: another content is another key. At most `most` are kept, the oldest go.
+    """
+
+    def __init__(self, path: Path, most: int = 1000) -> None:
+        self.path = path
+        self.most = most
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+
+    def once(self, kind: type[T], make: Callable[[], T], *parts: Any) -> T:
+        """Return what `make` makes of `parts`, which JSON can hold: from the file, or made and kept there."""
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        with contextlib.suppress(UserError), self._lock:
+            if (found := self._open().get(key, kind)) is not None:
+                return found
+        made = plain(make())
+        with contextlib.suppress(UserError), self._lock:
+            self._open().put(key, made)
+            self._open().trim(self.most)
+        return read(json.dumps(made), kind)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._store:
+                self._store.close()
+
+    def _open(self) -> Store:
+        """Return the open file."""
+        self._store = self._store or Store(self.path)
+        return self._store
 
 
 def unusable(folder: Path, error: Exception) -> UserError:

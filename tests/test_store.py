@@ -14,7 +14,7 @@ import pytest
 
 from patchbot.errors import UserError
 from patchbot.shapes import MOST, Sha, ShapeError, read
-from patchbot.store import Store, read_json, write_json
+from patchbot.store import Answers, Store, read_json, write_json
 
 SOUND = "sound"
 
@@ -191,3 +191,42 @@ class Kept:
 def test_what_is_of_another_type_is_named(text: str, kind: type[Any], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         read(text, kind)
+
+
+def test_what_was_made_of_the_same_content_is_made_once(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def once(answers: Answers, word: str) -> list[str]:
+        return answers.once(list[str], lambda: made.append(word) or [word, "\udcff"], "kind", word)
+
+    file = tmp_path / "answers.sqlite"
+    answers = Answers(file, most=2)
+    assert [once(answers, word) for word in ("a", "a", "b")] == [["a", "\udcff"], ["a", "\udcff"], ["b", "\udcff"]]
+    assert made == ["a", "b"]
+    answers.close()
+    again = Answers(file, most=2)
+    once(again, "b")
+    assert made == ["a", "b"], "they are kept from run to run"
+    for word in ("c", "a"):
+        once(again, word)
+    assert made == ["a", "b", "c", "a"], "the oldest went"
+    again.close()
+
+
+def test_answers_are_made_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert Answers(tmp_path / "file/answers.sqlite").once(int, lambda: 7, "kind") == 7
+    (tmp_path / "damaged").write_text("no database")
+    assert Answers(tmp_path / "damaged").once(int, lambda: 7, "kind") == 7
+
+
+def test_an_error_is_not_kept(tmp_path: Path) -> None:
+    def fail() -> int:
+        raise UserError("no")
+
+    answers = Answers(tmp_path / "answers")
+    for _ in range(2):
+        with pytest.raises(UserError, match="no"):
+            answers.once(int, fail, "kind")
+    assert answers.once(int, lambda: 7, "kind") == 7
+    answers.close()

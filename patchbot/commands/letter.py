@@ -48,7 +48,8 @@ def compose(session: Session, series: Range, tree: Tree, wanted: Wanted) -> Outb
     posting, targets, told = prepare(session, series, tree, wanted)
     folder = session.work / "recipients"
     correct = corrections(session, tree, posting.target).apply
-    who_gets = partial(recipients, session.repo, series.base, folder=folder, sandbox=session.sandbox, correct=correct)
+    how: Any = {"folder": folder, "sandbox": lambda: session.sandbox, "correct": correct}
+    who_gets = partial(recipients, session.repo, series.base, **how)
     return make_mails(session.scratch, series.base, series.commits, targets, posting, told, who_gets)
 
 

@@ -85,6 +85,7 @@ def execute(
         raise UserError("mail takes a campaign, not a range of commits")
     if every and tree is not None:
         raise UserError("--tree is one posting, --all is each of them: give one of the two")
+    session.repo.hold_still()
     names: list[str | None] = [tree]
     draft = need_draft(session.repo, session.config.campaign(what).name)
     if every:

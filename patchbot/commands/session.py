@@ -12,7 +12,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -29,6 +29,7 @@ from ..places import read_toml
 from ..sandbox import Sandbox
 from ..series.campaign import Campaign, switched, unknown_steps
 from ..series.tree import Tree
+from ..store import Answers
 from ..terminal import Terminal, complain, write
 from ..trust import judge
 from ..turns import Turn
@@ -65,11 +66,13 @@ class Session:
     err: Terminal
     run: Callable[[Sequence[str]], int]
     jobs: int = 0
+    _trees: dict[str, Tree] = field(default_factory=dict)
+    _repos: dict[Path, Repo] = field(default_factory=dict)
 
     def close(self) -> None:
         """End the processes that read the repositories."""
-        for name in {"repo", "scratch"} & self.__dict__.keys():
-            self.__dict__[name].close()
+        for one in (*self._repos.values(), *(self.__dict__[n] for n in {"scratch"} & self.__dict__.keys())):
+            one.close()
 
     @cached_property
     def cwd(self) -> Path:
@@ -135,7 +138,7 @@ class Session:
         kernel = self.args.kernel
         where = self.cwd / expanded(kernel) if kernel else self.cwd
         try:
-            own = Repo.open(where).common_dir / "patchbot.toml"
+            own = self.opened(where).common_dir / "patchbot.toml"
         except (UserError, MissingTool):  # without git, doctor says so
             return None
         return own if own.is_file() else None
@@ -144,9 +147,14 @@ class Session:
     def repo(self) -> Repo:
         """The kernel repository: --kernel, kernel.path, else the one around the current folder."""
         given = self.args.kernel
-        if given:
-            return Repo.open(self.cwd / expanded(given))
-        return Repo.open(self.config.kernel_path or self.cwd)
+        return self.opened(self.cwd / expanded(given) if given else self.config.kernel_path or self.cwd)
+
+    def opened(self, where: Path) -> Repo:
+        """Return the repository at or above a folder; raise UserError if there is none."""
+        if where not in self._repos:
+            self._repos[where] = found = Repo.open(where)
+            found.answers = Answers(folder_of(found) / "answers.sqlite")
+        return self._repos[where]
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -179,7 +187,7 @@ class Session:
     @cached_property
     def work(self) -> Path:
         """Patchbot's own folder for this repository: caches, build trees, logs. Nothing in it is a person's."""
-        where = cache_dir() / "repos" / self.repo.key
+        where = folder_of(self.repo)
         where.mkdir(parents=True, exist_ok=True)
         if not os.access(where, os.W_OK | os.X_OK):
             raise refused(PermissionError(errno.EACCES, "cannot be written", str(where)))
@@ -210,9 +218,12 @@ class Session:
 
     def tree(self, commit: str | None = None) -> Tree:
         """Return a revision as the engine reads it; raise UserError if it is not a kernel."""
-        tree = Tree(self.repo, commit or self.base, {}, GrepCache(self.work / "grep.sqlite"))
-        tree.kernel()
-        return tree
+        commit = commit or self.base
+        if commit not in self._trees:
+            tree = Tree(self.repo, commit, {}, GrepCache(self.work / "grep.sqlite"))
+            _ = tree.version
+            self._trees[commit] = tree
+        return self._trees[commit]
 
     def insist(self, *, author: bool = False, base: bool = False, steps: bool = False, rev: str | None = None) -> None:
         """Raise a UserError that names all that is wrong of what a command needs, for a person to mend at once.
@@ -275,6 +286,11 @@ class Session:
         used = {"config": self.config.file} if "config" in self.__dict__ else {}
         write(json.dumps({"schema": 1, **used, **document}, default=str) + "\n")
         return True
+
+
+def folder_of(repo: Repo) -> Path:
+    """Return patchbot's own folder for a repository."""
+    return cache_dir() / "repos" / repo.key
 
 
 def alone(

@@ -33,6 +33,7 @@ EXAMPLES = (
 def execute(session: Session) -> int:
     """Run the command."""
     name = session.config.campaign(session.args.campaign).name
+    session.repo.hold_still()
     draft = read_draft(session.repo, name)
     frozen = versions(session.repo, name)
     if draft is None and not frozen:

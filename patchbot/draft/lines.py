@@ -18,9 +18,6 @@ from .changeids import change_ids, home
 from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
 from .record import Document, Draft, ExtraRow, PatchRow, branch, numbered, read_record
 
-#: {record of a version: the posting that it was mailed as}, so that each is read once and not for each posting.
-HOMES: dict[str, str] = {}
-
 
 def posting_ref(campaign: str, name: str) -> str:
     """Return the branch of a posting."""
@@ -171,11 +168,9 @@ def posting_versions(repo: Repo, campaign: str, name: str) -> dict[int, Draft]:
     refs, own = repo.refs(start), f"{start}postings/{name}/"
     found = {number: read_record(repo, sha, f"{own}v{number}") for number, sha in numbered(refs, own).items()}
     for number, sha in numbered(refs, start).items():
-        if number not in found and HOMES.get(sha, name) == name:
-            whole = read_record(repo, sha, f"{start}v{number}")
-            HOMES[sha] = home(whole.document)
-            if (part := part_of_version(whole, name)) is not None:
-                found[number] = part
+        if number not in found:
+            part = part_of_version(read_record(repo, sha, f"{start}v{number}"), name)
+            found |= {number: part} if part else {}
     return dict(sorted(found.items()))
 
 

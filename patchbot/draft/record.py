@@ -30,6 +30,7 @@ from .trailers import Dropped, Trailers, read_trailers
 from .undo import publish_undoable
 
 FILE = "series.json"
+ROOTLESS = "it is not a commit on top of a branch"
 
 
 @dataclass(frozen=True)
@@ -228,16 +229,22 @@ def read_record(repo: Repo, record: str, name: str) -> Draft:
 
     Only a person can decide about one that cannot be read: UserError has its `name`, the ref, and the way out.
     """
-    tip = first_parent(repo, record, name)
     try:
-        document = read_document(repo, record)
-        handmade, trailers, covers = read_handmade(repo, record), read_trailers(repo, record), read_covers(repo, record)
+        return repo.once(content_of, record)
     except ShapeError as error:
         raise unreadable(name, str(error)) from error
+
+
+def content_of(repo: Repo, record: str) -> Draft:
+    """Return the content of a record; raise ShapeError if it cannot be read."""
+    if (tip := repo.parent(record)) is None:
+        raise ShapeError(ROOTLESS)
+    document = read_document(repo, record)
+    handmade, trailers, covers = read_handmade(repo, record), read_trailers(repo, record), read_covers(repo, record)
     there = repo.things(sha for p in document.patches for sha in (p.commit, p.parent))
     # What is beyond the border of a shallow clone is unknown.
     if gone := [sha for sha, it in there.items() if (it.kind != "commit" if it else not repo.shallow)]:
-        raise unreadable(name, f"{FILE}: this repository has no commit {gone[0][:40]}")
+        raise ShapeError(f"{FILE}: this repository has no commit {gone[0][:40]}")
     return Draft(tip, document, record, handmade, trailers, document.version or 1, covers)
 
 
@@ -267,7 +274,7 @@ def unreadable(name: str, why: str) -> UserError:
 def first_parent(repo: Repo, record: str, name: str) -> str:
     """Return the tip that the record called `name` is about."""
     if (tip := repo.parent(record)) is None:
-        raise unreadable(name, "it is not a commit on top of a branch")
+        raise unreadable(name, ROOTLESS)
     return tip
 
 

@@ -22,6 +22,7 @@ STAT = (
 PATCH = ("-U3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/", "--abbrev=12")
 FORMAT = ("--no-attach", "--no-thread", "--no-notes", "--no-to", "--no-cc", "--no-add-header", "--no-cover-letter")
 OUTPUT = ("--zero-commit", "--always", "--encode-email-headers", "--suffix=.patch", "--filename-max-length=64")
+BYTES = ("utf-8", "surrogateescape")
 FILE_NAME = re.compile(r"\d{4,}-[A-Za-z0-9._-]*\.patch")  # a subject without such characters leaves nothing
 
 
@@ -38,39 +39,53 @@ def format_patches(
     """Return (file name, mail) of each of `commits`: a line on `base`, except for empty commits between them."""
     if not commits:
         return []
-    with temporary.folder("mails") as folder:
-        every = (*STAT, *PATCH, *FORMAT, *OUTPUT, *options)
-        span = f"{base}..{without_empty(scratch, base, commits)}"
-        scratch.git("format-patch", "-q", "-o", str(folder), *every, span, env=env)
-        rows = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
-    if len(rows) != len(commits):
-        raise ToolError(
-            f"git format-patch made {len(rows)} mails of {len(commits)} commits; a series is a line without merges"
-        )
-    for name, _ in rows:
-        if not FILE_NAME.fullmatch(name):
-            raise ToolError(f"git format-patch named a mail {name!r}")
-    return rows
+    argv = ("format-patch", "-q", *STAT, *PATCH, *FORMAT, *OUTPUT, *options)
+
+    def make() -> list[tuple[str, str]]:
+        with temporary.folder("mails") as folder:
+            span = f"{base}..{without_empty(scratch, base, commits)}"
+            scratch.git(*argv, "-o", str(folder), span, env=env)
+            made = [(path.name, path.read_bytes().decode(*BYTES)) for path in sorted(folder.iterdir())]
+        if len(made) != len(commits):
+            raise ToolError(
+                f"git format-patch made {len(made)} mails of {len(commits)} commits; a series is a line without merges"
+            )
+        for name, _ in made:
+            if not FILE_NAME.fullmatch(name):
+                raise ToolError(f"git format-patch named a mail {name!r}")
+        return made
+
+    rows = scratch.kept(list[tuple[str, str]], make, argv, dict(env), base, [commit.sha for commit in commits])
+    return [(name, mail.encode(*BYTES)) for name, mail in rows]
 
 
 def patch_ids(scratch: Scratch, base: str, tip: str) -> tuple[str, ...]:
     """Return the patch-ids of a line of commits on `base`, oldest first, as `git patch-id --stable` makes them."""
-    commits = scratch.commits(base, tip)
-    mails = b"".join(patch_mails(scratch, base, commits).values())
-    rows = scratch.git("patch-id", "--stable", stdin=mails).stdout.decode().splitlines() if commits else []
-    return tuple(row.split(" ")[0] for row in rows)
+
+    def make() -> list[str]:
+        mails = b"".join(patch_mails(scratch, base, scratch.commits(base, tip)).values())
+        rows = scratch.git("patch-id", "--stable", stdin=mails).stdout.decode().splitlines()
+        return [row.split(" ")[0] for row in rows]
+
+    return tuple(scratch.kept(list[str], make, "patch-id", base, tip) if base != tip else ())
 
 
 def add_trailer(scratch: Scratch, body: bytes, trailer: str) -> bytes:
     """Return the text of a mail up to its `---` with a trailer, unless it has it."""
     argv = ("interpret-trailers", "--no-divider", "--if-exists=addIfDifferent", f"--trailer={trailer}")
     # git takes the first paragraph for the subject, which is in the head of a mail.
-    return scratch.git(*argv, stdin=b"subject\n\n" + body).stdout.partition(b"\n\n")[2]
+    text = b"subject\n\n" + body
+
+    def make() -> str:
+        return scratch.git(*argv, stdin=text).stdout.partition(b"\n\n")[2].decode(*BYTES)
+
+    return scratch.kept(str, make, argv, text.decode(*BYTES)).encode(*BYTES)
 
 
 def diffstat(objects: Objects, base: str, tip: str) -> bytes:
     """Return the diffstat and summary of a whole series as format-patch puts them into a cover letter."""
-    return objects.look("diff", *STAT, base, tip).stdout
+    argv = ("diff", *STAT, base, tip)
+    return objects.kept(str, lambda: objects.look(*argv).stdout.decode(*BYTES), argv).encode(*BYTES)
 
 
 def without_empty(scratch: Scratch, base: str, commits: Sequence[Commit]) -> str:

@@ -10,17 +10,20 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..errors import ToolError, UserError
 from ..model import Commit
 from ..run import Completed, piped, run
+from ..store import Answers
 from .fastimport import usable_date
 from .plumbing import SETTINGS, Batch, insist_on_content
+
+T = TypeVar("T")
 
 RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 #: What git says about an object whose content does not match its name.
@@ -54,10 +57,14 @@ class FileChange:
 
 
 class Objects:
-    """A repository: `where` is its path as a person knows it, `env` the environment of a git that works on it."""
+    """A repository: `where` is its path as a person knows it, `env` the environment of a git that works on it.
+
+    `answers` keeps what objects say from run to run.
+    """
 
     where: Path
     env: dict[str, str]
+    answers: Answers | None = None
 
     def git(self, *argv: str, env: Mapping[str, str] | None = None, **how: Any) -> Completed:
         """Run one git command without hooks, aliases and the like; `how` is what `run` takes."""
@@ -78,10 +85,27 @@ class Objects:
         """The reader of single objects."""
         return Batch(self.sight)
 
+    @cached_property
+    def _made(self) -> dict[object, Any]:
+        """What was made of objects, by what `once` was told."""
+        return {}
+
+    def once(self, make: Callable[..., T], *parts: Any) -> T:
+        """Return what `make` makes of this repository and ids of objects, once while it is open: it never changes."""
+        if (make, parts) not in self._made:
+            self._made[make, parts] = make(self, *parts)
+        return cast("T", self._made[make, parts])
+
+    def kept(self, kind: type[T], make: Callable[[], T], *parts: Any) -> T:
+        """Return what `make` makes with git of object ids and other text alone, `parts`; it is kept from run to run."""
+        return self.answers.once(kind, make, git_version(), *parts) if self.answers else make()
+
     def close(self) -> None:
-        """End the process that reads objects; the next question starts another one."""
+        """End the process that reads objects, and close what is kept; the next question opens them again."""
         if "_batch" in self.__dict__:
             self._batch.close()
+        if self.answers:
+            self.answers.close()
 
     def look(self, *argv: str, stdin: bytes | None = None, check: bool = True, timeout: float = 600) -> Completed:
         """Run one git command that reads objects by their ids; the objects alone decide what it says."""
@@ -174,7 +198,9 @@ class Objects:
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return {path: (mode, object id)} of the files of `commit` below `paths`, of all files if none is given."""
-        return self._listed("-r", "--full-tree", commit, *(["--", *paths] if paths else []))
+        argv = ("-r", "--full-tree", commit, *(["--", *paths] if paths else []))
+        # Each patch of a letter has the same few questions; all files of a kernel are too many to keep.
+        return dict(self.once(Objects._listed, *argv)) if paths else self._listed(*argv)
 
     def folder(self, name: str) -> dict[str, tuple[str, str]]:
         """Return {name: (mode, object id)} of the files and folders at the top of a tree."""
@@ -240,7 +266,9 @@ class Objects:
 
     def parent(self, commit: str) -> str | None:
         """Return the first parent of a commit, None for one without a parent and for anything but a commit."""
-        return self._answer("rev-parse", "-q", "--verify", f"{commit}^1")
+        if found := self._batch.read(f"{commit}^1"):
+            return found[1]
+        return self._answer("rev-parse", "-q", "--verify", f"{commit}^1")  # it may have one that is missing
 
     def committer_date(self, commit: str) -> tuple[int, str]:
         """Return a commit's committer date as (seconds since 1970, `+hhmm`); raise UserError if it has none."""
@@ -254,10 +282,7 @@ class Objects:
 
     def commits(self, base: str, tip: str) -> list[Commit]:
         """Return the commits of base..tip, oldest first; `id` is empty."""
-        form = "--format=%H%x01%P%x01%T%x01%s"
-        rows = self.look("log", "-z", "--reverse", "--topo-order", form, f"{base}..{tip}", "--").stdout
-        fields = (row.split("\x01", 3) for row in rows.decode("utf-8", "replace").split("\0") if row)
-        return [Commit("", *row) for row in fields]
+        return list(self.once(log, base, tip))
 
     def merge_base(self, one: str, two: str) -> str | None:
         """Return the best common ancestor of two commits, None if there is none."""
@@ -283,6 +308,20 @@ class Objects:
         """Return what git says about objects, None if it fails."""
         done = self.look(*argv, check=False, timeout=timeout)
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
+
+
+@cache
+def git_version() -> str:
+    """Return which git this is."""
+    return run(["git", "version"]).stdout.decode("utf-8", "replace").strip()
+
+
+def log(objects: Objects, base: str, tip: str) -> tuple[Commit, ...]:
+    """Return the commits of base..tip, oldest first."""
+    form = "--format=%H%x01%P%x01%T%x01%s"
+    rows = objects.look("log", "-z", "--reverse", "--topo-order", form, f"{base}..{tip}", "--").stdout
+    fields = (row.split("\x01", 3) for row in rows.decode("utf-8", "replace").split("\0") if row)
+    return tuple(Commit("", *row) for row in fields)
 
 
 def changes_in(output: bytes) -> dict[str, dict[str, FileChange]]:

@@ -22,8 +22,11 @@ from ..model import Commit
 from ..paths import cache_dir
 from ..run import piped, run, which
 from .fastimport import NewCommit, fast_import_stream
-from .objects import Objects
+from .objects import Objects, names_in
 from .plumbing import PLAIN, SEALED, alternates, make_bare
+
+#: Where patchbot's own refs are.
+OURS = ("refs/heads/patchbot/", "refs/patchbot/")
 
 
 class Repo(Objects):
@@ -34,6 +37,7 @@ class Repo(Objects):
         self.env = {**PLAIN, "GIT_DIR": str(git_dir)}
         self.common_dir = common_dir
         self.form = form
+        self._still: dict[tuple[str, ...], str] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Repo:
@@ -104,28 +108,51 @@ class Repo(Objects):
     def describe(self, commit: str) -> str:
         """Return git describe's name of a commit, its short id where no tag reaches it."""
         # Walking a long history without its commit-graph takes a second, and only a name depends on it.
-        return self.text("-c", "core.commitGraph=true", "describe", "--tags", "--always", "--abbrev=12", commit)
+        argv = ("-c", "core.commitGraph=true", "describe", "--tags", "--always", "--abbrev=12", commit)
+        return self._asked_of_refs(*argv)
+
+    @cached_property
+    def configured(self) -> dict[str, str]:
+        """{key: its last value} of git's configuration as it applies to this repository; sections in lower case."""
+        rows = names_in(self.git("config", "-z", "--list", check=False).stdout)
+        return {key: value for key, _, value in (row.partition("\n") for row in rows)}
 
     def config(self, key: str) -> str | None:
         """Return one value of git's configuration as it applies to this repository."""
-        done = self.git("config", "--get", key, check=False)
-        return done.stdout.decode("utf-8", "surrogateescape").strip() or None if done.returncode == 0 else None
+        return self.configured.get(key.lower(), "").strip() or None
 
     def settings(self, section: str) -> dict[str, str]:
         """Return {key: its last value} of a section of git's configuration as it applies to this repository."""
-        said = self.git("config", "-z", "--get-regexp", rf"^{section}\.", check=False).stdout
-        rows = said.decode("utf-8", "surrogateescape").split("\0")[:-1]
-        return {key: value for key, _, value in (row.partition("\n") for row in rows)}
+        return {key: value for key, value in self.configured.items() if key.startswith(f"{section}.")}
 
     def refs(self, prefix: str) -> dict[str, str]:
-        """Return {full ref name: object id} below `prefix`."""
+        """Return {full ref name: object id} of the ref `prefix` and of those below it."""
+        ours = OURS if self._still is not None and f"{prefix}/".startswith(OURS) else ()
         # A name may hold what Unicode takes for the end of a line.
-        rows = self.text("for-each-ref", "--format=%(refname) %(objectname)", prefix).split("\n")
-        return dict(row.split(" ", 1) for row in rows if row)
+        rows = self._asked_of_refs("for-each-ref", "--format=%(refname) %(objectname)", *(ours or [prefix])).split("\n")
+        found = (row.split(" ", 1) for row in rows if row)
+        return {name: sha for name, sha in found if not ours or f"{name}/".startswith(f"{prefix.rstrip('/')}/")}
+
+    def hold_still(self) -> None:
+        """See all refs as they are when first asked for, until patchbot itself moves one: for who only reads."""
+        self._still = {}
+
+    def let_move(self) -> None:
+        """See refs as they are from now on."""
+        self._still = None
+
+    def _asked_of_refs(self, *argv: str) -> str:
+        """Return what a git command says that depends on refs; while they are held still, it is asked once."""
+        if self._still is None:
+            return self.text(*argv)
+        if argv not in self._still:
+            self._still[argv] = self.text(*argv)
+        return self._still[argv]
 
     def names(self, prefix: str, condition: str, commit: str) -> list[str]:
         """Return the short names of refs below `prefix` that contain a commit, or point at it, by git's `condition`."""
-        rows = self.text("for-each-ref", f"--{condition}={commit}", "--format=%(refname:short)", prefix).split("\n")
+        argv = ("for-each-ref", f"--{condition}={commit}", "--format=%(refname:short)", prefix)
+        rows = self._asked_of_refs(*argv).split("\n")
         return [row for row in rows if row]
 
     def ref(self, name: str) -> str | None:
@@ -176,6 +203,7 @@ class Scratch(Objects):
 
     def __init__(self, path: Path, source: Repo, *more: Path) -> None:
         self.path = path
+        self.answers = source.answers
         self.source = source
         self.where = source.git_dir
         self.env = {

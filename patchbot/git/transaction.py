@@ -119,6 +119,7 @@ def move_refs(repo: Repo, updates: Sequence[Update]) -> None:
         argv = ("update-ref", "-m", "patchbot", "--stdin")
         done = repo.git(*argv, stdin="\n".join(lines).encode(), apart=True, check=False)
         if not done.returncode:
+            repo.let_move()
             return
         said = done.stderr.decode("utf-8", "surrogateescape").strip()
         if "File exists" not in said:

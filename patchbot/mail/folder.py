@@ -47,12 +47,14 @@ def replace_folder(where: Path, folder: Path, files: Mapping[str, bytes]) -> Non
         if old.exists() and not where.exists():
             old.rename(where)  # an earlier run was killed between its two renames
         refuse_foreign(where, folder)
+        sums = {name: [digest(data)] for name, data in sorted(files.items())}
+        if where.exists() and listed_files(where) == sums and {path.name for path in where.iterdir()} == sums.keys():
+            return
         with temporary.beside(where) as place:
             new = place / "mails"
             new.mkdir()
             for name, data in files.items():
                 (new / name).write_bytes(data)
-            sums = {name: [digest(data)] for name, data in sorted(files.items())}
             shutil.rmtree(old, ignore_errors=True)
             with whole():
                 # The old and the new files are both listed, whenever this is killed.

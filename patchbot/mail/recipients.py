@@ -15,19 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.headerregistry import Address
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from .. import temporary
 from ..errors import MissingTool, ToolError, UserError
 from ..git.diffs import mail_parts, read_diff
 from ..git.export import write_files, write_landmarks
+from ..git.objects import Objects
 from ..git.repo import Repo
 from ..identity import identity
 from ..progress import ticked
 from ..run import run, which
 from ..sandbox import NORMAL, Sandbox
-from ..series.maintainers import Sections, owning, sections, strangers
+from ..series.maintainers import Sections, owning, sections, sections_of, strangers
 from ..store import read_json, write_json
 
 SCRIPT = "scripts/get_maintainer.pl"
@@ -115,6 +116,7 @@ def once(people: Iterable[Recipient]) -> dict[str, Recipient]:
     return found
 
 
+@lru_cache(maxsize=1 << 12)
 def recipient_of(line: str) -> Recipient | None:
     """Return the recipient in one line, None if it has no address that is safe in a mail's header."""
     match = WITH_NAME.fullmatch(line) or BARE.fullmatch(line)
@@ -136,12 +138,12 @@ def recipients(
     patches: Sequence[bytes],
     folder: Path,
     jobs: int = 2,
-    sandbox: Sandbox = NORMAL,
+    sandbox: Callable[[], Sandbox] = lambda: NORMAL,
     correct: Callable[[Recipients, Sequence[str]], Recipients] = lambda who, paths: who,
 ) -> list[Recipients]:
     """Return the recipients of each of `patches` (mails of format-patch) by the MAINTAINERS of commit `base`.
 
-    `folder` is patchbot's own and keeps the export and the answers; `correct` is told the files of a patch. Raises
+    `folder` is patchbot's own and keeps the answers; `correct` is told the files of a patch. Raises
     UserError if the tree lacks the script, MissingTool without perl, ToolError if the script fails.
     """
     texts = [stable(patch) for patch in patches]
@@ -151,7 +153,7 @@ def recipients(
     for path in (SCRIPT, "MAINTAINERS"):
         if path not in blobs:
             raise UserError(f"{path}: no such file in {base[:12]}, so it is unknown who gets a patch for this tree")
-    told = json.dumps([identity(Path(__file__)), OPTIONS, sorted(blobs.items())]).encode()
+    told = json.dumps([repo.once(own_code), OPTIONS, sorted(blobs.items())]).encode()
     answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"
     kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
     found = {text: who for text in texts if (who := read_json(kept[text], Recipients))}
@@ -161,13 +163,18 @@ def recipients(
         with temporary.folder("get_maintainer") as place:
             export(repo, base, list(blobs), place)
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-                said = pool.map(partial(ask, perl, place, sandbox), todo)
+                said = pool.map(partial(ask, perl, place, sandbox()), todo)
                 for text, output in zip(todo, ticked("who gets which mail", said, len(todo)), strict=True):
                     found[text] = parse(output)
                     write_json(kept[text], found[text])
-    entries = sections(repo.read(base, "MAINTAINERS") or b"")
+    entries = sections_of(repo, base)
     touched = {text: list(dict.fromkeys(row.path for row in diff)) for text, diff in diffs.items()}
     return [correct(without_guesses(found[text], entries, touched[text]), touched[text]) for text in texts]
+
+
+def own_code(repo: Objects) -> str:
+    """Return the identity of this module."""
+    return identity(Path(__file__))
 
 
 def without_guesses(who: Recipients, entries: Sections, paths: Iterable[str]) -> Recipients:
@@ -181,7 +188,8 @@ def without_guesses(who: Recipients, entries: Sections, paths: Iterable[str]) ->
 def ask(perl: str, place: Path, sandbox: Sandbox, patch: bytes) -> str:
     """Run the script on one patch and return its output."""
     # HOME: it also reads ~/.get_maintainer.conf, which would make the answer depend on who asks.
-    env = {"HOME": str(place), "PERL5LIB": "", "PERL5OPT": ""}
+    # The script names people in the order of perl's hashes, which is another in each run without a seed.
+    env = {"HOME": str(place), "PERL5LIB": "", "PERL5OPT": "", "PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0"}
     inside = sandbox.around(place, [place], programs=[perl])
     done = run([perl, SCRIPT, *OPTIONS], cwd=place, env=env, stdin=patch, timeout=120, check=False, inside=inside)
     if b"Can't locate" in done.stderr:

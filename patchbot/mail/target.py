@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ..git.objects import Objects
 from ..git.repo import Repo
-from ..series.maintainers import lists_of, profiles_of, sections
+from ..series.maintainers import lists_of, profiles_of, sections_of
 
 Family = Literal["", "bpf", "net"]
 
@@ -53,8 +54,9 @@ class Profile:
 def read_profile(repo: Repo, base: str, target: str, paths: Iterable[str], documents: Iterable[str]) -> Profile:
     """Return what the tree of `base` says about a series for `target` that touches `paths`; `documents` are read."""
     names = sorted({*documents, ASSISTANTS})
-    texts = {name: text.decode("utf-8", "replace") for name in names if (text := repo.read(base, name))}
-    entries = sections(repo.read(base, "MAINTAINERS") or b"")
+    found = {name: repo.once(Objects.read, base, name) for name in names}
+    texts = {name: text.decode("utf-8", "replace") for name, text in found.items() if text}
+    entries = sections_of(repo, base)
     form = re.search(r"^[ \t]+(Assisted-by: .+)$", texts.get(ASSISTANTS, ""), re.M)
     # Only known branches: nothing is fetched to find out where a base is public.
     refs = repo.names("refs/remotes", "contains", base)

@@ -17,9 +17,9 @@ from functools import cached_property, lru_cache
 
 from ..config import CampaignConfig, OwnerRule
 from ..foreign import BadPattern, Pattern, extended, pattern
+from ..git.objects import Objects
 from .tree import Tree, covers
 
-TAG = re.compile(r"([A-Z]):(.*)")
 #: A glob that is always a valid regular expression; nearly all are.
 PLAIN = re.compile(r"[\w./*?,@-]*")
 URL = re.compile(r"(?<![a-z+])[a-z+]++://\S+")
@@ -105,11 +105,11 @@ def sections(text: bytes) -> Sections:
     entries: list[tuple[str, dict[str, list[str]]]] = [("", {})]
     wrong: list[str] = []
     for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
-        if tag := TAG.match(line):
-            value = tag[2].strip()
-            entries[-1][1].setdefault(tag[1], []).extend(value.split()[:1] if tag[1] == "L" else [value])
-            if why := unmatchable(tag[1], value):
-                what = f"MAINTAINERS:{number}: {tag[1]}: {value[:80]}"
+        if line[1:2] == ":" and "A" <= (tag := line[0]) <= "Z":
+            value = line[2:].strip()
+            entries[-1][1].setdefault(tag, []).extend(value.split()[:1] if tag == "L" else [value])
+            if tag in "FXN" and (why := unmatchable(tag, value)):
+                what = f"MAINTAINERS:{number}: {tag}: {value[:80]}"
                 wrong.append(f"{what} cannot be used, so it matches nothing: {why}")
         elif line.strip() and not line.lstrip().startswith("#"):
             entries.append((line.strip(), {}))
@@ -120,6 +120,11 @@ def sections(text: bytes) -> Sections:
     )
     made.unusable = tuple(wrong)
     return made
+
+
+def sections_of(objects: Objects, commit: str) -> Sections:
+    """Return the entries of a commit's MAINTAINERS file, none without one."""
+    return sections(objects.once(Objects.read, commit, "MAINTAINERS") or b"")
 
 
 @lru_cache(maxsize=1 << 16)
@@ -143,7 +148,7 @@ def regex(text: str) -> Pattern:
 
 def unmatchable(tag: str, value: str) -> str:
     """Return why the pattern of an F:, X: or N: line cannot be matched, "" if it can."""
-    if tag not in "FXN" or (tag != "N" and PLAIN.fullmatch(value)):
+    if tag != "N" and PLAIN.fullmatch(value):
         return ""
     try:
         pattern((extended(value) if tag == "N" else divided(value)[1]) or "")
@@ -268,6 +273,7 @@ def breadth(section: Section) -> tuple[int, int]:
     return min(p.count("/") for p in section.files), -len(section.files)
 
 
+@lru_cache(maxsize=64)
 def keepers_of(entries: Sections, tree: str) -> tuple[str, ...]:
     """Return those who take the patches of a tree: the maintainers of the broadest section with it and its list.
 
@@ -299,7 +305,8 @@ def target_of_path(entries: Sections, path: str) -> str:
     return ""
 
 
-def lists_of(entries: Iterable[Section], tree: str) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def lists_of(entries: Sections, tree: str) -> tuple[str, ...]:
     """Return the mailing list of a tree: the one that most sections with this tree name first; () if none does."""
     count = Counter(s.lists[0] for s in entries if s.lists and tree and tree in tree_names(s))
     return tuple(name for name, _ in count.most_common(1))

@@ -6,14 +6,16 @@ are kept by (tree id, question); after a move of the base, only the files that d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import Any
 
 from ..errors import UserError
 from ..git.grep import GrepCache, holds
 from ..git.repo import Repo
+from ..identity import file_of, identity
 from ..model import REGULAR, Edit, Entry, KernelInfo, kernel_version
 from .edits import SUBMODULE, EditError, apply_edits
 
@@ -49,6 +51,16 @@ class Tree:
         """Read files of the commit at once that are asked for one by one later."""
         wanted = [path for path in paths if path not in self.overlay and path not in self.kept and "\n" not in path]
         self.kept.update(self.repo.read_many(self.commit, wanted))
+
+    def once(self, make: Callable[..., Mapping[str, Any]], *parts: Any) -> Mapping[str, Any]:
+        """Return what `make`, whose arguments are this tree and `parts`, makes of them and of nothing else, as JSON.
+
+        It is kept from run to run, by the content of the tree and the code of `make`.
+        """
+        if self.overlay:
+            return make(self, *parts)
+        made_by = [make.__qualname__, self.repo.once(code_of, make), self.repo.tree_of(self.commit)]
+        return self.repo.kept(dict[str, Any], lambda: dict(make(self, *parts)), *made_by, *parts)
 
     def exists(self, path: str) -> bool:
         """Say whether a file exists."""
@@ -112,7 +124,17 @@ class Tree:
 
     def kernel(self) -> KernelInfo:
         """Return which kernel this is; raise UserError if it is not a kernel."""
-        return KernelInfo(self.commit, kernel_version(self.get("Makefile")), self.repo.describe(self.commit))
+        return KernelInfo(self.commit, self.version, self.repo.describe(self.commit))
+
+    @property
+    def version(self) -> str:
+        """The version of this kernel; UserError if it is not a kernel."""
+        return kernel_version(self.get("Makefile"))
+
+
+def code_of(repo: Repo, make: Callable[..., Any]) -> str:
+    """Return the identity of a function's code."""
+    return identity(file_of(make))
 
 
 def names_in_edits(edits: Iterable[Edit]) -> set[str]:

@@ -163,9 +163,9 @@ def test_a_name_in_another_encoding_is_read_by_what_git_says_it_is(tiny: Repo):
     for encoding in ("", "UTF-8", "nope", "hex"):
         tiny.git("config", "i18n.commitEncoding", encoding)
         with pytest.raises(UserError, match=r"user\.name of git for .* is not UTF-8"):
-            author_of(tiny, None)
+            author_of(Repo.open(tiny.git_dir), None)
     tiny.git("config", "i18n.commitEncoding", "ISO-8859-1")
-    assert author_of(tiny, None).name == "J\u00fcrgen Gro\u00df"
+    assert author_of(Repo.open(tiny.git_dir), None).name == "J\u00fcrgen Gro\u00df"
 
 
 def altered(repo: Repo, old: bytes, new: bytes) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import started
 from owned import CAMPAIGN, FILES, Owned
 
 SCRIPT = '#!/usr/bin/perl\nprint "M A1 <a1\\@example.org> (maintainer:A1)\\n";\n'
@@ -160,3 +162,29 @@ def test_all_patches_can_go_through_one_tree_with_acks(owned: Owned) -> None:
     owned.run("trailers", "mine", "--mbox", str(owned.path / "../mbox"))
     _, document = mailed(owned)
     assert any("3 of 4 patches for other trees lack" in row["message"] for row in document["findings"])
+
+
+def test_the_same_mails_again_start_few_programs_and_more_postings_only_one_each(shared: Owned) -> None:
+    programs = []
+    for number, trees in enumerate((["--all"], ["--tree", "b-next"])):
+        again = ["-o", str(shared.path.parent / f"mails{number}")]
+        first, _ = mailed(shared, *trees, *again)
+        with started() as names:
+            second, _ = mailed(shared, *trees, *again)
+        assert second == first
+        programs.append(Counter(Path(name).name for name in names))
+    every, one = programs
+    assert {*every} <= {"git", "sh"}, "no get_maintainer.pl, no editor of tags"
+    assert one["git"] <= 18, one
+    assert every["git"] <= one["git"] + 6, every
+
+
+def test_the_mails_of_a_series_that_changed_are_made_anew(shared: Owned) -> None:
+    before, _ = mailed(shared, "--tree", "tip", "--signoff")
+    shared.git("switch", "-q", "patchbot/mine")
+    shared.commit("one by hand", {"drivers/b/5.c": b"int x = new_a; /* mine */\n"})
+    shared.git("switch", "-q", "master")
+    shared.run("regenerate", "mine", "--onto", "master")
+    after, _ = mailed(shared, "--tree", "tip", "--signoff")
+    assert not any("/* mine */" in mail for mail in before)
+    assert any("/* mine */" in mail for mail in after)

@@ -307,3 +307,19 @@ def test_content_that_does_not_make_its_id_is_not_read(repo):
     for ask in (lambda: repo.read(head, "a.c"), lambda: repo.read_many(head, ["a.c"])):
         with pytest.raises(UserError, match=r"git fsck|git cannot read"):
             ask()
+
+
+def test_refs_are_held_still_for_who_only_reads_until_patchbot_moves_one(repo: Repo, tmp_path: Path) -> None:
+    one = repo.resolve("HEAD")
+    sh(tmp_path / "linux", "git", "branch", "patchbot/x")
+    repo.hold_still()
+    assert repo.refs("refs/heads/patchbot/") == {"refs/heads/patchbot/x": one}
+    assert repo.ref("refs/heads/patchbot/x") == one
+    assert repo.ref("refs/heads/patchbot") is None
+    sh(tmp_path / "linux", "git", "branch", "patchbot/y")
+    assert repo.ref("refs/heads/patchbot/y") is None
+    scratch = Scratch.at(tmp_path / "scratch.git", repo)
+    (made,) = scratch.write(one, [commit("1", {"a.c": b"int b;\n"})])
+    publish(repo, scratch, [("refs/heads/patchbot/x", made.sha, one)], one)
+    assert repo.refs("refs/heads/patchbot/") == {"refs/heads/patchbot/x": made.sha, "refs/heads/patchbot/y": one}
+    assert (repo.parent(made.sha), repo.parent(one), repo.parent(f"{one}^{{tree}}")) == (one, None, None)

@@ -5,11 +5,13 @@ A row stands in the letter only if the tree shows both sides of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....c import find, function
+from ....config import CampaignConfig
 from ....series.campaign import Context
+from ....series.tree import Tree
 from . import facts
 from .verifier import releases_references
 
@@ -25,6 +27,12 @@ UNKNOWN = {
 
 def prose(context: Context) -> Mapping[str, Any]:
     """Return the variables of the cover letter."""
+    return context.base.once(told, context.steps)
+
+
+def told(base: Tree, steps: Sequence[str]) -> Mapping[str, Any]:
+    """Return what a base says to a letter about some steps."""
+    context = Context(base, base, CampaignConfig("kfunc_flags"), tuple(steps))
     return {**facts.words(context, "", ()), "features": features(context), "owned": keeps_second(context)}
 
 
