@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from typing import Any, NoReturn
 from . import __version__, signals, temporary
 from .commands.session import Given, Session
 from .config import located
-from .errors import ConfigError, PatchbotError, UserError, line_in
+from .errors import CheckedOut, ConfigError, PatchbotError, UserError, line_in
 from .git import lost
 from .paths import refused
 from .terminal import Terminal, complain, let_go, prepare, write
@@ -36,7 +37,7 @@ GROUPS = {
     "start": {"demo": (), "doctor": ("json", "kernel"), "init": ("json",)},
     "make": {
         "scan": ("campaign", "steps", "json", "kernel", "base"),
-        "generate": ("campaign", "steps", "json", "kernel", "base"),
+        "generate": ("campaign", "steps", "move", "json", "kernel", "base"),
         "edits": ("campaign", "match", "json", "kernel"),
         "check": ("range", "json", "kernel"),
         "report": ("range", "json", "kernel"),
@@ -44,11 +45,11 @@ GROUPS = {
         "mail": ("campaign", "json", "kernel"),
     },
     "keep up": {
-        "freeze": ("campaign", "match", "json", "kernel"),
-        "trailers": ("campaign", "json", "kernel"),
-        "regenerate": ("campaign", "match", "json", "kernel"),
+        "freeze": ("campaign", "match", "move", "json", "kernel"),
+        "trailers": ("campaign", "move", "json", "kernel"),
+        "regenerate": ("campaign", "match", "move", "json", "kernel"),
         "diff": ("json", "kernel"),
-        "undo": ("campaign", "json", "kernel"),
+        "undo": ("campaign", "move", "json", "kernel"),
         "status": ("campaign", "json", "kernel", "base"),
     },
     "look up": {"campaigns": ("json", "kernel"), "checks": ("json", "kernel"), "trust": ("json",)},
@@ -110,6 +111,12 @@ def shared(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
             default=[],
             metavar="COMMIT=PATCH",
             help="say which patch a commit is, where patchbot cannot tell (more than once is fine)",
+        )
+    if "move" in names:
+        parser.add_argument(
+            "--update-checkout",
+            action="store_true",
+            help="move a branch that is checked out, too, and its work tree with it, if that is clean (default: stop)",
         )
     group = parser.add_argument_group("common options")
 
@@ -275,7 +282,7 @@ def execute(argv: Sequence[str] | None) -> int:
         try:
             return int(command(name).execute(session, **own))
         except PatchbotError as error:
-            raise explained(session, error) from error
+            raise explained(session, error, sys.argv[1:] if argv is None else argv) from error
         except SystemExit as error:
             raise UserError(f"a campaign or a check ended the program: sys.exit({error.code!r})") from error
         except Exception as error:
@@ -290,8 +297,14 @@ def in_campaign(session: Session, error: Exception) -> str:
     return line_in(error, made.folder) if made and made.folder else ""
 
 
-def explained(session: Session, error: PatchbotError) -> PatchbotError:
-    """Return the error to show: with the line of patchbot.toml, or that objects of the campaign's series are gone."""
+def explained(session: Session, error: PatchbotError, argv: Sequence[str]) -> PatchbotError:
+    """Return the error to show: with the line of patchbot.toml, or that objects of the campaign's series are gone.
+
+    Where a branch is checked out, it has the command that moves the work tree along.
+    """
+    if isinstance(error, CheckedOut):
+        again = shlex.join(["patchbot", *argv, "--update-checkout"])
+        return UserError(f"{error}\nor have patchbot move it, if its work tree is clean, with: {again}")
     if isinstance(error, ConfigError) and (config := session.__dict__.get("config")):
         return located(error, config.file)
     what = session.args.campaign

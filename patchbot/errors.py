@@ -27,6 +27,10 @@ class ConfigError(UserError):
         self.at = at
 
 
+class CheckedOut(UserError):
+    """A branch would have to move that a work tree has checked out; with --update-checkout a clean one moves along."""
+
+
 class RefusedSites(PatchbotError):
     """Sites need a person's decision; nothing was written."""
 

@@ -52,6 +52,7 @@ class Given:
     campaign: str | None = None
     with_: str | None = None
     without: str | None = None
+    update_checkout: bool = False
 
 
 @dataclass
@@ -153,6 +154,7 @@ class Session:
         """Return the repository at or above a folder; raise UserError if there is none."""
         if where not in self._repos:
             self._repos[where] = found = Repo.open(where)
+            found.update_checkouts = self.args.update_checkout
             found.answers = Answers(folder_of(found) / "answers.sqlite")
         return self._repos[where]
 

@@ -10,10 +10,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import CheckedOut, UserError
 from ..run import run
+from .checkout import Checkout
 from .plumbing import PLAIN
 from .repo import Repo
+
+CHECKED_OUT = "is checked out in"
 
 
 def held(repo: Repo, ref: str) -> list[str]:
@@ -25,15 +28,14 @@ def held(repo: Repo, ref: str) -> list[str]:
     if elsewhere := other_repository(repo, ref):
         found.append(f"lies in {elsewhere}, another repository, by a symbolic link below {repo.common_dir / 'refs'}")
     for git_dir, place in work_trees(repo):
-        done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
-        if done.stdout.strip() == os.fsencode(ref):
-            if place.is_dir():
-                found.append(
-                    f"is checked out in {place}; free it with: git -C {shlex.quote(str(place))} switch --detach"
-                )
-            else:
+        if head_of(git_dir) == ref:
+            if not place.is_dir():
                 way = f"git --git-dir={shlex.quote(str(repo.common_dir))} worktree prune"
                 found.append(f"is checked out in {place}, a work tree that is gone; free it with: {way}")
+            elif not repo.update_checkouts:
+                found.append(f"{CHECKED_OUT} {place}; free it with: git -C {shlex.quote(str(place))} switch --detach")
+            elif why := Checkout(git_dir, place).unfit():
+                found.append(why)
         for state, names in busy(git_dir).items():
             if ref in names:
                 end = "bisect reset" if state == "bisect" else f"{state} --continue` or `git {state} --abort"
@@ -48,13 +50,28 @@ def refuse_held(repo: Repo, refs: Sequence[str]) -> None:
     # Asking git of each of a hundred branches takes a second; these few answers are enough to pass most by.
     taken = {row.partition(" ")[0] for row in symbolic(repo)}
     for git_dir, _ in work_trees(repo):
-        done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
-        taken |= {os.fsdecode(done.stdout.strip()), *(name for names in busy(git_dir).values() for name in names)}
+        taken |= {head_of(git_dir), *(name for names in busy(git_dir).values() for name in names)}
     away = other_repository(repo, refs[0]) is not None
     for ref in refs:
         if (away or ref in taken or len(refs) == 1) and (why := held(repo, ref)):
             short = ref.removeprefix("refs/heads/")
-            raise UserError(f"{short} {why[0]} (patchbot moves no branch that git itself would not move)")
+            kind = CheckedOut if len(why) == 1 and why[0].startswith(CHECKED_OUT) else UserError
+            raise kind(f"{short} {why[0]} (patchbot moves no branch that git itself would not move)")
+
+
+def checkouts(repo: Repo, refs: Sequence[str]) -> dict[str, list[Checkout]]:
+    """Return {branch: the work trees that have it checked out} of some branches."""
+    found: dict[str, list[Checkout]] = {}
+    for git_dir, place in work_trees(repo) if refs else ():
+        if (ref := head_of(git_dir)) in refs and place.is_dir():
+            found.setdefault(ref, []).append(Checkout(git_dir, place))
+    return found
+
+
+def head_of(git_dir: Path) -> str:
+    """Return the branch that a work tree has checked out, "" for none."""
+    done = run(["git", f"--git-dir={git_dir}", "symbolic-ref", "-q", "HEAD"], env=PLAIN, check=False)
+    return os.fsdecode(done.stdout.strip())
 
 
 def symbolic(repo: Repo) -> list[str]:

@@ -38,6 +38,8 @@ class Repo(Objects):
         self.common_dir = common_dir
         self.form = form
         self._still: dict[tuple[str, ...], str] | None = None
+        #: Whether a clean work tree moves along with its branch: only if the person asks for it.
+        self.update_checkouts = False
 
     @classmethod
     def open(cls, path: Path) -> Repo:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import temporary
 from ..errors import PatchbotError, ToolError, UserError
 from ..signals import whole
+from .checkout import Checkout
+from .held import checkouts
 from .repo import Repo, Scratch
 
 #: (ref, new id, id it must have now); None for no such ref.
@@ -48,10 +51,39 @@ def publish(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str =
             try:
                 for pack in packs:
                     hand_over(repo, pack)
-                move_refs(repo, updates)
+                with moved_along(repo, updates):
+                    move_refs(repo, updates)
             finally:
                 for pack in packs:
                     unmark(stem_of(repo, pack).with_suffix(".keep"))
+
+
+@contextmanager
+def moved_along(repo: Repo, updates: Sequence[Update]) -> Iterator[None]:
+    """Move the clean work trees of branches before these move, and back if that fails; raise UserError if one cannot.
+
+    Only if the person asked for it; nothing was moved where one of them cannot.
+    """
+    moves: list[tuple[Checkout, str, str]] = []
+    refs = {ref: (old, new) for ref, new, old in updates if ref.startswith("refs/heads/")}
+    for ref, trees in checkouts(repo, [*refs]).items() if repo.update_checkouts else ():
+        old, new = refs[ref]
+        if not old or not new:
+            what = "would go" if old else "does not exist yet"
+            raise UserError(f"{ref.removeprefix('refs/heads/')} {what}, and is checked out in {trees[0].place}")
+        moves += [(tree, old, new) for tree in trees if old != new]
+    for tree, old, new in moves:
+        tree.insist(old, new)
+    begun: list[tuple[Checkout, str]] = []
+    try:
+        for tree, old, new in moves:
+            begun.append((tree, old))
+            tree.move(old, new)
+        yield
+    except BaseException:
+        for tree, old in begun:
+            tree.restore(old)
+        raise
 
 
 def whole_pack(repo: Repo, scratch: Scratch, updates: Sequence[Update], base: str, file: Path) -> Path:
