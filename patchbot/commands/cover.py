@@ -13,12 +13,11 @@ from ..errors import UserError
 from ..git.commits import author_of
 from ..git.editor import editor
 from ..git.merge import merge_text, unresolved
-from ..mail.compose import choose, render_letter
 from ..progress import shown
 from ..run import talk
 from ..series.render import checked_message
 from ..turns import Turn
-from .letter import Wanted, contradicting, name_of, prepare, written
+from .letter import contradicting, letter_of, name_of
 from .session import Session
 from .subject import add_tree, select
 
@@ -63,18 +62,6 @@ def execute(session: Session, *, tree: str | None, edit: bool, discard_edits: bo
     if letter.conflict:
         raise contradicting(session, series)
     return 0
-
-
-def letter_of(session: Session, series: Range) -> tuple[Letter, int]:
-    """Return the letter of a series as it would be mailed, and its version; raise UserError for a single patch."""
-    posting, targets, told = prepare(session, series, session.tree(series.base), Wanted(range_diff=False))
-    posted, waiting = choose(series.commits, targets, posting.target, posting.most)
-    if len(posted) < 2:
-        raise UserError(
-            "a single patch has no cover letter: what is to stand below its --- belongs below a line with --- in its"
-            " commit message"
-        )
-    return written(session, series, told, render_letter(posted, waiting, posting, told)), posting.version
 
 
 def edit_letter(session: Session, series: Range, letter: Letter, version: int) -> Letter | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from ..draft.versions import changes_since
 from ..errors import UserError
 from ..git.commits import author_of
 from ..git.formatpatch import patch_ids
-from ..mail.compose import Outbox, Posting, choose, make_mails
+from ..mail.compose import Outbox, Posting, choose, make_mails, render_letter
 from ..mail.corrections import Corrections
 from ..mail.headers import parse_date
 from ..mail.recipients import recipients
@@ -30,7 +31,7 @@ from ..series.render import render as render_text
 from ..series.tree import Tree
 from ..shapes import convert
 from .session import Session
-from .subject import report_of
+from .subject import report_of, select
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,48 @@ def finished(session: Session, series: Range, told: Mapping[str, Any], generated
     return letter.text
 
 
+def letter_of(session: Session, series: Range) -> tuple[Letter, int]:
+    """Return the letter of a series as it would be mailed, and its version; raise UserError for a single patch."""
+    posting, targets, told = prepare(session, series, session.tree(series.base), Wanted(range_diff=False))
+    posted, waiting = choose(series.commits, targets, posting.target, posting.most)
+    if len(posted) < 2:
+        raise UserError(
+            "a single patch has no cover letter: what is to stand below its --- belongs below a line with --- in its"
+            " commit message"
+        )
+    return written(session, series, told, render_letter(posted, waiting, posting, told)), posting.version
+
+
+def contradictions(session: Session) -> list[dict[str, str]]:
+    """Return {"posting", "command"} of each letter by hand of the draft that contradicts what is generated now.
+
+    The command settles it. What cannot be mailed as it is, for another reason, is left out.
+    """
+    found = []
+    draft = need_draft(session.repo, session.campaign.name)
+    rows = {row.name for row in draft.document.postings or ()}
+    for name in sorted(draft.covers.keys() & (rows or {home(draft.document)})):
+        with suppress(UserError):
+            series = select(session, draft.campaign, name if rows else None)
+            if letter_of(session, series)[0].conflict:
+                found.append({"posting": name, "command": f"{cover_command(session, series)} --edit"})
+    return found
+
+
+def told_contradictions(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return what to say of `contradictions`, a line for each."""
+    what = "contradicts what is generated now, and mail waits for you"
+    return [f"your cover letter of {row['posting']} {what}: {row['command']}" for row in rows]
+
+
+def cover_command(session: Session, series: Range) -> str:
+    """Return the command that shows the letter of a series."""
+    return f"patchbot cover {session.campaign.name}" + (f" --tree {series.posting.name}" if series.posting else "")
+
+
 def contradicting(session: Session, series: Range) -> UserError:
     """Return the error for a letter by hand that cannot be merged."""
-    tree = f" --tree {series.posting.name}" if series.posting else ""
-    command = f"patchbot cover {session.campaign.name}{tree}"
+    command = cover_command(session, series)
     return UserError(
         f"your cover letter contradicts what is generated now; see both with: {command}\n"
         f"settle it with: {command} --edit; or give your text up: {command} --discard-edits"

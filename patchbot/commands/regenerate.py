@@ -30,6 +30,7 @@ from ..series.campaign import active_steps
 from ..series.diagnosis import blame_places
 from ..series.render import plural
 from ..terminal import cell
+from .letter import contradictions, told_contradictions
 from .session import Session, alone
 from .show import describe, remarks, show_dropped, show_series
 
@@ -96,6 +97,7 @@ def execute(
         asked = Asked(session.repo.resolve(onto), tip, draft.record, discard_edits, chosen, threshold)
     with shown(session.err):
         document, result, pairs = regenerate(session, draft, asked, done, started)
+        document["letters"] = contradictions(session) if result else []
     conflicts.abort(session.work, name)
     if not session.emit(document) and result is None:
         show_done(session, document)
@@ -247,6 +249,7 @@ def show(session: Session, document: Mapping[str, Any], result: Result, pairs: S
     session.show(*(f"  {line}" for line in site_lines(document)))
     show_done(session, document)
     show_dropped(session, dict(document))
+    session.show(*told_contradictions(document["letters"]))
     if session.args.verbose:
         session.out.diff(render(session.scratch, pairs))
     elif count["changed"] + count["new"] + count["gone"]:

@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..progress import shown
 from ..series.campaign import active_steps
 from ..series.render import plural
+from .letter import contradictions, told_contradictions
 from .session import Session
 from .show import edit_lines
 from .subject import branch_standing
@@ -58,6 +59,7 @@ def execute(session: Session) -> int:
         "postings": [],
         "done": [],
         "burn_down": [],
+        "letters": [],
         "most": session.campaign.most,
     }
     if draft is not None:
@@ -65,6 +67,7 @@ def execute(session: Session) -> int:
             document |= about_draft(session, name, draft)
             document["postings"] = about_postings(session, draft, document["upstream"])
             document["done"] = [asdict(row) for row in draft.document.done or ()]
+            document["letters"] = contradictions(session)
             document["burn_down"] = burn_down(frozen, draft, document["upstream"])
     if not session.emit(document):
         show(session, document)
@@ -205,7 +208,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
     session.show(*(f"    waits for you: {file}" for file in draft["conflict"]))
     session.show(distance(upstream, draft["kernel"]["base"]), *(f"    {line}" for line in site_lines(upstream)))
     show_postings(session, document)
-    session.show(*(f"stale: {line}" for line in document["stale"]))
+    session.show(*(f"stale: {line}" for line in document["stale"]), *told_contradictions(document["letters"]))
 
 
 def distance(upstream: dict[str, Any], base: str) -> str:

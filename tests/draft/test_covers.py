@@ -129,7 +129,13 @@ def test_a_text_that_contradicts_what_is_generated_now_is_shown_and_not_mailed(w
     writer.cover("--edit")
     writer.move()
     document = writer.run("cover", "mine", "--tree", "a-next", code=2)
-    assert "patchbot cover mine --tree a-next --edit" in document
+    settle = "patchbot cover mine --tree a-next --edit"
+    assert settle in document
+    for again in (["status", "mine"], ["regenerate", "mine", "--onto", "master"]):
+        assert f"your cover letter of a-next contradicts what is generated now, and mail waits for you: {settle}" in (
+            " ".join(writer.run(*again).split())
+        )
+        assert writer.json(*again)["letters"] == [{"posting": "a-next", "command": settle}]
     said = writer.run("mail", "mine", "--tree", "a-next", "-o", str(writer.path.parent / "mails"), code=2)
     assert "contradicts what is generated now" in said
     writer.editor()
@@ -146,6 +152,7 @@ def test_a_text_that_contradicts_what_is_generated_now_is_shown_and_not_mailed(w
     writer.editor(writer.seen[start:end], "It is so in five places.\n")
     writer.cover("--edit")
     assert "in five places." in writer.mailed()
+    assert writer.json("status", "mine")["letters"] == []
     assert "<<<" not in writer.mailed()
     writer.run("mail", "mine", "--tree", "tip", "-o", str(writer.path.parent / "other"))
 
