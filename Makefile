@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := patchbot checks tests man.py
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email man
+.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email b4 man
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -48,6 +48,11 @@ send-email: $(BIN)/patchbot
 	cd .venv/git-email && apt-get -q download git-email libmailtools-perl && for deb in *.deb; do dpkg-deb -x $$deb .; done
 	PERL5LIB=$(CURDIR)/.venv/git-email/usr/share/perl5 \
 	PATCHBOT_SEND_EMAIL=$(CURDIR)/.venv/git-email/usr/lib/git-core/git-send-email $(BIN)/pytest -q tests/mail/test_sending.py
+
+# What `mail --b4` leaves, in the hands of b4 itself: the newest, and one that rewrites commits with git-filter-repo.
+b4: $(BIN)/patchbot
+	for b4 in b4 b4==0.13.0; do python3 -m venv .venv/b4/$$b4 && .venv/b4/$$b4/bin/pip -q install $$b4 || exit; done
+	$(BIN)/pytest -q tests/commands/test_b4_itself.py
 
 # The manual page, to look at: man -l patchbot.1; a wheel makes its own.
 man: $(BIN)/patchbot

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..draft.versions import freeze, freeze_posting, version_ref, versions
 from ..draft.write import workshop
 from ..errors import UserError
 from ..git.commits import author_of
+from ..mail.headers import plain_id
 from ..model import Finding, Status
 from ..shapes import plain
 from .session import Session, alone
@@ -116,13 +116,3 @@ def told(session: Session, document: Mapping[str, Any], findings: Sequence[Findi
         else:
             session.show(f"v{number} is {tip} already" + (f", now with {document['message_id']}" if named else ""))
     return 1 if any(f.status is Status.FAIL for f in findings) else 0
-
-
-def plain_id(text: str | None) -> str:
-    """Return a Message-ID without brackets or an archive's address before it; raise UserError for other text."""
-    if not text:
-        return ""
-    match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/@]+@[^\s<>/@]+)>?/?", text.strip())
-    if not match or not match[1].isascii() or not match[1].isprintable():
-        raise UserError(f"--message-id {text!r} is not a Message-ID such as 20260131.1-v1-0-abc@example.org")
-    return match[1]

@@ -98,6 +98,18 @@ def prepare(
     return posting, targets, told
 
 
+def letter_of(session: Session, series: Range) -> tuple[Letter, int]:
+    """Return the letter of a series as it would be mailed, and its version; raise UserError for a single patch."""
+    posting, targets, told = prepare(session, series, session.tree(series.base), Wanted(range_diff=False))
+    posted, waiting = choose(series.commits, targets, posting.target, posting.most)
+    if len(posted) < 2:
+        raise UserError(
+            "a single patch has no cover letter: what is to stand below its --- belongs below a line with --- in its"
+            " commit message"
+        )
+    return written(session, series, told, render_letter(posted, waiting, posting, told)), posting.version
+
+
 def written(session: Session, series: Range, told: Mapping[str, Any], generated: str) -> Letter:
     """Return a generated letter with what a person wrote."""
     draft = need_draft(session.repo, session.campaign.name)
@@ -112,18 +124,6 @@ def finished(session: Session, series: Range, told: Mapping[str, Any], generated
     if letter.conflict:
         raise contradicting(session, series)
     return letter.text
-
-
-def letter_of(session: Session, series: Range) -> tuple[Letter, int]:
-    """Return the letter of a series as it would be mailed, and its version; raise UserError for a single patch."""
-    posting, targets, told = prepare(session, series, session.tree(series.base), Wanted(range_diff=False))
-    posted, waiting = choose(series.commits, targets, posting.target, posting.most)
-    if len(posted) < 2:
-        raise UserError(
-            "a single patch has no cover letter: what is to stand below its --- belongs below a line with --- in its"
-            " commit message"
-        )
-    return written(session, series, told, render_letter(posted, waiting, posting, told)), posting.version
 
 
 def contradictions(session: Session) -> list[dict[str, str]]:

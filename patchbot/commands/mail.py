@@ -25,6 +25,7 @@ from ..series.render import plural
 from ..series.tree import Tree
 from ..shapes import plain
 from ..terminal import cell, some
+from . import b4 as for_b4
 from .letter import Wanted, compose, corrections, name_of
 from .session import Session
 from .subject import add_tree, select, standing
@@ -34,6 +35,7 @@ EXAMPLES = (
     "patchbot mail -o /tmp/v1",
     "patchbot mail -o /tmp/v1 --signoff --no-rfc",
     "patchbot mail --tree net-next",
+    "patchbot mail --tree net-next --b4",
 )
 EXITS = {1: "something says FAIL: do not send these files"}
 #: A tag with which a maintainer lets a patch go through another tree.
@@ -63,6 +65,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="put the range-diff with the last version into the first mail, or not (default: `range_diff` in"
         " patchbot.toml, else yes)",
     )
+    parser.add_argument(
+        "--b4",
+        action="store_true",
+        help="write no files: leave the posting on the branch b4/<campaign>-<tree>, for b4 to manage and send",
+    )
     parser.add_argument("--signoff", action="store_true", help="add your Signed-off-by (default: nobody's)")
     parser.add_argument("--date", metavar="DATE", help="the date of the mails (default: that of each commit)")
 
@@ -75,6 +82,7 @@ def execute(
     output: str | None,
     rfc: bool | None,
     range_diff: bool | None,
+    b4: bool,
     signoff: bool,
     date: str | None,
 ) -> int:
@@ -85,41 +93,61 @@ def execute(
         raise UserError("mail takes a campaign, not a range of commits")
     if every and tree is not None:
         raise UserError("--tree is one posting, --all is each of them: give one of the two")
+    for option, value in (("-o", output), ("--date", date), ("--range-diff", range_diff)):
+        if b4 and value:
+            raise UserError(f"--b4 leaves a branch and writes no mails, so {option} means nothing with it")
+    wanted = Wanted(rfc, range_diff, signoff, date)
+    with for_b4.turn(session, b4):
+        if b4:
+            for_b4.take_back(session)
+            tree = tree if every or tree else for_b4.home_posting(session)
+        return post(session, tree, every, output, wanted, b4)
+
+
+def post(session: Session, tree: str | None, every: bool, output: str | None, wanted: Wanted, b4: bool) -> int:
+    """Compose the mails of a posting, or of each, and write them, or leave them on branches for b4."""
+    what = session.args.campaign
     session.repo.hold_still()
     names: list[str | None] = [tree]
     draft = need_draft(session.repo, session.config.campaign(what).name)
     if every:
         names = [row.name for row in postings_of(session.repo, draft, session.upstream)]
-    done = []
+    done, left = [], []
     with shown(session.err), within("postings" if every else ""):
         for number, name in enumerate(names):
             if every:
                 count("postings", number, len(names))
                 tick(f"mails for {name}")
             series = select(session, what, name)
-            box, findings = reviewed(session, series, Wanted(rfc, range_diff, signoff, date))
+            box, findings = reviewed(session, series, wanted)
             if series.posting:
                 findings += crowding(session, draft, series.posting, [n for n in names[:number] if n])
-            place = f"{series.posting.name}-" if series.posting else ""
-            folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")
-            folder = folder / series.posting.name if every and output and series.posting else folder
-            done.append((box, findings, folder))
+            done.append((box, findings, series))
         if every:
             count("postings", len(names), len(names))
-        for box, _, folder in done:
-            box.write(folder)
-    documents = [box.document(folder) for box, _, folder in done]
+        folders = [None if b4 else folder_of(session, box, series, output, every) for box, _, series in done]
+        for (box, findings, series), folder in zip(done, folders, strict=True):
+            if folder:
+                box.write(folder)
+            else:
+                row, said = for_b4.leave(session, series, box, wanted.signoff)
+                left.append(row)
+                findings += said
+    documents = [box.document(folder) for (box, _, _), folder in zip(done, folders, strict=True)]
     document = documents[0] | {
         key: [row for one in documents for row in one[key]] for key in ("series", "rejected", "added", "dropped")
     }
+    document |= {"b4": left} if b4 else {}
     document["findings"] = [
         {**plain(finding), "group": group_of(finding), "target": box.posting.target}
         for box, findings, _ in done
         for finding in findings
     ]
     if not session.emit(document):
-        for box, findings, folder in done:
+        for number, ((box, findings, _), folder) in enumerate(zip(done, folders, strict=True)):
             show(session, box, findings, folder)
+            if not folder:
+                for_b4.tell(session, left[number])
     return 1 if any(row["group"] == "stops" for row in document["findings"]) else 0
 
 
@@ -154,6 +182,13 @@ def optional_features(campaign: Campaign, series: Range) -> list[str]:
     made = {row.step for row in series.known if row}
     on = (step.follows or step.name for step in campaign.steps if step.optional and step.name in made)
     return list(dict.fromkeys(on))
+
+
+def folder_of(session: Session, box: Outbox, series: Range, output: str | None, every: bool) -> Path:
+    """Return where the mails of a posting go."""
+    place = f"{series.posting.name}-" if series.posting else ""
+    folder = session.cwd / output if output else default_folder(session, f"{place}v{box.posting.version}")
+    return folder / series.posting.name if every and output and series.posting else folder
 
 
 def default_folder(session: Session, what: str) -> Path:
@@ -209,10 +244,11 @@ def doubtful_rules(session: Session, corrected: Corrections, series: Range, box:
     return corrected.doubts(files, everyone)
 
 
-def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path) -> None:
+def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Path | None) -> None:
     """Print the files, who gets them, what is to be said in three groups, and the command that sends."""
-    rows = [(str(len(mail.to)), str(len(mail.cc)), mail.file) for mail in box.mails]
-    session.out.table(("To", "Cc", f"mail in {folder}"), rows)
+    if folder:
+        rows = [(str(len(mail.to)), str(len(mail.cc)), mail.file) for mail in box.mails]
+        session.out.table(("To", "Cc", f"mail in {folder}"), rows)
     said: dict[str, list[str]] = {group: [] for group in GROUPS}
     for finding, files in grouped(findings):
         where = f"{files[0]} and {len(files) - 1} more: " if len(files) > 1 else f"{files[0]}: " if files else ""
@@ -227,6 +263,8 @@ def show(session: Session, box: Outbox, findings: Sequence[Finding], folder: Pat
             session.show("")
             session.out.say(cell(f"{GROUPS[group]}:", "bold"))
             session.show(*lines)
+    if not folder:
+        return
     session.show("\nRead the mails, then send them yourself (with --dry-run it shows who gets them):")
     session.out.say(f"    {box.send_line(folder)}")
 

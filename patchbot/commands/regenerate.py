@@ -30,6 +30,7 @@ from ..series.campaign import active_steps
 from ..series.diagnosis import blame_places
 from ..series.render import plural
 from ..terminal import cell
+from .b4 import outdated, take_back
 from .letter import contradictions, told_contradictions
 from .session import Session, alone
 from .show import describe, remarks, show_dropped, show_series
@@ -79,6 +80,8 @@ def execute(
     if abort:
         return let_go_of(session, name)
     pending = conflicts.read_pending(session.work, name)
+    if not (go_on or pending):
+        take_back(session)
     draft = need_draft(session.repo, name)
     tip = session.repo.ref(branch(name)) or draft.tip
     if go_on:
@@ -107,6 +110,7 @@ def execute(
         if result.changed and asked.tip != draft.tip:
             session.say(f"note: your own commits are kept as they were: {before_ref(name)}")
         show(session, document, result, pairs)
+        outdated(session)
     return 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import shapes
-from ..git.merge import Labels, merge_text
+from ..git.merge import Labels, merge_text, unresolved
 from ..git.repo import Repo
 from ..shapes import ShapeError, plain
 from .amendments import insert
@@ -94,7 +94,9 @@ def merge(cover: Cover, generated: str, lists: Mapping[str, str]) -> Letter:
         place = rows.index(MARK)
         after = place + 1 if part or rows[place + 1 : place + 2] != [""] else place + 2
         rows[place:after] = part.split("\n") if part else []
-    return Letter("\n".join(rows), not clean, generated, lists, shown)
+    text = "\n".join(rows)
+    unsettled = unresolved(text.encode("utf-8", "surrogateescape"))
+    return Letter(text, not clean or unsettled, generated, lists, shown)
 
 
 def merged(written: Written | None, generated: str) -> tuple[str, bool]:

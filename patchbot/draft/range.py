@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..git.repo import Repo
 from ..model import Commit
 from ..terminal import some
+from .changeids import home
 from .lines import draft_of, foreign, posting_ref
 from .postings import PostingRow
 from .rebased import refuse_rebased
@@ -82,6 +83,17 @@ def select_posting(repo: Repo, draft: Draft, tree: str, say: Say, upstream: Sequ
     if now != row.tip:
         raise UserError(foreign(draft.campaign, ref, row.tip))
     return replace(ranged(repo, row.below, now, draft_of(repo, draft, row), say), posting=row)
+
+
+def as_left(repo: Repo, draft: Draft, name: str, say: Say) -> Range:
+    """Return a posting, or the only one, as patchbot left it, whatever a person did since; raise UserError for none."""
+    rows = draft.document.postings or ()
+    if not rows and name == home(draft.document):
+        return ranged(repo, draft.base, draft.tip, draft, say)
+    row = next((row for row in rows if row.name == name), None)
+    if row is None:
+        raise UserError(f"{draft.campaign} has no posting {name!r}")
+    return replace(ranged(repo, row.below, row.tip, draft_of(repo, draft, row), say), posting=row)
 
 
 def select(repo: Repo, config: Config, what: str | None, say: Say, upstream: Sequence[str] = ()) -> Range:

@@ -173,9 +173,11 @@ def freeze_posting(
     row: PostingRow,
     message_id: str,
     report: Mapping[str, Any] | None,
+    number: int = 0,
 ) -> str:
-    """Make a posting as it is now a version of its own, and return the version's record."""
+    """Make a posting as it is now a version of its own, the next one or `number`; return the version's record."""
     own = draft_of(repo, draft, row)
+    own = replace(own, version=number or own.version)
     document = replace(own.document, version=own.version, message_id=message_id, results=judged(report))
     record = write_again(repo, scratch, author, own, own.tip, document, Handmade(), own_tags(own))
     ref = posting_version_ref(draft.campaign, row.name, own.version)

@@ -88,7 +88,8 @@ class Outbox:
     """A composed series; `waiting` is (tree, subjects) of patches not posted with it, `rejected` unusable addresses.
 
     `guessed` are people who get nothing, as a path only looks like theirs (see Recipients). `added` and `dropped` are
-    (file:line of the rule, person, number of patches).
+    (file:line of the rule, person, number of patches). `letter` is the text of the cover letter; of a single patch, its
+    subject and what its mail says below the `---`.
     """
 
     base: str
@@ -99,6 +100,7 @@ class Outbox:
     guessed: tuple[Recipient, ...] = ()
     added: tuple[tuple[str, Recipient, int], ...] = ()
     dropped: tuple[tuple[str, Recipient, int], ...] = ()
+    letter: str = ""
 
     @property
     def cover(self) -> Mail | None:
@@ -113,28 +115,29 @@ class Outbox:
         """Return the shell line that sends the mails in `folder`."""
         return send_line(folder, self.posting.lists, self.posting.settings)
 
-    def document(self, folder: Path) -> dict[str, Any]:
-        """Return the document of `mail --json` without its schema."""
-        where = folder.resolve()
+    def document(self, folder: Path | None) -> dict[str, Any]:
+        """Return the document of `mail --json` without its schema; without a folder, that of no files."""
         return {
-            "dir": str(where),
-            "series": [
-                {
-                    "target": self.posting.target,
-                    "cover": str(where / COVER) if self.cover else None,
-                    "files": [str(where / mail.file) for mail in self.mails],
-                    "to": unique(name for mail in self.mails for name in mail.to),
-                    "cc": unique(name for mail in self.mails for name in mail.cc),
-                    "recipients": {mail.file: len(mail.to) + len(mail.cc) for mail in self.mails},
-                    "send": self.send_line(folder),
-                }
-            ],
+            **({"dir": str(folder.resolve())} if folder else {}),
+            "series": [self.files(folder.resolve())] if folder else [],
             "waiting": [{"target": target, "subjects": list(subjects)} for target, subjects in self.waiting],
             "rejected": list(self.rejected),
             **{
                 name: [{"rule": place, "who": str(person), "patches": number} for place, person, number in rows]
                 for name, rows in (("added", self.added), ("dropped", self.dropped))
             },
+        }
+
+    def files(self, where: Path) -> dict[str, Any]:
+        """Return the document of the files in a folder."""
+        return {
+            "target": self.posting.target,
+            "cover": str(where / COVER) if self.cover else None,
+            "files": [str(where / mail.file) for mail in self.mails],
+            "to": unique(name for mail in self.mails for name in mail.to),
+            "cc": unique(name for mail in self.mails for name in mail.cc),
+            "recipients": {mail.file: len(mail.to) + len(mail.cc) for mail in self.mails},
+            "send": self.send_line(where),
         }
 
 
@@ -183,6 +186,7 @@ def make_mails(
         (alone,) = posted
         known = {**facts, "patches": [(alone.subject, posting.target)]}
         below = [*posting.notes.get(alone.sha, ()), *below_single(posting.campaign, known, results)]
+        text = "\n".join([alone.subject, "", *below])
         below += ["", *posting.range_diff, ""] if posting.range_diff else [""]
         posting = replace(posting, notes={**posting.notes, alone.sha: below})
     mails = compose_patches(scratch, base, posted, posting, who)
@@ -193,7 +197,7 @@ def make_mails(
     guessed = tuple(once(person for people in who for person in people.guessed).values())
     added = by_rule(row for people in who for row in people.added)
     dropped = by_rule(row for people in who for row in people.dropped)
-    return Outbox(posting.base or base, posting, tuple(mails), tuple(waiting), rejected, guessed, added, dropped)
+    return Outbox(posting.base or base, posting, tuple(mails), tuple(waiting), rejected, guessed, added, dropped, text)
 
 
 def render_letter(

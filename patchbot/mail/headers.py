@@ -60,3 +60,13 @@ def parse_date(text: str) -> datetime:
             continue
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     raise UserError(f"--date {text!r} is not a date; 2026-01-31T12:00:00+01:00 or @1769857200 would be")
+
+
+def plain_id(text: str | None, where: str = "--message-id") -> str:
+    """Return a Message-ID without brackets or an archive's address before it; raise UserError for other text."""
+    if not text:
+        return ""
+    match = re.fullmatch(r"(?:https?://\S+/)?<?([^\s<>/@]+@[^\s<>/@]+)>?/?", text.strip())
+    if not match or not match[1].isascii() or not match[1].isprintable():
+        raise UserError(f"{where} {text!r} is not a Message-ID such as 20260131.1-v1-0-abc@example.org")
+    return match[1]

@@ -1,0 +1,316 @@
+"""Leave postings on branches for b4, and take back what a person did there with it: the letter, tags, what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from ..draft.changeids import home
+from ..draft.covers import Cover, Letter, Written, rewritten
+from ..draft.lines import posting_versions
+from ..draft.range import Range, as_left
+from ..draft.record import branch, need_draft
+from ..draft.trailers import Given, apply_to_message, canonical, diff_id, measure, survives
+from ..draft.versions import freeze, freeze_posting
+from ..draft.write import keep_covers, workshop
+from ..errors import UserError
+from ..git.commits import author_of, own, read_commit, read_line
+from ..git.diffs import diff_of
+from ..git.merge import Labels, merge_text
+from ..git.transaction import publish
+from ..mail.compose import Outbox
+from ..mail.headers import plain_id
+from ..mail.prepared import (
+    STRATEGIES,
+    Found,
+    Left,
+    b4_ref,
+    left_names,
+    left_ref,
+    read_found,
+    short,
+    strategy_of,
+    unlike,
+    write_branch,
+    write_left,
+)
+from ..mail.retag import put_tags, read_branch
+from ..mail.tracking import Tracked, merged
+from ..model import Finding, Identity, Status
+from ..series.render import checked_message, plural
+from ..turns import Turn
+from .letter import letter_of, name_of
+from .session import Session
+from .subject import report_of
+
+SIDES = Labels("generated and edited here", "left for b4", "edited with b4")
+
+
+def turn(session: Session, wanted: bool) -> AbstractContextManager[object]:
+    """Return what has the draft of the campaign alone, if that is wanted."""
+    name = session.campaign.name
+    return Turn(session.work / f"{name}.lock", f"the draft of {name}", session.say) if wanted else nullcontext()
+
+
+def home_posting(session: Session) -> str | None:
+    """Return the posting that is meant without --tree: that for the campaign's own tree; None if there is just one."""
+    document = need_draft(session.repo, session.campaign.name).document
+    return home(document) if document.postings else None
+
+
+def who_commits(session: Session) -> Identity:
+    """Return who commits on the branches: b4 takes only commits of git's user.email for its own."""
+    name, email = own(session.repo, "name"), own(session.repo, "email")
+    return Identity(name, email) if name and email else author_of(session.repo, session.config.author)
+
+
+def take_back(session: Session) -> None:
+    """Take what a person did with b4 on the branches into the draft, and say so; another change is only named."""
+    repo, name = session.repo, session.campaign.name
+    for posting in left_names(repo, name):
+        try:
+            found = read_found(repo, name, posting)
+            if found and news(found):
+                as_left(repo, need_draft(repo, name), posting, session.say)
+        except UserError as error:
+            session.say(f"warning: nothing is taken from {short(b4_ref(name, posting))}: {error}")
+            continue
+        if found and news(found):
+            take(session, posting, found)
+
+
+def news(found: Found) -> bool:
+    """Say whether a person did anything with b4 on a branch since patchbot looked."""
+    known, now = found.left.tracked, found.tracked
+    was, is_ = ((one.text, one.people, one.changes, one.history) for one in (known, now))
+    return found.tip != found.seen or was != is_
+
+
+def take(session: Session, posting: str, found: Found) -> None:
+    """Take what a person did with b4 on one branch: first the tags, then the letter, then what was sent."""
+    repo, name = session.repo, session.campaign.name
+    where = short(b4_ref(name, posting))
+    if found.tags:
+        take_tags(session, where, found)
+    text = take_letter(session, where, posting, found)
+    take_sent(session, where, posting, found)
+    left = replace(found.left, tracked=replace(found.left.tracked, text=text))
+    if (left, found.seen) != (found.left, found.tip):
+        with workshop(repo) as scratch:
+            texts = {key: (repo.read(found.record, key) or b"").decode() for key in ("cover", "tracking")}
+            texts = {key: content for key, content in texts.items() if content}
+            record = write_left(repo, scratch, who_commits(session), found.tip, left, texts)
+            publish(repo, scratch, [(left_ref(name, posting), record, found.record)], left.below)
+
+
+def take_tags(session: Session, where: str, found: Found) -> None:
+    """Put the tags that patches gained on a branch on those of the draft, where they are still the same."""
+    repo, draft = session.repo, need_draft(session.repo, session.campaign.name)
+    marked = read_branch(repo, draft)
+    rows = {row.id: row for row in marked.patches}
+    there = dict(zip(found.left.ids, found.patches, strict=True))
+    threshold = session.campaign_config.tag_threshold
+    new: dict[str, list[Given]] = {}
+    for id_, lines in found.tags.items():
+        commit = there[id_]
+        diff = diff_of(repo, commit.parent, commit.sha)
+        if id_ in rows:
+            now = diff_of(repo, rows[id_].parent, rows[id_].commit)
+            verdict = survives(diff_id(diff), diff_id(now), measure(diff, now), threshold)
+        for line in map(canonical, lines):
+            if id_ in rows and verdict.kept:
+                new.setdefault(id_, []).append(Given(line, "", draft.version, diff_id(diff)))
+                session.say(f"from {where}: {line}: {commit.subject}")
+            else:
+                why = verdict.reason if id_ in rows else "the draft has no such generated patch"
+                session.say(f"warning: not taken from {where}: {line}: {commit.subject}: {why}")
+    if new:
+        with workshop(repo) as scratch:
+            put_tags(repo, scratch, author_of(repo, session.config.author), marked, new)
+
+
+def take_letter(session: Session, where: str, posting: str, found: Found) -> str:
+    """Make the letter that a person wrote with b4 that of the posting; return the text that patchbot knows now."""
+    known, now = found.left.tracked.text, found.tracked
+    if now.text == known and not now.changes:
+        return known
+    repo, draft = session.repo, need_draft(session.repo, session.campaign.name)
+    if len(found.left.ids) < 2:
+        session.say(f"note: the text of {where} stays there: a single patch has no cover letter in `patchbot mail`")
+        return known
+    letter, _ = letter_of(session, as_left(repo, draft, posting, session.say))
+    sides = [text.strip("\n").encode("utf-8", "surrogateescape") + b"\n" for text in (known, letter.text, now.text)]
+    data, clean = merge_text(sides[0], sides[1], sides[2], SIDES)
+    text = data.decode("utf-8", "surrogateescape")
+    cover = rewritten(draft.covers.get(posting, Cover()), letter, checked_message(where, text) if clean else text)
+    cover = with_changes(cover, letter, now.changes)
+    if cover != draft.covers.get(posting, Cover()):
+        with workshop(repo) as scratch:
+            author = author_of(repo, session.config.author)
+            keep_covers(repo, scratch, author, draft, {**draft.covers, posting: cover})
+        session.say(f"from {where}: the cover letter")
+    if not clean:
+        command = f"patchbot cover {draft.campaign}{f' --tree {posting}' if draft.document.postings else ''} --edit"
+        session.say(f"warning: the letter of {where} contradicts the one here; settle it with: {command}")
+    return now.text
+
+
+def with_changes(cover: Cover, letter: Letter, changes: Mapping[str, Sequence[str]]) -> Cover:
+    """Return what a person wrote of a posting, with items for its lists of changes."""
+    lists = dict(cover.changes)
+    for since, items in changes.items():
+        made = letter.lists.get(since, "")
+        known = lists.get(since, Written(made, made))
+        text = known.edited or f"Changes since v{since}:\n\n"
+        lists[since] = Written(known.generated, text + "".join(f"{item}\n" for item in items if item not in text))
+    return Cover(cover.text, dict(sorted(lists.items())))
+
+
+def take_sent(session: Session, where: str, posting: str, found: Found) -> None:
+    """Freeze what b4 sent, if that is what the draft has; raise UserError if it is not, or is not known."""
+    repo, name = session.repo, session.campaign.name
+    frozen = posting_versions(repo, name, posting)
+    for number, given in sorted(found.tracked.history.items()):
+        if number <= max(frozen, default=0):
+            continue
+        message_id = plain_id(given, f"{where}: the Message-ID of v{number}")
+        draft = need_draft(repo, name)
+        series = as_left(repo, draft, posting, session.say)
+        tag = f"refs/tags/sent/{found.tracked.series['change-id']}-v{number}"
+        why = unsent(session, series, found, tag)
+        if why:
+            tree = f" --tree {posting}" if series.posting else ""
+            raise UserError(
+                f"b4 sent {where} as v{number} ({message_id}), and patchbot does not have that version: {why}\n"
+                f"if it is the draft as it is: patchbot freeze {name}{tree} --message-id {message_id}"
+            )
+        author, report = author_of(repo, session.config.author), report_of(session, name, series.tip)
+        with workshop(repo) as scratch:
+            if series.posting:
+                freeze_posting(repo, scratch, author, draft, series.posting, message_id, report, number)
+            else:
+                freeze(repo, scratch, author, draft, number, message_id, report)
+        session.say(f"from {where}: v{number} was sent as {message_id}, and is frozen")
+
+
+def unsent(session: Session, series: Range, found: Found, tag: str) -> str:
+    """Return why what b4 sent, at a tag, is not what a posting has now, "" if it is."""
+    repo = session.repo
+    if not series.posting and repo.ref(branch(session.campaign.name)) != series.tip:
+        return "the branch has commits by hand since"
+    if repo.ref(tag) is None:
+        return f"there is no tag {tag.removeprefix('refs/tags/')}"
+    try:
+        sent = read_line(repo, found.left.below, repo.resolve(tag))
+    except UserError:
+        return f"{tag.removeprefix('refs/tags/')} is not on {found.left.below[:12]}"
+    now = [read_commit(repo, commit.sha) for commit in series.commits[: len(found.left.ids)]]
+    other = unlike(sent, now)
+    return other and f"it differs from the draft: {other}"
+
+
+def leave(session: Session, series: Range, box: Outbox, signoff: bool) -> tuple[dict[str, Any], list[Finding]]:
+    """Leave a posting on its branch; return what to print of it, and what is to be said."""
+    repo, name, posting = session.repo, session.campaign.name, name_of(series)
+    ref = b4_ref(name, posting)
+    found = read_found(repo, name, posting)
+    if found and found.signed and not signoff:
+        raise UserError(
+            f"you signed off patches on {short(ref)}, and patchbot signs nothing by itself: with --signoff it writes"
+            f" the branch with your Signed-off-by; or keep that one: git branch -m {short(ref)} <other name>"
+        )
+    keys = {row.commit: row.key for row in series.draft.document.extra or ()} if series.draft else {}
+    ids = {
+        c.sha: row.id if row else keys.get(c.sha, f"+{c.sha[:12]}")
+        for c, row in zip(series.commits, series.known, strict=True)
+    }
+    patches = [read_commit(repo, mail.commit) for mail in box.mails if mail.commit]
+    chosen = tuple(ids[commit.sha] for commit in patches)
+    sign = [f"Signed-off-by: {box.posting.sender}"] if signoff else []
+    patches = [replace(commit, message=apply_to_message(commit.message, sign)) for commit in patches]
+    ours = tracked_of(session, series, box, posting)
+    theirs = merged(ours, found.left.tracked, found.tracked) if found else ours
+    theirs, findings = revised(box, theirs, found)
+    if found and len(chosen) < 2 and found.tracked.text != found.left.tracked.text:
+        theirs = replace(theirs, text=found.tracked.text)
+    left = Left(series.base, series.base, chosen, ours)
+    with workshop(repo) as scratch:
+        refs = (ref, left_ref(name, posting))
+        tip, moved = write_branch(repo, scratch, refs, who_commits(session), left, theirs, patches, box.base, found)
+    strategy = strategy_of(repo, ref)
+    row = {"branch": short(ref), "tip": tip, "changed": moved, "patches": len(chosen), "strategy": strategy}
+    keys_ = ("revision", "change-id", "prefixes")
+    row |= {key.replace("-", "_"): theirs.series.get(key) for key in keys_}
+    row["describe"] = describing(ref, left_ref(name, posting)) if strategy == STRATEGIES[2] else None
+    return row, findings
+
+
+def tracked_of(session: Session, series: Range, box: Outbox, posting: str) -> Tracked:
+    """Return a posting as patchbot would have b4 know it."""
+    first, foot = box.mails[0], box.posting.foot
+    prefixes = [word for word in box.posting.prefix.split() if word not in ("PATCH", f"v{box.posting.version}")]
+    needs = [line.removeprefix("prerequisite-") for line in foot if line.startswith("prerequisite-")]
+    frozen = posting_versions(session.repo, session.campaign.name, posting)
+    table: dict[str, Any] = {
+        "revision": box.posting.version,
+        "change-id": next(line.partition(": ")[2] for line in foot if line.startswith("change-id: ")),
+        "prefixes": prefixes,
+    }
+    if history := {f"v{n}": [v.document.message_id] for n, v in frozen.items() if v.document.message_id}:
+        table["history"] = history
+    if series.base != box.base:
+        table["prerequisites"] = [f"base-commit: {box.base}", *needs]
+    if strategy_of(session.repo, b4_ref(session.campaign.name, posting)) != STRATEGIES[0]:
+        table["base-branch"] = series.base
+    people = (*(f"To: {who}" for who in first.to), *(f"Cc: {who}" for who in first.cc))
+    return Tracked(box.letter.strip("\n") + "\n", people, table)
+
+
+def revised(box: Outbox, tracked: Tracked, found: Found | None) -> tuple[Tracked, list[Finding]]:
+    """Return a series with the revision that b4 is to send it as, and what is to be said if `mail` would use another.
+
+    What was sent has its number for ever, and one that a person forced is theirs.
+    """
+    version = box.posting.version
+    revision = version + 1 if version in tracked.history else version
+    text = f"v{version} was sent already, so b4 has the next number, v{revision}." if revision > version else ""
+    if found:
+        given, before = found.tracked.series["revision"], found.left.tracked.series["revision"]
+        if given > revision and given != before:
+            revision = given
+            text = f"b4 sends this as v{given}, as its revision was set; it is v{version} here until that is sent."
+    findings = [Finding(Status.WARN, text, None, None, "VERSION")] if text else []
+    return replace(tracked, series={**tracked.series, "revision": revision}), findings
+
+
+def describing(ref: str, kept: str) -> str:
+    """Return the line that sets the description of a branch, where b4 keeps its cover there."""
+    pairs = (("description", "cover"), ("b4-tracking", "tracking"))
+    return " && ".join(
+        f'git config branch.{short(ref)}.{key} "$(git cat-file -p {kept}:{file})"' for key, file in pairs
+    )
+
+
+def tell(session: Session, row: Mapping[str, Any]) -> None:
+    """Print what was left for b4, and the commands that a person goes on with."""
+    what = f"{plural(row['patches'], 'patch', 'patches')} as v{row['revision']}, change-id {row['change_id']}"
+    session.show(f"{row['branch']} {'has' if row['changed'] else 'had already'} {what}")
+    session.show("\nGo on with b4; send -o writes the mails, and sends nothing:")
+    switch = f"git switch {row['branch']}"
+    for line in filter(None, (row["describe"], switch, "b4 prep --show-info", "b4 send -o DIR")):
+        session.out.say(f"    {line}")
+
+
+def outdated(session: Session) -> None:
+    """Say which branches for b4 still have what the draft was before."""
+    repo, name = session.repo, session.campaign.name
+    for posting in left_names(repo, name):
+        if repo.ref(b4_ref(name, posting)):
+            postings = need_draft(repo, name).document.postings
+            tree = f" --tree {posting}" if postings else ""
+            session.say(
+                f"note: {short(b4_ref(name, posting))} is as it was; bring it up to date with:"
+                f" patchbot mail {name} --b4{tree}"
+            )
