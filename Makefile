@@ -4,7 +4,10 @@ BIN := .venv/bin
 SOURCES := patchbot checks tests man.py
 KERNELS ?= newest 7.2 6.12
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email b4 man
+# Debian packages of `make posting`.
+POSTING := public-inbox libplack-perl libdbd-sqlite3-perl libsearch-xapian-perl liburi-perl libmailtools-perl git-email
+
+.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email posting b4 man
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -53,6 +56,15 @@ send-email: $(BIN)/patchbot
 b4: $(BIN)/patchbot
 	for b4 in b4 b4==0.13.0; do python3 -m venv .venv/b4/$$b4 && .venv/b4/$$b4/bin/pip -q install $$b4 || exit; done
 	$(BIN)/pytest -q tests/commands/test_b4_itself.py
+
+# Series on their way to a maintainer, with the programs that people use, on loopback: git send-email, public-inbox, b4.
+# PATCHBOT_NIPA names a checkout of NIPA whose tests judge them, PATCHBOT_POSTING_DRAFT a kernel with a draft of kfunc_flags.
+posting: $(BIN)/patchbot
+	rm -rf .venv/posting && mkdir -p .venv/posting/debs
+	cd .venv/posting/debs && apt-get -q download $$(apt-get -s --no-install-recommends install $(POSTING) | \
+		awk '/^Inst/ && $$2 !~ /^(lib)?perl[5-]|^perl/ {print $$2}') && for deb in *.deb; do dpkg-deb -x $$deb ../root; done
+	python3 -m venv .venv/posting/venv && .venv/posting/venv/bin/pip -q install 'b4>=0.14,<1' 'aiosmtpd>=1.4,<2'
+	PATCHBOT_POSTING=$(CURDIR)/.venv/posting $(BIN)/pytest -q tests/mail/test_posting.py
 
 # The manual page, to look at: man -l patchbot.1; a wheel makes its own.
 man: $(BIN)/patchbot
