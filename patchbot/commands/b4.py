@@ -16,14 +16,16 @@ from ..draft.trailers import Given, apply_to_message, canonical, diff_id, measur
 from ..draft.versions import freeze, freeze_posting
 from ..draft.write import keep_covers, workshop
 from ..errors import UserError
-from ..git.commits import author_of, own, read_commit, read_line
+from ..git.commits import MOST_COMMITS, author_of, own, read_commit, read_line
 from ..git.diffs import diff_of
+from ..git.formatpatch import patch_ids
 from ..git.merge import Labels, merge_text
 from ..git.transaction import publish
 from ..mail.compose import Outbox
 from ..mail.headers import plain_id
 from ..mail.prepared import (
     STRATEGIES,
+    TEXTS,
     Found,
     Left,
     b4_ref,
@@ -99,8 +101,7 @@ def take(session: Session, posting: str, found: Found) -> None:
     left = replace(found.left, tracked=replace(found.left.tracked, text=text))
     if (left, found.seen) != (found.left, found.tip):
         with workshop(repo) as scratch:
-            texts = {key: (repo.read(found.record, key) or b"").decode() for key in ("cover", "tracking")}
-            texts = {key: content for key, content in texts.items() if content}
+            texts = {key: content for key in TEXTS if (content := repo.read(found.record, key))}
             record = write_left(repo, scratch, who_commits(session), found.tip, left, texts)
             publish(repo, scratch, [(left_ref(name, posting), record, found.record)], left.below)
 
@@ -251,7 +252,6 @@ def tracked_of(session: Session, series: Range, box: Outbox, posting: str) -> Tr
     """Return a posting as patchbot would have b4 know it."""
     first, foot = box.mails[0], box.posting.foot
     prefixes = [word for word in box.posting.prefix.split() if word not in ("PATCH", f"v{box.posting.version}")]
-    needs = [line.removeprefix("prerequisite-") for line in foot if line.startswith("prerequisite-")]
     frozen = posting_versions(session.repo, session.campaign.name, posting)
     table: dict[str, Any] = {
         "revision": box.posting.version,
@@ -261,11 +261,28 @@ def tracked_of(session: Session, series: Range, box: Outbox, posting: str) -> Tr
     if history := {f"v{n}": [v.document.message_id] for n, v in frozen.items() if v.document.message_id}:
         table["history"] = history
     if series.base != box.base:
-        table["prerequisites"] = [f"base-commit: {box.base}", *needs]
+        table["prerequisites"] = [f"base-commit: {box.base}", *prerequisites(session, box.base, foot)]
     if strategy_of(session.repo, b4_ref(session.campaign.name, posting)) != STRATEGIES[0]:
         table["base-branch"] = series.base
     people = (*(f"To: {who}" for who in first.to), *(f"Cc: {who}" for who in first.cc))
     return Tracked(box.letter.strip("\n") + "\n", people, table)
+
+
+def prerequisites(session: Session, base: str, foot: Sequence[str]) -> list[str]:
+    """Return what a posting on a base needs as b4 keeps it, of the lines below its base-commit.
+
+    A change-id is enough for b4, which ends with a traceback where lore does not have a Message-ID. The patch-ids of
+    what b4 sent from here are left out, as it adds them itself.
+    """
+    repo, tags = session.repo, session.repo.refs("refs/tags/sent")
+    rows = [line.removeprefix("prerequisite-") for line in foot if line.startswith("prerequisite-")]
+    known = {f"refs/tags/sent/{row.removeprefix('change-id: ').replace(':', '-')}" for row in rows} & set(tags)
+    added: set[str] = set()
+    for tip in map(repo.resolve, sorted(known)):
+        start = repo.merge_base(base, tip)
+        if start and repo.count(start, tip) <= MOST_COMMITS:
+            added |= {f"patch-id: {id_}" for id_ in patch_ids(session.scratch, start, tip)}
+    return [row for row in rows if row not in added and not row.startswith("message-id: ")]
 
 
 def revised(box: Outbox, tracked: Tracked, found: Found | None) -> tuple[Tracked, list[Finding]]:
@@ -287,7 +304,7 @@ def revised(box: Outbox, tracked: Tracked, found: Found | None) -> tuple[Tracked
 
 def describing(ref: str, kept: str) -> str:
     """Return the line that sets the description of a branch, where b4 keeps its cover there."""
-    pairs = (("description", "cover"), ("b4-tracking", "tracking"))
+    pairs = zip(("description", "b4-tracking"), TEXTS, strict=True)
     return " && ".join(
         f'git config branch.{short(ref)}.{key} "$(git cat-file -p {kept}:{file})"' for key, file in pairs
     )

@@ -6,6 +6,7 @@ top of it, and of what patchbot wrote, whose tree holds b4.json: so what a perso
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +23,11 @@ from ..git.transaction import publish
 from ..model import REGULAR, Entry, Identity
 from ..shapes import Sha, ShapeError, plain, read
 from ..terminal import some
-from .tracking import MARKER, Tracked, read_message, read_tracked
+from .tracking import MARKER, Tracked, read_message, read_table, read_tracked
 
 FILE = "b4.json"
+#: The files beside it that hold what the description of a branch is to be.
+TEXTS = ("cover", "tracking")
 STRATEGIES = ("commit", "tip-commit", "branch-description")
 #: Seconds. b4 finds no cover commit that is older than a year.
 FRESH = 180 * 86400
@@ -34,13 +37,15 @@ FRESH = 180 * 86400
 class Left:
     """What patchbot left on a branch of b4: the commit below, the id of each patch, and the series as b4 has it.
 
-    `mark` was the tip then. The letter in `tracked` is the one that patchbot knows; the rest is its own.
+    `mark` was the tip then, `stamp` the digest of what the description of the branch was to be. The letter in `tracked`
+    is the one that patchbot knows; the rest is its own.
     """
 
     below: Sha
     mark: Sha
     ids: tuple[str, ...]
     tracked: Tracked
+    stamp: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def read_found(repo: Repo, campaign: str, name: str) -> Found | None:
             f"{''.join(some(listing))}\n{way_out(campaign, ref)}"
         )
     tags = {id_: [row for row in rows or () if not signs(row)] for id_, rows in zip(left.ids, gained, strict=False)}
-    tracked, pending = read_series(repo, ref, left, covers)
+    tracked, pending = read_series(repo, ref, record, left, covers)
     if (mine := tracked.series["change-id"]) != left.tracked.series["change-id"]:
         raise UserError(f"{short(ref)} has become another series, {mine!r}\n{way_out(campaign, ref)}")
     return Found(tip, left, record, seen, patches, tracked, {i: t for i, t in tags.items() if t}, pending, signed)
@@ -158,21 +163,23 @@ def way_out(campaign: str, ref: str) -> str:
     )
 
 
-def read_series(repo: Repo, ref: str, left: Left, covers: Sequence[Written]) -> tuple[Tracked, bool]:
-    """Return the series as b4 has it, and whether a person still has to set the branch's description."""
+def read_series(repo: Repo, ref: str, record: str, left: Left, covers: Sequence[Written]) -> tuple[Tracked, bool]:
+    """Return the series as b4 has it, and whether a person still has to set the branch's description.
+
+    Until then it is what patchbot would have them set.
+    """
+    key = f"branch.{short(ref)}"
     try:
         if covers:
             return read_message(covers[0].message, f"{short(ref)}: the cover letter"), False
-        said = repo.config(f"branch.{short(ref)}.b4-tracking")
-        if said is None:
-            return left.tracked, True
-        cover = repo.config(f"branch.{short(ref)}.description") or ""
-        tracked = read_tracked(cover, said, f"branch.{short(ref)}.description")
+        cover, said = repo.config(f"{key}.description") or "", repo.config(f"{key}.b4-tracking")
+        pending = said is None or read_table(said).get("patchbot") != left.stamp
+        if pending:
+            cover, said = ((repo.read(record, name) or b"").decode("utf-8", "surrogateescape") for name in TEXTS)
+        tracked = read_tracked(cover, said or "", f"{key}.description")
     except ShapeError as error:
         raise UserError(f"{short(ref)}: b4's tracking cannot be read: {error}") from error
-    if tracked.series.get("patchbot") != left.mark:
-        return left.tracked, True
-    return replace(tracked, series={k: v for k, v in tracked.series.items() if k != "patchbot"}), False
+    return replace(tracked, series={k: v for k, v in tracked.series.items() if k != "patchbot"}), pending
 
 
 def gain(old: Written, new: Written) -> list[str] | None:
@@ -232,20 +239,22 @@ def write_branch(
         refuse_held(repo, [ref])
         tip = scratch.write(left.below, rows)[-1].sha
     mark = tip if moved or found is None else found.left.mark
-    left = replace(left, mark=mark)
     texts = {}
     if strategy == STRATEGIES[2]:
-        marked = replace(tracked, series={**tracked.series, "patchbot": mark})
-        texts = {"cover": marked.cover, "tracking": json.dumps({"series": marked.series})}
+        stamp = hashlib.sha256(f"{mark} {tracked.message}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        table = json.dumps({"series": {**tracked.series, "patchbot": stamp}})
+        said = (text.encode("utf-8", "surrogateescape") for text in (tracked.cover, table))
+        texts, left = dict(zip(TEXTS, said, strict=True)), replace(left, stamp=stamp)
+    left = replace(left, mark=mark)
     updates = [(kept, write_left(repo, scratch, who, tip, left, texts), record)]
     publish(repo, scratch, [*updates, *([(ref, tip, now)] if moved else [])], base)
     return tip, moved
 
 
-def write_left(repo: Repo, scratch: Scratch, who: Identity, tip: str, left: Left, texts: Mapping[str, str]) -> str:
+def write_left(repo: Repo, scratch: Scratch, who: Identity, tip: str, left: Left, texts: Mapping[str, bytes]) -> str:
     """Write what patchbot left on a branch that is at `tip` to `scratch`, and return its id."""
     text = json.dumps(plain(left), indent=1, sort_keys=True).encode() + b"\n"
-    files = {name: Entry(REGULAR, content.encode("utf-8", "surrogateescape")) for name, content in texts.items()}
+    files = {name: Entry(REGULAR, content) for name, content in texts.items()}
     date = " ".join(map(str, (repo if repo.has(tip) else scratch).committer_date(tip)))
     message = f"patchbot: what was left for b4 on {left.mark[:12]}\n"
     also = (left.mark,) if left.mark != tip else ()

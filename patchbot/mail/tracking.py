@@ -35,19 +35,21 @@ TYPES: Mapping[str, Any] = {
 class Tracked:
     """A series as b4 knows it: the letter, lines `To: ...` and `Cc: ...`, and the table `series`.
 
-    `changes` are {N: items of the changes since version N} that a person wrote below b4's own heading.
+    `changes` are {N: items of the changes since version N} that a person wrote below b4's own heading, `notes` lines
+    with # to themselves, which no mail has.
     """
 
     text: str
     people: tuple[str, ...]
     series: Mapping[str, Any]
     changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def cover(self) -> str:
-        """Return the cover letter as b4 keeps it: a line with # is a comment there, and `>#` is such a line."""
-        text = re.sub(r"^#", ">#", self.text.strip("\n"), flags=re.MULTILINE)
-        return "\n\n".join([text, *(["\n".join(self.people)] if self.people else [])])
+        """Return the cover letter as b4 keeps it."""
+        parts = (self.text.strip("\n"), "\n".join(self.notes), "\n".join(self.people))
+        return "\n\n".join(part for part in parts if part)
 
     @property
     def json(self) -> str:
@@ -74,15 +76,21 @@ def read_message(message: str, where: str) -> Tracked:
 
 def read_tracked(cover: str, text: str, where: str) -> Tracked:
     """Return a cover letter and its table; raise ShapeError for a table of another shape, UserError for the letter."""
-    series = read(text, dict[str, dict[str, Any]]).get("series", {})
+    series = read_table(text)
     for key in ("revision", "change-id"):
         if key not in series:
             raise ShapeError(f"series lacks {key!r}")
     for key, kind in TYPES.items():
         if key in series:
             convert(series[key], kind, f"series.{key}")
+    notes = tuple(row for row in cover.split("\n") if row.startswith("#"))
     text, people, changes = read_cover(cover)
-    return Tracked(checked_message(where, text), people, series, changes)
+    return Tracked(checked_message(where, text), people, series, changes, notes)
+
+
+def read_table(text: str) -> dict[str, Any]:
+    """Return the table `series` of a tracking, {} if it has none; raise ShapeError for what is not one."""
+    return read(text, dict[str, dict[str, Any]]).get("series", {})
 
 
 def read_cover(cover: str) -> tuple[str, tuple[str, ...], dict[str, list[str]]]:
@@ -90,7 +98,7 @@ def read_cover(cover: str) -> tuple[str, tuple[str, ...], dict[str, list[str]]]:
     rows = [row.rstrip() for row in cover.replace("\r\n", "\n").split("\n") if not row.startswith("#")]
     sections: list[list[str]] = [[]]
     changes: dict[str, list[str]] = {}
-    for row in (re.sub(r"\A>#", "#", row) for row in rows):
+    for row in rows:
         if row == "---":
             sections.append([])
         else:
@@ -135,4 +143,5 @@ def merged(ours: Tracked, before: Tracked, theirs: Tracked) -> Tracked:
     there = {identify(line) for line in people}
     people += [line for line in theirs.people if identify(line) not in {*had, *there}]
     known = {key: value for key, value in series.items() if value not in (None, {})}
-    return replace(ours, people=tuple(sorted(people, key=lambda line: identify(line)[0] != "to")), series=known)
+    people.sort(key=lambda line: identify(line)[0] != "to")
+    return replace(ours, people=tuple(people), series=known, notes=theirs.notes)
