@@ -155,7 +155,7 @@ class Session:
         if where not in self._repos:
             self._repos[where] = found = Repo.open(where)
             found.update_checkouts = self.args.update_checkout
-            found.answers = Answers(folder_of(found) / "answers.sqlite")
+            found.answers = None if found.shallow else Answers(folder_of(found) / "answers.sqlite")
         return self._repos[where]
 
     @cached_property

@@ -105,6 +105,11 @@ def read_diff(diff: str) -> list[Row]:
     return rows
 
 
+def files_in(diff: str) -> list[str]:
+    """Return the files of a diff that git made, by their new names."""
+    return list(dict.fromkeys(path_of(head) for head in HEAD.finditer(diff)))
+
+
 def nameless(head: re.Match[str]) -> str:
     """Return the head of a file's diff with another name: unidiff cannot tell where one with spaces ends."""
     lines = [f"diff --git a/{NAME} b/{NAME}"]

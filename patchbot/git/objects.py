@@ -25,6 +25,8 @@ from .plumbing import SETTINGS, Batch, insist_on_content
 
 T = TypeVar("T")
 
+#: The name of an object, or of what belongs to it, that always means the same; HEAD does not.
+ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![0-9A-Za-z_./-])")
 RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 #: What git says about an object whose content does not match its name.
 DAMAGED = re.compile(
@@ -59,7 +61,7 @@ class FileChange:
 class Objects:
     """A repository: `where` is its path as a person knows it, `env` the environment of a git that works on it.
 
-    `answers` keeps what objects say from run to run.
+    `answers` keeps what objects say from run to run; a shallow clone has none, as its history can get longer.
     """
 
     where: Path
@@ -200,7 +202,7 @@ class Objects:
         """Return {path: (mode, object id)} of the files of `commit` below `paths`, of all files if none is given."""
         argv = ("-r", "--full-tree", commit, *(["--", *paths] if paths else []))
         # Each patch of a letter has the same few questions; all files of a kernel are too many to keep.
-        return dict(self.once(Objects._listed, *argv)) if paths else self._listed(*argv)
+        return dict(self.once(Objects._listed, *argv)) if paths and ID.match(commit) else self._listed(*argv)
 
     def folder(self, name: str) -> dict[str, tuple[str, str]]:
         """Return {name: (mode, object id)} of the files and folders at the top of a tree."""
@@ -282,7 +284,7 @@ class Objects:
 
     def commits(self, base: str, tip: str) -> list[Commit]:
         """Return the commits of base..tip, oldest first; `id` is empty."""
-        return list(self.once(log, base, tip))
+        return list(self.once(log, base, tip) if ID.match(base) and ID.match(tip) else log(self, base, tip))
 
     def merge_base(self, one: str, two: str) -> str | None:
         """Return the best common ancestor of two commits, None if there is none."""
@@ -318,10 +320,13 @@ def git_version() -> str:
 
 def log(objects: Objects, base: str, tip: str) -> tuple[Commit, ...]:
     """Return the commits of base..tip, oldest first."""
-    form = "--format=%H%x01%P%x01%T%x01%s"
-    rows = objects.look("log", "-z", "--reverse", "--topo-order", form, f"{base}..{tip}", "--").stdout
-    fields = (row.split("\x01", 3) for row in rows.decode("utf-8", "replace").split("\0") if row)
-    return tuple(Commit("", *row) for row in fields)
+    argv = ("log", "-z", "--reverse", "--topo-order", "--format=%H%x01%P%x01%T%x01%s", f"{base}..{tip}", "--")
+
+    def make() -> str:
+        return objects.look(*argv).stdout.decode("utf-8", "replace")
+
+    said = objects.kept(str, make, argv) if ID.match(base) and ID.match(tip) else make()
+    return tuple(Commit("", *row.split("\x01", 3)) for row in said.split("\0") if row)
 
 
 def changes_in(output: bytes) -> dict[str, dict[str, FileChange]]:

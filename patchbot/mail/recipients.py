@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .. import temporary
 from ..errors import MissingTool, ToolError, UserError
-from ..git.diffs import mail_parts, read_diff
+from ..git.diffs import files_in, mail_parts
 from ..git.export import write_files, write_landmarks
 from ..git.objects import Objects
 from ..git.repo import Repo
@@ -147,8 +147,8 @@ def recipients(
     UserError if the tree lacks the script, MissingTool without perl, ToolError if the script fails.
     """
     texts = [stable(patch) for patch in patches]
-    diffs = {text: read_diff(mail_parts(text.decode("utf-8", "surrogateescape"))[2]) for text in texts}
-    extra = sorted({row.path for diff in diffs.values() for row in diff if row.path.endswith(".yaml")})
+    touched = {text: files_in(mail_parts(text.decode("utf-8", "surrogateescape"))[2]) for text in texts}
+    extra = sorted({path for files in touched.values() for path in files if path.endswith(".yaml")})
     blobs = {path: oid for path, (_, oid) in repo.ls(base, *READ, *extra).items()}
     for path in (SCRIPT, "MAINTAINERS"):
         if path not in blobs:
@@ -168,7 +168,6 @@ def recipients(
                     found[text] = parse(output)
                     write_json(kept[text], found[text])
     entries = sections_of(repo, base)
-    touched = {text: list(dict.fromkeys(row.path for row in diff)) for text, diff in diffs.items()}
     return [correct(without_guesses(found[text], entries, touched[text]), touched[text]) for text in texts]
 
 

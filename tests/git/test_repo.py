@@ -14,6 +14,7 @@ from patchbot.git.held import held
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
 from patchbot.model import REGULAR, Entry, Identity
+from patchbot.store import Answers
 
 ME = Identity("A U Thor", "author@example.org")
 
@@ -323,3 +324,16 @@ def test_refs_are_held_still_for_who_only_reads_until_patchbot_moves_one(repo: R
     publish(repo, scratch, [("refs/heads/patchbot/x", made.sha, one)], one)
     assert repo.refs("refs/heads/patchbot/") == {"refs/heads/patchbot/x": made.sha, "refs/heads/patchbot/y": one}
     assert (repo.parent(made.sha), repo.parent(one), repo.parent(f"{one}^{{tree}}")) == (one, None, None)
+
+
+def test_what_a_name_means_is_asked_anew_each_time(repo: Repo, tmp_path: Path) -> None:
+    one = repo.resolve("HEAD")
+    scratch = Scratch.at(tmp_path / "scratch.git", repo)
+    scratch.answers = Answers(tmp_path / "answers.sqlite")
+    two, three = scratch.write(one, [commit("1", {"a.c": b"int b;\n"}), commit("2", {"a.c": b"int c;\n", "b.c": b""})])
+    for made, files in ((two, []), (three, ["b.c"])):
+        scratch.git("update-ref", "--no-deref", "HEAD", made.sha)
+        assert scratch.commits(one, "HEAD")[-1].sha == made.sha
+        assert [*scratch.ls("HEAD", "b.c")] == files
+        assert scratch.commits(one, made.sha)[-1].sha == made.sha
+    scratch.close()
