@@ -68,13 +68,13 @@ class Series(Owned):
 
         self.rewrite(change, branch)
 
-    def sent(self, number: int = 1, *, tagged: bool = True) -> None:
-        """Do what reroll() does after `b4 send`."""
-        cover, tracking = self.load()
+    def sent(self, number: int = 1, branch: str = BRANCH, *, tagged: bool = True) -> None:
+        """Do what reroll() does after `b4 send` of three patches."""
+        cover, tracking = self.load(branch)
         name = f"sent/{tracking['series']['change-id']}-v{number}"
         if tagged:
             self.git("switch", "-q", "--detach", "master")
-            self.git("cherry-pick", f"{BRANCH}~3..{BRANCH}")
+            self.git("cherry-pick", f"{branch}~3..{branch}")
             self.git("tag", "-a", "-m", "sent", name)
             self.git("switch", "-q", "master")
         tracking["series"].setdefault("history", {})[f"v{number}"] = [f"{number}.sent@example.org"]
@@ -84,7 +84,7 @@ class Series(Owned):
             "- EDITME: use bulletpoints and terse descriptions.\n"
             f"- Link to v{number}: https://patch.msgid.link/{number}.sent@example.org\n"
         )
-        self.store(f"{cover}\n\n---\n{more}", tracking)
+        self.store(f"{cover}\n\n---\n{more}", tracking, branch)
 
     def messages(self, ref: str) -> str:
         return self.git("log", "--format=%B", f"master..{ref}")
@@ -93,8 +93,8 @@ class Series(Owned):
 S = TypeVar("S", bound=Series)
 
 
-def with_draft(place: Path, capsys: pytest.CaptureFixture[str], kind: type[S]) -> S:
+def with_draft(place: Path, capsys: pytest.CaptureFixture[str], kind: type[S], files: Mapping[str, bytes] = FILES) -> S:
     """Return a draft with three patches for a-next, which need no others."""
-    made = kind(place, capsys, {**FILES, "scripts/get_maintainer.pl": SCRIPT.encode()})
+    made = kind(place, capsys, {**files, "scripts/get_maintainer.pl": SCRIPT.encode()})
     made.run("generate", "mine")
     return made

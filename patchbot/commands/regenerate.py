@@ -110,7 +110,8 @@ def execute(
         if result.changed and asked.tip != draft.tip:
             session.say(f"note: your own commits are kept as they were: {before_ref(name)}")
         show(session, document, result, pairs)
-        outdated(session)
+        if result.changed:
+            outdated(session)
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from b4series import BRANCH, MAIL, MARKER, TAG, Series, with_draft
-from owned import CAMPAIGN, FILES
+from owned import CAMPAIGN, FILES, maintainers
 from tinytree import snapshot
 
 FIRST = """\
@@ -395,3 +395,32 @@ def test_a_single_patch_has_its_notes_in_the_cover(series: Series) -> None:
     series.store(cover.replace("\n\n", "\n\nMy note.\n\n", 1), tracking, "b4/mine-b-next")
     series.run("mail", "mine", "--b4", "--tree", "b-next")
     assert "\n\nMy note.\n\n" in series.load("b4/mine-b-next")[0]
+
+
+def test_a_branch_that_was_deleted_is_made_again(series: Series) -> None:
+    series.run(*MAIL)
+    series.run("freeze", "mine", "--tree", "a-next", "--message-id", "1@example.org")
+    series.git("branch", "-q", "-D", BRANCH)
+    series.run("regenerate", "mine", "--onto", "master")
+    row = series.json(*MAIL)["b4"][0]
+    assert (row["changed"], row["revision"]) == (True, 2)
+    assert series.load()[1]["series"]["history"] == {"v1": ["1@example.org"]}
+
+
+def test_a_series_for_one_tree_is_its_only_posting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (("A1", "", "drivers/a/one/"), ("A2", "", "drivers/a/two/"), ("A3", "", "drivers/a/three/"))
+    files = {path: text for path, text in FILES.items() if "/b/" not in path and "/6" not in path}
+    world = with_draft(tmp_path, capsys, Series, {**files, "MAINTAINERS": maintainers(*rows)})
+    branch = "b4/mine-tip"
+    assert [row["branch"] for row in world.json("mail", "mine", "--b4")["b4"]] == [branch]
+    cover, tracking = world.load(branch)
+    assert (tracking["series"]["prefixes"], tracking["series"]["revision"]) == (["RFC", "tip"], 1)
+    world.store(cover.replace("treewide: Use new_a()", "treewide: One tree", 1), tracking, branch)
+    world.tag("a: two", branch=branch)
+    world.sent(branch=branch)
+    world.commit("on", {"lib/7.c": b"int z;\n"})
+    world.run("regenerate", "mine", "--onto", "master")
+    assert world.repo.ref("refs/patchbot/mine/v1")
+    assert world.run("cover", "mine").startswith("treewide: One tree\n")
+    assert world.json("mail", "mine", "--b4")["b4"][0]["revision"] == 2
+    assert world.messages(branch).count(TAG) == world.messages("patchbot/mine").count(TAG) == 1

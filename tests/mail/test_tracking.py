@@ -67,8 +67,8 @@ def test_changes_below_the_headings_of_b4_are_taken_and_what_it_fills_in_is_not(
         ('"revision": 2', '"revision": "2"', "series.revision is '2', not a number"),
         ('"revision": 2,', "", "series lacks 'revision'"),
         ('"prefixes": []', '"prefixes": [1]', r"series.prefixes\[0\] is 1, not a text"),
-        ('"v1": [', '"v1": {', ""),
-        ("{", "", ""),
+        ('"v1": [', '"v1": {', "Expecting ':' delimiter"),
+        ("{", "", "Expecting value"),
     ],
 )
 def test_a_table_that_b4_could_not_read_is_named(old: str, new: str, said: str) -> None:
