@@ -91,7 +91,8 @@ def replied(mails: list[Path], number: int, file: Path) -> Path:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_whole_round(sender: Sender, strategy: str, tmp_path: Path) -> None:
-    if strategy == "branch-description" and "0.13" in str(sender.program):
+    filtering = any(sender.program.parents[1].glob("lib/*/site-packages/git_filter_repo.py"))
+    if strategy == "branch-description" and filtering:
         pytest.skip("git-filter-repo, which b4 used then, cannot read a configuration with values of several lines")
     sender.git("config", "b4.prep-cover-strategy", strategy)
     sender.leave()
