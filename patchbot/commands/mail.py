@@ -110,14 +110,14 @@ def post(session: Session, tree: str | None, every: bool, output: str | None, wa
     session.repo.hold_still()
     names: list[str | None] = [tree]
     draft = need_draft(session.repo, session.config.campaign(what).name)
-    if every:
+    if every and draft.document.postings:
         names = [row.name for row in postings_of(session.repo, draft, session.upstream)]
     done, left = [], []
     with shown(session.err), within("postings" if every else ""):
         for number, name in enumerate(names):
             if every:
                 count("postings", number, len(names))
-                tick(f"mails for {name}")
+                tick(f"mails for {name or draft.campaign}")
             series = select(session, what, name)
             box, findings = reviewed(session, series, wanted)
             if series.posting:

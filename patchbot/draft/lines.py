@@ -45,7 +45,7 @@ def with_postings(
     done = (*still_done(document, last), *finished(document, last))
     going = [row for row in before if row.name not in {gone.name for gone in done}]
     links = [link_of(document, keys.get(sha, sha), rows.get(sha), changes[sha]) for sha in (c.sha for c in commits)]
-    lines = divide(links, document.most, going, [row.name for row in done])
+    lines = divide(links, document.most, going, [row.name for row in done], document.target)
     made = write_lines(scratch, author, document.base, commits, changes, [link.id for link in links], lines)
     document = replace(document, postings=made or None, done=done or None)
     return replace(document, change_ids=change_ids(scratch, document, last))

@@ -105,10 +105,13 @@ def needed(links: Sequence[Link]) -> list[frozenset[int]]:
     return found
 
 
-def divide(links: Sequence[Link], most: int, last: Sequence[PostingRow], used: Collection[str]) -> list[Line]:
+def divide(
+    links: Sequence[Link], most: int, last: Sequence[PostingRow], used: Collection[str], target: str
+) -> list[Line]:
     """Return the postings of a series, in the order of their first patches.
 
-    `last` are those of the last draft, `used` names of earlier ones. A series that one posting holds needs none.
+    `last` are those of the last draft, `used` names of earlier ones. A series that one posting to `target`, the
+    campaign's own tree, holds needs none.
     """
     was = {(patch.id, row.target): row.name for row in last for patch in row.patches}
     homes: dict[str, list[int]] = {}
@@ -121,7 +124,7 @@ def divide(links: Sequence[Link], most: int, last: Sequence[PostingRow], used: C
             name = known or room(link.target, homes, targets, most, {*used, *(row.name for row in last)})
             homes.setdefault(name, []).append(number)
             targets[name] = link.target
-    if len(homes) < 2 and not last:
+    if len(homes) < 2 and not last and {*targets.values()} <= {target}:
         return []
     needs = needed(links)
     lines = []

@@ -178,7 +178,10 @@ def make_mails(
     insist_fit(posting.sender, commits)
     posted, waiting = choose(commits, targets, posting.target, posting.most)
     if not posted:
-        raise UserError(f"the branch does not start with a patch for {posting.target or 'this tree'}")
+        raise UserError(
+            f"the branch does not start with a patch for {posting.target or 'this tree'}; --all, or --tree, posts what"
+            " there is for other trees (see patchbot status)"
+        )
     plain = patch_mails(scratch, base, posted)
     who = who_gets([plain[commit.sha] for commit in posted])
     results = counted(facts.get("results", ()), {commit.sha for commit in posted})

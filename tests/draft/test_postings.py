@@ -348,29 +348,40 @@ def test_what_the_patches_need_lies_below_them(owned: Owned, tmp_path: Path) -> 
 
 
 def test_one_tree_is_one_posting_and_needs_no_branch(owned: Owned) -> None:
-    rule = '[[campaigns.mine.owners]]\npath = ":/"\ntree = "all"\n'
+    rule = '[[campaigns.mine.owners]]\npath = ":/"\ntree = "tip"\n'
     owned.configure(rule)
     document = owned.json("generate", "mine")
     assert document["postings"] == []
     assert list(heads(owned)) == [STACK]
-    assert "leave out the tree" in owned.run("mail", "mine", "--tree", "all", code=2)
+    assert "leave out the tree" in owned.run("mail", "mine", "--tree", "tip", code=2)
+    folder = owned.path.parent / "all"
+    assert [row["target"] for row in owned.json("mail", "mine", "--all", "-o", str(folder))["series"]] == ["tip"]
+    assert len(list(folder.glob("*.patch"))) == len(document["patches"]) == 1
+
+
+def test_one_tree_that_is_not_the_campaigns_own_is_a_posting(owned: Owned) -> None:
+    owned.configure('[[campaigns.mine.owners]]\npath = ":/"\ntree = "all"\n')
+    assert [row["name"] for row in owned.json("generate", "mine")["postings"]] == ["all"]
+    assert "--all, or --tree" in owned.run("mail", "mine", code=2)
+    mails = owned.json("mail", "mine", "--all", "-o", str(owned.path.parent / "mails"))
+    assert [row["target"] for row in mails["series"]] == ["all"]
 
 
 def test_patches_are_divided_by_tree_and_number_and_stay_where_they_were() -> None:
     links = [link(str(n), "t", f"f{n}") for n in range(5)] + [link("x", "u/v", "g")]
-    assert divide(links, 2, (), ()) == [
+    assert divide(links, 2, (), (), "t") == [
         Line("t", "t", (), (0, 1)),
         Line("t.2", "t", (), (2, 3)),
         Line("t.3", "t", (), (4,)),
         Line("u-v", "u/v", (), (5,)),
     ]
     last = [PostingRow("t.2", "t", (Posted("2", "", ""), Posted("3", "", "")))]
-    assert divide(links[2:], 2, last, ("t",)) == [
+    assert divide(links[2:], 2, last, ("t",), "t") == [
         Line("t.2", "t", (), (0, 1)),
         Line("t.3", "t", (), (2,)),
         Line("u-v", "u/v", (), (3,)),
     ]
-    assert divide(links[:2], 2, (), ()) == []
+    assert divide(links[:2], 2, (), (), "t") == []
 
 
 def test_what_is_needed_comes_with_what_that_needs() -> None:
@@ -382,7 +393,7 @@ def test_what_is_needed_comes_with_what_that_needs() -> None:
         link("4", "t", "z"),
     ]
     assert needed(links) == [frozenset(), {0}, {0, 1}, frozenset(), {3}]
-    assert divide(links, 9, (), ()) == [Line("t", "t", (3,), (0, 1, 4)), Line("u", "u", (0, 1), (2, 3))]
+    assert divide(links, 9, (), (), "t") == [Line("t", "t", (3,), (0, 1, 4)), Line("u", "u", (0, 1), (2, 3))]
 
 
 @pytest.mark.parametrize(
