@@ -154,7 +154,7 @@ def taken(found: Gathered) -> dict[str, list[str]]:
 
 
 def test_every_file_is_expected_to_say_something():
-    assert {path.stem for path in MAILS.iterdir()} == set(ATTACHED)
+    assert {path.stem for path in MAILS.glob("*.mbox")} == set(ATTACHED)
 
 
 @pytest.mark.parametrize("name", ATTACHED)
