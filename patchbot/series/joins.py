@@ -12,7 +12,7 @@ from itertools import count
 from ..model import Edit
 from . import maintainers
 from .campaign import Campaign, Context, Step
-from .prefixes import prefixes
+from .prefixes import prefixes, told_apart
 
 Groups = Mapping[str, Sequence[Edit]]
 
@@ -28,6 +28,7 @@ def arrange(campaign: Campaign, step: Step, context: Context, groups: Groups) ->
     made = placed(campaign, step, context, groups)
     starts = named(step, context, made)
     parts = joined(campaign, step, context, made, starts)
+    starts = distinct(campaign, step, context, parts, starts)
     home = {path: key for key, paths in parts.items() for path in paths}
     edits: dict[str, list[Edit]] = {key: [] for key in parts}
     for rows in groups.values():
@@ -101,3 +102,18 @@ def joined(
             out[key] = paths
             open_[place] = key
     return out
+
+
+def distinct(
+    campaign: Campaign, step: Step, context: Context, parts: Mapping[str, Sequence[str]], starts: Mapping[str, str]
+) -> dict[str, str]:
+    """Return {key: prefix} in which new patches for one tree have different ones."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for key, paths in parts.items():
+        groups.setdefault((campaign.target_of(context.base, context.config, paths), starts[key]), []).append(key)
+    made = dict(starts)
+    for (_, start), keys in groups.items():
+        fresh = {key: parts[key] for key in keys if step.id_of(key) not in context.kept.prefixes}
+        if len(keys) > 1 and fresh:
+            made |= told_apart(start, fresh)
+    return made

@@ -91,9 +91,40 @@ def from_path(paths: Sequence[str]) -> str:
     if len(paths) == 1:
         place = re.sub(r"\.\w+$", "", paths[0])
     else:
-        place = commonpath([str(PurePosixPath(path).parent) for path in paths]) or "treewide"
+        place = commonpath([str(PurePosixPath(path).parent) for path in paths])
+        if not place or place in PLAIN:
+            return without_common(paths)
     for folder in PLAIN:
         place = place.removeprefix(f"{folder}/")
     # A path is longer than a subject has room for, and often says a name twice.
     parts = [part for part, _ in groupby(place.split("/"))]
-    return "treewide" if place in PLAIN else ": ".join(parts[:1] + parts[1:][-2:])
+    return ": ".join(parts[:1] + parts[1:][-2:])
+
+
+def without_common(paths: Sequence[str]) -> str:
+    """Return the prefix of a patch of files without a common folder, headers aside where there are others."""
+    sources = [path for path in paths if not path.startswith(("include/", "Documentation/"))] or list(paths)
+    folders = Counter(str(PurePosixPath(path).parent) for path in sources)
+    folder, count = max(sorted(folders.items()), key=lambda row: row[1])
+    if count * 2 > len(sources) and folder not in (".", *PLAIN):
+        return from_path([f"{folder}/a", f"{folder}/b"])
+    names = sorted({from_path([path]).partition(": ")[0] for path in sources})
+    return ", ".join(names) if len(names) == 2 else "treewide"
+
+
+def told_apart(start: str, groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return {name: prefix} of patches of some files each that would all have the prefix `start`.
+
+    What they touch below their common folder is added, as deep as it takes; nothing where they touch the same there.
+    """
+    top = commonpath([str(PurePosixPath(path).parent) for paths in groups.values() for path in paths])
+    below = {name: [PurePosixPath(path).relative_to(top) for path in paths] for name, paths in groups.items()}
+    labels: dict[str, str] = {}
+    for depth in range(1, 1 + max(len(path.parts) for paths in below.values() for path in paths)):
+        labels = {}
+        for name, paths in below.items():
+            first, *others = [PurePosixPath(*row).stem for row in sorted({path.parts[:depth] for path in paths})]
+            labels[name] = f"{first}{',' if len(others) == 1 else ' to'} {others[-1]}" if others else first
+        if len({*labels.values()}) == len(labels):
+            break
+    return {name: f"{start}: {label}" for name, label in labels.items()}

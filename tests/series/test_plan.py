@@ -9,7 +9,7 @@ from owned import FILES, NEW, Owned
 
 from patchbot.config import CampaignConfig, OwnerRule
 from patchbot.series.maintainers import tree_for
-from patchbot.series.prefixes import from_history, from_path, majority, start_of
+from patchbot.series.prefixes import from_history, from_path, majority, start_of, told_apart
 from patchbot.series.tree import Tree
 
 
@@ -69,7 +69,7 @@ def test_the_prefix_comes_from_the_last_commits_of_the_file_else_of_its_folder(o
         "a: three: 3: Use new_a()",
         "b: Use new_a()",
     ]
-    assert from_path(["drivers/a/1.c", "drivers/b/2.c"]) == "treewide"
+    assert from_path(["drivers/a/1.c", "drivers/b/2.c"]) == "a, b"
 
 
 def test_a_base_that_moves_renames_no_patch_and_joins_none_anew(owned: Owned) -> None:
@@ -83,7 +83,7 @@ def test_a_base_that_moves_renames_no_patch_and_joins_none_anew(owned: Owned) ->
         "rename/A3": ["drivers/a/three/3.c"],
         "rename/B": ["drivers/b/4.c", "drivers/b/5.c"],
     }
-    assert owned.record()["prefixes"]["rename/A1"] == "same"
+    assert owned.record()["prefixes"]["rename/A1"] == "same: one, two"
     # Others name it otherwise now, and A1 has taken its part: A2 stays in the patch, and that keeps its name.
     for number in range(9):
         owned.commit("new: Do it", {"drivers/a/two/Kconfig": b"\n" * number})
@@ -189,3 +189,32 @@ def test_a_rule_of_another_tree_is_a_vote_of_its_files(owned: Owned) -> None:
     config = CampaignConfig("mine", "tip", owners=(OwnerRule("drivers/a/one/", "x"), OwnerRule("drivers/a/", "", "p")))
     assert tree_for(tree, config, ["drivers/a/one/1.c"]) == "x"
     assert tree_for(tree, config, ["drivers/a/two/2.c"]) == "a-next"
+
+
+@pytest.mark.parametrize(
+    ("paths", "prefix"),
+    [
+        (["drivers/video/backlight/a.c", "drivers/video/backlight/b.c", "include/linux/a.h"], "video: backlight"),
+        (["drivers/memstick/host/tifm_ms.c", "drivers/mmc/host/tifm_sd.c"], "memstick, mmc"),
+        (["arch/arm/mach-pxa/a.c", "arch/x86/kernel/b.c"], "arm, x86"),
+        (["kernel/a.c", "kernel/b.c"], "a, b"),
+        (["kernel/a.c", "kernel/b.c", "kernel/c.c"], "treewide"),
+        (["fs/a.c", "mm/b.c", "net/c.c"], "treewide"),
+        (["include/linux/a.h", "include/net/b.h"], "linux, net"),
+    ],
+)
+def test_files_without_a_folder_of_their_own_have_a_prefix(paths: list[str], prefix: str) -> None:
+    assert from_path(paths) == prefix
+
+
+def test_patches_of_one_prefix_are_told_apart_by_what_they_touch() -> None:
+    groups = {
+        "A": ["net/can/a.c", "net/x25/b.c"],
+        "B": ["net/dccp/c.c"],
+        "C": ["net/atm/a.c", "net/llc/b.c", "net/rds/c.c"],
+    }
+    assert told_apart("net", groups) == {"A": "net: can, x25", "B": "net: dccp", "C": "net: atm to rds"}
+    same = {"A": ["drivers/md/raid1.c", "drivers/md/raid5.c"], "B": ["drivers/md/dm.c"]}
+    assert told_apart("md", same) == {"A": "md: raid1, raid5", "B": "md: dm"}
+    deep = {"A": ["a/b/one.c"], "B": ["a/b/two.c", "a/c/x.c"], "C": ["a/b/two.h", "a/c/x.c"]}
+    assert told_apart("a", deep) == {"A": "a: one", "B": "a: two, x", "C": "a: two, x"}
