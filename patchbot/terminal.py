@@ -69,6 +69,11 @@ def cell(text: str, style: str = "") -> Text:
     return Text(one_line(text), style)
 
 
+def aside() -> contextlib.AbstractContextManager[object]:
+    """Have what the code inside prints go to stderr: stdout is for results, which may be one JSON document."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
 def some(rows: Sequence[str], most: int = 5) -> list[str]:
     """Return the first of many rows, and the number of the others."""
     return [*rows[:most], *([f"and {len(rows) - most} more"] if len(rows) > most else [])]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from shlex import join
@@ -23,6 +21,7 @@ from ..series.edits import MODES, edits_between
 from ..series.returned import insist_change
 from ..series.sites import Followed
 from ..signals import limit
+from ..terminal import aside
 from .loading import function_in
 
 #: Edits of a step's tree; what follows the sites knows which are to stay.
@@ -79,8 +78,7 @@ def python(folder: Path, name: str, timeout: float | None, say: Callable[[str], 
 
     def called(context: Context, followed: Followed) -> Change:
         try:
-            # stdout is for results, which may be one JSON document.
-            with limit(seconds, lambda frame: late(place(frame, folder))), redirect_stdout(sys.stderr):
+            with limit(seconds, lambda frame: late(place(frame, folder))), aside():
                 change = call(context)
         except UserError:
             raise

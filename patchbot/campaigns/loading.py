@@ -6,11 +6,11 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
 from ..errors import ConfigError, PatchbotError, line_in
+from ..terminal import aside
 
 
 def load_module(folder: Path, file: Path) -> ModuleType:
@@ -27,7 +27,7 @@ def load_module(folder: Path, file: Path) -> ModuleType:
     # Byte code beside the sources could be older than they are by less than a second.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        with redirect_stdout(sys.stderr):
+        with aside():
             spec.loader.exec_module(module)
     except PatchbotError:
         raise

@@ -329,5 +329,5 @@ def outdated(session: Session) -> None:
             tree = f" --tree {posting}" if postings else ""
             session.say(
                 f"note: {short(b4_ref(name, posting))} is as it was; bring it up to date with:"
-                f" patchbot mail {name} --b4{tree}"
+                f" patchbot mail {name}{tree} --b4"
             )
