@@ -11,7 +11,6 @@ from typing import Any
 from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.conflicts import Asked, Pending
-from ..draft.lines import taken
 from ..draft.matching import parse_choices
 from ..draft.produce import produce, switched_off
 from ..draft.rangediff import Pair, compare, render, side
@@ -19,7 +18,7 @@ from ..draft.rebased import start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_way
 from ..draft.restack import Conflicts, Resolutions
-from ..draft.taken import other_forms
+from ..draft.taken import other_forms, taken, there
 from ..draft.trailers import percentage
 from ..draft.versions import previous, version_ref
 from ..draft.write import Carried, Result, beside, carried, put, site_changes, site_lines, workshop
@@ -34,6 +33,7 @@ from .b4 import outdated, take_back
 from .letter import contradictions, told_contradictions
 from .session import Session, alone
 from .show import describe, remarks, show_dropped, show_series
+from .trees import done_state
 
 EXAMPLES = (
     "patchbot regenerate --onto bpf-next/master",
@@ -166,13 +166,14 @@ def regenerate(
     if not made.series.patches:
         document = describe(session, made, None, time.monotonic() - started) | {"from": where}
         document |= {"gone": [row.id for row in known.patches], **site_changes(known.document.sites, made.facts.sites)}
-        rows = taken(draft.document, made.facts.sites, (), made.series.kernel.describe)
+        has = there(repo, draft.document, asked.onto, made.facts.sites, made.series.kernel.describe)
+        rows = taken(draft.document, has, ())
         document["done"] = [asdict(row) for row in (*(draft.document.done or ()), *rows)]
         document["other_forms"] = forms
         return document, None, []
     # What a rebase leaves out because upstream has it was not dropped by hand.
-    there = {*draft.handmade.dropped, *(p.id for p in made.series.patches)}
-    dropped = tuple(id_ for id_ in given.handmade.dropped if id_ in there)
+    still = {*draft.handmade.dropped, *(p.id for p in made.series.patches)}
+    dropped = tuple(id_ for id_ in given.handmade.dropped if id_ in still)
     to = beside(draft, asked.onto, session.configured)
     given = replace(given, handmade=replace(given.handmade, dropped=dropped), beside=to)
     tick("write")
@@ -226,8 +227,8 @@ def listed(pending: Pending) -> str:
 def show_done(session: Session, document: Mapping[str, Any]) -> None:
     """Print the postings that their trees have taken, and what of the patches that went they took otherwise."""
     for row in document["done"]:
-        what = f"{plural(row['patches'], 'patch', 'patches')}, {plural(row['sites'], 'site')}"
-        session.show(f"  done: {row['name']}: {what}: all of it is in {row['describe']}")
+        what = f"{row['name']}: {plural(row['patches'], 'patch', 'patches')}, {plural(len(row['names']), 'site')}"
+        session.show(f"  done: {what}: {done_state(row, 'all of it is in ' + row['describe'])}")
     forms = document["other_forms"]
     for row in forms if session.args.verbose else forms[:10]:
         lacks = f"it lacks {row['missing']} of {plural(row['lines'], 'line')}: {row['first']}"

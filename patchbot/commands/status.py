@@ -13,6 +13,7 @@ from ..draft.produce import maker, recorded_maker, switched_off
 from ..draft.rebased import rebased, start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, branch, branch_gone, read_draft
+from ..draft.taken import There, there
 from ..draft.versions import versions
 from ..draft.write import site_changes, site_lines
 from ..errors import UserError
@@ -64,11 +65,12 @@ def execute(session: Session) -> int:
     }
     if draft is not None:
         with shown(session.err):
-            document |= about_draft(session, name, draft)
-            document["postings"] = about_postings(session, draft, document["upstream"])
+            upstream, there = about_upstream(session, draft)
+            document |= about_draft(session, name, draft, upstream)
+            document["postings"] = about_postings(session, draft, there)
             document["done"] = [asdict(row) for row in draft.document.done or ()]
             document["letters"] = contradictions(session)
-            document["burn_down"] = burn_down(frozen, draft, document["upstream"])
+            document["burn_down"] = burn_down(frozen, draft, upstream["rev"], there)
     if not session.emit(document):
         show(session, document)
     return 0
@@ -80,7 +82,7 @@ def unchecked(session: Session, results: Mapping[str, Any]) -> list[str]:
     return [check for check in session.config.checks.run if check not in ran]
 
 
-def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
+def about_draft(session: Session, name: str, draft: Draft, upstream: dict[str, Any]) -> dict[str, Any]:
     """Return the keys about the draft: where it is, what is by hand, upstream, what is stale."""
     tip = session.repo.ref(branch(name)) or draft.tip
     start = start_of(session.repo, draft, tip, session.upstream)
@@ -90,7 +92,6 @@ def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
     except UserError as error:
         made, unclear = Handmade(), str(error)
     waiting = conflicts.read_pending(session.work, name)
-    upstream = about_upstream(session, draft)
     return {
         "draft": {
             "version": draft.version,
@@ -109,15 +110,16 @@ def about_draft(session: Session, name: str, draft: Draft) -> dict[str, Any]:
     }
 
 
-def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
-    """Return how far the configured base moved since the draft, and which sites are new or gone there.
+def about_upstream(session: Session, draft: Draft) -> tuple[dict[str, Any], There | None]:
+    """Return how far the configured base moved since the draft, which sites are new or gone there, and what it has.
 
     `converted` says that nothing is left to change there: it is the series itself, or has taken it in; `ahead` that the
     series could follow it. `unknown` is why nothing is known of a base that nobody asked for by --base.
     """
     rev = session.args.base or session.config.kernel_base or "HEAD"
     try:
-        return {"unknown": None, **moved(session, draft, rev, session.base)}
+        found, has = moved(session, draft, rev, session.base)
+        return {"unknown": None, **found}, has
     except UserError as error:
         if session.args.base:
             raise
@@ -129,15 +131,15 @@ def about_upstream(session: Session, draft: Draft) -> dict[str, Any]:
             "commits": None,
             "files": None,
             **site_changes({}, {}),
-        }
+        }, None
 
 
-def moved(session: Session, draft: Draft, rev: str, base: str) -> dict[str, Any]:
-    """Return how far `base`, which is what `rev` names, is from the draft."""
+def moved(session: Session, draft: Draft, rev: str, base: str) -> tuple[dict[str, Any], There | None]:
+    """Return how far `base`, which is what `rev` names, is from the draft, and what it has of it if it is another."""
     repo = session.repo
     found: dict[str, Any] = {"rev": rev, "commit": base, "moved": base != draft.base, "converted": False}
     if base == draft.base:
-        return found | {"ahead": False, "related": True, "commits": 0, "files": 0, **site_changes({}, {})}
+        return found | {"ahead": False, "related": True, "commits": 0, "files": 0, **site_changes({}, {})}, None
     here = repo.has(f"{draft.base}^{{tree}}")
     common = repo.merge_base(draft.base, base) if here else None
     related = common is not None
@@ -149,9 +151,10 @@ def moved(session: Session, draft: Draft, rev: str, base: str) -> dict[str, Any]
     found["commits"] = repo.count(draft.base, base) if related else None
     found["files"] = len(repo.changed_paths(draft.base, base)) if here else None
     sites = session.campaign.audit(session.tree(base), session.campaign_config).fates()
+    has = there(repo, draft.document, base, sites, rev)
     if not any(fate in ("change", "refuse") for fate, _ in sites.values()):
-        return found | {"converted": True, **site_changes({}, {})}
-    return found | site_changes(draft.document.sites, sites)
+        return found | {"converted": True, **site_changes({}, {})}, has
+    return found | site_changes(draft.document.sites, sites), has
 
 
 def stale(session: Session, draft: Draft, tip: str, start: str, upstream: dict[str, Any], *, clear: bool) -> list[str]:

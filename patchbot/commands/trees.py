@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..draft.lines import draft_of, posting_ref, posting_versions, sites_of
+from ..draft.lines import draft_of, posting_ref, posting_versions
 from ..draft.postings import PostingRow
 from ..draft.record import Draft
+from ..draft.taken import There, rows_of
 from ..draft.versions import Version
 from ..model import Finding, Status
 from ..series import render
@@ -15,15 +16,14 @@ from ..series.render import plural
 from .session import Session
 
 
-def about_postings(session: Session, draft: Draft, upstream: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each posting of a draft; `upstream` is what `status` knows about the configured base."""
-    gone = {row["site"] for row in upstream["gone_sites"]}
+def about_postings(session: Session, draft: Draft, there: There | None) -> list[dict[str, Any]]:
+    """Return a row for each posting of a draft; `there` is what the configured base has of it, if it moved."""
     found = []
     for row in draft.document.postings or ():
-        own, sites = draft_of(session.repo, draft, row), sites_of(draft.document, row)
+        own, rows = draft_of(session.repo, draft, row), rows_of(draft.document, row)
+        sites = {site for patch in rows for site in patch.sites}
         frozen = posting_versions(session.repo, draft.campaign, row.name)
         last = max(frozen, default=0)
-        left = set() if upstream["converted"] else sites - gone
         now = session.repo.ref(posting_ref(draft.campaign, row.name))
         found.append(
             {
@@ -36,7 +36,9 @@ def about_postings(session: Session, draft: Draft, upstream: Mapping[str, Any]) 
                 "posted": last or None,
                 "message_id": (frozen[last].document.message_id or "") if last else "",
                 "changed": bool(last) and own.version != last,
-                "left": len(left),
+                "left": len(there.of(draft.document, rows) if there else sites),
+                "gone": there.gone_of(rows) if there else 0,
+                "there": there.sites_there(draft.document, rows) if there else len(sites),
                 "letter": bool(draft.covers.get(row.name)),
                 "stored": now == row.tip,
             }
@@ -67,14 +69,12 @@ def crowding(session: Session, draft: Draft, row: PostingRow, besides: Collectio
     return [Finding(Status.WARN, text, type="LIMIT")]
 
 
-def burn_down(versions: Sequence[Version], draft: Draft, upstream: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return how many sites the patches of each version and of the draft change, and how many are left upstream."""
+def burn_down(versions: Sequence[Version], draft: Draft, rev: str, there: There | None) -> list[dict[str, Any]]:
+    """Return how many sites the patches of each version and of the draft change, and how many are left in `rev`."""
     series = [*((v.name, v.draft.document) for v in versions), ("draft", draft.document)]
     rows = [{"name": name, "sites": sum(len(row.sites) for row in document.patches)} for name, document in series]
-    if upstream["commit"] and upstream["moved"]:
-        gone = {row["site"] for row in upstream["gone_sites"]}
-        sites = {site for row in draft.document.patches for site in row.sites}
-        rows.append({"name": upstream["rev"], "sites": 0 if upstream["converted"] else len(sites - gone)})
+    if there:
+        rows.append({"name": rev, "sites": len(there.of(draft.document, draft.patches))})
     return rows
 
 
@@ -84,7 +84,7 @@ def show_postings(session: Session, document: Mapping[str, Any]) -> None:
     if rows or document["done"]:
         table = [(row["name"], str(row["patches"]), str(row["sites"]), state(row)) for row in rows]
         table += [
-            (row["name"], str(row["patches"]), str(row["sites"]), f"done: in {row['describe']}")
+            (row["name"], str(row["patches"]), str(len(row["names"])), done_state(row, f"done: in {row['describe']}"))
             for row in document["done"]
         ]
         session.out.table(("tree", "patches", "sites", "state"), table)
@@ -100,7 +100,7 @@ def show_postings(session: Session, document: Mapping[str, Any]) -> None:
 def state(row: Mapping[str, Any]) -> str:
     """Return where a posting is, in words."""
     if not row["left"]:
-        return "in the base"
+        return done_state({**row, "sites": row["there"]}, "in the base")
     posted = f"posted as v{row['posted']}" if row["posted"] else "drafted"
     said = [f"{posted} ({row['message_id']})" if row["message_id"] else posted]
     said += ["changed since"] if row["changed"] else []
@@ -109,3 +109,9 @@ def state(row: Mapping[str, Any]) -> str:
     said += ["with a letter of yours"] if row["letter"] else []
     said += [] if row["stored"] else ["its branch is not as patchbot left it"]
     return ", ".join(said)
+
+
+def done_state(row: Mapping[str, Any], taken: str) -> str:
+    """Return what became of a posting of which nothing is left to change: `taken`, unless its files are gone."""
+    gone = f"gone: {plural(row['gone'], 'file')}, no longer in the kernel" if row["gone"] else ""
+    return "; ".join(filter(None, [taken if row["sites"] or not gone else "", gone]))

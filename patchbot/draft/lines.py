@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import UserError
@@ -17,6 +17,7 @@ from ..terminal import some
 from .changeids import change_ids, home
 from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
 from .record import Document, Draft, ExtraRow, PatchRow, branch, numbered, read_record
+from .taken import homes_of, still_done, taken, there
 
 
 def posting_ref(campaign: str, name: str) -> str:
@@ -42,10 +43,17 @@ def with_postings(
     rows = {row.commit: row for row in document.patches}
     keys = {row.commit: row.id for row in document.patches} | {row.commit: row.key for row in document.extra or ()}
     before = last.postings or () if last else ()
-    done = (*still_done(document, last), *finished(document, last))
+    done: tuple[DoneRow, ...] = ()
+    had: dict[tuple[str, str], str] = {}
+    if last:
+        found = there(scratch, last, document.base, document.sites, document.kernel.describe)
+        ids = {row.id for row in (*document.patches, *(document.generated or ()))}
+        done = (*still_done(document, last), *(taken(last, found, ids) if last.base != document.base else ()))
+        had = homes_of(last, found)
     going = [row for row in before if row.name not in {gone.name for gone in done}]
     links = [link_of(document, keys.get(sha, sha), rows.get(sha), changes[sha]) for sha in (c.sha for c in commits)]
-    lines = divide(links, document.most, going, [row.name for row in done], document.target)
+    names = [row.name for row in done]
+    lines = divide(links, document.most, going, names, document.target, had)
     made = write_lines(scratch, author, document.base, commits, changes, [link.id for link in links], lines)
     document = replace(document, postings=made or None, done=done or None)
     return replace(document, change_ids=change_ids(scratch, document, last))
@@ -56,44 +64,6 @@ def link_of(document: Document, key: str, row: PatchRow | None, files: Iterable[
     target, step = (row.target, row.step) if row else ("", "")
     independent, shared = step in document.independent, step in document.shared
     return Link(key, target or document.target, frozenset(files), independent, shared)
-
-
-def finished(document: Document, last: Document | None) -> list[DoneRow]:
-    """Return the postings of the last draft of which no site is left to change, nor a patch that makes something."""
-    if last is None:
-        return []
-    there = {row.id for row in (*document.patches, *(document.generated or ()))}
-    return taken(last, document.sites, there, document.kernel.describe)
-
-
-def still_done(document: Document, last: Document | None) -> list[DoneRow]:
-    """Return what was done before, but for postings of which this base lacks a site: it is another, or reverted it."""
-    left = {name for name, (fate, _) in document.sites.items() if fate != "keep"}
-    return [row for row in (last.done or () if last else ()) if left.isdisjoint(row.names)]
-
-
-def taken(
-    document: Document, sites: Mapping[str, tuple[str, str]], patches: Collection[str], describe: str
-) -> list[DoneRow]:
-    """Return the postings of a draft of which a base, `describe`, has all: no site to change, none of `patches` left.
-
-    `sites` are {site: (fate, place)} of that base.
-    """
-    left = {name for name, (fate, _) in sites.items() if fate != "keep"}
-    found = []
-    for posting in document.postings or ():
-        own = sites_of(document, posting)
-        if not own & left and not {patch.id for patch in posting.patches} & set(patches):
-            found.append(
-                DoneRow(posting.name, posting.target, len(posting.patches), len(own), describe, tuple(sorted(own)))
-            )
-    return found
-
-
-def sites_of(document: Document, posting: PostingRow) -> set[str]:
-    """Return the sites that the patches of a posting change."""
-    rows = [document.row(patch.id) for patch in posting.patches]
-    return {site for row in rows if row for site in row.sites}
 
 
 def write_lines(

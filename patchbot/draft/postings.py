@@ -8,6 +8,7 @@ the posting that it was in, and a name that was used for one is not used for ano
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -46,7 +47,10 @@ class PostingRow:
 
 @dataclass(frozen=True)
 class DoneRow:
-    """A posting that its tree has taken: none of its sites, `names`, is left to change on a later base, `describe`."""
+    """A posting of which nothing is left to change on a later base, `describe`: its tree has it, or its files are gone.
+
+    Of its sites, `names`, `sites` are in files that are there, under whatever name; `gone` files are there no more.
+    """
 
     name: str
     target: str
@@ -54,6 +58,7 @@ class DoneRow:
     sites: int
     describe: str
     names: tuple[str, ...] = ()
+    gone: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,18 @@ def needed(links: Sequence[Link]) -> list[frozenset[int]]:
 
 
 def divide(
-    links: Sequence[Link], most: int, last: Sequence[PostingRow], used: Collection[str], target: str
+    links: Sequence[Link],
+    most: int,
+    last: Sequence[PostingRow],
+    used: Collection[str],
+    target: str,
+    had: Mapping[tuple[str, str], str] | None = None,
 ) -> list[Line]:
     """Return the postings of a series, in the order of their first patches.
 
-    `last` are those of the last draft, `used` names of earlier ones. A series that one posting to `target`, the
-    campaign's own tree, holds needs none.
+    `last` are those of the last draft, `used` names of earlier ones; `had` are {(file, tree): posting} of the last
+    draft, where a patch goes that has another name now. A series that one posting to `target`, the campaign's own
+    tree, holds needs none.
     """
     was = {(patch.id, row.target): row.name for row in last for patch in row.patches}
     homes: dict[str, list[int]] = {}
@@ -121,7 +132,9 @@ def divide(
             known = was.get((link.id, link.target))
             if (known is None) is not fresh:
                 continue
-            name = known or room(link.target, homes, targets, most, {*used, *(row.name for row in last)})
+            before = Counter((had or {}).get((path, link.target), "") for path in sorted(link.files))
+            name = known or next((n for n, _ in before.most_common() if n and len(homes.get(n, ())) < most), "")
+            name = name or room(link.target, homes, targets, most, {*used, *(row.name for row in last)})
             homes.setdefault(name, []).append(number)
             targets[name] = link.target
     if len(homes) < 2 and not last and {*targets.values()} <= {target}:

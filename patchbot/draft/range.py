@@ -73,7 +73,7 @@ def select_posting(repo: Repo, draft: Draft, tree: str, say: Say, upstream: Sequ
     if row is None:
         names = [row.name for row in rows]
         done = next((gone for gone in draft.document.done or () if tree in (gone.name, gone.target)), None)
-        told = f"; it is done: {done.describe} has all of it" if done else suggestion(tree, names)
+        told = f"; it is done: nothing of it is left to change in {done.describe}" if done else suggestion(tree, names)
         raise UserError(f"{draft.campaign} has no posting {tree!r}{told} (there are: {', '.join(some(names, 20))})")
     ref = posting_ref(draft.campaign, row.name)
     now = repo.ref(ref)

@@ -266,6 +266,13 @@ class Objects:
         """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""
         return sorted(self.changes(old, new))
 
+    def moves(self, old: str, new: str, gone: Iterable[str], come: Iterable[str]) -> dict[str, str]:
+        """Return {file of `old` among `gone`: the name in `new`, among `come`, that git says it has now}."""
+        paths = sorted({*gone, *come})
+        argv = ("-r", "-z", "-M", "-l1000", "--diff-filter=R", "--name-status", old, new, "--", *paths)
+        said = names_in(self.look("--literal-pathspecs", "diff-tree", *argv).stdout)
+        return dict(zip(said[1::3], said[2::3], strict=True))
+
     def parent(self, commit: str) -> str | None:
         """Return the first parent of a commit, None for one without a parent and for anything but a commit."""
         if found := self._batch.read(f"{commit}^1"):

@@ -24,7 +24,7 @@ def arrange(campaign: Campaign, step: Step, context: Context, groups: Groups) ->
     """
     if not step.joins or context.config.conversions == "treewide":
         paths = {key: sorted({edit.path for edit in edits}) for key, edits in groups.items()}
-        return groups, named(step, context, paths) if step.prefixed else {}
+        return groups, distinct(campaign, step, context, paths, named(step, context, paths)) if step.prefixed else {}
     made = placed(campaign, step, context, groups)
     starts = named(step, context, made)
     parts = joined(campaign, step, context, made, starts)

@@ -95,6 +95,30 @@ def test_a_tree_that_reverts_its_part_is_not_done(owned: Owned) -> None:
     assert "done: " not in owned.run("status", "mine")
 
 
+def test_a_posting_whose_files_and_functions_have_other_names_is_not_done(owned: Owned) -> None:
+    body = "".join(f"int f{n}(void)\n{{\n\treturn {n};\n}}\n" for n in range(9)).encode()
+    owned.commit("b: More", {"drivers/b/4.c": body + FILES["drivers/b/4.c"]})
+    owned.json("generate", "mine")
+    owned.run("freeze", "mine", "--tree", "b-next", "--message-id", "<b-1@example.org>")
+    moved = {"drivers/b/4.c": None, "drivers/b/new.c": body + FILES["drivers/b/4.c"]}
+    owned.commit("b: Rename", {**moved, "drivers/b/5.c": b"int other_name = old_a;\n"})
+    rows = {row["name"]: row for row in owned.json("status", "mine")["postings"]}
+    assert (rows["b-next"]["posted"], rows["b-next"]["left"], rows["b-next"]["gone"]) == (1, 2, 0)
+    document = owned.json("regenerate", "mine", "--onto", "master")
+    assert document["done"] == []
+    assert {row["name"]: row["patches"] for row in document["postings"]}["b-next"] == ["rename/B"]
+    assert "b-next.2" not in owned.run("status", "mine")
+
+
+def test_files_that_left_the_kernel_are_not_said_to_be_converted(owned: Owned) -> None:
+    owned.json("generate", "mine")
+    owned.commit("b: Remove it", {"drivers/b/4.c": None, "drivers/b/5.c": None})
+    assert "gone: 2 files, no longer in the kernel" in owned.run("status", "mine")
+    said = owned.run("regenerate", "mine", "--onto", "master")
+    assert "done: b-next: 1 patch, 2 sites: gone: 2 files, no longer in the kernel" in said
+    assert "all of it is in" not in said
+
+
 def test_a_base_that_has_all_of_it_ends_the_series(owned: Owned) -> None:
     owned.run("generate", "mine")
     owned.commit("take all", NEW)
