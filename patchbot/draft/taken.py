@@ -79,6 +79,8 @@ def there(objects: Objects, document: Document, base: str, sites: Mapping[str, S
     git looks for moves only among the files that went and those with sites that the draft has not.
     """
     left = {name: file_of(place) for name, (fate, place) in sites.items() if fate != "keep"}
+    if base == document.base:
+        return There(describe, left, {}, frozenset())
     rows = rows_of(document)
     changes = objects.commit_changes([row.commit for row in rows])
     edited = {path for files in changes.values() for path, change in files.items() if change.status not in "AD"}
