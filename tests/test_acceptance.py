@@ -77,6 +77,7 @@ def test_checks_and_mails_of_the_newest(kernel73: RealKernel, borrow: Borrow, cl
 
 
 @pytest.mark.kernel
+@pytest.mark.slow
 def test_every_patch_of_the_newest_compiles_and_means_the_same(kernel73: RealKernel, borrow: Borrow, cli: Cli) -> None:
     repo = borrow(kernel73)
     _, made = cli(repo, "generate")
@@ -107,6 +108,16 @@ def test_every_patch_of_the_newest_compiles_and_means_the_same(kernel73: RealKer
     assert code == 0
     assert time.monotonic() - started < 60
     assert all(row["cached"] for row in again["results"] if row["status"] == "PASS")
+
+
+@pytest.mark.kernel
+def test_a_conversion_of_the_newest_compiles_and_means_the_same(kernel73: RealKernel, borrow: Borrow, cli: Cli) -> None:
+    repo = borrow(kernel73)
+    _, made = cli(repo, "generate")
+    number = next(n for n, patch in enumerate(made["patches"], start=1) if patch["sites"])
+    code, report = cli(repo, "check", "--only", "build,btf", "--patches", str(number))
+    found = {row["check"]: row["status"] for row in report["results"] if row["patch"]}
+    assert (code, found) == (0, {"build": "PASS", "btf": "PASS"}), report["results"]
 
 
 @pytest.mark.kernel
