@@ -7,7 +7,7 @@ KERNELS ?= newest 7.2 6.12
 # Debian packages of `make posting`.
 POSTING := public-inbox libplack-perl libdbd-sqlite3-perl libsearch-xapian-perl liburi-perl libmailtools-perl git-email
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email posting b4 man
+.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email posting b4 page man
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -65,6 +65,11 @@ posting: $(BIN)/patchbot
 		awk '/^Inst/ && $$2 !~ /^(lib)?perl[5-]|^perl/ {print $$2}') && for deb in *.deb; do dpkg-deb -x $$deb ../root; done
 	python3 -m venv .venv/posting/venv && .venv/posting/venv/bin/pip -q install 'b4>=0.14,<1' 'aiosmtpd>=1.4,<2'
 	PATCHBOT_POSTING=$(CURDIR)/.venv/posting $(BIN)/pytest -q tests/mail/test_posting.py
+
+# The HTML page in Chromium (Debian: chromium, chromium-driver).
+page: $(BIN)/patchbot
+	$(BIN)/pip -q install 'selenium>=4.20,<5'
+	$(BIN)/pytest -q tests/checking/test_page_in_a_browser.py
 
 # The manual page, to look at: man -l patchbot.1; a wheel makes its own.
 man: $(BIN)/patchbot

@@ -169,6 +169,16 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Covered:
+    """Lines of a file that a patch changes, from `first` to `last`, and who read them; by nobody if `by` is empty."""
+
+    file: str
+    first: int
+    last: int
+    by: str
+
+
+@dataclass(frozen=True)
 class Result:
     """What one check says about one patch (`patch` is its stable id) or, if `patch` is None, about the series.
 
@@ -187,6 +197,7 @@ class Result:
     reproduce: str = ""
     date: str = ""
     evidence: tuple[Evidence, ...] = ()
+    covered: tuple[Covered, ...] = ()
 
 
 def headline(message: str) -> str:

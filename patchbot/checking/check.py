@@ -33,7 +33,7 @@ from ..draft.range import Range
 from ..errors import ConfigError, PatchbotError, UserError, line_in
 from ..git.repo import Repo, Scratch
 from ..identity import identity
-from ..model import Evidence, Finding, Status
+from ..model import Covered, Evidence, Finding, Status
 from ..sandbox import NORMAL, Sandbox
 from ..series.campaign import BuildWishes, Site
 
@@ -112,7 +112,8 @@ def items(repo: Repo, series: Range) -> tuple[Item, ...]:
 class Outcome:
     """The result of a check: `examined` counts what it looked at, and 0 is never PASS; SKIP always has a reason.
 
-    A finding with PASS says what was right; only -v and the page show it, and `evidence`.
+    A finding with PASS says what was right; only -v and the page show it, and `evidence`. The page shows in its diffs
+    which of the changed lines are `covered`.
     """
 
     status: Status
@@ -122,6 +123,7 @@ class Outcome:
     log: Path | None = None
     reproduce: str = ""
     evidence: tuple[Evidence, ...] = ()
+    covered: tuple[Covered, ...] = ()
 
     @classmethod
     def of(

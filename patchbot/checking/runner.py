@@ -259,6 +259,7 @@ def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float)
         reproduce=outcome.reproduce,
         date=datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00"),
         evidence=outcome.evidence,
+        covered=outcome.covered,
     )
 
 

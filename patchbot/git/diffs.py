@@ -32,7 +32,7 @@ HEADS = (b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"dele
 
 @dataclass(frozen=True)
 class Row:
-    r"""A line of a diff: its file, by the new name, and its kind.
+    r"""A line of a diff: its file, by the new name, its kind, and its number in the new file if it is in there.
 
     `kind` is +, -, a space or \\ for a line of a hunk, @ for the header of a hunk, and empty for a line about the file.
     """
@@ -40,6 +40,7 @@ class Row:
     path: str
     kind: str
     text: str
+    number: int | None = None
 
 
 def commit_diffs(objects: Objects, commits: Sequence[str]) -> dict[str, bytes]:
@@ -94,14 +95,15 @@ def read_diff(diff: str) -> list[Row]:
         files = PatchSet(HEAD.sub(nameless, diff))
     except UnidiffParseError as error:
         raise ToolError(f"a diff cannot be read: {error}") from error
-    kinds = {line.diff_line_no: line.line_type for file in files for hunk in file for line in hunk}
+    lines = {line.diff_line_no: line for file in files for hunk in file for line in hunk}
     names = iter([path_of(head) for head in HEAD.finditer(diff)])
     rows, path = [], ""
     for number, text in enumerate(diff.split("\n"), 1):
         if text.startswith("diff --git "):  # no line of a hunk does
             path = next(names)
-        kind = kinds.get(number) or (text[:1] if text.startswith(("@@ ", "\\ ")) else "")
-        rows.append(Row(path, kind, text))
+        line = lines.get(number)
+        kind = line.line_type if line else text[:1] if text.startswith(("@@ ", "\\ ")) else ""
+        rows.append(Row(path, kind, text, line.target_line_no if line else None))
     return rows
 
 

@@ -6,7 +6,7 @@ import re
 
 from tinytree import patchbot
 
-from patchbot.checking.page import coloured, page
+from patchbot.checking.page import annotated, page
 
 EVIL = "<script>alert(1)</script>&\x1b[31m\u202e"
 PATCH = {"id": "a", "commit": "c" * 40, "subject": EVIL, "files": [EVIL], "owners": [EVIL], "target": EVIL}
@@ -40,7 +40,7 @@ def test_text_from_anywhere_is_escaped():
     assert text.count("&lt;script&gt;") > 8
     assert text.count("\\x1b[31m\\u202e") == text.count("&lt;script&gt;")
     assert not set(text) & {"\x1b", "\u202e"}
-    assert 'details id="p1" open' in text
+    assert 'class="patch worst-FAIL of-1" open' in text
 
 
 def test_what_is_wrong_with_the_series_comes_before_what_is_right():
@@ -49,7 +49,7 @@ def test_what_is_wrong_with_the_series_comes_before_what_is_right():
     series = {**RESULT, "check": "boot", "patch": None, "commit": None, "status": "WARN", "findings": [right, wrong]}
     report = {"campaign": "c", "base": "b" * 40, "tip": "t" * 40, "results": [series], "counts": {"WARN": 1}}
     text = page(report, [PATCH], KERNEL, {})
-    assert "<b>boot</b>: 2 findings" in text
+    assert "<b>boot</b>: " in text
     assert text.index("this pahole is old") < text.index("program rcu_accept: accept") < text.index("<h2>Patches")
 
 
@@ -79,8 +79,8 @@ def test_figures_of_a_check_are_a_table_with_text_from_anywhere_escaped():
 
 def test_lines_of_a_diff_are_told_apart_and_the_message_is_not_coloured():
     diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-old\n+new\n same\n"
-    rows = coloured("subject\n\n@@ -1 +1 @@\n+ not added\n", diff)
-    kinds = {line: kind for kind, line in rows}
+    rows = annotated("subject\n\n@@ -1 +1 @@\n+ not added\n", diff, [])
+    kinds = {line["text"]: line["kind"] for line in rows}
     assert kinds["-old"] == "d"
     assert kinds["+new"] == "a"
     assert kinds["+++ b/x"] == "h"
