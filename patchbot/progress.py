@@ -14,10 +14,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from . import signals
 from .terminal import Terminal, cell, one_line
@@ -47,10 +48,26 @@ def ticked(what: str, parts: Iterable[T], total: int) -> Iterator[T]:
         yield part
 
 
-def count(name: str, done: int, total: int) -> None:
-    """Say that `done` of `total` parts of `name` are done, one of several things side by side; all of them end it."""
+def count(name: str, done: int, total: int, left: float | None = None) -> None:
+    """Say that `done` of `total` parts of `name` are done, one of several things side by side; all of them end it.
+
+    `left` is how many seconds the others need, if that is known from elsewhere.
+    """
     if (board := _board.get()) is not None:
-        board.count(name, done, total)
+        board.count(name, done, total, left)
+
+
+@contextmanager
+def above(what: RenderableType) -> Iterator[None]:
+    """Show something above the display while the code inside runs, if there is a display."""
+    if (board := _board.get()) is None:
+        yield
+        return
+    board.above = what
+    try:
+        yield
+    finally:
+        board.above = None
 
 
 @contextmanager
@@ -111,7 +128,7 @@ def _live(console: Terminal) -> Iterator[None]:
             _board.reset(token)
 
 
-def note(text: str) -> None:
+def note(text: str | Text) -> None:
     """Print a line for the person if `shown` is on, terminal or not; from any thread."""
     for console in _shown[-1:]:
         console.tell(text)
@@ -133,18 +150,22 @@ class Work:
     done: int = 0
     total: int = 0
     changed: float = 0.0
+    expected: float | None = None
 
-    def at(self, done: int, total: int, now: float) -> None:
-        """Set how many parts are done now."""
-        if done != self.done:
+    def at(self, done: int, total: int, now: float, expected: float | None = None) -> None:
+        """Set how many parts are done now, and how many seconds the others are expected to need."""
+        if done != self.done or expected is not None:
             self.done, self.changed = done, now
-        self.total = total
+        self.total, self.expected = total, expected
 
     def left(self, now: float) -> float | None:
         """Return about how many seconds are left, None while there is nothing to judge by.
 
-        Each part is taken to need the average of those before it, the current one at least the time it has used.
+        Unless it was said, each part is taken to need the average of those before it, the current one at
+        least the time it has used.
         """
+        if self.expected is not None:
+            return max(self.expected - (now - self.changed), 0.0) or None
         if not 0 < self.done < self.total:
             return None
         each = (self.changed - self.started) / self.done
@@ -171,6 +192,7 @@ class Board:
     clock: Callable[[], float] = time.monotonic
     rows: dict[str, Row] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    above: RenderableType | None = None
 
     def tick(self, name: str, what: str, done: int, total: int) -> None:
         """Set the current work of a row; see `tick`."""
@@ -183,17 +205,17 @@ class Board:
                 row.part = Work(what, now)
             row.part.at(done, total, now)
 
-    def count(self, name: str, done: int, total: int) -> None:
+    def count(self, name: str, done: int, total: int, left: float | None = None) -> None:
         """Set how much of a row is done; see `count`."""
         with self.lock:
             now = self.clock()
             self.rows.pop("", None)
-            self.rows.setdefault(name, Row(name, Work(name, now))).own.at(done, total, now)
+            self.rows.setdefault(name, Row(name, Work(name, now))).own.at(done, total, now, left)
             if done >= total:
                 del self.rows[name]
 
-    def __rich__(self) -> Table:
-        """Return the table: name, bar, count, time so far, time left, current work."""
+    def __rich__(self) -> RenderableType:
+        """Return the table, name, bar, count, time so far, time left, current work, below what is shown above it."""
         table = Table.grid(padding=(0, 1, 0, 0), expand=True)
         table.add_column(no_wrap=True, width=max((len(row.name) for row in self.rows.values()), default=0))
         table.add_column(no_wrap=True, width=12)
@@ -203,7 +225,7 @@ class Board:
         with self.lock:
             for row in self.rows.values():
                 table.add_row(*self.cells(row))
-        return table
+        return table if self.above is None else Group(self.above, table)
 
     def cells(self, row: Row) -> tuple[RenderableType, ...]:
         """Return the cells of a row; if it has only one part, the counts are those of its current work."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -26,6 +26,7 @@ from ..progress import count, ended, tick, within
 from ..run import which
 from ..shapes import convert, plain
 from .check import Check, Item, Outcome, Subject, refuse_unfit
+from .live import Grid, Part
 from .programs import available, load
 from .store import Results, result_key
 from .waivers import apply_waivers, refuse_blanket_waivers
@@ -41,6 +42,41 @@ class Task:
     call: Callable[[], Outcome | Sequence[Outcome]]
     keys: tuple[str | None, ...]
 
+    @property
+    def parts(self) -> list[Part]:
+        """Return which results it gives."""
+        return [(self.check.name, item.id if item else None) for item in self.items]
+
+
+class Pace:
+    """How many tasks of each check are done, and how long the others need by what the last run took."""
+
+    def __init__(self, seconds: Mapping[str, Mapping[str, float]], todo: Iterable[Task], jobs: int) -> None:
+        """Take the recorded seconds, {check: {patch: seconds}}, and the tasks of a run."""
+        self.seconds, self.jobs = seconds, jobs
+        self.left: dict[str, list[list[Part]]] = {}
+        for one in todo:
+            self.left.setdefault(one.check.name, []).append(one.parts)
+        self.totals = Counter({name: len(tasks) for name, tasks in self.left.items()})
+
+    def done(self, task: Task) -> None:
+        """Strike a task off."""
+        self.left[task.check.name].remove(task.parts)
+
+    def ended(self, check: Check) -> bool:
+        """Say whether a check has nothing left to do."""
+        return not self.left.get(check.name)
+
+    def of(self, check: Check) -> tuple[int, int, float | None]:
+        """Return how many tasks of a check are done, of how many, and the seconds that the others need, if known."""
+        total, left = self.totals[check.name], self.left.get(check.name, [])
+        known = self.seconds.get(check.name, {})
+        if not known:
+            return total - len(left), total, None
+        usual = sum(known.values()) / len(known)
+        need = sum(known.get(patch or "", usual) for parts in left for _, patch in parts)
+        return total - len(left), total, need / (1 if check.exclusive else max(1, self.jobs))
+
 
 def run_checks(
     subject: Subject,
@@ -51,12 +87,13 @@ def run_checks(
     only_patches: Container[int] | None = None,
     fail_fast: bool = False,
     full: bool = False,
+    grid: Grid | None = None,
 ) -> list[Result]:
     """Run the checks of the configuration (or `only` those) and return the results, sorted by check, then patch.
 
     `only_patches` holds the numbers, from 1, of the patches to judge. Known results are reused unless `full`. Each
     result is stored as soon as it exists, so Ctrl-C loses nothing. With `fail_fast` everything after the first
-    failure is SKIP.
+    failure is SKIP. `grid` is told what goes on.
     """
     checks = choose(config, only)
     there = available(config)
@@ -83,19 +120,27 @@ def run_checks(
     # The cheap ones run first and side by side; one that uses every processor itself runs alone.
     crowd = [] if fail_fast else [t for t in todo if not t.check.exclusive]
     alone = [t for t in todo if t not in crowd]
-    totals, done = Counter(t.check.name for t in todo), Counter[str]()
+    grid = grid or Grid(subject.items)
+    grid.plan([c.name for c in checks], [part for one in todo for part in one.parts], waive(results))
+    pace = Pace(store.seconds(subject.campaign), todo, subject.jobs)
     for check in checks:
-        count(check.name, 0, totals[check.name])
-        if not totals[check.name]:
+        count(check.name, *pace.of(check))
+        if not pace.totals[check.name]:
             ended(went(check.name, waive(results)))
-    for one, found in chain(run_parallel(subject, crowd), run_alone(subject, alone, fail_fast)):
-        save(store, one, found)
-        results += found
-        name = one.check.name
-        done[name] += 1
-        count(name, done[name], totals[name])
-        if done[name] == totals[name]:
-            ended(went(name, waive(results)))
+    ran: list[Result] = []
+    try:
+        for one, found in chain(run_parallel(subject, crowd, grid), run_alone(subject, alone, fail_fast, grid)):
+            save(store, one, found)
+            ran += found
+            pace.done(one)
+            grid.end(waive(found))
+            count(one.check.name, *pace.of(one.check))
+            if pace.ended(one.check):
+                ended(went(one.check.name, waive([*results, *ran])))
+    finally:
+        if ran:
+            store.took(subject.campaign, ran)
+    results += ran
     places = {item.id: number for number, item in enumerate(subject.items)}
     order = {check.name: number for number, check in enumerate(checks)}
     results.sort(key=lambda r: (order[r.check], places.get(r.patch or "", len(places))))
@@ -203,12 +248,13 @@ def each_patch(
     return [outcome for item, outcome in zip(subject.items, outcomes, strict=True) if item in wanted]
 
 
-def run_task(subject: Subject, task: Task) -> list[Result]:
+def run_task(subject: Subject, grid: Grid, task: Task) -> list[Result]:
     """Run a task; an exception becomes an ERROR result, with the traceback in a log if it was not expected.
 
     Raises ConfigError: what patchbot.toml says is the same for all patches, and the user's to mend.
     """
     started = time.monotonic()
+    grid.begin(task.parts)
     try:
         with within(task.check.name):
             tick(task.what)
@@ -263,12 +309,12 @@ def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float)
     )
 
 
-def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task, list[Result]]]:
+def run_parallel(subject: Subject, crowd: Sequence[Task], grid: Grid) -> Iterable[tuple[Task, list[Result]]]:
     """Run tasks side by side, `subject.jobs` at a time, and yield each as it ends."""
     pool = ThreadPoolExecutor(max_workers=max(1, subject.jobs), thread_name_prefix="check")
     try:
         waiting: dict[Future[list[Result]], Task] = {
-            pool.submit(copy_context().run, run_task, subject, one): one for one in crowd
+            pool.submit(copy_context().run, run_task, subject, grid, one): one for one in crowd
         }
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -278,7 +324,9 @@ def run_parallel(subject: Subject, crowd: Sequence[Task]) -> Iterable[tuple[Task
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_alone(subject: Subject, todo: Sequence[Task], fail_fast: bool) -> Iterable[tuple[Task, list[Result]]]:
+def run_alone(
+    subject: Subject, todo: Sequence[Task], fail_fast: bool, grid: Grid
+) -> Iterable[tuple[Task, list[Result]]]:
     """Run tasks in order and yield each as it ends; after a failure, with `fail_fast`, the others are SKIP."""
     failed = ""
     for one in todo:
@@ -287,7 +335,7 @@ def run_alone(subject: Subject, todo: Sequence[Task], fail_fast: bool) -> Iterab
             unkept = replace(one, keys=(None,) * len(one.keys))
             yield unkept, [result_of(one.check, item, skipped, 0.0) for item in one.items]
             continue
-        found = run_task(subject, one)
+        found = run_task(subject, grid, one)
         yield one, found
         bad = [r for r in found if r.status.rank >= Status.FAIL.rank]
         if bad and fail_fast:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,19 @@ class Results:
         """Return the report kept under a name, None if there is none."""
         kept = self._store.get(name, Report)
         return None if kept is None else dict(plain(kept))
+
+    def seconds(self, campaign: str) -> dict[str, dict[str, float]]:
+        """Return {check: {patch: how long it took}}, as far as that is known; "" is the series."""
+        return self._store.get(f"seconds {campaign}", dict[str, dict[str, float]]) or {}
+
+    def took(self, campaign: str, results: Iterable[Result]) -> None:
+        """Remember how long results took, for the next run to say how long it will take."""
+        with self._store.alone():
+            known = self.seconds(campaign)
+            for result in results:
+                if not result.cached and result.status is not Status.SKIP:
+                    known.setdefault(result.check, {})[result.patch or ""] = result.seconds
+            self._store.put(f"seconds {campaign}", known)
 
     def close(self) -> None:
         """Close the file."""

@@ -12,12 +12,13 @@ from dataclasses import replace
 from ..build.options import build_options
 from ..build.toolchain import compiler_of
 from ..checking import report
+from ..checking.live import Grid
 from ..checking.runner import choose, run_checks
 from ..checking.store import Results
 from ..checking.waivers import refuse_unknown_steps
 from ..errors import MissingTool, UserError
 from ..model import Status
-from ..progress import shown
+from ..progress import above, shown
 from .session import Session, commas, processes
 from .subject import add_tree, select, subject
 
@@ -74,7 +75,8 @@ def execute(
         under = subject(session, series, jobs)
         campaign = session.campaign
         refuse_unknown_steps(session.config.checks.waivers, campaign.name, [s.name for s in campaign.steps])
-        with closing(Results(session.work / "results.sqlite")) as store:
+        grid = Grid(under.items)
+        with closing(Results(session.work / "results.sqlite")) as store, above(grid):
             results = run_checks(
                 under,
                 session.config.checks,
@@ -83,6 +85,7 @@ def execute(
                 only_patches=numbers(patches, len(under.items)),
                 fail_fast=fail_fast,
                 full=full,
+                grid=grid,
             )
             document = report.document(
                 results,
