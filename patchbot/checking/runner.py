@@ -48,6 +48,10 @@ class Task:
         return [(self.check.name, item.id if item else None) for item in self.items]
 
 
+#: Return the known results of a task, [] if it has to run.
+Look = Callable[[Task], list[Result]]
+
+
 class Pace:
     """How many tasks of each check are done, and how long the others need by what the last run took."""
 
@@ -108,13 +112,18 @@ def run_checks(
     waive = partial(apply_waivers, waivers=waivers, steps=steps, complete=False)
     results: list[Result] = []
     todo: list[Task] = []
+
+    def look(one: Task) -> list[Result]:
+        """Return what is known, which another run may have found by now."""
+        return [] if full else reuse(store, one, waive)
+
     for check in checks:
         if passed_over := pass_over(check, subject, wanted):
             results.append(passed_over)
             continue
         own = replace(subject, options=config.options.get(check.name, {}))
         for one in tasks(check, own, wanted, whole=only_patches is None):
-            known = [] if full else reuse(store, one, waive)
+            known = look(one)
             results += known
             todo += [] if known else [one]
     # The cheap ones run first and side by side; one that uses every processor itself runs alone.
@@ -129,7 +138,8 @@ def run_checks(
             ended(went(check.name, waive(results)))
     ran: list[Result] = []
     try:
-        for one, found in chain(run_parallel(subject, crowd, grid), run_alone(subject, alone, fail_fast, grid)):
+        side_by_side = run_parallel(subject, crowd, grid, look)
+        for one, found in chain(side_by_side, run_alone(subject, alone, fail_fast, grid, look)):
             save(store, one, found)
             ran += found
             pace.done(one)
@@ -309,23 +319,35 @@ def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float)
     )
 
 
-def run_parallel(subject: Subject, crowd: Sequence[Task], grid: Grid) -> Iterable[tuple[Task, list[Result]]]:
-    """Run tasks side by side, `subject.jobs` at a time, and yield each as it ends."""
-    pool = ThreadPoolExecutor(max_workers=max(1, subject.jobs), thread_name_prefix="check")
+def run_parallel(
+    subject: Subject, crowd: Sequence[Task], grid: Grid, look: Look
+) -> Iterable[tuple[Task, list[Result]]]:
+    """Run tasks side by side, `subject.jobs` at a time, and yield each as it ends, or what is known of it by then."""
+    jobs = max(1, subject.jobs)
+    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="check")
+    waiting: dict[Future[list[Result]], Task] = {}
     try:
-        waiting: dict[Future[list[Result]], Task] = {
-            pool.submit(copy_context().run, run_task, subject, grid, one): one for one in crowd
-        }
+        for one in crowd:
+            if known := look(one):
+                yield one, known
+                continue
+            waiting[pool.submit(copy_context().run, run_task, subject, grid, one)] = one
+            if len(waiting) == jobs:
+                yield from first_ended(waiting)
         while waiting:
-            ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ended:
-                yield waiting.pop(future), future.result()
+            yield from first_ended(waiting)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def first_ended(waiting: dict[Future[list[Result]], Task]) -> Iterator[tuple[Task, list[Result]]]:
+    """Yield the tasks that end next, which wait no longer."""
+    for future in wait(waiting, return_when=FIRST_COMPLETED)[0]:
+        yield waiting.pop(future), future.result()
+
+
 def run_alone(
-    subject: Subject, todo: Sequence[Task], fail_fast: bool, grid: Grid
+    subject: Subject, todo: Sequence[Task], fail_fast: bool, grid: Grid, look: Look
 ) -> Iterable[tuple[Task, list[Result]]]:
     """Run tasks in order and yield each as it ends; after a failure, with `fail_fast`, the others are SKIP."""
     failed = ""
@@ -335,7 +357,7 @@ def run_alone(
             unkept = replace(one, keys=(None,) * len(one.keys))
             yield unkept, [result_of(one.check, item, skipped, 0.0) for item in one.items]
             continue
-        found = run_task(subject, grid, one)
+        found = look(one) or run_task(subject, grid, one)
         yield one, found
         bad = [r for r in found if r.status.rank >= Status.FAIL.rank]
         if bad and fail_fast:
@@ -358,5 +380,5 @@ def reuse(store: Results, task: Task, waive: Callable[[Sequence[Result]], list[R
 def save(store: Results, task: Task, found: Sequence[Result]) -> None:
     """Store the results of a task under their keys; a failure is stored for the record, and `reuse` ignores it."""
     for key, result in zip(task.keys, found, strict=True):
-        if key is not None:
+        if key is not None and not result.cached:
             store.put(key, result)

@@ -1,7 +1,9 @@
 import io
 import re
+import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -243,6 +245,29 @@ def test_only_some_patches(subject: Subject, store: Results, checks: Path) -> No
     )
     assert [r.patch for r in run_checks(subject, config(checks, "one"), store, only_patches={2, 3})] == ["p2", "p3"]
     assert [r.patch for r in run_checks(subject, config(checks, "one"), store)] == ["p1", "p2", "p3", None]
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_what_another_run_finds_meanwhile_is_not_done_again(subject, store, checks, exclusive):
+    text = COUNTED.replace("    return Outcome", "    import mine_hook; mine_hook.hook(item)\n    return Outcome")
+    (checks / "one.py").write_text(f"{text}EXCLUSIVE = {exclusive}\n")
+    alone = replace(subject, jobs=1)
+    others = []
+
+    def hook(item):
+        if item.id == "p1" and not others:
+            others.append(None)
+            with closing(Results(store._store.path)) as own:  # what another process would do now
+                others[:] = run_checks(alone, config(checks, "one"), own)
+
+    sys.modules["mine_hook"] = SimpleNamespace(hook=hook)
+    try:
+        results = run_checks(alone, config(checks, "one"), store)
+    finally:
+        del sys.modules["mine_hook"]
+    assert [r.cached for r in others] == [False] * 3
+    assert [r.cached for r in results] == [False, True, True]
+    assert calls(subject) == ["p1", "p1", "p2", "p3"]
 
 
 def test_fail_fast_skips_the_rest_and_says_so(subject: Subject, store: Results, checks: Path) -> None:
