@@ -32,15 +32,14 @@ AUTO, OFF, REQUIRED = MODES = ("auto", "off", "required")
 #: The keys that count in an untrusted file (`*` is any name): what the output shows, but nothing that names a program,
 #: a folder, another repository or a person. A new key is not among them until somebody has thought about it.
 HARMLESS = (
-    "kernel.base",
+    *("kernel.base", "checks.checkpatch.strict", "checks.checkpatch.max_line_length"),
     *(
         f"campaigns.*.{key}"
         for key in ("target", "with", "without", "conversions", "decisions", "owners", "recipients")
     ),
     *(f"campaigns.*.{key}" for key in ("most_files", "url", "branches", "range_diff", "rfc", "tag_threshold")),
-    *("checks.run", "checks.waivers", "checks.btf.wrong_on_purpose", "checks.boot.timeout"),
+    *("checks.run", "checks.waivers", "checks.btf.wrong_on_purpose", "checks.boot.timeout", "run.jobs"),
     *(f"checks.{name}.{key}" for name in ("build", "boot") for key in ("ccache", "jobs", "arch")),
-    *("checks.checkpatch.strict", "checks.checkpatch.max_line_length"),
 )
 #: The keys of [checks] besides the tables of the checks.
 LISTS = ("run", "path", "waivers")
@@ -133,6 +132,16 @@ class ChecksConfig:
 
 
 @dataclass(frozen=True)
+class Run:
+    """The [run] table: how scripts of a tree run, how many at once, on which cluster, whose workers see `remote`."""
+
+    sandbox: Any = AUTO
+    jobs: Annotated[int, Meta(ge=1)] | None = None
+    cluster: Text = ""
+    remote: Text = ""
+
+
+@dataclass(frozen=True)
 class Config:
     """All of patchbot.toml; `file` is the user's file, None if there are only the defaults.
 
@@ -146,7 +155,7 @@ class Config:
     campaigns: Mapping[str, CampaignConfig]
     checks: ChecksConfig
     ignored: tuple[str, ...] = ()
-    sandbox: str = AUTO
+    run: Run = Run()
     own: tuple[str, ...] = ()
 
     def campaign(self, name: str | None) -> CampaignConfig:
@@ -207,13 +216,11 @@ def over(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def sift(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the harmless tables of a file, and {key: value} of everything else."""
-    kept: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
+    kept, rest = dict[str, Any](), dict[str, Any]()
     for name, value in data.items():
         key = (*above, name)
-        patterns = [
-            p for p in (h.split(".") for h in HARMLESS) if all(a in ("*", b) for a, b in zip(p, key, strict=False))
-        ]
+        ways = (way.split(".") for way in HARMLESS)
+        patterns = [way for way in ways if all(a in ("*", b) for a, b in zip(way, key, strict=False))]
         if any(len(p) == len(key) for p in patterns):
             kept[name] = value
         elif isinstance(value, Mapping):
@@ -271,13 +278,6 @@ class Author:
     email: Text = ""
 
 
-@dataclass(frozen=True)
-class Run:
-    """The [run] table."""
-
-    sandbox: Any = AUTO
-
-
 def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     """Return the Config of a parsed file; `folder` is what relative paths are relative to."""
     where = str(file or "patchbot.toml")
@@ -285,9 +285,9 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
     kernel, author = fit(where, "kernel", placed(tables.kernel), Kernel), fit(where, "author", tables.author, Author)
     if tables.author and not (author.name and author.email):
         raise ConfigError(f"{where}: [author] needs both name and email", "author")
-    sandbox = fit(where, "run", tables.run, Run).sandbox
-    if sandbox not in MODES:
-        wanted = f"must be one of {', '.join(MODES)}, not {sandbox!r}{suggestion(str(sandbox), MODES)}"
+    run = fit(where, "run", tables.run, Run)
+    if run.sandbox not in MODES:
+        wanted = f"must be one of {', '.join(MODES)}, not {run.sandbox!r}{suggestion(str(run.sandbox), MODES)}"
         raise ConfigError(f"{where}: run.sandbox {wanted}", "run.sandbox")
     campaigns = {}
     for name, table in tables.campaigns.items():
@@ -295,8 +295,8 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         rules = owner_rules(where, f"campaigns.{name}.owners", table.get("owners", []))
         given = {key: value for key, value in placed(table).items() if key not in ("recipients", "owners")}
         known = fit(where, f"campaigns.{name}", given, CampaignConfig, name=name)
-        known = replace(known, recipients=people, owners=rules)
-        campaigns[name] = replace(known, path=known.path and folder / expanded(str(known.path)))
+        path = known.path and folder / expanded(str(known.path))
+        campaigns[name] = replace(known, recipients=people, owners=rules, path=path)
     checks = checks_of(where, folder, tables.checks)
     for number, waiver in enumerate(checks.waivers, 1):
         if waiver.campaign and waiver.campaign not in campaigns:
@@ -310,7 +310,7 @@ def build(data: Mapping[str, Any], file: Path | None, folder: Path) -> Config:
         Identity(author.name, author.email) if tables.author else None,
         campaigns,
         checks,
-        sandbox=sandbox,
+        run=run,
     )
 
 

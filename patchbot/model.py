@@ -182,7 +182,8 @@ class Covered:
 class Result:
     """What one check says about one patch (`patch` is its stable id) or, if `patch` is None, about the series.
 
-    `date` is when it said so, in UTC as ISO 8601 has it; one that is reused keeps it.
+    `date` is when it said so, in UTC as ISO 8601 has it; one that is reused keeps it. `where` is the worker that said
+    so, empty for this machine.
     """
 
     check: str
@@ -198,6 +199,7 @@ class Result:
     date: str = ""
     evidence: tuple[Evidence, ...] = ()
     covered: tuple[Covered, ...] = ()
+    where: str = ""
 
 
 def headline(message: str) -> str:

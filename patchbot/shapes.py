@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,6 +173,6 @@ def shown(value: Any) -> str:
     return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)[:60]
 
 
-def plain(value: Any) -> Any:
-    """Return a typed value as JSON-able data; bytes are kept."""
-    return msgspec.to_builtins(value, builtin_types=(bytes,))
+def plain(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
+    """Return a typed value as JSON-able data; bytes are kept, and `other` turns into data what is none."""
+    return msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=other)

@@ -26,7 +26,7 @@ RANK = {folder: rank for rank, row in enumerate(FLOORS) for folder in row}
 #: The entry; it imports a command when it is asked for it.
 ENTRY = "patchbot.cli"
 #: What the commands have in common.
-SHARED_BY_COMMANDS = ("__init__", "b4", "letter", "session", "show", "subject", "trees")
+SHARED_BY_COMMANDS = ("__init__", "b4", "far", "letter", "session", "show", "subject", "trees")
 LONGEST = 400
 #: What names the kernel's own tools, options and attributes, and no campaign.
 KERNEL_WORDS = re.compile(r"DEBUG_INFO_BTF|VMLINUX_BTF|__bpf_kfunc|\bref_kfunc\b")

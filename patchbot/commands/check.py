@@ -11,14 +11,21 @@ from dataclasses import replace
 
 from ..build.options import build_options
 from ..build.toolchain import compiler_of
+from ..bundle import PACKAGE
 from ..checking import report
+from ..checking.check import Subject, items
+from ..checking.cluster import Cluster, Series
 from ..checking.live import Grid
 from ..checking.runner import choose, run_checks
 from ..checking.store import Results
+from ..checking.threads import run_here
 from ..checking.waivers import refuse_unknown_steps
 from ..errors import MissingTool, UserError
+from ..identity import identity
 from ..model import Status
 from ..progress import above, shown
+from ..shapes import plain
+from .far import do, halt
 from .session import Session, commas, processes
 from .subject import add_tree, select, subject
 
@@ -43,10 +50,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=processes,
-        default=os.cpu_count() or 1,
         metavar="N",
-        help="run so many checks and compilers at once (default: as many as there are processors)",
+        help="run so many checks and compilers at once (default: [run] jobs, else as many as there are processors)",
     )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="run the checks on the workers of this scheduler of dask.distributed"
+    )
+    parser.add_argument("--insecure", action="store_true", help="let the scheduler be reached by plain tcp")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first FAIL or ERROR (default: run all)")
     parser.add_argument("--strict", action="store_true", help="exit 1 for SKIP and WARN, too")
     parser.add_argument("--full", action="store_true", help="run everything again; no recorded result is used")
@@ -58,7 +68,9 @@ def execute(
     tree: str | None,
     only: str | None,
     patches: str | None,
-    jobs: int,
+    jobs: int | None,
+    cluster: str | None,
+    insecure: bool,
     strict: bool,
     full: bool,
     fail_fast: bool,
@@ -72,10 +84,12 @@ def execute(
         series = select(session, what, tree)
         if series.edited:
             session.say("note: the branch has commits that patchbot did not make; they are checked, too")
-        under = subject(session, series, jobs)
+        parts = items(session.repo, series)
+        under = subject(session, series.base, parts, jobs or session.config.run.jobs or os.cpu_count() or 1)
         campaign = session.campaign
         refuse_unknown_steps(session.config.checks.waivers, campaign.name, [s.name for s in campaign.steps])
-        grid = Grid(under.items)
+        grid, address = Grid(under.items), session.config.run.cluster if cluster is None else cluster
+        there = far(session, under, series.tip, address, insecure) if address else run_here
         with closing(Results(session.work / "results.sqlite")) as store, above(grid):
             results = run_checks(
                 under,
@@ -86,6 +100,7 @@ def execute(
                 fail_fast=fail_fast,
                 full=full,
                 grid=grid,
+                execute=there,
             )
             document = report.document(
                 results,
@@ -100,6 +115,14 @@ def execute(
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)
     return exit_code([r.status for r in results], strict)
+
+
+def far(session: Session, under: Subject, tip: str, address: str, insecure: bool) -> Cluster:
+    """Return what runs checks on a cluster."""
+    remote = session.config.run.remote or str(session.repo.common_dir.resolve())
+    config = plain(session.config, os.fspath)
+    series = Series(under.items, under.base, tip, under.campaign, config, remote, identity(PACKAGE))
+    return Cluster(address, series, do, halt, insecure=insecure)
 
 
 def compiler(session: Session, only: Sequence[str]) -> str:

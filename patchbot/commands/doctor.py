@@ -122,7 +122,7 @@ def execute(session: Session) -> int:
     """Run the command."""
     config = session.config.checks
     tools = examine([load(name, config) for name in available(config)], config.run)
-    sandbox = Sandbox(session.config.sandbox)
+    sandbox = Sandbox(session.config.run.sandbox)
     try:
         why = sandbox.lacking()
     except UserError as error:

@@ -161,7 +161,7 @@ class Session:
     @cached_property
     def sandbox(self) -> Sandbox:
         """How the scripts of the kernel tree run; raise UserError if they need a sandbox and there is none."""
-        sandbox = Sandbox(self.config.sandbox)
+        sandbox = Sandbox(self.config.run.sandbox)
         if (why := sandbox.lacking()) and self.args.verbose:
             self.say(f"the tree's own scripts run without a sandbox: {why}")
         return sandbox

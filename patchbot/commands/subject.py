@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Any
 
-from ..checking.check import Subject, items
+from ..checking.check import Item, Subject
 from ..checking.store import Results
 from ..draft.postings import PostingRow
 from ..draft.range import Range, select_posting
@@ -16,7 +16,7 @@ from ..draft.record import Draft, need_draft
 from ..errors import UserError
 from ..git.formatpatch import patch_mails
 from ..identity import file_of, identity
-from ..model import Finding, Status
+from ..model import Commit, Finding, Status
 from .session import Session
 
 
@@ -79,16 +79,16 @@ def add_tree(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--tree", metavar="TREE", help=f"{text} (TREE.2 and so on, where there are several)")
 
 
-def subject(session: Session, series: Range, jobs: int) -> Subject:
-    """Return a range in the form for the runner of checks."""
+def subject(session: Session, base: str, items: Sequence[Item], jobs: int) -> Subject:
+    """Return commits on a base in the form for the runner of checks."""
     campaign, config = session.campaign, session.campaign_config
-
-    mails = patch_mails(session.scratch, series.base, series.commits)
+    commits = [Commit(item.id, item.commit, item.parent, item.tree, item.subject) for item in items]
+    mails = patch_mails(session.scratch, base, commits)
     return Subject(
         session.repo,
         session.scratch,
-        series.base,
-        items(session.repo, series),
+        base,
+        tuple(items),
         campaign.name,
         lambda commit: campaign.witnesses(session.tree(commit)),
         mails,

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from patchbot.checking.check import Item, load
 from patchbot.checking.live import Grid, pick
-from patchbot.checking.runner import Pace, Task
+from patchbot.checking.runner import Pace
 from patchbot.checking.store import Results
+from patchbot.checking.tasks import Task
 from patchbot.model import Finding, Result, Status
 from patchbot.progress import shown
 from patchbot.terminal import Terminal

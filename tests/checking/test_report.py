@@ -134,7 +134,7 @@ def test_the_document_has_the_promised_keys() -> None:
     result = doc["results"][3]
     assert set(result) == {
         "check", "patch", "commit", "status", "reason", "cached", "seconds", "findings", "log", "reproduce", "date",
-        "evidence", "covered",
+        "evidence", "covered", "where",
     }  # fmt: skip
     assert result["findings"][0] == {
         "status": "FAIL",

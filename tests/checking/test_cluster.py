@@ -1,0 +1,222 @@
+"""Checks on the workers of a scheduler: the same results as here, whatever dies, and none where that is not safe."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tinytree import PATCHBOT, patchbot
+
+from patchbot.checking.check import Item, load
+from patchbot.checking.cluster import Series, is_loopback, moved, placed, refuse_open
+from patchbot.checking.tasks import Task
+from patchbot.commands.far import do
+from patchbot.errors import UserError
+from patchbot.git.mirror import mirrored
+from patchbot.model import Result, Status
+from patchbot.shapes import plain
+
+START = """
+import sys, time
+from distributed import LocalCluster
+if __name__ == "__main__":
+    own = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    print(own.scheduler_address, flush=True)
+    sys.stdin.read()
+    own.close()
+"""
+HEAD = (
+    "import os, signal\nfrom pathlib import Path\n"
+    "from patchbot.checking.check import Outcome\nfrom patchbot.model import Finding, Status\n"
+)
+DIE = "os.kill(os.getpid(), signal.SIGKILL)\n"
+#: Says for each patch what it is, so that two patches that are mixed up differ.
+SAYS = HEAD + (
+    "def key(subject, item):\n    return item.tree\n"
+    "def check(subject, item):\n"
+    "    log = subject.log('mine', item)\n    log.write_text(item.subject)\n"
+    "    found = Finding(Status.WARN, item.subject, item.files[0], 1, type='SUBJECT')\n"
+    "    return Outcome.of([found], examined=1, reason=f'see {log}', log=log)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a scheduler with two worker processes, which have a HOME of their own."""
+    home = tmp_path_factory.mktemp("host")
+    (home / "start.py").write_text(START)
+    places = {
+        "HOME": str(home),
+        **{f"XDG_{name}_HOME": str(home / name) for name in ("CACHE", "CONFIG", "DATA", "STATE")},
+    }
+    argv = [sys.executable, str(home / "start.py")]
+    env = {**os.environ, **places}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd=home) as own:
+        yield own.stdout.readline().strip()
+        own.stdin.close()
+
+
+@pytest.fixture
+def drafted(work, tmp_path):
+    (tmp_path / "mychecks").mkdir()
+    (tmp_path / "mychecks/mine.py").write_text(f'"""Say what each patch is."""\n{SAYS}')
+    (tmp_path / "patchbot.toml").write_text(f'[checks]\npath = ["{tmp_path}/mychecks"]\n')
+    patchbot("generate", "-q", "--config", str(tmp_path / "patchbot.toml"), cwd=work)
+    return work
+
+
+def checked(work: Path, *argv: str, code: int = 0) -> dict:
+    config = ("--config", str(work.parent / "patchbot.toml"))
+    return json.loads(patchbot("check", "--json", *config, *argv, cwd=work, code=code).stdout)
+
+
+def told(report: dict) -> list[dict]:
+    own = ("seconds", "date", "where", "cached")
+    return [{key: value for key, value in row.items() if key not in own} for row in report["results"]]
+
+
+def test_results_are_the_same_and_known_afterwards(drafted, cluster):
+    here = checked(drafted, "--only", "applies,checkpatch,mine")
+    there = checked(drafted, "--only", "applies,checkpatch,mine", "--full", "--cluster", cluster)
+    assert told(there) == told(here)
+    assert all(row["where"] for row in there["results"])
+    assert not any(row["where"] for row in here["results"])
+    mine = [row for row in there["results"] if row["check"] == "mine"]
+    assert all(Path(row["log"]).read_text() == row["findings"][0]["message"] for row in mine)
+    again = checked(drafted, "--only", "mine")
+    assert all(row["cached"] and row["where"] for row in again["results"])
+
+
+def test_a_worker_that_dies_changes_nothing(drafted, cluster, tmp_path):
+    kill = f"    died = Path(subject.options['died'])\n    if not died.exists():\n        died.touch()\n        {DIE}"
+    mine = tmp_path / "mychecks/mine.py"
+    mine.write_text(mine.read_text().replace("    log = subject", f"{kill}    log = subject"))
+    died = tmp_path / "died"
+    (tmp_path / "patchbot.toml").write_text(
+        f'[checks]\npath = ["{tmp_path}/mychecks"]\n[checks.mine]\ndied = "{died}"\n'
+    )
+    there = checked(drafted, "--only", "mine", "--cluster", cluster)
+    assert died.exists()
+    assert told(there) == told(checked(drafted, "--only", "mine", "--full"))
+
+
+def test_a_check_that_kills_every_worker_is_an_error_and_not_kept(drafted, cluster, tmp_path):
+    mine = tmp_path / "mychecks/mine.py"
+    kill = f"    if item is subject.items[0]:\n        {DIE}"
+    mine.write_text(mine.read_text().replace("    log = subject", f"{kill}    log = subject"))
+    report = checked(drafted, "--only", "mine", "--patches", "1", "--cluster", cluster, code=3)
+    (row,) = report["results"]
+    assert row["status"] == "ERROR"
+    assert "the cluster gave no result: KilledWorker" in row["reason"]
+    assert not checked(drafted, "--only", "mine", "--patches", "2", "--cluster", cluster)["results"][0]["cached"]
+
+
+def test_what_no_worker_has_is_skipped_with_the_package(drafted, cluster, tmp_path):
+    mine = tmp_path / "mychecks/mine.py"
+    mine.write_text(mine.read_text() + 'NEEDS = {"no-such-program": "no-such-package"}\n')
+    report = checked(drafted, "--only", "mine", "--patches", "1", "--cluster", cluster)
+    assert [(row["status"], row["reason"]) for row in report["results"]] == [
+        ("SKIP", "no worker has no-such-program (Debian: no-such-package)")
+    ]
+
+
+def test_fail_fast_ends_the_rest(drafted, cluster, tmp_path):
+    mine = tmp_path / "mychecks/mine.py"
+    mine.write_text(mine.read_text().replace("Status.WARN", "Status.FAIL"))
+    report = checked(drafted, "--only", "mine", "--fail-fast", "--cluster", cluster, code=1)
+    assert report["counts"]["FAIL"] >= 1
+    assert any("not run: --fail-fast" in row["reason"] for row in report["results"])
+
+
+def test_ctrl_c_ends_what_the_workers_do(drafted, cluster, tmp_path):
+    mine, began = tmp_path / "mychecks/mine.py", tmp_path / "began"
+    wait = f"    from patchbot.run import run\n    run(['sh', '-c', 'echo $$ > {began}; exec sleep 300'])\n"
+    mine.write_text(mine.read_text().replace("    log = subject", f"{wait}    log = subject"))
+    argv = ["check", "--only", "mine", "--cluster", cluster, "--config", str(tmp_path / "patchbot.toml")]
+    with subprocess.Popen([*PATCHBOT, *argv], cwd=drafted, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as own:
+        while not (began.exists() and began.read_text().strip()):
+            assert own.poll() is None, own.stderr.read()
+            time.sleep(0.05)
+        pid = int(began.read_text())
+        own.send_signal(signal.SIGINT)
+        own.communicate(timeout=60)
+    assert own.returncode == 130
+    while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.05)
+
+
+def test_a_scheduler_that_anybody_reaches_is_refused(drafted):
+    said = patchbot("check", "--cluster", "tcp://192.0.2.1:8786", cwd=drafted, code=2).stderr
+    assert "can run programs on its workers; use tls://" in said
+    assert "is not the address of a scheduler" in patchbot("check", "--cluster", "8786", cwd=drafted, code=2).stderr
+    for address in ("tcp://127.0.0.1:1", "tcp://[::1]:1", "tls://192.0.2.1:1"):
+        refuse_open(address, insecure=False)
+    refuse_open("tcp://192.0.2.1:1", insecure=True)
+    for address in ("tcp://example.org:1", "tcp://127.0.0.1.example.org:1", "http://127.0.0.1:1", "tcp://"):
+        with pytest.raises(UserError):
+            refuse_open(address, insecure=False)
+    assert not is_loopback("10.0.0.1")
+
+
+def test_another_patchbot_is_refused(tiny):
+    series = Series((), "0" * 40, "1" * 40, "kfunc_flags", {}, str(tiny.git_dir), "another identity")
+    with pytest.raises(UserError, match=r"patchbot is not the same on the worker .*: install there what runs here"):
+        do(json.dumps(plain(series)), "{}")
+
+
+def test_a_chain_of_builds_stays_on_one_place(tmp_path):
+    (tmp_path / "b.py").write_text('"""Build."""\ncheck = print\nEXCLUSIVE = True\nNEEDS = {"gcc": "gcc"}\n')
+    (tmp_path / "c.py").write_text('"""Look."""\ncheck = print\n')
+    build, look = load("b", [tmp_path]), load("c", [tmp_path])
+    items = [Item(f"p{n}", "", "", "", "", "", "", ()) for n in range(4)]
+    todo = [Task(check, (item,), "", list, (None,)) for check in (build, look) for item in items]
+    offers = {
+        "w1": {"has": ["gcc"], "place": "a"},
+        "w2": {"has": ["gcc"], "place": "a"},
+        "w3": {"has": [], "place": "b"},
+        "w4": {"has": ["gcc"], "place": "c"},
+    }
+    where = {(one.check.name, one.items[0].id): worker for one, worker in placed(todo, offers)}
+    first, last = where["b", "p0"], where["b", "p3"]
+    assert [where["b", f"p{n}"] for n in range(4)] == [first, first, last, last]
+    assert {first[0], last[0]} <= {"w1", "w2", "w4"}
+    assert last == ["w4"]
+    assert all(where["c", f"p{n}"] is None for n in range(4))
+
+
+def test_a_result_names_this_machines_folder():
+    old = Result("c", "p", None, Status.FAIL, "see /far/work/logs/x.log", log="/far/work/logs/x.log", reproduce="make")
+    new = moved(old, "/far/work", "/here")
+    assert (new.log, new.reason) == ("/here/logs/x.log", "see /here/logs/x.log")
+    assert moved(replace(old, log=None), "/far/work", "/here").log is None
+
+
+def test_a_mirror_fetches_once_and_by_no_other_program(tiny, tmp_path):
+    tip = tiny.resolve("HEAD")
+    assert mirrored(str(tiny.git_dir), [tip]).git_dir == tiny.git_dir
+    for remote in ("ext::sh -c id", "-x", "relative/path", "ssh://host/a b", "file:///x"):
+        with pytest.raises(UserError, match="is neither an absolute path nor a URL"):
+            mirrored(remote, [tip])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = ["--listen=127.0.0.1", f"--port={port}", f"--base-path={tiny.git_dir.parent}", "--export-all", "--verbose"]
+    url = f"git://127.0.0.1:{port}/{tiny.git_dir.name}"
+    with subprocess.Popen(["git", "daemon", *where], stderr=subprocess.PIPE, text=True) as daemon:
+        try:
+            assert "Ready to rumble" in daemon.stderr.readline()
+            found = mirrored(url, [tip])
+        finally:
+            daemon.terminate()
+    assert found.git_dir != tiny.git_dir
+    assert found.tree_of(tip) == tiny.tree_of(tip)
+    assert mirrored(url, [tip]).git_dir == found.git_dir, "nobody is asked for what is there"
+    with pytest.raises(UserError, match=f"git cannot fetch {'1' * 12} from {re.escape(url)}"):
+        mirrored(url, ["1" * 40])
