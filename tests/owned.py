@@ -32,10 +32,10 @@ MESSAGE = "{{ prefix }}: Use new_a()\n\nAt {{ sites }} in {{ files | length }}.\
 
 
 def maintainers(*rows: tuple[str, str, str]) -> bytes:
-    """Return MAINTAINERS of (section, tree or "", path) rows; each section has a maintainer of its own."""
+    """Return MAINTAINERS of (section, [owner/]tree or "", path) rows; each section has a maintainer of its own."""
     text = ""
     for name, tree, path in rows:
-        at = f"T:\tgit {GIT}/x/{tree}.git\n" if tree else ""
+        at = f"T:\tgit {GIT}/{tree if '/' in tree else f'x/{tree}'}.git\n" if tree else ""
         text += f"{name}\nM:\tM {name} <{name.lower()}@example.org>\nR:\tR <r@example.org>\n{at}F:\t{path}\n\n"
     rest = "THE REST\nM:\tChief <chief@example.org>\nL:\tlinux-kernel@vger.kernel.org\nF:\t*\nF:\t*/\n"
     return f"{text}{rest}".encode()

@@ -15,7 +15,7 @@ from ..git.transaction import Update
 from ..model import Commit, Identity
 from ..terminal import some
 from .changeids import change_ids, home
-from .postings import DoneRow, Line, Link, Posted, PostingRow, divide
+from .postings import DoneRow, Line, Link, Posted, PostingRow, called_now, divide
 from .record import Document, Draft, ExtraRow, PatchRow, branch, numbered, read_record
 from .taken import homes_of, still_done, taken, there
 
@@ -42,6 +42,9 @@ def with_postings(
     commits = [commit for commit in commits if changes.get(commit.sha)]
     rows = {row.commit: row for row in document.patches}
     keys = {row.commit: row.id for row in document.patches} | {row.commit: row.key for row in document.extra or ()}
+    links = [link_of(document, keys.get(c.sha, c.sha), rows.get(c.sha), changes[c.sha]) for c in commits]
+    if last:
+        last = replace(last, postings=tuple(called_now(last.postings or (), links)) or None)
     before = last.postings or () if last else ()
     done: tuple[DoneRow, ...] = ()
     had: dict[tuple[str, str], str] = {}
@@ -51,7 +54,6 @@ def with_postings(
         done = (*still_done(document, last), *(taken(last, found, ids) if last.base != document.base else ()))
         had = homes_of(last, found)
     going = [row for row in before if row.name not in {gone.name for gone in done}]
-    links = [link_of(document, keys.get(sha, sha), rows.get(sha), changes[sha]) for sha in (c.sha for c in commits)]
     names = [row.name for row in done]
     lines = divide(links, document.most, going, names, document.target, had)
     made = write_lines(scratch, author, document.base, commits, changes, [link.id for link in links], lines)

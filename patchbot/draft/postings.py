@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
+from ..series.treenames import followed
 from ..shapes import Sha
 
 
@@ -146,6 +147,13 @@ def divide(
         between = {number for number in below if needs[number] & set(own)}
         lines.append(Line(name, targets[name], tuple(sorted(below - between)), tuple(sorted({*own, *between}))))
     return lines
+
+
+def called_now(rows: Sequence[PostingRow], links: Sequence[Link]) -> list[PostingRow]:
+    """Return postings of the last draft with what their trees are called now: the patches of a posting stay in it."""
+    now = {link.id: link.target for link in links}
+    targets = [followed(row.target, [now[patch.id] for patch in row.patches if patch.id in now]) for row in rows]
+    return [replace(row, target=target) for row, target in zip(rows, targets, strict=True)]
 
 
 def room(

@@ -73,7 +73,7 @@ def read_drafted(repo: Repo, marked: Marked, target: str, most: int, title: str)
         own = draft_of(repo, marked.draft, posting)
         frozen = posting_versions(repo, own.campaign, posting.name)
         for number, version in {own.version: own, **frozen}.items():
-            parts.append((posting.target, number, tuple(version.commits)))
+            parts.append((version.document.target, number, tuple(version.commits)))
         for number, version in frozen.items():
             rows.setdefault(number, {}).update({row.id: row for row in version.patches})
     commits = dict.fromkeys(

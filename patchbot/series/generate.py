@@ -15,12 +15,13 @@ from ..config import CampaignConfig
 from ..errors import ConfigError, PatchbotError, RefusedSites, UserError
 from ..model import Edit, Entry, Patch, Series
 from ..progress import tick
-from . import render
+from . import maintainers, render
 from .campaign import Audit, Campaign, Context, Kept, Step, active_steps, switched, whole
 from .edits import apply_edits
 from .joins import arrange
 from .returned import insist
 from .tree import Tree, covers, names_in_edits
+from .treenames import doubt
 from .trial import attempts
 
 
@@ -43,6 +44,7 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig, kept: Kept 
     step edits.
     """
     tick("scan")
+    insist_on_trees(tree, campaign, config)
     audit, said = Audit(()), ""
     known: UserError | None = None
     try:
@@ -90,6 +92,20 @@ def generate(tree: Tree, campaign: Campaign, config: CampaignConfig, kept: Kept 
     insist_on_sites(audit, campaign.audit(tip, switched(config, (), waiting)), ordered)
     series = Series(campaign.name, tree.kernel(), tuple(ordered), {"counts": dict(audit.counts)})
     return Generated(series, audit, tuple(remarks), tip, starts)
+
+
+def insist_on_trees(tree: Tree, campaign: Campaign, config: CampaignConfig) -> None:
+    """Raise ConfigError for a name that a person gave which more than one tree of MAINTAINERS may have."""
+    names = maintainers.sections(tree.get("MAINTAINERS") or b"").tree_names
+    own = len(config.owners) - len(campaign.owners)
+    given = [("target", "target", config.target)]
+    given += [
+        (f"owners[{n}].tree", f"{'' if n <= own else 'its own '}owners, {rule.path}", rule.tree)
+        for n, rule in enumerate(config.owners, 1)
+    ]
+    table = f"campaigns.{campaign.name}"
+    if wrong := [(key, f"{table}: {what}: {said}") for key, what, name in given if (said := doubt(names, name))]:
+        raise ConfigError("\n  ".join(said for _, said in wrong), f"{table}.{wrong[0][0]}")
 
 
 def insist_on_sites(before: Audit, after: Audit, patches: Sequence[Patch]) -> None:

@@ -13,6 +13,7 @@ from ..model import Edit
 from . import maintainers
 from .campaign import Campaign, Context, Step
 from .prefixes import prefixes, told_apart
+from .treenames import followed
 
 Groups = Mapping[str, Sequence[Edit]]
 
@@ -42,16 +43,22 @@ def placed(campaign: Campaign, step: Step, context: Context, groups: Groups) -> 
     known, most = context.kept.places.get(step.name, {}), context.config.most_files
     made: dict[str, list[str]] = {}
     taken = {key for key, _ in known.values()}
+    files = {owner: sorted({edit.path for edit in edits}) for owner, edits in groups.items()}
+    trees = {owner: campaign.target_of(context.base, context.config, paths) for owner, paths in files.items()}
+    now: dict[tuple[str, str], list[str]] = {}
+    for owner, paths in files.items():
+        for path in known.keys() & {*paths}:
+            now.setdefault(known[path], []).append(trees[owner])
+    called = {place: followed(place[1], names) for place, names in now.items()}
     for owner in sorted(groups):
-        paths = sorted({edit.path for edit in groups[owner]})
-        tree = campaign.target_of(context.base, context.config, paths)
+        paths, tree = files[owner], trees[owner]
         rule = maintainers.rule_for(context.config, paths[0])
         ours = [owner]
         fresh = []
         for path in paths:
-            key, target = known.get(path, ("", ""))
-            stays = (target == tree or context.config.conversions == "acks") and (not rule or number_of(owner, key))
-            if stays:
+            key, _ = place = known.get(path, ("", ""))
+            same = called.get(place) == tree or context.config.conversions == "acks"
+            if key and same and (not rule or number_of(owner, key)):
                 made.setdefault(key, []).append(path)
                 ours.append(key)
             else:

@@ -19,13 +19,10 @@ from ..config import CampaignConfig, OwnerRule
 from ..foreign import BadPattern, Pattern, extended, pattern
 from ..git.objects import Objects
 from .tree import Tree, covers
+from .treenames import address, names_of
 
 #: A glob that is always a valid regular expression; nearly all are.
 PLAIN = re.compile(r"[\w./*?,@-]*")
-URL = re.compile(r"(?<![a-z+])[a-z+]++://\S+")
-
-#: Names that do not tell whose tree it is; its folder does.
-ANONYMOUS = re.compile(r"linux(-[0-9.]+)?|kernel|mainline")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +70,11 @@ class Sections(tuple[Section, ...]):
             for glob in section.files:
                 found.setdefault(divided(glob)[0], []).append((number, glob))
         return found
+
+    @cached_property
+    def tree_names(self) -> dict[str, str]:
+        """{the name of a tree with its owner: what it is called}."""
+        return names_of(section.trees for section in self)
 
     @cached_property
     def names(self) -> dict[int, list[Pattern]]:
@@ -220,29 +222,15 @@ def owners(entries: Sections, path: str) -> tuple[str, ...]:
     return tuple(section.name for section in owning(entries, path))
 
 
-def tree_name(value: str) -> str:
-    """Return the short name of the tree in a T: line, "" if the line has no address.
-
-    `git git://git.kernel.org/pub/scm/linux/kernel/git/bpf/bpf-next.git` is `bpf-next`.
-    """
-    url = URL.search(value)
-    if not url:
-        return ""
-    parts = [part for part in url[0].split("://", 1)[1].split("/")[1:] if part]
-    names = [part.removesuffix(".git").lstrip("~") for part in reversed(parts)]
-    name = next((n for n in names if not ANONYMOUS.fullmatch(n)), "")
-    return name if re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) else ""
-
-
 @lru_cache(maxsize=1 << 14)
-def tree_names(section: Section) -> tuple[str, ...]:
-    """Return the short names of a section's trees in the order of its T: lines."""
-    return tuple(name for name in map(tree_name, section.trees) if name)
+def tree_names(entries: Sections, section: Section) -> tuple[str, ...]:
+    """Return the names of a section's trees in the order of its T: lines."""
+    return tuple(entries.tree_names[found.long] for found in map(address, section.trees) if found)
 
 
-def tree_of(section: Section) -> str:
+def tree_of(entries: Sections, section: Section) -> str:
     """Return the tree that takes new work of a section: the first whose name ends in -next, else the first."""
-    names = tree_names(section)
+    names = tree_names(entries, section)
     return next((name for name in names if name.endswith("-next")), names[0] if names else "")
 
 
@@ -255,7 +243,7 @@ def tree_of_lists(entries: Sections) -> dict[str, str]:
     public = public_lists(entries)
     broadest: dict[str, tuple[int, int, str]] = {}
     for section in entries:
-        tree = tree_of(section)
+        tree = tree_of(entries, section)
         if tree and section.files and section.lists and section.lists[0] not in public:
             found, name = (*breadth(section), tree), section.lists[0]
             broadest[name] = min(found, broadest.get(name, found))
@@ -280,7 +268,7 @@ def keepers_of(entries: Sections, tree: str) -> tuple[str, ...]:
     Its reviewers, if it has no maintainer; () for a tree of several subsystems, without a list of its own.
     """
     lists = [name for name in lists_of(entries, tree) if name not in public_lists(entries)]
-    found = [s for s in entries if s.files and s.lists[:1] == tuple(lists) and tree in tree_names(s)]
+    found = [s for s in entries if s.files and s.lists[:1] == tuple(lists) and tree in tree_names(entries, s)]
     broadest = min(found, key=breadth, default=None) if lists else None
     return (broadest.maintainers or broadest.reviewers) if broadest else ()
 
@@ -299,7 +287,7 @@ def target_of_path(entries: Sections, path: str) -> str:
     """Return the name of the tree that takes a change of one path, "" if MAINTAINERS does not say."""
     by_list = tree_of_lists(entries)
     for section in owning(entries, path):
-        candidates = [tree_of(section), *(by_list.get(name, "") for name in section.lists)]
+        candidates = [tree_of(entries, section), *(by_list.get(name, "") for name in section.lists)]
         if tree := next(filter(None, candidates), ""):
             return tree
     return ""
@@ -308,7 +296,7 @@ def target_of_path(entries: Sections, path: str) -> str:
 @lru_cache(maxsize=64)
 def lists_of(entries: Sections, tree: str) -> tuple[str, ...]:
     """Return the mailing list of a tree: the one that most sections with this tree name first; () if none does."""
-    count = Counter(s.lists[0] for s in entries if s.lists and tree and tree in tree_names(s))
+    count = Counter(s.lists[0] for s in entries if s.lists and tree and tree in tree_names(entries, s))
     return tuple(name for name, _ in count.most_common(1))
 
 

@@ -11,7 +11,7 @@ from tinytree import commit
 
 from patchbot.cli import main
 from patchbot.git.repo import Repo
-from patchbot.series import maintainers
+from patchbot.series import maintainers, treenames
 from patchbot.series.maintainers import Section, Sections, owners, ranked, sections, target_of
 
 GIT = "git://git.kernel.org/pub/scm/linux/kernel/git"
@@ -151,7 +151,8 @@ def test_target_of_a_path(entries: Sections) -> None:
     ],
 )
 def test_tree_name(value: str, name: str) -> None:
-    assert maintainers.tree_name(value) == name
+    found = treenames.address(value)
+    assert (found.name if found else "") == name
 
 
 def test_lists_and_profiles(entries: Sections) -> None:
