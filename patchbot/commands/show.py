@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..draft.lines import posting_ref
 from ..draft.produce import Made
-from ..draft.record import branch, version_of
+from ..draft.record import branch, record_ref, version_of
 from ..draft.write import Result
 from ..mail.corrections import Corrections
 from ..mail.load import load
@@ -22,6 +22,7 @@ from ..series.render import plural
 from ..series.tree import Tree
 from ..terminal import cell
 from .session import Session
+from .trees import elsewhere
 
 
 def describe_plan(session: Session, made: Made, tree: Tree) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
     rows = result.document.patches if result else ()
     by_id = {p.id: p for p in series.patches}
     tip = result.tip if result and result.commits else series.kernel.base
+    draft = session.repo.ref(record_ref(config.name))
     stat = result.stat if result else {"patches": 0, "files": 0, "insertions": 0, "deletions": 0}
     return {
         "campaign": config.name,
@@ -82,6 +84,7 @@ def describe(session: Session, made: Made, result: Result | None, seconds: float
             for row in (result.document.postings if result else None) or ()
         ],
         "done": [asdict(row) for row in (result.document.done if result else None) or ()],
+        "elsewhere": elsewhere(session, result.document) if result and result.record == draft else [],
         "extra": [asdict(row) for row in result.document.extra or ()] if result else [],
         "counts": dict(stat),
         "remarks": list(made.facts.remarks),
@@ -102,7 +105,8 @@ def remarks(session: Session, result: Result | None) -> None:
 
 
 def show_dropped(session: Session, document: dict[str, Any]) -> None:
-    """Print the tags that hold no longer."""
+    """Print the posted postings whose patches are in others now, and the tags that hold no longer."""
+    session.show(*(f"  {away['name']}: {away['state']}" for away in document["elsewhere"]))
     session.show(*(f"  dropped: {d['trailer']} of {d['patch']}: {d['reason']}" for d in document["dropped_trailers"]))
 
 

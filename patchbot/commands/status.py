@@ -24,7 +24,7 @@ from .letter import contradictions, told_contradictions
 from .session import Session
 from .show import edit_lines
 from .subject import branch_standing
-from .trees import about_postings, burn_down, show_postings
+from .trees import about_postings, burn_down, elsewhere, show_postings
 
 EXAMPLES = (
     "patchbot status",
@@ -59,6 +59,7 @@ def execute(session: Session) -> int:
         "stale": [],
         "postings": [],
         "done": [],
+        "elsewhere": [],
         "burn_down": [],
         "letters": [],
         "most": session.campaign.most,
@@ -69,6 +70,7 @@ def execute(session: Session) -> int:
             document |= about_draft(session, name, draft, upstream)
             document["postings"] = about_postings(session, draft, there)
             document["done"] = [asdict(row) for row in draft.document.done or ()]
+            document["elsewhere"] = elsewhere(session, draft.document)
             document["letters"] = contradictions(session)
             document["burn_down"] = burn_down(frozen, draft, upstream["rev"], there)
     if not session.emit(document):
@@ -102,7 +104,7 @@ def about_draft(session: Session, name: str, draft: Draft, upstream: dict[str, A
             "unclear": unclear,
             "stored": tip == draft.tip,
             "rebased": start if start != draft.base else None,
-            "trailers": sum(len(rows) for rows in draft.trailers.values()),
+            "trailers": sum(len(rows) for id_, rows in draft.trailers.items() if id_ in draft.commits),
             "conflict": [str(file) for file in waiting.files] if waiting else [],
         },
         "upstream": upstream,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..draft.lines import draft_of, posting_ref, posting_versions
+from ..draft.posted import gone_elsewhere
 from ..draft.postings import PostingRow
-from ..draft.record import Draft
+from ..draft.record import Document, Draft
 from ..draft.taken import There, rows_of
 from ..draft.versions import Version
 from ..model import Finding, Status
@@ -46,6 +48,11 @@ def about_postings(session: Session, draft: Draft, there: There | None) -> list[
     return found
 
 
+def elsewhere(session: Session, document: Document) -> list[dict[str, Any]]:
+    """Return a row for each posted posting of which patches are in others now."""
+    return [{**asdict(away), "state": str(away)} for away in gone_elsewhere(session.repo, document)]
+
+
 def crowding(session: Session, draft: Draft, row: PostingRow, besides: Collection[str] = ()) -> list[Finding]:
     """Return what is to be said where a tree would have more patches with a posting than it takes at once.
 
@@ -81,13 +88,19 @@ def burn_down(versions: Sequence[Version], draft: Draft, rev: str, there: There 
 def show_postings(session: Session, document: Mapping[str, Any]) -> None:
     """Print the table of trees and the burn-down."""
     rows = document["postings"]
-    if rows or document["done"]:
+    if rows or document["done"] or document["elsewhere"]:
         table = [(row["name"], str(row["patches"]), str(row["sites"]), state(row)) for row in rows]
         table += [
             (row["name"], str(row["patches"]), str(len(row["names"])), done_state(row, f"done: in {row['describe']}"))
             for row in document["done"]
         ]
+        table += [
+            (away["name"], str(away["patches"]), str(away["sites"]), away["state"])
+            for away in document["elsewhere"]
+            if not away["there"]
+        ]
         session.out.table(("tree", "patches", "sites", "state"), table)
+    session.show(*(f"{away['name']}: {away['state']}" for away in document["elsewhere"] if away["there"]))
     for target in dict.fromkeys(row["target"] for row in rows):
         waiting = sum(row["patches"] for row in rows if row["target"] == target and row["posted"] and row["left"])
         if waiting > document["most"]:

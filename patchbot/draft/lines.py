@@ -47,15 +47,22 @@ def with_postings(
         last = replace(last, postings=tuple(called_now(last.postings or (), links)) or None)
     before = last.postings or () if last else ()
     done: tuple[DoneRow, ...] = ()
-    had: dict[tuple[str, str], str] = {}
+    known = posted_names(scratch.source, document.campaign)
+    had = {
+        (path, version.document.target): name
+        for name in known
+        for version in posting_versions(scratch.source, document.campaign, name).values()
+        for patch in version.patches
+        for path in patch.files
+    }
     if last:
         found = there(scratch, last, document.base, document.sites, document.kernel.describe)
         ids = {row.id for row in (*document.patches, *(document.generated or ()))}
         done = (*still_done(document, last), *(taken(last, found, ids) if last.base != document.base else ()))
-        had = homes_of(last, found)
+        had |= homes_of(last, found)
     going = [row for row in before if row.name not in {gone.name for gone in done}]
-    names = [row.name for row in done]
-    lines = divide(links, document.most, going, names, document.target, had)
+    used = {*known, *(row.name for row in done)}
+    lines = divide(links, document.most, going, used, document.target, had)
     made = write_lines(scratch, author, document.base, commits, changes, [link.id for link in links], lines)
     document = replace(document, postings=made or None, done=done or None)
     return replace(document, change_ids=change_ids(scratch, document, last))
@@ -132,6 +139,12 @@ def foreign(campaign: str, ref: str, ours: str | None) -> str:
         f"{short} holds commits that patchbot did not make; edits count on {stack} only: put them there with git"
         f" cherry-pick, then this branch back with: git branch -f {short} {ours[:12]}"
     )
+
+
+def posted_names(repo: Repo, campaign: str) -> list[str]:
+    """Return the names of the postings that have versions of their own."""
+    start = f"refs/patchbot/{campaign}/postings/"
+    return sorted({ref.removeprefix(start).rpartition("/")[0] for ref in repo.refs(start[:-1])})
 
 
 def posting_versions(repo: Repo, campaign: str, name: str) -> dict[int, Draft]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..git.repo import Repo
+from ..series.render import listing
 from .changeids import home, new_change_id
-from .lines import posting_versions
+from .lines import posted_names, posting_versions
 from .postings import PostingRow
 from .record import Document, Draft, PatchRow
 
@@ -35,6 +36,28 @@ class Series:
         return {**vars(self), "link": self.link}
 
 
+@dataclass(frozen=True)
+class Away:
+    """A posting of which patches are in others now, `into`; `there` says that the draft still has one of this name."""
+
+    name: str
+    target: str
+    version: int
+    message_id: str
+    patches: int
+    sites: int
+    into: tuple[str, ...]
+    there: bool
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        known = f" ({self.message_id})" if self.message_id else ""
+        some = "some of it is" if self.there else "its patches are"
+        return f"posted as v{self.version}{known}; {some} " + (
+            f"now in {listing(self.into)}" if self.into else "no longer in the draft"
+        )
+
+
 def link_to(message_id: str) -> str:
     """Return the address of a mail in the archive of the kernel's lists."""
     return f"https://lore.kernel.org/all/{message_id}/" if message_id else ""
@@ -51,6 +74,36 @@ def earlier(repo: Repo, draft: Draft, name: str, before: int) -> list[Series]:
     return found[::-1]
 
 
+def gone_elsewhere(repo: Repo, document: Document) -> list[Away]:
+    """Return the posted postings whose patches, or sites, the draft has in others: the configuration changed since."""
+    rows = {row.name: {patch.id for patch in row.patches} for row in document.postings or ()}
+    rows = rows or {home(document): {patch.id for patch in document.patches}}
+    places: dict[str, dict[object, set[str]]] = {}
+    for name, ids in rows.items():
+        for patch in (patch for patch in document.patches if patch.id in ids):
+            for mark in marks(patch):
+                places.setdefault(patch.step, {}).setdefault(mark, set()).add(name)
+    found = []
+    for name in {*posted_names(repo, document.campaign), home(document)} - {row.name for row in document.done or ()}:
+        if not (frozen := posting_versions(repo, document.campaign, name)):
+            continue
+        number, last = next(reversed(frozen.items()))
+        into: set[str] = set()
+        for patch in last.patches:
+            steps = [places[patch.step]] if patch.step in places else list(places.values())
+            into |= {there for step in steps for mark in marks(patch) for there in step.get(mark, ())}
+        if name not in rows or into - {name}:
+            sites = len({site for patch in last.patches for site in patch.sites})
+            about = (name, last.document.target, number, last.document.message_id or "", len(last.patches), sites)
+            found.append(Away(*about, tuple(sorted(into - {name})), name in rows))
+    return sorted(found, key=lambda away: away.name)
+
+
+def marks(patch: PatchRow) -> tuple[object, ...]:
+    """Return what tells where the content of a patch is now: its sites, else its files."""
+    return patch.sites or tuple((path,) for path in patch.files)
+
+
 def needed_series(repo: Repo, draft: Draft, row: PostingRow) -> list[Series]:
     """Return the series without which the patches of a posting do not apply or compile: those with what all share.
 
@@ -60,8 +113,7 @@ def needed_series(repo: Repo, draft: Draft, row: PostingRow) -> list[Series]:
     own = [document.row(patch.id) for patch in row.patches]
     if all(patch is None or patch.step in document.independent for patch in own):
         return []
-    start = f"refs/patchbot/{draft.campaign}/postings/"
-    names = {ref.removeprefix(start).rpartition("/")[0] for ref in repo.refs(start[:-1])}
+    names = posted_names(repo, draft.campaign)
     rows = {other.name: other for other in document.postings or ()}
     found = []
     for name in sorted({home(document), *names, *rows} - {row.name}):

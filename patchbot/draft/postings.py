@@ -122,8 +122,8 @@ def divide(
     """Return the postings of a series, in the order of their first patches.
 
     `last` are those of the last draft, `used` names of earlier ones; `had` are {(file, tree): posting} of the last
-    draft, where a patch goes that has another name now. A series that one posting to `target`, the campaign's own
-    tree, holds needs none.
+    draft and of versions, where a patch goes that has another name now, or had none then. A series that one posting to
+    `target`, the campaign's own tree, holds needs none.
     """
     was = {(patch.id, row.target): row.name for row in last for patch in row.patches}
     homes: dict[str, list[int]] = {}

@@ -16,6 +16,7 @@ from ..model import Commit
 from ..terminal import some
 from .changeids import home
 from .lines import draft_of, foreign, posting_ref
+from .posted import gone_elsewhere
 from .postings import PostingRow
 from .rebased import refuse_rebased
 from .recognise import recognise
@@ -73,7 +74,9 @@ def select_posting(repo: Repo, draft: Draft, tree: str, say: Say, upstream: Sequ
     if row is None:
         names = [row.name for row in rows]
         done = next((gone for gone in draft.document.done or () if tree in (gone.name, gone.target)), None)
-        told = f"; it is done: nothing of it is left to change in {done.describe}" if done else suggestion(tree, names)
+        away = next((away for away in gone_elsewhere(repo, draft.document) if tree in (away.name, away.target)), None)
+        told = f"; it was {away}" if away else suggestion(tree, names)
+        told = f"; it is done: nothing of it is left to change in {done.describe}" if done else told
         raise UserError(f"{draft.campaign} has no posting {tree!r}{told} (there are: {', '.join(some(names, 20))})")
     ref = posting_ref(draft.campaign, row.name)
     now = repo.ref(ref)

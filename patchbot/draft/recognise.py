@@ -78,6 +78,7 @@ def recognise(
             patches[id_] = edit
     extras = tuple(extra_commit(repo, w, keys[w.sha]) for w in branch if w.sha not in ids)
     made = by_hand(draft, patches, extras, tuple(keys[w.sha] for w in branch))
+    tags |= {id_: tuple(given) for id_, given in draft.trailers.items() if id_ not in ids.values()}
     return Recognised(made, {i: t for i, t in tags.items() if t}, ids, frozenset(solved))
 
 

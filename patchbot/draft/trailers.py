@@ -80,7 +80,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Decided:
-    """The tags that still hold for the new patches, and those that do not."""
+    """The tags that still hold for the new patches, or wait for theirs, and those that do not."""
 
     kept: Trailers
     dropped: tuple[Dropped, ...]
@@ -296,14 +296,18 @@ def without_tags(message: str, known: Sequence[Given]) -> tuple[str, list[str]]:
 def decide(
     tags: Trailers, old: Mapping[str, str], repo: Repo, new: Sequence[Commit], scratch: Scratch, threshold: float
 ) -> Decided:
-    """Say which tags hold: `old` is {stable id: the commit that was tagged}, `new` are the commits of the branch."""
+    """Say which tags hold: `old` is {stable id: the commit that was tagged}, `new` are the commits of the branch.
+
+    The tags of a patch that is not there wait for it: `owners` and the like may change back.
+    """
     kept: dict[str, tuple[Given, ...]] = {}
     dropped: list[Dropped] = []
     commits = {c.id: c for c in new}
     unseen = lost(repo, list(old.values()))
     for id_, given in sorted(tags.items()):
         if id_ not in commits:
-            dropped += [Dropped(id_, g.trailer, "the patch is gone") for g in given]
+            kept[id_] = tuple(given)
+            dropped += [Dropped(id_, g.trailer, "the patch is gone") for g in given if id_ in old]
             continue
         lines = diff_of(scratch, commits[id_].parent, commits[id_].sha)
         before = diff_of(repo, f"{old[id_]}^", old[id_]) if id_ in old and old[id_] not in unseen else None

@@ -187,7 +187,9 @@ def judge(repo: Repo, scratch: Scratch, base: str, composed: Composed, given: Ca
     with closing(Scratch.at(scratch.path.with_name("trial.git"), scratch.source)) as trial:
         commits = trial.write(base, composed.commits)
         decided = decide(given.trailers, given.tagged, repo, commits, trial, given.threshold)
-    return replace(decided, dropped=tuple(dict.fromkeys((*given.dropped, *decided.dropped))))
+    there = {(commit.id, tag.trailer) for commit in commits for tag in decided.kept.get(commit.id, ())}
+    dropped = dict.fromkeys(d for d in (*given.dropped, *decided.dropped) if (d.patch, d.trailer) not in there)
+    return replace(decided, dropped=tuple(dropped))
 
 
 def dressed(composed: Composed, decided: Decided) -> tuple[NewCommit, ...]:
