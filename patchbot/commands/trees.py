@@ -9,6 +9,7 @@ from typing import Any
 from ..draft.lines import draft_of, posting_ref, posting_versions
 from ..draft.posted import gone_elsewhere
 from ..draft.postings import PostingRow
+from ..draft.rangediff import compare, side
 from ..draft.record import Document, Draft
 from ..draft.taken import There, rows_of
 from ..draft.versions import Version
@@ -37,7 +38,7 @@ def about_postings(session: Session, draft: Draft, there: There | None) -> list[
                 "reviewed": sum(bool(draft.trailers.get(patch.id)) for patch in row.patches),
                 "posted": last or None,
                 "message_id": (frozen[last].document.message_id or "") if last else "",
-                "changed": bool(last) and own.version != last,
+                "changed": bool(last) and own.version != last and differs(session, frozen[last], own),
                 "left": len(there.of(draft.document, rows) if there else sites),
                 "gone": there.gone_of(rows) if there else 0,
                 "there": there.sites_there(draft.document, rows) if there else len(sites),
@@ -46,6 +47,12 @@ def about_postings(session: Session, draft: Draft, there: There | None) -> list[
             }
         )
     return found
+
+
+def differs(session: Session, posted: Draft, now: Draft) -> bool:
+    """Say whether the patches of a posting have other messages or edits than they were posted with."""
+    sides = [side(name, one.document, one.trailers) for name, one in (("posted", posted), ("now", now))]
+    return any(pair.what != ("context",) for pair in compare(session.scratch, *sides) if pair.state != "same")
 
 
 def elsewhere(session: Session, document: Document) -> list[dict[str, Any]]:

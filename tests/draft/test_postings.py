@@ -196,6 +196,23 @@ def test_a_posting_is_a_version_of_its_own(owned: Owned) -> None:
     assert "refs/patchbot/mine/postings/a-next/v2" not in owned.refs()
 
 
+def test_a_base_that_moves_changes_no_posting(owned: Owned) -> None:
+    owned.run("generate", "mine")
+    owned.run("freeze", "mine", "--tree", "a-next", "--message-id", "1@example.org")
+    owned.commit("move", {"README": b"x\n", A_FILES[1]: FILES[A_FILES[1]] + b"int around;\n"})
+    owned.run("regenerate", "mine", "--onto", "master")
+    row = owned.json("status", "mine")["postings"][1]
+    assert (row["name"], row["posted"], row["changed"]) == ("a-next", 1, False)
+    assert "posted as v1 (1@example.org)\n" in owned.run("status", "mine")
+    owned.git("switch", "-q", "--detach", "patchbot/mine~1")
+    owned.git("commit", "-q", "--amend", "-m", "a: three: 3: Other words")
+    owned.git("cherry-pick", "patchbot/mine")
+    owned.git("branch", "-f", "patchbot/mine")
+    owned.git("switch", "-q", "master")
+    owned.run("regenerate", "mine", "--onto", "master")
+    assert "posted as v1 (1@example.org), changed since\n" in owned.run("status", "mine")
+
+
 def test_the_versions_of_a_posting_are_compared(owned: Owned, tmp_path: Path) -> None:
     owned.run("generate", "mine")
     assert "has no version before the draft" in owned.run("diff", "mine", "--tree", "a-next", code=2)
