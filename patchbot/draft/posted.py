@@ -16,7 +16,7 @@ from .record import Document, Draft, PatchRow
 class Series:
     """A series that was posted, or will be: its posting, tree and version (0: none yet), how others find it.
 
-    `there` says that the base of those who need it has it.
+    `there` says that the base of those who need it has it; else they need `patches` of it.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Series:
     message_id: str = ""
     change_id: str = ""
     there: bool = False
+    patches: int = 0
 
     @property
     def link(self) -> str:
@@ -105,27 +106,47 @@ def marks(patch: PatchRow) -> tuple[object, ...]:
 
 
 def needed_series(repo: Repo, draft: Draft, row: PostingRow) -> list[Series]:
-    """Return the series without which the patches of a posting do not apply or compile: those with what all share.
+    """Return the series without which the patches of a posting do not apply or compile.
 
-    They are the postings below its patches, and the posted ones whose patches its base has by now.
+    They are those with what all share, or with patches of the same files, that are below its patches, and the posted
+    ones with what all share whose patches its base has by now.
     """
     document = draft.document
     own = [document.row(patch.id) for patch in row.patches]
     if all(patch is None or patch.step in document.independent for patch in own):
         return []
-    names = posted_names(repo, draft.campaign)
+    names, below = posted_names(repo, draft.campaign), ids_below(document, row)
     rows = {other.name: other for other in document.postings or ()}
     found = []
     for name in sorted({home(document), *names, *rows} - {row.name}):
-        now = name in rows and leads(document, rows[name])
+        most = len(below.intersection(patch.id for patch in rows[name].patches)) if name in rows else 0
+        now, leading = most > 0, name in rows and leads(document, rows[name])
         frozen = posting_versions(repo, draft.campaign, name)
-        had = [number for number, version in frozen.items() if shared(version.document, version.patches)]
-        if (row.needs and now) or (not now and had):
+        had = [
+            number
+            for number, version in frozen.items()
+            if (now and not leading) or shared(version.document, version.patches)
+        ]
+        if now or had:
             last = had[-1] if had else 0
             target = rows[name].target if now else frozen[last].document.target
             message_id = (frozen[last].document.message_id or "") if had else ""
-            found.append(Series(name, target, last, message_id, change_id(repo, draft, name), not now))
+            found.append(Series(name, target, last, message_id, change_id(repo, draft, name), not now, most))
     return found
+
+
+def ids_below(document: Document, row: PostingRow) -> set[str]:
+    """Return the patches that those of a posting need: what all share, and earlier ones of the same files."""
+    own = {patch.id for patch in row.patches}
+    files: set[str] = set()
+    found: set[str] = set()
+    waits = False
+    for patch in reversed(document.patches):
+        waits |= patch.id in own and patch.step not in document.independent
+        if patch.id in own or (waits and patch.step in document.shared) or not files.isdisjoint(patch.files):
+            files.update(patch.files)
+            found.add(patch.id)
+    return found - own
 
 
 def leads(document: Document, row: PostingRow) -> bool:

@@ -126,27 +126,44 @@ def divide(
     `target`, the campaign's own tree, holds needs none.
     """
     was = {(patch.id, row.target): row.name for row in last for patch in row.patches}
+    taken = {*used, *(row.name for row in last)}
+    needs = needed(links)
     homes: dict[str, list[int]] = {}
     targets: dict[str, str] = {}
+
+    def has_room(name: str, number: int) -> bool:
+        """Say whether a patch may go to a posting: it is not full, and no patch of another one comes in between."""
+        there = homes.get(name, ())
+        return len(there) < most and between({*there, number}, needs) <= between(there, needs)
+
     for fresh in (False, True):
         for number, link in enumerate(links):
-            known = was.get((link.id, link.target))
-            if (known is None) is not fresh:
+            name = was.get((link.id, link.target), "")
+            if bool(name) is fresh:
                 continue
-            before = Counter((had or {}).get((path, link.target), "") for path in sorted(link.files))
-            name = known or next((n for n, _ in before.most_common() if n and len(homes.get(n, ())) < most), "")
-            name = name or room(link.target, homes, targets, most, {*used, *(row.name for row in last)})
+            if fresh:
+                before = Counter((had or {}).get((path, link.target), "") for path in sorted(link.files))
+                likely = [n for n, _ in before.most_common() if n]
+                likely += [n for n in homes if targets[n] == link.target]
+                unused = (n for n in names_of(link.target) if n not in taken and n not in homes)
+                name = next((n for n in likely if has_room(n, number)), "") or next(unused)
             homes.setdefault(name, []).append(number)
             targets[name] = link.target
     if len(homes) < 2 and not last and {*targets.values()} <= {target}:
         return []
-    needs = needed(links)
     lines = []
     for name, own in sorted(homes.items(), key=lambda home: min(home[1])):
-        below = frozenset().union(*(needs[number] for number in own)) - set(own)
-        between = {number for number in below if needs[number] & set(own)}
-        lines.append(Line(name, targets[name], tuple(sorted(below - between)), tuple(sorted({*own, *between}))))
+        also = between(own, needs)
+        below = frozenset().union(*(needs[number] for number in own)) - also - set(own)
+        lines.append(Line(name, targets[name], tuple(sorted(below)), tuple(sorted({*own, *also}))))
     return lines
+
+
+def between(own: Collection[int], needs: Sequence[frozenset[int]]) -> set[int]:
+    """Return the patches that some of a posting need and that need some of it themselves."""
+    mine = frozenset(own)
+    below = frozenset().union(*(needs[number] for number in mine)) - mine
+    return {number for number in below if needs[number] & mine}
 
 
 def called_now(rows: Sequence[PostingRow], links: Sequence[Link]) -> list[PostingRow]:
@@ -154,11 +171,3 @@ def called_now(rows: Sequence[PostingRow], links: Sequence[Link]) -> list[Postin
     now = {link.id: link.target for link in links}
     targets = [followed(row.target, [now[patch.id] for patch in row.patches if patch.id in now]) for row in rows]
     return [replace(row, target=target) for row, target in zip(rows, targets, strict=True)]
-
-
-def room(
-    target: str, homes: Mapping[str, Sequence[int]], targets: Mapping[str, str], most: int, used: Collection[str]
-) -> str:
-    """Return the posting of a tree that has room for a patch more, a new one if none has."""
-    open_ = [name for name, there in homes.items() if targets[name] == target and len(there) < most]
-    return open_[0] if open_ else next(name for name in names_of(target) if name not in used and name not in homes)

@@ -209,19 +209,31 @@ def message_of(campaign: Campaign, step: Step, words: Mapping[str, Any], starts:
 
 
 def by_tree(patches: Sequence[Patch], target: str) -> list[Patch]:
-    """Sort patches: those for `target` first, then those for other trees, tree by tree, otherwise in their order."""
-    ordered = sorted(patches, key=lambda p: (p.target != target, p.target if p.target != target else ""))
-    if twice := [id_ for id_, count in Counter(p.id for p in ordered).items() if count > 1]:
+    """Sort patches: those for `target` first, then those for other trees, tree by tree, otherwise in their order.
+
+    A tree goes on later where a patch of it needs one of another tree: an earlier one that changes a file of it.
+    """
+    if twice := [id_ for id_, count in Counter(p.id for p in patches).items() if count > 1]:
         raise PatchbotError(f"two patches have the id {twice[0]}")
-    before: dict[str, list[str]] = {}
-    after: dict[str, list[str]] = {}
-    for sequence, seen in ((patches, before), (ordered, after)):
-        for patch in sequence:
-            for path in patch.files:
-                seen.setdefault(path, []).append(patch.id)
-    for path, ids in before.items():
-        if after[path] != ids:
-            raise PatchbotError(f"{path}: {', '.join(ids)} go to different trees but depend on each other's order")
+    trees: dict[str, list[Patch]] = {}
+    waits: dict[str, list[str]] = {}  # {file: patches that change it, in order}
+    for patch in patches:
+        trees.setdefault(patch.target, []).append(patch)
+        for path in patch.files:
+            waits.setdefault(path, []).append(patch.id)
+    names = sorted(trees, key=lambda name: (name != target, name))
+    rest, turn = {name: iter(trees[name]) for name in names}, {path: iter(ids) for path, ids in waits.items()}
+    heads, first = {name: next(rest[name]) for name in names}, {path: next(turn[path]) for path in turn}
+    ordered: list[Patch] = []
+    while heads:
+        for name in [name for name in names if name in heads]:
+            while (head := heads.get(name)) and all(first[path] == head.id for path in head.files):
+                ordered.append(head)
+                first |= {path: next(turn[path], "") for path in head.files}
+                if following := next(rest[name], None):
+                    heads[name] = following
+                else:
+                    del heads[name]
     return ordered
 
 

@@ -182,7 +182,7 @@ def test_the_same_mails_again_start_few_programs_and_more_postings_only_one_each
 def test_the_mails_of_a_series_that_changed_are_made_anew(shared: Owned) -> None:
     before, _ = mailed(shared, "--tree", "tip", "--signoff")
     shared.git("switch", "-q", "patchbot/mine")
-    shared.commit("one by hand", {"drivers/b/5.c": b"int x = new_a; /* mine */\n"})
+    shared.commit("one by hand", {"lib/6.c": b"int x = new_a; /* mine */\n"})
     shared.git("switch", "-q", "master")
     shared.run("regenerate", "mine", "--onto", "master")
     after, _ = mailed(shared, "--tree", "tip", "--signoff")

@@ -437,6 +437,56 @@ def test_what_is_needed_comes_with_what_that_needs() -> None:
     assert divide(links, 9, (), (), "t") == [Line("t", "t", (3,), (0, 1, 4)), Line("u", "u", (0, 1), (2, 3))]
 
 
+def test_a_patch_that_waits_for_another_tree_is_no_part_of_what_that_waits_for() -> None:
+    links = [link("0", "t", "f", "g"), link("1", "u", "f"), link("2", "t", "f"), link("3", "t", "h")]
+    assert divide(links, 9, (), (), "t") == [
+        Line("t", "t", (), (0, 3)),
+        Line("u", "u", (0,), (1,)),
+        Line("t.2", "t", (0, 1), (2,)),
+    ]
+
+
+STEPS = """
+title = "treewide: Use them"
+target = "tip"
+[sites]
+words = ["old_a", "old_b", "old_c"]
+""" + "".join(
+    f"""
+[[steps]]
+name = "{name}"
+words = {{ old_{name} = "new_{name}" }}
+message = "rename.txt"
+split = "{split}"
+"""
+    for name, split in (("a", "folder:1"), ("b", "owner"), ("c", "folder:1"))
+)
+
+
+def test_steps_of_other_owners_on_the_same_files_wait_for_each_other(owned: Owned, tmp_path: Path) -> None:
+    """The first and the last step make patches of a folder for one tree, the one between for each owner."""
+    (tmp_path / "mine/campaign.toml").write_text(STEPS)
+    text = b"int x = old_a;\nint y = old_b;\nint z = old_c;\n"
+    owned.commit("more", {path: text for path in FILES if path.startswith("drivers/")} | {"lib/6.c": b"int x;\n"})
+    document = owned.json("generate", "mine")
+    assert [row["id"] for row in document["patches"]] == [
+        "a/drivers", "b/A1", "b/A2", "b/A3", "b/B", "c/drivers"
+    ]  # fmt: skip
+    assert [(row["name"], row["patches"], row["needs"]) for row in document["postings"]] == [
+        ("a-next", ["a/drivers", "b/A1", "b/A2", "b/A3"], 0),
+        ("b-next", ["b/B"], 1),
+        ("a-next.2", ["c/drivers"], 5),
+    ]
+    assert owned.git("diff", f"{STACK}.a-next.2", STACK) == ""
+    owned.run("freeze", "mine", "--tree", "b-next", "--message-id", "1@example.org")
+    owned.run("mail", "mine", "--tree", "a-next.2", "-o", str(tmp_path / "m"))
+    (mail,) = (tmp_path / "m").glob("*.patch")
+    words = " ".join(mail.read_text().split())
+    assert "needs 4 patches of the series for a-next, and waits" in words
+    assert "needs 1 patch of the series for b-next (v1), and waits until its tree has it" in words
+    assert "Link: https://lore.kernel.org/all/1@example.org/" in words
+
+
 @pytest.mark.parametrize(
     ("tree", "name"),
     [
