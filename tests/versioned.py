@@ -60,6 +60,7 @@ class World:
         self.capsys.readouterr()
         assert main([command, "--kernel", str(self.path), "--config", str(self.path.parent / "p.toml"), *rest]) == code
         said = self.capsys.readouterr()
+        self.err = said.err
         return said.err if code else said.out
 
     def json(self, *argv: str) -> dict:

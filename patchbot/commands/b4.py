@@ -7,19 +7,21 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from ..draft import covers
 from ..draft.changeids import home
-from ..draft.covers import Cover, Letter, Written, rewritten
+from ..draft.covers import Cover, Letter, rewritten
 from ..draft.lines import posting_versions
 from ..draft.range import Range, as_left
 from ..draft.record import branch, need_draft
-from ..draft.trailers import Given, apply_to_message, canonical, diff_id, measure, survives
+from ..draft.trailers import Given, apply_to_message, canonical, diff_id, identify, measure, survives
 from ..draft.versions import freeze, freeze_posting
 from ..draft.write import keep_covers, workshop
 from ..errors import UserError
-from ..git.commits import MOST_COMMITS, author_of, own, read_commit, read_line
+from ..git.commits import MOST_COMMITS, Written, author_of, own, read_commit, read_line
 from ..git.diffs import diff_of
 from ..git.formatpatch import patch_ids
 from ..git.merge import Labels, merge_text
+from ..git.repo import Repo
 from ..git.transaction import publish
 from ..mail.compose import Outbox
 from ..mail.headers import plain_id
@@ -29,6 +31,7 @@ from ..mail.prepared import (
     Found,
     Left,
     b4_ref,
+    gained,
     left_names,
     left_ref,
     read_found,
@@ -74,31 +77,39 @@ def take_back(session: Session) -> None:
     for posting in left_names(repo, name):
         try:
             found = read_found(repo, name, posting)
-            if found and news(found):
+            wanted = found and (found.tip != found.seen or news(session, posting, found))
+            if wanted:
                 as_left(repo, need_draft(repo, name), posting, session.say)
         except UserError as error:
             session.say(f"warning: nothing is taken from {short(b4_ref(name, posting))}: {error}")
             continue
-        if found and news(found):
+        if found and wanted:
             take(session, posting, found)
 
 
-def news(found: Found) -> bool:
-    """Say whether a person did anything with b4 on a branch since patchbot looked."""
+def news(session: Session, posting: str, found: Found) -> list[str]:
+    """Return what a person did with b4 on a branch that the draft does not have yet, in words."""
     known, now = found.left.tracked, found.tracked
-    was, is_ = ((one.text, one.people, one.changes, one.history) for one in (known, now))
-    return found.tip != found.seen or was != is_
+    # A single patch has no letter in mails.
+    letter = len(found.left.ids) > 1 and (known.text, known.changes) != (now.text, now.changes)
+    sent = [f"v{number} as it was sent" for number in unrecorded(session, posting, found)]
+    return [*sent, *(["tags"] if found.tags else []), *(["a letter"] if letter else [])]
+
+
+def unrecorded(session: Session, posting: str, found: Found) -> dict[int, str]:
+    """Return {version: Message-ID} of what b4 sent and patchbot has not as a version."""
+    frozen = max(posting_versions(session.repo, session.campaign.name, posting), default=0)
+    return {number: id_ for number, id_ in sorted(found.tracked.history.items()) if number > frozen}
 
 
 def take(session: Session, posting: str, found: Found) -> None:
-    """Take what a person did with b4 on one branch: first the tags, then the letter, then what was sent."""
+    """Take what a person did with b4 on one branch: the letter, what was sent, then the tags that came later."""
     repo, name = session.repo, session.campaign.name
     where = short(b4_ref(name, posting))
-    if found.tags:
-        take_tags(session, where, found)
-    text = take_letter(session, where, posting, found)
+    tracked = take_letter(session, where, posting, found)
     take_sent(session, where, posting, found)
-    left = replace(found.left, tracked=replace(found.left.tracked, text=text))
+    take_tags(session, where, found, found.patches, found.tags)
+    left = replace(found.left, tracked=tracked)
     if (left, found.seen) != (found.left, found.tip):
         with workshop(repo) as scratch:
             texts = {key: content for key in TEXTS if (content := repo.read(found.record, key))}
@@ -106,21 +117,26 @@ def take(session: Session, posting: str, found: Found) -> None:
             publish(repo, scratch, [(left_ref(name, posting), record, found.record)], left.below)
 
 
-def take_tags(session: Session, where: str, found: Found) -> None:
-    """Put the tags that patches gained on a branch on those of the draft, where they are still the same."""
+def take_tags(
+    session: Session, where: str, found: Found, patches: Sequence[Written], tags: Mapping[str, Sequence[str]]
+) -> None:
+    """Put tags that patches on a branch gained on those of the draft, where they are still the same."""
+    if not tags:
+        return
     repo, draft = session.repo, need_draft(session.repo, session.campaign.name)
     marked = read_branch(repo, draft)
     rows = {row.id: row for row in marked.patches}
-    there = dict(zip(found.left.ids, found.patches, strict=True))
+    there = dict(zip(found.left.ids, patches, strict=False))
     threshold = session.campaign_config.tag_threshold
     new: dict[str, list[Given]] = {}
-    for id_, lines in found.tags.items():
+    for id_, lines in tags.items():
         commit = there[id_]
         diff = diff_of(repo, commit.parent, commit.sha)
         if id_ in rows:
             now = diff_of(repo, rows[id_].parent, rows[id_].commit)
             verdict = survives(diff_id(diff), diff_id(now), measure(diff, now), threshold)
-        for line in map(canonical, lines):
+        had = {identify(given.trailer) for given in marked.seen.tags.get(id_, ())}
+        for line in (line for line in map(canonical, lines) if identify(line) not in had):
             if id_ in rows and verdict.kept:
                 new.setdefault(id_, []).append(Given(line, "", draft.version, diff_id(diff)))
                 session.say(f"from {where}: {line}: {commit.subject}")
@@ -132,15 +148,16 @@ def take_tags(session: Session, where: str, found: Found) -> None:
             put_tags(repo, scratch, author_of(repo, session.config.author), marked, new)
 
 
-def take_letter(session: Session, where: str, posting: str, found: Found) -> str:
-    """Make the letter that a person wrote with b4 that of the posting; return the text that patchbot knows now."""
-    known, now = found.left.tracked.text, found.tracked
-    if now.text == known and not now.changes:
-        return known
+def take_letter(session: Session, where: str, posting: str, found: Found) -> Tracked:
+    """Make the letter that a person wrote with b4 that of the posting; return the series with what patchbot knows now.
+
+    What a person wrote of a single patch stays on its branch: its mail has no letter.
+    """
+    before, now = found.left.tracked, found.tracked
+    known = before.text
+    if (now.text, now.changes) == (known, before.changes) or len(found.left.ids) < 2:
+        return before
     repo, draft = session.repo, need_draft(session.repo, session.campaign.name)
-    if len(found.left.ids) < 2:
-        session.say(f"note: the text of {where} stays there: a single patch has no cover letter in `patchbot mail`")
-        return known
     letter, _ = letter_of(session, as_left(repo, draft, posting, session.say))
     sides = [text.strip("\n").encode("utf-8", "surrogateescape") + b"\n" for text in (known, letter.text, now.text)]
     data, clean = merge_text(sides[0], sides[1], sides[2], SIDES)
@@ -155,7 +172,7 @@ def take_letter(session: Session, where: str, posting: str, found: Found) -> str
     if not clean:
         command = f"patchbot cover {draft.campaign}{f' --tree {posting}' if draft.document.postings else ''} --edit"
         session.say(f"warning: the letter of {where} contradicts the one here; settle it with: {command}")
-    return now.text
+    return replace(before, text=now.text, changes=now.changes)
 
 
 def with_changes(cover: Cover, letter: Letter, changes: Mapping[str, Sequence[str]]) -> Cover:
@@ -163,29 +180,30 @@ def with_changes(cover: Cover, letter: Letter, changes: Mapping[str, Sequence[st
     lists = dict(cover.changes)
     for since, items in changes.items():
         made = letter.lists.get(since, "")
-        known = lists.get(since, Written(made, made))
+        known = lists.get(since, covers.Written(made, made))
         text = known.edited or f"Changes since v{since}:\n\n"
-        lists[since] = Written(known.generated, text + "".join(f"{item}\n" for item in items if item not in text))
+        lists[since] = covers.Written(
+            known.generated, text + "".join(f"{item}\n" for item in items if item not in text)
+        )
     return Cover(cover.text, dict(sorted(lists.items())))
 
 
 def take_sent(session: Session, where: str, posting: str, found: Found) -> None:
-    """Freeze what b4 sent, if that is what the draft has; raise UserError if it is not, or is not known."""
+    """Freeze what b4 sent, with the tags that it had then; raise UserError if that is not the draft, or not known."""
     repo, name = session.repo, session.campaign.name
-    frozen = posting_versions(repo, name, posting)
-    for number, given in sorted(found.tracked.history.items()):
-        if number <= max(frozen, default=0):
-            continue
+    for number, given in unrecorded(session, posting, found).items():
         message_id = plain_id(given, f"{where}: the Message-ID of v{number}")
+        sent = sent_patches(repo, found, f"sent/{found.tracked.series['change-id']}-v{number}")
+        if not isinstance(sent, str):
+            take_tags(session, where, found, sent, gained(found.left.ids, found.before, sent))
         draft = need_draft(repo, name)
         series = as_left(repo, draft, posting, session.say)
-        tag = f"refs/tags/sent/{found.tracked.series['change-id']}-v{number}"
-        why = unsent(session, series, found, tag)
-        if why:
+        if why := sent if isinstance(sent, str) else unsent(session, series, found, sent):
             tree = f" --tree {posting}" if series.posting else ""
             raise UserError(
                 f"b4 sent {where} as v{number} ({message_id}), and patchbot does not have that version: {why}\n"
-                f"if it is the draft as it is: patchbot freeze {name}{tree} --message-id {message_id}"
+                "if the last command changed the draft, put it back with: patchbot undo; or let the draft as it is be"
+                f" that version: patchbot freeze {name}{tree} --message-id {message_id}"
             )
         author, report = author_of(repo, session.config.author), report_of(session, name, series.tip)
         with workshop(repo) as scratch:
@@ -196,18 +214,21 @@ def take_sent(session: Session, where: str, posting: str, found: Found) -> None:
         session.say(f"from {where}: v{number} was sent as {message_id}, and is frozen")
 
 
-def unsent(session: Session, series: Range, found: Found, tag: str) -> str:
-    """Return why what b4 sent, at a tag, is not what a posting has now, "" if it is."""
-    repo = session.repo
-    if not series.posting and repo.ref(branch(session.campaign.name)) != series.tip:
-        return "the branch has commits by hand since"
-    if repo.ref(tag) is None:
-        return f"there is no tag {tag.removeprefix('refs/tags/')}"
+def sent_patches(repo: Repo, found: Found, tag: str) -> list[Written] | str:
+    """Return the patches that b4 sent, at a tag, or why they are not known."""
+    if repo.ref(f"refs/tags/{tag}") is None:
+        return f"there is no tag {tag}"
     try:
-        sent = read_line(repo, found.left.below, repo.resolve(tag))
+        return read_line(repo, found.left.below, repo.resolve(f"refs/tags/{tag}"))
     except UserError:
-        return f"{tag.removeprefix('refs/tags/')} is not on {found.left.below[:12]}"
-    now = [read_commit(repo, commit.sha) for commit in series.commits[: len(found.left.ids)]]
+        return f"{tag} is not on {found.left.below[:12]}"
+
+
+def unsent(session: Session, series: Range, found: Found, sent: Sequence[Written]) -> str:
+    """Return why what b4 sent is not what a posting has now, "" if it is."""
+    if not series.posting and session.repo.ref(branch(session.campaign.name)) != series.tip:
+        return "the branch has commits by hand since"
+    now = [read_commit(session.repo, commit.sha) for commit in series.commits[: len(found.left.ids)]]
     other = unlike(sent, now)
     return other and f"it differs from the draft: {other}"
 

@@ -17,6 +17,7 @@ from ..progress import shown
 from ..run import talk
 from ..series.render import checked_message
 from ..turns import Turn
+from .b4 import take_back, turn
 from .letter import contradicting, letter_of, name_of
 from .session import Session
 from .subject import add_tree, select
@@ -45,6 +46,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session, *, tree: str | None, edit: bool, discard_edits: bool) -> int:
     """Run the command."""
     session.insist(author=True, steps=True)
+    if edit or discard_edits:
+        with turn(session, True):
+            take_back(session)
     series = select(session, session.args.campaign, tree)
     if series.draft is None:
         raise UserError("cover takes a campaign, not a range of commits")

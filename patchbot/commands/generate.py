@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
+from .b4 import take_back
 from .session import Session, alone, processes
 from .show import describe, describe_plan, remarks, show_dropped, show_series
 
@@ -44,6 +45,8 @@ def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
     result: Result | None = None
     if session.args.verbose:
         say_steps(session)
+    if not dry_run:
+        take_back(session)
     with shown(session.err):
         tree = session.tree()
         if not dry_run:

@@ -20,6 +20,7 @@ from ..mail.threads import Ignored, read_thread
 from ..paths import expanded
 from ..progress import shown
 from ..terminal import cell
+from .b4 import take_back
 from .session import Session, alone
 
 EXAMPLES = (
@@ -57,6 +58,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(session: Session, name: str, *, mbox: str, threshold: float | None, accept: Sequence[str]) -> int:
     """Put the tags of the replies on the draft as it is now."""
     repo = session.repo
+    need_draft(repo, name)
+    take_back(session)
     draft = need_draft(repo, name)
     refuse_rebased(repo, draft, repo.ref(branch(name)) or draft.tip, session.upstream)
     with shown(session.err):

@@ -52,14 +52,15 @@ class Left:
 class Found:
     """A branch of b4 as it is now: its patches, the series as b4 has it, {id: tags that its patch gained}.
 
-    `record` is patchbot's, about what the branch was at `seen`. `pending`: the description of the branch was not set.
-    `signed` says that a person added a Signed-off-by.
+    `record` is patchbot's, about what the branch was at `seen`, with the patches `before`. `pending`: the description
+    of the branch was not set. `signed` says that a person added a Signed-off-by.
     """
 
     tip: str
     left: Left
     record: str
     seen: str
+    before: tuple[Written, ...]
     patches: tuple[Written, ...]
     tracked: Tracked
     tags: Mapping[str, Sequence[str]]
@@ -121,9 +122,8 @@ def read_found(repo: Repo, campaign: str, name: str) -> Found | None:
     now = read_branch(repo, ref, left, MARKER in read_line(repo, left.below, left.mark)[0].message)
     patches = tuple(commit for commit in now if MARKER not in commit.message)
     covers = [commit for commit in now if MARKER in commit.message]
-    gained = [gain(old, new) for old, new in zip(before, patches, strict=False)]
     signed = any(signs(row) for pair in zip(first, patches, strict=False) for row in gain(*pair) or ())
-    wrong = [commit for commit, rows in zip(patches, gained, strict=False) if rows is None]
+    wrong = [new for old, new in zip(before, patches, strict=False) if gain(old, new) is None]
     wrong += [*patches[len(before) :], *covers[1:]]
     if wrong or len(patches) < len(before):
         listing = [f"\n  {commit.sha[:12]} {commit.subject}" for commit in wrong]
@@ -132,11 +132,11 @@ def read_found(repo: Repo, campaign: str, name: str) -> Found | None:
             f"{short(ref)} was changed by hand, which patchbot takes from patchbot/{campaign} only:"
             f"{''.join(some(listing))}\n{way_out(campaign, ref)}"
         )
-    tags = {id_: [row for row in rows or () if not signs(row)] for id_, rows in zip(left.ids, gained, strict=False)}
     tracked, pending = read_series(repo, ref, record, left, covers)
     if (mine := tracked.series["change-id"]) != left.tracked.series["change-id"]:
         raise UserError(f"{short(ref)} has become another series, {mine!r}\n{way_out(campaign, ref)}")
-    return Found(tip, left, record, seen, patches, tracked, {i: t for i, t in tags.items() if t}, pending, signed)
+    tags = gained(left.ids, before, patches)
+    return Found(tip, left, record, seen, tuple(before), patches, tracked, tags, pending, signed)
 
 
 def read_branch(repo: Repo, ref: str, left: Left, headed: bool) -> list[Written]:
@@ -189,6 +189,13 @@ def gain(old: Written, new: Written) -> list[str] | None:
     gained = [line for line in lines if identify(line) not in had]
     same = (old.tree, old.author, text.strip(), below.strip()) == (new.tree, new.author, now.strip(), under.strip())
     return gained if same and had <= have and not any("\n" in line for line in gained) else None
+
+
+def gained(ids: Sequence[str], old: Sequence[Written], new: Sequence[Written]) -> dict[str, list[str]]:
+    """Return {id: the tags that a patch gained} of two states of a branch, without sign-offs."""
+    rows = ((id_, gain(*pair) or ()) for id_, *pair in zip(ids, old, new, strict=False))
+    tags = {id_: [line for line in lines if not signs(line)] for id_, lines in rows}
+    return {id_: lines for id_, lines in tags.items() if lines}
 
 
 def signs(row: str) -> bool:

@@ -253,8 +253,8 @@ def test_a_letter_that_was_edited_here_and_there_is_settled_by_a_person(
     monkeypatch.setenv("GIT_EDITOR", str(editor))
     series.run(*MAIL)
     cover, tracking = series.load()
-    series.store(cover.replace("treewide: Use new_a()", "treewide: Theirs", 1), tracking)
     series.run("cover", "mine", "--tree", "a-next", "--edit")
+    series.store(cover.replace("treewide: Use new_a()", "treewide: Theirs", 1), tracking)
     assert "contradicts" in series.run(*MAIL, code=2)
     assert "treewide: Theirs" in series.run("cover", "mine", "--tree", "a-next", "--json", code=2) + series.git(
         "cat-file", "-p", "refs/patchbot/mine/draft:covers.json"
@@ -424,3 +424,48 @@ def test_a_series_for_one_tree_is_its_only_posting(tmp_path: Path, capsys: pytes
     assert world.run("cover", "mine").startswith("treewide: One tree\n")
     assert world.json("mail", "mine", "--b4")["b4"][0]["revision"] == 2
     assert world.messages(branch).count(TAG) == world.messages("patchbot/mine").count(TAG) == 1
+
+
+def test_what_b4_sent_is_frozen_as_it_was_before_the_tags_that_came_later(series: Series) -> None:
+    series.run(*MAIL)
+    early = "Acked-by: Early <early@example.org>"
+    series.tag("a: one", early)
+    series.sent()
+    series.tag("a: two")
+    said = series.run("regenerate", "mine", "--onto", "master")
+    assert "v1 was sent as 1.sent@example.org, and is frozen" in said + series.err
+    version = series.repo.ref("refs/patchbot/mine/postings/a-next/v1")
+    posted = series.git("log", "--format=%B", f"{version}^")
+    assert (early in posted, TAG in posted) == (True, False)
+    now = series.messages("patchbot/mine.a-next")
+    assert (now.count(early), now.count(TAG)) == (1, 1)
+    series.run("regenerate", "mine", "--onto", "master")
+    assert "from b4/" not in series.err
+    assert [row["revision"] for row in series.json(*MAIL)["b4"]] == [2]
+
+
+@pytest.mark.parametrize("what", ["trailers", "generate", "cover"])
+def test_a_command_that_changes_the_draft_takes_what_was_sent_first(
+    series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    series.run(*MAIL)
+    series.sent()
+    if what == "trailers":
+        mails = series.json("mail", "mine", "--tree", "a-next", "-o", str(tmp_path / "m"))["series"][0]["files"]
+        subject = Path(mails[2]).read_text().partition("Subject: ")[2].partition("\n")[0]
+        head = f"From: Rev One <rev1@example.org>\nSubject: Re: {subject}\nMessage-ID: <r@example.org>\n"
+        (tmp_path / "t.mbox").write_text(f"From x Thu Jan  1 00:00:00 2026\n{head}\nFine.\n\n{TAG}\n")
+        series.run("trailers", "mine", "--mbox", str(tmp_path / "t.mbox"))
+        assert TAG in series.messages("patchbot/mine.a-next")
+    elif what == "generate":
+        series.commit("move", {"drivers/a/one/1.c": FILES["drivers/a/one/1.c"] + b"int z = old_a;\n"})
+        series.run("generate", "mine")
+    else:
+        cover, tracking = series.load()
+        series.store(cover.replace("treewide: Use new_a()", "treewide: Theirs", 1), tracking)
+        monkeypatch.setenv("GIT_EDITOR", "true")
+        series.run("cover", "mine", "--tree", "a-next", "--edit")
+        assert series.run("cover", "mine", "--tree", "a-next").startswith("treewide: Theirs\n")
+    version = series.repo.ref("refs/patchbot/mine/postings/a-next/v1")
+    assert TAG not in series.git("log", "--format=%B", f"{version}^")
+    assert series.json(*MAIL)["b4"][0]["revision"] == 2
