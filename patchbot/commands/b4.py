@@ -44,9 +44,9 @@ from ..mail.prepared import (
 from ..mail.retag import put_tags, read_branch
 from ..mail.tracking import Tracked, merged
 from ..model import Finding, Identity, Status
-from ..series.render import checked_message, plural
+from ..series.render import checked_message, listing, plural
 from ..turns import Turn
-from .letter import letter_of, name_of
+from .letter import letter_of, name_of, version
 from .session import Session
 from .subject import report_of
 
@@ -94,6 +94,39 @@ def news(session: Session, posting: str, found: Found) -> list[str]:
     letter = len(found.left.ids) > 1 and (known.text, known.changes) != (now.text, now.changes)
     sent = [f"v{number} as it was sent" for number in unrecorded(session, posting, found)]
     return [*sent, *(["tags"] if found.tags else []), *(["a letter"] if letter else [])]
+
+
+def untaken(session: Session) -> dict[str, str]:
+    """Return {posting: what to say} of the branches that differ from what the draft would leave there."""
+    repo, name = session.repo, session.campaign.name
+    told: dict[str, str] = {}
+    if not (left := left_names(repo, name)):
+        return told
+    draft = need_draft(repo, name)
+    rows = {row.name for row in draft.document.postings or ()}
+    for posting in (posting for posting in left if posting in (rows or {home(draft.document)})):
+        where, again = short(b4_ref(name, posting)), f"patchbot mail {name}{f' --tree {posting}' if rows else ''} --b4"
+        try:
+            found = read_found(repo, name, posting)
+            what = news(session, posting, found) if found else []
+            number = version(session, as_left(repo, draft, posting, session.say))
+        except UserError:
+            told[posting] = f"{where} was changed by hand, or cannot be read; see what is wrong with: {again}"
+            continue
+        if what:
+            told[posting] = f"{where} has {listing(what)}, which the draft lacks; take that with: {again}"
+        elif found and (forced := forced_revision(found)) not in (0, number):
+            told[posting] = (
+                f"{where} is to be sent as v{forced}, as its revision was set, and this is v{number}: {again}"
+            )
+    return told
+
+
+def forced_revision(found: Found) -> int:
+    """Return the revision that a person set for what is sent next, 0 for one that b4 or patchbot counts."""
+    given: int = found.tracked.series["revision"]
+    counted = (found.left.tracked.series["revision"], max(found.tracked.history, default=0) + 1)
+    return 0 if given in counted else given
 
 
 def unrecorded(session: Session, posting: str, found: Found) -> dict[int, str]:
@@ -311,14 +344,12 @@ def revised(box: Outbox, tracked: Tracked, found: Found | None) -> tuple[Tracked
 
     What was sent has its number for ever, and one that a person forced is theirs.
     """
-    version = box.posting.version
-    revision = version + 1 if version in tracked.history else version
-    text = f"v{version} was sent already, so b4 has the next number, v{revision}." if revision > version else ""
-    if found:
-        given, before = found.tracked.series["revision"], found.left.tracked.series["revision"]
-        if given > revision and given != before:
-            revision = given
-            text = f"b4 sends this as v{given}, as its revision was set; it is v{version} here until that is sent."
+    number = box.posting.version
+    revision = number + 1 if number in tracked.history else number
+    text = f"v{number} was sent already, so b4 has the next number, v{revision}." if revision > number else ""
+    if found and (given := forced_revision(found)) > revision:
+        revision = given
+        text = f"b4 sends this as v{given}, as its revision was set; it is v{number} here until that is sent."
     findings = [Finding(Status.WARN, text, None, None, "VERSION")] if text else []
     return replace(tracked, series={**tracked.series, "revision": revision}), findings
 

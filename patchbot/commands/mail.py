@@ -113,6 +113,7 @@ def post(session: Session, tree: str | None, every: bool, output: str | None, wa
     if every and draft.document.postings:
         names = [row.name for row in postings_of(session.repo, draft, session.upstream)]
     done, left = [], []
+    there = {} if b4 else for_b4.untaken(session)
     with shown(session.err), within("postings" if every else ""):
         for number, name in enumerate(names):
             if every:
@@ -122,6 +123,8 @@ def post(session: Session, tree: str | None, every: bool, output: str | None, wa
             box, findings = reviewed(session, series, wanted)
             if series.posting:
                 findings += crowding(session, draft, series.posting, [n for n in names[:number] if n])
+            if line := there.get(name_of(series)):
+                findings.append(Finding(Status.WARN, f"The branch {line}", None, None, "B4"))
             done.append((box, findings, series))
         if every:
             count("postings", len(names), len(names))

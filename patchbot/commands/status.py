@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..progress import shown
 from ..series.campaign import active_steps
 from ..series.render import plural
+from .b4 import untaken
 from .letter import contradictions, told_contradictions
 from .session import Session
 from .show import edit_lines
@@ -62,6 +63,7 @@ def execute(session: Session) -> int:
         "elsewhere": [],
         "burn_down": [],
         "letters": [],
+        "b4": [],
         "most": session.campaign.most,
     }
     if draft is not None:
@@ -72,6 +74,7 @@ def execute(session: Session) -> int:
             document["done"] = [asdict(row) for row in draft.document.done or ()]
             document["elsewhere"] = elsewhere(session, draft.document)
             document["letters"] = contradictions(session)
+            document["b4"] = [{"posting": name, "message": text} for name, text in untaken(session).items()]
             document["burn_down"] = burn_down(frozen, draft, upstream["rev"], there)
     if not session.emit(document):
         show(session, document)
@@ -214,6 +217,7 @@ def show(session: Session, document: dict[str, Any]) -> None:
     session.show(distance(upstream, draft["kernel"]["base"]), *(f"    {line}" for line in site_lines(upstream)))
     show_postings(session, document)
     session.show(*(f"stale: {line}" for line in document["stale"]), *told_contradictions(document["letters"]))
+    session.show(*(row["message"] for row in document["b4"]))
 
 
 def distance(upstream: dict[str, Any], base: str) -> str:

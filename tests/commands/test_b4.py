@@ -469,3 +469,41 @@ def test_a_command_that_changes_the_draft_takes_what_was_sent_first(
     version = series.repo.ref("refs/patchbot/mine/postings/a-next/v1")
     assert TAG not in series.git("log", "--format=%B", f"{version}^")
     assert series.json(*MAIL)["b4"][0]["revision"] == 2
+
+
+def hints(series: Series) -> list[str]:
+    """Return what plain `mail` and `status` say of the branch for b4; it must be the same."""
+    mails = str(series.path.parent / "mails")
+    found = series.json("mail", "mine", "--tree", "a-next", "-o", mails)["findings"]
+    said = [finding["message"].removeprefix("The branch ") for finding in found if finding["type"] == "B4"]
+    assert [row["message"] for row in series.json("status", "mine")["b4"]] == said
+    assert all(line in series.run("status", "mine") for line in said)
+    return said
+
+
+def test_mail_and_status_say_what_of_b4_the_draft_does_not_have(series: Series) -> None:
+    series.run(*MAIL)
+    assert hints(series) == []
+    take_it = "patchbot mail mine --tree a-next --b4"
+    series.tag("a: two")
+    assert hints(series) == [f"{BRANCH} has tags, which the draft lacks; take that with: {take_it}"]
+    cover, tracking = series.load()
+    series.store(cover.replace("treewide: Use", "treewide: Say", 1), tracking)
+    assert hints(series) == [f"{BRANCH} has tags and a letter, which the draft lacks; take that with: {take_it}"]
+    series.sent()
+    assert hints(series)[0].startswith(f"{BRANCH} has v1 as it was sent, tags and a letter, which the draft lacks")
+    series.run("regenerate", "mine", "--onto", "master")
+    assert hints(series) == []
+    series.run(*MAIL)
+    assert hints(series) == []
+    cover, tracking = series.load()
+    tracking["series"]["revision"] = 7
+    series.store(cover, tracking)
+    said = [f"{BRANCH} is to be sent as v7, as its revision was set, and this is v1: {take_it}"]
+    assert hints(series) == said
+    series.run("regenerate", "mine", "--onto", "master")
+    assert hints(series) == said
+    series.git("branch", "-f", BRANCH, "master")
+    assert hints(series) == [f"{BRANCH} was changed by hand, or cannot be read; see what is wrong with: {take_it}"]
+    series.git("branch", "-q", "-D", BRANCH)
+    assert hints(series) == []
