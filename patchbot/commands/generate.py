@@ -57,7 +57,7 @@ def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
             session.say(f"note: {text}")
         if made.series.patches:
             tick("write")
-            given = replace(carried(draft), beside=beside(draft, tree.commit, session.configured))
+            given = replace(carried(session.repo, draft), beside=beside(draft, tree.commit, session.configured))
             with workshop(session.repo) as scratch:
                 try:
                     result = put(session.repo, scratch, made, author, given, dry_run=dry_run)

@@ -11,6 +11,7 @@ from typing import Any
 from ..draft import conflicts
 from ..draft.amendments import Handmade
 from ..draft.conflicts import Asked, Pending
+from ..draft.lines import dropped_since
 from ..draft.matching import parse_choices
 from ..draft.produce import produce, switched_off
 from ..draft.rangediff import Pair, compare, render, side
@@ -202,12 +203,13 @@ def regenerate(
 def gathered(session: Session, draft: Draft, asked: Asked) -> Carried:
     """Return what people put on top of the draft, reading the commits on the branch again."""
     if asked.discard:
-        return replace(carried(draft), handmade=Handmade())
+        return replace(carried(session.repo, draft), handmade=Handmade())
     start = start_of(session.repo, draft, asked.tip, [asked.onto, *session.upstream])
     seen = recognise(session.repo, draft, asked.tip, asked.chosen, start)
     tagged = draft.commits | {i: sha for sha, i in seen.ids.items()}
     solved = seen.solved if start == asked.onto != draft.base else frozenset()
-    return Carried(seen.handmade, seen.tags, tagged, draft.dropped, asked.threshold, solved, covers=draft.covers)
+    dropped = dropped_since(session.repo, draft)
+    return Carried(seen.handmade, seen.tags, tagged, dropped, asked.threshold, solved, covers=draft.covers)
 
 
 def stopped(session: Session, name: str, asked: Asked, error: Conflicts, done: Resolutions) -> UserError:

@@ -18,6 +18,7 @@ from .changeids import change_ids, home
 from .postings import DoneRow, Line, Link, Posted, PostingRow, called_now, divide
 from .record import Document, Draft, ExtraRow, PatchRow, branch, numbered, read_record
 from .taken import homes_of, still_done, taken, there
+from .trailers import Dropped
 
 
 def posting_ref(campaign: str, name: str) -> str:
@@ -187,6 +188,19 @@ def draft_of(repo: Repo, draft: Draft, row: PostingRow) -> Draft:
     extra = tuple(replace(e, commit=known[e.key].commit) for e in draft.document.extra or () if e.key in known)
     document = only(draft.document, patches, extra, row.target)
     return replace(draft, tip=row.tip, document=document, version=version_at(repo, draft, row))
+
+
+def dropped_since(repo: Repo, draft: Draft) -> tuple[Dropped, ...]:
+    """Return the tags that a draft lost and of which no version tells: what was posted by itself says its own."""
+    document, postings = draft.document, draft.document.postings or ()
+    if not (rows := document.dropped_trailers):
+        return ()
+    ids = {row.name: {patch.id for patch in row.patches} for row in postings}
+    frozen = {row.name: posting_versions(repo, draft.campaign, row.name).values() for row in postings}
+    said = {id_ for row in postings if any(one.tip == row.tip for one in frozen[row.name]) for id_ in ids[row.name]}
+    # A version of the whole series is one of the posting for its own tree, and of patches in no posting.
+    there = set().union(*ids.values()) if document.version is not None else None
+    return tuple(row for row in rows if row.patch not in said and (there is None or row.patch in there))
 
 
 def only(document: Document, patches: Sequence[PatchRow], extra: Sequence[ExtraRow], target: str) -> Document:

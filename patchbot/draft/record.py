@@ -161,11 +161,6 @@ class Draft:
         """Return {stable id: commit} of the branch."""
         return {p.id: p.commit for p in self.patches}
 
-    @property
-    def dropped(self) -> tuple[Dropped, ...]:
-        """Return the tags that the next draft must list as dropped: none from before a frozen version."""
-        return () if self.document.version is not None else self.document.dropped_trailers or ()
-
 
 def branch(campaign: str) -> str:
     """Return the branch of a campaign."""

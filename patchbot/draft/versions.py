@@ -89,13 +89,16 @@ def changes_since(
     draft = read_draft(repo, campaign)
     if draft is None:
         return None
-    before = previous(repo, campaign, repo.ref(branch(campaign)) or draft.tip)
+    tip = repo.ref(branch(campaign)) or draft.tip
+    there = {version.number: version.draft for version in versions(repo, campaign)}
     if posting is not None:
         draft = draft_of(repo, draft, posting)
-        there = posting_versions(repo, campaign, posting.name)
-        before = next((Version(n, d) for n, d in reversed(there.items()) if d.tip != draft.tip), None)
+        tip, there = draft.tip, posting_versions(repo, campaign, posting.name)
+    before = next((Version(n, d) for n, d in reversed(there.items()) if d.tip != tip), None)
     if before is None:
         return None
+    # What is posted says the same again, whatever the draft says by now.
+    says = next((d for d in there.values() if d.tip == tip), draft)
     old, new = before.draft.document, draft.document
     own = now or side("draft", new, draft.trailers)
     pairs = compare(scratch, side(before.name, old, before.draft.trailers), own)
@@ -113,7 +116,7 @@ def changes_since(
         "patches": states(pairs),
         "dropped_trailers": [
             {**asdict(d), "subject": subjects.get(d.patch, d.patch), "reason": told(d.reason)}
-            for d in new.dropped_trailers or ()
+            for d in says.document.dropped_trailers or ()
         ],
     }
 

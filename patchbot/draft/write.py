@@ -19,7 +19,7 @@ from ..git.repo import Repo, Scratch
 from ..model import Commit, Identity
 from .amendments import Handmade, edits_files
 from .covers import Covers, cover_files
-from .lines import posting_updates, with_postings
+from .lines import dropped_since, posting_updates, with_postings
 from .produce import FILE as READS
 from .produce import Made
 from .recognise import changed_rows
@@ -85,11 +85,11 @@ def workshop(source: Repo) -> Iterator[Scratch]:
         yield scratch
 
 
-def carried(draft: Draft | None) -> Carried:
+def carried(repo: Repo, draft: Draft | None) -> Carried:
     """Return the people's work that the record of a draft keeps."""
     if draft is None:
         return Carried(Handmade(), {}, {})
-    return Carried(draft.handmade, draft.trailers, draft.commits, draft.dropped, covers=draft.covers)
+    return Carried(draft.handmade, draft.trailers, draft.commits, dropped_since(repo, draft), covers=draft.covers)
 
 
 def beside(draft: Draft | None, base: str, configured: str | None) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
-from ..draft.lines import draft_of, posting_updates, posting_versions, with_postings
+from ..draft.lines import draft_of, dropped_since, posting_updates, posting_versions, with_postings
 from ..draft.recognise import Recognised, recognise
 from ..draft.record import Draft, PatchRow, branch, branch_gone, publish
 from ..draft.trailers import (
@@ -114,11 +114,10 @@ def put_tags(
     rows = [row and replace(row, commit=commit.sha, parent=commit.parent) for row, commit in pairs]
     document = marked.seen.document(draft, commits, rows)
     if document.version is not None:  # the facts about the frozen version do not hold for this one
-        document = replace(document, version=None, message_id=None, results=None, dropped_trailers=None)
-    if document.dropped_trailers:
-        back = {(patch, identify(g.trailer)) for patch, given_now in tags.items() for g in given_now}
-        dropped = tuple(d for d in document.dropped_trailers if (d.patch, identify(d.trailer)) not in back)
-        document = replace(document, dropped_trailers=dropped)
+        document = replace(document, version=None, message_id=None, results=None)
+    back = {(patch, identify(g.trailer)) for patch, given_now in tags.items() for g in given_now}
+    dropped = tuple(d for d in dropped_since(repo, draft) if (d.patch, identify(d.trailer)) not in back)
+    document = replace(document, dropped_trailers=dropped or None)
     document = with_postings(scratch, author, document, commits, draft.document)
     record = write_again(repo, scratch, author, draft, tip, document, marked.seen.handmade, tags)
     moves = posting_updates(repo, document, draft.document)

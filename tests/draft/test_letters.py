@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from effort import started
 from owned import CAMPAIGN, FILES, Owned
+
+from patchbot.draft.posted import Series
+from patchbot.mail.compose import below_single
 
 SCRIPT = '#!/usr/bin/perl\nprint "M A1 <a1\\@example.org> (maintainer:A1)\\n";\n'
 FIRST = """\
@@ -188,3 +192,87 @@ def test_the_mails_of_a_series_that_changed_are_made_anew(shared: Owned) -> None
     after, _ = mailed(shared, "--tree", "tip", "--signoff")
     assert not any("/* mine */" in mail for mail in before)
     assert any("/* mine */" in mail for mail in after)
+
+
+def given(world: Owned, who: str, prefix: str, *subjects: str) -> str:
+    """Take an Acked-by from replies to patches, and return the tag."""
+    tag = f"Acked-by: {who.title()} <{who}@example.org>"
+    file = world.path.parent / f"{who}.mbox"
+    mails = (
+        f"From x Thu Jan  1 00:00:00 2026\nFrom: {tag.partition(': ')[2]}\n"
+        f"Subject: Re: [{prefix} {number}/3] {subject}\nMessage-ID: <{who}{number}@example.org>\n\n{tag}\n\n"
+        for number, subject in enumerate(subjects, 1)
+    )
+    file.write_text("".join(mails))
+    world.run("trailers", "mine", "--mbox", str(file))
+    return tag
+
+
+def moved(world: Owned, path: str) -> None:
+    """Let one more place of a file change on a new base."""
+    text = (world.path / path).read_bytes() + b"int more = old_a;\n"
+    world.commit(f"move {path}", {path: text})
+    world.run("regenerate", "mine", "--onto", "master")
+
+
+def lost(world: Owned, tree: str = "a-next") -> list[str]:
+    """Return who lost a tag, by the mails of a posting: in its list of changes, or below the --- of a patch."""
+    mails, _ = mailed(world, "--tree", tree, "--no-range-diff")
+    listed = [part.split(" <")[0] for part in told(mails[0].partition("Changes since")[2]).split("Acked-by: ")[1:]]
+    noted = [row.split(": ")[2].split(" <")[0] for m in mails for row in m.split("\n") if row.startswith("Dropped: ")]
+    assert sorted(listed) == sorted(noted)
+    return listed
+
+
+def test_a_tag_is_said_to_be_dropped_in_one_version(owned: Owned) -> None:
+    one, three = "drivers/a/one/1.c", "drivers/a/three/3.c"
+    subjects = ("a: one: 1: Use new_a()", "a: two: 2: Use new_a()", "a: three: 3: Use new_a()")
+    owned.run("generate", "mine")
+    owned.run("freeze", "mine", "--tree", "a-next", "--message-id", "1@example.org")
+    given(owned, "first", "PATCH a-next", *subjects)
+    moved(owned, one)
+    assert lost(owned) == ["First"]
+    owned.run("freeze", "mine", "--tree", "a-next", "--message-id", "2@example.org")
+    owned.run("regenerate", "mine", "--onto", "master")
+    assert lost(owned) == ["First"]  # it is still version 2
+    given(owned, "second", "PATCH a-next v2", *subjects)
+    assert lost(owned) == []
+    moved(owned, three)
+    assert lost(owned) == ["First", "Second"]
+    # Given once more for version 2 and lost once more: that is new.
+    owned.run("freeze", "mine", "--tree", "a-next", "--message-id", "3@example.org")
+    given(owned, "first", "PATCH a-next v3", *subjects)
+    moved(owned, three)
+    assert lost(owned) == ["First"]
+
+
+def test_a_version_of_the_whole_series_says_nothing_of_the_other_postings(owned: Owned) -> None:
+    owned.run("generate", "mine")
+    owned.run("freeze", "mine", "--tree", "a-next", "--message-id", "1@example.org")
+    given(owned, "first", "PATCH a-next", "a: one: 1: Use new_a()")
+    moved(owned, "drivers/a/one/1.c")
+    owned.run("freeze", "mine", "--message-id", "2@example.org")
+    moved(owned, "lib/6.c")
+    assert lost(owned) == ["First"]
+
+
+def test_a_patch_that_needs_two_series_says_so_in_one_sentence() -> None:
+    one, two = (Series("tip", "tip", 1, "1@example.org"), Series("tip.2", "tip", 2, "2@example.org"))
+    known = {"patches": [("b: Use new_a()", "b-next")], "part": {"needs": 16}}
+
+    def says(*needs: Series) -> str:
+        return "\n".join(below_single("mine", {**known, "needs": [row.facts() for row in needs]}, {}))
+
+    text = says(one, two)
+    assert (
+        "This patch needs 16 patches of the series for tip (v1) and the series for tip (v2), and waits until its tree"
+        " has them: see the prerequisites at the end of this mail." in told(text)
+    )
+    assert text.count("This patch needs") == 1
+    links = "Link: https://lore.kernel.org/all/1@example.org/\nLink: https://lore.kernel.org/all/2@example.org/\n"
+    assert f".\n\n{links}\nTesting" in text
+    text = told(says(replace(one, there=True), two))
+    assert "This patch needs 16 patches of the series for tip (v2), and waits" in text
+    assert "This patch uses what the series for tip (v1) added, which its base has." in text
+    text = told(says(replace(one, there=True), replace(two, there=True)))
+    assert "This patch uses what the series for tip (v1) and the series for tip (v2) added, which its base has." in text
