@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.headerregistry import Address
 from functools import lru_cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .. import temporary
 from ..errors import MissingTool, ToolError, UserError
@@ -28,7 +28,7 @@ from ..identity import identity
 from ..progress import ticked
 from ..run import run, which
 from ..sandbox import NORMAL, Sandbox
-from ..series.maintainers import Sections, owning, sections, sections_of, strangers
+from ..series.maintainers import Sections, owning, sections_of, strangers
 from ..store import read_json, write_json
 
 SCRIPT = "scripts/get_maintainer.pl"
@@ -122,7 +122,8 @@ def recipient_of(line: str) -> Recipient | None:
     match = WITH_NAME.fullmatch(line) or BARE.fullmatch(line)
     if match is None or UNSAFE.search(line) or not match["email"].isascii():
         return None
-    name = re.sub(r"\\(.)", r"\1", match["name"].strip().removeprefix('"').removesuffix('"'))
+    name = match["name"].strip()
+    name = re.sub(r"\\(.)", r"\1", name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name)
     try:
         address = Address(name, addr_spec=match["email"])
     except (MessageError, ValueError, IndexError):  # the parser gives up on "a@" with an IndexError
@@ -155,13 +156,15 @@ def recipients(
             raise UserError(f"{path}: no such file in {base[:12]}, so it is unknown who gets a patch for this tree")
     told = json.dumps([repo.once(own_code), OPTIONS, sorted(blobs.items())]).encode()
     answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"
-    kept = {text: answers / f"{hashlib.sha256(text).hexdigest()}.json" for text in texts}
+    named = named_folders(repo, base, (path for files in touched.values() for path in files))
+    asked = {text: text + repr(sorted(named & above(files))).encode() for text, files in touched.items()}
+    kept = {text: answers / f"{hashlib.sha256(key).hexdigest()}.json" for text, key in asked.items()}
     found = {text: who for text in texts if (who := read_json(kept[text], Recipients))}
     todo = [text for text in kept if text not in found]
     if todo:
         perl = which("perl", "perl")
         with temporary.folder("get_maintainer") as place:
-            export(repo, base, list(blobs), place)
+            export(repo, base, list(blobs), sorted(named), place)
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
                 said = pool.map(partial(ask, perl, place, sandbox()), todo)
                 for text, output in zip(todo, ticked("who gets which mail", said, len(todo)), strict=True):
@@ -209,12 +212,24 @@ def stable(patch: bytes) -> bytes:
     return b"\n".join(kept)
 
 
-def export(repo: Repo, base: str, paths: Sequence[str], place: Path) -> None:
-    """Write the script's input to `place`, with empty files where it only tests that one exists."""
-    text = repo.read(base, "MAINTAINERS") or b""
-    named = {pattern.rstrip("/") for s in sections(text) for pattern in (*s.files, *s.excluded) if pattern[-1:] != "/"}
+def named_folders(repo: Repo, base: str, files: Iterable[str]) -> set[str]:
+    """Return the folders above some files that a pattern of MAINTAINERS names without a slash at its end.
+
+    The script looks whether such a pattern is a folder: then it is for all below it.
+    """
+    names = sorted(above(files) & {pattern for s in sections_of(repo, base) for pattern in (*s.files, *s.excluded)})
+    there = repo.things(f"{base}:{name}" for name in names) if names else {}
+    return {name for name in names if (found := there.get(f"{base}:{name}")) and found.kind == "tree"}
+
+
+def above(files: Iterable[str]) -> set[str]:
+    """Return the folders above some files."""
+    return {str(folder) for file in files for folder in PurePosixPath(file).parents}
+
+
+def export(repo: Repo, base: str, paths: Sequence[str], folders: Iterable[str], place: Path) -> None:
+    """Write the script's input to `place`, with empty files and folders where it only tests that one exists."""
     write_files(place, {path: repo.read(base, path) or b"" for path in paths})
-    # An F: line may name a folder without its slash; the script looks whether it is one.
-    for name in named & repo.folders(base):
+    for name in folders:
         (place / name).mkdir(parents=True, exist_ok=True)
     write_landmarks(place)

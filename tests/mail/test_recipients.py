@@ -77,6 +77,16 @@ def test_what_is_no_address_is_rejected(line: str) -> None:
     assert parse(line + "\n").rejected == (line,)
 
 
+def test_quotes_around_a_name_are_not_a_part_of_it() -> None:
+    named = {text: str(recipient_of(f"{text} <x@example.org>")) for text in ('"Jr., J"', 'J "Jay" X', 'J "Jay"', '"')}
+    assert [text.removesuffix(" <x@example.org>") for text in named.values()] == [
+        '"Jr., J"',
+        r'"J \"Jay\" X"',
+        r'"J \"Jay\""',
+        r'"\""',
+    ]
+
+
 def test_roles_decide_between_to_and_cc() -> None:
     who = parse(
         "A (B) <a@example.org> (maintainer:X (y))\n"
@@ -129,12 +139,21 @@ def test_runs_the_trees_own_script_once(repo: Repo, tmp_path: Path) -> None:
     assert [str(r) for r in first.everyone] == ["José <jose@example.org>"]
     assert first.to[0].role.startswith("maintainer:lib/a.c --no-git --no-git-fallback")
     assert second.to[0].role.startswith("maintainer:lib/b.c ")
-    assert first.rejected == ("folder (open list)",), "a folder in F: without its slash is a folder to the script"
     assert sorted((tmp_path / "linux").rglob("*")) == before
     kept = {p: p.stat().st_mtime_ns for p in cache.rglob("*") if p.is_file()}
     moved = patch("lib/a.c", "b" * 40)
     assert recipients(repo, base, [moved, patch("lib/b.c")], cache) == [first, second]
     assert {p: p.stat().st_mtime_ns for p in cache.rglob("*") if p.is_file()} == kept
+
+
+def test_a_folder_in_a_pattern_without_its_slash_is_one_where_the_tree_has_it(repo: Repo, tmp_path: Path) -> None:
+    where = tmp_path / "linux"
+    there = repo.resolve("HEAD")
+    run(["git", "rm", "-q", "-r", "drivers/folder"], cwd=where)
+    gone = commit(where, "without the folder")
+    for base, folder in ((gone, False), (there, True), (gone, False)):
+        (who,) = recipients(repo, base, [patch("drivers/folder/new/b.c")], tmp_path / "cache")
+        assert who.rejected == (("folder (open list)",) if folder else ())
 
 
 def test_a_broken_answer_on_disk_is_asked_again(repo: Repo, tmp_path: Path) -> None:
