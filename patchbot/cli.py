@@ -41,8 +41,8 @@ GROUPS = {
         "edits": ("campaign", "match", "json", "kernel"),
         "check": ("range", "json", "kernel"),
         "report": ("range", "json", "kernel"),
-        "cover": ("campaign", "json", "kernel"),
-        "mail": ("campaign", "json", "kernel"),
+        "cover": ("campaign", "move", "json", "kernel"),
+        "mail": ("campaign", "move", "json", "kernel"),
     },
     "keep up": {
         "freeze": ("campaign", "match", "move", "json", "kernel"),

@@ -71,8 +71,11 @@ def who_commits(session: Session) -> Identity:
     return Identity(name, email) if name and email else author_of(session.repo, session.config.author)
 
 
-def take_back(session: Session) -> None:
-    """Take what a person did with b4 on the branches into the draft, and say so; another change is only named."""
+def take_back(session: Session, *, tell: bool = True) -> None:
+    """Take what a person did with b4 on the branches into the draft, and say so; another change is only named.
+
+    With `tell` off the caller names what is wrong on the branch that it is about.
+    """
     repo, name = session.repo, session.campaign.name
     for posting in left_names(repo, name):
         try:
@@ -81,7 +84,8 @@ def take_back(session: Session) -> None:
             if wanted:
                 as_left(repo, need_draft(repo, name), posting, session.say)
         except UserError as error:
-            session.say(f"warning: nothing is taken from {short(b4_ref(name, posting))}: {error}")
+            if tell:
+                session.say(f"warning: nothing is taken from {short(b4_ref(name, posting))}: {error}")
             continue
         if found and wanted:
             take(session, posting, found)

@@ -96,10 +96,12 @@ def execute(
     for option, value in (("-o", output), ("--date", date), ("--range-diff", range_diff)):
         if b4 and value:
             raise UserError(f"--b4 leaves a branch and writes no mails, so {option} means nothing with it")
+    if session.args.update_checkout and not b4:
+        raise UserError("--update-checkout is for --b4: mails move no branch")
     wanted = Wanted(rfc, range_diff, signoff, date)
     with for_b4.turn(session, b4):
         if b4:
-            for_b4.take_back(session)
+            for_b4.take_back(session, tell=False)
             tree = tree if every or tree else for_b4.home_posting(session)
         return post(session, tree, every, output, wanted, b4)
 

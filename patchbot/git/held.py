@@ -31,7 +31,7 @@ def held(repo: Repo, ref: str) -> list[str]:
         if head_of(git_dir) == ref:
             if not place.is_dir():
                 way = f"git --git-dir={shlex.quote(str(repo.common_dir))} worktree prune"
-                found.append(f"is checked out in {place}, a work tree that is gone; free it with: {way}")
+                found.append(f"belongs to {place}, a work tree that is gone; free it with: {way}")
             elif not repo.update_checkouts:
                 found.append(f"{CHECKED_OUT} {place}; free it with: git -C {shlex.quote(str(place))} switch --detach")
             elif why := Checkout(git_dir, place).unfit():

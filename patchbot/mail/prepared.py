@@ -119,7 +119,7 @@ def read_found(repo: Repo, campaign: str, name: str) -> Found | None:
         [commit for commit in read_line(repo, left.below, at) if MARKER not in commit.message]
         for at in (left.mark, seen)
     )
-    now = read_branch(repo, ref, left, MARKER in read_line(repo, left.below, left.mark)[0].message)
+    now = read_branch(repo, ref, left, seen)
     patches = tuple(commit for commit in now if MARKER not in commit.message)
     covers = [commit for commit in now if MARKER in commit.message]
     signed = any(signs(row) for pair in zip(first, patches, strict=False) for row in gain(*pair) or ())
@@ -139,18 +139,21 @@ def read_found(repo: Repo, campaign: str, name: str) -> Found | None:
     return Found(tip, left, record, seen, tuple(before), patches, tracked, tags, pending, signed)
 
 
-def read_branch(repo: Repo, ref: str, left: Left, headed: bool) -> list[Written]:
+def read_branch(repo: Repo, ref: str, left: Left, seen: str) -> list[Written]:
     """Return the commits of a branch; raise UserError if it is on another commit than patchbot left it on.
 
-    `headed` says that its first commit was the cover.
+    It was at `seen` when patchbot last looked.
     """
+    why = f"is not on {left.below[:12]} any more, and patchbot moves a series with regenerate --onto"
     with suppress(UserError):
         found = read_line(repo, left.below, repo.ref(ref) or "")
+        headed = MARKER in read_line(repo, left.below, left.mark)[0].message
         if found and (MARKER in found[0].message or not headed):
             return found
+        if not any(MARKER in commit.message for commit in found):
+            why = "does not have b4's cover letter any more" if found else "holds no patches any more"
     raise UserError(
-        f"{short(ref)} is not on {left.below[:12]} any more, and patchbot moves a series with regenerate --onto;"
-        f" put it back with: git branch -f {short(ref)} {left.mark[:12]}\nor keep it under another name:"
+        f"{short(ref)} {why}; put it back with: git branch -f {short(ref)} {seen[:12]}\nor keep it under another name:"
         f" git branch -m {short(ref)} <other name>"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -507,3 +508,39 @@ def test_mail_and_status_say_what_of_b4_the_draft_does_not_have(series: Series) 
     assert hints(series) == [f"{BRANCH} was changed by hand, or cannot be read; see what is wrong with: {take_it}"]
     series.git("branch", "-q", "-D", BRANCH)
     assert hints(series) == []
+
+
+def test_a_branch_can_be_put_back_to_where_patchbot_looked_last(series: Series) -> None:
+    series.run(*MAIL)
+    series.tag("a: two")
+    series.run("regenerate", "mine", "--onto", "master")
+    tip = series.ref(BRANCH)
+    for at, why in (
+        ("master", "holds no patches any more"),
+        ("patchbot/mine.a-next", "does not have b4's cover letter any more"),
+    ):
+        series.git("branch", "-f", BRANCH, at)
+        said = series.run(*MAIL, code=2)
+        assert said.count(why) == 1
+        back = f"git branch -f {BRANCH} {tip[:12]}"
+        assert back in said
+        series.git(*back.split()[1:])
+        assert "had already 3 patches" in series.run(*MAIL)
+
+
+def test_a_clean_work_tree_moves_with_the_branch_for_b4(series: Series) -> None:
+    series.run(*MAIL)
+    series.git("worktree", "add", "-q", str(series.path.parent / "beside"), BRANCH)
+    series.commit("move", {"drivers/a/one/1.c": FILES["drivers/a/one/1.c"] + b"int z = old_a;\n"})
+    series.run("regenerate", "mine", "--onto", "master")
+    assert "with: patchbot mail" in series.run(*MAIL, code=2)
+    series.run(*MAIL, "--update-checkout")
+    file = series.path.parent / "beside/drivers/a/one/1.c"
+    assert file.read_bytes() == b"int x = new_a;\nint z = new_a;\n"
+    assert series.git("-C", str(file.parent), "status", "--porcelain") == ""
+    assert "--update-checkout is for --b4" in series.run("mail", "mine", "--all", "--update-checkout", code=2)
+    shutil.rmtree(series.path.parent / "beside")
+    series.run("freeze", "mine", "--tree", "a-next", "--message-id", "1@example.org")
+    said = series.run(*MAIL, code=2)
+    assert "a work tree that is gone; free it with: git --git-dir=" in said
+    assert "or have patchbot move it" not in said
