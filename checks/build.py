@@ -165,7 +165,7 @@ def compile_rest(main: Built, item: Item, code: Iterable[str], log: Path) -> tup
     sources, headers = ([p for p in rest if p.endswith(ends)] for ends in (COMPILED, HEADERS))
     if not sources and not headers:
         return [], {}
-    bench = main.bench.allyes()
+    bench = main.bench.whole()
     try:
         built = compile_all(bench, item, sources, (), log)
         unseen = [p for p in headers if not is_examined(bench, item, p, [*built.after.values()])]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,11 +22,26 @@ from ..model import Finding, Status
 from ..progress import counted, tick
 from ..series.campaign import nothing
 from ..store import Store
-from .kbuild import ALLNO, ALLYES, INSTRUMENTS, Configured, Workplace, is_member, read_dependencies, write_anew
+from .arches import X86
+from .kbuild import (
+    ALLNO,
+    ALLYES,
+    INSTRUMENTS,
+    Configured,
+    Kbuild,
+    Workplace,
+    is_member,
+    list_members,
+    read_dependencies,
+    write_anew,
+)
 from .log import Said, parse
 from .options import read_options
 from .toolchain import Compiler
 from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
+
+#: The file that says that the build's own programs are there.
+PREPARED = ".patchbot-prepared"
 
 
 class Bench(Workplace):
@@ -37,30 +53,34 @@ class Bench(Workplace):
         super().__init__(*workplace, **more)
         self.inspect = inspect
         self._maker = identity(Path(__file__), file_of(inspect))
-        self._known = Store(self.folder / "compiled.sqlite")
+        self.known = Store(self.folder / "compiled.sqlite")
         #: Called with (tree, result, path) of each object while it exists, to keep more about it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
         self._ready = ""
-        self._beside: list[Bench] = []
+        self._beside: list[Bench] = []  # the same list for all of them
+        self._lists: dict[str, list[set[str]]] = {}
 
     @property
     def name(self) -> str:
-        """Return what is special about the configuration: its architecture, or that it is allyesconfig."""
-        return self.start if self.start == ALLYES else self.kbuild.compiler.arch.folder
+        """Return what is special about the configuration: its architecture, or what it starts from."""
+        arch = self.kbuild.compiler.arch
+        return arch.folder if self.start == ALLNO else self.start if arch == X86 else f"{arch.folder}-{self.start}"
 
     @property
     def mark(self) -> str:
         """Return what stands behind a message of this bench: nothing where it is the first one."""
-        return self.start if self.start == ALLYES else self.kbuild.compiler.arch.mark
+        parts = (self.kbuild.compiler.arch.mark, self.start if self.start != ALLNO else "")
+        return " ".join(part for part in parts if part)
 
     def beside(self, compiler: Compiler) -> Bench:
         """Return the bench of another architecture: the same work tree, but its own output folder and results."""
         return self._other(compiler, {**self.options, **dict(compiler.arch.options)})
 
-    def allyes(self) -> Bench:
+    def whole(self, start: str = ALLYES) -> Bench:
         """Return the bench that compiles what the configuration lacks: the same, but with all that Kconfig has."""
-        return self._other(self.kbuild.compiler, dict.fromkeys(INSTRUMENTS, "n"), ALLYES)
+        options = {**dict.fromkeys(INSTRUMENTS, "n"), **dict(self.kbuild.compiler.arch.options)}
+        return self._other(self.kbuild.compiler, options, start)
 
     def _other(self, compiler: Compiler, options: Mapping[str, str], start: str = ALLNO) -> Bench:
         for other in self._beside:
@@ -68,21 +88,21 @@ class Bench(Workplace):
                 return other
         other = copy(self)
         other.start, other.options, other.watch = start, options, lambda *_: None
-        folder = self.folder / (start if start == ALLYES else compiler.arch.folder)
+        other.kbuild = replace(self.kbuild, compiler=compiler)
+        folder = self.folder / other.name
         folder.mkdir(exist_ok=True)
-        other.kbuild = replace(self.kbuild, out=folder / "out", compiler=compiler)
+        other.kbuild = replace(other.kbuild, out=folder / "out")
         other.kbuild.recover()
-        other._known = Store(folder / "compiled.sqlite")
-        other._ready = ""
-        other._beside = []
+        other.known = Store(folder / "compiled.sqlite")
+        other._ready, other._lists = "", {}
         self._beside.append(other)
         return other
 
     def close(self) -> None:
         """Let another process have the bench."""
         for other in self._beside:
-            other._known.close()
-        self._known.close()
+            other.known.close()
+        self.known.close()
         super().close()
 
     def files(self, tree: str) -> Mapping[str, str]:
@@ -106,12 +126,12 @@ class Bench(Workplace):
             self.move(tree)
         key = self._config_key(tree)
         stamp = self.kbuild.out / ".patchbot-configured"
-        known = self._known.get(f"config {key}", Configured)
+        known = self.known.get(f"config {key}", Configured)
         if known is None or not stamp.exists() or stamp.read_text() != key:
             stamp.unlink(missing_ok=True)
             tick(f"configuring the kernel for {self.name}")
             result = self.configure(log)
-            self._known.put(f"config {key}", result)
+            self.known.put(f"config {key}", result)
             write_anew(stamp, key)
             self._ready = ""
             return result
@@ -119,7 +139,7 @@ class Bench(Workplace):
 
     def config(self, tree: str, log: Path) -> Configured:
         """Return the outcome of the wanted options in `tree`."""
-        known = self._known.get(f"config {self._config_key(tree)}", Configured)
+        known = self.known.get(f"config {self._config_key(tree)}", Configured)
         return self.enter(tree, log) if known is None else known
 
     def is_member(self, tree: str, source: str, log: Path) -> bool:
@@ -127,12 +147,25 @@ class Bench(Workplace):
         files = self.files(tree)
         rules = {p: files[p] for p in self.rules(tree, source)}
         key = "member " + digest([self._maker, source, self.config(tree, log).digest, rules])
-        known = self._known.get(key, bool)
+        known = self.known.get(key, bool)
         if known is None:
             self.enter(tree, log)
-            known = is_member(self.kbuild, object_of(source))
-            self._known.put(key, known)
+            known = is_member(self.kbuild, object_of(source), partial(self._listed, tree, log))
+            self.known.put(key, known)
         return known
+
+    def _listed(self, tree: str, log: Path, kbuild: Kbuild, folder: str) -> list[set[str]]:
+        """Return what a folder has, asked once."""
+        files = self.files(tree)
+        key = digest([self.config(tree, log).digest, folder, {p: files[p] for p in self.rules(tree, f"{folder}/x.c")}])
+        if key not in self._lists:
+            self._lists[key] = list_members(kbuild, folder)
+        return self._lists[key]
+
+    def ready(self, tree: str, log: Path) -> None:
+        """Check out and configure `tree`, and make the headers that the build generates."""
+        self.enter(tree, log)
+        self._prepare(tree, log)
 
     def switched_off(self, tree: str, source: str, log: Path) -> list[str]:
         """Return the options that are off in `tree` and that Makefiles name beside a source file and its folders."""
@@ -199,23 +232,20 @@ class Bench(Workplace):
         for result in results:
             if result.built:
                 shelf.put(result.unit, self.made_of(tree, result), files, result)
-        return [(result, self._path(result.unit)) for result in results]
+        return [(result, self.path(result.unit)) for result in results]
 
     def shelf(self, tree: str, log: Path, scope: str = "") -> Shelf:
         """Return the known results of objects configured as for `tree`; `scope` is what else they depend on."""
         config = self.config(tree, log).digest
-        return Shelf(self._known, digest([self._maker, config, self.kbuild.compiler.versions, scope]))
+        return Shelf(self.known, digest([self._maker, config, self.kbuild.compiler.versions, scope]))
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
         """Compile `units` in any case, and return the results."""
         for unit in units:
-            self._path(unit).unlink(missing_ok=True)
-        stamp = self.kbuild.out / ".patchbot-prepared"
-        if not stamp.exists():  # this takes minutes, in which no object is made
-            tick(f"building the programs of the build for {self.name}")
+            self.path(unit).unlink(missing_ok=True)
+        if not (self.kbuild.out / PREPARED).exists():
             self._prepare(tree, log)
-            write_anew(stamp, "")
-        paths = [self._path(unit) for unit in units]
+        paths = [self.path(unit) for unit in units]
         what = f"compiling objects for {self.name}"
         with counted(what, len(paths), lambda: sum(path.exists() for path in paths)):
             said = self._run_all(units, log)
@@ -223,7 +253,7 @@ class Bench(Workplace):
         results = [self._judge(tree, unit, said) for unit in units]
         for result in results:
             if result.built:
-                self.watch(tree, result, self._path(result.unit))
+                self.watch(tree, result, self.path(result.unit))
         return results
 
     def _run_all(self, units: Sequence[Unit], log: Path) -> list[Said]:
@@ -233,7 +263,7 @@ class Bench(Workplace):
         for module in sorted({u.module for u in units if u.module}):
             names = [u for u in units if u.module == module]
             goals = [str(PurePosixPath(u.source).relative_to(module).with_suffix(".o")) for u in names]
-            place = [f"MO={self._module_out(module)}"] if self._has_module_out() else []
+            place = [f"MO={self.module_out(module)}"] if self.has_module_out() else []
             found = self._run(["W=1", f"M={self.kbuild.source / module}", *place, *goals], log)
             by_goal = dict(zip(goals, (u.obj for u in names), strict=True))
             said += [replace(s, target=by_goal.get(s.target, s.target)) for s in found]
@@ -246,12 +276,16 @@ class Bench(Workplace):
     def _prepare(self, tree: str, log: Path) -> None:
         """Build the programs that the build itself runs."""
         if self._ready != tree:
+            stamp = self.kbuild.out / PREPARED
+            if not stamp.exists():  # this takes minutes, in which no object is made
+                tick(f"building the programs of the build for {self.name}")
             self.kbuild.make(["W=1", "prepare"], log)
+            write_anew(stamp, "")
             self._ready = tree
 
     def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
         """Return the result of one unit after make."""
-        obj = self._path(unit)
+        obj = self.path(unit)
         own = [s.finding for s in said if s.target in (unit.obj, str(obj))]
         files = self.files(tree)
         if not obj.exists():
@@ -286,21 +320,21 @@ class Bench(Workplace):
                 found += near if len(near) == 1 else []
         return list(dict.fromkeys(found))
 
-    def _path(self, unit: Unit) -> Path:
+    def path(self, unit: Unit) -> Path:
         """Return the path of a unit's object."""
         if unit.module:
             name = PurePosixPath(unit.source).relative_to(unit.module).with_suffix(".o")
-            own = self._module_out(unit.module) if self._has_module_out() else self.kbuild.source / unit.module
+            own = self.module_out(unit.module) if self.has_module_out() else self.kbuild.source / unit.module
             return own / name
         return self.kbuild.out / unit.obj
 
-    def _module_out(self, module: str) -> Path:
+    def module_out(self, module: str) -> Path:
         """Return the output folder of an external module."""
         path = self.kbuild.out.with_name("modules") / module
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _has_module_out(self) -> bool:
+    def has_module_out(self) -> bool:
         """Say whether this kernel can build an external module outside its sources (MO=)."""
         return re.search(rb"\bMO\b", (self.kbuild.source / "Makefile").read_bytes()) is not None
 

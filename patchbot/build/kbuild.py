@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +27,8 @@ from ..turns import Turn
 from .options import read_options, write_options
 from .toolchain import Compiler
 
-ALLNO, ALLYES = "allnoconfig", "allyesconfig"
-#: What slows a compiler down, wants programs of its own or changes the code: it is off in allyesconfig.
+ALLNO, ALLYES, ALLMOD = "allnoconfig", "allyesconfig", "allmodconfig"
+#: What slows a compiler down, wants programs of its own or changes the code: it is off where all else is on.
 INSTRUMENTS = ("GCC_PLUGINS", "GCOV_KERNEL", "KASAN", "KCOV", "KCSAN", "UBSAN")
 
 LIST_MEMBERS = """\
@@ -180,7 +180,7 @@ class Workplace:
         texts = (p.read_text(encoding="utf-8", errors="replace") for p in kconfigs if p.is_file())
         symbols = defined_symbols(texts)
         # A warning that the parent gives, too, is no reason to have no object.
-        calm = {name: "n" for name in symbols if self.start == ALLYES and name.endswith("WERROR")}
+        calm = {name: "n" for name in symbols if self.start != ALLNO and name.endswith("WERROR")}
         return configure(self.kbuild, {**calm, **self.options}, symbols, log, self.start)
 
 
@@ -217,16 +217,17 @@ def ask_members(kbuild: Kbuild, extra: Path, folder: str) -> list[set[str]]:
     return [{os.path.normpath(name) for kind, _, name in rows if kind == k and name} for k in ("object", "folder")]
 
 
-def is_member(kbuild: Kbuild, obj: str) -> bool:
+def is_member(kbuild: Kbuild, obj: str, ask: Callable[[Kbuild, str], list[set[str]]] = list_members) -> bool:
     """Say whether the configuration builds an object: some Makefile on the way down to it lists it.
 
-    make would compile any .c file named on its command line, even one that is not part of the kernel.
+    make would compile any .c file named on its command line, even one that is not part of the kernel. `ask` may know
+    what list_members() says.
     """
     folder = "."
     parts = PurePosixPath(obj).parts
     folders: set[str] = set()
     for depth in range(len(parts)):
-        objects, below = list_members(kbuild, folder)
+        objects, below = ask(kbuild, folder)
         if obj in objects:
             return True
         # Some folders are listed further up: arch/ itself has no Makefile.

@@ -171,3 +171,16 @@ def told(text: bytes) -> Iterator[tuple[bool, bytes]]:
             old, new = (int(n) if n is not None else 1 for n in match.groups())
         elif inside and line.startswith(HEADS):
             yield True, line
+
+
+def added_lines(diff: str) -> dict[str, list[int]]:
+    """Return the numbers, in the new files, of the lines that a diff from git adds or changes."""
+    found: dict[str, list[int]] = {}
+    number = 0
+    for row in read_diff(diff):
+        if row.kind == "@":
+            number = int(row.text.split(" ")[2].removeprefix("+").partition(",")[0])
+        elif row.kind == "+":
+            found.setdefault(row.path, []).append(number)
+        number += row.kind in ("+", " ")
+    return found

@@ -7,6 +7,9 @@ to a neighbour 0.3 s.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +54,25 @@ class WorkTree:
             self._git("read-tree", "-m", "-u", old, tree)
         self._beside("at").write_text(tree)
 
+    @contextmanager
+    def laid_over(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """Let files of the tree have other bytes for a while; then they are as before, and as old."""
+        at, aside = self._beside("at"), self._beside("aside")
+        tree = at.read_text()
+        at.unlink()
+        aside.mkdir(exist_ok=True)
+        places = {self.path / path: aside / str(number) for number, path in enumerate(files)}
+        try:
+            for (path, kept), data in zip(places.items(), files.values(), strict=True):
+                path.rename(kept)
+                path.write_bytes(data)
+            yield
+        finally:
+            for path, kept in places.items():
+                if kept.exists():
+                    os.replace(kept, path)
+            at.write_text(tree)
+
     def _beside(self, suffix: str) -> Path:
         """Return a file next to the folder that belongs to it."""
         return self.path.with_name(f"{self.path.name}.{suffix}")
@@ -58,4 +80,7 @@ class WorkTree:
     def _git(self, *argv: str) -> None:
         """Run git on this work tree and its own index."""
         env = {"GIT_WORK_TREE": str(self.path), "GIT_INDEX_FILE": str(self._beside("index"))}
-        self.scratch.git("-c", "checkout.workers=0", *argv, env=env, cwd=self.path, timeout=1800)
+        # The change time of a file that was laid aside for a while is news, its content is not.
+        self.scratch.git(
+            "-c", "checkout.workers=0", "-c", "core.trustctime=false", *argv, env=env, cwd=self.path, timeout=1800
+        )

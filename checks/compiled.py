@@ -1,0 +1,169 @@
+"""Each line that a patch adds or changes in C or assembler reaches a compiler.
+
+Each line gets a mark in a copy of its file, and objects are preprocessed with their own command lines: the lines whose
+marks are in the output are part of what is compiled. A macro's line counts where it is expanded. What ends up in a
+string or in an assembler's input is damaged, and counts if the object then fails. The configurations are tried in
+this order until every line is reached: the campaign's, allyesconfig and allmodconfig. Lines that none compiles are
+WARN, each with the reason; comments and blank lines are counted apart.
+
+What compiled each line is in a JSON file beside the log. The configuration and the tools are those of `build`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from patchbot.build.bench import Bench
+from patchbot.build.benches import APART, cross_versions, make_lines, open_bench, units_of
+from patchbot.build.coverage import Coverage, write_coverage
+from patchbot.build.kbuild import ALLMOD, ALLYES
+from patchbot.build.options import BuildOptions, build_options, wanted_options
+from patchbot.build.survey import Seen, Survey
+from patchbot.build.toolchain import PROGRAMS, compiler_of
+from patchbot.build.units import Unit
+from patchbot.build.users import users_of
+from patchbot.c.source import parse
+from patchbot.checking.check import Item, Outcome, Subject
+from patchbot.errors import ToolError
+from patchbot.git.diffs import added_lines, commit_diffs
+from patchbot.model import Finding, Status
+from patchbot.series.render import plural
+
+NEEDS = PROGRAMS
+EXCLUSIVE = True
+OPTIONS = ()
+
+SOURCES = (".c", ".S")
+ENDINGS = (*SOURCES, ".h")
+#: How many files are compiled for a header, and for a macro of it, in each configuration.
+USERS = 4
+
+
+def options_of(subject: Subject) -> BuildOptions:
+    """Return [checks.build], which says how to compile."""
+    return build_options(subject.tables.get("build", {}))
+
+
+def key(subject: Subject, item: Item) -> str:
+    """Return the input: both trees, the configuration, the tools."""
+    options = options_of(subject)
+    wanted = [wanted_options(options, subject.wishes), cross_versions(options), options.allyesconfig]
+    told = json.dumps(wanted, sort_keys=True)
+    return f"{item.parent_tree} {item.tree} {subject.campaign} {compiler_of(options).versions}\n{told}"
+
+
+def check(subject: Subject, item: Item) -> Outcome:
+    """Look for a compiler for each line that a patch adds or changes."""
+    log = subject.log("compiled", item)
+    text = commit_diffs(subject.scratch, [item.commit])[item.commit].decode("utf-8", "surrogateescape")
+    lines = {path: numbers for path, numbers in added_lines(text).items() if path.endswith(ENDINGS)}
+    texts = subject.scratch.read_many(item.commit, sorted(lines))
+    coverage = Coverage.of({path: parse(path, data) for path, data in texts.items()}, lines)
+    if not coverage.left:
+        return Outcome(Status.SKIP, reason="it adds or changes no line that a compiler reads")
+    options = options_of(subject)
+    main = open_bench(subject, options)  # before the log: another run that has the bench writes to that file
+    log.write_text(f"compiled of {item.commit}\n")
+    used: list[tuple[Bench, list[Unit]]] = []
+    failed: list[Finding] = []
+    for bench in configurations(main, options):
+        paths = sorted({mark.path for mark in coverage.left})
+        if not paths:
+            break
+        try:
+            found = look(subject, item, bench, coverage, paths, log)
+        except ToolError as error:
+            coverage.lacking |= {p: ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0]) for p in paths}
+            continue
+        used += [(bench, sorted(found))] if found else []
+        failed += judge(bench, item, found, coverage, log)
+    explain(main, item, coverage, log)
+    write_coverage(coverage, log.with_suffix(".json"))
+    findings = [*failed, *coverage.findings()]
+    with open(log, "a", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{f.type}: {f.file}:{f.line}: {f.message}\n" for f in findings)
+    return Outcome.of(
+        findings, examined=len(coverage.by), reason=sentence(coverage), log=log, reproduce=reproduce(item, used)
+    )
+
+
+def configurations(main: Bench, options: BuildOptions) -> Iterator[Bench]:
+    """Yield the benches to try, in order."""
+    yield main
+    if options.allyesconfig:
+        yield main.whole(ALLYES)
+        yield main.whole(ALLMOD)
+
+
+def look(
+    subject: Subject, item: Item, bench: Bench, coverage: Coverage, paths: Sequence[str], log: Path
+) -> dict[Unit, Seen]:
+    """Look in a bench for the lines that are left; first in the files themselves, then in those that include them."""
+    found: dict[Unit, Seen] = {}
+
+    def ask(sources: Iterable[str]) -> None:
+        units = {unit for source in sources for unit in units_of(bench, item.tree, source, log)} - found.keys()
+        texts = {path: source.text for path, source in coverage.sources.items()}
+        new = Survey(bench, item.tree, coverage.asked, texts, log).look(units) if units else {}
+        coverage.add(bench, new)
+        found.update(new)
+
+    arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
+    mine = [p for p in paths if not p.startswith("arch/") or p.startswith(arch)]
+    ask(path for path in mine if path.endswith(SOURCES))
+    for path in mine:
+        for names in ((), sorted({m.name for m in coverage.left if m.path == path and m.name})):
+            if path.endswith(".h") and any(mark.path == path for mark in coverage.left) and not path.startswith(APART):
+                known = subject.witnesses(item.commit) if not names else ()
+                ask(users_of(bench, item.tree, path, names, known, log, USERS))
+    return found
+
+
+def judge(bench: Bench, item: Item, found: dict[Unit, Seen], coverage: Coverage, log: Path) -> list[Finding]:
+    """Return a finding for each object that does not compile, but did before the patch or was not there."""
+    broken = [unit for unit, seen in found.items() if not seen.built]
+    there = [unit for unit in broken if unit.source in bench.files(item.parent_tree)]
+    before = bench.compile(item.parent_tree, there, log) if there else {}
+    findings = []
+    for unit in broken:
+        text = f"{unit.obj} does not compile ({bench.name}): {found[unit].said}"
+        old = unit in before and not before[unit].built
+        known, _ = coverage.lacking.get(unit.source, ("", ""))
+        coverage.lacking[unit.source] = ("NO_OBJECT", f"{text}; it did not before the patch either" if old else text)
+        # Another configuration says the same again.
+        findings += [] if old or known == "NO_OBJECT" else [Finding(Status.FAIL, text, unit.source, type="BUILD")]
+    return findings
+
+
+def explain(bench: Bench, item: Item, coverage: Coverage, log: Path) -> None:
+    """Say why the files that no object is made of are in none."""
+    for path in sorted({mark.path for mark in coverage.left} - coverage.shown.keys() - coverage.lacking.keys()):
+        if path.startswith(APART):
+            coverage.lacking[path] = ("NOT_KERNEL", "it is not part of the kernel")
+        elif path.endswith(SOURCES):
+            symbols = bench.whole().switched_off(item.tree, path, log)
+            need = f": it needs {' and '.join(f'CONFIG_{s}' for s in symbols)}" if symbols else ""
+            coverage.lacking[path] = ("NOT_CONFIGURED", f"the file is in no configuration that was tried{need}")
+
+
+def sentence(coverage: Coverage) -> str:
+    """Return the numbers of lines in a sentence."""
+    total = len(coverage.lines)
+    empty = sum(mark is None for mark in coverage.lines.values())
+    counts = coverage.counts()
+    reached = sum(counts.values())
+    parts = [f"{reached} of {plural(total - empty, 'line')} compiled"]
+    if counts:
+        parts[0] += f" ({', '.join(f'{name} {number}' for name, number in counts.most_common())})"
+    if empty:
+        parts.append(f"{empty} more hold nothing to compile")
+    return "; ".join(parts)
+
+
+def reproduce(item: Item, used: Sequence[tuple[Bench, Sequence[Unit]]]) -> str:
+    """Return one shell line that compiles the objects that were looked at."""
+    short = item.commit[:12]
+    steps = [f"git worktree add --detach ../compiled-{short} {short}", f"cd ../compiled-{short}"]
+    return " && ".join([*steps, *(line for bench, units in used for line in make_lines(bench, units))])

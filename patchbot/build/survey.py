@@ -1,0 +1,165 @@
+"""See which lines reach a compiler, by marks in the files: see marks.py.
+
+The marked files lie in the bench's own work tree for a while, so that each include finds what it always finds. What
+breaks the preprocessor is looked at in halves; a line that alone breaks it was read, since without it the object
+compiles. What ends up in a string, or in an assembler's input, is damaged, and counts if the object then fails.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..run import Completed, run
+from .bench import Bench
+from .command import Command, commands
+from .marks import EVALUATED, Mark, marked, read_marks
+from .units import Compiled, Unit, digest
+
+#: No compiler or assembler takes this, wherever it stands.
+DAMAGE = b" ` "
+_FILE = re.compile(rb'^# \d{1,9} "([^"\n]+)"', re.M)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one object showed: the marks in its input, the files of the tree that it is made of, or why it failed."""
+
+    built: bool
+    marks: tuple[Mark, ...] = ()
+    only_text: tuple[Mark, ...] = ()
+    files: tuple[str, ...] = ()
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The marks in the files of a tree, and the bench that compiles them."""
+
+    bench: Bench
+    tree: str
+    marks: frozenset[Mark]
+    texts: Mapping[str, bytes]
+    log: Path
+    _numbers: dict[Mark, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Give each mark its number."""
+        self._numbers.update((mark, number) for number, mark in enumerate(sorted(self.marks)))
+
+    def look(self, units: Iterable[Unit]) -> dict[Unit, Seen]:
+        """Return what each unit shows; only what is not known is asked."""
+        bench, files = self.bench, self.bench.files(self.tree)
+        shelf = bench.shelf(self.tree, self.log, digest(["seen", sorted(map(_plain, self.marks))]))
+        found = {unit: known for unit in sorted(set(units)) if (known := shelf.find(unit, files, Seen))}
+        rest = sorted(set(units) - found.keys())
+        if not rest:
+            return found
+        told = commands(bench, self.tree, rest, self.log)
+        bench.ready(self.tree, self.log)
+        plain = bench.shelf(self.tree, self.log)
+        compiled = {unit: plain.find(unit, files, Compiled) for unit in rest}
+        doubtful = [u for u in rest if u in told and not ((c := compiled[u]) and c.built)]
+        said = dict(zip(doubtful, self._each([(told[u], [*_goal(u, "-fsyntax-only")]) for u in doubtful]), strict=True))
+        # Make knows better: perhaps a header is generated for this object alone.
+        failed = [u for u in rest if u not in told or (u in said and said[u].returncode)]
+        made = bench.compile(self.tree, failed, self.log) if failed else {}
+        told |= commands(bench, self.tree, [u for u in failed if made[u].built and u not in told], self.log)
+        for unit in rest:
+            if unit in made and not (made[unit].built and unit in told):
+                found[unit] = Seen(False, said=_why(made[unit]))
+        asked = [unit for unit in rest if unit not in found]
+        for unit, seen in self._survey({unit: told[unit] for unit in asked}).items():
+            found[unit] = seen
+            shelf.put(unit, {*seen.files, *bench.rules(self.tree, unit.source)}, files, seen)
+        return found
+
+    def _survey(self, units: Mapping[Unit, Command]) -> dict[Unit, Seen]:
+        """Return what units show that compile."""
+        simple = frozenset(mark for mark in self.marks if mark.kind != EVALUATED)
+        with self.bench.worktree.laid_over(self._marked(simple)):
+            outputs = self._each([(command, ["-E", "-w"]) for command in units.values()])
+        return {
+            unit: self._judge(unit, command, simple, done)
+            for (unit, command), done in zip(units.items(), outputs, strict=True)
+        }
+
+    def _judge(self, unit: Unit, command: Command, marks: frozenset[Mark], done: Completed) -> Seen:
+        """Return what one unit shows, by the preprocessor's output with some marks; ask more where that needs it."""
+        plain, every = self._of_output(command, marks, done)
+        breaking = sorted(mark for mark in self.marks if mark.kind == EVALUATED)
+        plain |= {mark for mark in breaking if self._preprocess(command, frozenset([mark])).returncode}
+        text = every - plain
+        if unit.source.endswith(".S"):
+            text, plain = plain | text, set()
+        for mark in sorted(text):
+            with self.bench.worktree.laid_over(self._marked(frozenset([mark]), DAMAGE)):
+                (done_,) = self._each([(command, ["-c", "-w", "-o", os.devnull])])
+            plain |= {mark} if done_.returncode else set()
+        files = {name.decode("utf-8", "surrogateescape") for name in _FILE.findall(done.stdout)}
+        inside = {os.path.normpath(os.path.join(command.cwd, name)) for name in files}
+        root = f"{self.bench.kbuild.source}/"
+        here = {name.removeprefix(root) for name in inside if name.startswith(root)} & self.bench.files(
+            self.tree
+        ).keys()
+        here.add(unit.source)
+        return Seen(True, tuple(sorted(plain)), tuple(sorted(text - plain)), tuple(sorted(here)))
+
+    def _of_output(self, command: Command, marks: frozenset[Mark], done: Completed) -> tuple[set[Mark], set[Mark]]:
+        """Return the marks outside of strings and all marks of an output; what breaks it is looked at in halves."""
+        if not done.returncode:
+            plain, every = read_marks(done.stdout)
+            return {m for m in marks if self._numbers[m] in plain}, {m for m in marks if self._numbers[m] in every}
+        if len(marks) == 1:
+            return set(marks), set(marks)
+        halves = sorted(marks)
+        found: tuple[set[Mark], set[Mark]] = (set(), set())
+        for half in (halves[: len(halves) // 2], halves[len(halves) // 2 :]):
+            part = self._of_output(command, frozenset(half), self._preprocess(command, frozenset(half)))
+            found = (found[0] | part[0], found[1] | part[1])
+        return found
+
+    def _preprocess(self, command: Command, marks: frozenset[Mark]) -> Completed:
+        """Return the preprocessor's output with some marks."""
+        with self.bench.worktree.laid_over(self._marked(marks)):
+            return self._each([(command, ["-E", "-w"])])[0]
+
+    def _marked(self, marks: frozenset[Mark], damage: bytes = b"") -> dict[str, bytes]:
+        """Return the files with some marks."""
+        return {
+            path: marked(self.texts[path], {m: self._numbers[m] for m in marks if m.path == path}, damage)
+            for path in sorted({mark.path for mark in marks})
+        }
+
+    def _each(self, calls: Sequence[tuple[Command, Sequence[str]]]) -> list[Completed]:
+        """Run compilers side by side."""
+        kbuild = self.bench.kbuild
+
+        def call(command: Command, more: Sequence[str]) -> Completed:
+            cwd = Path(command.cwd)
+            return run([*command.argv, *more], cwd=cwd, check=False, timeout=300, inside=kbuild.inside(cwd))
+
+        with ThreadPoolExecutor(max(1, kbuild.jobs)) as pool:
+            futures = [pool.submit(copy_context().run, call, command, more) for command, more in calls]
+            return [future.result() for future in futures]
+
+
+def _goal(unit: Unit, goal: str) -> list[str]:
+    """Return what a compiler is told to try a unit, without an output: an assembler knows no syntax check."""
+    return ["-c", "-o", os.devnull] if unit.source.endswith(".S") else [goal]
+
+
+def _why(compiled: Compiled) -> str:
+    """Return why a unit was not compiled, in one line."""
+    rows = sorted(compiled.findings, key=lambda f: (f.file or "", f.line or 0, f.message))
+    return "; ".join(f"{f.file}:{f.line}: {f.message}" for f in rows[:1]) or "make does not say how it is compiled"
+
+
+def _plain(mark: Mark) -> tuple[str, int, str, str]:
+    """Return a mark as JSON can hold it."""
+    return (mark.path, mark.at, mark.kind, mark.name)

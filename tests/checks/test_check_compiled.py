@@ -1,0 +1,291 @@
+"""Tests of checks/compiled.py: real make and a real compiler on the tiny kernel, then on a real one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from damage import STRICT, damaged
+from subjects import make_subject
+
+from patchbot.checking.check import Outcome, Subject, load
+from patchbot.git.repo import Repo
+from patchbot.model import Status
+
+LACKING = [tool for tool in ("gcc", "make", "pahole", "perl") if not shutil.which(tool)]
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {LACKING}")
+
+CPUMASK, NET = "kernel/bpf/cpumask.c", "net/core/xdp.c"
+WANTED = "CONFIG_BPF_SYSCALL=y\nCONFIG_BPF_JIT=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_CGROUPS=y\nCONFIG_SCHED_CLASS_EXT=y\n"
+Change = Mapping[str, bytes]
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Path:
+    file = tmp_path / "wanted.config"
+    file.write_text(WANTED)
+    return file
+
+
+def subject_of(tiny: Repo, where: Path, wanted: Path, changes: Sequence[Change], **build: Any) -> Subject:
+    """Return a series of which each patch makes one change."""
+    commits = [(f"patch {n}\n\nbody\n", change) for n, change in enumerate(changes, 1)]
+    subject = make_subject(tiny, "HEAD", commits, where)
+    return replace(subject, tables={"build": {"config": str(wanted), **build}})
+
+
+def run_all(subject: Subject) -> list[Outcome]:
+    check = load("compiled")
+    assert check.patch is not None
+    return [check.patch(subject, item) for item in subject.items]
+
+
+def text(tiny: Repo, path: str) -> bytes:
+    data = tiny.read(tiny.resolve("HEAD"), path)
+    assert data is not None
+    return data
+
+
+def added(tiny: Repo, path: str, more: str) -> Change:
+    return {path: text(tiny, path) + more.encode()}
+
+
+def found(outcome: Outcome) -> list[tuple[int | None, str]]:
+    return [(f.line, f.type) for f in outcome.findings]
+
+
+def lines_of(outcome: Outcome) -> list[dict[str, Any]]:
+    assert outcome.log is not None
+    return list(json.loads(outcome.log.with_suffix(".json").read_text())["lines"])
+
+
+def test_all_lines_are_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    more = "\nint all_fine(int x);\n\n/* of no importance */\nint all_fine(int x)\n{\n\treturn x;\n}\n"
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, more)]))
+    assert (outcome.status, outcome.findings, outcome.examined) == (Status.PASS, (), 5), outcome
+    assert outcome.reason == "5 of 5 lines compiled (x86 campaign 5); 3 more hold nothing to compile"
+    last = len((text(tiny, CPUMASK) + more.encode()).splitlines())
+    assert lines_of(outcome)[-1] == {
+        **{"file": CPUMASK, "first": last - 3, "last": last, "compiled": True},
+        **{"arch": "x86", "config": "campaign", "object": "kernel/bpf/cpumask.o"},
+    }
+
+
+#: Lines of C, and which of them reach the compiler: those that are marked with +, not those with -, and = is nothing.
+FORMS = """\
++ #include <linux/stringify.h>
++ #include \\
++ 	<linux/types.h>
+- #define NEVER_USED(x) ((x) + 1)
++ #define USED(x) ((x) + 1)
++ #define EMPTY
++ #define ON_LINES(x) \\
++ 	do { \\
+=		/* a remark */ \\
++ 		(void)(x); \\
++ 	} while (0)
+- #define NEVER_ON_LINES(x) \\
+- 	(x)
++ #define PASTE(a, b) a##b
++ #define DROP(a, b) a
++ #define TEXT(x) #x
++ #define IN_IF 3
++ #if IN_IF > 2
++ int forms(int x);
+- #elif IN_IF > 1
+- int forms(char x);
+- #if IN_IF
+- int nested;
+- #endif
++ #else
+- int forms(long x);
++ #endif
++ #if IN_IF > 7
+- int seven;
++ #elif IN_IF > 5 && \\
++ 	IN_IF < 7
+- int five;
++ #endif
++ #ifdef EMPTY
++ #undef EMPTY
++ #endif
++ #ifndef CONFIG_BPF_SYSCALL
+- int without_bpf;
+- #define IN_THERE(x) (x)
++ #endif
+=
++ int forms(int x)
++ {
+= 	// a remark
++ 	static const char *text = TEXT(one
+- 				       two);
++ 	int PASTE(one,
++ 		  two) = DROP(x,
+- 			      no matter what);
++ 	const char *more = "a" \\
++ 		"string";
++
++ 	ON_LINES(text);
++ 	ON_LINES(more); /* and
+=	 * a remark
++	 */ ON_LINES(x);
++ 	return USED
++ 		(onetwo);
++ }
++ asm(".pushsection .discard\\n" TEXT(.long
++ 	2) "\\n.popsection");
+"""
+
+
+def forms() -> tuple[str, dict[int, str]]:
+    """Return the text of FORMS and what is said of each line."""
+    rows = [line for line in FORMS.splitlines() if line[2:] or line[:1] != "+"]
+    return "".join(f"{row[1:].removeprefix(' ')}\n" for row in rows), {n: row[0] for n, row in enumerate(rows, 1)}
+
+
+def test_each_form_of_c_tells_whether_it_is_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    code, expected = forms()
+    makefile = text(tiny, "kernel/bpf/Makefile") + b"obj-y += forms.o\n"
+    subject = subject_of(
+        tiny, tmp_path, wanted, [{"kernel/bpf/forms.c": code.encode(), "kernel/bpf/Makefile": makefile}]
+    )
+    (outcome,) = run_all(subject)
+    assert outcome.status is Status.WARN
+    said = {}
+    for row in lines_of(outcome):
+        sign = {True: "+", False: "-", None: "="}[row["compiled"]]
+        said.update(dict.fromkeys(range(row["first"], row["last"] + 1), sign))
+    shown = code.splitlines()
+    build = subject.work / "build"
+    make = [
+        "make",
+        "-s",
+        "-C",
+        str(build / "tree"),
+        f"O={build / 'out'}",
+        f"KCFLAGS={' '.join(STRICT)}",
+        "kernel/bpf/forms.o",
+    ]
+    for number in (n for n, sign in expected.items() if sign != "="):
+        (build / "tree/kernel/bpf/forms.c").write_bytes(damaged(code.encode(), number))
+        done = subprocess.run(make, capture_output=True, text=True)
+        assert (done.returncode != 0) == (expected[number] == "+"), (number, shown[number - 1], done.stderr)
+    assert [(n, said[n], shown[n - 1]) for n in said if said[n] != expected[n]] == []
+
+
+def test_each_reason_is_told_with_its_place(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    never = b'\nconfig NEVER\n\tbool "Not on x86"\n\tdepends on S390\n'
+    code = "\n#ifdef CONFIG_NEVER\nint one;\nint two;\n#endif\n#define UNUSED 1\n"
+    changes = {
+        **added(tiny, CPUMASK, code),
+        "Kconfig": text(tiny, "Kconfig") + never,
+        "net/core/Makefile": text(tiny, "net/core/Makefile") + b"obj-$(CONFIG_NEVER) += one.o\n",
+        "net/core/one.c": b"int in_one;\n",
+        "include/linux/lonely.h": b"int lonely;\n",
+        "tools/perf/some.c": b"int some;\n",
+    }
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
+    assert outcome.status is Status.WARN
+    line = len(text(tiny, CPUMASK).splitlines()) + 3
+    among = "in what was compiled (kernel/bpf/cpumask.o)"
+    assert [(f.file, f.line, f.type, f.message) for f in outcome.findings] == [
+        *(
+            ("include/linux/lonely.h", 1, "NOT_INCLUDED", "line 1 not compiled: nothing that was compiled includes it"),
+            (
+                *(CPUMASK, line, "UNDER_IF"),
+                f"lines {line} to {line + 1} not compiled: under #if defined(CONFIG_NEVER), which held in no"
+                " configuration that was tried",
+            ),
+            (
+                *(CPUMASK, line + 3, "NOT_EXPANDED"),
+                f"line {line + 3} not compiled: nothing expands the macro UNUSED {among}",
+            ),
+            (
+                *("net/core/one.c", 1, "NOT_CONFIGURED"),
+                "line 1 not compiled: the file is in no configuration that was tried: it needs CONFIG_NEVER",
+            ),
+            ("tools/perf/some.c", 1, "NOT_KERNEL", "line 1 not compiled: it is not part of the kernel"),
+        )
+    ]
+    assert outcome.reason.startswith("2 of 8 lines compiled (x86 campaign 2)")
+
+
+def test_a_file_that_does_not_compile_fails(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    bad, still = "int unfinished = ;\n", "int unfinished = ;\nint other;\n"
+    first, second = run_all(
+        subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, bad), added(tiny, CPUMASK, still)])
+    )
+    assert [(f.status, f.file, f.type) for f in first.findings if f.status is Status.FAIL] == [
+        (Status.FAIL, CPUMASK, "BUILD")
+    ]
+    assert "expected expression before" in first.findings[0].message
+    assert first.status is Status.FAIL
+    assert (second.status, [f.type for f in second.findings]) == (Status.WARN, ["NO_OBJECT"])
+    assert "it did not before the patch either" in second.findings[0].message
+
+
+def test_what_the_campaigns_configuration_lacks_is_compiled_in_another(
+    tiny: Repo, tmp_path: Path, wanted: Path
+) -> None:
+    changes = {**added(tiny, NET, "int in_net;\n"), **added(tiny, CPUMASK, "#ifdef CONFIG_MPTCP\nint with;\n#endif\n")}
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
+    assert outcome.status is Status.PASS, outcome
+    assert outcome.reason == "4 of 4 lines compiled (x86 campaign 2, x86 allyesconfig 2)"
+    assert {row["config"]: row["object"] for row in lines_of(outcome) if row["file"] == NET} == {
+        "allyesconfig": "net/core/xdp.o"
+    }
+    subject = subject_of(tiny, tmp_path, wanted, [changes], allyesconfig=False)
+    (outcome,) = run_all(subject)
+    assert [f.type for f in outcome.findings] == ["UNDER_IF", "NOT_CONFIGURED"]
+
+
+def test_a_header_is_compiled_by_what_includes_it_and_its_macros_by_what_uses_them(
+    tiny: Repo, tmp_path: Path, wanted: Path
+) -> None:
+    header = "include/linux/ours.h"
+    changes = {
+        header: b"#ifndef OURS_H\n#define OURS_H\n#define OURS(x) (x)\nint ours(void);\n#endif\n",
+        "net/core/user.c": b"#include <linux/ours.h>\n",
+        "net/mptcp/user.c": b"#include <linux/ours.h>\nint ours(void)\n{\n\treturn OURS(1);\n}\n",
+        **{
+            f"net/{name}/Makefile": text(tiny, f"net/{name}/Makefile") + b"obj-y += user.o\n"
+            for name in ("core", "mptcp")
+        },
+    }
+    more = {header: changes[header].replace(b"(x)\n", b"((x) + 1)\n")}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [changes, more]))
+    assert (first.status, second.status) == (Status.PASS, Status.PASS), (first, second)
+    assert second.reason == "1 of 1 line compiled (x86 allyesconfig 1)"
+    assert [row["object"] for row in lines_of(second)] == ["net/mptcp/user.o"]
+
+
+def test_what_only_becomes_text_is_no_code(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    code = "#define OUR_TEXT(x) #x\nconst char *our_text = OUR_TEXT(one\n\ttwo);\n"
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, code)]))
+    assert [f.type for f in outcome.findings] == ["ONLY_TEXT"]
+
+
+def test_a_patch_without_code_is_skipped(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    changes = [{"Documentation/new.rst": b"New\n"}, added(tiny, CPUMASK, "\n/* end */\n")]
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, changes))
+    assert first.status is second.status is Status.SKIP
+    assert first.reason == "it adds or changes no line that a compiler reads"
+
+
+def test_nothing_is_asked_twice_and_the_tree_is_left_as_it_was(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    subject = subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, "int one;\n")])
+    (first,) = run_all(subject)
+    assert first.log is not None
+    log = first.log.read_text()
+    assert "\n$ make" in log
+    tree = subject.work / "build/tree"
+    assert (tree / CPUMASK).read_bytes() == text(tiny, CPUMASK) + b"int one;\n"
+    (again,) = run_all(subject)
+    assert "\n$ make" not in first.log.read_text()
+    assert replace(again, log=None) == replace(first, log=None)
