@@ -27,6 +27,7 @@ from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Compiled, Unit
 from patchbot.checking.check import Item, Outcome, Subject
+from patchbot.checking.news import Texts, brought, files_of, united
 from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
@@ -81,7 +82,8 @@ def check(subject: Subject, item: Item) -> Outcome:
         more, why = compile_rest(main, item, {*code, *sources}, log)
         others, lacking = [*more, *others], {**why, **lacking}
     findings = judge_config(bench, subject, item, log)
-    findings += each_bench((b.bench.mark, judge(b.before, b.after)) for b in (main, *others))
+    old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
+    findings += each_bench((b.bench.mark, judge(b, old, new)) for b in (main, *others))
     after = [result for built in (main, *others) for result in built.after.values()]
     named = {f.file for f in findings}
     unseen = [p for p in code if p not in named and not is_examined(bench, item, p, after)]
@@ -191,11 +193,10 @@ def find_stuck(built: Built) -> list[str]:
     return [u.obj for u, r in built.after.items() if not r.built and u in before and not before[u].built]
 
 
-def judge(before: Mapping[Unit, Compiled], after: Mapping[Unit, Compiled]) -> list[Finding]:
-    """Return the messages after the patch that are not there before it: errors and new warnings, which both fail."""
-    old = {finding for result in before.values() for finding in result.findings}
-    new = {finding for result in after.values() for finding in result.findings} - old
-    return [replace(f, status=Status.FAIL) for f in sorted(new, key=lambda f: (f.file or "", f.line or 0, f.message))]
+def judge(built: Built, old: Texts, new: Texts) -> list[Finding]:
+    """Return the messages that a patch brought: errors and warnings, which both fail."""
+    before, after = (united(r.findings for r in one.values()) for one in (built.before, built.after))
+    return [replace(finding, status=Status.FAIL) for finding in brought(before, after, old, new)]
 
 
 def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[Finding]:

@@ -20,6 +20,7 @@ from patchbot.build.selftests import CLANG, PROGRAMS, ROOT, Goals, Selftests, fi
 from patchbot.build.toolchain import PROGRAMS as KERNEL_PROGRAMS
 from patchbot.build.toolchain import compiler_of
 from patchbot.checking.check import Item, Outcome, Subject
+from patchbot.checking.news import brought, files_of
 from patchbot.errors import MissingTool
 from patchbot.model import Finding, Status
 from patchbot.progress import tick
@@ -71,11 +72,12 @@ def check(subject: Subject, item: Item) -> Outcome:
 
 
 def judge(
-    subject: Subject, item: Item, goals: Goals, found: Iterable[Finding], before: Collection[Finding], log: Path
+    subject: Subject, item: Item, goals: Goals, found: Collection[Finding], before: Iterable[Finding], log: Path
 ) -> Outcome:
     """Return the outcome of what compilers said with a patch and at its parent."""
-    stuck = {f for f in found if f in before}
-    findings = [replace(f, status=Status.FAIL) for f in found if f not in stuck]
+    old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
+    findings = [replace(f, status=Status.FAIL) for f in brought(before, found, old, new)]
+    stuck = {f for f in found if f not in findings}
     unseen = [path for path in touched(subject, item) if not is_seen(subject, item, goals, path)]
     parts = [f"compiled {listed(goals.paths)}"]
     parts += [f"not compiled here: {listed(unseen)}"] if unseen else []

@@ -295,14 +295,14 @@ class Bench(Workplace):
             if not own:
                 text = f"make did not build {unit.obj}, and did not say why"
                 own = [Finding(Status.FAIL, text, unit.source, None, "make")]
-            return Compiled(unit, False, frozenset(place(f, unit, files) for f in own))
+            return Compiled(unit, False, tuple(place(f, unit, files) for f in own))
         if not unit.tool:
             own += self.inspect(obj, unit.source, (self.worktree.path / unit.source).read_bytes())
         cmd = obj.with_name(f".{obj.name}.cmd")
         made_of = self._dependencies(cmd, files) if cmd.is_file() else []
         if not made_of and not unit.tool:
             raise ToolError(f"make built {unit.obj}, but {cmd} does not say from what")
-        return Compiled(unit, True, frozenset(place(f, unit, files) for f in own), frozenset(made_of))
+        return Compiled(unit, True, tuple(place(f, unit, files) for f in own), frozenset(made_of))
 
     def _dependencies(self, cmd: Path, files: Mapping[str, str]) -> list[str]:
         """Return the files of the tree that an object was made from, its source first."""

@@ -92,12 +92,12 @@ class Growing:
 
 
 def parse(log: str, *, source: str, out: str) -> list[Said]:
-    """Return the findings in the log of a build, in order, without repetitions.
+    """Return the findings in the log of a build, in order; a line that comes again for the same target counts once.
 
     `source` and `out` are the absolute paths of the source tree and of the output folder (O=). A line that only says
     that a target failed is a finding (type `make`) unless there is another one about that target.
     """
-    found: dict[tuple[str, Finding], Said] = {}
+    found: dict[tuple[str, str], Said] = {}
     failed: list[Said] = []
     target = ""
     for line in log.splitlines():
@@ -109,7 +109,7 @@ def parse(log: str, *, source: str, out: str) -> list[Said]:
             path = inside(match["target"], (out, source))
             by = f", which {inside(match['by'], (out, source))} needs" if match["by"] else ""
             said = Said(path, Finding(Status.FAIL, f"make has no rule for {path}{by}", type="no-rule"))
-            found.setdefault((said.target, said.finding), said)
+            found.setdefault((said.target, line), said)
             continue
         if match := FAILED.match(line):
             path = inside(match["target"], (out, source))
@@ -119,7 +119,7 @@ def parse(log: str, *, source: str, out: str) -> list[Said]:
             continue
         finding = read_line(line, (source, out))
         if finding is not None:
-            found.setdefault((target, finding), Said(target, finding))
+            found.setdefault((target, line), Said(target, finding))
     return [*found.values(), *unexplained(failed, found.values())]
 
 

@@ -43,11 +43,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler said about a unit, and the files of the tree that it was made from; none if it failed."""
+    """What the compiler said about a unit, and the files of the tree that it was made from; none if it failed.
+
+    What it said twice, in two places, is there twice.
+    """
 
     unit: Unit
     built: bool
-    findings: frozenset[Finding]
+    findings: tuple[Finding, ...]
     files: frozenset[str] = frozenset()
 
 

@@ -121,6 +121,24 @@ def test_a_new_warning_fails_an_old_one_does_not(tiny: Repo, tmp_path: Path, wan
     assert third.status is Status.FAIL, "a warning replaced by another one is new"
 
 
+def test_what_is_new_belongs_to_the_patch_that_brought_it(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    """A warning counts in its function, once for each place, and it may move between files."""
+    calm, helpers = text(tiny, CPUMASK), text(tiny, "kernel/bpf/helpers.c")
+    odd = b"\nint odd(void);\nint odd(void)\n{\n\tint unused;\n\n\treturn 0;\n}\n"
+    changes = [
+        {CPUMASK: calm + odd},
+        {CPUMASK: calm},
+        {CPUMASK: calm + odd},
+        {CPUMASK: calm, "kernel/bpf/helpers.c": helpers + odd},
+        {"kernel/bpf/helpers.c": helpers + odd.replace(b"\n\treturn 0", b"\t{ int unused; }\n\treturn 0")},
+        {"kernel/bpf/helpers.c": helpers + odd.replace(b"odd", b"even") + odd.replace(b"int unused;", b"")},
+    ]
+    outcomes = run_all(subject_of(tiny, tmp_path, wanted, changes))
+    assert [o.status.value for o in outcomes] == ["FAIL", "PASS", "FAIL", "PASS", "FAIL", "FAIL"]
+    line = len(helpers.splitlines()) + 6
+    assert [(f.file, f.line) for f in outcomes[4].findings] == [("kernel/bpf/helpers.c", line)]
+
+
 def test_a_header_compiles_every_set(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     header = {"include/linux/btf.h": text(tiny, "include/linux/btf.h") + b"\n/* end */\n"}
     source = {CPUMASK: text(tiny, CPUMASK) + b"\n/* end */\n"}

@@ -1,0 +1,142 @@
+"""Tell which messages a patch brought, by what programs say of the tree before and after it.
+
+Where a message stands and how many there are says little: lines move, and a patch may bring one message and take away
+another. A message is the same by its file, the function that it is in, and its text without the numbers of lines, and
+it counts as often as it is there. It is not new either where its code moved: where the same line in a function of the
+same name went from another file, or where the function got another name and the lines around it are the same. Code that
+went to another function of the file is not told from code written anew, so its messages are new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ..c.words import enclosing, like_c
+from ..model import Finding
+
+#: Returns the bytes of a file of a tree, None if the tree lacks it.
+Texts = Callable[[str], bytes | None]
+NUMBER = re.compile(r"(?<=\blines )\d+|(?<=\bline )\d+|(?<=:)\d+")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A message, its text without numbers, and its place; `only_here` says that the other side lacks the function.
+
+    `code` is the line that it is about, `around` are that and its neighbours.
+    """
+
+    finding: Finding
+    text: str
+    function: str
+    code: bytes
+    around: tuple[bytes, ...]
+    only_here: bool
+
+    def here(self) -> Hashable:
+        """Return what a message has in common with the same one in the same line, wherever that is in its function."""
+        return (*self.in_function(), self.code)
+
+    def in_function(self) -> tuple[Hashable, ...]:
+        """Return what it has in common with the same one in the same function."""
+        return (self.finding.file, self.function, self.finding.type, self.text)
+
+    def in_moved_code(self) -> Hashable:
+        """Return what it has in common with the same one in another file, None where it has no code."""
+        return (self.function, self.finding.type, self.text, self.code) if self.code else None
+
+    def in_renamed_function(self) -> Hashable:
+        """Return what it has in common with the same one in a function with another name."""
+        return (self.finding.file, self.finding.type, self.text, self.around) if self.code and self.only_here else None
+
+
+#: Tried in this order; what is the same by one of them is not new.
+SAME: Sequence[Callable[[Placed], Hashable]] = (
+    Placed.here,
+    Placed.in_function,
+    Placed.in_moved_code,
+    Placed.in_renamed_function,
+)
+
+
+def brought(before: Iterable[Finding], after: Iterable[Finding], old: Texts, new: Texts) -> list[Finding]:
+    """Return the messages that a patch brought, sorted; `old` and `new` give the files before and after it."""
+    there, here = placed(before, old, new), placed(after, new, old)
+    for same in SAME:
+        there, here = unpaired(there, here, same), unpaired(here, there, same)
+    return sorted((one.finding for one in here), key=lambda f: (f.file or "", f.line or 0, f.message))
+
+
+def unpaired(some: Iterable[Placed], others: Iterable[Placed], same: Callable[[Placed], Hashable]) -> list[Placed]:
+    """Return the messages without one among others that is the same; each counts once."""
+    free = Counter(key for key in map(same, others) if key is not None)
+    rest = []
+    for one in some:
+        key = same(one)
+        if free[key] > 0:
+            free[key] -= 1
+        else:
+            rest.append(one)
+    return rest
+
+
+def placed(findings: Iterable[Finding], own: Texts, other: Texts) -> list[Placed]:
+    """Return messages about the files that `own` gives, each with its place; `other` gives those of the other side."""
+    by_file: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        by_file.setdefault(finding.file, []).append(finding)
+    found = []
+    for path, rows in by_file.items():
+        text = (own(path) if path else None) or b""
+        lines = [line.strip() for line in text.split(b"\n")]
+        starts = [0, *(m.end() for m in re.finditer(rb"\n", text))]
+        numbers = [min(row.line or 1, len(lines)) - 1 for row in rows]
+        known = path is not None and like_c(path)
+        names = enclosing(text, [item_at(text, starts[n]) for n in numbers]) if known else [""] * len(rows)
+        lacking = names_lacking((other(path) if path else None) or b"", names)
+        for row, number, name in zip(rows, numbers, names, strict=True):
+            code, around, where = lines[number], tuple(lines[max(number - 1, 0) : number + 2]), name
+            if not row.line:
+                code, around, where = b"", (), ""
+            found.append(Placed(row, NUMBER.sub("", row.message), where, code, around, where in lacking))
+    return found
+
+
+def item_at(text: bytes, start: int) -> int:
+    """Return an offset in the item that a line is about: a comment at file scope is about what follows it."""
+    if text.startswith((b"/*", b" *"), start) and (end := text.find(b"*/", start)) >= 0:
+        start = end + 2
+        while text[start : start + 1].isspace():
+            start += 1
+    end = text.find(b"\n", start)
+    return len(text) if end < 0 else end
+
+
+def names_lacking(text: bytes, names: Iterable[str]) -> set[str]:
+    """Return those names that a text does not hold."""
+    words = {*re.findall(rb"\w+", text)}
+    return {name for name in names if name and name.encode() not in words}
+
+
+def united(each: Iterable[Iterable[Finding]]) -> list[Finding]:
+    """Return the messages of several runs, as of compilers of objects: what all of them say of a header counts once."""
+    most: Counter[tuple[Finding, int | None]] = Counter()
+    for findings in each:
+        most |= Counter((finding, finding.line) for finding in findings)
+    return [finding for finding, _ in most.elements()]
+
+
+def files_of(read: Callable[[str, str], bytes | None], tree: str) -> Texts:
+    """Return what gives the files of a tree; each is read once."""
+    known: dict[str, bytes | None] = {}
+
+    def text(path: str) -> bytes | None:
+        if path not in known:
+            outside = path.startswith("/") or ".." in path.split("/")  # a header of the system
+            known[path] = None if outside else read(tree, path)
+        return known[path]
+
+    return text
