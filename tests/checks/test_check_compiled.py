@@ -72,8 +72,13 @@ def test_all_lines_are_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> Non
     assert outcome.reason == "5 of 5 lines compiled (x86 campaign 5); 3 more hold nothing to compile"
     last = len((text(tiny, CPUMASK) + more.encode()).splitlines())
     assert lines_of(outcome)[-1] == {
-        **{"file": CPUMASK, "first": last - 3, "last": last, "compiled": True},
-        **{"arch": "x86", "config": "campaign", "object": "kernel/bpf/cpumask.o"},
+        "file": CPUMASK,
+        "first": last - 3,
+        "last": last,
+        "compiled": True,
+        "arch": "x86",
+        "config": "campaign",
+        "object": "kernel/bpf/cpumask.o",
     }
 
 
