@@ -257,7 +257,10 @@ def test_a_version_of_the_whole_series_says_nothing_of_the_other_postings(owned:
 
 
 def test_a_patch_that_needs_two_series_says_so_in_one_sentence() -> None:
-    one, two = (Series("tip", "tip", 1, "1@example.org"), Series("tip.2", "tip", 2, "2@example.org"))
+    one, two = (
+        Series("tip", "tip", 1, "1@example.org", patches=15),
+        Series("tip.2", "tip", 2, "2@example.org", patches=1),
+    )
     known = {"patches": [("b: Use new_a()", "b-next")], "part": {"needs": 16}}
 
     def says(*needs: Series) -> str:
@@ -265,14 +268,14 @@ def test_a_patch_that_needs_two_series_says_so_in_one_sentence() -> None:
 
     text = says(one, two)
     assert (
-        "This patch needs 16 patches of the series for tip (v1) and the series for tip (v2), and waits until its tree"
-        " has them: see the prerequisites at the end of this mail." in told(text)
+        "This patch needs 15 patches of the series for tip (v1) and 1 patch of the series for tip (v2), and waits until"
+        " its tree has them: see the prerequisites at the end of this mail." in told(text)
     )
     assert text.count("This patch needs") == 1
     links = "Link: https://lore.kernel.org/all/1@example.org/\nLink: https://lore.kernel.org/all/2@example.org/\n"
     assert f".\n\n{links}\nTesting" in text
     text = told(says(replace(one, there=True), two))
-    assert "This patch needs 16 patches of the series for tip (v2), and waits" in text
+    assert "This patch needs 1 patch of the series for tip (v2), and waits until its tree has it" in text
     assert "This patch uses what the series for tip (v1) added, which its base has." in text
     text = told(says(replace(one, there=True), replace(two, there=True)))
     assert "This patch uses what the series for tip (v1) and the series for tip (v2) added, which its base has." in text

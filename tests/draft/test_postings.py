@@ -482,8 +482,8 @@ def test_steps_of_other_owners_on_the_same_files_wait_for_each_other(owned: Owne
     owned.run("mail", "mine", "--tree", "a-next.2", "-o", str(tmp_path / "m"))
     (mail,) = (tmp_path / "m").glob("*.patch")
     words = " ".join(mail.read_text().split())
-    assert "needs 4 patches of the series for a-next, and waits" in words
-    assert "needs 1 patch of the series for b-next (v1), and waits until its tree has it" in words
+    series = "4 patches of the series for a-next and 1 patch of the series for b-next (v1)"
+    assert f"needs {series}, and waits until its tree has them" in words
     assert "Link: https://lore.kernel.org/all/1@example.org/" in words
 
 
