@@ -1,7 +1,8 @@
 """Tell a person what is going on, without the engine knowing whether anybody watches.
 
 The engine calls `tick` for its current work and `count` for work side by side; `shown` decides that a terminal gets a
-display on stderr and anything else gets nothing. A context variable keeps it out of every signature in between.
+display on stderr, and anything else a line now and then of what takes long. A context variable keeps it out of every
+signature in between.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -30,6 +31,8 @@ _board: ContextVar[Board | None] = ContextVar("board", default=None)
 _row: ContextVar[str] = ContextVar("row", default="")
 #: Seconds between two looks of `counted`.
 LOOK = 1.0
+#: Seconds between two lines where no terminal is, and before the first.
+EVERY = 10.0
 #: The consoles of `shown`, the innermost one last.
 _shown: list[Terminal] = []
 
@@ -105,27 +108,37 @@ def counted(what: str, total: int, done: Callable[[], int]) -> Iterator[None]:
 
 @contextmanager
 def shown(console: Terminal) -> Iterator[None]:
-    """Show the ticks inside on `console` if that is a terminal."""
+    """Show the ticks inside on `console`, as lines if that is no terminal, unless it is quiet."""
     _shown.append(console)
     try:
-        with _live(console) if console.is_terminal and not console.quiet else nullcontext():
+        lines = nullcontext(Lines(say=console.tell))
+        with nullcontext() if console.quiet else _told(_live(console) if console.is_terminal else lines):
             yield
     finally:
         _shown.remove(console)
 
 
 @contextmanager
-def _live(console: Terminal) -> Iterator[None]:
-    """Show a board, which disappears without a trace at the end, however that comes."""
-    board = Board()
-    with Live(board, console=console, transient=True, refresh_per_second=4):
-        token = _board.set(board)
-        signals.leavers.append(console.leave)
+def _told(board: AbstractContextManager[Board]) -> Iterator[None]:
+    """Tell a board of the ticks inside."""
+    with board as made:
+        token = _board.set(made)
         try:
             yield
         finally:
-            signals.leavers.remove(console.leave)
             _board.reset(token)
+
+
+@contextmanager
+def _live(console: Terminal) -> Iterator[Board]:
+    """Show a board, which disappears without a trace at the end, however that comes."""
+    board = Board()
+    with Live(board, console=console, transient=True, refresh_per_second=4):
+        signals.leavers.append(console.leave)
+        try:
+            yield board
+        finally:
+            signals.leavers.remove(console.leave)
 
 
 def note(text: str | Text) -> None:
@@ -247,6 +260,37 @@ class Board:
             eta,
             one_line(str(row.part) if outer else row.part.what),
         )
+
+
+@dataclass
+class Lines(Board):
+    """What goes on, as a line that is said no more often than each EVERY seconds, and not of what is soon over."""
+
+    say: Callable[[str], None] = field(kw_only=True)
+    said: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Begin to count the seconds."""
+        self.said = self.clock()
+
+    def tick(self, name: str, what: str, done: int, total: int) -> None:
+        """Set the current work of a row, and say it."""
+        super().tick(name, what, done, total)
+        self.tell(name)
+
+    def count(self, name: str, done: int, total: int) -> None:
+        """Set how much of a row is done, and say it."""
+        super().count(name, done, total)
+        self.tell(name)
+
+    def tell(self, name: str) -> None:
+        """Say what a row is at, if it is time."""
+        with self.lock:
+            if name not in self.rows or self.clock() - self.said < EVERY:
+                return
+            self.said = self.clock()
+            title, _, number, taken, left, what = map(str, self.cells(self.rows[name]))
+        self.say(" ".join(filter(None, (title, number, what))) + f" ({', '.join(filter(None, (taken, left)))})")
 
 
 def span(seconds: float) -> str:

@@ -17,7 +17,7 @@ import pytest
 from tinytree import build, commit
 
 from patchbot import progress
-from patchbot.progress import Board, Work, count, counted, ended, shown, span, tick, ticked, within
+from patchbot.progress import Board, Lines, Work, count, counted, ended, shown, span, tick, ticked, within
 from patchbot.signals import PATIENCE
 from patchbot.terminal import Terminal
 
@@ -201,3 +201,39 @@ def test_ctrl_c_leaves_a_clean_terminal(tmp_path: Path, sleep: str, presses: int
     else:
         assert before.endswith("\r\x1b[J")
         assert after == ""
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_a_terminal_a_line_says_now_and_then_what_takes_long() -> None:
+    said: list[str] = []
+    clock = Clock()
+    lines = Lines(clock=clock, say=said.append)
+    for second in range(25):
+        clock.now = 100.0 + second
+        lines.tick("", "scan", 2 * second, 60)
+    assert said == ["20/60 scan (0:10, about 0:20 left)", "40/60 scan (0:20, about 0:10 left)"]
+    lines.count("build", 0, 15)
+    lines.tick("build", "bpf: Do a", 0, 0)
+    lines.count("build", 5, 15)
+    clock.now += 12
+    lines.count("build", 6, 15)
+    lines.count("build", 15, 15)
+    assert said[2:] == ["build 6/15 bpf: Do a (0:12, about 0:18 left)"]
+
+
+@pytest.mark.parametrize(("quiet", "words"), [(False, 1), (True, 0)])
+def test_a_short_run_and_a_quiet_one_say_nothing(monkeypatch: pytest.MonkeyPatch, quiet: bool, words: int) -> None:
+    for every, most in ((10.0, 0), (0.0, words)):
+        monkeypatch.setattr(progress, "EVERY", every)
+        out = io.StringIO()
+        with shown(Terminal(file=out, quiet=quiet)):
+            tick("scan")
+        assert out.getvalue().count("scan") == most
