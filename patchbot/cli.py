@@ -278,13 +278,13 @@ def execute(argv: Sequence[str] | None) -> int:
     )
     call_me(name)
     temporary.sweep()
-    with closing(session):
+    with closing(session), signals.staying():
         try:
             return int(command(name).execute(session, **own))
         except PatchbotError as error:
             raise explained(session, error, sys.argv[1:] if argv is None else argv) from error
         except SystemExit as error:
-            raise UserError(f"a campaign or a check ended the program: sys.exit({error.code!r})") from error
+            raise UserError(f"a campaign or a check ended the program: {error.code!r}") from error
         except Exception as error:
             if where := in_campaign(session, error):
                 raise UserError(f"{where}: {type(error).__name__}: {error}{kept_traceback()}") from error

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_leave = os._exit
 #: So many seconds after the first signal, another one no longer waits for the run to unwind.
 PATIENCE = 1.0
 #: The signals that end a run; an ignored one (nohup, a job in the background) stays ignored.
@@ -108,7 +109,24 @@ def _stop(number: int, _: FrameType | None) -> None:
     if time.monotonic() - _state.since > PATIENCE:
         for leaver in leavers:
             leaver()
-        os._exit(128 + number)
+        _leave(128 + number)
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """Make os._exit() inside raise SystemExit: it would end this process with that code and without a word."""
+    own, before = os.getpid(), os._exit
+
+    def leave(code: int) -> None:
+        if os.getpid() != own:  # a child that was forked inside may end
+            _leave(code)
+        raise SystemExit(f"os._exit({code})")
+
+    os._exit = leave  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = before
 
 
 @contextmanager

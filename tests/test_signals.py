@@ -184,3 +184,37 @@ def test_a_folder_goes_that_an_ending_program_still_fills() -> None:
             time.sleep(0.001)
     child.wait()
     assert not place.exists()
+
+
+#: Sends itself Ctrl-C when the command line begins to load a module.
+EARLY = """\
+import os, signal, sys
+
+class Hook:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "patchbot.terminal":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Hook)
+from patchbot.__main__ import main
+sys.argv[1:] = ["checks"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("before", "code"), [("", 130), ("signal.signal(signal.SIGINT, signal.SIG_IGN)\n", 0)])
+def test_ctrl_c_while_the_command_line_is_loaded_is_one_line(before: str, code: int) -> None:
+    text = EARLY.replace("class Hook", before + "class Hook")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    said = "patchbot: interrupted; nothing half done was kept\n" if code else ""
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_what_a_campaign_calls_does_not_end_the_process_without_a_word() -> None:
+    with signals.staying():
+        with pytest.raises(SystemExit, match=r"os._exit\(0\)"):
+            os._exit(0)
+        if not (child := os.fork()):
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

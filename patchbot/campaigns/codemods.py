@@ -20,7 +20,7 @@ from ..series.campaign import Change, Context
 from ..series.edits import MODES, edits_between
 from ..series.returned import insist_change
 from ..series.sites import Followed
-from ..signals import limit
+from ..signals import limit, staying
 from ..terminal import aside
 from .loading import function_in
 
@@ -78,7 +78,7 @@ def python(folder: Path, name: str, timeout: float | None, say: Callable[[str], 
 
     def called(context: Context, followed: Followed) -> Change:
         try:
-            with limit(seconds, lambda frame: late(place(frame, folder))), aside():
+            with limit(seconds, lambda frame: late(place(frame, folder))), aside(), staying():
                 change = call(context)
         except UserError:
             raise
