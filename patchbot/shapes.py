@@ -29,11 +29,23 @@ SHA = re.compile(r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 PATH = re.compile(r"(?s)\A(?:(?!\.{0,2}(?:/|\Z)|(?i:\.git)(?:/|\Z))[^/\0]+(?:/(?=[^/])|\Z))+\Z")
 #: A text that is not blank.
 WORDS = re.compile(r"(?s)\A\s*+\S")
+#: One line of text that is not blank, as a subject.
+LINE = re.compile(r"\A[^\S\x00-\x1f]*+[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*+\Z")
+#: The name of a tree, as it stands in a subject's brackets.
+TREE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+/-]*+\Z")
 Sha = Annotated[str, msgspec.Meta(pattern=SHA.pattern)]
 TreePath = Annotated[str, msgspec.Meta(pattern=PATH.pattern)]
 #: A text that may be a name: the system allows no NUL in names.
 Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
 Words = Annotated[str, msgspec.Meta(pattern=WORDS.pattern)]
+Line = Annotated[str, msgspec.Meta(pattern=LINE.pattern)]
+TreeName = Annotated[str, msgspec.Meta(pattern=TREE.pattern)]
+#: What a text must be that a pattern does not match.
+MEANT = {
+    WORDS: "a text that is not blank",
+    LINE: "one line of text",
+    TREE: "the name of a tree, such as bpf-next",
+}
 
 #: No record and no kept answer comes near this; anything larger is not read.
 MOST = 64 << 20
@@ -147,7 +159,10 @@ def explain(said: str, place: str, found: Any) -> str:
     if match := re.fullmatch(r"Expected `([^`]*)`( [<>]= .*|, got .*)", said):
         names = [NAMES.get(name, name) for name in match[1].split(" | ") if name != "null"]
         return f"{what}, not {' or '.join(names)}{match[2] if '=' in match[2] else ''}"
-    return what if " matching regex " in said else f"{what}: {said}"
+    if " matching regex " in said:
+        meant = [f", not {words}" for known, words in MEANT.items() if repr(known.pattern) in said]
+        return f"{what}{''.join(meant)}"
+    return f"{what}: {said}"
 
 
 def once(names: Iterable[str], what: str) -> None:

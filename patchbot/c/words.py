@@ -64,6 +64,8 @@ def find_words(path: str, text: bytes, words: Sequence[str]) -> list[Occurrence]
     In a file of another language all of it counts as code: what is a comment there is not known, an apostrophe may be
     the beginning of anything, and nothing must be passed over.
     """
+    if not words:
+        return []
     pieces, named = _patterns(tuple(words))
     # A look behind in the pattern would be tried at each byte: three times as slow.
     places = [m.span() for m in named.finditer(text) if not _WITHIN.match(text, max(0, m.start() - 1), m.start())]

@@ -26,7 +26,7 @@ from ..series.sites import Followed, Keep, Wanted
 from ..series.splits import KINDS, splitter
 from ..series.tree import Tree
 from ..series.trial import attempts
-from ..shapes import Text, Words
+from ..shapes import Line, Text, TreeName, Words
 from . import codemods
 
 T = TypeVar("T")
@@ -49,10 +49,10 @@ Seconds = Annotated[float, Meta(gt=0, le=86400)]
 class CampaignTable:
     """What campaign.toml holds."""
 
-    title: Words
+    title: Line
     steps: list[dict[str, Any]]
     doc: Text = ""
-    target: Text = ""
+    target: TreeName = ""
     sites: dict[str, Any] = field(default_factory=dict)
     owners: list[dict[str, Any]] = field(default_factory=list)
 
@@ -124,7 +124,7 @@ class Declared:
             if step not in self._done:
                 try:
                     change = make(context, followed)
-                    edits = followed.advance(context.tree, change.edits)
+                    edits = followed.advance(context.tree, context.tree.fresh(change.edits))
                     self._done[step] = replace(change, edits=tuple(edits))
                 except (UserError, EditError) as error:
                     self._done[step] = UserError(f"step {step}: {error}")

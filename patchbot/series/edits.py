@@ -19,6 +19,8 @@ MODES = (REGULAR, "100755")
 #: What git keeps besides files; no codemod edits it.
 SUBMODULE = "160000"
 KINDS = {"120000": "a symbolic link", SUBMODULE: "a submodule"}
+#: What to look at where a codemod does not fit a tree: all steps are made again on what they made.
+AGAIN = "; on the tree that it made it must make no edit: look first, as with context.tree.exists()"
 
 
 class EditError(PatchbotError):
@@ -44,9 +46,9 @@ def apply_to_file(path: str, file: Entry | None, edits: Sequence[Edit]) -> Entry
     """Return a file with all its `edits` made, None if they delete it; a `file` that is None does not exist."""
     create, delete = any(e.create for e in edits), any(e.delete for e in edits)
     if file is None and not create:
-        raise EditError(f"{path}: a codemod edits it, but it does not exist")
+        raise EditError(f"{path}: a codemod {'deletes' if delete else 'edits'} it, but it does not exist{AGAIN}")
     if file is not None and create:
-        raise EditError(f"{path}: a codemod creates it, but it exists")
+        raise EditError(f"{path}: a codemod creates it, but it exists with another content{AGAIN}")
     if file is not None and file.mode not in MODES:
         raise EditError(f"{path}: a codemod edits it, but it is {KINDS.get(file.mode, 'not a file')}")
     mode = only(path, "mode", (e.mode for e in edits)) or (file.mode if file else REGULAR)

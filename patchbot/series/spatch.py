@@ -43,6 +43,11 @@ PARSE_ERROR = re.compile(
 )
 BAD = re.compile(r"(?:bad:|BAD:!!!!!) ?")
 FAILURE = re.compile(r"(?m)^(?:EXN|Fatal error|exn while in|.*already tagged token).*$", re.I)
+#: Of what spatch says of a script: rows that tell nothing, a place, values of OCaml, and rows without a value.
+NOISE = re.compile(r"init_defs|Warning: PARSING|whole content\b")
+PLACE = re.compile(r'(?:File "[^"\n]*+", )?\bline (\d++)')
+VALUE = re.compile(r"\(Tag\d")
+EMPTY = ("", "around = ''")
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,21 @@ def insist_on_script(program: str, script: Path) -> None:
     """Raise UserError where spatch cannot read a script."""
     done = run([program, "--parse-cocci", script], check=False, timeout=60)
     if done.returncode:
-        said = (done.stderr + done.stdout).decode("utf-8", "replace")
-        line = re.search(r"line (\d+)", said)
-        lines = [row for row in said.strip().splitlines() if row and not row.startswith("init_defs")]
-        raise UserError(f"{script}{f':{line[1]}' if line else ''}: spatch cannot read it: {' '.join(lines[:4])[:300]}")
+        line, said = complaint((done.stderr + b"\n" + done.stdout).decode("utf-8", "replace"))
+        said = said or f"spatch --parse-cocci ended with exit code {done.returncode}"
+        raise UserError(f"{script}{f':{line}' if line else ''}: spatch cannot read it: {said}")
+
+
+def complaint(said: str) -> tuple[int, str]:
+    """Return the line (0: unknown) that spatch complains about, and what it says, without the values it has inside."""
+    rows = [row for row in map(str.strip, said.splitlines()) if row and not NOISE.match(row)]
+    places = [found for row in rows if (found := PLACE.search(row))]
+    line = next((int(found[1]) for found in sorted(places, key=lambda found: "File" not in found[0])), 0)
+    rows = [re.split(r"[\[(]", row, maxsplit=1)[0] if VALUE.search(row) else row for row in rows]
+    words = [row.strip(" :,=") for row in rows if not row.startswith("File ")]
+    if not line and "unexpected code before the first rule" in words:
+        line = 1
+    return line, "; ".join(dict.fromkeys(word for word in words if word not in EMPTY))[:300]
 
 
 def one(argv: Sequence[str], script: Path, path: str, text: bytes, near: Mapping[str, bytes], timeout: float) -> Result:

@@ -108,6 +108,11 @@ class Tree:
         laid = {p: Entry(REGULAR, file) if isinstance(file, bytes) else file for p, file in files.items()}
         return Tree(self.repo, self.commit, {**self.overlay, **laid}, self.cache, self.kept)
 
+    def fresh(self, edits: Sequence[Edit]) -> list[Edit]:
+        """Return edits without those that create a file which is there with the same content: a step is made again."""
+        self._insist_on_places(edits)
+        return [edit for edit in edits if not edit.create or self.get(edit.path) != edit.new]
+
     def _insist_on_places(self, edits: Sequence[Edit]) -> None:
         """Raise EditError for a path that no file of a kernel can have, or that would take the place of others."""
         for path in sorted(names_in_edits(edits)):

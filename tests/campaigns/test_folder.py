@@ -247,6 +247,12 @@ def made_once(tree: Tree, campaign: Path) -> Any:
         ),
         (TITLE + HEAD, r"lacks 'steps'"),
         (TITLE + "title = 3\n", r"toml:3: "),
+        ('title = ""\n' + HEAD + STEP + WORDS, r"toml:1: title is '', not one line of text"),
+        ('title = "a\\nb"\n' + HEAD + STEP + WORDS, r"toml:1: title is 'a\\nb', not one line of text"),
+        (
+            'title = "a"\ntarget = ""\n' + HEAD + STEP + WORDS,
+            r"toml:2: target is '', not the name of a tree, such as bpf-next",
+        ),
     ],
 )
 def test_a_fault_in_campaign_toml_is_named_with_its_place(tmp_path: Path, toml: str, said: str) -> None:
@@ -312,6 +318,7 @@ def test_what_a_program_must_not_do(tree: Tree, tmp_path: Path, script: str, sai
     [
         ("return 1 / 0", r"step rename: \S*/mine/rename.py:8: ZeroDivisionError: division by zero"),
         ("import sys; sys.exit(0)", r"step rename: \S*/mine/rename.py:8: SystemExit: 0"),
+        ("import os; os._exit(0)", r"step rename: \S*/mine/rename.py:8: SystemExit: os._exit\(0\)"),
         ("return 3", r"rename.py: rename\(\) must return a Change, not 3"),
         ("while True: pass", r"rename.py:8: rename.py:rename takes longer than 0.5 s"),
         (
@@ -330,6 +337,18 @@ def test_what_a_function_must_not_do(tree: Tree, tmp_path: Path, line: str, said
     with pytest.raises(UserError, match=said) as caught:
         made(tree, folder(tmp_path / "mine", toml, rename_py=PYTHON.format(line=line)))
     assert caught.value.exit_code == 2
+
+
+def test_a_function_may_create_the_same_file_again(tree: Tree, tmp_path: Path) -> None:
+    line = "return Change((Edit('new.c', new=b'int x;\\n', create=True),))"
+    toml = TITLE + STEP + 'python = "rename.py:rename"\n'
+    done = made(tree, folder(tmp_path / "mine", toml, rename_py=PYTHON.format(line=line)))
+    assert done.tip.read("new.c") == b"int x;\n"
+    other = line.replace("'int x;", "'%d' % context.tree.exists('new.c").replace("\\n'", "')")
+    with pytest.raises(
+        UserError, match=r"new.c: a codemod creates it, but it exists with another content; on the tree"
+    ):
+        made(tree, folder(tmp_path / "mine", toml, rename_py=PYTHON.format(line=other)))
 
 
 def test_what_a_function_prints_is_no_result(tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -517,7 +536,27 @@ def test_spatch_leaves_no_line_of_blanks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "more", "said"),
     [
-        ("@@ expression E @@\n- old_a(E)\n", "", r"mine/rename.cocci:1: spatch cannot read it: "),
+        (
+            "@@ expression E @@\n- old_a(E)\n",
+            "",
+            r"mine/rename.cocci:1: spatch cannot read it: [^\[(]*$",
+        ),
+        ("@@ @@\n- old_a(\n+ new_a()\n", "", r"mine/rename.cocci:4: spatch cannot read it: minus: parse error$"),
+        (
+            "@@ @@\n- old_a(]);\n",
+            "",
+            r"mine/rename.cocci:2: spatch cannot read it: minus: parse error; around = '\]'$",
+        ),
+        (
+            "no rule\n",
+            "",
+            r"mine/rename.cocci:1: spatch cannot read it: unexpected code before the first rule$",
+        ),
+        (
+            "@r@\nexpression x;\n@@\n- old_a(x, y)\n+ ",
+            "",
+            r"cocci:4: spatch cannot read it: warning: line 4: should y be a metavariable\?; invalid minus starting",
+        ),
         (RULES, "timeout = 0.001\n", r"spatch gave up 2 of 2 files:\n +a/one.c:1: spatch took longer than 0.001 s"),
         (RULES, 'options = ["--no-such-option"]\n', r"a/one.c:1: spatch ended with exit code"),
     ],

@@ -114,7 +114,10 @@ DELETE, MOVE = Edit("a.c", delete=True), Edit("a.c", to="c.c")
         ((Edit("a.c", 0, 1, delete=True),), "a.c: a codemod both deletes and edits it"),
         ((Edit("new.c", new=b"x", create=True), Edit("new.c", to="c.c")), "new.c: a codemod both creates and edits it"),
         ((Edit("new.c", create=True, delete=True),), "new.c: a codemod both creates and edits it"),
-        ((Edit("new.c", delete=True),), "new.c: a codemod edits it, but it does not exist"),
+        (
+            (Edit("new.c", delete=True),),
+            "new.c: a codemod deletes it, but it does not exist; on the tree that it made it must make no edit",
+        ),
         ((Edit("a.c", to="b.c"),), "b.c: a codemod renames a.c to this, but the name is taken"),
         ((Edit("a.c", to="a.c"),), "a.c: a codemod renames a.c to this, but the name is taken"),
         ((MOVE, Edit("b.c", to="c.c")), "c.c: a codemod renames b.c to this, but the name is taken"),
