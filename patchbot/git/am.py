@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..run import Completed
+from .formatpatch import portable
 from .repo import Scratch
 
 #: git am makes commits, and its scratch repository has no user.name.
@@ -24,7 +25,7 @@ def apply_mails(scratch: Scratch, base: str, mails: Sequence[bytes], folder: Pat
     tree.mkdir()
     files = [folder / f"{number:04}.patch" for number in range(1, len(mails) + 1)]
     for file, mail in zip(files, mails, strict=True):
-        file.write_bytes(mail)
+        file.write_bytes(portable(mail))
     env = {**ENV, "GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(tree)}
     scratch.git("update-ref", "--no-deref", "HEAD", base, env=env)
     scratch.git("read-tree", base, env=env)

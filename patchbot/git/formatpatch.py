@@ -7,6 +7,7 @@ headers, signatures).
 from __future__ import annotations
 
 import re
+from binascii import b2a_qp
 from collections.abc import Mapping, Sequence
 
 from .. import temporary
@@ -57,6 +58,20 @@ def format_patches(
 
     rows = scratch.kept(list[tuple[str, str]], make, argv, dict(env), base, [commit.sha for commit in commits])
     return [(name, mail.encode(*BYTES)) for name, mail in rows]
+
+
+def portable(mail: bytes) -> bytes:
+    """Return a mail of which git am keeps each byte: quoted-printable where it holds a CR, which is lost otherwise."""
+    head, _, body = mail.partition(b"\n\n")
+    if b"\r" not in body:
+        return mail
+    ours = (b"mime-version:", b"content-transfer-encoding:")
+    rows = [row for row in re.split(rb"\n(?![ \t])", head) if not row.lower().startswith(ours)]
+    if not any(row.lower().startswith(b"content-type:") for row in rows):
+        rows.append(b"Content-Type: text/plain; charset=UTF-8")
+    rows += [b"MIME-Version: 1.0", b"Content-Transfer-Encoding: quoted-printable"]
+    lines = (b2a_qp(line, istext=False) for line in body.split(b"\n"))
+    return b"\n".join(rows) + b"\n\n" + b"\n".join(lines)
 
 
 def patch_ids(scratch: Scratch, base: str, tip: str) -> tuple[str, ...]:

@@ -19,17 +19,17 @@ from .. import __version__
 from ..errors import UserError
 from ..git.commits import read_commit
 from ..git.diffs import mail_parts
-from ..git.formatpatch import add_trailer, diffstat, format_patches, patch_mails
+from ..git.formatpatch import add_trailer, diffstat, format_patches, patch_mails, portable
 from ..git.repo import Scratch
 from ..model import Commit, Identity
 from ..series import render
+from ..shapes import TREE
 from .folder import write_folder
 from .headers import date_of_git, encoded, formatted, with_headers
 from .recipients import Recipient, Recipients, once
 from .sending import send_line
 
 COVER = "0000-cover-letter.patch"
-TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Posting:
     @property
     def prefix(self) -> str:
         """Return the text in the brackets before the number, such as `RFC PATCH bpf-next v2`."""
-        if self.target and not TARGET.fullmatch(self.target):
+        if self.target and not TREE.match(self.target):
             raise UserError(
                 f"{self.target!r} cannot be the name of a tree in a subject; campaigns.*.target should be like bpf-next"
             )
@@ -109,7 +109,7 @@ class Outbox:
 
     def write(self, folder: Path) -> None:
         """Put the mails into `folder`, all or none."""
-        write_folder(folder, {mail.file: mail.data for mail in self.mails})
+        write_folder(folder, {mail.file: portable(mail.data) for mail in self.mails})
 
     def send_line(self, folder: Path) -> str:
         """Return the shell line that sends the mails in `folder`."""
