@@ -7,6 +7,8 @@ inserts twice at one place or contradicts itself about a file has no defined res
 from __future__ import annotations
 
 import re
+from bisect import bisect
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -119,7 +121,39 @@ def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterable[tuple[str, in
     # Lines that only change where they are: the matcher takes 40 s for 5,000 of them between as many that stay.
     if len(one) == len(two) and {one[n] for n in apart}.isdisjoint(two[n] for n in apart):
         return [("replace", n, n + 1, n, n + 1) for n in apart]
-    return SequenceMatcher(None, one, two).get_opcodes()
+    found: list[tuple[str, int, int, int, int]] = []
+    a = c = 0
+    for b, d in [*anchors(one, two), (len(one), len(two))]:
+        gap = SequenceMatcher(None, one[a:b], two[c:d]).get_opcodes()
+        found += [(kind, a + start, a + end, c + other, c + to) for kind, start, end, other, to in gap]
+        a, c = b + 1, d + 1
+    return found
+
+
+def anchors(one: Sequence[bytes], two: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Return the places of lines that both texts have once, those of them that are in the same order in both.
+
+    What is between two of them is short, even if whole lines come and go in thousands of places: compared as one piece
+    that takes the square of the time.
+    """
+    there = {line: n for n, line in enumerate(two)}
+    counts = Counter(one), Counter(two)
+    pairs = [(n, there[line]) for n, line in enumerate(one) if counts[0][line] == counts[1][line] == 1]
+    # The longest rising sequence: `tops` are the least ends of those of each length, `before` what each one follows.
+    tops: list[int] = []
+    ends: list[int] = []
+    before: list[int] = []
+    for number, (_, at) in enumerate(pairs):
+        place = bisect(tops, at)
+        before.append(ends[place - 1] if place else -1)
+        tops[place : place + 1] = [at]
+        ends[place : place + 1] = [number]
+    chain = []
+    number = ends[-1] if ends else -1
+    while number >= 0:
+        chain.append(pairs[number])
+        number = before[number]
+    return chain[::-1]
 
 
 def trimmed_edit(path: str, start: int, old: bytes, new: bytes) -> Edit:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
+from effort import bytecodes
 
 from patchbot.model import REGULAR, Edit, Entry
-from patchbot.series.edits import EditError, apply_edits, apply_to_text, edits_between
+from patchbot.series.edits import EditError, anchors, apply_edits, apply_to_text, edits_between
 
 TEXT = {"a.c": b"0123456789", "b.c": b"\xff\xfe"}
 
@@ -182,3 +183,20 @@ def test_many_lines_that_stay_in_place_are_not_compared_with_each_other() -> Non
     assert apply_to_text("a.c", old, edits) == old.replace(b"f(", b"g(")
     shifted = edits_between("a.c", old[:40], b"x\n" + old[:36])
     assert (shifted[0].start, shifted[0].new) == (0, b"x\n")
+
+
+def test_lines_that_go_in_many_places_take_no_square_of_the_time() -> None:
+    def work(number: int) -> int:
+        old = b"".join(b"int f%d(void)\n{\n\told_a();\n\treturn 0;\n}\n\n" % n for n in range(number))
+        new = old.replace(b"\told_a();\n", b"")
+        edits = edits_between("a.c", old, new)
+        assert [(e.end - e.start, e.new) for e in edits] == [(len("\told_a();\n"), b"")] * number
+        assert apply_to_text("a.c", old, edits) == new
+        return bytecodes(lambda: edits_between("a.c", old, new))
+
+    assert work(400) < 2.5 * work(200)
+
+
+def test_a_line_that_moved_is_no_anchor() -> None:
+    assert anchors([b"a", b"b", b"x", b"c", b"x"], [b"c", b"a", b"x", b"b"]) == [(0, 1), (1, 3)]
+    assert anchors([], [b"a"]) == []
