@@ -3,8 +3,9 @@
 Each line gets a mark in a copy of its file, and objects are preprocessed with their own command lines: the lines whose
 marks are in the output are part of what is compiled. A macro's line counts where it is expanded. What ends up in a
 string or in an assembler's input is damaged, and counts if the object then fails. The configurations are tried in
-this order until every line is reached: the campaign's, allyesconfig and allmodconfig. Lines that none compiles are
-WARN, each with the reason; comments and blank lines are counted apart.
+this order until every line is reached: the campaign's, allyesconfig and allmodconfig, those of other architectures
+whose compilers are installed, and some that are made for the missing options. Lines that none compiles are WARN, each
+with the reason; comments and blank lines are counted apart.
 
 What compiled each line is in a JSON file beside the log. The configuration and the tools are those of `build`.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from patchbot.build.bench import Bench
 from patchbot.build.benches import APART, cross_versions, make_lines, open_bench, units_of
 from patchbot.build.coverage import Coverage, write_coverage
+from patchbot.build.farther import Farther
 from patchbot.build.kbuild import ALLMOD, ALLYES
 from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.survey import Seen, Survey
@@ -68,7 +70,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     log.write_text(f"compiled of {item.commit}\n")
     used: list[tuple[Bench, list[Unit]]] = []
     failed: list[Finding] = []
-    for bench in configurations(main, options):
+    for bench in configurations(main, item, options, coverage, log):
         paths = sorted({mark.path for mark in coverage.left})
         if not paths:
             break
@@ -77,7 +79,7 @@ def check(subject: Subject, item: Item) -> Outcome:
         except ToolError as error:
             coverage.lacking |= {p: ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0]) for p in paths}
             continue
-        used += [(bench, sorted(found))] if found else []
+        used += [(bench, sorted(found))] if found and not bench.changed else []
         failed += judge(bench, item, found, coverage, log)
     explain(main, item, coverage, log)
     write_coverage(coverage, log.with_suffix(".json"))
@@ -89,12 +91,16 @@ def check(subject: Subject, item: Item) -> Outcome:
     )
 
 
-def configurations(main: Bench, options: BuildOptions) -> Iterator[Bench]:
-    """Yield the benches to try, in order."""
+def configurations(main: Bench, item: Item, options: BuildOptions, coverage: Coverage, log: Path) -> Iterator[Bench]:
+    """Yield the benches to try, in order; the last ones for what is left then."""
     yield main
     if options.allyesconfig:
         yield main.whole(ALLYES)
         yield main.whole(ALLMOD)
+        if coverage.left:
+            farther = Farther(main, item.tree, options, coverage, log)
+            yield from farther.architectures()
+            yield from farther.made()
 
 
 def look(

@@ -25,6 +25,7 @@ class Arch:
     cross: str
     package: str
     options: tuple[tuple[str, str], ...] = ()
+    bits: int = 64
 
     @property
     def mark(self) -> str:
@@ -38,17 +39,25 @@ class Arch:
 
 
 X86 = Arch("x86", "x86_64", "x86_64-linux-gnu-", "gcc-x86-64-linux-gnu")
+LITTLE = (("CPU_LITTLE_ENDIAN", "y"), ("PPC64", "y"))
 #: By folder; if several would do, the first that is installed is used.
 ARCHES: Mapping[str, Arch] = {
     X86.folder: X86,
     **{
-        folder: Arch(folder, folder, f"{machine}-linux-gnu-", f"gcc-{machine}-linux-gnu", options)
-        for folder, machine, options in (
-            ("arm64", "aarch64", ()),
-            ("s390", "s390x", ()),
-            ("riscv", "riscv64", ()),
-            ("powerpc", "powerpc64le", (("CPU_LITTLE_ENDIAN", "y"), ("PPC64", "y"))),
-            ("loongarch", "loongarch64", ()),
+        folder: Arch(folder, make or folder, f"{machine}-", f"gcc-{machine}", options, bits)
+        for folder, make, machine, options, bits in (
+            ("arm64", "", "aarch64-linux-gnu", (), 64),
+            ("s390", "", "s390x-linux-gnu", (), 64),
+            ("riscv", "", "riscv64-linux-gnu", (), 64),
+            ("powerpc", "", "powerpc64le-linux-gnu", LITTLE, 64),
+            ("loongarch", "", "loongarch64-linux-gnu", (), 64),
+            ("arm", "", "arm-linux-gnueabihf", (), 32),
+            ("mips", "", "mips-linux-gnu", (), 32),
+            ("m68k", "", "m68k-linux-gnu", (), 32),
+            ("alpha", "", "alpha-linux-gnu", (), 64),
+            ("sparc", "sparc64", "sparc64-linux-gnu", (), 64),
+            ("parisc", "", "hppa-linux-gnu", (), 32),
+            ("sh", "", "sh4-linux-gnu", (), 32),
         )
     },
 }
@@ -75,11 +84,10 @@ class Symbols:
 
     def allow(self, condition: str, folder: str) -> bool:
         """Say whether the condition of an #if can be true in an architecture; if it is not understood, it can."""
-        text = re.sub(r"!(?!=)", " not ", condition.replace("&&", " and ").replace("||", " or "))
+        tree = _parsed(condition)
         try:
-            tree = ast.parse(f"({text})", mode="eval")
-            return self._truth(tree.body, folder)[0]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return tree is None or self._truth(tree, folder)[0]
+        except RecursionError:
             return True
 
     def _truth(self, node: ast.expr, folder: str) -> tuple[bool, bool]:
@@ -96,6 +104,41 @@ class Symbols:
             case ast.Name(id=name) if name.startswith("CONFIG_"):
                 return self.can_be(name.removeprefix("CONFIG_"), folder)
         return True, True
+
+
+def wishes_of(conditions: Iterable[str]) -> dict[str, str]:
+    """Return which symbols must be on (y) or off (n) for the conditions of `#if`s; of alternatives the first."""
+    found: dict[str, str] = {}
+    for condition in conditions:
+        tree = _parsed(condition)
+        found |= _wishes(tree, True) if tree else {}
+    return found
+
+
+def _wishes(node: ast.expr, value: bool) -> dict[str, str]:
+    """Return the wishes for which an expression has a value, as far as they are about symbols."""
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            parts = [_wishes(part, value) for part in values]
+            if isinstance(op, ast.And) == value:
+                return {symbol: wish for part in parts for symbol, wish in part.items()}
+            return next((part for part in parts if part), {})
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _wishes(operand, not value)
+        case ast.Call(func=ast.Name(), args=[argument]):
+            return _wishes(argument, value)
+        case ast.Name(id=name) if name.startswith("CONFIG_"):
+            return {name.removeprefix("CONFIG_"): "y" if value else "n"}
+    return {}
+
+
+def _parsed(condition: str) -> ast.expr | None:
+    """Return the condition of an #if as a tree, None if it is not understood."""
+    text = re.sub(r"!(?!=)", " not ", condition.replace("&&", " and ").replace("||", " or "))
+    try:
+        return ast.parse(f"({text})", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def read_symbols(rows: Iterable[tuple[str, str]]) -> Symbols:

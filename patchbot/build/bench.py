@@ -40,6 +40,8 @@ from .options import read_options
 from .toolchain import Compiler
 from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
 
+#: What a configuration is called that the campaign asks for.
+CAMPAIGN = "campaign"
 #: The file that says that the build's own programs are there.
 PREPARED = ".patchbot-prepared"
 
@@ -57,6 +59,8 @@ class Bench(Workplace):
         #: Called with (tree, result, path) of each object while it exists, to keep more about it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self._files: dict[str, dict[str, str]] = {}
+        #: How the configuration was changed for some lines.
+        self.changed = ""
         self._ready = ""
         self._beside: list[Bench] = []  # the same list for all of them
         self._lists: dict[str, list[set[str]]] = {}
@@ -64,13 +68,19 @@ class Bench(Workplace):
     @property
     def name(self) -> str:
         """Return what is special about the configuration: its architecture, or what it starts from."""
+        start = "made" if self.changed else self.start
         arch = self.kbuild.compiler.arch
-        return arch.folder if self.start == ALLNO else self.start if arch == X86 else f"{arch.folder}-{self.start}"
+        return arch.folder if start == ALLNO else start if arch == X86 else f"{arch.folder}-{start}"
+
+    @property
+    def title(self) -> str:
+        """Return what the configuration starts from, with what was changed of that for some lines."""
+        return f"{self.start} with {self.changed}" if self.changed else self.start if self.start != ALLNO else CAMPAIGN
 
     @property
     def mark(self) -> str:
         """Return what stands behind a message of this bench: nothing where it is the first one."""
-        parts = (self.kbuild.compiler.arch.mark, self.start if self.start != ALLNO else "")
+        parts = (self.kbuild.compiler.arch.mark, self.title if self.title != CAMPAIGN else "")
         return " ".join(part for part in parts if part)
 
     def beside(self, compiler: Compiler) -> Bench:
@@ -82,13 +92,24 @@ class Bench(Workplace):
         options = {**dict.fromkeys(INSTRUMENTS, "n"), **dict(self.kbuild.compiler.arch.options)}
         return self._other(self.kbuild.compiler, options, start)
 
-    def _other(self, compiler: Compiler, options: Mapping[str, str], start: str = ALLNO) -> Bench:
-        for other in self._beside:
-            if (other.kbuild.compiler, other.start) == (compiler, start):
-                return other
+    def made(self, start: str, wishes: Mapping[str, str]) -> Bench:
+        """Return the bench of a configuration that is made for some lines: one that Kconfig knows, with changes."""
+        options = {
+            **(self.whole(start).options if start != ALLNO else dict(self.kbuild.compiler.arch.options)),
+            **wishes,
+        }
+        changed = " ".join(f"{symbol}={value}" for symbol, value in sorted(wishes.items()))
+        return self._other(self.kbuild.compiler, options, start, changed)
+
+    def _other(self, compiler: Compiler, options: Mapping[str, str], start: str = ALLNO, changed: str = "") -> Bench:
         other = copy(self)
-        other.start, other.options, other.watch = start, options, lambda *_: None
+        other.start, other.options, other.changed, other.watch = start, options, changed, lambda *_: None
         other.kbuild = replace(self.kbuild, compiler=compiler)
+        for old in [bench for bench in self._beside if (bench.name, bench.kbuild.compiler) == (other.name, compiler)]:
+            if (old.start, old.changed) == (start, changed):
+                return old
+            old.known.close()  # the folder is for one that is made
+            self._beside.remove(old)
         folder = self.folder / other.name
         folder.mkdir(exist_ok=True)
         other.kbuild = replace(other.kbuild, out=folder / "out")

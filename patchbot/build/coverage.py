@@ -15,14 +15,10 @@ from ..c.source import Source
 from ..model import Finding, Status
 from ..shapes import plain
 from .bench import Bench
-from .kbuild import ALLNO
 from .marks import BODY, DIRECTIVE, EVALUATED, Mark, marks_of
 from .marks import before as definition
 from .survey import Seen
 from .units import Unit
-
-#: What a configuration is called that the campaign asks for.
-CAMPAIGN = "campaign"
 
 
 @dataclass(frozen=True, order=True)
@@ -44,7 +40,8 @@ class Coverage:
     """The lines that a patch adds or changes, the mark of each (None: it holds nothing to compile), and what is known.
 
     `by` says who compiled a mark, `only_text` holds those that only ended up in a string. `shown` are the objects that
-    a file is part of, `lacking` says why a file is in none, `reached` are the directives that were carried out.
+    a file is part of, `lacking` says why a file is in none, `reached` are the directives that were carried out,
+    `elsewhere` says which compiler would be needed.
     """
 
     sources: Mapping[str, Source]
@@ -54,6 +51,7 @@ class Coverage:
     shown: dict[str, list[Where]] = field(default_factory=dict)
     lacking: dict[str, tuple[str, str]] = field(default_factory=dict)
     reached: set[Mark] = field(default_factory=set)
+    elsewhere: dict[Mark, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sources: Mapping[str, Source], lines: Mapping[str, Sequence[int]]) -> Coverage:
@@ -77,10 +75,9 @@ class Coverage:
 
     def add(self, bench: Bench, found: Mapping[Unit, Seen]) -> None:
         """Add what objects of a bench showed."""
-        config = bench.start if bench.start != ALLNO else CAMPAIGN
         wanted = self.left
         for unit, seen in sorted(found.items()):
-            where = Where(bench.kbuild.compiler.arch.folder, config, unit.obj)
+            where = Where(bench.kbuild.compiler.arch.folder, bench.title, unit.obj)
             for path in {*seen.files} & self.sources.keys():
                 self.shown.setdefault(path, []).append(where)
             for mark in seen.marks:
@@ -91,6 +88,9 @@ class Coverage:
 
     def why(self, mark: Mark) -> tuple[str, str]:
         """Return the kind of reason for which nobody compiled a mark, and the reason."""
+        if mark in self.elsewhere:
+            above = conditions_at(self.sources[mark.path], mark.at)
+            return "NO_COMPILER", self.elsewhere[mark] + (f"; it is under #if {' && '.join(above)}" if above else "")
         if mark.path not in self.shown:
             if mark.path in self.lacking:
                 return self.lacking[mark.path]

@@ -206,8 +206,8 @@ def ask_members(kbuild: Kbuild, extra: Path, folder: str) -> list[set[str]]:
     source = str(kbuild.source)
     argv = ["make", "-rR", "-s", "--no-print-directory", "-f", f"{source}/scripts/Makefile.build", "-f", str(extra)]
     argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
-    argv += [*kbuild.compiler.variables(), f"SRCARCH={kbuild.compiler.arch.folder}", "BITS=64"]
-    argv += [f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
+    argv += [*kbuild.compiler.variables(), f"SRCARCH={kbuild.compiler.arch.folder}"]
+    argv += [f"BITS={kbuild.compiler.arch.bits}", f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
     done = run(argv, cwd=kbuild.out, check=False, timeout=60, inside=kbuild.inside(kbuild.out))
     if done.returncode:
         if any((kbuild.source / folder / name).exists() for name in ("Kbuild", "Makefile")):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from damage import STRICT, damaged
 from subjects import make_subject
+from toolchain import needs_s390
 
 from patchbot.checking.check import Outcome, Subject, load
 from patchbot.git.repo import Repo
@@ -120,8 +121,8 @@ FORMS = """\
 + #ifdef EMPTY
 + #undef EMPTY
 + #endif
-+ #ifndef CONFIG_BPF_SYSCALL
-- int without_bpf;
++ #ifdef CONFIG_NO_SUCH
+- int no_such;
 - #define IN_THERE(x) (x)
 + #endif
 =
@@ -185,7 +186,7 @@ def test_each_form_of_c_tells_whether_it_is_compiled(tiny: Repo, tmp_path: Path,
 
 
 def test_each_reason_is_told_with_its_place(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
-    never = b'\nconfig NEVER\n\tbool "Not on x86"\n\tdepends on S390\n'
+    never = b'\nconfig NEVER\n\tbool "Never"\n\tdepends on NET && !NET\n'
     code = "\n#ifdef CONFIG_NEVER\nint one;\nint two;\n#endif\n#define UNUSED 1\n"
     changes = {
         **added(tiny, CPUMASK, code),
@@ -294,3 +295,57 @@ def test_nothing_is_asked_twice_and_the_tree_is_left_as_it_was(tiny: Repo, tmp_p
     (again,) = run_all(subject)
     assert "\n$ make" not in first.log.read_text()
     assert replace(again, log=None) == replace(first, log=None)
+
+
+S390 = {"arch/s390/Makefile": b"obj-y += bpf.o\n", "arch/s390/bpf.c": b"int in_s390;\n"}
+
+
+def in_s390(tiny: Repo) -> Change:
+    """Return a change with code below arch/s390, under an #if, and in a driver for s390 alone."""
+    return {
+        **S390,
+        "Kbuild": text(tiny, "Kbuild") + b"obj-$(CONFIG_S390) += arch/s390/\n",
+        "Kconfig": text(tiny, "Kconfig") + b'\nconfig CCW\n\tbool "Channels"\n\tdepends on S390\n',
+        "net/core/Makefile": text(tiny, "net/core/Makefile") + b"obj-$(CONFIG_CCW) += ccw.o\n",
+        "net/core/ccw.c": b"int in_ccw;\n",
+        **added(tiny, CPUMASK, "#ifdef CONFIG_S390\nint in_an_if;\n#endif\n"),
+    }
+
+
+@needs_s390
+def test_another_architecture_compiles_what_x86_cannot_have(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [in_s390(tiny)]))
+    assert outcome.status is Status.PASS, outcome
+    assert outcome.reason == "5 of 5 lines compiled (s390 allyesconfig 3, x86 campaign 2)"
+    assert {row["file"]: row["arch"] for row in lines_of(outcome) if row["first"] == row["last"] == 1} == {
+        "arch/s390/bpf.c": "s390",
+        "net/core/ccw.c": "s390",
+    }
+    assert "ARCH=s390" in outcome.reproduce
+
+
+@pytest.mark.usefixtures("no_cross_compiler")
+def test_a_compiler_that_is_missing_is_named_with_its_package(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [in_s390(tiny)]))
+    assert outcome.status is Status.WARN
+    assert [(f.file, f.type) for f in outcome.findings] == [
+        ("arch/s390/bpf.c", "NO_COMPILER"),
+        (CPUMASK, "NO_COMPILER"),
+        ("net/core/ccw.c", "NO_COMPILER"),
+    ]
+    package = "for s390: s390x-linux-gnu-gcc is not installed, Debian has it in the package gcc-s390x-linux-gnu"
+    assert all(package in f.message for f in outcome.findings)
+
+
+def test_a_configuration_is_made_for_what_all_others_lack(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    changes = {
+        "Kconfig": text(tiny, "Kconfig") + b'\nconfig SMALL\n\tbool "Small"\n\tdepends on !NET\n',
+        "kernel/bpf/Makefile": text(tiny, "kernel/bpf/Makefile") + b"obj-$(CONFIG_SMALL) += small.o\n",
+        "kernel/bpf/small.c": b"int in_small;\n",
+        "kernel/bpf/core.c": text(tiny, "kernel/bpf/core.c") + b"#ifndef CONFIG_CGROUPS\nint without;\n#endif\n",
+    }
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
+    assert outcome.status is Status.PASS, outcome
+    assert {row["config"] for row in lines_of(outcome) if row["compiled"]} == {
+        *("campaign", "allyesconfig with CGROUPS=n", "allyesconfig with NET=n SMALL=y")
+    }
