@@ -23,7 +23,8 @@ def users_of(
     Those in `first` are tried before all others.
     """
     found: list[str] = []
-    wanted = bench.scratch.grep(tree, names, [":(glob)**/*.c"], word=True) if names else includers(bench, tree, header)
+    bench.enter(tree, log)
+    wanted = bench.worktree.grep(names, ["*.c"], "-F", "-w") if names else includers(bench, tree, header)
     arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
     fit = [p for p in wanted if not p.startswith(APART) and (not p.startswith("arch/") or p.startswith(arch))]
     known = [path for path in first if path in set(fit)]
@@ -42,8 +43,7 @@ def includers(bench: Bench, tree: str, header: str, depth: int = DEPTH) -> list[
     if spelled == header:
         return beside
     form = rf"^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]{re.escape(spelled)}[>\"]"
-    rows = bench.scratch.grep_lines(tree, form, [":(glob)**/*.c", ":(glob)**/*.h"])
-    paths = sorted({path for path, _ in rows})
+    paths = bench.worktree.grep([form], ["*.c", "*.h"], "-E")
     sources = [path for path in paths if path.endswith(".c")]
     if sources or not depth:
         return [*beside, *sources]

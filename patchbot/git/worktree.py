@@ -8,11 +8,14 @@ to a neighbour 0.3 s.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import ToolError
+from ..run import Completed
+from .objects import names_in
 from .repo import Scratch
 
 
@@ -54,6 +57,14 @@ class WorkTree:
             self._git("read-tree", "-m", "-u", old, tree)
         self._beside("at").write_text(tree)
 
+    def grep(self, needles: Sequence[str], pathspecs: Sequence[str], *options: str) -> list[str]:
+        """Return the files that hold one of `needles`, sorted: files here are read faster than objects."""
+        argv = ("grep", "-l", "-z", "-a", "--full-name", *options, *(word for n in needles for word in ("-e", n)))
+        done = self._git(*argv, "--", *pathspecs, check=False)
+        if done.returncode not in (0, 1):
+            raise ToolError(done.explain())
+        return sorted(names_in(done.stdout))
+
     @contextmanager
     def laid_over(self, files: Mapping[str, bytes]) -> Iterator[None]:
         """Let files of the tree have other bytes for a while; then they are as before, and as old."""
@@ -77,10 +88,9 @@ class WorkTree:
         """Return a file next to the folder that belongs to it."""
         return self.path.with_name(f"{self.path.name}.{suffix}")
 
-    def _git(self, *argv: str) -> None:
+    def _git(self, *argv: str, check: bool = True) -> Completed:
         """Run git on this work tree and its own index."""
         env = {"GIT_WORK_TREE": str(self.path), "GIT_INDEX_FILE": str(self._beside("index"))}
         # The change time of a file that was laid aside for a while is news, its content is not.
-        self.scratch.git(
-            "-c", "checkout.workers=0", "-c", "core.trustctime=false", *argv, env=env, cwd=self.path, timeout=1800
-        )
+        settings = ("-c", "checkout.workers=0", "-c", "core.trustctime=false")
+        return self.scratch.git(*settings, *argv, env=env, cwd=self.path, timeout=1800, check=check)
