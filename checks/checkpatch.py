@@ -191,7 +191,7 @@ def obsolete_sections(text: bytes) -> bytes:
 
 def told(done: Completed, mail: bytes) -> list[Finding]:
     """Return the findings of a run of the script; raise ToolError if its exit code contradicts its output."""
-    if done.returncode < 0:
+    if done.killed:
         raise ToolError(f"{SCRIPT} did not finish: {done.explain()}")
     findings = parse(done.stdout)
     if done.returncode != bool(findings):

@@ -278,9 +278,9 @@ class Lines(Board):
         super().tick(name, what, done, total)
         self.tell(name)
 
-    def count(self, name: str, done: int, total: int) -> None:
+    def count(self, name: str, done: int, total: int, left: float | None = None) -> None:
         """Set how much of a row is done, and say it."""
-        super().count(name, done, total)
+        super().count(name, done, total, left)
         self.tell(name)
 
     def tell(self, name: str) -> None:

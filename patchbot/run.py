@@ -43,6 +43,10 @@ SAID = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+#: How many bytes a program may write to a log; the longest that a kernel's build writes is far below.
+MOST_LOGGED = 64 << 20
+#: Seconds between looks at a log.
+PAUSE = 0.1
 #: Seconds between SIGTERM and SIGKILL: a compiler removes its temporary files meanwhile.
 GRACE = 1.0
 #: Reads `+PID` and `-PID`; when patchbot is gone, for whatever reason, it ends the remaining groups.
@@ -77,13 +81,19 @@ class Completed:
     stderr: bytes
     seconds: float
 
+    @property
+    def killed(self) -> int:
+        """Return the signal that ended it, 0 if none did; a sandbox reports one as a shell does."""
+        shell = self.returncode - 128 if 128 < self.returncode < 128 + signal.NSIG else 0
+        return -self.returncode if self.returncode < 0 else shell
+
     def explain(self) -> str:
         """Return one paragraph for an error message: what ran, how it ended, the end of its output."""
-        if self.returncode < 0:
+        if self.killed:
             try:
-                how = f"was killed by {signal.Signals(-self.returncode).name}"
+                how = f"was killed by {signal.Signals(self.killed).name}"
             except ValueError:
-                how = f"was killed by signal {-self.returncode}"
+                how = f"was killed by signal {self.killed}"
         else:
             how = f"ended with exit code {self.returncode}"
         tail = (self.stderr or self.stdout).decode("utf-8", "replace").strip().splitlines()[-8:]
@@ -127,24 +137,31 @@ def run(
     """Run a program to its end and return its output.
 
     `env` is added to `clean_env()`. With `log`, stdout and stderr go to that file (appended, after the command
-    line). `inside` is the argv of a sandbox to run it in. Raises MissingTool, or ToolError when it takes longer than
-    `timeout` seconds, or with `check` when its exit code is not 0. On a timeout and on a signal the whole process
-    group is ended first. `feed` is a file that it reads instead of `stdin`. With `apart` it finishes whatever happens
-    to patchbot: a program that moves refs must.
+    line), which keeps the first MOST_LOGGED bytes. `inside` is the argv of a sandbox to run it in. Raises MissingTool,
+    or ToolError when it takes longer than `timeout` seconds or writes more to its log, or with `check` when its exit
+    code is not 0. In these cases and on a signal the whole process group is ended first. `feed` is a file that it
+    reads instead of `stdin`. With `apart` it finishes whatever happens to patchbot: a program that moves refs must.
     """
     args = tuple(str(a) for a in argv)
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(open(log, "ab")) if log else None
         if out:
-            out.write(f"$ {' '.join(args)}\n".encode())
+            out.write(headline(args))
             out.flush()
         child = start((*inside, *args), cwd, env, feed or stdin is not None, out, apart=apart)
         try:
-            stdout, stderr = child.communicate(stdin, timeout=timeout)
+            stdout, stderr = attend(child, stdin, timeout, out)
         except subprocess.TimeoutExpired as error:
             kill(child)
-            raise ToolError(f"{' '.join(args[:4])} took longer than {timeout:g} s and was killed") from error
+            seen = f"; what it said is in {log}" if log else ""
+            raise ToolError(f"{' '.join(args[:4])} took longer than {timeout:g} s and was killed{seen}") from error
+        except Flood as error:
+            kill(child)
+            if log:
+                cut(log, error.kept)
+            much = f"wrote more than {MOST_LOGGED >> 20} MB and was killed; the first of them are in {log}"
+            raise ToolError(f"{' '.join(args[:4])} {much}") from error
         except BaseException:
             kill(child)
             raise
@@ -155,6 +172,48 @@ def run(
     if check and done.returncode != 0:
         raise ToolError(done.explain() + (f"\n  log: {log}" if log else ""))
     return done
+
+
+def headline(argv: Sequence[str]) -> bytes:
+    """Return the line of a log that says what ran."""
+    return os.fsencode(f"$ {' '.join(argv)}".replace("\n", " ")) + b"\n"
+
+
+class Flood(Exception):
+    """A log that is too long, and how much of it to keep."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self.kept = kept
+
+
+def cut(log: Path, kept: int) -> None:
+    """Keep the beginning of a log, in a new file: a child that is not quite dead yet still writes to the old one."""
+    short = log.with_name(f"{log.name}.cut")
+    with open(log, "rb") as old, open(short, "wb") as new:
+        while part := old.read(min(kept, 1 << 20)):
+            kept -= new.write(part)
+    os.replace(short, log)
+
+
+def attend(
+    child: subprocess.Popen[bytes], stdin: bytes | None, timeout: float, log: IO[bytes] | None
+) -> tuple[bytes | None, bytes | None]:
+    """Return what a child said when it ends; raise TimeoutExpired, or Flood when its log grows too long meanwhile."""
+    most = (os.fstat(log.fileno()).st_size if log else 0) + MOST_LOGGED
+    end = time.monotonic() + timeout
+    while True:
+        left, said = end - time.monotonic(), None
+        try:
+            said = child.communicate(stdin, timeout=min(left, PAUSE) if log else left)
+        except subprocess.TimeoutExpired:
+            if not log or left <= PAUSE:
+                raise
+            stdin = None  # it has that
+        if log and os.fstat(log.fileno()).st_size > most:
+            raise Flood(most)
+        if said is not None:
+            return said
 
 
 def talk(argv: Sequence[str | Path]) -> int:

@@ -48,12 +48,13 @@ class Kbuild:
     compiler: Compiler
     jobs: int = 1
     sandbox: Sandbox = NORMAL
+    checker: str = ""
 
     def inside(self, cwd: Path, *writes: Path) -> list[str]:
         """Return the sandbox for make: it writes here and to `writes`."""
         compiler = self.compiler
         binutils = [f"{compiler.cross}ld", f"{compiler.cross}gcc", "make"]
-        programs = [*shlex.split(compiler.cc), *binutils, compiler.pahole]
+        programs = [*shlex.split(compiler.cc), *binutils, compiler.pahole, *([self.checker] if self.checker else [])]
         return self.sandbox.around(cwd, [self.source, self.out, self.out.with_name("modules"), *writes], (), programs)
 
     def variables(self) -> list[str]:
@@ -68,10 +69,13 @@ class Kbuild:
         write_anew(marker, "")
         before = log.stat().st_size if log.exists() else 0
         inside = self.inside(self.source, *writes)
-        done = run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
-        if done.returncode < 0 or done.returncode > 128:  # a sandbox reports a signal as a shell does
+        try:
+            done = run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
+            if done.killed:
+                raise ToolError(f"{done.explain()}; see {log}")
+        except ToolError:
             self.recover()
-            raise ToolError(f"{done.explain()}; see {log}")
+            raise
         marker.unlink()
         with open(log, "rb") as file:
             file.seek(before)

@@ -2,9 +2,9 @@
 
 Where a message stands and how many there are says little: lines move, and a patch may bring one message and take away
 another. A message is the same by its file, the function that it is in, and its text without the numbers of lines, and
-it counts as often as it is there. It is not new either where its code moved: where the same line in a function of the
-same name went from another file, or where the function got another name and the lines around it are the same. Code that
-went to another function of the file is not told from code written anew, so its messages are new.
+it counts as often as it is there. It is not new either where its code moved: where a function with that line went from
+another file to this one, or where the function got another name and the lines around it are the same. Code that went to
+another function is not told from code written anew, so its messages are new.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ..model import Finding
 
 #: Returns the bytes of a file of a tree, None if the tree lacks it.
 Texts = Callable[[str], bytes | None]
+#: A line that may declare something.
+HEAD = re.compile(rb"^[A-Za-z_#].*$", re.M)
 NUMBER = re.compile(r"(?<=\blines )\d+|(?<=\bline )\d+|(?<=:)\d+")
 
 
@@ -45,8 +47,9 @@ class Placed:
         return (self.finding.file, self.function, self.finding.type, self.text)
 
     def in_moved_code(self) -> Hashable:
-        """Return what it has in common with the same one in another file, None where it has no code."""
-        return (self.function, self.finding.type, self.text, self.code) if self.code else None
+        """Return what it has in common with the same one in another file, None where its function did not move."""
+        moved = self.code and (self.only_here or not self.function)
+        return (self.function, self.finding.type, self.text, self.code) if moved else None
 
     def in_renamed_function(self) -> Hashable:
         """Return what it has in common with the same one in a function with another name."""
@@ -96,7 +99,7 @@ def placed(findings: Iterable[Finding], own: Texts, other: Texts) -> list[Placed
         numbers = [min(row.line or 1, len(lines)) - 1 for row in rows]
         known = path is not None and like_c(path)
         names = enclosing(text, [item_at(text, starts[n]) for n in numbers]) if known else [""] * len(rows)
-        lacking = names_lacking((other(path) if path else None) or b"", names)
+        lacking = {*names} - declared((other(path) if path else None) or b"")
         for row, number, name in zip(rows, numbers, names, strict=True):
             code, around, where = lines[number], tuple(lines[max(number - 1, 0) : number + 2]), name
             if not row.line:
@@ -115,10 +118,9 @@ def item_at(text: bytes, start: int) -> int:
     return len(text) if end < 0 else end
 
 
-def names_lacking(text: bytes, names: Iterable[str]) -> set[str]:
-    """Return those names that a text does not hold."""
-    words = {*re.findall(rb"\w+", text)}
-    return {name for name in names if name and name.encode() not in words}
+def declared(text: bytes) -> set[str]:
+    """Return the names of the functions, variables and macros of a C file."""
+    return {*enclosing(text, [match.end() for match in HEAD.finditer(text)])}
 
 
 def united(each: Iterable[Iterable[Finding]]) -> list[Finding]:

@@ -98,7 +98,7 @@ def check_of(name: str, program: Program, folder: Path) -> Check:
             done = run(
                 line, cwd=folder, env=subject.scratch.env, stdin=b"", timeout=program.timeout, check=False, log=log
             )
-        if done.returncode < 0:
+        if done.killed:
             raise ToolError(done.explain())
         with open(log, "rb") as said:
             said.readline()

@@ -11,6 +11,7 @@ import pytest
 from subjects import KFUNCS, make_subject
 from toolchain import needs_s390
 
+from patchbot import run as running
 from patchbot.build.arches import ARCHES
 from patchbot.build.kbuild import (
     Kbuild,
@@ -29,6 +30,7 @@ from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
 from patchbot.git.worktree import WorkTree
 from patchbot.run import run
+from patchbot.sandbox import Sandbox
 
 needs_make = pytest.mark.skipif(not (shutil.which("make") and shutil.which("gcc")), reason="make and gcc are needed")
 CMD = """\
@@ -178,6 +180,26 @@ def test_what_a_killed_build_wrote_is_removed(kbuild: Kbuild) -> None:
 
 
 @needs_s390
+@needs_make
+@pytest.mark.parametrize(
+    ("compiler", "timeout", "why"),
+    [("sleep 60", 1.0, "took longer than 1 s"), ("yes error | head -c 9000000", 60.0, "wrote more than 1 MB")],
+)
+def test_a_build_that_does_not_end_or_floods_leaves_no_half_object(
+    kbuild: Kbuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str, timeout: float, why: str
+) -> None:
+    configure(kbuild, {"BPF_SYSCALL": "y"}, set(), tmp_path / "log")
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\nfor o; do :; done\necho half >kernel/bpf/cpumask.o\n({compiler}) >&2\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(running, "MOST_LOGGED", 1 << 20)
+    other = replace(kbuild, compiler=replace(kbuild.compiler, cc=str(slow)), sandbox=Sandbox("off"))
+    with pytest.raises(ToolError, match=why):
+        other.make(["kernel/bpf/cpumask.o"], tmp_path / "log", timeout=timeout)
+    assert not (kbuild.out / "kernel/bpf/cpumask.o").exists()
+    assert not (kbuild.out / ".patchbot-building").exists()
+
+
 def test_a_cross_compiler_is_found_with_its_versions() -> None:
     found = find_compiler(None, "s390x-linux-gnu-", False, ARCHES["s390"])
     assert found.variables() == ["ARCH=s390", "CROSS_COMPILE=s390x-linux-gnu-"]

@@ -11,6 +11,7 @@ from patchbot.git.repo import Repo
 from patchbot.model import Finding, Status
 
 ONE = b"int one(void)\n{\n\tint a;\n\tint a;\n\n\treturn 1;\n}\n"
+QUIET = b"\nint two(int x)\n{\n\treturn x;\n}\n"
 TWO = b"\nint two(int x)\n{\n\tint a;\n\n\treturn x;\n}\n"
 
 
@@ -67,13 +68,24 @@ def test_in_one_file(old: bytes, new: bytes, lines: list[int]) -> None:
     ("old", "new", "places"),
     [
         ({"a.c": ONE + TWO, "b.c": b""}, {"a.c": ONE, "b.c": TWO}, []),
+        ({"a.c": ONE + TWO, "b.c": b""}, {"a.c": ONE + b"int x(void)\n{\n\treturn two(1);\n}\n", "b.c": TWO}, []),
+        ({"a.c": TWO, "b.c": QUIET}, {"a.c": QUIET, "b.c": TWO}, [("b.c", 4)]),
         ({"a.c": TWO}, {"b.c": TWO}, []),
         ({"a.c": TWO, "b.c": b""}, {"a.c": TWO, "b.c": TWO}, [("b.c", 4)]),
         ({"a.c": TWO, "b.c": b""}, {"a.c": b"", "b.c": ONE}, [("b.c", 3), ("b.c", 4)]),
         ({"a.rst": b"int a;\n"}, {"b.rst": b"\nint a;\n"}, []),
         ({"a.rst": b"int a;\n"}, {"b.rst": b"the int a;\n"}, [("b.rst", 1)]),
     ],
-    ids=["the function moves", "the file moves", "a copy", "another function", "a paragraph", "another paragraph"],
+    ids=[
+        "the function moves",
+        "it moves and is still called",
+        "another function of the same name",
+        "the file moves",
+        "a copy",
+        "another function",
+        "a paragraph",
+        "another paragraph",
+    ],
 )
 def test_between_files(
     old: Mapping[str, bytes], new: Mapping[str, bytes], places: list[tuple[str | None, int | None]]
