@@ -103,6 +103,24 @@ OBJECTION = patterns(
     r"\b(?:a|an|my|explicit|strong|hard) nac?k\b"
     r"(?=\W{0,9}$|[.!,;:]|\s(?:from|for now|on|to this|as|because|until|unless)\b)",
 )
+#: Somebody does not want a patch and has another word for it.
+REFUSAL = patterns(
+    r"^\W{0,9}N\. ?A\. ?(?:C\. ?)?K\b|^\W{0,9}(?:(?:so|sorry|thanks|but)[\s,]{1,3}){0,3}(?:\U0001f44e|-1)\W{0,3}$",
+    r"^\W{0,9}(?:absolutely not|hard pass|no way|definitely not|hell no|(?:big |fat ){1,3}no)\W{0,9}$",
+    r"\b(?:that|this|it)(?:'s| is)(?: (?:a|an|clear|hard|firm|big|definite|strong)){0,3} no (?:from|for) me\b",
+    r"\b(?:I|we)(?:'m| am|'re| are)? (?:(?:really|certainly|definitely) )?(?:not (?:going to|willing to)|will not|won't"
+    r"|refuse to|can't|cannot|(?:do not|don't) (?:want|intend) to) (?:take|apply|merge|accept|pull|pick up|queue)"
+    r" (?:(?:this|these|that|it|any|the|of|such) ?){1,3}(?:patch|patches|series|set|change|changes|code)?"
+    r"(?=\W{0,9}$|[.,;!]| (?:as|in|at all|like|ever|because)\b)",
+    r"\b(?:I|we) (?:(?:really|still) )?(?:do not|don't) want (?:(?:to see|to have) )?(?:this|these|it|that|such)"
+    r"(?: (?:patch|patches|series|change|changes|code|thing|flag|interface|stuff)){0,2} (?:in|upstream|at all)\b",
+    r"\bplease drop (?:this|these|the)(?: whole| entire)? (?:patch(?:es)?|series|set)\b",
+    r"\b(?:this|it|that|the (?:patch|series)) (?:cannot|can't|must not|should not|shouldn't|won't|will not)"
+    r" (?:go in|be merged|be applied)(?=\W{0,9}$|[.;!]| (?:as is|as it is|like this|in this form|at all)\b)",
+    r"\bplease (?:do not|don't) (?:merge|apply|queue) (?:this|these|it|that|the (?:patch|series))\b",
+)
+#: What a line has that refuses.
+REFUSING = ("n't", "n\u2019t", "not", "no ", " no", "drop", "-1", "n.", "pass", "refuse", "\U0001f44e")
 OBJECTION_TAG = re.compile(
     r"\W{0,20}(?:n(?:ac?|ack?)k?(?:ed|ing)?|rejected|objected(?:-to)?|objection|disliked|opposed"
     r"|(?:not|un|non|de)-?(?:acked|reviewed|tested)|(?:withdrawn|revoked|retracted)(?:-[a-z]+)?)-by[ \t]*:",
@@ -202,6 +220,9 @@ def taken_back(text: str) -> bool:
 
 def objection(text: str) -> bool:
     """Say whether a line says that its writer does not want a patch."""
+    lower = text.lower()
+    if any(word in lower for word in REFUSING) and REFUSAL.search(folded(text)):
+        return True
     if not hinted(text):
         return False
     return OBJECTION_TAG.match(text) is not None or OBJECTION.search(RELENTED.sub("", folded(text))) is not None
