@@ -7,7 +7,7 @@ KERNELS ?= newest 7.2 6.12
 # Debian packages of `make posting`.
 POSTING := public-inbox libplack-perl libdbd-sqlite3-perl libsearch-xapian-perl liburi-perl libmailtools-perl git-email
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants kills pahole send-email posting b4 page man
+.PHONY: check format kernels acceptance bench mutants sites-mutants line-mutants kills pahole send-email posting b4 page man
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -35,6 +35,10 @@ mutants: $(BIN)/patchbot
 # 200 real trees in which rows are hidden in every way that C has: the inventory must see or refuse what `gcc -E` sees.
 sites-mutants: $(BIN)/patchbot
 	$(BIN)/python tests/site_mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
+
+# A hundred changed lines, each damaged: what `check --only compiled`, run before, calls compiled must fail, the rest not.
+line-mutants: $(BIN)/patchbot
+	$(BIN)/python tests/line_mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
 
 # Kill a thousand runs at any moment, then run eight at a time; half an hour on one core.
 kills: $(BIN)/patchbot

@@ -28,6 +28,8 @@ class Where:
     arch: str
     config: str
     object: str
+    source: str = ""
+    module: str = ""
 
     @property
     def name(self) -> str:
@@ -77,7 +79,7 @@ class Coverage:
         """Add what objects of a bench showed."""
         wanted = self.left
         for unit, seen in sorted(found.items()):
-            where = Where(bench.kbuild.compiler.arch.folder, bench.title, unit.obj)
+            where = Where(bench.kbuild.compiler.arch.folder, bench.title, unit.obj, unit.source, unit.module)
             for path in {*seen.files} & self.sources.keys():
                 self.shown.setdefault(path, []).append(where)
             for mark in seen.marks:
@@ -134,7 +136,8 @@ class Coverage:
             elif where := self.by.get(mark):
                 rows.append((path, number, {"compiled": True, **plain(where)}))
             else:
-                rows.append((path, number, {"compiled": False, "why": self.why(mark)[1]}))
+                tried = [plain(place) for place in self.shown.get(path, ())]
+                rows.append((path, number, {"compiled": False, "why": self.why(mark)[1], "tried": tried}))
         return {"schema": 1, "lines": [{"file": p, "first": a, "last": b, **fate} for p, a, b, fate in runs(rows)]}
 
 

@@ -80,6 +80,8 @@ def test_all_lines_are_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> Non
         "arch": "x86",
         "config": "campaign",
         "object": "kernel/bpf/cpumask.o",
+        "source": CPUMASK,
+        "module": "",
     }
 
 

@@ -1,0 +1,101 @@
+"""Damage a hundred changed lines of a real series: `make line-mutants`.
+
+What the check `compiled` calls compiled must make the compiler fail, for the object that it names; what it calls not
+compiled must not, for each object that the file is part of. The check has to run before, with the same cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from damage import STRICT, damaged
+from rich.console import Console
+
+from patchbot.build.arches import ARCHES, X86
+from patchbot.build.bench import CAMPAIGN, Bench
+from patchbot.build.benches import open_main
+from patchbot.build.command import commands
+from patchbot.build.options import build_options
+from patchbot.build.toolchain import compiler_of
+from patchbot.build.units import Unit
+from patchbot.checking.check import Item, Subject
+from patchbot.commands.session import Given, Session
+from patchbot.commands.subject import select, subject
+from patchbot.run import run
+
+Row = Mapping[str, Any]
+
+
+def rows_of(series: Subject) -> Iterator[tuple[Item, int, Row]]:
+    """Yield each line that the check judged, with its patch."""
+    for item in series.items:
+        file = series.log("compiled", item).with_suffix(".json")
+        if file.exists():
+            for row in json.loads(file.read_text())["lines"]:
+                if row["compiled"] is not None:
+                    yield from ((item, line, row) for line in range(row["first"], row["last"] + 1))
+
+
+def bench_of(series: Subject, arch: str, config: str) -> Bench:
+    """Return the bench of an architecture and a configuration, as the check names them."""
+    options = build_options(series.tables.get("build", {}))
+    bench = open_main(series, options)
+    bench = bench if arch == X86.folder else bench.beside(compiler_of(options, ARCHES[arch]))
+    start, _, changed = config.partition(" with ")
+    if changed:
+        return bench.made(start, dict(word.split("=") for word in changed.split()))
+    return bench if config == CAMPAIGN else bench.whole(start)
+
+
+def fails(series: Subject, item: Item, line: int, row: Row, where: Row) -> bool:
+    """Say whether an object of a patch does not compile with damage at a line."""
+    log = series.work / "line-mutants.log"
+    bench = bench_of(series, where["arch"], where["config"])
+    unit = Unit(where["source"], where["object"], where["module"])
+    bench.ready(item.tree, log)
+    command = commands(bench, item.tree, [unit], log)[unit]
+    text = series.scratch.read(item.commit, row["file"]) or b""
+    inside = bench.kbuild.inside(bench.kbuild.out)
+    with bench.worktree.laid_over({row["file"]: damaged(text, line)}):
+        argv = [*command.argv, *STRICT, "-c", "-o", os.devnull]
+        return run(argv, cwd=bench.kbuild.out, check=False, inside=inside).returncode != 0
+
+
+def main() -> int:
+    """Choose lines, damage each, and print what becomes of it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--campaign")
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--count", type=int, default=100)
+    args = parser.parse_args()
+    session = Session(Given(kernel=args.kernel, quiet=True), Console(), Console(stderr=True), lambda argv: 2)
+    series = subject(session, select(session, args.campaign), 1)
+    every = list(rows_of(series))
+    chosen = random.Random(args.seed).sample(every, min(args.count, len(every)))
+    chosen.sort(key=lambda one: (series.items.index(one[0]), one[1]))
+    print(f"seed {args.seed}: {len(chosen)} of {len(every)} changed lines")
+    told: Counter[str] = Counter()
+    for item, line, row in chosen:
+        places = [row] if row["compiled"] else row["tried"]
+        broken = [fails(series, item, line, row, place) for place in places]
+        right = any(broken) == row["compiled"]
+        said = "compiled" if row["compiled"] else "not compiled"
+        what = f"{said}, {'right' if right else 'WRONG'}" if places else f"{said}, in no object"
+        told[what] += 1
+        if not right:
+            print(f"{item.commit[:12]} {row['file']}:{line}: {what}: {row}", flush=True)
+    for what, number in sorted(told.items()):
+        print(f"{number:4} {what}")
+    return 1 if any("WRONG" in what for what in told) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
