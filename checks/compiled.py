@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from patchbot.build.bench import Bench
@@ -86,9 +87,10 @@ def check(subject: Subject, item: Item) -> Outcome:
     findings = [*failed, *coverage.findings()]
     with open(log, "a", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(f"{f.type}: {f.file}:{f.line}: {f.message}\n" for f in findings)
-    return Outcome.of(
+    outcome = Outcome.of(
         findings, examined=len(coverage.by), reason=sentence(coverage), log=log, reproduce=reproduce(item, used)
     )
+    return replace(outcome, covered=coverage.covered())
 
 
 def configurations(main: Bench, item: Item, options: BuildOptions, coverage: Coverage, log: Path) -> Iterator[Bench]:

@@ -12,7 +12,7 @@ from typing import Any
 from .. import temporary
 from ..c.conditions import conditions_at
 from ..c.source import Source
-from ..model import Finding, Status
+from ..model import Covered, Finding, Status
 from ..shapes import plain
 from .bench import Bench
 from .marks import BODY, DIRECTIVE, EVALUATED, Mark, marks_of
@@ -122,6 +122,15 @@ class Coverage:
             text = f"line {first}" if first == last else f"lines {first} to {last}"
             found.append(Finding(Status.WARN, f"{text} not compiled: {why}", path, first, kind))
         return found
+
+    def covered(self) -> tuple[Covered, ...]:
+        """Return who compiled each line that holds something to compile, for the page."""
+        rows = (
+            (path, number, f"{where.name}, {where.object}" if (where := self.by.get(mark)) else "")
+            for (path, number), mark in self.lines.items()
+            if mark
+        )
+        return tuple(Covered(*row) for row in runs(rows))
 
     def counts(self) -> Counter[str]:
         """Return how many lines each configuration was the first to compile."""

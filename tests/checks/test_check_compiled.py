@@ -17,7 +17,7 @@ from toolchain import needs_s390
 
 from patchbot.checking.check import Outcome, Subject, load
 from patchbot.git.repo import Repo
-from patchbot.model import Status
+from patchbot.model import Covered, Status
 
 LACKING = [tool for tool in ("gcc", "make", "pahole", "perl") if not shutil.which(tool)]
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {LACKING}")
@@ -72,6 +72,8 @@ def test_all_lines_are_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> Non
     assert (outcome.status, outcome.findings, outcome.examined) == (Status.PASS, (), 5), outcome
     assert outcome.reason == "5 of 5 lines compiled (x86 campaign 5); 3 more hold nothing to compile"
     last = len((text(tiny, CPUMASK) + more.encode()).splitlines())
+    by = "x86 campaign, kernel/bpf/cpumask.o"
+    assert outcome.covered == (Covered(CPUMASK, last - 6, last - 6, by), Covered(CPUMASK, last - 3, last, by))
     assert lines_of(outcome)[-1] == {
         "file": CPUMASK,
         "first": last - 3,
