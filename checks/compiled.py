@@ -114,7 +114,7 @@ def look(
     def ask(sources: Iterable[str]) -> None:
         units = {unit for source in sources for unit in units_of(bench, item.tree, source, log)} - found.keys()
         texts = {path: source.text for path, source in coverage.sources.items()}
-        new = Survey(bench, item.tree, coverage.asked, texts, log).look(units) if units else {}
+        new = Survey(bench, item.tree, coverage.asked, texts, log).seen(units) if units else {}
         coverage.add(bench, new)
         found.update(new)
 

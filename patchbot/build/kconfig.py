@@ -15,8 +15,8 @@ from functools import lru_cache
 from ..git.repo import Scratch
 from .arches import Symbols
 
-_WORD = re.compile(r"[ \t]*([A-Za-z-]+)(?:[ \t]+(\S.*))?$")
-_TOKEN = re.compile(r'"[^"]*"|\$\([^)]*\)|&&|\|\||!=|<=|>=|[!=()<>]|\w+')
+_WORD = re.compile(r"\A[ \t]*+([A-Za-z-]++)(?:[ \t]++(\S.*+))?$")
+_TOKEN = re.compile(r'"[^"]*+"?|\$\([^)]*+\)?|&&|\|\||!=|<=|>=|[!=()<>]|\w+')
 _SOURCES = ("source", "rsource", "osource", "orsource")
 #: How far to follow what depends on what.
 DEPTH = 12

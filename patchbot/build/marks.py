@@ -44,7 +44,7 @@ class Mark:
     kind: str = CODE
     name: str = ""
 
-    def text(self, number: int) -> bytes:
+    def word(self, number: int) -> bytes:
         """Return what is inserted."""
         if self.kind == EVALUATED:  # two numbers are no condition, whatever follows
             return b" 1 1 "
@@ -68,7 +68,7 @@ def marked(text: bytes, marks: Mapping[Mark, int], damage: bytes = b"") -> bytes
     """Return a text with numbered marks, or with `damage` at their places."""
     parts, end = [], 0
     for mark in sorted(marks, key=lambda m: (m.at, m.kind != DIRECTIVE)):
-        parts += [text[end : mark.at], damage or mark.text(marks[mark])]
+        parts += [text[end : mark.at], damage or mark.word(marks[mark])]
         end = mark.at
     return b"".join([*parts, text[end:]])
 

@@ -52,7 +52,7 @@ class Survey:
         """Give each mark its number."""
         self._numbers.update((mark, number) for number, mark in enumerate(sorted(self.marks)))
 
-    def look(self, units: Iterable[Unit]) -> dict[Unit, Seen]:
+    def seen(self, units: Iterable[Unit]) -> dict[Unit, Seen]:
         """Return what each unit shows; only what is not known is asked."""
         bench, files = self.bench, self.bench.files(self.tree)
         shelf = bench.shelf(self.tree, self.log, digest(["seen", sorted(map(_plain, self.marks))]))

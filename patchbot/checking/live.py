@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -66,7 +67,7 @@ class Grid:
             if first:
                 note(details(result, whose([result], self.numbers), 1))
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Any, options: ConsoleOptions) -> RenderResult:
         """Yield the table, as high as the terminal allows."""
         with self.lock:
             rows = self.rows()

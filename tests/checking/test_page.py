@@ -24,6 +24,7 @@ RESULT = {
     "seconds": 1,
     "date": "2026-01-31T12:30:45",
     "evidence": [],
+    "where": "",
 }
 KERNEL = {"version": "7.99", "describe": "v7.99-3-gabc"}
 

@@ -86,16 +86,6 @@ def test_what_is_wrong_is_said_at_once_and_no_site_twice(tmp_path):
     )
 
 
-def test_patches_for_different_trees_must_not_depend_on_each_other(tmp_path):
-    def late(context) -> Change:
-        return Change((Edit("a/one.c", 0, 0, b"//\n"),))
-
-    made = sample.campaign(first=late)
-    campaign = replace(made, steps=(made.steps[1], made.steps[0]))
-    with pytest.raises(PatchbotError, match=r"a/one\.c: .* depend on each other's order"):
-        generate(tree(tmp_path), campaign, CONFIG)
-
-
 def test_steps_are_switched_and_unknown_ones_listed():
     campaign = sample.campaign()
     assert [s.name for s in active_steps(campaign, CONFIG)] == ["header", "words"]
