@@ -109,6 +109,9 @@ def edit_file(file: Path) -> str:
     if code := talk(["sh", "-c", f'{words} "$@"', words, file]):
         raise UserError(f"the editor ({words}) ended with exit code {code}; nothing was stored, your text is in {file}")
     rows = file.read_text("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+    for number, row in enumerate(rows, 1):
+        if any("\udc80" <= char <= "\udcff" for char in row):
+            raise UserError(f"{file}:{number}: this line is not UTF-8; nothing was stored, save the file in UTF-8")
     kept = "\n".join(row.rstrip() for row in rows if not row.startswith("#")).strip("\n")
     return f"{kept}\n" if kept else ""
 

@@ -160,6 +160,7 @@ def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
     """
     text, rows, below = take_apart(message)
     present = {identify(row) for row in rows}
+    ranks = [rank(row) for row in rows]
     added = False
     for item in trailers:
         trailer = item.trailer if isinstance(item, Given) else item
@@ -168,8 +169,10 @@ def apply_to_message(message: str, trailers: Iterable[str | Given]) -> str:
         if identify(trailer) in present:
             continue
         present.add(identify(trailer))
-        place = max((n for n, row in enumerate(rows, 1) if rank(row) <= rank(trailer)), default=0)
+        own = rank(trailer)
+        place = next((n for n in range(len(ranks), 0, -1) if ranks[n - 1] <= own), 0)
         rows.insert(place, trailer)
+        ranks.insert(place, own)
         added = True
     if not added:
         return message

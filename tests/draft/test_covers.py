@@ -93,6 +93,17 @@ def test_a_persons_text_is_kept_and_goes_with_the_base(writer: Writer) -> None:
     assert {**snapshot(writer.repo), "index": b""} == {**before, "index": b""}
 
 
+def test_text_that_is_not_utf_8_is_refused_with_its_line(writer: Writer, tmp_path: Path) -> None:
+    (tmp_path / "editor.py").write_text(
+        "#!/usr/bin/env python3\nimport pathlib, sys\nfile = pathlib.Path(sys.argv[1])\n"
+        "file.write_bytes(b'a: Use\\n\\n' + file.read_bytes() + b'caf\\xe9\\n')\n"
+    )
+    before = writer.refs()
+    said = writer.run("cover", "mine", "--tree", "a-next", "--edit", code=2)
+    assert ": this line is not UTF-8; nothing was stored" in said
+    assert writer.refs() == before
+
+
 def test_a_reply_to_a_letter_with_a_persons_title_is_for_its_patches(writer: Writer, tmp_path: Path) -> None:
     writer.editor("treewide: Use", "a: Always use")
     writer.cover("--edit")

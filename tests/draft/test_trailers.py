@@ -70,6 +70,13 @@ def test_a_tag_is_added_once_and_all_else_is_kept(message):
     assert apply_to_message(tagged, [*new, "reviewed-BY: Other Name <R@S.T>"]) == tagged
 
 
+def test_very_many_tags_of_two_kinds_stand_in_their_order():
+    tags = [f"{name}: P{n} <p{n}@b.c>" for n in range(3000) for name in ("Acked-by", "Reviewed-by")]
+    found = trailers_of(apply_to_message("s\n\nb\n", tags))
+    assert [row for row in found if row.startswith("A")] == tags[::2]
+    assert found == [*tags[1::2], *tags[::2]]
+
+
 def test_tags_stand_in_the_order_of_the_documents():
     message = MESSAGES["order"].replace("Cc:", "Signed-off-by: A <a@b.c>\nCc:")
     tags = ["Acked-by: K <k@k.k>", "Reviewed-by: R <r@s.t>", "Tested-by: T <t@u.v>", "Suggested-by: S <s@s.s>"]
