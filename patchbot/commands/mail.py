@@ -177,6 +177,9 @@ def reviewed(session: Session, series: Range, wanted: Wanted) -> tuple[Outbox, l
     if series.posting is None and box.posting.version <= (number := last_alone(session, series)):
         text = f"This was posted as v{number} by itself: patchbot mail --tree {name_of(series)} has what comes next."
         findings.append(Finding(Status.WARN, text, None, None, "VERSION"))
+    elif sent := sent_as(session, series, box.posting.version):
+        text = f"Nothing changed since v{box.posting.version} was posted as <{sent}>: these are the same patches again."
+        findings.append(Finding(Status.WARN, text, None, None, "POSTED"))
     findings += missing_acks(session, series, tree, box)
     findings += doubtful_rules(session, corrections(session, tree, box.posting.target), series, box)
     return box, findings + standing(session, series.draft.campaign, series.tip, posted, series.posting)
@@ -218,6 +221,13 @@ def last_alone(session: Session, series: Range) -> int:
     whole = version_refs(session.repo, campaign)
     frozen = posting_versions(session.repo, campaign, name_of(series))
     return max((number for number in frozen if number not in whole), default=0)
+
+
+def sent_as(session: Session, series: Range, number: int) -> str:
+    """Return the Message-ID of the version that a posting has as it is now, "" if that was not posted yet."""
+    assert series.draft is not None
+    frozen = posting_versions(session.repo, series.draft.campaign, name_of(series)).get(number)
+    return (frozen and frozen.document.message_id) or ""
 
 
 def missing_acks(session: Session, series: Range, tree: Tree, box: Outbox) -> list[Finding]:

@@ -86,9 +86,12 @@ def test_the_posting_of_the_whole_is_that_of_the_campaigns_own_tree(shared: Owne
     assert "\n  b-next:\n    b: Use new_a()\n" in waiting
     shared.run("freeze", "mine", "--message-id", "1@example.org")
     assert "posted as v1 (1@example.org)" in shared.run("status", "mine")
+    again = [row["message"] for row in mailed(shared, "--tree", "tip")[1]["findings"] if row["type"] == "POSTED"]
+    assert again == ["Nothing changed since v1 was posted as <1@example.org>: these are the same patches again."]
     shared.commit("move", {"lib/6.c": FILES["lib/6.c"] + b"int z = old_a;\n"})
     shared.run("regenerate", "mine", "--onto", "master")
-    (second, *_), _ = mailed(shared, "--tree", "tip")
+    (second, *_), document = mailed(shared, "--tree", "tip")
+    assert "POSTED" not in {row["type"] for row in document["findings"]}
     assert "\nSubject: [PATCH tip v2 0/2] " in second
     assert "Changes since v1:\n" in second
     assert "- Link to v1: https://lore.kernel.org/all/1@example.org/\n" in second
