@@ -26,7 +26,7 @@ from ..run import which
 from ..shapes import plain, read
 from .check import Check, Item, Outcome, Subject
 from .live import Grid
-from .tasks import Look, Task, result_of
+from .tasks import Look, Task, not_run, result_of
 
 #: How often a job is tried again after its worker died.
 RETRIES = 3
@@ -237,12 +237,6 @@ def lacked(check: Check, offers: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join(
         f"{tool} (Debian: {package})" for tool, package in sorted(check.needs.items()) if tool not in there
     )
-
-
-def not_run(task: Task, why: str) -> tuple[Task, list[Result]]:
-    """Return a task that did not run, with SKIP for a reason, and nothing to keep."""
-    skipped = Outcome(Status.SKIP, reason=why)
-    return replace(task, keys=(None,) * len(task.keys)), [result_of(task.check, i, skipped, 0.0) for i in task.items]
 
 
 def ended(

@@ -163,3 +163,9 @@ def result_of(check: Check, item: Item | None, outcome: Outcome, seconds: float)
         evidence=outcome.evidence,
         covered=outcome.covered,
     )
+
+
+def not_run(task: Task, why: str) -> tuple[Task, list[Result]]:
+    """Return a task that did not run, with SKIP for a reason, and nothing to keep."""
+    skipped = Outcome(Status.SKIP, reason=why)
+    return replace(task, keys=(None,) * len(task.keys)), [result_of(task.check, i, skipped, 0.0) for i in task.items]

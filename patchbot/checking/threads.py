@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from dataclasses import replace
 
 from ..model import Result, Status
-from .check import Outcome, Subject
+from .check import Subject
 from .live import Grid
-from .tasks import Look, Task, result_of, run_task
+from .tasks import Look, Task, not_run, run_task
 
 
 def run_here(
@@ -61,10 +60,8 @@ def run_alone(
     """Run tasks in order and yield each as it ends; after a failure, with `fail_fast`, the others are SKIP."""
     failed = ""
     for one in todo:
-        if failed:  # what did not run has no result to keep
-            skipped = Outcome(Status.SKIP, reason=failed)
-            unkept = replace(one, keys=(None,) * len(one.keys))
-            yield unkept, [result_of(one.check, item, skipped, 0.0) for item in one.items]
+        if failed:
+            yield not_run(one, failed)
             continue
         found = look(one) or begin(subject, grid, one)
         yield one, found
