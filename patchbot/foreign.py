@@ -7,6 +7,7 @@ backtracks, takes bounded memory, and refuses what it cannot match like that: lo
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import re2
@@ -23,12 +24,8 @@ class Pattern:
     """A pattern in Perl's syntax that takes linear time; it also tells bytes apart that are not UTF-8."""
 
     def __init__(self, text: str) -> None:
-        options = re2.Options()
-        options.encoding = re2.Options.Encoding.LATIN1
-        options.log_errors = False
-        options.max_mem = 1 << 20
         try:
-            self._compiled = re2.compile(text.encode("utf-8", "surrogateescape"), options)
+            self._compiled = re2.compile(text.encode("utf-8", "surrogateescape"), limited(1 << 20))
         except (re2.error, UnicodeEncodeError) as error:
             why = error.args[0]
             raise BadPattern((why.decode("utf-8", "replace") if isinstance(why, bytes) else why)[:80]) from error
@@ -40,6 +37,39 @@ class Pattern:
     def within(self, text: str) -> bool:
         """Say whether the pattern matches anywhere in a text."""
         return self._compiled.search(text.encode("utf-8", "surrogateescape")) is not None
+
+
+class Patterns:
+    """Many usable patterns, matched at once: 1,500 of them, tried one by one, take a millisecond for each text."""
+
+    def __init__(self, texts: Sequence[str], *, begin: bool) -> None:
+        """Take patterns that match anywhere in a text, or only at its start."""
+        self._texts, self._begin = texts, begin
+        options = limited(1 << 26)
+        self._set = re2.Set.MatchSet(options) if begin else re2.Set.SearchSet(options)
+        for text in ("", *texts):
+            self._set.Add(text.encode("utf-8", "surrogateescape"))
+        try:
+            self._set.Compile()
+        except re2.error:  # all of them together are too long
+            self._set = None
+
+    def among(self, text: str) -> list[int]:
+        """Return the numbers of the patterns that match."""
+        found = self._set.Match(text.encode("utf-8", "surrogateescape")) if self._set else ()
+        if 0 in found:  # the empty pattern, which does not match when the memory is used up
+            return sorted(number - 1 for number in found if number)
+        rows = enumerate(map(pattern, self._texts))
+        return [number for number, one in rows if (one.begins(text) if self._begin else one.within(text))]
+
+
+def limited(memory: int) -> re2.Options:
+    """Return options for patterns in bytes that may take so much memory."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.max_mem = memory
+    return options
 
 
 @lru_cache(maxsize=1024)

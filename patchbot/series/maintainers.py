@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from ..config import CampaignConfig, OwnerRule
-from ..foreign import BadPattern, Pattern, extended, pattern
+from ..foreign import BadPattern, Pattern, Patterns, extended, pattern
 from ..git.objects import Objects
 from .tree import Tree, covers
 from .treenames import address, names_of
@@ -63,13 +63,21 @@ class Sections(tuple[Section, ...]):
     __ne__ = object.__ne__
 
     @cached_property
-    def starts(self) -> dict[str, list[tuple[int, str]]]:
-        """{text: the F: patterns whose literal start is this text, each with the number of its section}."""
+    def plain(self) -> dict[str, list[tuple[int, str]]]:
+        """{F: pattern that is a plain path: each number of a section that has it, with the pattern}."""
         found: dict[str, list[tuple[int, str]]] = {}
         for number, section in enumerate(self):
             for glob in section.files:
-                found.setdefault(divided(glob)[0], []).append((number, glob))
+                if divided(glob)[1] is None:
+                    found.setdefault(glob, []).append((number, glob))
         return found
+
+    @cached_property
+    def globs(self) -> tuple[list[tuple[int, str]], Patterns]:
+        """The F: patterns that are none, each with the number of its section, and what finds those of a path."""
+        rows = [(n, glob, rest) for n, s in enumerate(self) for glob in s.files if (rest := divided(glob)[1])]
+        rows = [row for row in rows if not unmatchable("F", row[1])]
+        return [row[:2] for row in rows], Patterns([row[2] for row in rows], begin=True)
 
     @cached_property
     def tree_names(self) -> dict[str, str]:
@@ -77,27 +85,23 @@ class Sections(tuple[Section, ...]):
         return names_of(section.trees for section in self)
 
     @cached_property
-    def names(self) -> dict[int, list[Pattern]]:
-        """{number of a section: its N: patterns}."""
-        return {n: [regex(extended(text)) for text in s.regexes] for n, s in enumerate(self) if s.regexes}
-
-    @cached_property
-    def any_name(self) -> Pattern:
-        """One pattern that matches a path if any N: pattern does: 100 of them, tried one by one, take 0.1 ms."""
-        forms = [extended(text) for s in self for text in s.regexes if not unmatchable("N", text)]
-        try:
-            return pattern("" if any(r"\Q" in form for form in forms) else "|".join(f"(?:{form})" for form in forms))
-        except BadPattern:  # too long for one
-            return pattern("")
+    def names(self) -> tuple[list[int], Patterns]:
+        """The number of the section of each N: pattern, and what finds those of a path."""
+        rows = [(n, extended(text)) for n, s in enumerate(self) for text in s.regexes if not unmatchable("N", text)]
+        return [number for number, _ in rows], Patterns([text for _, text in rows], begin=False)
 
     def likely(self, path: str) -> dict[int, list[str]]:
         """Return {number: the F: patterns that start like `path`} of each section that may have it."""
         found: dict[int, list[str]] = {}
         for end in range(len(path) + 1):
-            for number, glob in self.starts.get(path[:end], ()):
+            for number, glob in self.plain.get(path[:end], ()):
                 found.setdefault(number, []).append(glob)
-        if self.any_name.within(path):
-            found |= {n: found.get(n, []) for n, ps in self.names.items() if any(p.within(path) for p in ps)}
+        rows, patterns = self.globs
+        for number, glob in (rows[n] for n in patterns.among(path)):
+            found.setdefault(number, []).append(glob)
+        numbers, patterns = self.names
+        for number in (numbers[n] for n in patterns.among(path)):
+            found.setdefault(number, [])
         return found
 
 
