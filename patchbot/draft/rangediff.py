@@ -16,6 +16,9 @@ from .matching import diffs, lost
 from .record import Document, ExtraRow, PatchRow
 from .trailers import Trailers, without_tags
 
+#: As many files git can be told to look at.
+MOST = 2000
+
 
 @dataclass(frozen=True)
 class Side:
@@ -65,7 +68,8 @@ def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
     # The same files changed from the same contents to the same make the same diff, which git need not write.
     pairs = [(old.commits[before], new.commits[key]) for key, before in twins.items()]
     apart = [pair for pair in pairs if pair[0] in every and changes.get(pair[0]) != changes.get(pair[1])]
-    texts = diffs(scratch, [sha for pair in apart for sha in pair])
+    differ = {path for was, now in apart for path, _ in changes.get(was, {}).items() ^ changes.get(now, {}).items()}
+    texts = diffs(scratch, [sha for pair in apart for sha in pair], sorted(differ) if len(differ) < MOST else ())
     messages = {sha: read_commit(scratch, sha).message for sha in every}
     found = []
     for number, (key, sha) in enumerate(new.commits.items(), 1):

@@ -7,6 +7,7 @@ leaves the last draft unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -135,19 +136,20 @@ def put(
     document = replace(document, dropped_trailers=decided.dropped or None, beside=given.beside)
     draft = read_draft(repo, series.campaign)
     last = draft.document if draft else None
-    if not dry_run:
-        document = with_postings(scratch, author, document, commits, last)
-    files = {READS: made.reads, **kept_files(composed.handmade, decided.kept, given.covers)}
-    record = write_record(scratch, author, commits[-1].sha, document, files)
-    changed = False
-    if not dry_run:
-        moves = posting_updates(repo, document, last)
-        base = series.kernel.base
-        changed = publish(repo, scratch, series.campaign, base, commits[-1].sha, record, taken, moves)
+    # git reads every changed file to count lines; the postings are written meanwhile.
+    with ThreadPoolExecutor(1) as counting:
+        stat = counting.submit(numstat, scratch, [c.sha for c in commits])
+        if not dry_run:
+            document = with_postings(scratch, author, document, commits, last)
+        files = {READS: made.reads, **kept_files(composed.handmade, decided.kept, given.covers)}
+        record = write_record(scratch, author, commits[-1].sha, document, files)
+        changed = False
+        if not dry_run:
+            moves = posting_updates(repo, document, last)
+            base = series.kernel.base
+            changed = publish(repo, scratch, series.campaign, base, commits[-1].sha, record, taken, moves)
     fresh = replace(decided, dropped=dropped)
-    return Result(
-        tuple(commits), document, composed, fresh, record, numstat(scratch, [c.sha for c in commits]), changed
-    )
+    return Result(tuple(commits), document, composed, fresh, record, stat.result(), changed)
 
 
 def write_again(

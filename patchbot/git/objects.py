@@ -83,6 +83,11 @@ class Objects:
         return {}
 
     @cached_property
+    def _changes(self) -> dict[str, dict[str, FileChange]]:
+        """{commit: what changes_in() it}, of those that `commit_changes` was asked for."""
+        return {}
+
+    @cached_property
     def _batch(self) -> Batch:
         """The reader of single objects."""
         return Batch(self.sight)
@@ -256,11 +261,12 @@ class Objects:
         return changes_in(self.look("diff-tree", *RAW, old, new, "--", *pathspecs).stdout)[""]
 
     def commit_changes(self, commits: Sequence[str]) -> dict[str, dict[str, FileChange]]:
-        """Return {commit: {path: Change}} for many commits, with one git process, or without one for none."""
-        asked = "".join(f"{sha}\n" for sha in commits).encode()
-        if not asked:
-            return {}
-        return changes_in(self.look("diff-tree", "--stdin", *RAW, stdin=asked).stdout)
+        """Return {commit: {path: Change}} for many commits, with one git process for those not asked for before."""
+        known = self._changes
+        if asked := "".join(f"{sha}\n" for sha in commits if sha not in known).encode():
+            found = changes_in(self.look("diff-tree", "--stdin", *RAW, stdin=asked).stdout)
+            known |= {sha: found.get(sha, {}) for sha in asked.decode().split()}
+        return {sha: known[sha] for sha in commits if known[sha]}
 
     def changed_paths(self, old: str, new: str) -> list[str]:
         """Return the files that differ between two commits (or trees), related or not, sorted; both names of a move."""

@@ -130,9 +130,15 @@ class Batch:
 
 def insist_on_content(name: str, oid: str, kind: str, data: bytes) -> None:
     """Raise UserError unless the bytes of an object make its id."""
-    made = hashlib.new("sha1" if len(oid) == 40 else "sha256", b"%b %d\0" % (kind.encode(), len(data)) + data)
-    if made.hexdigest() != oid:
+    if object_id("sha1" if len(oid) == 40 else "sha256", kind, data) != oid:
         raise UserError(f"{name}: the content of object {oid} does not match its id; `git fsck` says more")
+
+
+def object_id(form: str, kind: str, data: bytes) -> str:
+    """Return the id of an object in a format, sha1 or sha256."""
+    made = hashlib.new(form, b"%b %d\0" % (kind.encode(), len(data)))
+    made.update(data)
+    return made.hexdigest()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

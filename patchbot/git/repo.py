@@ -13,17 +13,18 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
-from ..model import Commit
+from ..model import Commit, Entry
 from ..paths import cache_dir
 from ..run import piped, run, which
-from .fastimport import NewCommit, fast_import_stream
+from .fastimport import Kept, NewCommit, fast_import_stream
 from .objects import Objects, names_in
-from .plumbing import PLAIN, SEALED, alternates, make_bare
+from .plumbing import PLAIN, SEALED, alternates, make_bare, object_id
 
 #: Where patchbot's own refs are.
 OURS = ("refs/heads/patchbot/", "refs/patchbot/")
@@ -238,7 +239,18 @@ class Scratch(Objects):
         # With 1, a pack of one object becomes a loose one, which publish() does not hand over.
         options = ["-c", "fastimport.unpackLimit=0", "-c", "pack.compression=1"]
         argv = [*options, "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]
-        ids = self.git(*argv, stdin=b"".join(fast_import_stream(base, commits))).stdout.decode().split()
+        ids = self.git(*argv, stdin=b"".join(fast_import_stream(base, self._short(commits)))).stdout.decode().split()
         trees = self.git("rev-parse", *(f"{sha}^{{tree}}" for sha in ids)).stdout.decode().split()
         rows = zip(commits, ids, [base, *ids], trees, strict=False)
         return [Commit(c.id, sha, c.onto or parent, tree, c.message.split("\n", 1)[0]) for c, sha, parent, tree in rows]
+
+    def _short(self, commits: Sequence[NewCommit]) -> list[NewCommit]:
+        """Return commits with the ids of files that git has: in a series that is made anew most are as they were."""
+        texts = {file.data for commit in commits for file in commit.files.values() if isinstance(file, Entry)}
+        ids = {text: object_id(self.source.form, "blob", text) for text in texts}
+        there = {oid for oid, it in self.things(ids.values()).items() if it}
+
+        def short(file: Entry | Kept | None) -> Entry | Kept | None:
+            return Kept(file.mode, ids[file.data]) if isinstance(file, Entry) and ids[file.data] in there else file
+
+        return [replace(c, files={path: short(file) for path, file in c.files.items()}) for c in commits]
