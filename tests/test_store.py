@@ -230,3 +230,25 @@ def test_an_error_is_not_kept(tmp_path: Path) -> None:
             answers.once(int, fail, "kind")
     assert answers.once(int, lambda: 7, "kind") == 7
     answers.close()
+
+
+def test_of_many_answers_only_those_of_new_names_are_made(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def each(names: str, kind: object) -> dict[str, list[str]]:
+        answers = Answers(tmp_path / "answers")
+        try:
+            return answers.each(list[str], lambda name: made.append(name) or [name, "\udcff"], names, kind)
+        finally:
+            answers.close()
+
+    assert each("ab", 1) == {"a": ["a", "\udcff"], "b": ["b", "\udcff"]}
+    assert each("bc", 1) == {"b": ["b", "\udcff"], "c": ["c", "\udcff"]}
+    assert made == ["a", "b", "c"], "b is kept from run to run"
+    assert each("cb", 1).keys() == {"c", "b"}
+    assert made == ["a", "b", "c"]
+    each("a", 1)
+    each("c", 2)
+    assert made == ["a", "b", "c", "a", "c"], "a went with the names of another time, and of c another thing is asked"
+    (tmp_path / "answers").write_text("no database")
+    assert each("a", 1) == {"a": ["a", "\udcff"]}

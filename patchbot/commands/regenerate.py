@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..draft.conflicts import Asked, Pending
 from ..draft.lines import dropped_since
 from ..draft.matching import parse_choices
 from ..draft.produce import produce, switched_off
-from ..draft.rangediff import Pair, compare, render, side
+from ..draft.rangediff import Pair, ahead, compare, render, side
 from ..draft.rebased import start_of
 from ..draft.recognise import recognise
 from ..draft.record import Draft, before_ref, branch, need_draft, refuse_in_the_way
@@ -178,12 +179,15 @@ def regenerate(
     to = beside(draft, asked.onto, session.configured)
     given = replace(given, handmade=replace(given.handmade, dropped=dropped), beside=to)
     tick("write")
-    with workshop(repo) as scratch:
+    with workshop(repo) as scratch, ThreadPoolExecutor(1) as aside:
+        was = aside.submit(ahead, scratch, old) if asked.onto != draft.base else None
         try:
             result = put(repo, scratch, made, author, given, done, taken=asked.tip)
         except Conflicts as error:
             raise stopped(session, name, asked, error, done) from error
         tick("compare")
+        if was:
+            was.result()
         new = side("draft", result.document, result.decided.kept)
         pairs = compare(scratch, old, new)
     document = describe(session, made, result, time.monotonic() - started)

@@ -42,9 +42,9 @@ class Known:
     subject: str
 
 
-def diffs(objects: Objects, commits: Sequence[str], paths: Sequence[str] = ()) -> dict[str, Diff]:
-    """Return {commit: Diff, of `paths` if there are any} with one git process."""
-    return {sha: Diff(normalised(text)) for sha, text in commit_diffs(objects, commits, paths).items()}
+def diffs(objects: Objects, commits: Sequence[str]) -> dict[str, Diff]:
+    """Return {commit: Diff} with one git process."""
+    return {sha: Diff(normalised(text)) for sha, text in commit_diffs(objects, commits).items()}
 
 
 def lost(objects: Objects, commits: Sequence[str]) -> set[str]:

@@ -74,6 +74,7 @@ class WatchedRepo(Repo):
         super().__init__(repo.git_dir, repo.common_dir, repo.form)
         self.plain, self.index, self.reads = repo, index, reads
         self.lists: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+        self.files: dict[tuple[str, str], tuple[str, str]] = {}
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file; `commit` is an id, so its files never change."""
@@ -93,9 +94,13 @@ class WatchedRepo(Repo):
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return the files below `paths`."""
         self.reads.folders.update(paths or ("",))
-        if (commit, *paths) not in self.lists:
-            self.lists[commit, *paths] = super().ls(commit, *paths)
-        return self.lists[commit, *paths]
+        if (commit, *paths) in self.lists:
+            return self.lists[commit, *paths]
+        if paths and self.files.keys() >= {(commit, path) for path in paths}:
+            return {path: self.files[commit, path] for path in paths}
+        found = self.lists[commit, *paths] = super().ls(commit, *paths)
+        self.files |= {(commit, path): entry for path, entry in found.items()}
+        return found
 
     def grep(
         self, commit: str, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False

@@ -10,14 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..git.commits import read_commit
-from ..git.diffs import range_diff
+from ..git.diffs import commit_diffs, range_diff
 from ..git.objects import Objects
 from .matching import diffs, lost
 from .record import Document, ExtraRow, PatchRow
 from .trailers import Trailers, without_tags
-
-#: As many files git can be told to look at.
-MOST = 2000
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,7 @@ def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
     # The same files changed from the same contents to the same make the same diff, which git need not write.
     pairs = [(old.commits[before], new.commits[key]) for key, before in twins.items()]
     apart = [pair for pair in pairs if pair[0] in every and changes.get(pair[0]) != changes.get(pair[1])]
-    differ = {path for was, now in apart for path, _ in changes.get(was, {}).items() ^ changes.get(now, {}).items()}
-    texts = diffs(scratch, [sha for pair in apart for sha in pair], sorted(differ) if len(differ) < MOST else ())
+    texts = diffs(scratch, [sha for pair in apart for sha in pair])
     messages = {sha: read_commit(scratch, sha).message for sha in every}
     found = []
     for number, (key, sha) in enumerate(new.commits.items(), 1):
@@ -91,6 +87,13 @@ def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
     kept = set(twins.values())
     gone = [key for key in old.commits if key not in kept]
     return found + [Pair(k, "gone", (), old.commits[k], None, old.subjects[k], (before_at[k], 0)) for k in gone]
+
+
+def ahead(scratch: Objects, old: Side) -> None:
+    """Have git make the diffs of a version, which compare() needs, while the other one is not there yet."""
+    commits = list(old.commits.values())
+    gone_for_good = lost(scratch, commits)
+    commit_diffs(scratch, [sha for sha in commits if sha not in gone_for_good])
 
 
 def paired(old: Side, new: Side) -> dict[str, str]:

@@ -43,13 +43,12 @@ class Row:
     number: int | None = None
 
 
-def commit_diffs(objects: Objects, commits: Sequence[str], paths: Sequence[str] = ()) -> dict[str, bytes]:
-    """Return {commit: its diff, of `paths` if there are any}, with one git process for what was not asked before."""
-    known = {} if paths else objects.diffs
+def commit_diffs(objects: Objects, commits: Sequence[str]) -> dict[str, bytes]:
+    """Return {commit: its diff}, with one git process for those that were not asked for before."""
+    known = objects.diffs
     asked = "".join(f"{sha}\n" for sha in dict.fromkeys(commits) if sha not in known).encode()
     if asked:
-        argv = ("--literal-pathspecs", "diff-tree", "--stdin", "-r", *DIFF, "--", *paths)
-        parts = COMMIT_LINE.split(objects.look(*argv, stdin=asked).stdout)
+        parts = COMMIT_LINE.split(objects.look("diff-tree", "--stdin", "-r", *DIFF, stdin=asked).stdout)
         known |= dict.fromkeys(asked.decode().split(), b"")
         known |= {sha.decode(): text for sha, text in zip(parts[1::2], parts[2::2], strict=True)}
     return {sha: known[sha] for sha in commits}

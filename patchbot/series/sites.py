@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from .. import c
@@ -24,6 +25,8 @@ from .tree import Tree, covers
 CHANGE, KEEP, LEFT = "change", "keep", "left"
 #: What a call stands in that has another number of arguments than those that have to go.
 OTHER = "other call"
+#: Where a word stands: its offset, the word, in what (CODE, ..), the name of what is around it, its line.
+Place = tuple[int, str, str, str, int]
 
 
 @dataclass(frozen=True)
@@ -114,25 +117,33 @@ class Wanted:
         call = call_at(text, end) if word in self.arguments else None
         return call[1] if call else end
 
-    def sites(self, path: str, text: bytes) -> Iterator[tuple[Occurrence, Site | None]]:
-        """Yield each occurrence in a file, with the site that it is, None for a mention.
+    def sites(self, path: str, places: Iterable[Place]) -> Iterator[tuple[int, Site | None]]:
+        """Yield where each occurrence in a file begins, with the site that it is, None for a mention.
 
         A site's name is file, enclosing function and word, with #2, #3, .. where these are the same.
         """
-        found = self.occurrences(path, text)
-        places = enclosing(text, [o.start for o in found])
         seen: Counter[str] = Counter()
-        line, at = 1, 0
-        for occurrence, inside in zip(found, places, strict=True):
-            line, at = line + text.count(b"\n", at, occurrence.start), occurrence.start
-            if occurrence.kind != CODE:
-                yield occurrence, None
+        for start, word, kind, inside, line in places:
+            if kind != CODE:
+                yield start, None
                 continue
-            name = f"{path}:{inside}:{occurrence.word}"
+            name = f"{path}:{inside}:{word}"
             seen[name] += 1
             if seen[name] > 1:
                 name = f"{name}#{seen[name]}"
-            yield occurrence, Site(name, path, line, LEFT, details={"name": name, "word": occurrence.word})
+            yield start, Site(name, path, line, LEFT, details={"name": name, "word": word})
+
+    def places(self, path: str, text: bytes) -> list[Place]:
+        """Return the occurrences in a file with the function, variable or macro and the line that each is in."""
+        found = self.occurrences(path, text)
+        inside = enclosing(text, [o.start for o in found])
+        lines = accumulate(text.count(b"\n", a, b) for a, b in pairwise([0, *(o.start for o in found)]))
+        return [(o.start, o.word, o.kind, name, 1 + n) for o, name, n in zip(found, inside, lines, strict=True)]
+
+
+def places(path: str, text: bytes, words: Sequence[str], arguments: Mapping[str, int]) -> list[Place]:
+    """Return the places of words in a file."""
+    return Wanted(tuple(words), arguments=arguments).places(path, text)
 
 
 @dataclass
@@ -158,9 +169,10 @@ class Followed:
         made = cls(tree, wanted)
         paths = wanted.holding(tree)
         tree.load(paths)
+        rows = tree.each(list[Place], places, paths, wanted.words, wanted.arguments)
         for path in paths:
-            found = list(wanted.sites(path, tree.read(path)))
-            if here := {o.start: site for o, site in found if site}:
+            found = list(wanted.sites(path, rows[path]))
+            if here := {start: site for start, site in found if site}:
                 made.now[path] = here
                 made.base += here.values()
             made.mentions += sum(site is None for _, site in found)
@@ -216,7 +228,8 @@ class Followed:
                 then[occurrence.start] = gone.pop(old)
             else:
                 strays.append(occurrence.start)
-        named = {o.start: site for o, site in self.wanted.sites(name, text) if site} if strays else {}
+        there = self.wanted.sites(name, self.wanted.places(name, text)) if strays else ()
+        named = {start: site for start, site in there if site}
         for start in strays:  # rewritten text that has the word again is the site that it replaces
             fresh = named[start]
             word = fresh.details["word"]
@@ -273,8 +286,8 @@ class Followed:
         if site.file not in self._stands:
             text = self.tree.read(site.file)
             source = c.parse(site.file, text)
-            found = self.wanted.sites(site.file, text)
-            self._stands[site.file] = {s.name: standing(source, o.start) for o, s in found if s}
+            found = self.wanted.sites(site.file, self.wanted.places(site.file, text))
+            self._stands[site.file] = {s.name: standing(source, start) for start, s in found if s}
         return self._stands[site.file][site.name]
 
 

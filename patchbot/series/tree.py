@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import UserError
 from ..git.grep import GrepCache, holds
@@ -18,6 +18,8 @@ from ..git.repo import Repo
 from ..identity import file_of, identity
 from ..model import REGULAR, Edit, Entry, KernelInfo, kernel_version
 from .edits import SUBMODULE, EditError, apply_edits
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ class Tree:
             return make(self, *parts)
         made_by = [make.__qualname__, self.repo.once(code_of, make), self.repo.tree_of(self.commit)]
         return self.repo.kept(dict[str, Any], lambda: dict(make(self, *parts)), *made_by, *parts)
+
+    def each(self, kind: type[T], make: Callable[..., T], paths: Sequence[str], *parts: Any) -> dict[str, T]:
+        """Return {path: what `make` makes of the path, the text and `parts`} of files; kept as once(), by file."""
+        if self.overlay:
+            return {path: make(path, self.read(path), *parts) for path in paths}
+        there = self.repo.ls(self.commit, *paths) if paths else {}
+        ids = {f"{there[path][1]} {path}": path for path in paths}
+        made_by = [make.__qualname__, self.repo.once(code_of, make), *parts]
+        found = self.repo.kept_each(kind, lambda name: make(ids[name], self.read(ids[name]), *parts), ids, *made_by)
+        return {ids[name]: made for name, made in found.items()}
 
     def exists(self, path: str) -> bool:
         """Say whether a file exists."""
