@@ -121,6 +121,7 @@ def test_a_conversion_of_the_newest_compiles_and_means_the_same(kernel73: RealKe
 
 
 @pytest.mark.kernel
+@pytest.mark.slow
 def test_the_newest_boots_and_its_verifier_says_what_is_expected(
     kernel73: RealKernel, borrow: Borrow, cli: Cli
 ) -> None:
