@@ -30,6 +30,7 @@ from .kbuild import (
     Configured,
     Kbuild,
     Workplace,
+    has_failed,
     is_member,
     list_members,
     read_dependencies,
@@ -37,6 +38,7 @@ from .kbuild import (
 )
 from .log import Said, parse
 from .options import read_options
+from .prepared import inputs_of, is_stale
 from .toolchain import Compiler
 from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
 
@@ -61,7 +63,8 @@ class Bench(Workplace):
         self._files: dict[str, dict[str, str]] = {}
         #: How the configuration was changed for some lines.
         self.changed = ""
-        self._ready = ""
+        #: The tree of which all that is made before the objects is there, and from which files that was made.
+        self._ready, self._inputs = "", set[str]()
         self._beside: list[Bench] = []  # the same list for all of them
         self._lists: dict[str, list[set[str]]] = {}
 
@@ -267,10 +270,11 @@ class Bench(Workplace):
         if not (self.kbuild.out / PREPARED).exists():
             self._prepare(tree, log)
         paths = [self.path(unit) for unit in units]
+        if self._must_prepare(tree):  # make does it, but does not say what it read
+            self._ready = ""
         what = f"compiling objects for {self.name}"
         with counted(what, len(paths), lambda: sum(path.exists() for path in paths)):
             said = self._run_all(units, log)
-        self._ready = tree
         results = [self._judge(tree, unit, said) for unit in units]
         for result in results:
             if result.built:
@@ -294,15 +298,24 @@ class Bench(Workplace):
         """Run make and return the findings in its log."""
         return parse(self.kbuild.make(goals, log), source=str(self.kbuild.source), out=str(self.kbuild.out))
 
+    def _must_prepare(self, tree: str) -> bool:
+        """Say whether what is made before the objects may be another one for `tree`."""
+        old = self._ready
+        return not old or (old != tree and is_stale(self.scratch.changes(old, tree), self._inputs))
+
     def _prepare(self, tree: str, log: Path) -> None:
-        """Build the programs that the build itself runs."""
-        if self._ready != tree:
-            stamp = self.kbuild.out / PREPARED
-            if not stamp.exists():  # this takes minutes, in which no object is made
-                tick(f"building the programs of the build for {self.name}")
-            self.kbuild.make(["W=1", "prepare"], log)
-            write_anew(stamp, "")
-            self._ready = tree
+        """Build the programs that the build itself runs, and the headers that it generates."""
+        if not self._must_prepare(tree):
+            return
+        stamp = self.kbuild.out / PREPARED
+        if not stamp.exists():  # this takes minutes, in which no object is made
+            tick(f"building the programs of the build for {self.name}")
+        said = self.kbuild.make(["W=1", "prepare"], log)
+        write_anew(stamp, "")
+        self._ready = "" if has_failed(said) else tree
+        self._inputs = inputs_of(
+            self.kbuild.out, self.kbuild.source, lambda obj: bool(Shelf(self.known, "").made_of(obj))
+        )
 
     def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
         """Return the result of one unit after make."""

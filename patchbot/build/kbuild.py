@@ -95,6 +95,11 @@ class Kbuild:
         marker.unlink(missing_ok=True)
 
 
+def has_failed(said: str) -> bool:
+    """Say whether make could not make a goal, by its output."""
+    return re.search(r"^make: \*\*\*", said, re.M) is not None
+
+
 def write_anew(path: Path, text: str) -> None:
     """Write a file in an output folder, even where a Makefile put a link to one of the person's files in its place."""
     path.unlink(missing_ok=True)
@@ -124,7 +129,7 @@ def configure(
     # `syncconfig` writes auto.conf, which lists what belongs to the configuration.
     for goals in ([f"KCONFIG_ALLCONFIG={fragment}", start], ["syncconfig"]):
         said = kbuild.make(goals, log)
-        if re.search(r"^make: \*\*\*", said, re.M):
+        if has_failed(said):
             raise ToolError(f"make {goals[-1]} failed; see {log}:\n" + "\n".join(said.strip().splitlines()[-6:]))
     config = kbuild.out / ".config"
     if not config.is_file():

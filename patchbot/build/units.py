@@ -66,7 +66,7 @@ class Shelf:
 
     def find(self, unit: Unit, files: Mapping[str, str], kind: type[T]) -> T | None:
         """Return the known result of an object of this tree as a value of a type; None if there is none."""
-        for names in self._made_of(unit):
+        for names in self.made_of(unit.obj):
             if all(name in files for name in names):
                 known = self.store.get(self._key(unit, names, files), kind)
                 if known is not None:
@@ -76,13 +76,13 @@ class Shelf:
     def put(self, unit: Unit, made_of: Iterable[str], files: Mapping[str, str], value: Any) -> None:
         """Keep the result of an object that was made from some files (those of the tree count)."""
         names = sorted({name for name in made_of if name in files})
-        known = [names, *(k for k in self._made_of(unit) if k != names)]
+        known = [names, *(k for k in self.made_of(unit.obj) if k != names)]
         self.store.put(f"made of {unit.obj}", known[:REMEMBERED])
         self.store.put(self._key(unit, names, files), value)
 
-    def _made_of(self, unit: Unit) -> list[list[str]]:
-        """Return the lists of files that an object was made from, the latest first."""
-        return self.store.get(f"made of {unit.obj}", list[list[str]]) or []
+    def made_of(self, obj: str) -> list[list[str]]:
+        """Return the lists of files that an object was made from, the latest first; none if it was never kept."""
+        return self.store.get(f"made of {obj}", list[list[str]]) or []
 
     def _key(self, unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
         return "object " + digest([self.scope, unit.obj, unit.module, [(name, files[name]) for name in names]])

@@ -1,0 +1,50 @@
+"""Know when what a kernel's build makes before all objects has to be made again: its programs and generated headers.
+
+make takes seconds to find out that nothing has to be done. It is spared only if no file changed that these can be made
+from: which headers bounds.c, asm-offsets.c and the programs include stands in the .cmd files beside what was made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from ..git.objects import FileChange
+
+#: Where generated headers are made by rules that leave no .cmd file, and whatever a program is made from.
+ALWAYS = ("arch/", "certs/", "include/asm-generic/", "include/uapi/", "rust/", "scripts/", "tools/", "usr/")
+#: What nothing is made from.
+NEVER = ("Documentation/", "LICENSES/", "samples/", "tools/testing/", "MAINTAINERS", "CREDITS")
+#: What is made from such a file is known, since a compiler told it; all else is read by scripts and make.
+TOLD = (".c", ".h", ".S")
+_WORD = re.compile(r"[^\s()'\"=:]+")
+
+
+def is_stale(changes: Mapping[str, FileChange], inputs: Collection[str]) -> bool:
+    """Say whether changes of a tree may change what is made first, given the files that it was made from.
+
+    A file that is new or gone may stand before another one of its name, or be asked for by make.
+    """
+    return any(
+        path.startswith(ALWAYS) or not path.endswith(TOLD) or change.status != "M" or path in inputs
+        for path, change in changes.items()
+        if not path.startswith(NEVER)
+    )
+
+
+def inputs_of(out: Path, source: Path, is_object: Callable[[str], bool]) -> set[str]:
+    """Return the files of the tree in `source` that all in an output folder was made from, and words besides.
+
+    What `is_object` says of a path below `out` is left out: the kernel's objects, which are made later.
+    """
+    found: set[str] = set()
+    for folder, _, names in os.walk(out):
+        below = os.path.relpath(folder, out)
+        for name in names:
+            if name.endswith(".cmd") and not is_object(os.path.normpath(f"{below}/{name[1:-4]}")):
+                text = Path(folder, name).read_text(encoding="utf-8", errors="surrogateescape")
+                found.update(_WORD.findall(text))
+    root = f"{source}/"
+    return {re.sub(r"^(?:\.\./)+", "", os.path.normpath(word.removeprefix(root))) for word in found}
