@@ -14,20 +14,20 @@ architectures to compile for besides x86 where needed (default: all whose compil
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from patchbot.build.arches import X86
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere, make_lines, open_bench, units_of
+from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere, make_lines, open_bench
 from patchbot.build.kbuild import ALLYES
-from patchbot.build.options import BuildOptions, build_options, wanted_options
+from patchbot.build.options import BuildOptions, build_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
-from patchbot.build.units import Compiled, Unit
+from patchbot.build.touched import USERS, Built, compile_sides, key_of
+from patchbot.build.units import Compiled
 from patchbot.checking.check import Item, Outcome, Subject
-from patchbot.checking.news import Texts, brought, files_of, united
+from patchbot.checking.news import files_of
 from patchbot.errors import ToolError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
@@ -41,29 +41,15 @@ COMPILED = (".c", ".S")
 HEADERS = (".h",)
 #: Code that no C compiler reads.
 OTHERS = {".rs": "Rust", ".dts": "a device tree", ".dtsi": "a device tree", ".dtso": "a device tree"}
-#: How many files are compiled for a header that only they include.
-USERS = 4
 #: Files that a compiler or make reads, but whose effect one object does not show.
 UNSEEN = ("Makefile", "Kbuild", "Kconfig")
-
-
-@dataclass(frozen=True)
-class Built:
-    """What the compiler of one bench said about the objects before and after a patch."""
-
-    bench: Bench
-    before: Mapping[Unit, Compiled]
-    after: Mapping[Unit, Compiled]
 
 
 def key(subject: Subject, item: Item) -> str:
     """Return the input: both trees, the configuration, the tools, and the code that reads their output."""
     options = build_options(subject.options)
-    compiler = compiler_of(options)
-    wanted = [wanted_options(options, subject.wishes), cross_versions(options), options.allyesconfig]
-    told = json.dumps(wanted, sort_keys=True)
     first = item.parent == subject.base
-    return f"{item.parent_tree} {item.tree} {first} {subject.campaign} {compiler.versions}\n{told}"
+    return key_of(subject, item, options, compiler_of(options).versions, first, cross_versions(options))
 
 
 def check(subject: Subject, item: Item) -> Outcome:
@@ -76,14 +62,15 @@ def check(subject: Subject, item: Item) -> Outcome:
     bench = open_bench(subject, options)  # before the log: another run that has the bench writes to that file
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     sources = choose(subject, item, code)
-    main = compile_all(bench, item, sources, code, log)
+    main = compile_sides(bench, item, sources, log, code)
     others, lacking = compile_elsewhere(subject, item, sources, log)
     if options.allyesconfig:
         more, why = compile_rest(main, item, {*code, *sources}, log)
         others, lacking = [*more, *others], {**why, **lacking}
     findings = judge_config(bench, subject, item, log)
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
-    findings += each_bench((b.bench.mark, judge(b, old, new)) for b in (main, *others))
+    brought = each_bench((b.bench.mark, b.brought(old, new)) for b in (main, *others))
+    findings += [replace(finding, status=Status.FAIL) for finding in brought]  # errors and warnings
     after = [result for built in (main, *others) for result in built.after.values()]
     named = {f.file for f in findings}
     unseen = [p for p in code if p not in named and not is_examined(bench, item, p, after)]
@@ -124,19 +111,6 @@ def choose(subject: Subject, item: Item, code: Sequence[str]) -> set[str]:
     return sources
 
 
-def compile_all(bench: Bench, item: Item, sources: Iterable[str], code: Sequence[str], log: Path) -> Built:
-    """Compile the objects of sources, and those of the build's own programs that touched files belong to."""
-    files = bench.files(item.tree)
-    old_files = bench.files(item.parent_tree)
-    after = {u for s in sorted(sources) if s in files for u in units_of(bench, item.tree, s, log)}
-    before = {u for s in sorted(sources) if s in old_files for u in units_of(bench, item.parent_tree, s, log)}
-    if any(p.startswith("tools/") for p in code):
-        tools = set(bench.tool_units(item.parent_tree, code, log))
-        before |= tools
-        after |= {*bench.tool_units(item.tree, code, log), *(u for u in tools if u.source in files)}
-    return Built(bench, bench.compile(item.parent_tree, before, log), bench.compile(item.tree, after, log))
-
-
 def compile_elsewhere(
     subject: Subject, item: Item, sources: Iterable[str], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
@@ -147,7 +121,7 @@ def compile_elsewhere(
     lacking = {}
     options = build_options(subject.options)
     for need, built in elsewhere(
-        subject, options, sites, lambda bench, need: compile_all(bench, item, need.files, (), log)
+        subject, options, sites, lambda bench, need: compile_sides(bench, item, need.files, log)
     ):
         found += [built] if built else []
         lacking.update(dict.fromkeys(sorted(need.files), need.lacking) if need.lacking else {})
@@ -169,10 +143,10 @@ def compile_rest(main: Built, item: Item, code: Iterable[str], log: Path) -> tup
         return [], {}
     bench = main.bench.whole()
     try:
-        built = compile_all(bench, item, sources, (), log)
+        built = compile_sides(bench, item, sources, log)
         unseen = [p for p in headers if not is_examined(bench, item, p, [*built.after.values()])]
         users = {user for path in unseen for user in bench.includers(item.tree, path)[:USERS]}
-        more = compile_all(bench, item, users, (), log)
+        more = compile_sides(bench, item, users, log)
     except ToolError as error:
         return [], dict.fromkeys(rest, f"{ALLYES}: {str(error).splitlines()[0]}")
     built = Built(bench, {**built.before, **more.before}, {**built.after, **more.after})
@@ -191,12 +165,6 @@ def find_stuck(built: Built) -> list[str]:
     """Return the objects that compile neither before nor after a patch."""
     before = built.before
     return [u.obj for u, r in built.after.items() if not r.built and u in before and not before[u].built]
-
-
-def judge(built: Built, old: Texts, new: Texts) -> list[Finding]:
-    """Return the messages that a patch brought: errors and warnings, which both fail."""
-    before, after = (united(r.findings for r in one.values()) for one in (built.before, built.after))
-    return [replace(finding, status=Status.FAIL) for finding in brought(before, after, old, new)]
 
 
 def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[Finding]:

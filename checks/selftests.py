@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 
 from patchbot.build.images import Images, kernel_key
 from patchbot.build.options import build_options, wanted_options
-from patchbot.build.selftests import CLANG, PROGRAMS, ROOT, Goals, Selftests, find_goals
+from patchbot.build.selftests import PROGRAMS, ROOT, Goals, Selftests, find_goals
+from patchbot.build.toolchain import CLANG, compiler_of
 from patchbot.build.toolchain import PROGRAMS as KERNEL_PROGRAMS
-from patchbot.build.toolchain import compiler_of
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.checking.news import brought, files_of
 from patchbot.errors import MissingTool

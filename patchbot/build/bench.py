@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..errors import ToolError
+from ..errors import MissingTool, ToolError
 from ..identity import file_of, identity
 from ..model import Finding, Status
 from ..progress import counted, tick
@@ -30,17 +30,16 @@ from .kbuild import (
     Configured,
     Kbuild,
     Workplace,
-    has_failed,
+    dependencies_of,
     is_member,
     list_members,
-    read_dependencies,
     write_anew,
 )
 from .log import Said, parse
 from .options import read_options
-from .prepared import inputs_of, is_stale
+from .prepared import Prepared
 from .toolchain import Compiler
-from .units import Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
+from .units import Checker, Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
 
 #: What a configuration is called that the campaign asks for.
 CAMPAIGN = "campaign"
@@ -60,20 +59,20 @@ class Bench(Workplace):
         self.known = Store(self.folder / "compiled.sqlite")
         #: Called with (tree, result, path) of each object while it exists, to keep more about it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
+        self.checker: Checker | None = None
         self._files: dict[str, dict[str, str]] = {}
         #: How the configuration was changed for some lines.
         self.changed = ""
-        #: The tree of which all that is made before the objects is there, and from which files that was made.
-        self._ready, self._inputs = "", set[str]()
+        self._prepared = Prepared()
         self._beside: list[Bench] = []  # the same list for all of them
         self._lists: dict[str, list[set[str]]] = {}
 
     @property
     def name(self) -> str:
-        """Return what is special about the configuration: its architecture, or what it starts from."""
+        """Return what is special about the configuration: its architecture or compiler, or what it starts from."""
         start = "made" if self.changed else self.start
-        arch = self.kbuild.compiler.arch
-        return arch.folder if start == ALLNO else start if arch == X86 else f"{arch.folder}-{start}"
+        what = self.kbuild.compiler.name
+        return what if start == ALLNO else start if what == X86.folder else f"{what}-{start}"
 
     @property
     def title(self) -> str:
@@ -104,6 +103,13 @@ class Bench(Workplace):
         changed = " ".join(f"{symbol}={value}" for symbol, value in sorted(wishes.items()))
         return self._other(self.kbuild.compiler, options, start, changed)
 
+    def checked_by(self, checker: Checker) -> Bench:
+        """Return a bench in the same folders whose messages are those of a checker."""
+        other = copy(self)
+        other.checker, other.watch = checker, lambda *_: None
+        other.kbuild = replace(self.kbuild, checker=checker.kind)
+        return other
+
     def _other(self, compiler: Compiler, options: Mapping[str, str], start: str = ALLNO, changed: str = "") -> Bench:
         other = copy(self)
         other.start, other.options, other.changed, other.watch = start, options, changed, lambda *_: None
@@ -118,7 +124,7 @@ class Bench(Workplace):
         other.kbuild = replace(other.kbuild, out=folder / "out")
         other.kbuild.recover()
         other.known = Store(folder / "compiled.sqlite")
-        other._ready, other._lists = "", {}
+        other._prepared, other._lists = Prepared(), {}
         self._beside.append(other)
         return other
 
@@ -157,7 +163,7 @@ class Bench(Workplace):
             result = self.configure(log)
             self.known.put(f"config {key}", result)
             write_anew(stamp, key)
-            self._ready = ""
+            self._prepared.tree = ""
             return result
         return known
 
@@ -212,7 +218,7 @@ class Bench(Workplace):
         found = []
         for cmd in sorted((self.kbuild.out / "tools").rglob(".*.o.cmd")):
             obj = cmd.with_name(cmd.name[1:-4])
-            deps = self._dependencies(cmd, files)
+            deps = dependencies_of(self.kbuild, cmd, files)
             if obj.exists() and deps and set(deps) & set(touched) and not obj.name.endswith("-in.o"):
                 found.append(Unit(deps[0], str(obj.relative_to(self.kbuild.out))))
         return found
@@ -260,8 +266,9 @@ class Bench(Workplace):
 
     def shelf(self, tree: str, log: Path, scope: str = "") -> Shelf:
         """Return the known results of objects configured as for `tree`; `scope` is what else they depend on."""
-        config = self.config(tree, log).digest
-        return Shelf(self.known, digest([self._maker, config, self.kbuild.compiler.versions, scope]))
+        config, checker = self.config(tree, log).digest, self.checker
+        also = [scope, checker.goals, checker.version] if checker else scope
+        return Shelf(self.known, digest([self._maker, config, self.kbuild.compiler.versions, also]))
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
         """Compile `units` in any case, and return the results."""
@@ -270,8 +277,8 @@ class Bench(Workplace):
         if not (self.kbuild.out / PREPARED).exists():
             self._prepare(tree, log)
         paths = [self.path(unit) for unit in units]
-        if self._must_prepare(tree):  # make does it, but does not say what it read
-            self._ready = ""
+        if self._prepared.is_stale(self.scratch, tree):  # make does it, but does not say what it read
+            self._prepared.tree = ""
         what = f"compiling objects for {self.name}"
         with counted(what, len(paths), lambda: sum(path.exists() for path in paths)):
             said = self._run_all(units, log)
@@ -296,63 +303,42 @@ class Bench(Workplace):
 
     def _run(self, goals: Sequence[str], log: Path) -> list[Said]:
         """Run make and return the findings in its log."""
-        return parse(self.kbuild.make(goals, log), source=str(self.kbuild.source), out=str(self.kbuild.out))
-
-    def _must_prepare(self, tree: str) -> bool:
-        """Say whether what is made before the objects may be another one for `tree`."""
-        old = self._ready
-        return not old or (old != tree and is_stale(self.scratch.changes(old, tree), self._inputs))
+        said = self.kbuild.make([*goals, *(self.checker.goals if self.checker else ())], log)
+        refused = (line for line in said.splitlines() if self.checker and self.checker.refusal in line)
+        if line := next(refused, ""):
+            raise MissingTool(f"this kernel does not take {self.checker and self.checker.version}: {line}")
+        return parse(said, source=str(self.kbuild.source), out=str(self.kbuild.out))
 
     def _prepare(self, tree: str, log: Path) -> None:
         """Build the programs that the build itself runs, and the headers that it generates."""
-        if not self._must_prepare(tree):
-            return
-        stamp = self.kbuild.out / PREPARED
-        if not stamp.exists():  # this takes minutes, in which no object is made
-            tick(f"building the programs of the build for {self.name}")
-        said = self.kbuild.make(["W=1", "prepare"], log)
-        write_anew(stamp, "")
-        self._ready = "" if has_failed(said) else tree
-        self._inputs = inputs_of(
-            self.kbuild.out, self.kbuild.source, lambda obj: bool(Shelf(self.known, "").made_of(obj))
-        )
+        if self._prepared.is_stale(self.scratch, tree):
+            if not (self.kbuild.out / PREPARED).exists():  # this takes minutes, in which no object is made
+                tick(f"building the programs of the build for {self.name}")
+            self._prepared.make(self.kbuild, tree, log, lambda obj: bool(Shelf(self.known, "").made_of(obj)))
+            write_anew(self.kbuild.out / PREPARED, "")
 
     def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
         """Return the result of one unit after make."""
         obj = self.path(unit)
         own = [s.finding for s in said if s.target in (unit.obj, str(obj))]
         files = self.files(tree)
+        if self.checker:
+            own = [f for f in own if f.type == self.checker.kind]
         if not obj.exists():
-            if not any(f.status is Status.FAIL for f in own):
+            if not self.checker and not any(f.status is Status.FAIL for f in own):
                 # Something that every object needs could not be made.
                 own += [s.finding for s in said if s.finding.status is Status.FAIL and s.target != unit.obj]
-            if not own:
+            if not own and not self.checker:
                 text = f"make did not build {unit.obj}, and did not say why"
                 own = [Finding(Status.FAIL, text, unit.source, None, "make")]
             return Compiled(unit, False, tuple(place(f, unit, files) for f in own))
-        if not unit.tool:
+        if not self.checker and not unit.tool:
             own += self.inspect(obj, unit.source, (self.worktree.path / unit.source).read_bytes())
         cmd = obj.with_name(f".{obj.name}.cmd")
-        made_of = self._dependencies(cmd, files) if cmd.is_file() else []
+        made_of = dependencies_of(self.kbuild, cmd, files) if cmd.is_file() else []
         if not made_of and not unit.tool:
             raise ToolError(f"make built {unit.obj}, but {cmd} does not say from what")
         return Compiled(unit, True, tuple(place(f, unit, files) for f in own), frozenset(made_of))
-
-    def _dependencies(self, cmd: Path, files: Mapping[str, str]) -> list[str]:
-        """Return the files of the tree that an object was made from, its source first."""
-        found = []
-        root = f"{self.kbuild.source}/"
-        for name in read_dependencies(cmd.read_text(encoding="utf-8", errors="replace")):
-            if name.startswith(root):
-                path = os.path.normpath(name.removeprefix(root))
-                found += [path] if path in files else []
-            elif not name.startswith("/") and cmd.is_relative_to(self.kbuild.out / "tools"):
-                # Relative to the program's own folder, which the .cmd file does not name.
-                here = os.path.normpath(cmd.parent.relative_to(self.kbuild.out) / name)
-                end = "/" + re.sub(r"^(?:\.{1,2}/)+", "", name)
-                near = [here] if here in files else [p for p in files if p.startswith("tools/") and p.endswith(end)]
-                found += near if len(near) == 1 else []
-        return list(dict.fromkeys(found))
 
     def path(self, unit: Unit) -> Path:
         """Return the path of a unit's object."""

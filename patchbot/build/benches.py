@@ -176,10 +176,11 @@ def make_lines(bench: Bench, units: Sequence[Unit]) -> list[str]:
     compiler = bench.kbuild.compiler
     make = f"make O=out-{bench.name} {' '.join(compiler.variables())}"
     fragment = shlex.quote(str(bench.kbuild.out / ".patchbot-fragment"))
+    wanted = " ".join(["W=1", *(bench.checker.goals if bench.checker else ())])
     kernel = [u.obj for u in sorted(units) if not u.module and not u.tool]
     lines = [f"{make} KCONFIG_ALLCONFIG={fragment} {bench.start}"]
-    lines += [f"{make} -j$(nproc) -k W=1 {' '.join(map(shlex.quote, kernel)) or 'prepare'}"]
+    lines += [f"{make} -j$(nproc) -k {wanted} {' '.join(map(shlex.quote, kernel)) or 'prepare'}"]
     for unit in sorted(u for u in units if u.module):
         goal = unit.obj.removeprefix(f"{unit.module}/")
-        lines.append(f"{make} W=1 M={shlex.quote(unit.module)} {shlex.quote(goal)}")
+        lines.append(f"{make} {wanted} M={shlex.quote(unit.module)} {shlex.quote(goal)}")
     return lines

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -259,6 +259,23 @@ def count_members(kbuild: Kbuild) -> int:
             folders = {folder for _, below in rows for folder in below} - seen
             seen |= folders
     return found
+
+
+def dependencies_of(kbuild: Kbuild, cmd: Path, files: Collection[str]) -> list[str]:
+    """Return the files of the tree, which has `files`, that an object was made from by its .cmd file, source first."""
+    found = []
+    root = f"{kbuild.source}/"
+    for name in read_dependencies(cmd.read_text(encoding="utf-8", errors="replace")):
+        if name.startswith(root):
+            path = os.path.normpath(name.removeprefix(root))
+            found += [path] if path in files else []
+        elif not name.startswith("/") and cmd.is_relative_to(kbuild.out / "tools"):
+            # Relative to the program's own folder, which the .cmd file does not name.
+            here = os.path.normpath(cmd.parent.relative_to(kbuild.out) / name)
+            end = "/" + re.sub(r"^(?:\.{1,2}/)+", "", name)
+            near = [here] if here in files else [p for p in files if p.startswith("tools/") and p.endswith(end)]
+            found += near if len(near) == 1 else []
+    return list(dict.fromkeys(found))
 
 
 def read_dependencies(cmd: str) -> list[str]:

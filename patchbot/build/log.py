@@ -1,4 +1,4 @@
-"""Read the messages of gcc, clang, the assembler, objtool, kernel-doc, modpost, ld and make in a kernel's build log.
+"""Read what gcc, clang, sparse, the assembler, objtool, kernel-doc, modpost, ld and make say in a build's log.
 
 Findings are normalised (no line, column, offset or folder of this machine counts in a comparison), because a patch is
 judged by the findings that its parent does not have: one that replaces another is new, one that merely moved is not.
@@ -24,8 +24,11 @@ class Said:
 
 #: `  CC [M]  net/x.o`: the next lines are about that file. With `make -O` this holds for parallel builds too.
 STEP = re.compile(r"^  [A-Z][\w-]*(?: \[\w+\])? +(?P<path>\S+\.(?:o|s|ko|lds|so|a|dbg|symvers)|vmlinux\S*)$")
+#: `  CHECK   net/x.c`: a checker looks at the source of an object.
+CHECKED = re.compile(r"^  CHECK +(?P<path>\S+)\.c$")
 COMPILER = re.compile(
-    r"^(?P<file>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>warning|error|fatal error): (?P<text>.*)$"
+    r"^(?P<file>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:\d+:)? (?:(?P<tool>sparse): )?"
+    r"(?P<kind>warning|error|fatal error): (?P<text>.*)$"
 )
 ASSEMBLER = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+): (?P<kind>Warning|Error|Fatal error): (?P<text>.*)$")
 KERNEL_DOC = re.compile(r"^(?P<kind>Warning|Error): (?P<file>[^\s:]+):(?P<line>\d+) (?P<text>.*)$")
@@ -105,6 +108,9 @@ def parse(log: str, *, source: str, out: str) -> list[Said]:
         if step := STEP.match(line):
             target = inside(step["path"], (out, source))
             continue
+        if checked := CHECKED.match(line):
+            target = inside(checked["path"], (out, source)) + ".o"
+            continue
         if match := NO_RULE.match(line):
             path = inside(match["target"], (out, source))
             by = f", which {inside(match['by'], (out, source))} needs" if match["by"] else ""
@@ -145,7 +151,9 @@ def read_line(line: str, roots: Sequence[str]) -> Finding | None:
     text = groups["text"]
     kind = (groups.get("kind") or "error").lower()
     option = OPTION.search(text)
-    if option:
+    if name == "" and groups.get("tool"):
+        name = groups["tool"]
+    elif option:
         text, name = text[: option.start()].rstrip(), f"-W{option['option']}"
     elif text.startswith("objtool: "):
         text, name = text.removeprefix("objtool: "), "objtool"

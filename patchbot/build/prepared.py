@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..git.objects import FileChange
+from ..git.repo import Scratch
+from .kbuild import Kbuild, has_failed
 
 #: Where generated headers are made by rules that leave no .cmd file, and whatever a program is made from.
 ALWAYS = ("arch/", "certs/", "include/asm-generic/", "include/uapi/", "rust/", "scripts/", "tools/", "usr/")
@@ -20,6 +23,24 @@ NEVER = ("Documentation/", "LICENSES/", "samples/", "tools/testing/", "MAINTAINE
 #: What is made from such a file is known, since a compiler told it; all else is read by scripts and make.
 TOLD = (".c", ".h", ".S")
 _WORD = re.compile(r"[^\s()'\"=:]+")
+
+
+@dataclass
+class Prepared:
+    """What is made first in an output folder: the tree that it is of, "" if that is not certain, and what it reads."""
+
+    tree: str = ""
+    inputs: set[str] = field(default_factory=set)
+
+    def is_stale(self, scratch: Scratch, tree: str) -> bool:
+        """Say whether it may be another one for `tree`."""
+        return not self.tree or (self.tree != tree and is_stale(scratch.changes(self.tree, tree), self.inputs))
+
+    def make(self, kbuild: Kbuild, tree: str, log: Path, is_object: Callable[[str], bool]) -> None:
+        """Make it for `tree`, which is checked out and configured; `is_object` is that of inputs_of()."""
+        said = kbuild.make(["W=1", "prepare"], log)
+        self.tree = "" if has_failed(said) else tree
+        self.inputs = inputs_of(kbuild.out, kbuild.source, is_object)
 
 
 def is_stale(changes: Mapping[str, FileChange], inputs: Collection[str]) -> bool:

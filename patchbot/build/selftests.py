@@ -17,6 +17,7 @@ from ..model import Finding
 from ..run import run, which
 from ..sandbox import Sandbox
 from .log import parse
+from .toolchain import CLANG
 
 ROOT = "tools/testing/selftests/bpf"
 PROGRAM = re.compile(rf"{ROOT}/progs/(\w+)\.c")
@@ -24,7 +25,6 @@ TEST = re.compile(rf"{ROOT}/prog_tests/(\w+)\.c")
 INCLUDES = r'^[[:space:]]*#[[:space:]]*include[[:space:]]+"[[:alnum:]_]+\.(sub|l)?skel\.h"'
 SKELETON = re.compile(r'"(\w+)\.(?:sub)?(l?skel\.h)"')
 #: {program: Debian package}: the compiler of BPF code, and what bpftool's own programs are made with.
-CLANG = "clang-19"
 PROGRAMS = {CLANG: CLANG, "llvm-strip": "llvm"}
 
 

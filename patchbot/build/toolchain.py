@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ..errors import MissingTool
@@ -20,22 +20,36 @@ PROGRAMS = {
     "ld": "binutils",
     PAHOLE: "pahole or dwarves",
 }
+#: The clang that every kernel from 6.12 to 7.3 accepts (6.12 from 13.0.1 on, 7.3 from 17.0.1 on); make's LLVM=.
+CLANG, LLVM = "clang-19", "-19"
+#: {program: Debian package} of a build with LLVM= alone.
+LLVM_PROGRAMS = {CLANG: CLANG, f"ld.lld{LLVM}": f"lld{LLVM}", f"llvm-ar{LLVM}": f"llvm{LLVM}"}
 HOST_HEADERS = {"gelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/evp.h": "libssl-dev"}
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """CC=, the prefix of the binutils, the architecture, and all about the tools that can change a result."""
+    """CC=, the prefix of the binutils, the architecture, and all about the tools that can change a result.
+
+    `llvm` is make's LLVM=, as `-19`, for clang with its own binutils.
+    """
 
     cc: str
     cross: str
     versions: str
     arch: Arch = X86
     pahole: str = PAHOLE
+    llvm: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return what is special about it, as a name for a folder: the architecture, or that it is clang."""
+        return "clang" if self.llvm else self.arch.folder
 
     def variables(self) -> list[str]:
         """Return make's variables for the machine, the binutils and pahole."""
         found = [f"ARCH={self.arch.make}", *([f"CROSS_COMPILE={self.cross}"] if self.cross else [])]
+        found += [f"LLVM={self.llvm}"] if self.llvm else []
         return [*found, *([f"PAHOLE={self.pahole}"] if self.pahole != PAHOLE else [])]
 
 
@@ -67,6 +81,13 @@ def find_compiler(cc: str | None, cross: str, ccache: bool | None, arch: Arch = 
 
 #: The tools are asked for their versions once a run.
 find_once = cache(find_compiler)
+
+
+def clang_of(options: BuildOptions) -> Compiler:
+    """Return clang with LLVM's binutils for x86, with the pahole and ccache that [checks.build] names."""
+    found = compiler_of(replace(options, cc=CLANG, cross_compile=""))
+    lld = run([which(f"ld.lld{LLVM}"), "--version"]).stdout.decode("utf-8", "replace").strip()
+    return replace(found, versions=f"{found.versions}; {lld}", llvm=LLVM)
 
 
 def has_header(name: str) -> bool:

@@ -42,6 +42,19 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Checker:
+    """A program that make also runs on each source: make's variables for that, and its version.
+
+    `kind` is its name and the type of its messages, `refusal` what make says where it does not take the program.
+    """
+
+    goals: tuple[str, ...]
+    version: str
+    kind: str
+    refusal: str
+
+
+@dataclass(frozen=True)
 class Compiled:
     """What the compiler said about a unit, and the files of the tree that it was made from; none if it failed.
 
