@@ -7,6 +7,10 @@ this order until every line is reached: the campaign's, allyesconfig and allmodc
 whose compilers are installed, and some that are made for the missing options. Lines that none compiles are WARN, each
 with the reason; comments and blank lines are counted apart.
 
+Patches in a row that touch different files are looked at together first, at the last of them: what an object shows is
+kept by the contents of the files that it is made of, and each patch then takes what is true at its own commit, and
+asks for the rest.
+
 What compiled each line is in a JSON file beside the log. The configuration and the tools are those of `build`.
 """
 
@@ -40,6 +44,8 @@ OPTIONS = ()
 
 SOURCES = (".c", ".S")
 ENDINGS = (*SOURCES, ".h")
+#: Files that say how others are compiled.
+RULES = ("Makefile", "Kbuild", "Kconfig")
 #: How many files are compiled for a header, and for a macro of it, in each configuration.
 USERS = 4
 
@@ -60,10 +66,7 @@ def key(subject: Subject, item: Item) -> str:
 def check(subject: Subject, item: Item) -> Outcome:
     """Look for a compiler for each line that a patch adds or changes."""
     log = subject.log("compiled", item)
-    text = commit_diffs(subject.scratch, [item.commit])[item.commit].decode("utf-8", "surrogateescape")
-    lines = {path: numbers for path, numbers in added_lines(text).items() if path.endswith(ENDINGS)}
-    texts = subject.scratch.read_many(item.commit, sorted(lines))
-    coverage = Coverage.of({path: parse(path, data) for path, data in texts.items()}, lines)
+    coverage = coverage_of(subject, [item])
     if not coverage.left:
         return Outcome(Status.SKIP, reason="it adds or changes no line that a compiler reads")
     options = options_of(subject)
@@ -71,15 +74,12 @@ def check(subject: Subject, item: Item) -> Outcome:
     log.write_text(f"compiled of {item.commit}\n")
     used: list[tuple[Bench, list[Unit]]] = []
     failed: list[Finding] = []
-    for bench in configurations(main, item, options, coverage, log):
-        paths = sorted({mark.path for mark in coverage.left})
-        if not paths or (bench is not main and all(path.startswith(APART) for path in paths)):
-            break
-        try:
-            found = look(subject, item, bench, coverage, paths, log)
-        except ToolError as error:
-            coverage.lacking |= {p: ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0]) for p in paths}
-            continue
+    together = neighbours(subject, item)
+    subject.pending.difference_update(one.id for one in together)
+    if len(together) > 1:
+        for _ in search(subject, together[-1], main, options, coverage_of(subject, together), log):
+            pass
+    for bench, found in search(subject, item, main, options, coverage, log):
         used += [(bench, sorted(found))] if found and not bench.changed else []
         failed += judge(bench, item, found, coverage, log)
     explain(main, item, coverage, log)
@@ -91,6 +91,53 @@ def check(subject: Subject, item: Item) -> Outcome:
         findings, examined=len(coverage.by), reason=sentence(coverage), log=log, reproduce=reproduce(item, used)
     )
     return replace(outcome, covered=coverage.covered())
+
+
+def coverage_of(subject: Subject, items: Sequence[Item]) -> Coverage:
+    """Return the coverage of the lines of patches, of which nothing is known yet; each file is in one of them only."""
+    commits = [item.commit for item in items]
+    texts = (text.decode("utf-8", "surrogateescape") for text in commit_diffs(subject.scratch, commits).values())
+    lines = {p: numbers for text in texts for p, numbers in added_lines(text).items() if p.endswith(ENDINGS)}
+    contents = subject.scratch.read_many(commits[-1], sorted(lines))
+    return Coverage.of({path: parse(path, data) for path, data in contents.items()}, lines)
+
+
+def neighbours(subject: Subject, item: Item) -> list[Item]:
+    """Return a patch that is still to be judged, with those after it that can be looked at together with it.
+
+    No two touch the same file, and none after the first one touches what many objects depend on.
+    """
+    found: list[Item] = []
+    touched: set[str] = set()
+    for one in subject.items[subject.items.index(item) :]:
+        if found and (touched & {*one.files} or any(is_shared(path) for path in one.files)):
+            break
+        touched.update(one.files)
+        found += [one] if one.id in subject.pending else []
+        if not found:
+            break
+    return found
+
+
+def is_shared(path: str) -> bool:
+    """Say whether many objects may depend on a file."""
+    return path.rpartition("/")[2].startswith(RULES) or (path.endswith(".h") and "include/" in path)
+
+
+def search(
+    subject: Subject, item: Item, main: Bench, options: BuildOptions, coverage: Coverage, log: Path
+) -> Iterator[tuple[Bench, dict[Unit, Seen]]]:
+    """Look in one bench after the other until no line is left, and yield each with what its objects showed."""
+    for bench in configurations(main, item, options, coverage, log):
+        paths = sorted({mark.path for mark in coverage.left})
+        if not paths or (bench is not main and all(path.startswith(APART) for path in paths)):
+            return
+        try:
+            found = look(subject, item, bench, coverage, paths, log)
+        except ToolError as error:
+            coverage.lacking |= {p: ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0]) for p in paths}
+        else:
+            yield bench, found
 
 
 def configurations(main: Bench, item: Item, options: BuildOptions, coverage: Coverage, log: Path) -> Iterator[Bench]:

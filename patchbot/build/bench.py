@@ -39,7 +39,7 @@ from .log import Said, parse
 from .options import read_options
 from .prepared import Prepared
 from .toolchain import Compiler
-from .units import Checker, Compiled, Shelf, Unit, build_rules, digest, object_of, place, switches
+from .units import Checker, Compiled, Shelf, Unit, build_rules, digest, object_of, place, steers, switches
 
 #: What a configuration is called that the campaign asks for.
 CAMPAIGN = "campaign"
@@ -61,6 +61,7 @@ class Bench(Workplace):
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self.checker: Checker | None = None
         self._files: dict[str, dict[str, str]] = {}
+        self._steering: dict[str, dict[str, str]] = {}
         #: How the configuration was changed for some lines.
         self.changed = ""
         self._prepared = Prepared()
@@ -146,9 +147,15 @@ class Bench(Workplace):
             else:
                 found = {path: oid for path, (_, oid) in self.scratch.ls(tree).items()}
             self._files[tree] = found
+            self._steering[tree] = {path: oid for path, oid in found.items() if steers(path)}
             for old in list(self._files)[:-4]:
-                del self._files[old]
+                del self._files[old], self._steering[old]
         return self._files[tree]
+
+    def steering(self, tree: str) -> Mapping[str, str]:
+        """Return {path: object id} of the files of a tree that decide about the build of others."""
+        self.files(tree)
+        return self._steering[tree]
 
     def enter(self, tree: str, log: Path) -> Configured:
         """Check out `tree` and configure it."""
@@ -360,7 +367,7 @@ class Bench(Workplace):
 
     def _config_key(self, tree: str) -> str:
         """Return what the configuration of a tree depends on."""
-        files = self.files(tree)
+        files = self.steering(tree)
         names = [p for p in files if p.rpartition("/")[2].startswith("Kconfig")]
         names += [p for p in files if p.startswith("scripts/") and p.count("/") == 1]
         return digest(
@@ -376,4 +383,4 @@ class Bench(Workplace):
 
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that decide how `source` is compiled here."""
-        return build_rules(self.files(tree), source, self.kbuild.compiler.arch.folder)
+        return build_rules(self.steering(tree), source, self.kbuild.compiler.arch.folder)

@@ -26,7 +26,7 @@ class Farther:
 
     def __init__(self, main: Bench, tree: str, options: BuildOptions, coverage: Coverage, log: Path) -> None:
         self.main, self.tree, self.options, self.coverage, self.log = main, tree, options, coverage, log
-        self.kconfig: Kconfig = kconfig_of(main.scratch, tree)
+        self.kconfig: Kconfig = kconfig_of(main.scratch, main.steering(tree))
         self._needs: dict[str, list[str]] = {}
 
     def needs(self, path: str) -> list[str]:

@@ -125,13 +125,16 @@ def folder_of(file: str) -> str:
     return parts[1] if parts[0] == "arch" and len(parts) > 2 else ""
 
 
+def kconfig_of(scratch: Scratch, files: Mapping[str, str]) -> Kconfig:
+    """Return the symbols of a tree, of which {path: object id} is given; read once a run if they stay the same."""
+    rows = ((path, oid) for path, oid in files.items() if path.rpartition("/")[2].startswith("Kconfig"))
+    return _read(scratch, frozenset(row for row in rows if "\n" not in row[0]))
+
+
 @lru_cache(maxsize=4)
-def kconfig_of(scratch: Scratch, tree: str) -> Kconfig:
-    """Return the symbols of a tree; read once a run."""
-    paths = [p for p in scratch.ls(tree) if p.rpartition("/")[2].startswith("Kconfig") and "\n" not in p]
-    return read_kconfig(
-        {path: data.decode("utf-8", "replace") for path, data in scratch.read_many(tree, paths).items()}
-    )
+def _read(scratch: Scratch, files: frozenset[tuple[str, str]]) -> Kconfig:
+    """Return the symbols of files, given as (path, object id)."""
+    return read_kconfig({path: scratch.raw(oid).decode("utf-8", "replace") for path, oid in sorted(files)})
 
 
 def read_kconfig(texts: Mapping[str, str]) -> Kconfig:

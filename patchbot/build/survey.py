@@ -3,6 +3,9 @@
 The marked files lie in the bench's own work tree for a while, so that each include finds what it always finds. What
 breaks the preprocessor is looked at in halves; a line that alone breaks it was read, since without it the object
 compiles. What ends up in a string, or in an assembler's input, is damaged, and counts if the object then fails.
+
+What an object showed is known by the contents of all files that it is made of, so it holds in every tree that has
+these: lines of many patches are looked for at once, at the last of them, and each patch then finds its own.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..identity import identity
+from ..progress import ticked
 from ..run import Completed, run
 from .bench import Bench
 from .command import Command, commands
@@ -24,17 +29,29 @@ from .units import Compiled, Unit, digest
 #: No compiler or assembler takes this, wherever it stands.
 DAMAGE = b" ` "
 _FILE = re.compile(rb'^# \d{1,9} "([^"\n]+)"', re.M)
+#: How many objects are looked at before what they showed is kept.
+AT_ONCE = 32
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one object showed: the marks in its input, the files of the tree that it is made of, or why it failed."""
+    """What one object showed: the marks in its input, the files of the tree that it is made of, or why it failed.
+
+    `asked` are the marks in these files that were looked for.
+    """
 
     built: bool
     marks: tuple[Mark, ...] = ()
     only_text: tuple[Mark, ...] = ()
     files: tuple[str, ...] = ()
     said: str = ""
+    asked: tuple[Mark, ...] = ()
+
+    def __add__(self, other: Seen) -> Seen:
+        """Return what is known after other marks were looked for in the same files."""
+        both = zip((self.marks, self.only_text, self.asked), (other.marks, other.only_text, other.asked), strict=True)
+        marks, only_text, asked = (tuple(sorted({*old, *new})) for old, new in both)
+        return replace(other, marks=marks, only_text=only_text, asked=asked)
 
 
 @dataclass(frozen=True)
@@ -55,29 +72,39 @@ class Survey:
     def seen(self, units: Iterable[Unit]) -> dict[Unit, Seen]:
         """Return what each unit shows; only what is not known is asked."""
         bench, files = self.bench, self.bench.files(self.tree)
-        shelf = bench.shelf(self.tree, self.log, digest(["seen", sorted(map(_plain, self.marks))]))
-        found = {unit: known for unit in sorted(set(units)) if (known := shelf.find(unit, files, Seen))}
+        shelf = bench.shelf(self.tree, self.log, digest(["seen", identity(Path(__file__))]))
+        known = {unit: old for unit in sorted(set(units)) if (old := shelf.find(unit, files, Seen))}
+        found = {unit: old for unit, old in known.items() if self._among(old.files) <= {*old.asked}}
         rest = sorted(set(units) - found.keys())
         if not rest:
             return found
         told = commands(bench, self.tree, rest, self.log)
         bench.ready(self.tree, self.log)
+        parts = [rest[at : at + AT_ONCE] for at in range(0, len(rest), AT_ONCE)]
+        for part in ticked(f"looking for lines in {len(rest)} objects for {bench.name}", parts, len(parts)):
+            broken = self._broken([unit for unit in part if unit not in known], told)
+            found |= broken
+            for unit, seen in self._survey({unit: told[unit] for unit in part if unit not in broken}).items():
+                found[unit] = known[unit] + seen if unit in known else seen
+                shelf.put(unit, {*seen.files, *bench.rules(self.tree, unit.source)}, files, found[unit])
+        return found
+
+    def _broken(self, units: Sequence[Unit], told: dict[Unit, Command]) -> dict[Unit, Seen]:
+        """Return those units that do not compile; add to the commands that are told what make says later."""
+        bench, files = self.bench, self.bench.files(self.tree)
         plain = bench.shelf(self.tree, self.log)
-        compiled = {unit: plain.find(unit, files, Compiled) for unit in rest}
-        doubtful = [u for u in rest if u in told and not ((c := compiled[u]) and c.built)]
+        doubtful = [u for u in units if u in told and not ((c := plain.find(u, files, Compiled)) and c.built)]
         said = dict(zip(doubtful, self._each([(told[u], [*_goal(u, "-fsyntax-only")]) for u in doubtful]), strict=True))
         # Make knows better: perhaps a header is generated for this object alone.
-        failed = [u for u in rest if u not in told or (u in said and said[u].returncode)]
+        failed = [u for u in units if u not in told or (u in said and said[u].returncode)]
         made = bench.compile(self.tree, failed, self.log) if failed else {}
         told |= commands(bench, self.tree, [u for u in failed if made[u].built and u not in told], self.log)
-        for unit in rest:
-            if unit in made and not (made[unit].built and unit in told):
-                found[unit] = Seen(False, said=_why(made[unit]))
-        asked = [unit for unit in rest if unit not in found]
-        for unit, seen in self._survey({unit: told[unit] for unit in asked}).items():
-            found[unit] = seen
-            shelf.put(unit, {*seen.files, *bench.rules(self.tree, unit.source)}, files, seen)
-        return found
+        return {u: Seen(False, said=_why(c)) for u, c in made.items() if not (c.built and u in told)}
+
+    def _among(self, files: Iterable[str]) -> set[Mark]:
+        """Return the marks in some files."""
+        inside = {*files}
+        return {mark for mark in self.marks if mark.path in inside}
 
     def _survey(self, units: Mapping[Unit, Command]) -> dict[Unit, Seen]:
         """Return what units show that compile."""
@@ -91,8 +118,11 @@ class Survey:
 
     def _judge(self, unit: Unit, command: Command, marks: frozenset[Mark], done: Completed) -> Seen:
         """Return what one unit shows, by the preprocessor's output with some marks; ask more where that needs it."""
-        plain, every = self._of_output(command, marks, done)
-        breaking = sorted(mark for mark in self.marks if mark.kind == EVALUATED)
+        whole = self._preprocess(command, frozenset()) if done.returncode else done
+        here = {unit.source, *self._files(command, whole)}
+        asked = self._among(here)
+        plain, every = self._of_output(command, marks & asked, done)
+        breaking = sorted(mark for mark in asked if mark.kind == EVALUATED)
         plain |= {mark for mark in breaking if self._preprocess(command, frozenset([mark])).returncode}
         text = every - plain
         if unit.source.endswith(".S"):
@@ -101,21 +131,29 @@ class Survey:
             with self.bench.worktree.laid_over(self._marked(frozenset([mark]), DAMAGE)):
                 (done_,) = self._each([(command, ["-c", "-w", "-o", os.devnull])])
             plain |= {mark} if done_.returncode else set()
-        files = {name.decode("utf-8", "surrogateescape") for name in _FILE.findall(done.stdout)}
-        inside = {os.path.normpath(os.path.join(command.cwd, name)) for name in files}
+        return Seen(
+            True,
+            tuple(sorted(plain)),
+            tuple(sorted(text - plain)),
+            tuple(sorted(here)),
+            asked=tuple(sorted(asked)),
+        )
+
+    def _files(self, command: Command, done: Completed) -> set[str]:
+        """Return the files of the tree that the preprocessor's output names."""
+        names = {name.decode("utf-8", "surrogateescape") for name in _FILE.findall(done.stdout)}
+        inside = {os.path.normpath(os.path.join(command.cwd, name)) for name in names}
         root = f"{self.bench.kbuild.source}/"
-        here = {name.removeprefix(root) for name in inside if name.startswith(root)} & self.bench.files(
+        return {name.removeprefix(root) for name in inside if name.startswith(root)} & self.bench.files(
             self.tree
         ).keys()
-        here.add(unit.source)
-        return Seen(True, tuple(sorted(plain)), tuple(sorted(text - plain)), tuple(sorted(here)))
 
     def _of_output(self, command: Command, marks: frozenset[Mark], done: Completed) -> tuple[set[Mark], set[Mark]]:
         """Return the marks outside of strings and all marks of an output; what breaks it is looked at in halves."""
         if not done.returncode:
             plain, every = read_marks(done.stdout)
             return {m for m in marks if self._numbers[m] in plain}, {m for m in marks if self._numbers[m] in every}
-        if len(marks) == 1:
+        if len(marks) < 2:
             return set(marks), set(marks)
         halves = sorted(marks)
         found: tuple[set[Mark], set[Mark]] = (set(), set())
@@ -158,8 +196,3 @@ def _why(compiled: Compiled) -> str:
     """Return why a unit was not compiled, in one line."""
     rows = sorted(compiled.findings, key=lambda f: (f.file or "", f.line or 0, f.message))
     return "; ".join(f"{f.file}:{f.line}: {f.message}" for f in rows[:1]) or "make does not say how it is compiled"
-
-
-def _plain(mark: Mark) -> tuple[str, int, str, str]:
-    """Return a mark as JSON can hold it."""
-    return (mark.path, mark.at, mark.kind, mark.name)

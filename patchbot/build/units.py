@@ -106,6 +106,11 @@ def object_of(source: str) -> str:
     return str(PurePosixPath(source).with_suffix(".o"))
 
 
+def steers(path: str) -> bool:
+    """Say whether a file can decide how others are compiled."""
+    return path.startswith("scripts/") or path.rpartition("/")[2].startswith(("Makefile", "Kbuild", "Kconfig"))
+
+
 def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
     """Return the files of a tree that decide how `source` is compiled for the architecture in the folder `arch`."""
     folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]

@@ -61,7 +61,8 @@ class Subject:
     sites in it. `work` is patchbot's own folder for this repository. `options` is the check's own table of
     patchbot.toml, `tables` holds those of all checks by name. `decisions` are the campaign's, by the names that
     they are about. A tree's own programs run in `sandbox`. `wishes` is what the campaign wants from a build,
-    `source` the identity of the code that gives its sites and witnesses.
+    `source` the identity of the code that gives its sites and witnesses. `pending` are the ids of the patches that
+    the check has still to judge in this run, where that is known; one that looks at several at once strikes them off.
     """
 
     repo: Repo
@@ -80,6 +81,7 @@ class Subject:
     sandbox: Sandbox = NORMAL
     wishes: BuildWishes = field(default_factory=BuildWishes)
     source: str = ""
+    pending: set[str] = field(default_factory=set)
 
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""

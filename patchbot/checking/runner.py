@@ -99,11 +99,12 @@ def run_checks(
         if passed_over := pass_over(check, subject, wanted, here=execute is run_here):
             results.append(passed_over)
             continue
-        own = replace(subject, options=config.options.get(check.name, {}))
+        own = replace(subject, options=config.options.get(check.name, {}), pending=set())
         for one in tasks(check, own, wanted, whole=only_patches is None):
             known = look(one)
             results += known
             todo += [] if known else [one]
+            own.pending.update(item.id for item in one.items if item and not known)
     grid = grid or Grid(subject.items)
     grid.plan([c.name for c in checks], [part for one in todo for part in one.parts], waive(results))
     pace = Pace(store.seconds(subject.campaign), todo, subject.jobs)
