@@ -38,7 +38,7 @@ sites-mutants: $(BIN)/patchbot
 
 # A hundred changed lines, each damaged: what `check --only compiled`, run before, calls compiled must fail, the rest not.
 line-mutants: $(BIN)/patchbot
-	$(BIN)/python tests/line_mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1)
+	$(BIN)/python tests/line_mutants.py --kernel $(KERNEL) --seed $(or $(SEED),1) $(if $(CAMPAIGN),--campaign $(CAMPAIGN))
 
 # Kill a thousand runs at any moment, then run eight at a time; half an hour on one core.
 kills: $(BIN)/patchbot

@@ -7,7 +7,6 @@ the rebase touched is compiled.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -23,6 +22,7 @@ from ..progress import counted, tick
 from ..series.campaign import nothing
 from ..store import Store
 from .arches import X86
+from .includes import Includes
 from .kbuild import (
     ALLNO,
     ALLYES,
@@ -62,11 +62,13 @@ class Bench(Workplace):
         self.checker: Checker | None = None
         self._files: dict[str, dict[str, str]] = {}
         self._steering: dict[str, dict[str, str]] = {}
+        self._includes = Includes(self.scratch)
         #: How the configuration was changed for some lines.
         self.changed = ""
         self._prepared = Prepared()
         self._beside: list[Bench] = []  # the same list for all of them
         self._lists: dict[str, list[set[str]]] = {}
+        self._keys: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -125,7 +127,7 @@ class Bench(Workplace):
         other.kbuild = replace(other.kbuild, out=folder / "out")
         other.kbuild.recover()
         other.known = Store(folder / "compiled.sqlite")
-        other._prepared, other._lists = Prepared(), {}
+        other._prepared, other._lists, other._keys = Prepared(), {}, {}
         self._beside.append(other)
         return other
 
@@ -241,16 +243,7 @@ class Bench(Workplace):
 
     def includers(self, tree: str, source: str) -> list[str]:
         """Return the .c files in the folder of a file, and in those above, that include it by a name in quotes."""
-        folders = [str(parent) for parent in PurePosixPath(source).parents]
-        globs = [f":(glob){'' if folder == '.' else folder + '/'}*.c" for folder in folders]
-        name = re.escape(source.rpartition("/")[2])
-        form = rf'^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]*/)?{name}"'
-        found = []
-        for path, line in self.scratch.grep_lines(tree, form, globs):
-            included = line.split('"')[1]
-            if os.path.normpath(f"{path.rpartition('/')[0]}/{included}") == source:
-                found.append(path)
-        return sorted(set(found))
+        return self._includes.of(tree, self.files(tree), source)
 
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
         """Return what the compiler says about `units` at `tree`; only unknown ones are compiled."""
@@ -367,15 +360,13 @@ class Bench(Workplace):
 
     def _config_key(self, tree: str) -> str:
         """Return what the configuration of a tree depends on."""
-        files = self.steering(tree)
-        names = [p for p in files if p.rpartition("/")[2].startswith("Kconfig")]
-        names += [p for p in files if p.startswith("scripts/") and p.count("/") == 1]
-        return digest(
-            [
-                *(self._maker, sorted((p, files[p]) for p in names), dict(self.options), self.start),
-                self.kbuild.compiler.versions,
-            ]
-        )
+        if tree not in self._keys:
+            files = self.steering(tree)
+            names = [p for p in files if p.rpartition("/")[2].startswith("Kconfig")]
+            names += [p for p in files if p.startswith("scripts/") and p.count("/") == 1]
+            parts = (self._maker, sorted((p, files[p]) for p in names), dict(self.options), self.start)
+            self._keys[tree] = digest([*parts, self.kbuild.compiler.versions])
+        return self._keys[tree]
 
     def made_of(self, tree: str, result: Compiled) -> set[str]:
         """Return the files of a tree that decide how an object is built."""

@@ -85,6 +85,11 @@ def read_marks(output: bytes) -> tuple[set[int], set[int]]:
     return plain, every
 
 
+def without_marks(output: bytes) -> bytes:
+    """Return the preprocessor's output as it is without marks."""
+    return _IN_STRING.sub(b"", output)
+
+
 def _mark_of(source: Source, line: int) -> Mark | None:
     """Return the mark of one line."""
     lexed, starts = source.lexed, source.lexed.line_starts

@@ -23,12 +23,14 @@ from ..progress import ticked
 from ..run import Completed, run
 from .bench import Bench
 from .command import Command, commands
-from .marks import EVALUATED, Mark, marked, read_marks
+from .marks import EVALUATED, Mark, marked, read_marks, without_marks
 from .units import Compiled, Unit, digest
 
 #: No compiler or assembler takes this, wherever it stands.
 DAMAGE = b" ` "
 _FILE = re.compile(rb'^# \d{1,9} "([^"\n]+)"', re.M)
+#: Let a compiler judge what was preprocessed.
+_PREPROCESSED = ("-fsyntax-only", "-fpreprocessed", "-x", "cpp-output", "-")
 #: How many objects are looked at before what they showed is kept.
 AT_ONCE = 32
 
@@ -80,20 +82,46 @@ class Survey:
             return found
         told = commands(bench, self.tree, rest, self.log)
         bench.ready(self.tree, self.log)
+        simple = frozenset(mark for mark in self.marks if mark.kind != EVALUATED)
         parts = [rest[at : at + AT_ONCE] for at in range(0, len(rest), AT_ONCE)]
         for part in ticked(f"looking for lines in {len(rest)} objects for {bench.name}", parts, len(parts)):
-            broken = self._broken([unit for unit in part if unit not in known], told)
+            outputs = self._outputs([unit for unit in part if unit in told], told, simple)
+            sound = self._sound([unit for unit in part if unit not in known], told, outputs)
+            broken = self._broken([unit for unit in part if unit not in known and unit not in sound], told)
             found |= broken
-            for unit, seen in self._survey({unit: told[unit] for unit in part if unit not in broken}).items():
-                found[unit] = known[unit] + seen if unit in known else seen
-                shelf.put(unit, {*seen.files, *bench.rules(self.tree, unit.source)}, files, found[unit])
+            late = [u for u in part if u not in broken and (u not in outputs or outputs[u].returncode)]
+            for unit, done in (outputs | self._outputs(late, told, simple)).items():
+                if unit in broken:
+                    continue
+                seen = self._judge(unit, told[unit], simple, done)
+                found[unit] = known[unit] + seen if unit in known and seen.built else seen
+                if seen.built:
+                    shelf.put(unit, {*seen.files, *bench.rules(self.tree, unit.source)}, files, found[unit])
         return found
+
+    def _outputs(
+        self, units: Sequence[Unit], told: Mapping[Unit, Command], marks: frozenset[Mark]
+    ) -> dict[Unit, Completed]:
+        """Return the preprocessor's output of units, with marks."""
+        with self.bench.worktree.laid_over(self._marked(marks) if units else {}):
+            return dict(zip(units, self._each([(told[unit], ["-E", "-w"]) for unit in units]), strict=True))
+
+    def _sound(
+        self, units: Iterable[Unit], told: Mapping[Unit, Command], outputs: Mapping[Unit, Completed]
+    ) -> set[Unit]:
+        """Return those units that compile for certain: some did, of others the compiler takes what was preprocessed."""
+        plain, files = self.bench.shelf(self.tree, self.log), self.bench.files(self.tree)
+        done = {u for u in units if u in outputs and (c := plain.find(u, files, Compiled)) and c.built}
+        fit = [u for u in units if u in outputs and u.source.endswith(".c") and not outputs[u].returncode]
+        fit = [u for u in fit if u not in done and told[u].argv[-1].endswith(u.source)]
+        calls = [(replace(told[u], argv=told[u].argv[:-1]), _PREPROCESSED) for u in fit]
+        said = self._each(calls, [without_marks(outputs[u].stdout) for u in fit])
+        return done | {unit for unit, answer in zip(fit, said, strict=True) if not answer.returncode}
 
     def _broken(self, units: Sequence[Unit], told: dict[Unit, Command]) -> dict[Unit, Seen]:
         """Return those units that do not compile; add to the commands that are told what make says later."""
-        bench, files = self.bench, self.bench.files(self.tree)
-        plain = bench.shelf(self.tree, self.log)
-        doubtful = [u for u in units if u in told and not ((c := plain.find(u, files, Compiled)) and c.built)]
+        bench = self.bench
+        doubtful = [u for u in units if u in told]
         said = dict(zip(doubtful, self._each([(told[u], [*_goal(u, "-fsyntax-only")]) for u in doubtful]), strict=True))
         # Make knows better: perhaps a header is generated for this object alone.
         failed = [u for u in units if u not in told or (u in said and said[u].returncode)]
@@ -106,19 +134,11 @@ class Survey:
         inside = {*files}
         return {mark for mark in self.marks if mark.path in inside}
 
-    def _survey(self, units: Mapping[Unit, Command]) -> dict[Unit, Seen]:
-        """Return what units show that compile."""
-        simple = frozenset(mark for mark in self.marks if mark.kind != EVALUATED)
-        with self.bench.worktree.laid_over(self._marked(simple)):
-            outputs = self._each([(command, ["-E", "-w"]) for command in units.values()])
-        return {
-            unit: self._judge(unit, command, simple, done)
-            for (unit, command), done in zip(units.items(), outputs, strict=True)
-        }
-
     def _judge(self, unit: Unit, command: Command, marks: frozenset[Mark], done: Completed) -> Seen:
         """Return what one unit shows, by the preprocessor's output with some marks; ask more where that needs it."""
         whole = self._preprocess(command, frozenset()) if done.returncode else done
+        if whole.returncode:
+            return Seen(False, said=f"{unit.source} cannot be preprocessed: {whole.explain()}".splitlines()[0])
         here = {unit.source, *self._files(command, whole)}
         asked = self._among(here)
         plain, every = self._of_output(command, marks & asked, done)
@@ -174,16 +194,19 @@ class Survey:
             for path in sorted({mark.path for mark in marks})
         }
 
-    def _each(self, calls: Sequence[tuple[Command, Sequence[str]]]) -> list[Completed]:
+    def _each(self, calls: Sequence[tuple[Command, Sequence[str]]], inputs: Sequence[bytes] = ()) -> list[Completed]:
         """Run compilers side by side."""
         kbuild = self.bench.kbuild
 
-        def call(command: Command, more: Sequence[str]) -> Completed:
-            cwd = Path(command.cwd)
-            return run([*command.argv, *more], cwd=cwd, check=False, timeout=300, inside=kbuild.inside(cwd))
+        def call(words: tuple[Command, Sequence[str]], text: bytes | None) -> Completed:
+            command, more = words
+            argv, cwd = [*command.argv, *more], Path(command.cwd)
+            return run(argv, cwd=cwd, stdin=text, check=False, timeout=300, inside=kbuild.inside(cwd))
 
         with ThreadPoolExecutor(max(1, kbuild.jobs)) as pool:
-            futures = [pool.submit(copy_context().run, call, command, more) for command, more in calls]
+            texts: Sequence[bytes | None] = inputs or [None] * len(calls)
+            pairs = zip(calls, texts, strict=True)
+            futures = [pool.submit(copy_context().run, call, words, text) for words, text in pairs]
             return [future.result() for future in futures]
 
 

@@ -301,6 +301,35 @@ def test_nothing_is_asked_twice_and_the_tree_is_left_as_it_was(tiny: Repo, tmp_p
     assert replace(again, log=None) == replace(first, log=None)
 
 
+def test_patches_in_a_row_are_looked_at_together(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    later = '#include "local.h"\n#ifdef LATER\nint later;\n#endif\n'
+    changes = [
+        {"kernel/bpf/local.h": b"int local;\n", **added(tiny, "kernel/bpf/core.c", '#include "local.h"\n')},
+        added(tiny, CPUMASK, later),
+        added(tiny, NET, "int in_net;\n"),
+        {"kernel/bpf/local.h": b"int local;\n#define LATER\n"},
+        added(tiny, "kernel/bpf/core.c", '#include "local.h"\nint last;\n'),
+    ]
+    subject = subject_of(tiny, tmp_path, wanted, changes)
+    alone = run_all(subject)
+    shutil.rmtree(subject.work)
+    subject.work.mkdir()
+    rest, pending = subject.items[1:], {item.id for item in subject.items[1:]}
+    check = load("compiled").patch
+    assert check is not None
+    together = [check(replace(subject, pending=pending), item) for item in rest]
+    assert pending == set()
+    for one, other in zip(alone[1:], together, strict=True):
+        assert (one.status, one.findings, one.covered) == (other.status, other.findings, other.covered)
+    # At the last of them LATER is defined, and at its own commit it is not.
+    assert [f.type for f in together[0].findings] == ["UNDER_IF"]
+    logs = [outcome.log.read_text() for outcome in together if outcome.log]
+    # All was asked with the first one, but for what the header has a part in.
+    assert ["kernel/bpf/cpumask.o" in log for log in logs] == [True, False, False, False]
+    assert "net/core/xdp.o" in logs[0]
+    assert "\n$ make" not in logs[1] + logs[3]
+
+
 S390 = {"arch/s390/Makefile": b"obj-y += bpf.o\n", "arch/s390/bpf.c": b"int in_s390;\n"}
 
 
