@@ -8,9 +8,8 @@ lives, so that its builds stay incremental. A result comes back with its log, an
 
 from __future__ import annotations
 
-import ipaddress
+import hashlib
 import json
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,23 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingTool, ToolError, UserError
+from ..errors import ToolError, UserError
 from ..model import Result, Status
 from ..paths import cache_dir
 from ..progress import tick, within
-from ..run import which
 from ..shapes import plain, read
+from ..workers import BENCH, RETRIES, connected, halt, library, offer, present, refuse_open
 from .check import Check, Item, Outcome, Subject
 from .live import Grid
 from .tasks import Look, Task, not_run, result_of
 
-#: How often a job is tried again after its worker died.
-RETRIES = 3
-#: Seconds to wait for the scheduler, and for a first worker.
-PATIENCE = 30
-#: What a worker has of each program that it has: jobs ask for one, and there is no limit.
-PLENTY = 1_000_000
-BENCH = "patchbot bench"
 #: Bytes of what a check keeps beside its log that come along.
 BESIDE = 32 << 20
 
@@ -73,20 +65,19 @@ class Done:
 
 
 class Cluster:
-    """An executor (see runner.py): on a worker `do` makes a Done of a Series and a Job, as JSON; `halt` ends that."""
+    """An executor (see runner.py): on a worker `do` makes a Done of a Series and a Job, as JSON."""
 
     def __init__(
         self,
         address: str,
         series: Series,
         do: Callable[[str, str], str],
-        halt: Callable[[str], None],
         *,
         insecure: bool = False,
     ) -> None:
         """Take the address of a scheduler; raise UserError for one that anybody on the network could listen to."""
         refuse_open(address, insecure)
-        self.address, self.series, self.do, self.halt = address, json.dumps(plain(series)), do, halt
+        self.address, self.series, self.do = address, json.dumps(plain(series)), do
 
     def __call__(
         self, subject: Subject, todo: Sequence[Task], grid: Grid, look: Look, fail_fast: bool
@@ -130,77 +121,12 @@ class Cluster:
             finally:
                 if futures:
                     client.cancel(list(futures), force=True)
-                    client.run(self.halt, self.series)
+                    client.run(halt, digest(self.series))
 
 
-def library() -> Any:
-    """Return dask.distributed; raise UserError if it is not installed."""
-    try:
-        import distributed
-    except ImportError as error:
-        text = "a cluster needs dask.distributed, which cannot be loaded here"
-        raise UserError(f"{text} ({error}): pip install 'patchbot[cluster]'") from error
-    return distributed
-
-
-def refuse_open(address: str, insecure: bool) -> None:
-    """Raise UserError for an address that is none, or a plain one of another machine: who hears it can run programs."""
-    kind, _, rest = address.partition("://")
-    host = rest.rpartition(":")[0].strip("[]")
-    if kind not in ("tcp", "tls") or not host:
-        raise UserError(
-            f"{address!r} is not the address of a scheduler, such as tls://host:8786 or tcp://127.0.0.1:8786"
-        )
-    if kind == "tcp" and not insecure and not is_loopback(host):
-        raise UserError(
-            f"{address}: whoever reaches a scheduler by plain tcp can run programs on its workers; use tls:// (dask's"
-            " configuration names the certificates), or say --insecure"
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine by its address; a name may mean anything."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def connected(distributed: Any, address: str) -> Any:
-    """Return a client of the scheduler at an address, with a worker; raise UserError if there is none."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it prints tracebacks of what is said below
-    try:
-        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(f"no scheduler answers at {address}: {error}") from error
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError as error:
-        client.close()
-        raise UserError(f"the scheduler at {address} has no worker: dask worker {address}") from error
-    return client
-
-
-def offer(distributed: Any, programs: Sequence[str]) -> Any:
-    """Return a plugin that has each worker, also one that comes later, offer the programs that it has, and a bench."""
-
-    class Offer(distributed.WorkerPlugin):  # type: ignore[misc]
-        async def setup(self, worker: Any) -> None:
-            await worker.set_resources(**{BENCH: 1}, **dict.fromkeys(present(programs), PLENTY))
-
-    return Offer()
-
-
-def present(programs: Sequence[str]) -> list[str]:
-    """Return those of some programs that this machine has."""
-    found = []
-    for tool in programs:
-        try:
-            which(tool)
-        except MissingTool:
-            continue
-        found.append(tool)
-    return found
+def digest(series: str) -> str:
+    """Return the name of a run."""
+    return hashlib.sha256(series.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def offered(programs: Sequence[str]) -> dict[str, Any]:

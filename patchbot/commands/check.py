@@ -25,8 +25,8 @@ from ..identity import identity
 from ..model import Status
 from ..progress import above, shown
 from ..shapes import plain
-from .far import do, halt
-from .session import Session, commas, processes
+from .far import do
+from .session import Session, add_cluster, commas, processes
 from .subject import add_tree, select, subject
 
 EXAMPLES = (
@@ -53,10 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="run so many checks and compilers at once (default: [run] jobs, else as many as there are processors)",
     )
-    parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="run the checks on the workers of this scheduler of dask.distributed"
-    )
-    parser.add_argument("--insecure", action="store_true", help="let the scheduler be reached by plain tcp")
+    add_cluster(parser, "the checks")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first FAIL or ERROR (default: run all)")
     parser.add_argument("--strict", action="store_true", help="exit 1 for SKIP and WARN, too")
     parser.add_argument("--full", action="store_true", help="run everything again; no recorded result is used")
@@ -122,7 +119,7 @@ def far(session: Session, under: Subject, tip: str, address: str, insecure: bool
     remote = session.config.run.remote or str(session.repo.common_dir.resolve())
     config = plain(session.config, os.fspath)
     series = Series(under.items, under.base, tip, under.campaign, config, remote, identity(PACKAGE))
-    return Cluster(address, series, do, halt, insecure=insecure)
+    return Cluster(address, series, do, insecure=insecure)
 
 
 def compiler(session: Session, only: Sequence[str]) -> str:

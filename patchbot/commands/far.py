@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import socket
 import threading
-from collections import Counter
 from dataclasses import replace
 
 from ..bundle import PACKAGE
 from ..checking.check import Subject
-from ..checking.cluster import Done, Job, Series, logs_of
+from ..checking.cluster import Done, Job, Series, digest, logs_of
 from ..checking.programs import load
 from ..checking.tasks import run_task, tasks
 from ..config import Config
 from ..errors import UserError
 from ..git.mirror import mirrored
 from ..identity import identity
-from ..run import end_children
 from ..shapes import plain, read
 from ..terminal import Terminal
+from ..workers import at_work, unlike
 from .session import Given, Session
 from .subject import subject
 
 #: The runs that this worker has met, by digest, the last ones.
 _known: dict[str, tuple[Series, Config, Subject]] = {}
-_lock, _opening = threading.Lock(), threading.Lock()
+_opening = threading.Lock()
 MOST = 4
-#: How many jobs of which run are at work here.
-_busy: Counter[str] = Counter()
 
 
 def do(series: str, job: str) -> str:
     """Do a Job of a Series and return a Done, all as JSON; raise UserError if this worker is not like the other."""
-    key = digest(series)
-    with _lock:
-        _busy[key] += 1
-    try:
+    with at_work(digest(series)):
         return json.dumps(plain(done(*opened(series), read(job, Job))))
-    finally:
-        with _lock:
-            _busy[key] -= 1
 
 
 def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
@@ -59,18 +49,6 @@ def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
             where = f"{socket.gethostname()} {os.getpid()}"
             return Done(tuple(results), one.keys, str(own.work), logs_of(results), where)
     raise UserError(unlike(f"the check {check.name} or the campaign {shared.campaign}"))
-
-
-def halt(series: str) -> None:
-    """End the programs of a run on this worker; if it has jobs of another run too, they all go on."""
-    with _lock:
-        if {run for run, jobs in _busy.items() if jobs} == {digest(series)}:
-            end_children()
-
-
-def digest(series: str) -> str:
-    """Return the name of a run."""
-    return hashlib.sha256(series.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def opened(text: str) -> tuple[Series, Config, Subject]:
@@ -90,8 +68,3 @@ def opened(text: str) -> tuple[Series, Config, Subject]:
             for old in list(_known)[:-MOST]:
                 del _known[old]
         return _known[key]
-
-
-def unlike(what: str) -> str:
-    """Return the message for a worker that would not give the same results."""
-    return f"{what} is not the same on the worker {socket.gethostname()}: install there what runs here"

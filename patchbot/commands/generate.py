@@ -16,7 +16,7 @@ from ..git.commits import author_of
 from ..progress import shown, tick
 from ..series.campaign import active_steps
 from .b4 import take_back
-from .session import Session, alone, processes
+from .session import Session, add_cluster, alone, processes
 from .show import describe, describe_plan, remarks, show_dropped, show_series
 
 EXAMPLES = (
@@ -34,10 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="make the series and show the plan: trees, owners, prefixes, mails for people; the branch does not move",
     )
     parser.add_argument("--jobs", type=processes, default=0, metavar="N", help="how many programs a codemod may start")
+    add_cluster(parser, "spatch")
 
 
 @alone(author=True, base=True, steps=True)
-def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
+def execute(session: Session, name: str, *, dry_run: bool, jobs: int, cluster: str | None, insecure: bool) -> int:
     """Make the series, and the draft of it."""
     session.jobs = jobs
     started = time.monotonic()
@@ -47,7 +48,7 @@ def execute(session: Session, name: str, *, dry_run: bool, jobs: int) -> int:
         say_steps(session)
     if not dry_run:
         take_back(session)
-    with shown(session.err):
+    with shown(session.err), session.spread(cluster, insecure):
         tree = session.tree()
         if not dry_run:
             check_base(session, tree.commit)

@@ -33,7 +33,7 @@ from ..series.render import plural
 from ..terminal import cell
 from .b4 import outdated, take_back
 from .letter import contradictions, told_contradictions
-from .session import Session, alone
+from .session import Session, add_cluster, alone
 from .show import describe, remarks, show_dropped, show_series
 from .trees import done_state
 
@@ -62,6 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the tags of a patch of which at most so much changed (default: tag_threshold in patchbot.toml,"
         " else 0)",
     )
+    add_cluster(parser, "spatch")
 
 
 @alone(author=True, steps=True)
@@ -75,6 +76,8 @@ def execute(
     discard_edits: bool,
     match: list[str],
     keep_tags: float | None,
+    cluster: str | None,
+    insecure: bool,
 ) -> int:
     """Regenerate the draft as it is now."""
     started = time.monotonic()
@@ -100,7 +103,7 @@ def execute(
         threshold = session.config.campaign(name).tag_threshold if keep_tags is None else keep_tags
         done = {}
         asked = Asked(session.repo.resolve(onto), tip, draft.record, discard_edits, chosen, threshold)
-    with shown(session.err):
+    with shown(session.err), session.spread(cluster, insecure):
         document, result, pairs = regenerate(session, draft, asked, done, started)
         document["letters"] = contradictions(session) if result else []
     conflicts.abort(session.work, name)

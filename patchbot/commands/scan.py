@@ -12,7 +12,7 @@ from ..progress import shown
 from ..series.campaign import Audit
 from ..series.trial import Tried, survey, survey_document
 from ..terminal import cell
-from .session import Session, processes
+from .session import Session, add_cluster, processes
 
 EXAMPLES = (
     "patchbot scan                # -v lists the sites that are kept, too",
@@ -35,15 +35,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="list the places in the C code that the steps edit instead, and whether each is there",
     )
     parser.add_argument("--jobs", type=processes, default=0, metavar="N", help="how many programs a codemod may start")
+    add_cluster(parser, "spatch")
 
 
-def execute(session: Session, *, anchors: bool, jobs: int) -> int:
+def execute(session: Session, *, anchors: bool, jobs: int, cluster: str | None, insecure: bool) -> int:
     """Run the command."""
     session.jobs = jobs
     session.insist(base=True, steps=True)
     if anchors:
         return scan_anchors(session)
-    with shown(session.err):
+    with shown(session.err), session.spread(cluster, insecure):
         tree = session.tree()
         audit = session.campaign.audit(tree, session.campaign_config)
     for warning in audit.warnings:

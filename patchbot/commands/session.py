@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ from ..store import Answers
 from ..terminal import Terminal, complain, write
 from ..trust import judge
 from ..turns import Turn
+from ..workers import spread
 
 P = ParamSpec("P")
 
@@ -195,6 +196,10 @@ class Session:
             raise refused(PermissionError(errno.EACCES, "cannot be written", str(where)))
         return where
 
+    def spread(self, cluster: str | None, insecure: bool) -> AbstractContextManager[None]:
+        """Let the workers of a scheduler, by default that of patchbot.toml, run the programs of codemods."""
+        return spread(self.config.run.cluster if cluster is None else cluster, insecure=insecure)
+
     @cached_property
     def scratch(self) -> Scratch:
         """Patchbot's own bare repository that borrows the kernel repository's objects."""
@@ -332,3 +337,11 @@ def processes(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)
+
+
+def add_cluster(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options about a cluster, on which `what` is run."""
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help=f"run {what} on the workers of this scheduler of dask.distributed"
+    )
+    parser.add_argument("--insecure", action="store_true", help="let the scheduler be reached by plain tcp")

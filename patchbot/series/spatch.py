@@ -1,8 +1,7 @@
 """Run a SmPL script with Coccinelle's spatch on single files of a tree, and keep what it made of each.
 
-One process a file: `spatch --jobs` loses sites without a word. What spatch cannot parse it leaves out with exit code
-0; here that is said with its lines. Results are kept by script, options, version of spatch and the content of what it
-read.
+The files are divided among the processors of this machine, or the workers of a cluster. Results are kept by script,
+options, version of spatch and the content of what it read.
 """
 
 from __future__ import annotations
@@ -11,66 +10,41 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from .. import temporary
+from ..bundle import PACKAGE as BOT
 from ..errors import MissingTool, ToolError, UserError
-from ..git.export import kept_export, write_files
+from ..git.export import kept_export
 from ..identity import identity
-from ..model import Edit
 from ..paths import cache_dir
 from ..progress import tick
-from ..run import Completed, run, which
+from ..run import run, which
+from ..shapes import plain, read
 from ..store import Store
-from .edits import MODES, edits_between
+from ..workers import RETRIES, address, at_work, connected, halt, library, offer, present, unlike
+from . import piece
+from .edits import MODES
+from .piece import LATE, PACKAGE, Piece, Result, one, version
 from .tree import Tree
 
-PACKAGE = "coccinelle"
 #: Seconds for a file.
 PATIENCE = 120.0
 DECIDE = 'each is to be decided by name: [[sites.keep]] path = ".." reason = ".."; a step may have another `timeout`'
 #: Options that make spatch read headers.
 INCLUDING = ("--include", "--all-includes", "--local-includes", "--recursive-includes", "-I")
 HEADERS = ("include", "arch/x86/include")
-LATE = "spatch took longer than"
-UNPARSED = "spatch did not parse this"
-PARSE_ERROR = re.compile(
-    r'parse error\s++= File "([^"\n]*+)", line \d++.*+\n(?:.*+\n){0,4}?badcount: \d++\n((?:(?:bad:|BAD:!!!!!).*+\n)*)'
-)
-BAD = re.compile(r"(?:bad:|BAD:!!!!!) ?")
-FAILURE = re.compile(r"(?m)^(?:EXN|Fatal error|exn while in|.*already tagged token).*$", re.I)
 #: Of what spatch says of a script: rows that tell nothing, a place, values of OCaml, and rows without a value.
 NOISE = re.compile(r"init_defs|Warning: PARSING|whole content\b")
 PLACE = re.compile(r'(?:File "[^"\n]*+", )?\bline (\d++)')
 VALUE = re.compile(r"\(Tag\d")
 EMPTY = ("", "around = ''")
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What spatch did not do in the lines `line` to `end` of a file; `whole` says that it gave the file up."""
-
-    line: int
-    end: int
-    text: str
-    whole: bool = False
-
-
-@dataclass(frozen=True)
-class Result:
-    """What spatch made of a file: (start, end, new bytes as Latin-1) of each edit, and its troubles."""
-
-    made: tuple[tuple[int, int, str], ...]
-    troubles: tuple[Trouble, ...] = ()
-
-    def edits(self, path: str) -> Iterator[Edit]:
-        """Yield the edits of the file, called `path`."""
-        for start, end, new in self.made:
-            yield Edit(path, start, end, new.encode("latin-1"))
+#: What makes a script read other files.
+ELSEWHERE = re.compile(r"(?m)^[ \t]*(?:#[ \t]*include|using)\b")
 
 
 def patch(
@@ -86,7 +60,12 @@ def patch(
         raise UserError(str(error)) from error
     insist_on_script(program, script)
     files = {path: file.data for path, file in tree.files(paths).items() if file.mode in MODES}
-    make = [identity(Path(__file__)), version(program), script.read_text("utf-8", "surrogateescape"), list(options)]
+    make = [
+        identity(Path(piece.__file__)),
+        version(program),
+        script.read_text("utf-8", "surrogateescape"),
+        list(options),
+    ]
     found: dict[str, Result] = {}
     with Store(cache_dir() / "spatch.sqlite") as store:
         headers = Headers(tree) if any(o.startswith(INCLUDING) for o in options) else None
@@ -100,34 +79,23 @@ def patch(
 
         def take(path: str, result: Result) -> None:
             found[path] = result
+            tick("spatch", len(todo) - len(files) + len(found), len(todo))
             if not any(trouble.text.startswith(LATE) for trouble in result.troubles):
                 store.put(keys[path], result)
 
-        pool = ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0)), thread_name_prefix="spatch")
-        try:
-            waiting: dict[Future[Result], str] = {}
-            for path in todo:
-                argv = [program, "--verbose-parsing", *([] if headers else ["--no-includes"]), *options]
-                near = headers.near(path) if headers else {}
-                argv += headers.options if headers else []
-                waiting[pool.submit(one, argv, script, path, files[path], near, timeout)] = path
-            while waiting:
-                tick("spatch", len(todo) - len(waiting), len(todo))
-                for future in wait(waiting, return_when=FIRST_COMPLETED)[0]:
-                    take(waiting[future], future.result())
-                    del waiting[future]
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            for future, path in waiting.items():  # what was found while the run was ended is kept, too
-                if not future.cancelled() and future.exception() is None:
-                    take(path, future.result())
+        given = ["--verbose-parsing", *([] if headers else ["--no-includes"]), *options]
+        given += headers.options if headers else []
+        smpl = script.read_text("utf-8", "surrogateescape")
+        pieces = []
+        for path in todo:
+            near = {name: text.decode("latin-1") for name, text in headers.near(path).items()} if headers else {}
+            pieces.append(Piece(smpl, tuple(given), path, files[path].decode("latin-1"), near, timeout))
+        # Headers and what the script includes are read from folders of this machine.
+        if address() and not headers and not ELSEWHERE.search(smpl):
+            far(version(program), pieces, take)
+        else:
+            here(jobs or len(os.sched_getaffinity(0)), script, pieces, take)
     return {path: found[path] for path in sorted(found)}
-
-
-@lru_cache
-def version(program: str) -> str:
-    """Return what spatch says of its version."""
-    return run([program, "--version"], check=False, timeout=30).stdout.decode("utf-8", "replace").split("\n")[0]
 
 
 def insist_on_script(program: str, script: Path) -> None:
@@ -149,49 +117,6 @@ def complaint(said: str) -> tuple[int, str]:
     if not line and "unexpected code before the first rule" in words:
         line = 1
     return line, "; ".join(dict.fromkeys(word for word in words if word not in EMPTY))[:300]
-
-
-def one(argv: Sequence[str], script: Path, path: str, text: bytes, near: Mapping[str, bytes], timeout: float) -> Result:
-    """Return what spatch makes of one file, in a folder of its own."""
-    with temporary.folder("spatch") as place:
-        write_files(place, {**near, path: text})
-        full = [*argv, "--sp-file", str(script), "--in-place", path]
-        try:
-            done = run(full, cwd=place, env={"TMPDIR": str(place)}, timeout=timeout, check=False)
-        except ToolError as error:
-            if "took longer" not in str(error):
-                raise
-            return Result((), (Trouble(1, 1, f"{LATE} {timeout:g} s", whole=True),))
-        new = (place / path).read_bytes()
-    troubles = tuple(dict.fromkeys(troubles_in(done, path, text)))
-    if any(trouble.whole for trouble in troubles):
-        return Result((), troubles)
-    made = edits_between(path, text, tidied(text, new))
-    return Result(tuple((e.start, e.end, e.new.decode("latin-1")) for e in made), troubles)
-
-
-def tidied(old: bytes, new: bytes) -> bytes:
-    """Return what spatch made of a text without the lines of blanks that it leaves where it takes statements away."""
-    known = {*old.split(b"\n")}
-    return b"\n".join(line for line in new.split(b"\n") if not line or line.strip() or line in known)
-
-
-def troubles_in(done: Completed, path: str, text: bytes) -> Iterator[Trouble]:
-    """Yield what spatch says of a file that it did not parse, or why it gave up."""
-    said = (done.stderr + b"\n" + done.stdout).decode("latin-1")
-    lines = [line.rstrip() for line in text.decode("latin-1").split("\n")]
-    for match in PARSE_ERROR.finditer(said):
-        # Where a macro of spatch's own is expanded, the place is one in its standard.h; so the quoted lines count.
-        rows = [row[len(mark[0]) :].rstrip() for row in match[2].split("\n") if (mark := BAD.match(row))]
-        places = [n for n in range(len(lines)) if rows and lines[n : n + len(rows)] == rows]
-        if places:
-            yield from (Trouble(n + 1, n + len(rows), UNPARSED) for n in places)
-        elif match[1] == path:
-            yield Trouble(1, len(lines), f"{UNPARSED}, or another part of the file")
-    if failure := FAILURE.search(said):
-        yield Trouble(1, 1, f"spatch gave this file up: {failure[0].strip()[:200]}", whole=True)
-    elif done.returncode:
-        yield Trouble(1, 1, f"spatch ended with exit code {done.returncode}: {said.strip()[-200:]}", whole=True)
 
 
 class Headers:
@@ -222,3 +147,73 @@ class Headers:
         """Return a digest of what spatch may read for a file."""
         near = [(name, hashlib.sha256(data).hexdigest()) for name, data in sorted(self.near(path).items())]
         return hashlib.sha256(json.dumps([self.all, near]).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def here(jobs: int, script: Path, pieces: Sequence[Piece], take: Callable[[str, Result], None]) -> None:
+    """Give `take` the path and the result of each piece as it ends, `jobs` at a time."""
+    tick("spatch", 0, len(pieces))
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="spatch")
+    waiting = {pool.submit(one, each, script): each.path for each in pieces}
+    try:
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED)[0]:
+                take(waiting[future], future.result())
+                del waiting[future]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for future, path in waiting.items():  # what was found while the run was ended is kept, too
+            if not future.cancelled() and future.exception() is None:
+                take(path, future.result())
+
+
+def far(program: str, pieces: Sequence[Piece], take: Callable[[str, Result], None]) -> None:
+    """Give `take` what the workers of a scheduler make of pieces, as they end; `program` is the version of spatch.
+
+    Raises UserError where no worker has spatch, or one has another version of it or another patchbot.
+    """
+    if not pieces:
+        return
+    distributed, run_id = library(), uuid4().hex
+    like = json.dumps([run_id, identity(BOT), program])
+    with connected(distributed, address()) as client:
+        client.register_plugin(offer(distributed, ["spatch"]), name="patchbot spatch")
+        if not any(client.run(present, ["spatch"]).values()):
+            raise UserError(f"no worker has spatch (Debian: {PACKAGE})")
+        submit = partial(client.submit, pure=False, retries=RETRIES, resources={"spatch": 1})
+        tick("spatch", 0, len(pieces))
+        waiting = {submit(do, like, json.dumps(plain(each))): each.path for each in pieces}
+        try:
+            for future in distributed.as_completed(list(waiting), loop=client.loop):
+                try:
+                    result = read(future.result(), Result)
+                except UserError:
+                    raise
+                except Exception as error:
+                    why = f"{type(error).__name__}: {error}"
+                    raise ToolError(f"{waiting[future]}: the cluster gave no result: {why}") from error
+                take(waiting.pop(future), result)
+        finally:
+            if waiting:
+                client.cancel(list(waiting), force=True)
+                client.run(halt, run_id)
+
+
+def do(like: str, text: str) -> str:
+    """Make the Result of a Piece, on a worker, both as JSON; raise UserError where it is not `like` the other side."""
+    run_id, patchbot, program = read(like, tuple[str, str, str])
+    with at_work(run_id):
+        if patchbot != made_with():
+            raise UserError(unlike("patchbot"))
+        if program != version(which("spatch", PACKAGE)):
+            raise UserError(unlike("spatch"))
+        given = read(text, Piece)
+        with temporary.folder("smpl") as place:
+            script = place / "script.cocci"
+            script.write_text(given.script, "utf-8", "surrogateescape")
+            return json.dumps(plain(one(given, script)))
+
+
+@cache
+def made_with() -> str:
+    """Return the identity of this patchbot, which stays as it was when the process began."""
+    return identity(BOT)

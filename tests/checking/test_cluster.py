@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,17 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tinytree import PATCHBOT, patchbot
+from tinytree import PATCHBOT, commit, patchbot
 
 from patchbot.checking.check import Item, load
-from patchbot.checking.cluster import Series, is_loopback, moved, placed, refuse_open
+from patchbot.checking.cluster import Series, moved, placed
 from patchbot.checking.tasks import Task
 from patchbot.commands.far import do
 from patchbot.errors import UserError
 from patchbot.git.mirror import mirrored
 from patchbot.model import Result, Status
 from patchbot.shapes import plain
+from patchbot.workers import is_loopback, refuse_open
 
+SPATCH_IS = shutil.which("spatch")
+SPATCH = pytest.mark.skipif(not SPATCH_IS, reason="coccinelle is not installed: apt install coccinelle")
 START = """
 import sys, time
 from distributed import LocalCluster
@@ -196,6 +200,58 @@ def test_a_result_names_this_machines_folder():
     new = moved(old, "/far/work", "/here")
     assert (new.log, new.reason) == ("/here/logs/x.log", "see /here/logs/x.log")
     assert moved(replace(old, log=None), "/far/work", "/here").log is None
+
+
+SMPL = "@@ expression E; @@\n- old_call(E)\n+ new_call(E)\n"
+CAMPAIGN = """\
+title = "treewide: Call"
+target = "tip"
+[sites]
+words = ["old_call"]
+[[steps]]
+name = "call"
+cocci = "call.cocci"
+message = "call.txt"
+split = "whole"
+"""
+
+
+@pytest.fixture
+def called(work, tmp_path):
+    """A repository in which spatch has to change two files; what they hold tells them apart from any other run."""
+    (tmp_path / "mine").mkdir()
+    files = {"campaign.toml": CAMPAIGN, "call.cocci": SMPL, "call.txt": "treewide: Call\n\nCall.\n"}
+    for name, text in files.items():
+        (tmp_path / "mine" / name).write_text(text)
+    (tmp_path / "patchbot.toml").write_text(f'[campaigns.mine]\npath = "{tmp_path}/mine"\n')
+    body = f"/* {tmp_path} */\nint call(void)\n{{\n\treturn old_call(1);\n}}\n"
+    commit(work, "lib: Call", {f"lib/{name}.c": body.replace("int call", f"int {name}").encode() for name in "ab"})
+    return work
+
+
+def scanned(work: Path, *argv: str, code: int = 0) -> subprocess.CompletedProcess:
+    return patchbot("scan", "mine", "--json", "--config", f"{work.parent}/patchbot.toml", *argv, cwd=work, code=code)
+
+
+@SPATCH
+def test_spatch_runs_on_workers_and_its_results_are_kept_here(called, cluster, tmp_path):
+    there = json.loads(scanned(called, "--cluster", cluster).stdout)
+    assert there["counts"]["change"] == 2
+    scheduler_is_not_asked = "tcp://127.0.0.1:1"
+    assert json.loads(scanned(called, "--cluster", scheduler_is_not_asked).stdout) == there
+    (tmp_path / "mine/call.cocci").write_text(SMPL.replace("new_call", "newer_call"))
+    assert "no scheduler answers" in scanned(called, "--cluster", scheduler_is_not_asked, code=2).stderr
+    assert json.loads(scanned(called).stdout) == there
+    assert "use tls://" in scanned(called, "--cluster", "tcp://192.0.2.1:8786", code=2).stderr
+
+
+@SPATCH
+def test_a_worker_with_another_spatch_is_refused(called, cluster, tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/spatch").write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 9.9 || exec {SPATCH_IS} "$@"\n')
+    (tmp_path / "bin/spatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    assert "spatch is not the same on the worker" in scanned(called, "--cluster", cluster, code=2).stderr
 
 
 def test_a_mirror_fetches_once_and_by_no_other_program(tiny, tmp_path):
