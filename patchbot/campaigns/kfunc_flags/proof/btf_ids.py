@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ FUNC = f"{PREFIX}func__"
 WORD = 4
 HEADER = 8  # of a set: count, flags
 PAIR = 8
+SHN_UNDEF, STB_WEAK = 0, 2
 TRAILER = 8
 #: A row in the source.
 ROW = re.compile(rb"\b(?:BTF_ID\w*|B[TP]F_KFUNC)\s*\((?:[^()]|\([^()]*\))*\)")
@@ -113,6 +115,37 @@ def relocations(elf: ELFFile, only: str | None = None) -> Iterator[tuple[str, in
             yield from ((place, r["r_offset"], symbol(r["r_info_sym"])) for r in section.iter_relocations())
 
 
+def undefined_symbols(elf: ELFFile) -> dict[int, str]:
+    """Return the numbers and names of the symbols of an object that another file must define (weak ones need not).
+
+    An object has thousands: pyelftools takes a second for them and for its relocations.
+    """
+    form, of = ("IBBHQQ", itemgetter(0, 1, 3)) if elf.elfclass == 64 else ("IIIBBH", itemgetter(0, 3, 5))
+    found = {}
+    for section in elf.iter_sections("SHT_SYMTAB"):
+        names = bytes(elf.get_section(section["sh_link"]).data())
+        rows = struct.iter_unpack(byte_order(elf) + form, section.data())
+        for number, (name, info, shndx) in enumerate(map(of, rows)):
+            if shndx == SHN_UNDEF and info >> 4 != STB_WEAK and name:
+                found[number] = names[name : names.index(b"\0", name)].decode("utf-8", "replace")
+    return found
+
+
+def referred_symbols(elf: ELFFile) -> Iterator[tuple[str, set[int]]]:
+    """Yield each section with relocations, and the numbers of the symbols that these are about."""
+    word, shift = ("Q", 32) if elf.elfclass == 64 else ("I", 8)
+    for section in elf.iter_sections():
+        if isinstance(section, RelocationSection) and section["sh_info"]:
+            form = byte_order(elf) + word * (3 if section.is_RELA() else 2)
+            numbers = {row[1] >> shift for row in struct.iter_unpack(form, section.data())}
+            yield elf.get_section(section["sh_info"]).name, numbers
+
+
+def byte_order(elf: ELFFile) -> str:
+    """Return the byte order of an ELF file as `struct` spells it."""
+    return "<" if elf.little_endian else ">"
+
+
 def is_id(symbol: str) -> bool:
     """Say whether a symbol stands for one BTF id (the symbol of a set stands for the set)."""
     return symbol.startswith(PREFIX) and not symbol.startswith((SET8, f"{PREFIX}set__"))
@@ -186,7 +219,7 @@ def read_file(path: Path, args_flag: int | None, names: Mapping[int, str] | None
         if part is None:
             return BtfIds()
         symbols: dict[int, list[tuple[str, int]]] = {}
-        section = Section(bytes(part.data()), "<" if file.little_endian else ">", symbols, names)
+        section = Section(bytes(part.data()), byte_order(file), symbols, names)
         index, start, undefined = file.get_section_index(SECTION), int(part["sh_addr"]), set()
         if file["e_type"] == "ET_REL":
             start = 0
@@ -302,10 +335,10 @@ def read_symbols(obj: Path) -> tuple[set[str], set[str]]:
     Those that may stay undefined (weak ones) do not count.
     """
     with elf_file(obj) as elf:
-        undefined = {s.name for s in symbols_of(elf) if is_undefined(s) and s["st_info"]["bind"] != "STB_WEAK"}
-        places = {(place, symbol.name) for place, _, symbol in relocations(elf)}
-    referred = {name for place, name in places if place == SECTION} & undefined
-    return referred, undefined - {name for _, name in places}
+        undefined = undefined_symbols(elf)
+        places = [(place, undefined.keys() & numbers) for place, numbers in referred_symbols(elf)]
+    referred = {undefined[number] for place, numbers in places if place == SECTION for number in numbers}
+    return referred, set(undefined.values()) - {undefined[n] for _, numbers in places for n in numbers}
 
 
 def find_row(text: bytes, name: str) -> int | None:
