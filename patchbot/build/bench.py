@@ -247,7 +247,7 @@ class Bench(Workplace):
 
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:
         """Return what the compiler says about `units` at `tree`; only unknown ones are compiled."""
-        shelf, files = self.shelf(tree, log), self.files(tree)
+        shelf, files = self.shelf(tree, log, same=True), self.files(tree)
         known = {unit: shelf.find(unit, files, Compiled) for unit in sorted(set(units))}
         missing = [unit for unit, result in known.items() if result is None]
         made = [result for result, _ in self.fetch(tree, missing, log)] if missing else []
@@ -264,11 +264,14 @@ class Bench(Workplace):
                 shelf.put(result.unit, self.made_of(tree, result), files, result)
         return [(result, self.path(result.unit)) for result in results]
 
-    def shelf(self, tree: str, log: Path, scope: str = "") -> Shelf:
-        """Return the known results of objects configured as for `tree`; `scope` is what else they depend on."""
-        config, checker = self.config(tree, log).digest, self.checker
-        also = [scope, checker.goals, checker.version] if checker else scope
-        return Shelf(self.known, digest([self._maker, config, self.kbuild.compiler.versions, also]))
+    def shelf(self, tree: str, log: Path, scope: str = "", same: bool = False) -> Shelf:
+        """Return the known results of objects configured as for `tree`; `scope` is what else they depend on.
+
+        With `same` they hold for an object that same.py found to be the same, but in line numbers.
+        """
+        made = [self._maker, self.config(tree, log).digest, self.kbuild.compiler.versions]
+        also = [scope, self.checker.goals, self.checker.version] if self.checker else scope
+        return Shelf(self.known, digest([*made, also]), digest(made) if same and not self.checker else "")
 
     def _make(self, tree: str, units: Sequence[Unit], log: Path) -> list[Compiled]:
         """Compile `units` in any case, and return the results."""

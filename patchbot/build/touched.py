@@ -20,6 +20,7 @@ from ..terminal import some
 from .bench import Bench
 from .benches import APART, each_bench, make_lines, units_of
 from .options import BuildOptions, build_options, wanted_options
+from .same import keep_same
 from .units import Checker, Compiled, Unit
 
 #: How many files are compiled for a header, of those beside it that include it and of the campaign's witnesses.
@@ -56,8 +57,9 @@ def compile_sides(bench: Bench, item: Item, sources: Iterable[str], log: Path, c
         tools = [set(bench.tool_units(tree, code, log)) for tree in trees]
         sides[0] |= tools[0]
         sides[1] |= {*tools[1], *(u for u in tools[0] if u.source in bench.files(item.tree))}
-    before, after = (bench.compile(tree, units, log) for tree, units in zip(trees, sides, strict=True))
-    return Built(bench, before, after)
+    before = bench.compile(item.parent_tree, sides[0], log)
+    keep_same(bench, *trees, before, sides[1], log)
+    return Built(bench, before, bench.compile(item.tree, sides[1], log))
 
 
 def judge(

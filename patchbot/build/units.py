@@ -71,17 +71,22 @@ class Compiled:
 class Shelf:
     """The known results of objects, by the contents of the files each was made from; `scope` is all else that decides.
 
-    Files of a tree are given as {path: object id}.
+    Files of a tree are given as {path: object id}. With `same`, the part of the scope that decides about the object
+    itself, an object that is known to be the same as another one has the results of that.
     """
 
     store: Store
     scope: str
+    same: str = ""
 
     def find(self, unit: Unit, files: Mapping[str, str], kind: type[T]) -> T | None:
         """Return the known result of an object of this tree as a value of a type; None if there is none."""
         for names in self.made_of(unit.obj):
             if all(name in files for name in names):
-                known = self.store.get(self._key(unit, names, files), kind)
+                content = contents(unit, names, files)
+                known = self.store.get(self._key(content), kind)
+                if known is None and (other := self._other(content)):
+                    known = self.store.get(self._key(other), kind)
                 if known is not None:
                     return known
         return None
@@ -91,14 +96,29 @@ class Shelf:
         names = sorted({name for name in made_of if name in files})
         known = [names, *(k for k in self.made_of(unit.obj) if k != names)]
         self.store.put(f"made of {unit.obj}", known[:REMEMBERED])
-        self.store.put(self._key(unit, names, files), value)
+        self.store.put(self._key(contents(unit, names, files)), value)
+
+    def put_same(self, unit: Unit, made_of: Iterable[str], old: Mapping[str, str], new: Mapping[str, str]) -> None:
+        """Keep that the object that is made from some files is the same in two trees."""
+        names = sorted({name for name in made_of if name in old and name in new})
+        before, after = contents(unit, names, old), contents(unit, names, new)
+        self.store.put(f"same {self.same} {after}", self._other(before) or before)
 
     def made_of(self, obj: str) -> list[list[str]]:
         """Return the lists of files that an object was made from, the latest first; none if it was never kept."""
         return self.store.get(f"made of {obj}", list[list[str]]) or []
 
-    def _key(self, unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
-        return "object " + digest([self.scope, unit.obj, unit.module, [(name, files[name]) for name in names]])
+    def _other(self, content: str) -> str | None:
+        """Return the contents of another object that is the same."""
+        return self.store.get(f"same {self.same} {content}", str) if self.same else None
+
+    def _key(self, content: str) -> str:
+        return "object " + digest([self.scope, content])
+
+
+def contents(unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
+    """Return a digest of an object's name and of the files that it is made from."""
+    return digest([unit.obj, unit.module, [(name, files[name]) for name in names]])
 
 
 def object_of(source: str) -> str:

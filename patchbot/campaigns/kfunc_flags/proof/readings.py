@@ -36,7 +36,8 @@ def read_object(name: str, path: Path, args_flag: int | None, pahole: str = PAHO
 
 def shelf_of(bench: Bench, tree: str, log: Path) -> Shelf:
     """Return the store for readings of objects that are configured as for a tree."""
-    return bench.shelf(tree, log, readers())
+    # With the flag, for where that is new an object may be the same as before.
+    return bench.shelf(tree, log, f"{readers()} {flags_of(bench.scratch, tree).trailer}", same=True)
 
 
 @cache
