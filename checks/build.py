@@ -24,7 +24,7 @@ from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere,
 from patchbot.build.kbuild import ALLYES
 from patchbot.build.options import BuildOptions, build_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
-from patchbot.build.touched import USERS, Built, compile_sides, key_of
+from patchbot.build.touched import USERS, Built, compile_ahead, compile_sides, key_of
 from patchbot.build.units import Compiled
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.checking.news import files_of
@@ -62,10 +62,12 @@ def check(subject: Subject, item: Item) -> Outcome:
     bench = open_bench(subject, options)  # before the log: another run that has the bench writes to that file
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     sources = choose(subject, item, code)
+    later = subject.later(item) if set(code) == sources else ()
+    compile_ahead(bench, item, later, sources, log)
     main = compile_sides(bench, item, sources, log, code)
     others, lacking = compile_elsewhere(subject, item, sources, log)
     if options.allyesconfig:
-        more, why = compile_rest(main, item, {*code, *sources}, log)
+        more, why = compile_rest(main, item, {*code, *sources}, later, log)
         others, lacking = [*more, *others], {**why, **lacking}
     findings = judge_config(bench, subject, item, log)
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
@@ -128,7 +130,9 @@ def compile_elsewhere(
     return found, lacking
 
 
-def compile_rest(main: Built, item: Item, code: Iterable[str], log: Path) -> tuple[list[Built], dict[str, str]]:
+def compile_rest(
+    main: Built, item: Item, code: Iterable[str], later: Sequence[Item], log: Path
+) -> tuple[list[Built], dict[str, str]]:
     """Compile in allyesconfig the code of x86 that `main` did not; return why some of it is not compiled.
 
     Of a header that this does not show either, some files that include it are compiled, for it is only beside them.
@@ -143,6 +147,7 @@ def compile_rest(main: Built, item: Item, code: Iterable[str], log: Path) -> tup
         return [], {}
     bench = main.bench.whole()
     try:
+        compile_ahead(bench, item, later, sources, log, main.bench)
         built = compile_sides(bench, item, sources, log)
         unseen = [p for p in headers if not is_examined(bench, item, p, [*built.after.values()])]
         users = {user for path in unseen for user in bench.includers(item.tree, path)[:USERS]}

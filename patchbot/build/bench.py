@@ -254,6 +254,11 @@ class Bench(Workplace):
         found = {unit: replace(result, unit=unit) for unit, result in known.items() if result is not None}
         return found | {result.unit: result for result in made}
 
+    def knows(self, tree: str, units: Iterable[Unit], log: Path) -> bool:
+        """Say whether compile() would compile none of `units`."""
+        shelf, files = self.shelf(tree, log, same=True), self.files(tree)
+        return all(shelf.find(unit, files, Compiled) for unit in units)
+
     def fetch(self, tree: str, units: Sequence[Unit], log: Path) -> list[tuple[Compiled, Path]]:
         """Compile `units` at `tree` in any case; return the results and the path of each object until the next call."""
         shelf, files = self.shelf(tree, log), self.files(tree)

@@ -83,6 +83,10 @@ class Subject:
     source: str = ""
     pending: set[str] = field(default_factory=set)
 
+    def later(self, item: Item) -> list[Item]:
+        """Return the items after one that the check has still to judge."""
+        return [one for one in self.items[self.items.index(item) + 1 :] if one.id in self.pending]
+
     def mail(self, item: Item) -> bytes:
         """Return the mail of a commit."""
         try:

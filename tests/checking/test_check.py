@@ -247,6 +247,13 @@ def test_only_some_patches(subject: Subject, store: Results, checks: Path) -> No
     assert [r.patch for r in run_checks(subject, config(checks, "one"), store)] == ["p1", "p2", "p3", None]
 
 
+def test_a_check_is_told_which_patches_it_is_asked_about_next(subject: Subject, store: Results, checks: Path) -> None:
+    said = "    return Outcome(Status.PASS, reason=' '.join(i.id for i in subject.later(item)), examined=1)\n"
+    (checks / "one.py").write_text(COUNTED.replace("    return Outcome(Status.PASS, examined=1)\n", said))
+    found = run_checks(subject, config(checks, "one"), store, only_patches={1, 3})
+    assert [(r.patch, r.reason) for r in found] == [("p1", "p3"), ("p3", "")]
+
+
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_what_another_run_finds_meanwhile_is_not_done_again(subject, store, checks, exclusive):
     text = COUNTED.replace("    return Outcome", "    import mine_hook; mine_hook.hook(item)\n    return Outcome")

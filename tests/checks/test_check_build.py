@@ -161,6 +161,35 @@ def test_nothing_is_compiled_twice(tiny: Repo, tmp_path: Path, wanted: Path) -> 
     assert [compiled(o) for o in after] == [0, 0]
 
 
+def waiting(subject: Subject) -> Subject:
+    """Return a subject as a check gets it that has all patches to judge."""
+    return replace(subject, pending={item.id for item in subject.items})
+
+
+def test_the_next_patches_are_compiled_in_one_go(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    """Each message belongs to its own patch all the same; what changes once more, or a header, is another matter."""
+    sets = [{path: text(tiny, path) + b"\n/* 1 */\n"} for path in SETS]
+    sets[1] = {SETS[1]: text(tiny, SETS[1]) + b"\nstatic int unused;\n"}
+    again = {CPUMASK: text(tiny, CPUMASK) + b"\n/* 2 */\n"}
+    header = {"include/linux/btf.h": text(tiny, "include/linux/btf.h") + b"\nextern int more;\n"}
+    subject = subject_of(tiny, tmp_path, wanted, [*sets, again, header])
+    check = load("build")
+    assert check.patch is not None
+    found = [check.patch(waiting(subject), item) for item in subject.items]
+    assert [o.status for o in found] == [*(Status.PASS, Status.FAIL), *[Status.PASS] * 3]
+    assert [f.file for f in found[1].findings] == [SETS[1]]
+    assert [compiled(o) for o in found] == [3 + 3 + 1, 0, 0, 0, 3], "cpumask.c is in between what it is at no end"
+
+
+def test_what_another_configuration_has_is_compiled_in_one_go_too(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    changes = [{path: text(tiny, path) + b"\n/* 1 */\n"} for path in (NET, CPUMASK)]
+    subject = subject_of(tiny, tmp_path, wanted, changes)
+    check = load("build")
+    assert check.patch is not None
+    first = check.patch(waiting(subject), subject.items[0])
+    assert (first.status, compiled(first)) == (Status.PASS, 2), "cpumask.c is no matter of allyesconfig"
+
+
 def test_a_rebase_compiles_what_it_touched(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     change = {CPUMASK: text(tiny, CPUMASK) + b"\n/* 1 */\n"}
     run_all(subject_of(tiny, tmp_path, wanted, [change]))
