@@ -24,8 +24,9 @@ from pathlib import Path
 from patchbot.build.bench import Bench
 from patchbot.build.benches import APART, cross_versions, make_lines, open_bench, units_of
 from patchbot.build.coverage import Coverage, write_coverage
-from patchbot.build.farther import Farther
+from patchbot.build.farther import Farther, Plans
 from patchbot.build.kbuild import ALLMOD, ALLYES
+from patchbot.build.marks import Mark
 from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.survey import Seen, Survey
 from patchbot.build.toolchain import PROGRAMS, compiler_of
@@ -44,10 +45,16 @@ OPTIONS = ()
 
 SOURCES = (".c", ".S")
 ENDINGS = (*SOURCES, ".h")
+#: How many configurations are made for a patch, and for patches that are looked at together.
+MADE, MADE_TOGETHER = 6, 12
 #: Files that say how others are compiled.
 RULES = ("Makefile", "Kbuild", "Kconfig")
 #: How many files are compiled for a header, and for a macro of it, in each configuration.
 USERS = 4
+
+
+#: The configurations that were made for patches that were looked at together, by commit.
+_plans: dict[str, Plans] = {}
 
 
 def options_of(subject: Subject) -> BuildOptions:
@@ -77,10 +84,14 @@ def check(subject: Subject, item: Item) -> Outcome:
     together = neighbours(subject, item)
     subject.pending.difference_update(one.id for one in together)
     if len(together) > 1:
-        for _ in search(subject, together[-1], main, options, coverage_of(subject, together), log):
+        plans = Plans(MADE_TOGETHER)
+        for _ in search(subject, together[-1], main, options, coverage_of(subject, together), plans, log):
             pass
-    for bench, found in search(subject, item, main, options, coverage, log):
-        used += [(bench, sorted(found))] if found and not bench.changed else []
+        plans.settled = True
+        _plans.update((one.commit, plans) for one in together)
+    plans = _plans.get(item.commit) or Plans(MADE)
+    for bench, found in search(subject, item, main, options, coverage, plans, log):
+        used += [(bench, sorted(found))] if found else []
         failed += judge(bench, item, found, coverage, log)
     explain(main, item, coverage, log)
     write_coverage(coverage, log.with_suffix(".json"))
@@ -125,54 +136,60 @@ def is_shared(path: str) -> bool:
 
 
 def search(
-    subject: Subject, item: Item, main: Bench, options: BuildOptions, coverage: Coverage, log: Path
+    subject: Subject, item: Item, main: Bench, options: BuildOptions, coverage: Coverage, plans: Plans, log: Path
 ) -> Iterator[tuple[Bench, dict[Unit, Seen]]]:
     """Look in one bench after the other until no line is left, and yield each with what its objects showed."""
-    for bench in configurations(main, item, options, coverage, log):
-        paths = sorted({mark.path for mark in coverage.left})
-        if not paths or (bench is not main and all(path.startswith(APART) for path in paths)):
-            return
+    for bench, wanted in configurations(main, item, options, coverage, plans, log):
+        marks = coverage.left if wanted is None else coverage.left & wanted
+        if bench is not main:
+            marks = frozenset(mark for mark in marks if not mark.path.startswith(APART))
+        if not marks:
+            continue
         try:
-            found = look(subject, item, bench, coverage, paths, log)
+            found = look(subject, item, bench, coverage, marks, log)
         except ToolError as error:
-            coverage.lacking |= {p: ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0]) for p in paths}
+            why = ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0])
+            coverage.lacking |= {mark.path: why for mark in marks}
         else:
             yield bench, found
 
 
-def configurations(main: Bench, item: Item, options: BuildOptions, coverage: Coverage, log: Path) -> Iterator[Bench]:
-    """Yield the benches to try, in order; the last ones for what is left then."""
-    yield main
+def configurations(
+    main: Bench, item: Item, options: BuildOptions, coverage: Coverage, plans: Plans, log: Path
+) -> Iterator[tuple[Bench, frozenset[Mark] | None]]:
+    """Yield the benches to try, in order, and the lines for which each is tried; None for all that are left."""
+    yield main, None
     if options.allyesconfig:
-        yield main.whole(ALLYES)
-        yield main.whole(ALLMOD)
-        if coverage.left:
-            farther = Farther(main, item.tree, options, coverage, log)
+        yield main.whole(ALLYES), None
+        yield main.whole(ALLMOD), None
+        if any(not mark.path.startswith(APART) for mark in coverage.left):
+            farther = Farther(main, item.tree, options, coverage, plans, log)
             yield from farther.architectures()
             yield from farther.made()
 
 
 def look(
-    subject: Subject, item: Item, bench: Bench, coverage: Coverage, paths: Sequence[str], log: Path
+    subject: Subject, item: Item, bench: Bench, coverage: Coverage, marks: frozenset[Mark], log: Path
 ) -> dict[Unit, Seen]:
-    """Look in a bench for the lines that are left; first in the files themselves, then in those that include them."""
+    """Look in a bench for some lines; first in the files themselves, then in those that include them."""
     found: dict[Unit, Seen] = {}
+    texts = {path: source.text for path, source in coverage.sources.items()}
 
     def ask(sources: Iterable[str]) -> None:
         units = {unit for source in sources for unit in units_of(bench, item.tree, source, log)} - found.keys()
-        texts = {path: source.text for path, source in coverage.sources.items()}
-        new = Survey(bench, item.tree, coverage.asked, texts, log).seen(units) if units else {}
+        asked = coverage.asked(marks & coverage.left)
+        new = Survey(bench, item.tree, asked, texts, log).seen(units) if units else {}
         coverage.add(bench, new)
         found.update(new)
 
     arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
-    mine = [p for p in paths if not p.startswith("arch/") or p.startswith(arch)]
+    mine = sorted({m.path for m in marks if not m.path.startswith("arch/") or m.path.startswith(arch)})
     ask(path for path in mine if path.endswith(SOURCES))
-    for path in mine:
-        for names in ((), sorted({m.name for m in coverage.left if m.path == path and m.name})):
-            if path.endswith(".h") and any(mark.path == path for mark in coverage.left) and not path.startswith(APART):
-                known = subject.witnesses(item.commit) if not names else ()
-                ask(users_of(bench, item.tree, path, names, known, log, USERS))
+    for path in (path for path in mine if path.endswith(".h") and not path.startswith(APART)):
+        if any(mark.path == path for mark in marks & coverage.left):
+            ask(users_of(bench, item.tree, path, (), subject.witnesses(item.commit), log, USERS))
+        if names := sorted({mark.name for mark in marks & coverage.left if mark.path == path and mark.name}):
+            ask(users_of(bench, item.tree, path, names, (), log, USERS))
     return found
 
 

@@ -65,6 +65,8 @@ class Bench(Workplace):
         self._includes = Includes(self.scratch)
         #: How the configuration was changed for some lines.
         self.changed = ""
+        #: The file with the options of the tree that was asked about last.
+        self.fragment = ""
         self._prepared = Prepared()
         self._beside: list[Bench] = []  # the same list for all of them
         self._lists: dict[str, list[set[str]]] = {}
@@ -178,8 +180,9 @@ class Bench(Workplace):
 
     def config(self, tree: str, log: Path) -> Configured:
         """Return the outcome of the wanted options in `tree`."""
-        known = self.known.get(f"config {self._config_key(tree)}", Configured)
-        return self.enter(tree, log) if known is None else known
+        known = self.known.get(f"config {self._config_key(tree)}", Configured) or self.enter(tree, log)
+        self.fragment = known.fragment
+        return known
 
     def is_member(self, tree: str, source: str, log: Path) -> bool:
         """Say whether the configuration of `tree` builds an object from `source`."""

@@ -87,6 +87,8 @@ def needs(subject: Subject, options: BuildOptions, sites: Iterable[Site]) -> lis
 
 def lacks(options: BuildOptions, folder: str) -> str:
     """Return why nothing is compiled for an architecture, "" if it can be."""
+    if folder == X86.folder:
+        return ""
     if folder not in ARCHES:
         return f"patchbot knows no compiler for arch/{folder}"
     if ARCHES[folder] not in others(options):
@@ -175,7 +177,7 @@ def make_lines(bench: Bench, units: Sequence[Unit]) -> list[str]:
     """Return the shell commands that configure a kernel and compile objects as a bench does, in an output folder."""
     compiler = bench.kbuild.compiler
     make = f"make O=out-{bench.name} {' '.join(compiler.variables())}"
-    fragment = shlex.quote(str(bench.kbuild.out / ".patchbot-fragment"))
+    fragment = shlex.quote(bench.fragment)
     wanted = " ".join(["W=1", *(bench.checker.goals if bench.checker else ())])
     kernel = [u.obj for u in sorted(units) if not u.module and not u.tool]
     lines = [f"{make} KCONFIG_ALLCONFIG={fragment} {bench.start}"]

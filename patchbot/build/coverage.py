@@ -69,11 +69,10 @@ class Coverage:
         """The marks that nobody compiled so far."""
         return frozenset(mark for mark in self.lines.values() if mark and mark not in self.by)
 
-    @property
-    def asked(self) -> frozenset[Mark]:
-        """The marks to look for: those that are left, and those that tell why."""
-        heads = (definition(self.sources[mark.path], mark) for mark in self.left)
-        return self.left | {mark for mark in heads if mark and mark not in self.by}
+    def asked(self, marks: frozenset[Mark]) -> frozenset[Mark]:
+        """Return the marks to look for: some that are left, and those that tell why."""
+        heads = (definition(self.sources[mark.path], mark) for mark in marks)
+        return marks | {mark for mark in heads if mark and mark not in self.by}
 
     def add(self, bench: Bench, found: Mapping[Unit, Seen]) -> None:
         """Add what objects of a bench showed."""

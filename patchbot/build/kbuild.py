@@ -108,12 +108,16 @@ def write_anew(path: Path, text: str) -> None:
 
 
 class Configured(NamedTuple):
-    """The outcome of the wanted options: the digest of the result, the dropped and the unknown ones."""
+    """The outcome of the wanted options: the digest of the result, the dropped and the unknown ones.
+
+    `fragment` is a file that has the wanted ones, for whoever does it again.
+    """
 
     digest: str
     dropped: tuple[str, ...]
     unknown: tuple[str, ...]
     btf: bool
+    fragment: str
 
 
 def configure(
@@ -125,7 +129,11 @@ def configure(
     """
     kbuild.out.mkdir(parents=True, exist_ok=True)
     fragment = kbuild.out / ".patchbot-fragment"
-    write_anew(fragment, write_options(wanted))
+    told = write_options(wanted)
+    write_anew(fragment, told)
+    kept = kbuild.out.with_name("fragments") / f"{hashlib.sha256(told.encode()).hexdigest()[:12]}.config"
+    kept.parent.mkdir(exist_ok=True)
+    write_anew(kept, told)
     # `syncconfig` writes auto.conf, which lists what belongs to the configuration.
     for goals in ([f"KCONFIG_ALLCONFIG={fragment}", start], ["syncconfig"]):
         said = kbuild.make(goals, log)
@@ -138,12 +146,13 @@ def configure(
     got = read_options(text, ".config")
     known = set(symbols)
     missed = {s for s, value in wanted.items() if got.get(s, "n") != value}
-    kept = "\n".join(f"{s}={v}" for s, v in sorted(got.items()) if v != "n")
+    on = "\n".join(f"{s}={v}" for s, v in sorted(got.items()) if v != "n")
     return Configured(
-        hashlib.sha256(kept.encode()).hexdigest(),
+        hashlib.sha256(on.encode()).hexdigest(),
         tuple(sorted(missed & known)),
         tuple(sorted(missed - known)),
         got.get("DEBUG_INFO_BTF") == "y",
+        str(kept),
     )
 
 

@@ -371,14 +371,26 @@ def test_a_compiler_that_is_missing_is_named_with_its_package(tiny: Repo, tmp_pa
 
 
 def test_a_configuration_is_made_for_what_all_others_lack(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    other = "#if !defined(CONFIG_CGROUPS) && defined(CONFIG_NET)\nint with_net;\n#endif\n"
     changes = {
         "Kconfig": text(tiny, "Kconfig") + b'\nconfig SMALL\n\tbool "Small"\n\tdepends on !NET\n',
         "kernel/bpf/Makefile": text(tiny, "kernel/bpf/Makefile") + b"obj-$(CONFIG_SMALL) += small.o\n",
         "kernel/bpf/small.c": b"int in_small;\n",
         "kernel/bpf/core.c": text(tiny, "kernel/bpf/core.c") + b"#ifndef CONFIG_CGROUPS\nint without;\n#endif\n",
+        **added(tiny, CPUMASK, other),
     }
     (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
     assert outcome.status is Status.PASS, outcome
-    assert {row["config"] for row in lines_of(outcome) if row["compiled"]} == {
-        *("campaign", "allyesconfig with CGROUPS=n", "allyesconfig with NET=n SMALL=y")
+    # What needs no network cannot be with what needs it; all else is together.
+    rows = [row for row in lines_of(outcome) if row["compiled"]]
+    assert {row["file"]: row["config"] for row in rows if row["config"] != "campaign"} == {
+        "kernel/bpf/core.c": "allyesconfig with CGROUPS=n NET=y",
+        CPUMASK: "allyesconfig with CGROUPS=n NET=y",
+        "kernel/bpf/small.c": "allyesconfig with NET=n SMALL=y",
     }
+    where = tmp_path / "worktree"
+    shutil.copytree(tmp_path / "work/build/tree", where)
+    steps = outcome.reproduce.split(" && ")
+    done = subprocess.run(["sh", "-c", " && ".join(steps[2:])], cwd=where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (where / "out-made/kernel/bpf/small.o").exists()
