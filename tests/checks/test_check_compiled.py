@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import RealKernel
 from damage import STRICT, damaged
 from subjects import make_subject
 from toolchain import needs_s390
@@ -394,3 +395,25 @@ def test_a_configuration_is_made_for_what_all_others_lack(tiny: Repo, tmp_path: 
     done = subprocess.run(["sh", "-c", " && ".join(steps[2:])], cwd=where, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (where / "out-made/kernel/bpf/small.o").exists()
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_patches_of_a_real_kernel(kernel73: RealKernel, tmp_path: Path, wanted: Path) -> None:
+    rows, header = "kernel/bpf/map_iter.c", "include/linux/bpf.h"
+    old = {path: kernel73.repo.read(kernel73.commit, path) or b"" for path in (rows, header)}
+    more = b"\n#define PATCHBOT_UNUSED 1\n#if 0\nint never;\n#endif\nint patchbot_there;\n"
+    last = old[header].rindex(b"#endif")
+    changes = [
+        {rows: old[rows] + more},
+        {header: old[header][:last] + b"struct patchbot_line;\n" + old[header][last:]},
+        {"drivers/s390/char/raw3270.c": b"int patchbot_s390;\n"},
+    ]
+    subject = subject_of(kernel73.repo, tmp_path, wanted, changes, allyesconfig=False, arch=())
+    for pending in (set[str](), {item.id for item in subject.items}):
+        first, second, third = run_all(replace(subject, pending=pending))
+        line = len(old[rows].splitlines()) + 2
+        assert found(first) == [(line, "NOT_EXPANDED"), (line + 2, "UNDER_IF")]
+        assert first.reason == "3 of 5 lines compiled (x86 campaign 3); 1 more hold nothing to compile"
+        assert (second.status, second.reason) == (Status.PASS, "1 of 1 line compiled (x86 campaign 1)")
+        assert found(third) == [(1, "NOT_CONFIGURED")]
