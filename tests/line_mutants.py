@@ -13,6 +13,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from damage import STRICT, damaged
@@ -21,7 +22,7 @@ from rich.console import Console
 from patchbot.build.arches import ARCHES, X86
 from patchbot.build.bench import CAMPAIGN, Bench
 from patchbot.build.benches import open_main
-from patchbot.build.command import commands
+from patchbot.build.command import Command, commands
 from patchbot.build.options import build_options
 from patchbot.build.toolchain import compiler_of
 from patchbot.build.units import Unit
@@ -54,20 +55,37 @@ def bench_of(series: Subject, arch: str, config: str) -> Bench:
     return bench if config == CAMPAIGN else bench.whole(start)
 
 
-def fails(series: Subject, item: Item, line: int, row: Row, where: Row) -> bool:
-    """Say whether an object of a patch does not compile with damage at a line."""
-    log = series.work / "line-mutants.log"
-    bench = bench_of(series, where["arch"], where["config"])
-    unit = Unit(where["source"], where["object"], where["module"])
-    bench.ready(item.tree, log)
-    command = commands(bench, item.tree, [unit], log)[unit]
-    text = series.scratch.read(item.commit, row["file"]) or b""
-    inside = bench.kbuild.inside(bench.kbuild.out)
-    with bench.worktree.laid_over({row["file"]: damaged(text, line)}):
-        # A syntax that is wrong is found sooner; what is in a string only the assembler reads.
-        goals = (["-fsyntax-only"], ["-c", "-o", os.devnull])
-        argv = [*command.argv, *STRICT]
-        return any(run([*argv, *g], cwd=bench.kbuild.out, check=False, inside=inside).returncode for g in goals)
+class Compilers:
+    """Compile objects as the check did, with damage; each is compiled once without."""
+
+    def __init__(self, series: Subject) -> None:
+        self.series = series
+        self.log = series.work / "line-mutants.log"
+        self._sound: set[tuple[str, Path, Unit]] = set()
+
+    def fails(self, item: Item, line: int, row: Row, where: Row) -> bool:
+        """Say whether an object of a patch does not compile with damage at a line."""
+        bench = bench_of(self.series, where["arch"], where["config"])
+        unit = Unit(where["source"], where["object"], where["module"])
+        bench.enter(item.tree, self.log)
+        command = commands(bench, item.tree, [unit], self.log)[unit]
+        key = (item.tree, bench.kbuild.out, unit)
+        if key not in self._sound:
+            if not compiles(bench, command, "-c", "-o", os.devnull):
+                bench.ready(item.tree, self.log)  # headers that the build generates are another patch's
+            if not compiles(bench, command, "-c", "-o", os.devnull):
+                raise SystemExit(f"{unit.obj} of {item.commit[:12]} does not compile ({bench.name})")
+            self._sound.add(key)
+        text = self.series.scratch.read(item.commit, row["file"]) or b""
+        with bench.worktree.laid_over({row["file"]: damaged(text, line)}):
+            # A syntax that is wrong is found sooner; what is in a string only the assembler reads.
+            return not (compiles(bench, command, "-fsyntax-only") and compiles(bench, command, "-c", "-o", os.devnull))
+
+
+def compiles(bench: Bench, command: Command, *goal: str) -> bool:
+    """Say whether a compiler takes what lies in the work tree."""
+    cwd = Path(command.cwd)
+    return not run([*command.argv, *STRICT, *goal], cwd=cwd, check=False, inside=bench.kbuild.inside(cwd)).returncode
 
 
 def main() -> int:
@@ -85,9 +103,10 @@ def main() -> int:
     chosen.sort(key=lambda one: (series.items.index(one[0]), one[1]))
     print(f"seed {args.seed}: {len(chosen)} of {len(every)} changed lines")
     told: Counter[str] = Counter()
+    compilers = Compilers(series)
     for item, line, row in chosen:
         places = [row] if row["compiled"] else row["tried"]
-        broken = [fails(series, item, line, row, place) for place in places]
+        broken = [compilers.fails(item, line, row, place) for place in places]
         right = any(broken) == row["compiled"]
         said = "compiled" if row["compiled"] else "not compiled"
         what = f"{said}, {'right' if right else 'WRONG'}" if places else f"{said}, in no object"

@@ -74,6 +74,10 @@ class Coverage:
         heads = (definition(self.sources[mark.path], mark) for mark in marks)
         return marks | {mark for mark in heads if mark and mark not in self.by}
 
+    def came_to(self, mark: Mark) -> bool:
+        """Say whether a line that is left was read all the same: as text, or in a macro that nothing expands."""
+        return mark in self.only_text or definition(self.sources[mark.path], mark) in self.reached
+
     def add(self, bench: Bench, found: Mapping[Unit, Seen]) -> None:
         """Add what objects of a bench showed."""
         wanted = self.left
@@ -100,8 +104,7 @@ class Coverage:
         objects = sorted({where.object for where in self.shown[mark.path]})
         among = f"{', '.join(objects[:3])}{f' and {len(objects) - 3} more' if len(objects) > 3 else ''}"
         above = conditions_at(source, mark.at)
-        head = definition(source, mark)
-        if above and not (head and head in self.reached):
+        if above and not self.came_to(mark):
             return "UNDER_IF", f"under #if {' && '.join(above)}, which held in no configuration that was tried"
         if mark.kind == EVALUATED:
             return "UNDER_IF", f"its condition is not evaluated: an earlier branch of the #if holds in {among}"

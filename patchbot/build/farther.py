@@ -134,6 +134,8 @@ class Farther:
 
     def _wishes(self, mark: Mark) -> Wishes | None:
         """Return an architecture that can have the options that a line needs, and these; None if it needs none."""
+        if self.coverage.came_to(mark):
+            return None
         wishes = dict.fromkeys(self.needs(mark.path), "y")
         wishes |= wishes_of(conditions_at(self.coverage.sources[mark.path], mark.at))
         here = [folder for folder in self.homes(mark) if not lacks(self.options, folder)] if wishes else []

@@ -397,6 +397,15 @@ def test_a_configuration_is_made_for_what_all_others_lack(tiny: Repo, tmp_path: 
     assert (where / "out-made/kernel/bpf/small.o").exists()
 
 
+def test_no_configuration_is_made_for_what_was_read(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    code = "#ifdef CONFIG_BPF_SYSCALL\n#define UNUSED(x) (x)\nconst char *some = __stringify(one\n\ttwo);\n#endif\n"
+    change = {CPUMASK: b"#include <linux/stringify.h>\n" + text(tiny, CPUMASK) + code.encode()}
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [change]))
+    assert [f.type for f in outcome.findings] == ["NOT_EXPANDED", "ONLY_TEXT"]
+    assert "out-allmodconfig" in outcome.reproduce
+    assert "out-made" not in outcome.reproduce
+
+
 @pytest.mark.kernel
 @pytest.mark.slow
 def test_patches_of_a_real_kernel(kernel73: RealKernel, tmp_path: Path, wanted: Path) -> None:
