@@ -175,8 +175,9 @@ def look(
     found: dict[Unit, Seen] = {}
     texts = {path: source.text for path, source in coverage.sources.items()}
 
-    def ask(sources: Iterable[str]) -> None:
-        units = {unit for source in sources for unit in units_of(bench, item.tree, source, log)} - found.keys()
+    def ask(sources: Iterable[str], others: Iterable[Unit] = ()) -> None:
+        own = {unit for source in sources for unit in units_of(bench, item.tree, source, log)}
+        units = {*own, *others} - found.keys()
         asked = coverage.asked(marks & coverage.left)
         new = Survey(bench, item.tree, asked, texts, log).seen(units) if units else {}
         coverage.add(bench, new)
@@ -184,7 +185,8 @@ def look(
 
     arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
     mine = sorted({m.path for m in marks if not m.path.startswith("arch/") or m.path.startswith(arch)})
-    ask(path for path in mine if path.endswith(SOURCES))
+    tools = [path for path in mine if path.startswith("tools/")]
+    ask((p for p in mine if p.endswith(SOURCES)), bench.tool_units(item.tree, tools, log) if tools else ())
     for path in (path for path in mine if path.endswith(".h") and not path.startswith(APART)):
         if any(mark.path == path for mark in marks & coverage.left):
             ask(users_of(bench, item.tree, path, (), subject.witnesses(item.commit), log, USERS))

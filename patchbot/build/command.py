@@ -1,6 +1,7 @@
 """Read from `make -n` how each object is compiled: its own command line, without compiling anything.
 
-One make run tells it for hundreds of objects. The compiler then gets the same words with another goal.
+One make run tells it for hundreds of objects. The compiler then gets the same words with another goal. How the build's
+own programs below tools/ were compiled stands in the .cmd files beside their objects.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Command:
 
 def commands(bench: Bench, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Command]:
     """Return how units are compiled at `tree`, as far as make says; what is known is not asked again."""
-    files = bench.files(tree)
+    units, files = {*units}, bench.files(tree)
+    tools = {unit: told for unit in units if unit.tool and (told := _of_tool(bench, unit))}
+    units -= {unit for unit in units if unit.tool}
     scope = ["command", bench.config(tree, log).digest, bench.kbuild.compiler.versions]
     keys = {u: digest([*scope, u.obj, u.module, {p: files[p] for p in bench.rules(tree, u.source)}]) for u in units}
     found = {unit: known for unit, key in keys.items() if (known := bench.known.get(key, Command))}
@@ -36,7 +39,21 @@ def commands(bench: Bench, tree: str, units: Iterable[Unit], log: Path) -> dict[
         for unit, command in _ask(bench, module, asked, log).items():
             found[unit] = command
             bench.known.put(keys[unit], command)
-    return found
+    return found | tools
+
+
+def _of_tool(bench: Bench, unit: Unit) -> Command | None:
+    """Return how an object of the build's own programs was compiled, in the folder that its source is named from."""
+    obj = bench.path(unit)
+    cmd = obj.with_name(f".{obj.name}.cmd")
+    text = cmd.read_text("utf-8", "replace") if cmd.exists() else ""
+    line = next((line for line in text.splitlines() if line.startswith(("cmd_", "savedcmd_"))), "")
+    told = read_commands(line.partition(":=")[2].replace("$(pound)", "#"), "")
+    if command := told.get(str(obj)):
+        source = str(bench.kbuild.source / unit.source)
+        if source.endswith(f"/{command.argv[-1]}"):
+            return Command(source.removesuffix(f"/{command.argv[-1]}"), command.argv)
+    return None
 
 
 def _ask(bench: Bench, module: str, units: Iterable[Unit], log: Path) -> Mapping[Unit, Command]:

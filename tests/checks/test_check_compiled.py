@@ -397,6 +397,33 @@ def test_a_configuration_is_made_for_what_all_others_lack(tiny: Repo, tmp_path: 
     assert (where / "out-made/kernel/bpf/small.o").exists()
 
 
+PROGRAM = r"""
+	@mkdir -p $(output)/tools/prog
+	@cd $(srctree)/tools/prog && gcc -I. -c -o $(output)/tools/prog/main.o main.c
+	@cd $(output)/tools/prog; printf > .main.o.cmd '%s\n' \
+		'cmd_$(output)/tools/prog/main.o := gcc -D"TEXT(s)=$$(pound)s" -I. -c -o $(output)/tools/prog/main.o main.c' \
+		'source_$(output)/tools/prog/main.o := main.c' 'deps_$(output)/tools/prog/main.o := \'
+	@echo '  $(srctree)/tools/prog/ours.h \' >> $(output)/tools/prog/.main.o.cmd
+"""
+
+
+def test_a_program_that_the_build_runs_is_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    makefile, rule = text(tiny, "Makefile"), b"auto.conf\n\t@:\n"
+    assert makefile.count(rule) == 1
+    changes = {
+        "Makefile": makefile.replace(rule, b"auto.conf" + PROGRAM.encode()),
+        "tools/prog/main.c": b'#include "ours.h"\nint main(void)\n{\n#if 0\n\treturn 1;\n#endif\n\treturn OURS;\n}\n',
+        "tools/prog/ours.h": b"#define OURS 0\n",
+        "tools/prog/other.c": b"int other;\n",
+    }
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
+    assert [(f.file, f.line, f.type) for f in outcome.findings] == [
+        ("tools/prog/main.c", 5, "UNDER_IF"),
+        ("tools/prog/other.c", 1, "NOT_KERNEL"),
+    ]
+    assert {row["object"] for row in lines_of(outcome) if row["compiled"]} == {"tools/prog/main.o"}
+
+
 def test_no_configuration_is_made_for_what_was_read(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     code = "#ifdef CONFIG_BPF_SYSCALL\n#define UNUSED(x) (x)\nconst char *some = __stringify(one\n\ttwo);\n#endif\n"
     change = {CPUMASK: b"#include <linux/stringify.h>\n" + text(tiny, CPUMASK) + code.encode()}
