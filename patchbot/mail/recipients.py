@@ -1,8 +1,9 @@
 """Find out who gets a mail, by the target tree's own get_maintainer.pl for each patch.
 
-The script runs in a small export of the files it reads, never in the user's tree, once a patch (0.5 s). Its answer is
-kept by the content of those files and of the patch, so asking again costs nothing. What it prints comes from
-MAINTAINERS, and each line is checked before it can become part of a mail's header.
+The script runs in a small export of the files it reads, never in the user's tree, once a patch. It tries each pattern
+of MAINTAINERS (0.5 s), so it gets the part of that which may have the files of the patch (0.1 s). Its answer is kept by
+the content of what it read, so asking again costs nothing. What it prints comes from MAINTAINERS, and each line is
+checked before it can become part of a mail's header.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.headerregistry import Address
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from .. import temporary
@@ -35,10 +36,13 @@ SCRIPT = "scripts/get_maintainer.pl"
 OPTIONS = ("--no-git", "--no-git-fallback", "--roles", "--no-rolestats")
 
 #: What the script reads besides the patch.
-READ = (SCRIPT, "MAINTAINERS", ".get_maintainer.conf", ".get_maintainer.ignore", ".mailmap")
+MAINTAINERS = "MAINTAINERS"
+READ = (SCRIPT, MAINTAINERS, ".get_maintainer.conf", ".get_maintainer.ignore", ".mailmap")
 
 WITH_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]{1,320})>\s*(?:\((?P<role>.*)\))?")
 BARE = re.compile(r"(?P<name>)(?P<email>[^<>()\s@]{1,64}@[^<>()\s@]{1,255})\s*(?:\((?P<role>.*)\))?")
+#: Lines from which the script takes names of files.
+FILE = re.compile(rb"(?m)^(?:diff --git|[+-]{3}| mode change|rename)\s.*$")
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -149,28 +153,38 @@ def recipients(
     """
     texts = [stable(patch) for patch in patches]
     touched = {text: files_in(mail_parts(text.decode("utf-8", "surrogateescape"))[2]) for text in texts}
-    extra = sorted({path for files in touched.values() for path in files if path.endswith(".yaml")})
+    seen = {text: sorted({*files, *named_in(text)}) for text, files in touched.items()}
+    extra = sorted({path for files in seen.values() for path in files if path.endswith(".yaml")})
     blobs = {path: oid for path, (_, oid) in repo.ls(base, *READ, *extra).items()}
-    for path in (SCRIPT, "MAINTAINERS"):
+    for path in (SCRIPT, MAINTAINERS):
         if path not in blobs:
             raise UserError(f"{path}: no such file in {base[:12]}, so it is unknown who gets a patch for this tree")
-    told = json.dumps([repo.once(own_code), OPTIONS, sorted(blobs.items())]).encode()
+    entries = sections_of(repo, base)
+    parts = {text: entries.part(files) for text, files in seen.items()}
+    read = sorted(row for row in blobs.items() if row[0] != MAINTAINERS)
+    told = json.dumps([repo.once(own_code), OPTIONS, read]).encode()
     answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"
-    named = named_folders(repo, base, (path for files in touched.values() for path in files))
-    asked = {text: text + repr(sorted(named & above(files))).encode() for text, files in touched.items()}
+    named = named_folders(repo, base, (path for files in seen.values() for path in files))
+    asked = {text: text + parts[text] + repr(sorted(named & above(files))).encode() for text, files in seen.items()}
     kept = {text: answers / f"{hashlib.sha256(key).hexdigest()}.json" for text, key in asked.items()}
     found = {text: who for text in texts if (who := read_json(kept[text], Recipients))}
     todo = [text for text in kept if text not in found]
     if todo:
-        perl = which("perl", "perl")
+        perl, tree = which("perl", "perl"), sandbox()
+        files = {path: repo.read(base, path) or b"" for path in blobs}
         with temporary.folder("get_maintainer") as place:
-            export(repo, base, list(blobs), sorted(named), place)
+
+            def answer(row: tuple[int, bytes]) -> str:
+                number, text = row
+                here = place / str(number)
+                export({**files, MAINTAINERS: parts[text]}, sorted(named), here)
+                return ask(perl, here, tree, text)
+
             with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-                said = pool.map(partial(ask, perl, place, sandbox()), todo)
+                said = pool.map(answer, enumerate(todo))
                 for text, output in zip(todo, ticked("who gets which mail", said, len(todo)), strict=True):
                     found[text] = parse(output)
                     write_json(kept[text], found[text])
-    entries = sections_of(repo, base)
     return [correct(without_guesses(found[text], entries, touched[text]), touched[text]) for text in texts]
 
 
@@ -227,9 +241,16 @@ def above(files: Iterable[str]) -> set[str]:
     return {str(folder) for file in files for folder in PurePosixPath(file).parents}
 
 
-def export(repo: Repo, base: str, paths: Sequence[str], folders: Iterable[str], place: Path) -> None:
+def named_in(patch: bytes) -> set[str]:
+    """Return what may be a file to the script, which looks for them in the changelog as well."""
+    words = [word for line in FILE.findall(patch) for word in line.decode("utf-8", "surrogateescape").split()[1:]]
+    return {name for word in words for name in (word, word.partition("/")[2]) if name}
+
+
+def export(files: Mapping[str, bytes], folders: Iterable[str], place: Path) -> None:
     """Write the script's input to `place`, with empty files and folders where it only tests that one exists."""
-    write_files(place, {path: repo.read(base, path) or b"" for path in paths})
+    place.mkdir()
+    write_files(place, files)
     for name in folders:
         (place / name).mkdir(parents=True, exist_ok=True)
     write_landmarks(place)

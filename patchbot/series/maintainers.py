@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import count
 
 from ..config import CampaignConfig, OwnerRule
 from ..foreign import BadPattern, Pattern, Patterns, extended, pattern
@@ -58,6 +59,8 @@ class Sections(tuple[Section, ...]):
     """
 
     unusable: tuple[str, ...] = ()
+    #: The text between two names of entries, each with the number of the section that it is, None if it is none.
+    pieces: tuple[tuple[int | None, str], ...] = ()
     __hash__ = object.__hash__
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -90,6 +93,22 @@ class Sections(tuple[Section, ...]):
         rows = [(n, extended(text)) for n, s in enumerate(self) for text in s.regexes if not unmatchable("N", text)]
         return [number for number, _ in rows], Patterns([text for _, text in rows], begin=False)
 
+    @cached_property
+    def always(self) -> set[int]:
+        """The numbers of the sections that may have any patch: they have K:, or a pattern that is not matched here."""
+        odd = {"F": "files", "N": "regexes"}
+        return {
+            n
+            for n, s in enumerate(self)
+            if s.keywords or any(unmatchable(tag, text) for tag, name in odd.items() for text in getattr(s, name))
+        }
+
+    def part(self, paths: Iterable[str]) -> bytes:
+        """Return MAINTAINERS without the sections that have none of `paths`, nor any keyword: with 400 of 3,300."""
+        wanted = self.always.union(*map(self.likely, paths))
+        text = "".join(text for number, text in self.pieces if number is None or number in wanted)
+        return text.encode("utf-8", "surrogateescape")
+
     def likely(self, path: str) -> dict[int, list[str]]:
         """Return {number: the F: patterns that start like `path`} of each section that may have it."""
         found: dict[int, list[str]] = {}
@@ -108,9 +127,9 @@ class Sections(tuple[Section, ...]):
 @lru_cache(maxsize=8)
 def sections(text: bytes) -> Sections:
     """Return the entries of a MAINTAINERS file."""
-    entries: list[tuple[str, dict[str, list[str]]]] = [("", {})]
+    entries: list[tuple[str, dict[str, list[str]], list[str]]] = [("", {}, [])]
     wrong: list[str] = []
-    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
+    for number, line in enumerate(text.decode("utf-8", "surrogateescape").split("\n"), 1):
         if line[1:2] == ":" and "A" <= (tag := line[0]) <= "Z":
             value = line[2:].strip()
             entries[-1][1].setdefault(tag, []).extend(value.split()[:1] if tag == "L" else [value])
@@ -118,12 +137,15 @@ def sections(text: bytes) -> Sections:
                 what = f"MAINTAINERS:{number}: {tag}: {value[:80]}"
                 wrong.append(f"{what} cannot be used, so it matches nothing: {why}")
         elif line.strip() and not line.lstrip().startswith("#"):
-            entries.append((line.strip(), {}))
+            entries.append((line.strip(), {}, []))
+        entries[-1][2].append(f"{line}\n")
     made = Sections(
         Section(name, " ".join(tags.get("S", ())), *(tuple(tags.get(letter, ())) for letter in "MRLTPFXNK"))
-        for name, tags in entries
+        for name, tags, _ in entries
         if name and tags
     )
+    numbers = count()
+    made.pieces = tuple((next(numbers) if name and tags else None, "".join(rows)) for name, tags, rows in entries)
     made.unusable = tuple(wrong)
     return made
 

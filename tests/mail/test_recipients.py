@@ -11,8 +11,20 @@ from tinytree import TESTS, commit
 
 from patchbot.errors import MissingTool, ToolError, UserError
 from patchbot.git.repo import Repo
-from patchbot.mail.recipients import SCRIPT, Recipient, parse, recipient_of, recipients, without_guesses
+from patchbot.mail.recipients import (
+    MAINTAINERS,
+    READ,
+    SCRIPT,
+    Recipient,
+    ask,
+    export,
+    parse,
+    recipient_of,
+    recipients,
+    without_guesses,
+)
 from patchbot.run import run
+from patchbot.sandbox import NORMAL
 from patchbot.series import maintainers
 
 LOGS = TESTS / "logs"
@@ -37,7 +49,7 @@ def patch(path: str, sha: str = "a" * 40) -> bytes:
 def repo(tmp_path: Path) -> Repo:
     where = tmp_path / "linux"
     run(["git", "init", "-q", "--template=", where])
-    people = b"NAME\nM:\tJos\xc3\xa9 <jose@example.org>\nF:\tdrivers/folder\n"
+    people = b"NAME\nM:\tJos\xc3\xa9 <jose@example.org>\nF:\tdrivers/folder\nF:\tlib/\n"
     commit(where, "base", {SCRIPT: ASK, "MAINTAINERS": people, "drivers/folder/a.c": b"a\n"})
     return Repo.open(where)
 
@@ -100,7 +112,7 @@ def test_roles_decide_between_to_and_cc() -> None:
     assert [r.email for r in who.cc] == ["k@example.org", "r@example.org", "l@example.org"]
 
 
-MAINTAINERS = b"""Maintainers
+ENTRIES = b"""Maintainers
 TEST FRAMEWORK
 M:\tT <t@example.org>
 F:\ttests/
@@ -116,7 +128,7 @@ N:\tother
 
 
 def test_who_is_in_it_for_the_letters_of_a_path_gets_nothing() -> None:
-    entries = maintainers.sections(MAINTAINERS)
+    entries = maintainers.sections(ENTRIES)
     said = (
         "T <t@example.org> (maintainer:TEST FRAMEWORK)\n"
         "Chip <chip@example.org> (maintainer:ARM/STM32 ARCHITECTURE AND FIR...)\n"
@@ -196,6 +208,31 @@ def test_a_script_that_lies_is_an_error(repo: Repo, tmp_path: Path, body: str, m
     with pytest.raises(ToolError, match=message):
         recipients(repo, base, [patch("lib/a.c")], tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.json"))
+
+
+@pytest.mark.kernel
+def test_the_part_of_maintainers_says_what_all_of_it_says(kernel: RealKernel, tmp_path: Path) -> None:
+    """Of each thousandth file, and of words that are keywords: whom the real script names.
+
+    Of sections that fit as well, it is chance whose role somebody gets who is in both.
+    """
+    read = {path: kernel.repo.read(kernel.commit, path) for path in READ}
+    files = {path: data for path, data in read.items() if data is not None}
+    entries = maintainers.sections(files[MAINTAINERS])
+    export(files, [], tmp_path / "whole")
+    sizes = []
+    for number, path in enumerate(sorted(kernel.repo.ls(kernel.commit))[::1000]):
+        mail = patch(path).replace(
+            b"+b", b"+rcu_dereference(clk, __percpu, dma_fence, KASAN)" if number % 5 == 0 else b"+b"
+        )
+        part = entries.part([path])
+        sizes.append(len(part))
+        export({**files, MAINTAINERS: part}, [], tmp_path / str(number))
+        said = [parse(ask("perl", tmp_path / name, NORMAL, mail)).everyone for name in ("whole", str(number))]
+        whole, some = ({(who.email, who.name, who.is_list) for who in one} for one in said)
+        assert whole == some, path
+    assert len(sizes) > 80
+    assert max(sizes) < len(files[MAINTAINERS]) / 10
 
 
 @pytest.mark.kernel

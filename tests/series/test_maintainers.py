@@ -161,6 +161,19 @@ def test_lists_and_profiles(entries: Sections) -> None:
     assert maintainers.profiles_of(entries, ["kernel/bpf/a.c", "README"]) == ("Documentation/bpf/bpf_devel_QA.rst",)
 
 
+def test_a_part_has_all_that_may_match() -> None:
+    text = (
+        b"List\r\n\tM: *Mail*\n# a comment\n\nA\nM:\ta@x.org\nF:\ta/\nX:\ta/b/\n\nB \xff\nS:\tOdd\nN:\tb[^a]\n\n"
+        b"KEY\nK:\tword\n\nODD\nN:\t(?=look)\nTWO\nNAMES\nF:\tc/*.c\nTHE REST\nF:\t*\nF:\t*/"
+    )
+    known = sections(text)
+    assert "".join(piece for _, piece in known.pieces).encode("utf-8", "surrogateescape") == text + b"\n"
+    own = {"a/x.c": {"A"}, "a/b/x.c": {"A", "B \udcff"}, "c/x.c": {"NAMES"}, "d/x.c": set()}
+    for path, names in own.items():
+        assert {s.name for s in sections(known.part([path]))} == {*names, "KEY", "ODD", "THE REST"}, path
+    assert known.part([]).startswith(b"List\r\n\tM: *Mail*\n# a comment\n\n")
+
+
 def test_odd_bytes_do_not_stop_it() -> None:
     entries = sections(b"NAME \xff\nM:\tJos\xe9 <jose@example.org>\nF:\ta.c\n")
     assert owners(entries, "a.c") == ("NAME \udcff",)
