@@ -6,6 +6,7 @@ milliseconds, and must not be left half done.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -29,6 +30,10 @@ class Stopped(KeyboardInterrupt):
         name = signal.Signals(number).name
         super().__init__("interrupted" if number == signal.SIGINT else f"ended by {name}")
         self.number = number
+
+
+#: How often what is inside `limit` may catch its end.
+UNHEARD = 3
 
 
 class _State:
@@ -165,13 +170,21 @@ def whole() -> Iterator[None]:
 def limit(seconds: float, error: Callable[[FrameType | None], Exception]) -> Iterator[None]:
     """Raise an error, made of where the program is then, in what is inside after some seconds of it.
 
-    What catches each Exception inside goes on no longer than that either; what catches all gets it every second.
+    What catches each Exception inside goes on no longer than that either; what catches all gets it every second, and
+    the process ends with exit code 2 if that does not help.
     """
     if not main_thread():
         yield
         return
 
+    left = itertools.count(UNHEARD, -1)
+
     def late(number: int, frame: FrameType | None) -> None:
+        if not next(left):
+            for leave in leavers:
+                leave()
+            os.write(2, f"patchbot: {error(frame)}, and catches what should end it\n".encode("utf-8", "replace"))
+            _leave(2)
         raise Late(error(frame))
 
     before = signal.signal(signal.SIGALRM, late)

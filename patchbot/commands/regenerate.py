@@ -237,7 +237,7 @@ def show_done(session: Session, document: Mapping[str, Any]) -> None:
     """Print the postings that their trees have taken, and what of the patches that went they took otherwise."""
     for row in document["done"]:
         what = f"{row['name']}: {plural(row['patches'], 'patch', 'patches')}, {plural(len(row['names']), 'site')}"
-        session.show(f"  done: {what}: {done_state(row, 'all of it is in ' + row['describe'])}")
+        session.show(f"  done: {what}: {done_state(row, 'no site of it is left in ' + row['describe'])}")
     forms = document["other_forms"]
     for row in forms if session.args.verbose else forms[:10]:
         lacks = f"it lacks {row['missing']} of {plural(row['lines'], 'line')}: {row['first']}"

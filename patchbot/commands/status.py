@@ -65,6 +65,7 @@ def execute(session: Session) -> int:
         "letters": [],
         "b4": [],
         "most": session.campaign.most,
+        "target": draft.document.target if draft else "",
     }
     if draft is not None:
         with shown(session.err):

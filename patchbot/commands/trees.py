@@ -97,6 +97,8 @@ def show_postings(session: Session, document: Mapping[str, Any]) -> None:
     rows = document["postings"]
     if rows or document["done"] or document["elsewhere"]:
         table = [(row["name"], str(row["patches"]), str(row["sites"]), state(row)) for row in rows]
+        if not rows:  # what is left is for one tree: the series itself
+            table.append(whole(document))
         table += [
             (row["name"], str(row["patches"]), str(len(row["names"])), done_state(row, f"done: in {row['describe']}"))
             for row in document["done"]
@@ -115,6 +117,15 @@ def show_postings(session: Session, document: Mapping[str, Any]) -> None:
     if len(document["burn_down"]) > 1:
         steps = ", ".join(f"{row['name']} {row['sites']}" for row in document["burn_down"])
         session.show(f"sites to change: {steps}")
+
+
+def whole(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return the row of a series without postings."""
+    draft, sites = document["draft"], {row["name"]: row["sites"] for row in document["burn_down"]}
+    posted = any(row["version"] == draft["version"] for row in document["versions"])
+    said = f"posted as v{draft['version']}" if posted else "drafted"
+    said = "in the base" if document["upstream"]["converted"] else said
+    return document["target"], str(draft["patches"]), str(sites["draft"]), said
 
 
 def state(row: Mapping[str, Any]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import PurePath
+from typing import Any, TypeVar
 
 from .. import shapes
 from ..bundle import PACKAGE, bundled
@@ -29,6 +30,8 @@ from ..series.tree import Tree
 from ..shapes import ShapeError
 from ..terminal import complain
 from .record import Draft, Facts
+
+T = TypeVar("T")
 
 FILE = "reads.json"
 #: If more files than this differ, the series is made anew without a closer look.
@@ -101,6 +104,10 @@ class WatchedRepo(Repo):
         found = self.lists[commit, *paths] = super().ls(commit, *paths)
         self.files |= {(commit, path): entry for path, entry in found.items()}
         return found
+
+    def kept_each(self, kind: type[T], make: Callable[[str], T], names: Iterable[str], *parts: Any) -> dict[str, T]:
+        """Return what is made of files, which who asks must `depend` on: what is kept is not read."""
+        return self.plain.kept_each(kind, make, names, *parts)
 
     def grep(
         self, commit: str, needles: Sequence[str], pathspecs: Sequence[str] = (), *, word: bool = False

@@ -7,8 +7,10 @@ also works between unrelated histories.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from ..errors import ToolError, UserError
 from ..git.commits import read_commit
 from ..git.diffs import commit_diffs, range_diff
 from ..git.objects import Objects
@@ -65,7 +67,11 @@ def compare(scratch: Objects, old: Side, new: Side) -> list[Pair]:
     # The same files changed from the same contents to the same make the same diff, which git need not write.
     pairs = [(old.commits[before], new.commits[key]) for key, before in twins.items()]
     apart = [pair for pair in pairs if pair[0] in every and changes.get(pair[0]) != changes.get(pair[1])]
-    texts = diffs(scratch, [sha for pair in apart for sha in pair])
+    try:
+        texts = diffs(scratch, [sha for pair in apart for sha in pair])
+    except (UserError, ToolError):  # files of the older version are missing
+        texts = {}
+        gone_for_good |= {was for was, _ in apart}
     messages = {sha: read_commit(scratch, sha).message for sha in every}
     found = []
     for number, (key, sha) in enumerate(new.commits.items(), 1):
@@ -93,7 +99,8 @@ def ahead(scratch: Objects, old: Side) -> None:
     """Have git make the diffs of a version, which compare() needs, while the other one is not there yet."""
     commits = list(old.commits.values())
     gone_for_good = lost(scratch, commits)
-    commit_diffs(scratch, [sha for sha in commits if sha not in gone_for_good])
+    with suppress(UserError, ToolError):  # compare() says what cannot be seen
+        commit_diffs(scratch, [sha for sha in commits if sha not in gone_for_good])
 
 
 def paired(old: Side, new: Side) -> dict[str, str]:

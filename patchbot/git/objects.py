@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar, cast
 
 from ..errors import ToolError, UserError
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: The name of an object, or of what belongs to it, that always means the same; HEAD does not.
 ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![0-9A-Za-z_./-])")
+#: So many paths can be told to git.
+MOST_PATHS = 5000
 RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 #: What git says about an object whose content does not match its name.
 DAMAGED = re.compile(
@@ -209,6 +211,10 @@ class Objects:
 
     def ls(self, commit: str, *paths: str) -> dict[str, tuple[str, str]]:
         """Return {path: (mode, object id)} of the files of `commit` below `paths`, of all files if none is given."""
+        if len(paths) > MOST_PATHS:
+            asked = set(paths)
+            every = self.ls(commit).items()
+            return {p: file for p, file in every if p in asked or not asked.isdisjoint(map(str, PurePath(p).parents))}
         argv = ("-r", "--full-tree", commit, *(["--", *paths] if paths else []))
         # Each patch of a letter has the same few questions; all files of a kernel are too many to keep.
         return dict(self.once(Objects._listed, *argv)) if paths and ID.match(commit) else self._listed(*argv)
@@ -223,7 +229,7 @@ class Objects:
 
     def _listed(self, *argv: str) -> dict[str, tuple[str, str]]:
         """Return the output of git ls-tree."""
-        done = self.look("ls-tree", "-z", *argv, check=False)
+        done = self.look("--literal-pathspecs", "ls-tree", "-z", *argv, check=False)
         tree = next(arg for arg in argv if not arg.startswith("-"))
         if done.returncode and not self.has(f"{tree}^{{tree}}"):
             raise absent_object(f"{tree}^{{tree}}", self.where)

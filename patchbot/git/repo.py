@@ -24,7 +24,7 @@ from ..paths import cache_dir
 from ..run import piped, run, which
 from .fastimport import Kept, NewCommit, fast_import_stream
 from .objects import Objects, names_in
-from .plumbing import PLAIN, SEALED, alternates, make_bare, object_id
+from .plumbing import PLAIN, SEALED, alternates, insist_on_content, make_bare, object_id
 
 #: Where patchbot's own refs are.
 OURS = ("refs/heads/patchbot/", "refs/patchbot/")
@@ -245,10 +245,15 @@ class Scratch(Objects):
         return [Commit(c.id, sha, c.onto or parent, tree, c.message.split("\n", 1)[0]) for c, sha, parent, tree in rows]
 
     def _short(self, commits: Sequence[NewCommit]) -> list[NewCommit]:
-        """Return commits with the ids of files that git has: in a series that is made anew most are as they were."""
+        """Return commits with the ids of files that git has: in a series that is made anew most are as they were.
+
+        Raises UserError where what it has under such an id is something else.
+        """
         texts = {file.data for commit in commits for file in commit.files.values() if isinstance(file, Entry)}
         ids = {text: object_id(self.source.form, "blob", text) for text in texts}
         there = {oid for oid, it in self.things(ids.values()).items() if it}
+        for oid, text in self.blobs(sorted(there)):
+            insist_on_content(oid, oid, "blob", text)
 
         def short(file: Entry | Kept | None) -> Entry | Kept | None:
             return Kept(file.mode, ids[file.data]) if isinstance(file, Entry) and ids[file.data] in there else file

@@ -171,6 +171,9 @@ class Followed:
         tree.load(paths)
         rows = tree.each(list[Place], places, paths, wanted.words, wanted.arguments)
         for path in paths:
+            text = tree.read(path)
+            if not rows[path] or any(text[at : at + len(word)] != word.encode() for at, word, *_ in rows[path]):
+                rows[path] = wanted.places(path, text)  # what is kept was damaged
             found = list(wanted.sites(path, rows[path]))
             if here := {start: site for start, site in found if site}:
                 made.now[path] = here

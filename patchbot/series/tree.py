@@ -68,6 +68,7 @@ class Tree:
         """Return {path: what `make` makes of the path, the text and `parts`} of files; kept as once(), by file."""
         if self.overlay:
             return {path: make(path, self.read(path), *parts) for path in paths}
+        self.repo.depend(paths)
         there = self.repo.ls(self.commit, *paths) if paths else {}
         ids = {f"{there[path][1]} {path}": path for path in paths}
         made_by = [make.__qualname__, self.repo.once(code_of, make), *parts]

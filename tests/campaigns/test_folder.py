@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -337,6 +338,18 @@ def test_what_a_function_must_not_do(tree: Tree, tmp_path: Path, line: str, said
     with pytest.raises(UserError, match=said) as caught:
         made(tree, folder(tmp_path / "mine", toml, rename_py=PYTHON.format(line=line)))
     assert caught.value.exit_code == 2
+
+
+def test_a_function_that_catches_its_end_ends_the_run(place: Path) -> None:
+    patchbot("init", "--campaign", "mine", "--python", cwd=place)
+    small.make(place / "linux", {**FILES, **C})
+    file = place / "mine/campaign.toml"
+    file.write_text(re.sub(r"(?m)^(python = .*)$", r"\1\ntimeout = 0.2", file.read_text()))
+    code = re.search(r'(?m)^python = "([\w.]+):(\w+)"', file.read_text())
+    loop = "    while True:\n        try: time.sleep(9)\n        except: pass\n"
+    (place / "mine" / code[1]).write_text(f"import time\ndef {code[2]}(context):\n{loop}")
+    said = patchbot("generate", "mine", "--kernel", "linux", "--base", "HEAD", cwd=place, code=2).stderr
+    assert f"{code[1]}:{code[2]} takes longer than 0.2 s, and catches what should end it" in said
 
 
 def test_a_function_may_create_the_same_file_again(tree: Tree, tmp_path: Path) -> None:

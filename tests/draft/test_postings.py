@@ -8,6 +8,7 @@ import pytest
 from owned import CAMPAIGN, FILES, NEW, Owned, maintainers
 from tinytree import snapshot
 
+from patchbot.commands.trees import whole
 from patchbot.draft.postings import Line, Link, Posted, PostingRow, branch_name, divide, needed
 
 STACK = "refs/heads/patchbot/mine"
@@ -173,6 +174,19 @@ def test_status_shows_where_each_tree_is(owned: Owned) -> None:
     assert "sites to change: draft 7, HEAD 5" in said
     owned.run("regenerate", "mine", "--onto", "master")
     assert "done: in " in owned.run("status", "mine")
+
+
+def test_status_shows_what_is_left_for_one_tree_beside_what_others_took() -> None:
+    document = {
+        "draft": {"version": 2, "patches": 1},
+        "burn_down": [{"name": "draft", "sites": 3}],
+        "versions": [{"version": 1}],
+        "upstream": {"converted": False},
+        "target": "tip",
+    }
+    assert whole(document) == ("tip", "1", "3", "drafted")
+    assert whole(document | {"versions": [{"version": 2}]})[3] == "posted as v2"
+    assert whole(document | {"upstream": {"converted": True}})[3] == "in the base"
 
 
 def test_a_posting_is_a_version_of_its_own(owned: Owned) -> None:

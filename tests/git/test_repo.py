@@ -2,6 +2,7 @@
 
 import os
 import resource
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tinytree import sh, snapshot
 from patchbot.errors import UserError
 from patchbot.git.fastimport import Kept, NewCommit, quote
 from patchbot.git.held import held
+from patchbot.git.plumbing import object_id
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
 from patchbot.model import REGULAR, Entry, Identity
@@ -297,6 +299,16 @@ def test_a_file_that_git_has_is_written_by_its_id(repo, tmp_path):
     (made,) = lent.write(head, [replace(commit("a", {}), files=files)])
     assert lent.read(made.sha, "copy of\ta.c") == b"int a;\n\xff\n"
     assert "a.c" not in lent.ls(made.sha)
+
+
+def test_a_file_that_only_seems_to_be_there_is_not_named_by_its_id(repo, tmp_path):
+    head, lent = repo.resolve("HEAD"), scratch(repo, tmp_path)
+    oid = object_id("sha1", "blob", b"int b;\n")
+    place = repo.git_dir / "objects" / oid[:2] / oid[2:]
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(zlib.compress(b"blob 7\0int e;\n"))
+    with pytest.raises(UserError, match=f"the content of object {oid} does not match its id"):
+        lent.write(head, [commit("b", {"b.c": b"int b;\n"})])
 
 
 def test_content_that_does_not_make_its_id_is_not_read(repo):

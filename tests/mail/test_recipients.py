@@ -212,7 +212,7 @@ def test_a_script_that_lies_is_an_error(repo: Repo, tmp_path: Path, body: str, m
 
 @pytest.mark.kernel
 def test_the_part_of_maintainers_says_what_all_of_it_says(kernel: RealKernel, tmp_path: Path) -> None:
-    """Of each thousandth file, and of words that are keywords: whom the real script names.
+    """Of each 3,000th file, and of words that are keywords: whom the real script names.
 
     Of sections that fit as well, it is chance whose role somebody gets who is in both.
     """
@@ -221,7 +221,7 @@ def test_the_part_of_maintainers_says_what_all_of_it_says(kernel: RealKernel, tm
     entries = maintainers.sections(files[MAINTAINERS])
     export(files, [], tmp_path / "whole")
     sizes = []
-    for number, path in enumerate(sorted(kernel.repo.ls(kernel.commit))[::1000]):
+    for number, path in enumerate(sorted(kernel.repo.ls(kernel.commit))[::3000]):
         mail = patch(path).replace(
             b"+b", b"+rcu_dereference(clk, __percpu, dma_fence, KASAN)" if number % 5 == 0 else b"+b"
         )
@@ -231,7 +231,7 @@ def test_the_part_of_maintainers_says_what_all_of_it_says(kernel: RealKernel, tm
         said = [parse(ask("perl", tmp_path / name, NORMAL, mail)).everyone for name in ("whole", str(number))]
         whole, some = ({(who.email, who.name, who.is_list) for who in one} for one in said)
         assert whole == some, path
-    assert len(sizes) > 80
+    assert len(sizes) > 25
     assert max(sizes) < len(files[MAINTAINERS]) / 10
 
 
