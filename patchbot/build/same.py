@@ -21,8 +21,8 @@ from .bench import Bench
 from .command import Command, commands
 from .units import Compiled, Unit
 
-#: `# 12 "linux/btf.h" 1 3`: the line, the file, how it was reached and what it is; and a line of nothing.
-MARKER = re.compile(rb'^# \d++ ("(?:[^"\\\n]|\\.)*+")([ \d]*+)$\n|^[ \t]*+\n', re.M)
+#: `# 12 "linux/btf.h" 1 3`: the line, the file, how it was reached and what it is; from the end of the line before.
+MARKER = re.compile(rb'\n# \d++ ("(?:[^"\\\n]|\\.)*+")([ \d]*+)(?=\n)')
 
 
 def keep_same(
@@ -94,9 +94,12 @@ def without_lines(output: bytes) -> bytes:
     def shorten(match: re.Match[bytes]) -> bytes:
         nonlocal here
         file, flags = match.groups()
-        if file is None or (file == here and not flags.strip()):
+        if file == here and not flags.strip():
             return b""
         here = file
-        return b"# %b%b\n" % (file, flags)
+        return b"\n# %b%b" % (file, flags)
 
-    return MARKER.sub(shorten, output)
+    found = MARKER.sub(shorten, b"\n" + output)
+    while (shorter := found.replace(b"\n\n", b"\n")) != found:
+        found = shorter
+    return found
