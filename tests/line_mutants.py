@@ -96,7 +96,9 @@ def main() -> int:
     parser.add_argument("--seed", default="1")
     parser.add_argument("--count", type=int, default=100)
     args = parser.parse_args()
-    session = Session(Given(kernel=args.kernel, quiet=True), Console(), Console(stderr=True), lambda argv: 2)
+    session = Session(
+        Given(kernel=args.kernel, campaign=args.campaign, quiet=True), Console(), Console(stderr=True), lambda argv: 2
+    )
     series = subject(session, select(session, args.campaign), 1)
     every = list(rows_of(series))
     chosen = random.Random(args.seed).sample(every, min(args.count, len(every)))

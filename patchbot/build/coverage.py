@@ -20,6 +20,9 @@ from .marks import before as definition
 from .survey import Seen
 from .units import Unit
 
+#: How many runs of lines a finding names.
+SHOWN = 6
+
 
 @dataclass(frozen=True, order=True)
 class Where:
@@ -117,13 +120,15 @@ class Coverage:
         return "DROPPED", f"the macro that it is given to drops it in {among}"
 
     def findings(self) -> list[Finding]:
-        """Return a finding for each run of lines that nobody compiled for the same reason."""
+        """Return a finding for the lines of a file that nobody compiled for the same reason, at the first of them."""
         rows = [(path, n, *self.why(m)) for (path, n), m in self.lines.items() if m and m not in self.by]
-        found = []
+        places: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
         for path, first, last, (kind, why) in runs((path, n, (kind, why)) for path, n, kind, why in rows):
-            text = f"line {first}" if first == last else f"lines {first} to {last}"
-            found.append(Finding(Status.WARN, f"{text} not compiled: {why}", path, first, kind))
-        return found
+            places.setdefault((path, kind, why), []).append((first, last))
+        return [
+            Finding(Status.WARN, f"{named_lines(spans)} not compiled: {why}", path, spans[0][0], kind)
+            for (path, kind, why), spans in places.items()
+        ]
 
     def covered(self) -> tuple[Covered, ...]:
         """Return who compiled each line that holds something to compile, for the page."""
@@ -161,6 +166,14 @@ def runs(rows: Iterable[tuple[str, int, Any]]) -> list[tuple[str, int, int, Any]
         else:
             found.append((path, number, number, what))
     return found
+
+
+def named_lines(spans: Sequence[tuple[int, int]]) -> str:
+    """Return runs of lines, (first, last), for a sentence."""
+    words = [str(first) if first == last else f"{first} to {last}" for first, last in spans]
+    words = [*words[:SHOWN], f"in {len(words) - SHOWN} more places"] if len(words) > SHOWN + 1 else words
+    text = f"{', '.join(words[:-1])} and {words[-1]}" if words[1:] else words[0]
+    return f"line {text}" if text.isdecimal() else f"lines {text}"
 
 
 def write_coverage(coverage: Coverage, path: Path) -> None:

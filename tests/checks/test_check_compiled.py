@@ -282,6 +282,16 @@ def test_what_only_becomes_text_is_no_code(tiny: Repo, tmp_path: Path, wanted: P
     assert [f.type for f in outcome.findings] == ["ONLY_TEXT"]
 
 
+def test_lines_with_one_reason_are_one_finding(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    code = "#if 0\n" + "int x;\n/* not code */\n" * 9 + "int last;\nint lines;\n#endif\n"
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, code)], allyesconfig=False))
+    (finding,) = outcome.findings
+    at = len(text(tiny, CPUMASK).splitlines()) + 2
+    six = ", ".join(str(at + 2 * n) for n in range(6))
+    assert finding.line == at
+    assert finding.message.startswith(f"lines {six} and in 4 more places not compiled: under #if 0, which held in no")
+
+
 def test_a_patch_without_code_is_skipped(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     changes = [{"Documentation/new.rst": b"New\n"}, added(tiny, CPUMASK, "\n/* end */\n")]
     first, second = run_all(subject_of(tiny, tmp_path, wanted, changes))
