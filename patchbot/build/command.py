@@ -108,7 +108,7 @@ def bare(words: list[str]) -> Iterator[str]:
     """Yield a compiler's words but those that say what to write, and no ccache, which keeps what is compiled."""
     skip = words[0].rpartition("/")[2] == "ccache"
     for word in words:
-        if skip or word == "-c" or word.startswith(("-Wp,-MD", "-Wp,-MMD")):
+        if skip or word == "-c" or word.startswith("-Wp,-M"):
             skip = False
         elif word == "-o":
             skip = True

@@ -113,7 +113,7 @@ class Survey:
         plain, files = self.bench.shelf(self.tree, self.log), self.bench.files(self.tree)
         done = {u for u in units if u in outputs and (c := plain.find(u, files, Compiled)) and c.built}
         fit = [u for u in units if u in outputs and u.source.endswith(".c") and not outputs[u].returncode]
-        fit = [u for u in fit if u not in done and told[u].argv[-1].endswith(u.source)]
+        fit = [u for u in fit if u not in done and f"{told[u].cwd}/{told[u].argv[-1]}".endswith(f"/{u.source}")]
         calls = [(replace(told[u], argv=told[u].argv[:-1]), _PREPROCESSED) for u in fit]
         said = self._each(calls, [without_marks(outputs[u].stdout) for u in fit])
         return done | {unit for unit, answer in zip(fit, said, strict=True) if not answer.returncode}
@@ -138,7 +138,8 @@ class Survey:
         """Return what one unit shows, by the preprocessor's output with some marks; ask more where that needs it."""
         whole = self._preprocess(command, frozenset()) if done.returncode else done
         if whole.returncode:
-            return Seen(False, said=f"{unit.source} cannot be preprocessed: {whole.explain()}".splitlines()[0])
+            rows = whole.stderr.decode("utf-8", "replace").splitlines()
+            return Seen(False, said=next((row for row in rows if "error" in row), "it cannot be preprocessed"))
         here = {unit.source, *self._files(command, whole)}
         asked = self._among(here)
         plain, every = self._of_output(command, marks & asked, done)

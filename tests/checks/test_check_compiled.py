@@ -411,7 +411,7 @@ PROGRAM = r"""
 	@mkdir -p $(output)/tools/prog
 	@cd $(srctree)/tools/prog && gcc -I. -c -o $(output)/tools/prog/main.o main.c
 	@cd $(output)/tools/prog; printf > .main.o.cmd '%s\n' \
-		'cmd_$(output)/tools/prog/main.o := gcc -D"TEXT(s)=$$(pound)s" -I. -c -o $(output)/tools/prog/main.o main.c' \
+		'cmd_$(output)/tools/prog/main.o := gcc -Wp,-MT,x -D"T=$$(pound)" -c -o $(output)/tools/prog/main.o main.c' \
 		'source_$(output)/tools/prog/main.o := main.c' 'deps_$(output)/tools/prog/main.o := \'
 	@echo '  $(srctree)/tools/prog/ours.h \' >> $(output)/tools/prog/.main.o.cmd
 """
