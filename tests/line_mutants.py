@@ -26,7 +26,7 @@ from patchbot.build.command import Command, commands
 from patchbot.build.options import build_options
 from patchbot.build.toolchain import compiler_of
 from patchbot.build.units import Unit
-from patchbot.checking.check import Item, Subject
+from patchbot.checking.check import Item, Subject, items
 from patchbot.commands.session import Given, Session
 from patchbot.commands.subject import select, subject
 from patchbot.run import run
@@ -99,7 +99,8 @@ def main() -> int:
     session = Session(
         Given(kernel=args.kernel, campaign=args.campaign, quiet=True), Console(), Console(stderr=True), lambda argv: 2
     )
-    series = subject(session, select(session, args.campaign), 1)
+    commits = select(session, args.campaign)
+    series = subject(session, commits.base, items(session.repo, commits), 1)
     every = list(rows_of(series))
     chosen = random.Random(args.seed).sample(every, min(args.count, len(every)))
     chosen.sort(key=lambda one: (series.items.index(one[0]), one[1]))

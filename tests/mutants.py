@@ -24,7 +24,7 @@ from rich.console import Console
 
 from patchbot.campaigns.kfunc_flags.sites.nouns import KfuncSet, Row
 from patchbot.campaigns.kfunc_flags.sites.sets import read_sets
-from patchbot.checking.check import Item, Subject
+from patchbot.checking.check import Item, Subject, items
 from patchbot.checking.runner import run_checks
 from patchbot.checking.store import Results
 from patchbot.commands.session import Given, Session
@@ -254,7 +254,7 @@ def main() -> int:
     fixed = Given(kernel=args.kernel, quiet=True)
     session = Session(fixed, Console(), Console(stderr=True), lambda argv: 2)
     series = select(session, None)
-    whole = subject(session, series, 1)
+    whole = subject(session, series.base, items(session.repo, series), 1)
     author_of(session.repo, session.config.author or NOBODY)
     rows: list[dict[str, object]] = []
     left_out: list[tuple[str, str]] = []
