@@ -28,7 +28,7 @@ from .units import Unit, object_of
 T = TypeVar("T")
 
 #: Nothing below these folders is part of the kernel.
-APART = ("tools/", "samples/", "scripts/", "usr/", "Documentation/")
+APART = ("tools/", "scripts/", "usr/", "Documentation/")
 
 _open: dict[Path, Bench] = {}
 

@@ -35,10 +35,12 @@ def wanted(tmp_path: Path) -> Path:
     return file
 
 
-def subject_of(tiny: Repo, where: Path, wanted: Path, changes: Sequence[Change], **build: Any) -> Subject:
+def subject_of(
+    tiny: Repo, where: Path, wanted: Path, changes: Sequence[Change], base: str = "HEAD", **build: Any
+) -> Subject:
     """Return a series of which each patch makes one change."""
     commits = [(f"patch {n}\n\nbody\n", change) for n, change in enumerate(changes, 1)]
-    subject = make_subject(tiny, "HEAD", commits, where)
+    subject = make_subject(tiny, base, commits, where)
     return replace(subject, tables={"build": {"config": str(wanted), **build}})
 
 
@@ -244,16 +246,23 @@ def test_a_file_that_does_not_compile_fails(tiny: Repo, tmp_path: Path, wanted: 
 def test_what_the_campaigns_configuration_lacks_is_compiled_in_another(
     tiny: Repo, tmp_path: Path, wanted: Path
 ) -> None:
-    changes = {**added(tiny, NET, "int in_net;\n"), **added(tiny, CPUMASK, "#ifdef CONFIG_MPTCP\nint with;\n#endif\n")}
+    changes = {
+        **added(tiny, NET, "int in_net;\n"),
+        **added(tiny, CPUMASK, "#ifdef CONFIG_MPTCP\nint with;\n#endif\n"),
+        "Kconfig": text(tiny, "Kconfig") + b'\nconfig SAMPLES\n\tbool "Samples"\n',
+        "Kbuild": text(tiny, "Kbuild") + b"obj-$(CONFIG_SAMPLES) += samples/\n",
+        "samples/Makefile": b"obj-y += sample.o\n",
+        "samples/sample.c": b"int sample;\n",
+    }
     (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
     assert outcome.status is Status.PASS, outcome
-    assert outcome.reason == "4 of 4 lines compiled (x86 campaign 2, x86 allyesconfig 2)"
-    assert {row["config"]: row["object"] for row in lines_of(outcome) if row["file"] == NET} == {
-        "allyesconfig": "net/core/xdp.o"
-    }
+    assert outcome.reason == "5 of 5 lines compiled (x86 allyesconfig 3, x86 campaign 2)"
+    rows = {row["file"]: (row["config"], row["object"]) for row in lines_of(outcome)}
+    assert rows[NET] == ("allyesconfig", "net/core/xdp.o")
+    assert rows["samples/sample.c"] == ("allyesconfig", "samples/sample.o")
     subject = subject_of(tiny, tmp_path, wanted, [changes], allyesconfig=False)
     (outcome,) = run_all(subject)
-    assert [f.type for f in outcome.findings] == ["UNDER_IF", "NOT_CONFIGURED"]
+    assert [f.type for f in outcome.findings] == ["UNDER_IF", "NOT_CONFIGURED", "NOT_CONFIGURED"]
 
 
 def test_a_header_is_compiled_by_what_includes_it_and_its_macros_by_what_uses_them(
@@ -455,7 +464,7 @@ def test_patches_of_a_real_kernel(kernel73: RealKernel, tmp_path: Path, wanted: 
         {header: old[header][:last] + b"struct patchbot_line;\n" + old[header][last:]},
         {"drivers/s390/char/raw3270.c": b"int patchbot_s390;\n"},
     ]
-    subject = subject_of(kernel73.repo, tmp_path, wanted, changes, allyesconfig=False, arch=())
+    subject = subject_of(kernel73.repo, tmp_path, wanted, changes, kernel73.commit, allyesconfig=False, arch=())
     for pending in (set[str](), {item.id for item in subject.items}):
         first, second, third = run_all(replace(subject, pending=pending))
         line = len(old[rows].splitlines()) + 2
