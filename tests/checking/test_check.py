@@ -92,6 +92,22 @@ def test_bundled_prefers_the_package_and_never_takes_site_packages(tmp_path: Pat
     assert bundled("checks", package) == package / "checks"
 
 
+def test_a_check_knows_what_it_still_has_to_judge(subject: Subject, checks: Path, store: Results) -> None:
+    told = (
+        "def check(subject, item):\n"
+        "    return Outcome(Status.PASS, reason=' '.join(sorted(subject.pending)), examined=1)\n"
+    )
+    (checks / "one.py").write_text(HEAD + "def key(subject, item):\n    return item.tree\n" + told)
+    only = run_checks(subject, config(checks, "one"), store, only_patches={2})
+    assert [(r.patch, r.reason) for r in only] == [("p2", "p2")]
+    rest = run_checks(subject, config(checks, "one"), store)
+    assert [(r.patch, r.reason, r.cached) for r in rest] == [
+        ("p1", "p1 p3", False),
+        ("p2", "p2", True),
+        ("p3", "p1 p3", False),
+    ]
+
+
 def test_unknown_check_lists_the_known_ones(checks: Path) -> None:
     (checks / "mine.py").write_text(COUNTED)
     with pytest.raises(UserError, match=r"no check 'nosuch' \(known: .*applies.*mine"):
