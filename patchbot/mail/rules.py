@@ -118,7 +118,7 @@ def base_commit(case: Case) -> Remarks:
     if len(rows) != 1 or rows[0][0] is not case.letters[0]:
         yield None, f"There are {len(rows)} base-commit lines; there must be one, in the first mail."
     for letter, line in rows:
-        if not re.fullmatch(r"base-commit: [0-9a-f]{40}", line):
+        if not re.fullmatch(r"base-commit: (?:[0-9a-f]{40}|[0-9a-f]{64})", line):
             yield letter, f"This is not a full commit id: {line}"
         if not BOTTOM.search(letter.body):
             yield letter, "The line base-commit is not at the very bottom."

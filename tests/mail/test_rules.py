@@ -85,6 +85,7 @@ ALWAYS = {("B16", "SKIP"), ("C2", "SKIP"), ("T8", "SKIP")}
 
 def test_a_good_series_leaves_only_what_a_person_must_say() -> None:
     assert broken(GOOD) == ALWAYS
+    assert broken(change(0, BASE, f"{BASE:0<64}")(GOOD)) == ALWAYS, "a repository with SHA-256"
     single = (mail("0001-x.patch", "[RFC PATCH bpf-next] bpf: One", PATCH_TEXT + f"base-commit: {BASE}\n"),)
     assert broken(single) - {("T9", "FAIL"), ("T9", "WARN")} == ALWAYS
 
@@ -110,6 +111,7 @@ LONG = "word " * 16
 BAD = [
     ("B1", "FAIL", change(0, "base-commit: 0", "base: 0")),
     ("B1", "FAIL", change(0, "base-commit: 01", "base-commit: 1")),
+    ("B1", "FAIL", change(0, "base-commit: 01", "base-commit: 0001")),
     ("B1", "FAIL", change(0, "-- \n", "more\n-- \n")),
     ("B1", "FAIL", change(1, "---\n", f"---\nbase-commit: {BASE}\n")),
     ("B14", "FAIL", change(1, "Subject:", "In-Reply-To: <x@example.org>\nSubject:")),
