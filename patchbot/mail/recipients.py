@@ -160,7 +160,7 @@ def recipients(
         if path not in blobs:
             raise UserError(f"{path}: no such file in {base[:12]}, so it is unknown who gets a patch for this tree")
     entries = sections_of(repo, base)
-    parts = {text: entries.part(files) for text, files in seen.items()}
+    parts = {text: entries.part(files, text.decode("utf-8", "surrogateescape")) for text, files in seen.items()}
     read = sorted(row for row in blobs.items() if row[0] != MAINTAINERS)
     told = json.dumps([repo.once(own_code), OPTIONS, read]).encode()
     answers = folder / f"get_maintainer-{hashlib.sha256(told).hexdigest()[:20]}"

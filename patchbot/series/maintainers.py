@@ -95,17 +95,20 @@ class Sections(tuple[Section, ...]):
 
     @cached_property
     def always(self) -> set[int]:
-        """The numbers of the sections that may have any patch: they have K:, or a pattern that is not matched here."""
-        odd = {"F": "files", "N": "regexes"}
-        return {
-            n
-            for n, s in enumerate(self)
-            if s.keywords or any(unmatchable(tag, text) for tag, name in odd.items() for text in getattr(s, name))
-        }
+        """The numbers of the sections that may have any patch: they have a pattern that cannot be matched here."""
+        odd = {"F": "files", "N": "regexes", "K": "keywords"}
+        return {n for n, s in enumerate(self) if any(unmatchable(t, text) for t in odd for text in getattr(s, odd[t]))}
 
-    def part(self, paths: Iterable[str]) -> bytes:
-        """Return MAINTAINERS without the sections that have none of `paths`, nor any keyword: with 400 of 3,300."""
-        wanted = self.always.union(*map(self.likely, paths))
+    @cached_property
+    def keys(self) -> tuple[list[int], Patterns]:
+        """The number of the section of each K: pattern, and what finds those of a text."""
+        rows = [(n, f"(?m){extended(k)}") for n, s in enumerate(self) for k in s.keywords if not unmatchable("K", k)]
+        return [number for number, _ in rows], Patterns([text for _, text in rows], begin=False)
+
+    def part(self, paths: Iterable[str], patch: str) -> bytes:
+        """Return MAINTAINERS without the sections that have none of `paths`, and no keyword that a patch holds."""
+        numbers, patterns = self.keys
+        wanted = self.always.union(*map(self.likely, paths), (numbers[n] for n in patterns.among(patch)))
         text = "".join(text for number, text in self.pieces if number is None or number in wanted)
         return text.encode("utf-8", "surrogateescape")
 
@@ -175,11 +178,11 @@ def regex(text: str) -> Pattern:
 
 
 def unmatchable(tag: str, value: str) -> str:
-    """Return why the pattern of an F:, X: or N: line cannot be matched, "" if it can."""
-    if tag != "N" and PLAIN.fullmatch(value):
+    """Return why the pattern of an F:, X:, N: or K: line cannot be matched, "" if it can."""
+    if tag in "FX" and PLAIN.fullmatch(value):
         return ""
     try:
-        pattern((extended(value) if tag == "N" else divided(value)[1]) or "")
+        pattern((divided(value)[1] if tag in "FX" else extended(value)) or "")
     except BadPattern as error:
         return str(error)
     return ""

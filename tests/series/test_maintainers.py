@@ -170,8 +170,9 @@ def test_a_part_has_all_that_may_match() -> None:
     assert "".join(piece for _, piece in known.pieces).encode("utf-8", "surrogateescape") == text + b"\n"
     own = {"a/x.c": {"A"}, "a/b/x.c": {"A", "B \udcff"}, "c/x.c": {"NAMES"}, "d/x.c": set()}
     for path, names in own.items():
-        assert {s.name for s in sections(known.part([path]))} == {*names, "KEY", "ODD", "THE REST"}, path
-    assert known.part([]).startswith(b"List\r\n\tM: *Mail*\n# a comment\n\n")
+        assert {s.name for s in sections(known.part([path], "a wor"))} == {*names, "ODD", "THE REST"}, path
+        assert {s.name for s in sections(known.part([path], "+words"))} == {*names, "KEY", "ODD", "THE REST"}, path
+    assert known.part([], "").startswith(b"List\r\n\tM: *Mail*\n# a comment\n\n")
 
 
 def test_odd_bytes_do_not_stop_it() -> None:
