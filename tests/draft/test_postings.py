@@ -72,7 +72,7 @@ def test_a_tree_that_has_its_part_is_done(owned: Owned) -> None:
     owned.run("generate", "mine")
     owned.commit("take a", {path: NEW[path] for path in A_FILES})
     said = owned.run("regenerate", "mine", "--onto", "master")
-    assert "  done: a-next: 3 patches, 4 sites: all of it is in " in said
+    assert "  done: a-next: 3 patches, 4 sites: no site of it is left in " in said
     assert set(heads(owned)) == {STACK, f"{STACK}.tip", f"{STACK}.b-next"}
     # What is new for that tree is another posting, and what was done stays so.
     owned.commit("add", {"drivers/a/one/new.c": b"int y = old_a;\n"})
@@ -117,7 +117,7 @@ def test_files_that_left_the_kernel_are_not_said_to_be_converted(owned: Owned) -
     assert "gone: 2 files, no longer in the kernel" in owned.run("status", "mine")
     said = owned.run("regenerate", "mine", "--onto", "master")
     assert "done: b-next: 1 patch, 2 sites: gone: 2 files, no longer in the kernel" in said
-    assert "all of it is in" not in said
+    assert "no site of it is left in" not in said
 
 
 def test_a_base_that_has_all_of_it_ends_the_series(owned: Owned) -> None:
