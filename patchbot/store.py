@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from . import __version__, temporary
 from .errors import UserError
@@ -152,12 +152,14 @@ class Answers:
             self._open().trim(self.most)
         return read(json.dumps(made), kind)
 
-    def each(self, kind: type[T], make: Callable[[str], T], names: Iterable[str], *parts: Any) -> dict[str, T]:
-        """Return {name: what `make` makes of it and of `parts`}; the file has the names of the last time."""
+    def each(
+        self, kind: type[dict[str, T]], make: Callable[[str], T], names: Iterable[str], *parts: Any
+    ) -> dict[str, T]:
+        """Return {name: what `make` makes of it and of `parts`}, a `kind`; the file has the names of the last time."""
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         known: dict[str, T] = {}
         with contextlib.suppress(UserError), self._lock:
-            known = self._open().get(key, cast("type[dict[str, T]]", dict[str, kind])) or {}  # type: ignore[valid-type]
+            known = self._open().get(key, kind) or {}
         found = {name: known[name] if name in known else make(name) for name in names}
         if found.keys() != known.keys():
             with contextlib.suppress(UserError), self._lock:

@@ -238,7 +238,7 @@ def test_of_many_answers_only_those_of_new_names_are_made(tmp_path: Path) -> Non
     def each(names: str, kind: object) -> dict[str, list[str]]:
         answers = Answers(tmp_path / "answers")
         try:
-            return answers.each(list[str], lambda name: made.append(name) or [name, "\udcff"], names, kind)
+            return answers.each(dict[str, list[str]], lambda name: made.append(name) or [name, "\udcff"], names, kind)
         finally:
             answers.close()
 

@@ -183,7 +183,7 @@ def regenerate(
     given = replace(given, handmade=replace(given.handmade, dropped=dropped), beside=to)
     tick("write")
     with workshop(repo) as scratch, ThreadPoolExecutor(1) as aside:
-        was = aside.submit(ahead, scratch, old) if asked.onto != draft.base else None
+        was = aside.submit(ahead, scratch, old) if asked.onto != draft.base and not made.reused else None
         try:
             result = put(repo, scratch, made, author, given, done, taken=asked.tip)
         except Conflicts as error:

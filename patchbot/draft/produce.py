@@ -105,7 +105,9 @@ class WatchedRepo(Repo):
         self.files |= {(commit, path): entry for path, entry in found.items()}
         return found
 
-    def kept_each(self, kind: type[T], make: Callable[[str], T], names: Iterable[str], *parts: Any) -> dict[str, T]:
+    def kept_each(
+        self, kind: type[dict[str, T]], make: Callable[[str], T], names: Iterable[str], *parts: Any
+    ) -> dict[str, T]:
         """Return what is made of files, which who asks must `depend` on: what is kept is not read."""
         return self.plain.kept_each(kind, make, names, *parts)
 

@@ -109,7 +109,9 @@ class Objects:
         """Return what `make` makes with git of object ids and other text alone, `parts`; it is kept from run to run."""
         return self.answers.once(kind, make, git_version(), *parts) if self.answers else make()
 
-    def kept_each(self, kind: type[T], make: Callable[[str], T], names: Iterable[str], *parts: Any) -> dict[str, T]:
+    def kept_each(
+        self, kind: type[dict[str, T]], make: Callable[[str], T], names: Iterable[str], *parts: Any
+    ) -> dict[str, T]:
         """Return {name: what `make` makes of it}, of names that hold ids of objects, and of `parts`; as kept()."""
         return self.answers.each(kind, make, names, *parts) if self.answers else {name: make(name) for name in names}
 

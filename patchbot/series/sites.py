@@ -169,7 +169,7 @@ class Followed:
         made = cls(tree, wanted)
         paths = wanted.holding(tree)
         tree.load(paths)
-        rows = tree.each(list[Place], places, paths, wanted.words, wanted.arguments)
+        rows = tree.each(dict[str, list[Place]], places, paths, wanted.words, wanted.arguments)
         for path in paths:
             text = tree.read(path)
             if not rows[path] or any(text[at : at + len(word)] != word.encode() for at, word, *_ in rows[path]):

@@ -64,7 +64,7 @@ class Tree:
         made_by = [make.__qualname__, self.repo.once(code_of, make), self.repo.tree_of(self.commit)]
         return self.repo.kept(dict[str, Any], lambda: dict(make(self, *parts)), *made_by, *parts)
 
-    def each(self, kind: type[T], make: Callable[..., T], paths: Sequence[str], *parts: Any) -> dict[str, T]:
+    def each(self, kind: type[dict[str, T]], make: Callable[..., T], paths: Sequence[str], *parts: Any) -> dict[str, T]:
         """Return {path: what `make` makes of the path, the text and `parts`} of files; kept as once(), by file."""
         if self.overlay:
             return {path: make(path, self.read(path), *parts) for path in paths}

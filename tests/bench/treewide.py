@@ -20,9 +20,10 @@ from patchbot.git.fastimport import NewCommit
 from patchbot.git.formatpatch import patch_mails
 from patchbot.git.repo import Repo, Scratch
 from patchbot.git.transaction import publish
-from patchbot.mail.recipients import recipients
+from patchbot.mail.recipients import READ, ask, export
 from patchbot.model import Entry, Identity
 from patchbot.run import run, which
+from patchbot.sandbox import NORMAL
 from patchbot.series import maintainers
 
 PATCHBOT = [sys.executable, "-m", "patchbot.cli"]
@@ -155,8 +156,10 @@ def of_perl(place: Path, repo: Repo, rev: str) -> float:
     scratch = Scratch.at(place / "asked.git", repo)
     commits = repo.commits(rev, repo.resolve("refs/heads/patchbot/timer_delete"))
     mails = patch_mails(scratch, rev, commits[:4])
-    started = time.monotonic()
-    recipients(repo, rev, list(mails.values()), place / "asked", jobs=1)
+    export({path: data for path in READ if (data := repo.read(rev, path)) is not None}, [], place / "asked")
+    perl, started = which("perl", "perl"), time.monotonic()
+    for mail in mails.values():
+        ask(perl, place / "asked", NORMAL, mail)
     return (time.monotonic() - started) / 4 * len(commits) / CORES
 
 

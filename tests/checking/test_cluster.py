@@ -196,10 +196,12 @@ def test_a_chain_of_builds_stays_on_one_place(tmp_path):
 
 
 def test_a_result_names_this_machines_folder():
-    old = Result("c", "p", None, Status.FAIL, "see /far/work/logs/x.log", log="/far/work/logs/x.log", reproduce="make")
-    new = moved(old, "/far/work", "/here")
+    old = Result(
+        "c", "p", None, Status.FAIL, "see /far/place/logs/x.log", log="/far/place/logs/x.log", reproduce="make"
+    )
+    new = moved(old, "/far/place", "/here")
     assert (new.log, new.reason) == ("/here/logs/x.log", "see /here/logs/x.log")
-    assert moved(replace(old, log=None), "/far/work", "/here").log is None
+    assert moved(replace(old, log=None), "/far/place", "/here").log is None
 
 
 SMPL = "@@ expression E; @@\n- old_call(E)\n+ new_call(E)\n"
