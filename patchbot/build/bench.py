@@ -28,7 +28,6 @@ from .kbuild import (
     ALLYES,
     INSTRUMENTS,
     Configured,
-    Kbuild,
     Workplace,
     dependencies_of,
     is_member,
@@ -69,7 +68,8 @@ class Bench(Workplace):
         self.fragment = ""
         self._prepared = Prepared()
         self._beside: list[Bench] = []  # the same list for all of them
-        self._lists: dict[str, list[set[str]]] = {}
+        self._lists: dict[tuple[str, str], list[set[str]]] = {}
+        self._asks: dict[str, Callable[[str], list[set[str]]]] = {}
         self._keys: dict[str, str] = {}
 
     @property
@@ -129,7 +129,7 @@ class Bench(Workplace):
         other.kbuild = replace(other.kbuild, out=folder / "out")
         other.kbuild.recover()
         other.known = Store(folder / "compiled.sqlite")
-        other._prepared, other._lists, other._keys = Prepared(), {}, {}
+        other._prepared, other._lists, other._asks, other._keys = Prepared(), {}, {}, {}
         self._beside.append(other)
         return other
 
@@ -192,17 +192,19 @@ class Bench(Workplace):
         known = self.known.get(key, bool)
         if known is None:
             self.enter(tree, log)
-            known = is_member(self.kbuild, object_of(source), partial(self._listed, tree, log))
+            known = is_member(object_of(source), partial(self._listed, tree, log))
             self.known.put(key, known)
         return known
 
-    def _listed(self, tree: str, log: Path, kbuild: Kbuild, folder: str) -> list[set[str]]:
+    def _listed(self, tree: str, log: Path, folder: str) -> list[set[str]]:
         """Return what a folder has, asked once."""
-        files = self.files(tree)
-        key = digest([self.config(tree, log).digest, folder, {p: files[p] for p in self.rules(tree, f"{folder}/x.c")}])
-        if key not in self._lists:
-            self._lists[key] = list_members(kbuild, folder)
-        return self._lists[key]
+        files, config = self.files(tree), self.config(tree, log).digest
+        top, key = (digest([config, {p: files[p] for p in self.rules(tree, f"{f}/x.c")}]) for f in (".", folder))
+        if (folder, key) not in self._lists:
+            if top not in self._asks:
+                self._asks = {top: list_members(self.kbuild)}
+            self._lists[folder, key] = self._asks[top](folder)
+        return self._lists[folder, key]
 
     def ready(self, tree: str, log: Path) -> None:
         """Check out and configure `tree`, and make the headers that the build generates."""

@@ -37,6 +37,14 @@ patchbot-list:
 	@printf 'object %s\\n' $(real-obj-y) $(real-obj-m) $(lib-y) $(always-y)
 	@printf 'folder %s\\n' $(subdir-ym)
 """
+#: Read by make before all Makefiles: a goal that prints the environment of what the top Makefile starts.
+PRINT_EXPORTS = """\
+.PHONY: patchbot-exports
+patchbot-exports:
+	@printf '\\0' && env -0
+"""
+#: Variables of a make itself.
+MAKES_OWN = ("MAKEFILES", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMERR", "MAKE_TERMOUT", "MFLAGS")
 
 
 @dataclass(frozen=True)
@@ -207,26 +215,35 @@ def defined_symbols(texts: Iterable[str]) -> set[str]:
     return {name for text in texts for name in re.findall(r"^[ \t]*(?:menu)?config[ \t]+(\w+)[ \t]*$", text, re.M)}
 
 
-def list_members(kbuild: Kbuild, folder: str) -> list[set[str]]:
-    """Ask scripts/Makefile.build which objects and folders a `folder` has here ("." is the top)."""
-    return ask_members(kbuild, added_goal(kbuild), folder)
+def list_members(kbuild: Kbuild) -> Callable[[str], list[set[str]]]:
+    """Return what asks scripts/Makefile.build which objects and folders a folder has here ("." is the top).
 
-
-def added_goal(kbuild: Kbuild) -> Path:
-    """Write the Makefile that prints the members of a folder, and return it."""
+    It may be called from several threads, as long as neither the configuration nor the top Makefiles change.
+    """
     extra = kbuild.out / ".patchbot-list.mk"
     write_anew(extra, LIST_MEMBERS)
-    return extra
+    return partial(ask_members, kbuild, extra, read_exports(kbuild))
 
 
-def ask_members(kbuild: Kbuild, extra: Path, folder: str) -> list[set[str]]:
-    """Do what list_members() does with the Makefile of added_goal(), also side by side."""
+def read_exports(kbuild: Kbuild) -> dict[str, str]:
+    """Return what the top Makefiles export: the folders below lib/ and arch/ are listed there, and nowhere else."""
+    extra = kbuild.out / ".patchbot-exports.mk"
+    write_anew(extra, PRINT_EXPORTS)
+    argv = ["make", "-C", str(kbuild.source), "--no-print-directory", *kbuild.variables(), "patchbot-exports"]
+    done = run(argv, env={"MAKEFILES": str(extra)}, check=False, inside=kbuild.inside(kbuild.source))
+    if done.returncode:
+        raise ToolError(f"the kernel's Makefile does not say what it exports: {done.explain()}")
+    rows = (row.partition("=") for row in done.stdout.decode("utf-8", "surrogateescape").split("\0")[1:])
+    return {name: value for name, _, value in rows if name and name not in MAKES_OWN}
+
+
+def ask_members(kbuild: Kbuild, extra: Path, exports: Mapping[str, str], folder: str) -> list[set[str]]:
+    """Return the objects and folders of a folder, given the Makefile with the goal that prints them."""
     source = str(kbuild.source)
     argv = ["make", "-rR", "-s", "--no-print-directory", "-f", f"{source}/scripts/Makefile.build", "-f", str(extra)]
     argv += ["-I", source, f"srctree={source}", f"srcroot={source}", "objtree=.", f"VPATH={source}", f"obj={folder}"]
-    argv += [*kbuild.compiler.variables(), f"SRCARCH={kbuild.compiler.arch.folder}"]
-    argv += [f"BITS={kbuild.compiler.arch.bits}", f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
-    done = run(argv, cwd=kbuild.out, check=False, timeout=60, inside=kbuild.inside(kbuild.out))
+    argv += [*kbuild.compiler.variables(), f"CC={kbuild.compiler.cc}", "CONFIG_SHELL=sh", "patchbot-list"]
+    done = run(argv, cwd=kbuild.out, env=exports, check=False, timeout=60, inside=kbuild.inside(kbuild.out))
     if done.returncode:
         if any((kbuild.source / folder / name).exists() for name in ("Kbuild", "Makefile")):
             raise ToolError(f"kbuild does not say what it builds in {folder}: {done.explain()}")
@@ -235,17 +252,17 @@ def ask_members(kbuild: Kbuild, extra: Path, folder: str) -> list[set[str]]:
     return [{os.path.normpath(name) for kind, _, name in rows if kind == k and name} for k in ("object", "folder")]
 
 
-def is_member(kbuild: Kbuild, obj: str, ask: Callable[[Kbuild, str], list[set[str]]] = list_members) -> bool:
+def is_member(obj: str, ask: Callable[[str], list[set[str]]]) -> bool:
     """Say whether the configuration builds an object: some Makefile on the way down to it lists it.
 
-    make would compile any .c file named on its command line, even one that is not part of the kernel. `ask` may know
-    what list_members() says.
+    make would compile any .c file named on its command line, even one that is not part of the kernel. `ask` is what
+    list_members() returns.
     """
     folder = "."
     parts = PurePosixPath(obj).parts
     folders: set[str] = set()
     for depth in range(len(parts)):
-        objects, below = ask(kbuild, folder)
+        objects, below = ask(folder)
         if obj in objects:
             return True
         # Some folders are listed further up: arch/ itself has no Makefile.
@@ -260,7 +277,7 @@ def count_members(kbuild: Kbuild) -> int:
     """Return about how many objects the configuration builds: those of the folders that the top of the tree lists."""
     tick("counting the objects of the kernel")
     found, seen, folders = 0, {"."}, {"."}
-    ask = partial(ask_members, kbuild, added_goal(kbuild))
+    ask = list_members(kbuild)
     with ThreadPoolExecutor(kbuild.jobs) as pool:
         while folders:
             rows = list(pool.map(ask, sorted(folders)))

@@ -95,13 +95,13 @@ def test_kbuild_says_what_belongs_to_the_configuration(kbuild: Kbuild, tmp_path:
     symbols = defined_symbols([(kbuild.source / "Kconfig").read_text()])
     result = configure(kbuild, wanted, symbols, tmp_path / "log")
     assert (result.dropped, result.unknown, result.btf) == (("SCHED_CLASS_EXT",), ("NO_SUCH",), True)
-    assert "kernel/bpf/cpumask.o" in list_members(kbuild, "kernel/bpf")[0]
-    assert is_member(kbuild, "kernel/bpf/cpumask.o")
-    assert not is_member(kbuild, "kernel/bpf/nope.o")
-    assert not is_member(kbuild, "kernel/sched/ext/ext.o"), "its folder is not in this configuration"
+    assert "kernel/bpf/cpumask.o" in list_members(kbuild)("kernel/bpf")[0]
+    assert is_member("kernel/bpf/cpumask.o", list_members(kbuild))
+    assert not is_member("kernel/bpf/nope.o", list_members(kbuild))
+    assert not is_member("kernel/sched/ext/ext.o", list_members(kbuild)), "its folder is not in this configuration"
     more = configure(kbuild, {**wanted, "BPF_JIT": "y"}, symbols, tmp_path / "log")
     assert (more.dropped, more.digest == result.digest) == ((), False)
-    assert is_member(kbuild, "kernel/sched/ext/ext.o")
+    assert is_member("kernel/sched/ext/ext.o", list_members(kbuild))
 
 
 @needs_make
@@ -116,10 +116,25 @@ def test_what_is_built_depends_on_the_architecture(kbuild: Kbuild, tmp_path: Pat
     own = replace(kbuild, compiler=Compiler("gcc", "", "", ARCHES[arch]))
     configure(own, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
     assert (f"CONFIG_{arch.upper()}=y\n") in (own.out / ".config").read_text()
-    assert {a: is_member(own, f"arch/{a}/kernel/bpf.o") for a in ("x86", "s390")} == {
+    ask = list_members(own)
+    assert {a: is_member(f"arch/{a}/kernel/bpf.o", ask) for a in ("x86", "s390")} == {
         a: a == arch for a in ("x86", "s390")
     }
-    assert not is_member(own, f"arch/{arch}/kernel/nope.o")
+    assert not is_member(f"arch/{arch}/kernel/nope.o", ask)
+
+
+@needs_make
+def test_folders_that_only_the_top_makefile_names_belong_to_the_kernel(kbuild: Kbuild, tmp_path: Path) -> None:
+    (kbuild.source / "lib").mkdir()
+    (kbuild.source / "lib/Makefile").write_text("obj-y += bitmap.o\n")
+    with open(kbuild.source / "Makefile", "a") as makefile:
+        makefile.write("libs-y := lib/ lib/lib.a\nexport ARCH_LIB := $(filter %/,$(libs-y))\n")
+    with open(kbuild.source / "Kbuild", "a") as top:
+        top.write("obj-y += $(ARCH_LIB)\n")
+    configure(kbuild, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
+    ask = list_members(kbuild)
+    assert is_member("lib/bitmap.o", ask)
+    assert not is_member("lib/nope.o", ask)
 
 
 @needs_make
@@ -127,7 +142,8 @@ def test_the_objects_of_a_kernel_are_counted_before_it_is_built(kbuild: Kbuild, 
     symbols = defined_symbols(path.read_text() for path in kbuild.source.rglob("Kconfig*"))
     configure(kbuild, {"BPF_SYSCALL": "y"}, symbols, tmp_path / "log")
     sources = [str(path.relative_to(kbuild.source)) for path in sorted(kbuild.source.rglob("*.c"))]
-    members = [path for path in sources if is_member(kbuild, path.removesuffix(".c") + ".o")]
+    ask = list_members(kbuild)
+    members = [path for path in sources if is_member(path.removesuffix(".c") + ".o", ask)]
     assert count_members(kbuild) == len(members)
     assert 5 < len(members) < len(sources)
 
@@ -245,8 +261,8 @@ def test_a_makefile_that_cannot_be_asked_is_an_error(kbuild: Kbuild, tmp_path: P
     configure(kbuild, {"BPF_SYSCALL": "y"}, {"BPF_SYSCALL"}, tmp_path / "log")
     (kbuild.source / "kernel/bpf/Makefile").write_text("$(error broken)\n")
     with pytest.raises(ToolError, match=r"what it builds in kernel/bpf: (?s:.*)broken"):
-        is_member(kbuild, "kernel/bpf/cpumask.o")
-    assert not list_members(kbuild, "kernel/bpf/nowhere")[0], "a folder without a Makefile builds nothing"
+        is_member("kernel/bpf/cpumask.o", list_members(kbuild))
+    assert not list_members(kbuild)("kernel/bpf/nowhere")[0], "a folder without a Makefile builds nothing"
 
 
 def test_a_work_tree_moves_and_keeps_what_did_not_change(tiny: Repo, tmp_path: Path) -> None:
