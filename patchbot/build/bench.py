@@ -44,6 +44,8 @@ from .units import Checker, Compiled, Shelf, Unit, build_rules, digest, object_o
 CAMPAIGN = "campaign"
 #: The file that says that the build's own programs are there.
 PREPARED = ".patchbot-prepared"
+#: The name under which the sources of generated headers are kept; an object's own list does not name them.
+MAKERS = "makers"
 
 
 class Bench(Workplace):
@@ -287,7 +289,7 @@ class Bench(Workplace):
         """Compile `units` in any case, and return the results."""
         for unit in units:
             self.path(unit).unlink(missing_ok=True)
-        if not (self.kbuild.out / PREPARED).exists():
+        if not (self.kbuild.out / PREPARED).exists() or self.known.get(MAKERS, list[str]) is None:
             self._prepare(tree, log)
         paths = [self.path(unit) for unit in units]
         if self._prepared.is_stale(self.scratch, tree):  # make does it, but does not say what it read
@@ -328,6 +330,8 @@ class Bench(Workplace):
             if not (self.kbuild.out / PREPARED).exists():  # this takes minutes, in which no object is made
                 tick(f"building the programs of the build for {self.name}")
             self._prepared.make(self.kbuild, tree, log, lambda obj: bool(Shelf(self.known, "").made_of(obj)))
+            makers = self._prepared.makers.union(self.known.get(MAKERS, list[str]) or ())
+            self.known.put(MAKERS, sorted(makers))
             write_anew(self.kbuild.out / PREPARED, "")
 
     def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
@@ -382,8 +386,9 @@ class Bench(Workplace):
         return self._keys[tree]
 
     def made_of(self, tree: str, result: Compiled) -> set[str]:
-        """Return the files of a tree that decide how an object is built."""
-        return {*result.files, *self.rules(tree, result.unit.source)}
+        """Return the files of a tree that decide how an object is built, those of generated headers included."""
+        makers = self.known.get(MAKERS, list[str]) or ()
+        return {*result.files, *self.rules(tree, result.unit.source), *makers}
 
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that decide how `source` is compiled here."""
