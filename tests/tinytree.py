@@ -99,3 +99,34 @@ def patchbot(*argv: str, cwd: Path, code: int = 0, **env: str) -> subprocess.Com
     assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr + done.stdout
     return done
+
+
+#: Lets make write a header for all objects from what the compiler says of kernel/bounds.c.
+BOUNDS = b"""
+bounds := $(output)/include/generated/bounds.h
+$(single) prepare: $(bounds)
+$(bounds): FORCE
+	@mkdir -p $(output)/kernel $(output)/include/generated
+	$(Q)cd $(output) && $(CC) -Wp,-MD,kernel/.bounds.s.d -S -o kernel/bounds.s $(srctree)/kernel/bounds.c
+	$(Q)cd $(output) && $(PERL) $(srctree)/scripts/basic/fixdep.pl kernel/bounds.s $(srctree)/kernel/bounds.c \\
+		kernel/.bounds.s.d cc >kernel/.bounds.s.cmd
+	$(Q)cd $(output) && sed -n 's/^->/#define /p' kernel/bounds.s >$@.new && \\
+		if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+"""
+
+
+def bounds(*values: str) -> bytes:
+    """Return a kernel/bounds.c of which the header defines some values."""
+    return b'asm("%b\\n");\n' % "".join(f"\\n->{value}" for value in values).encode()
+
+
+def with_bounds(tiny: Repo, *values: str) -> dict[str, bytes]:
+    """Return the changes that have the tiny kernel make include/generated/bounds.h, with some values."""
+    old = {path: tiny.read(tiny.resolve("HEAD"), path) or b"" for path in ("Makefile", "scripts/Makefile.build")}
+    return {
+        "Makefile": old["Makefile"].replace(b"\nMakefile: ;", BOUNDS + b"\nMakefile: ;"),
+        "scripts/Makefile.build": old["scripts/Makefile.build"].replace(
+            b" -D__KERNEL__", b" -I$(objtree)/include -D__KERNEL__"
+        ),
+        "kernel/bounds.c": bounds(*values),
+    }

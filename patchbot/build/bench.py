@@ -36,7 +36,7 @@ from .kbuild import (
 )
 from .log import Said, parse
 from .options import read_options
-from .prepared import Prepared
+from .prepared import Prepared, makes
 from .toolchain import Compiler
 from .units import Checker, Compiled, Shelf, Unit, build_rules, digest, object_of, place, steers, switches
 
@@ -273,7 +273,7 @@ class Bench(Workplace):
         results = self._make(tree, units, log)
         for result in results:
             if result.built:
-                shelf.put(result.unit, self.made_of(tree, result), files, result)
+                shelf.put(result.unit, self.made_of(tree, result.unit, result.files), files, result)
         return [(result, self.path(result.unit)) for result in results]
 
     def shelf(self, tree: str, log: Path, scope: str = "", same: bool = False) -> Shelf:
@@ -289,7 +289,7 @@ class Bench(Workplace):
         """Compile `units` in any case, and return the results."""
         for unit in units:
             self.path(unit).unlink(missing_ok=True)
-        if not (self.kbuild.out / PREPARED).exists() or self.known.get(MAKERS, list[str]) is None:
+        if not (self.kbuild.out / PREPARED).exists() or self.makers() is None:
             self._prepare(tree, log)
         paths = [self.path(unit) for unit in units]
         if self._prepared.is_stale(self.scratch, tree):  # make does it, but does not say what it read
@@ -330,8 +330,8 @@ class Bench(Workplace):
             if not (self.kbuild.out / PREPARED).exists():  # this takes minutes, in which no object is made
                 tick(f"building the programs of the build for {self.name}")
             self._prepared.make(self.kbuild, tree, log, lambda obj: bool(Shelf(self.known, "").made_of(obj)))
-            makers = self._prepared.makers.union(self.known.get(MAKERS, list[str]) or ())
-            self.known.put(MAKERS, sorted(makers))
+            makers = {path for path in self._prepared.inputs & self.files(tree).keys() if makes(path)}
+            self.known.put(MAKERS, sorted(makers.union(self.makers() or ())))
             write_anew(self.kbuild.out / PREPARED, "")
 
     def _judge(self, tree: str, unit: Unit, said: Sequence[Said]) -> Compiled:
@@ -385,10 +385,13 @@ class Bench(Workplace):
             self._keys[tree] = digest([*parts, self.kbuild.compiler.versions])
         return self._keys[tree]
 
-    def made_of(self, tree: str, result: Compiled) -> set[str]:
-        """Return the files of a tree that decide how an object is built, those of generated headers included."""
-        makers = self.known.get(MAKERS, list[str]) or ()
-        return {*result.files, *self.rules(tree, result.unit.source), *makers}
+    def makers(self) -> list[str] | None:
+        """Return the sources that headers for all objects are made from, None as long as nothing was built."""
+        return self.known.get(MAKERS, list[str])
+
+    def made_of(self, tree: str, unit: Unit, files: Iterable[str]) -> set[str]:
+        """Return the files of a tree that decide about an object that includes `files`."""
+        return {*files, *self.rules(tree, unit.source), *(self.makers() or ())}
 
     def rules(self, tree: str, source: str) -> list[str]:
         """Return the files of a tree that decide how `source` is compiled here."""

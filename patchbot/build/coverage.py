@@ -15,8 +15,7 @@ from ..c.source import Source
 from ..model import Covered, Finding, Status
 from ..shapes import plain
 from .bench import Bench
-from .marks import BODY, DIRECTIVE, EVALUATED, Mark, marks_of
-from .marks import before as definition
+from .marks import BODY, DIRECTIVE, EVALUATED, Mark, before, marks_of
 from .survey import Seen
 from .units import Unit
 
@@ -74,12 +73,12 @@ class Coverage:
 
     def asked(self, marks: frozenset[Mark]) -> frozenset[Mark]:
         """Return the marks to look for: some that are left, and those that tell why."""
-        heads = (definition(self.sources[mark.path], mark) for mark in marks)
+        heads = (before(self.sources[mark.path], mark) for mark in marks)
         return marks | {mark for mark in heads if mark and mark not in self.by}
 
     def came_to(self, mark: Mark) -> bool:
-        """Say whether a line that is left was read all the same: as text, or in a macro that nothing expands."""
-        return mark in self.only_text or definition(self.sources[mark.path], mark) in self.reached
+        """Say whether the preprocessor came to a line that is left: as text, or where nothing expands or keeps it."""
+        return mark in self.only_text or before(self.sources[mark.path], mark) in self.reached
 
     def add(self, bench: Bench, found: Mapping[Unit, Seen]) -> None:
         """Add what objects of a bench showed."""

@@ -7,6 +7,8 @@ its mark along. All lines are marked at once, since each mark has its own name.
 
 A directive leaves no text. The mark of one stands on a line of its own before it, and what closes an `#if` has the mark
 of that. Whether an `#elif` was evaluated shows only when it is broken.
+
+Each mark holds a tag that no file of the tree can hold: the tree's own id.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..c.conditions import branch_at
 from ..c.source import Source
 from ..c.tokens import Directive, Lexed, is_word
 
-NAME = "patchbot_mark_{}_"
-#: A string, which may hold marks, or a mark outside of strings.
-_SEEN = re.compile(rb'"(?:[^"\\\n]|\\(?s:.))*+"?|\'(?:[^\'\\\n]|\\(?s:.))*+\'?|patchbot_mark_(\d{1,9})_')
-_IN_STRING = re.compile(rb"patchbot_mark_(\d{1,9})_")
+NAME = "patchbot_{}_{}_"
+#: A string, which may hold marks, or a mark outside of strings; a mark anywhere.
+_SEEN = re.compile(rb'"(?:[^"\\\n]|\\(?s:.))*+"?|\'(?:[^\'\\\n]|\\(?s:.))*+\'?|patchbot_([0-9a-f]++)_(\d{1,9})_')
+_ANYWHERE = re.compile(rb"patchbot_([0-9a-f]++)_(\d{1,9})_")
+#: In an #if, what is before these may be anything: a mark there would be 0.
+_SIGNS = (b"+", b"-")
 _OPENING = (b"if", b"ifdef", b"ifndef")
 _EVALUATED = (b"elif", b"elifdef", b"elifndef")
 _CLOSING = (*_EVALUATED, b"else", b"endif")
@@ -44,11 +49,11 @@ class Mark:
     kind: str = CODE
     name: str = ""
 
-    def word(self, number: int) -> bytes:
+    def word(self, tag: str, number: int) -> bytes:
         """Return what is inserted."""
         if self.kind == EVALUATED:  # two numbers are no condition, whatever follows
             return b" 1 1 "
-        word = NAME.format(number).encode()
+        word = NAME.format(tag, number).encode()
         return word + b"\n" if self.kind == DIRECTIVE else b" " + word + b" "
 
 
@@ -58,36 +63,41 @@ def marks_of(source: Source, lines: Iterable[int]) -> dict[int, Mark | None]:
 
 
 def before(source: Source, mark: Mark) -> Mark | None:
-    """Return the mark that shows whether the definition of a macro, of whose body `mark` is, is reached."""
+    """Return the mark that shows whether the preprocessor comes to a line: to its macro's definition, or its branch.
+
+    None for a line under no `#if`.
+    """
     lexed = source.lexed
-    directive = lexed.directive_at(max(0, bisect_left(lexed.starts, mark.at + 1) - 1)) if mark.kind == BODY else None
-    return Mark(mark.path, directive.span.start, DIRECTIVE) if directive else None
+    if mark.kind == BODY:
+        directive = lexed.directive_at(max(0, bisect_left(lexed.starts, mark.at + 1) - 1))
+        return Mark(mark.path, directive.span.start, DIRECTIVE) if directive else None
+    branch = branch_at(source, mark.at)
+    return Mark(mark.path, lexed.starts[bisect_left(lexed.starts, branch)], DIRECTIVE) if branch else None
 
 
-def marked(text: bytes, marks: Mapping[Mark, int], damage: bytes = b"") -> bytes:
+def marked(text: bytes, marks: Mapping[Mark, int], tag: str, damage: bytes = b"") -> bytes:
     """Return a text with numbered marks, or with `damage` at their places."""
     parts, end = [], 0
     for mark in sorted(marks, key=lambda m: (m.at, m.kind != DIRECTIVE)):
-        parts += [text[end : mark.at], damage or mark.word(marks[mark])]
+        parts += [text[end : mark.at], damage or mark.word(tag, marks[mark])]
         end = mark.at
     return b"".join([*parts, text[end:]])
 
 
-def read_marks(output: bytes) -> tuple[set[int], set[int]]:
+def read_marks(output: bytes, tag: str) -> tuple[set[int], set[int]]:
     """Return the numbers of the marks in the preprocessor's output: those outside of strings, and all."""
-    plain: set[int] = set()
-    every: set[int] = set()
-    for line in output.splitlines() if b"patchbot_mark_" in output else ():
-        if b"patchbot_mark_" not in line:
-            continue
-        plain |= {int(match[1]) for match in _SEEN.finditer(line) if match[1]}
-        every |= {int(number) for number in _IN_STRING.findall(line)}
+    own = f"patchbot_{tag}_".encode()
+    lines = [line for line in output.splitlines() if own in line] if own in output else []
+    plain, every = (
+        {int(m[2]) for line in lines for m in form.finditer(line) if m[1] == tag.encode()}
+        for form in (_SEEN, _ANYWHERE)
+    )
     return plain, every
 
 
-def without_marks(output: bytes) -> bytes:
+def without_marks(output: bytes, tag: str) -> bytes:
     """Return the preprocessor's output as it is without marks."""
-    return _IN_STRING.sub(b"", output)
+    return _ANYWHERE.sub(lambda m: b"" if m[1] == tag.encode() else m[0], output)
 
 
 def _mark_of(source: Source, line: int) -> Mark | None:
@@ -108,6 +118,8 @@ def _mark_of(source: Source, line: int) -> Mark | None:
         return None  # a comment of the assembler
     if directive.keyword == b"define" and (body := _body(lexed, directive)) < directive.last:
         inner = max(first, body)
+        while lexed.texts[inner] in _SIGNS and inner + 1 < directive.last:
+            inner += 1
         place = _gap(lexed, inner, max(last, inner + 1))
         return Mark(source.path, place, BODY, lexed.texts[directive.first + 2].decode("utf-8", "replace"))
     if directive.keyword in _EVALUATED:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..git.objects import FileChange
 from ..git.repo import Scratch
-from .kbuild import Kbuild, has_failed, read_dependencies
+from .kbuild import Kbuild, has_failed
+from .units import steers
 
 #: Where generated headers are made by rules that leave no .cmd file, and whatever a program is made from.
 ALWAYS = ("arch/", "certs/", "include/asm-generic/", "include/uapi/", "rust/", "scripts/", "tools/", "usr/")
@@ -27,14 +28,10 @@ _WORD = re.compile(r"[^\s()'\"=:]+")
 
 @dataclass
 class Prepared:
-    """What is made first in an output folder: the tree that it is of, "" if that is not certain, and what it reads.
-
-    `makers` are the sources among that of no object, e.g. kernel/bounds.c: from them come headers for all objects.
-    """
+    """What is made first in an output folder: the tree that it is of, "" if that is not certain, and what it reads."""
 
     tree: str = ""
     inputs: set[str] = field(default_factory=set)
-    makers: set[str] = field(default_factory=set)
 
     def is_stale(self, scratch: Scratch, tree: str) -> bool:
         """Say whether it may be another one for `tree`."""
@@ -44,7 +41,7 @@ class Prepared:
         """Make it for `tree`, which is checked out and configured; `is_object` is that of inputs_of()."""
         said = kbuild.make(["W=1", "prepare"], log)
         self.tree = "" if has_failed(said) else tree
-        self.inputs, self.makers = inputs_of(kbuild.out, kbuild.source, is_object)
+        self.inputs = inputs_of(kbuild.out, kbuild.source, is_object)
 
 
 def is_stale(changes: Mapping[str, FileChange], inputs: Collection[str]) -> bool:
@@ -59,25 +56,25 @@ def is_stale(changes: Mapping[str, FileChange], inputs: Collection[str]) -> bool
     )
 
 
-def inputs_of(out: Path, source: Path, is_object: Callable[[str], bool]) -> tuple[set[str], set[str]]:
-    """Return the files of the tree in `source` that all in an output folder was made from, and the .c files of those.
+def makes(path: str) -> bool:
+    """Say whether headers for all objects may be made from one of the inputs, e.g. kernel/bounds.c.
 
-    Among the first are words besides; the second are those that something was made of directly, programs of the build
-    aside. What `is_object` says of a path below `out` is left out: the kernel's objects, which are made later.
+    The headers that such a source includes are left out, and what decides about configurations and programs.
+    """
+    return not path.endswith(".h") and not path.startswith("tools/") and not steers(path)
+
+
+def inputs_of(out: Path, source: Path, is_object: Callable[[str], bool]) -> set[str]:
+    """Return the files of the tree in `source` that all in an output folder was made from, and words besides.
+
+    What `is_object` says of a path below `out` is left out: the kernel's objects, which are made later.
     """
     found: set[str] = set()
-    makers: set[str] = set()
     for folder, _, names in os.walk(out):
         below = os.path.relpath(folder, out)
         for name in names:
             if name.endswith(".cmd") and not is_object(os.path.normpath(f"{below}/{name[1:-4]}")):
                 text = Path(folder, name).read_text(encoding="utf-8", errors="surrogateescape")
                 found.update(_WORD.findall(text))
-                if not below.startswith(("scripts", "tools")):
-                    makers.update(path for path in read_dependencies(text)[:1] if path.endswith(".c"))
     root = f"{source}/"
-    inputs, sources = (
-        {re.sub(r"^(?:\.\./)+", "", os.path.normpath(word.removeprefix(root))) for word in words}
-        for words in (found, makers)
-    )
-    return inputs, sources
+    return {re.sub(r"^(?:\.\./)+", "", os.path.normpath(word.removeprefix(root))) for word in found}

@@ -46,7 +46,7 @@ def keep_same(
     first, second = (texts(bench, tree, asked, log) for tree in (old, new))
     for result in asked:
         if first.get(result.unit, "") == second.get(result.unit):
-            shelf.put_same(result.unit, bench.made_of(old, result), before, after)
+            shelf.put_same(result.unit, bench.made_of(old, result.unit, result.files), before, after)
 
 
 def may_be_same(bench: Bench, old: str, new: str, result: Compiled) -> bool:
@@ -72,7 +72,7 @@ def texts(bench: Bench, tree: str, results: Iterable[Compiled], log: Path) -> di
     for unit, future in futures.items():
         if said := future.result():
             found[unit] = said
-            shelf.put(unit, bench.made_of(tree, rest[unit]), files, said)
+            shelf.put(unit, bench.made_of(tree, unit, rest[unit].files), files, said)
     return found
 
 

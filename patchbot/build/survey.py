@@ -2,7 +2,8 @@
 
 The marked files lie in the bench's own work tree for a while, so that each include finds what it always finds. What
 breaks the preprocessor is looked at in halves; a line that alone breaks it was read, since without it the object
-compiles. What ends up in a string, or in an assembler's input, is damaged, and counts if the object then fails.
+compiles. That it does is not assumed: an object that was not compiled so far is, to the end, from the same text. What
+ends up in a string, or in an assembler's input, is damaged, and counts if the object then fails.
 
 What an object showed is known by the contents of all files that it is made of, so it holds in every tree that has
 these: lines of many patches are looked for at once, at the last of them, and each patch then finds its own.
@@ -29,8 +30,9 @@ from .units import Compiled, Unit, digest
 #: No compiler or assembler takes this, wherever it stands.
 DAMAGE = b" ` "
 _FILE = re.compile(rb'^# \d{1,9} "([^"\n]+)"', re.M)
-#: Let a compiler judge what was preprocessed.
-_PREPROCESSED = ("-fsyntax-only", "-fpreprocessed", "-x", "cpp-output", "-")
+#: Compile to the end: a BUILD_BUG_ON or an unknown instruction shows only there.
+_COMPILED = ("-c", "-w", "-o", os.devnull)
+_PREPROCESSED = (*_COMPILED, "-fpreprocessed", "-x", "cpp-output", "-")
 #: How many objects are looked at before what they showed is kept.
 AT_ONCE = 32
 
@@ -71,6 +73,11 @@ class Survey:
         """Give each mark its number."""
         self._numbers.update((mark, number) for number, mark in enumerate(sorted(self.marks)))
 
+    @property
+    def _tag(self) -> str:
+        """The part of each mark that no file of the tree can hold."""
+        return self.tree[:16]
+
     def seen(self, units: Iterable[Unit]) -> dict[Unit, Seen]:
         """Return what each unit shows; only what is not known is asked."""
         bench, files = self.bench, self.bench.files(self.tree)
@@ -96,7 +103,7 @@ class Survey:
                 seen = self._judge(unit, told[unit], simple, done)
                 found[unit] = known[unit] + seen if unit in known and seen.built else seen
                 if seen.built:
-                    shelf.put(unit, {*seen.files, *bench.rules(self.tree, unit.source)}, files, found[unit])
+                    shelf.put(unit, bench.made_of(self.tree, unit, seen.files), files, found[unit])
         return found
 
     def _outputs(
@@ -115,14 +122,14 @@ class Survey:
         fit = [u for u in units if u in outputs and u.source.endswith(".c") and not outputs[u].returncode]
         fit = [u for u in fit if u not in done and f"{told[u].cwd}/{told[u].argv[-1]}".endswith(f"/{u.source}")]
         calls = [(replace(told[u], argv=told[u].argv[:-1]), _PREPROCESSED) for u in fit]
-        said = self._each(calls, [without_marks(outputs[u].stdout) for u in fit])
+        said = self._each(calls, [without_marks(outputs[u].stdout, self._tag) for u in fit])
         return done | {unit for unit, answer in zip(fit, said, strict=True) if not answer.returncode}
 
     def _broken(self, units: Sequence[Unit], told: dict[Unit, Command]) -> dict[Unit, Seen]:
         """Return those units that do not compile; add to the commands that are told what make says later."""
         bench = self.bench
         doubtful = [u for u in units if u in told]
-        said = dict(zip(doubtful, self._each([(told[u], [*_goal(u, "-fsyntax-only")]) for u in doubtful]), strict=True))
+        said = dict(zip(doubtful, self._each([(told[u], _COMPILED) for u in doubtful]), strict=True))
         # Make knows better: perhaps a header is generated for this object alone.
         failed = [u for u in units if u not in told or (u in said and said[u].returncode)]
         made = bench.compile(self.tree, failed, self.log) if failed else {}
@@ -150,7 +157,7 @@ class Survey:
             text, plain = plain | text, set()
         for mark in sorted(text):
             with self.bench.worktree.laid_over(self._marked(frozenset([mark]), DAMAGE)):
-                (done_,) = self._each([(command, ["-c", "-w", "-o", os.devnull])])
+                (done_,) = self._each([(command, _COMPILED)])
             plain |= {mark} if done_.returncode else set()
         return Seen(
             True,
@@ -172,7 +179,7 @@ class Survey:
     def _of_output(self, command: Command, marks: frozenset[Mark], done: Completed) -> tuple[set[Mark], set[Mark]]:
         """Return the marks outside of strings and all marks of an output; what breaks it is looked at in halves."""
         if not done.returncode:
-            plain, every = read_marks(done.stdout)
+            plain, every = read_marks(done.stdout, self._tag)
             return {m for m in marks if self._numbers[m] in plain}, {m for m in marks if self._numbers[m] in every}
         if len(marks) < 2:
             return set(marks), set(marks)
@@ -191,7 +198,7 @@ class Survey:
     def _marked(self, marks: frozenset[Mark], damage: bytes = b"") -> dict[str, bytes]:
         """Return the files with some marks."""
         return {
-            path: marked(self.texts[path], {m: self._numbers[m] for m in marks if m.path == path}, damage)
+            path: marked(self.texts[path], {m: self._numbers[m] for m in marks if m.path == path}, self._tag, damage)
             for path in sorted({mark.path for mark in marks})
         }
 
@@ -209,11 +216,6 @@ class Survey:
             pairs = zip(calls, texts, strict=True)
             futures = [pool.submit(copy_context().run, call, words, text) for words, text in pairs]
             return [future.result() for future in futures]
-
-
-def _goal(unit: Unit, goal: str) -> list[str]:
-    """Return what a compiler is told to try a unit, without an output: an assembler knows no syntax check."""
-    return ["-c", "-o", os.devnull] if unit.source.endswith(".S") else [goal]
 
 
 def _why(compiled: Compiled) -> str:

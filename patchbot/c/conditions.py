@@ -22,6 +22,13 @@ def conditions_at(source: Source, offset: int) -> tuple[str, ...]:
     return stacks[bisect_right(starts, offset) - 1]
 
 
+def branch_at(source: Source, offset: int) -> int | None:
+    """Return where code of the same `#if`s begins before an offset, None if it is under none."""
+    starts, stacks = _stacks(source)
+    number = bisect_right(starts, offset) - 1
+    return starts[number] if stacks[number] else None
+
+
 @lru_cache(maxsize=64)
 def _stacks(source: Source) -> tuple[list[int], list[tuple[str, ...]]]:
     """Return the offsets at which the conditions change, and the conditions from each on."""

@@ -10,6 +10,7 @@ from patchbot.build.command import read_commands
 from patchbot.build.marks import read_marks, without_marks
 
 LOGS = Path(__file__).parent.parent / "logs"
+TAG = "5eed5eed5eed5eed"
 
 
 def test_the_command_of_an_object_is_read_from_make() -> None:
@@ -40,11 +41,14 @@ def test_only_what_compiles_is_a_command(said: str, argv: tuple[str, ...] | None
 
 def test_marks_are_read_from_what_was_preprocessed() -> None:
     output = (LOGS / "preprocessed-7.3.txt").read_bytes()
-    plain, every = read_marks(output)
+    plain, every = read_marks(output, TAG)
     runs = (353, 354), (355, 360), (361, 365), (366, 370), (371, 375), (376, 379), (380, 384)
     assert plain == every == {number for run in runs for number in range(*run)}
-    assert b"patchbot" not in without_marks(output)
-    assert len(without_marks(output).splitlines()) == len(output.splitlines())
-    text = output.replace(b'"__BTF_ID__func__bpf_crypto_decrypt', b'"patchbot_mark_7_ \\" patchbot_mark_8_')
-    plain, every = read_marks(text)
+    assert b"patchbot" not in without_marks(output, TAG)
+    assert len(without_marks(output, TAG).splitlines()) == len(output.splitlines())
+    text = output.replace(b'"__BTF_ID__func__bpf_crypto_decrypt', f'"patchbot_{TAG}_7_ \\" patchbot_{TAG}_8_'.encode())
+    plain, every = read_marks(text, TAG)
     assert (plain & {7, 8}, every & {7, 8}) == (set(), {7, 8})
+    other = TAG.replace("5", "6")
+    assert read_marks(text, other) == (set(), set())
+    assert without_marks(text, other) == text

@@ -18,7 +18,7 @@ from threading import Thread
 import pytest
 from conftest import RealKernel
 from subjects import make_subject, site_of
-from tinytree import TESTS
+from tinytree import TESTS, bounds, with_bounds
 from toolchain import needs_s390
 
 from patchbot.checking.check import Outcome, Subject, load
@@ -181,30 +181,11 @@ def test_the_next_patches_are_compiled_in_one_go(tiny: Repo, tmp_path: Path, wan
     assert [compiled(o) for o in found] == [3 + 3 + 1, 0, 0, 0, 3], "cpumask.c is in between what it is at no end"
 
 
-BOUNDS = b"""
-bounds := $(output)/include/generated/bounds.h
-$(single) prepare: $(bounds)
-$(bounds): FORCE
-	@mkdir -p $(output)/kernel $(output)/include/generated
-	$(Q)cd $(output) && $(CC) -Wp,-MD,kernel/.bounds.s.d -S -o kernel/bounds.s $(srctree)/kernel/bounds.c
-	$(Q)cd $(output) && $(PERL) $(srctree)/scripts/basic/fixdep.pl kernel/bounds.s $(srctree)/kernel/bounds.c \\
-		kernel/.bounds.s.d cc >kernel/.bounds.s.cmd
-	$(Q)cd $(output) && sed -n 's/^->/#define /p' kernel/bounds.s >$@.new && \\
-		if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
-"""
-
-
 def test_a_later_patch_does_not_help_with_a_generated_header(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     """From kernel/bounds.c comes a header for all: what an object made of it is no file of the tree."""
-    flags = text(tiny, "scripts/Makefile.build").replace(b" -D__KERNEL__", b" -I$(objtree)/include -D__KERNEL__")
-    first = {
-        "Makefile": text(tiny, "Makefile").replace(b"\nMakefile: ;", BOUNDS + b"\nMakefile: ;"),
-        "scripts/Makefile.build": flags,
-        "kernel/bounds.c": b'asm("\\n->FIRST 1\\n");\n',
-    }
     early = text(tiny, CPUMASK) + b"\n#include <generated/bounds.h>\nint early[SECOND];\n"
-    later = {"kernel/bounds.c": b'asm("\\n->FIRST 1\\n->SECOND 2\\n");\n'}
-    changes = [first, {CPUMASK: early}, {SETS[1]: text(tiny, SETS[1]) + b"\n/* 1 */\n"}, later]
+    later = {"kernel/bounds.c": bounds("FIRST 1", "SECOND 2")}
+    changes = [with_bounds(tiny, "FIRST 1"), {CPUMASK: early}, {SETS[1]: text(tiny, SETS[1]) + b"\n/* 1 */\n"}, later]
     subject = subject_of(tiny, tmp_path, wanted, changes)
     check = load("build")
     assert check.patch is not None

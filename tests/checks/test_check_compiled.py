@@ -14,6 +14,7 @@ import pytest
 from conftest import RealKernel
 from damage import STRICT, damaged
 from subjects import make_subject
+from tinytree import bounds, with_bounds
 from toolchain import needs_s390
 
 from patchbot.checking.check import Outcome, Subject, load
@@ -125,6 +126,11 @@ FORMS = """\
 + 	IN_IF < 7
 - int five;
 + #endif
++ #define MINUS -1
++ #if MINUS < 0
++ #endif
+- #define MINUS_ONE - \\
+- 	1
 + #ifdef EMPTY
 + #undef EMPTY
 + #endif
@@ -241,6 +247,48 @@ def test_a_file_that_does_not_compile_fails(tiny: Repo, tmp_path: Path, wanted: 
     assert first.status is Status.FAIL
     assert (second.status, [f.type for f in second.findings]) == (Status.WARN, ["NO_OBJECT"])
     assert "it did not before the patch either" in second.findings[0].message
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'void never(void) __attribute__((error("too large")));\nint sized(void)\n{\n\tnever();\n\treturn 0;\n}\n',
+        'asm("no_such_instruction");\n',
+    ],
+)
+def test_what_fails_late_in_a_compiler_fails(tiny: Repo, tmp_path: Path, wanted: Path, code: str) -> None:
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [added(tiny, NET, code)]))
+    fails = [f for f in outcome.findings if f.status is Status.FAIL]
+    assert [(f.file, f.type) for f in fails] == [(NET, "BUILD")], outcome
+
+
+def test_a_tree_cannot_say_that_its_lines_are_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    words = [f"patchbot_{tag}{n}_" for tag in ("", "mark_", "0_", "0123456789abcdef_") for n in range(9)]
+    code = "".join(f"extern int {word};\n" for word in words) + "#if 0\nint never;\n#endif\n"
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, code)], allyesconfig=False))
+    line = len((text(tiny, CPUMASK) + code.encode()).splitlines()) - 1
+    assert found(outcome) == [(line, "UNDER_IF")]
+
+
+def test_what_a_macro_drops_is_said_to_be_dropped(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    code = "#ifdef CONFIG_BPF_SYSCALL\n#define FIRST(a, b) a\nint kept = FIRST(1,\n\t2);\n#endif\n"
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [added(tiny, CPUMASK, code)]))
+    assert [f.type for f in outcome.findings] == ["DROPPED"]
+
+
+def test_a_header_that_the_build_makes_decides_about_lines(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    old = text(tiny, CPUMASK)
+    code = b"\n#include <generated/bounds.h>\n#if SECOND\nint second;\n#else\nint first;\n#endif\n"
+    changes = [
+        with_bounds(tiny, "SECOND 0"),
+        {CPUMASK: old + code},
+        {CPUMASK: old},
+        {"kernel/bounds.c": bounds("SECOND 1")},
+        {CPUMASK: old + code},
+    ]
+    outcomes = run_all(subject_of(tiny, tmp_path, wanted, changes, allyesconfig=False))
+    at = len(old.splitlines()) + 4
+    assert [found(outcomes[n]) for n in (1, 4)] == [[(at, "UNDER_IF")], [(at + 2, "UNDER_IF")]]
 
 
 def test_what_the_campaigns_configuration_lacks_is_compiled_in_another(

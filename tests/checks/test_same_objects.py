@@ -87,7 +87,7 @@ def test_other_results_go_along_if_they_ask_for_it(tiny: Repo, tmp_path: Path) -
     log = tmp_path / "log"
     (result,) = bench.compile(item.parent_tree, [unit], log).values()
     made_of, before, after = (
-        bench.made_of(item.parent_tree, result),
+        bench.made_of(item.parent_tree, unit, result.files),
         bench.files(item.parent_tree),
         bench.files(item.tree),
     )

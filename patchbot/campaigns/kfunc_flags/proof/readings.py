@@ -62,6 +62,6 @@ def keep_readings(bench: Bench) -> None:
             shelf = shelf_of(bench, tree, bench.kbuild.out / "config.log")
         except PatchbotError:
             return
-        shelf.put(result.unit, bench.made_of(tree, result), bench.files(tree), reading)
+        shelf.put(result.unit, bench.made_of(tree, result.unit, result.files), bench.files(tree), reading)
 
     bench.watch = read
