@@ -41,6 +41,10 @@ class ToolError(PatchbotError):
     """A program that patchbot started failed, hung or is missing."""
 
 
+class Unfinished(ToolError):
+    """A program took too long, wrote too much or was killed, so nothing follows from how it ended."""
+
+
 class MissingTool(ToolError):
     """A program that patchbot needs is not installed."""
 

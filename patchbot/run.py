@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from . import signals
-from .errors import MissingTool, ToolError
+from .errors import MissingTool, ToolError, Unfinished
 
 #: What a child inherits of patchbot's own environment: who and where the person is, where programs, their libraries
 #: and configuration files are, ccache's folders, and how to reach Debian's archive.
@@ -138,8 +138,8 @@ def run(
 
     `env` is added to `clean_env()`. With `log`, stdout and stderr go to that file (appended, after the command
     line), which keeps the first MOST_LOGGED bytes. `inside` is the argv of a sandbox to run it in. Raises MissingTool,
-    or ToolError when it takes longer than `timeout` seconds or writes more to its log, or with `check` when its exit
-    code is not 0. In these cases and on a signal the whole process group is ended first. `feed` is a file that it
+    Unfinished when it takes longer than `timeout` seconds or writes more to its log, or with `check` ToolError when its
+    exit code is not 0. In these cases and on a signal the whole process group is ended first. `feed` is a file that it
     reads instead of `stdin`. With `apart` it finishes whatever happens to patchbot: a program that moves refs must.
     """
     args = tuple(str(a) for a in argv)
@@ -155,13 +155,13 @@ def run(
         except subprocess.TimeoutExpired as error:
             kill(child)
             seen = f"; what it said is in {log}" if log else ""
-            raise ToolError(f"{' '.join(args[:4])} took longer than {timeout:g} s and was killed{seen}") from error
+            raise Unfinished(f"{' '.join(args[:4])} took longer than {timeout:g} s and was killed{seen}") from error
         except Flood as error:
             kill(child)
             if log:
                 cut(log, error.kept)
             much = f"wrote more than {MOST_LOGGED >> 20} MB and was killed; the first of them are in {log}"
-            raise ToolError(f"{' '.join(args[:4])} {much}") from error
+            raise Unfinished(f"{' '.join(args[:4])} {much}") from error
         except BaseException:
             kill(child)
             raise

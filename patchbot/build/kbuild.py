@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ..errors import ToolError
+from ..errors import ToolError, Unfinished
 from ..git.repo import Scratch
 from ..git.worktree import WorkTree
 from ..progress import note, tick
@@ -80,7 +80,7 @@ class Kbuild:
         try:
             done = run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
             if done.killed:
-                raise ToolError(f"{done.explain()}; see {log}")
+                raise Unfinished(f"{done.explain()}; see {log}")
         except ToolError:
             self.recover()
             raise

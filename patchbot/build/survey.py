@@ -19,6 +19,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..errors import Unfinished
 from ..identity import identity
 from ..progress import ticked
 from ..run import Completed, run
@@ -33,6 +34,8 @@ _FILE = re.compile(rb'^# \d{1,9} "([^"\n]+)"', re.M)
 #: Compile to the end: a BUILD_BUG_ON or an unknown instruction shows only there.
 _COMPILED = ("-c", "-w", "-o", os.devnull)
 _PREPROCESSED = (*_COMPILED, "-fpreprocessed", "-x", "cpp-output", "-")
+#: What compilers say if a part of theirs was killed, e.g. for want of memory.
+_KILLED = (b"signal terminated program", b"command failed due to signal")
 #: How many objects are looked at before what they showed is kept.
 AT_ONCE = 32
 
@@ -209,7 +212,10 @@ class Survey:
         def call(words: tuple[Command, Sequence[str]], text: bytes | None) -> Completed:
             command, more = words
             argv, cwd = [*command.argv, *more], Path(command.cwd)
-            return run(argv, cwd=cwd, stdin=text, check=False, timeout=300, inside=kbuild.inside(cwd))
+            done = run(argv, cwd=cwd, stdin=text, check=False, timeout=300, inside=kbuild.inside(cwd))
+            if done.killed or any(words in done.stderr for words in _KILLED):
+                raise Unfinished(done.explain())
+            return done
 
         with ThreadPoolExecutor(max(1, kbuild.jobs)) as pool:
             texts: Sequence[bytes | None] = inputs or [None] * len(calls)
