@@ -24,11 +24,11 @@ from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere,
 from patchbot.build.kbuild import ALLYES
 from patchbot.build.options import BuildOptions, build_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
-from patchbot.build.touched import USERS, Built, compile_ahead, compile_sides, key_of
+from patchbot.build.touched import Built, compile_ahead, compile_sides, key_of, users_shown
 from patchbot.build.units import Compiled
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.checking.news import files_of
-from patchbot.errors import ToolError
+from patchbot.errors import ToolError, Unfinished
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
 from patchbot.series.render import plural
@@ -67,7 +67,7 @@ def check(subject: Subject, item: Item) -> Outcome:
     main = compile_sides(bench, item, sources, log, code)
     others, lacking = compile_elsewhere(subject, item, sources, log)
     if options.allyesconfig:
-        more, why = compile_rest(main, item, {*code, *sources}, later, log)
+        more, why = compile_rest(main, subject, item, {*code, *sources}, later, log)
         others, lacking = [*more, *others], {**why, **lacking}
     findings = judge_config(bench, subject, item, log)
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
@@ -131,27 +131,29 @@ def compile_elsewhere(
 
 
 def compile_rest(
-    main: Built, item: Item, code: Iterable[str], later: Sequence[Item], log: Path
+    main: Built, subject: Subject, item: Item, code: Iterable[str], later: Sequence[Item], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
     """Compile in allyesconfig the code of x86 that `main` did not; return why some of it is not compiled.
 
-    Of a header that this does not show either, some files that include it are compiled, for it is only beside them.
+    Of a header that this does not show either some files that do are compiled, of each those that use what is gone.
     """
     files, seen = main.bench.files(item.tree), [*main.after.values()]
-    rest = [
+    mine = [
         p for p in sorted(code) if p in files and (not p.startswith((*APART, "arch/")) or p.startswith("arch/x86/"))
     ]
-    rest = [p for p in rest if not is_examined(main.bench, item, p, seen)]
-    sources, headers = ([p for p in rest if p.endswith(ends)] for ends in (COMPILED, HEADERS))
-    if not sources and not headers:
-        return [], {}
+    rest = [p for p in mine if not is_examined(main.bench, item, p, seen)]
+    sources, headers = [p for p in rest if p.endswith(COMPILED)], [p for p in mine if p.endswith(HEADERS)]
     bench = main.bench.whole()
     try:
-        compile_ahead(bench, item, later, sources, log, main.bench)
-        built = compile_sides(bench, item, sources, log)
-        unseen = [p for p in headers if not is_examined(bench, item, p, [*built.after.values()])]
-        users = {user for path in unseen for user in bench.includers(item.tree, path)[:USERS]}
-        more = compile_sides(bench, item, users, log)
+        built = more = Built(bench, {}, {})
+        if sources:
+            compile_ahead(bench, item, later, sources, log, main.bench)
+            built = compile_sides(bench, item, sources, log)
+        unseen = {p for p in headers if p in rest and not is_examined(bench, item, p, [*built.after.values()])}
+        if users := users_shown(subject, item, bench, headers, unseen, log):
+            more = compile_sides(bench, item, users, log)
+    except Unfinished:
+        raise
     except ToolError as error:
         return [], dict.fromkeys(rest, f"{ALLYES}: {str(error).splitlines()[0]}")
     built = Built(bench, {**built.before, **more.before}, {**built.after, **more.after})

@@ -31,10 +31,10 @@ from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.survey import Seen, Survey
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Unit
-from patchbot.build.users import users_of
+from patchbot.build.users import SOURCES, deciders, users_of
 from patchbot.c.source import parse
 from patchbot.checking.check import Item, Outcome, Subject
-from patchbot.errors import ToolError
+from patchbot.errors import ToolError, Unfinished
 from patchbot.git.diffs import added_lines, commit_diffs
 from patchbot.model import Finding, Status
 from patchbot.series.render import plural
@@ -43,7 +43,6 @@ NEEDS = PROGRAMS
 EXCLUSIVE = True
 OPTIONS = ()
 
-SOURCES = (".c", ".S")
 ENDINGS = (*SOURCES, ".h")
 #: How many configurations are made for a patch, and for patches that are looked at together.
 MADE, MADE_TOGETHER = 6, 12
@@ -147,6 +146,8 @@ def search(
             continue
         try:
             found = look(subject, item, bench, coverage, marks, log)
+        except Unfinished:  # it says nothing about the lines
+            raise
         except ToolError as error:
             why = ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0])
             coverage.lacking |= {mark.path: why for mark in marks}
@@ -183,14 +184,20 @@ def look(
         coverage.add(bench, new)
         found.update(new)
 
+    def left_in(path: str) -> list[Mark]:
+        return [mark for mark in marks & coverage.left if mark.path == path]
+
     arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
     mine = sorted({m.path for m in marks if not m.path.startswith("arch/") or m.path.startswith(arch)})
     tools = [path for path in mine if path.startswith("tools/")]
     ask((p for p in mine if p.endswith(SOURCES)), bench.tool_units(item.tree, tools, log) if tools else ())
     for path in (path for path in mine if path.endswith(".h") and not path.startswith(APART)):
-        if any(mark.path == path for mark in marks & coverage.left):
+        if left_in(path):
             ask(users_of(bench, item.tree, path, (), subject.witnesses(item.commit), log, USERS))
-        if names := sorted({mark.name for mark in marks & coverage.left if mark.path == path and mark.name}):
+        if left_in(path):
+            first = deciders(bench, item.tree, coverage.sources[path])
+            ask(users_of(bench, item.tree, path, (), first, log, USERS) if first else ())
+        if names := sorted({mark.name for mark in left_in(path) if mark.name}):
             ask(users_of(bench, item.tree, path, names, (), log, USERS))
     return found
 

@@ -110,14 +110,14 @@ $(bounds): FORCE
 	$(Q)cd $(output) && $(CC) -Wp,-MD,kernel/.bounds.s.d -S -o kernel/bounds.s $(srctree)/kernel/bounds.c
 	$(Q)cd $(output) && $(PERL) $(srctree)/scripts/basic/fixdep.pl kernel/bounds.s $(srctree)/kernel/bounds.c \\
 		kernel/.bounds.s.d cc >kernel/.bounds.s.cmd
-	$(Q)cd $(output) && sed -n 's/^->/#define /p' kernel/bounds.s >$@.new && \\
+	$(Q)cd $(output) && sed -n 's/^[[:space:]]*\\.ascii "->\\(.*\\)"/#define \\1/p' kernel/bounds.s >$@.new && \\
 		if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 """
 
 
 def bounds(*values: str) -> bytes:
     """Return a kernel/bounds.c of which the header defines some values."""
-    return b'asm("%b\\n");\n' % "".join(f"\\n->{value}" for value in values).encode()
+    return "".join(f'asm("\\n.ascii \\"->{value}\\"");\n' for value in values).encode()
 
 
 def with_bounds(tiny: Repo, *values: str) -> dict[str, bytes]:

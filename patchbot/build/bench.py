@@ -249,7 +249,7 @@ class Bench(Workplace):
         return folder if re.search(rb"\bobj-m\b", text) else ""
 
     def includers(self, tree: str, source: str) -> list[str]:
-        """Return the .c files in the folder of a file, and in those above, that include it by a name in quotes."""
+        """Return the sources that include a file by a name in quotes; see Includes."""
         return self._includes.of(tree, self.files(tree), source)
 
     def compile(self, tree: str, units: Iterable[Unit], log: Path) -> dict[Unit, Compiled]:

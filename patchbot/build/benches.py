@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..checking.check import Subject
-from ..errors import ConfigError, MissingTool, ToolError
+from ..errors import ConfigError, MissingTool, ToolError, Unfinished
 from ..git.repo import Scratch
 from ..model import Finding
 from ..series.campaign import Site
@@ -115,10 +115,19 @@ def units_of(bench: Bench, tree: str, source: str, log: Path, depth: int = 3) ->
         return [Unit(source, object_of(source), module)]
     if source.startswith(APART) or not depth:
         return []
-    if bench.is_member(tree, source, log):
+    if bench.is_member(tree, source, log) or makes_header(bench, tree, source, log):
         return [Unit(source, object_of(source))]
     found = (units_of(bench, tree, s, log, depth - 1) for s in bench.includers(tree, source))
     return [unit for units in found for unit in units]
+
+
+def makes_header(bench: Bench, tree: str, source: str, log: Path) -> bool:
+    """Say whether the build makes a header for all objects from what a compiler says of a source: kernel/bounds.c."""
+    if not source.endswith(".c"):
+        return False
+    if bench.makers() is None:
+        bench.ready(tree, log)
+    return source in (bench.makers() or ()) and (bench.kbuild.out / source).with_suffix(".s").exists()
 
 
 def open_bench(subject: Subject, options: BuildOptions, arch: Arch = X86) -> Bench:
@@ -158,6 +167,8 @@ def elsewhere(
         if not need.lacking:
             try:
                 done = work(open_bench(subject, options, need.arch), need)
+            except Unfinished:
+                raise
             except ToolError as error:
                 # For example a compiler that is too old for this kernel.
                 need = replace(need, lacking=f"for {need.arch.folder}: {error}".splitlines()[0])

@@ -7,7 +7,7 @@ build is compiled in allyesconfig of the same bench; code that x86 cannot have i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from .benches import APART, each_bench, make_lines, units_of
 from .options import BuildOptions, build_options, wanted_options
 from .same import keep_same
 from .units import Checker, Compiled, Unit
+from .users import names_changed, names_gone, users_of
 
 #: How many patches are looked ahead.
 AHEAD = 16
-#: How many files are compiled for a header, of those beside it that include it and of the campaign's witnesses.
+#: How many files are compiled for a header, of those that show it and of the campaign's witnesses.
 USERS = 4
 
 
@@ -89,7 +90,7 @@ def judge(
             if not todo:
                 break
             used = one.checked_by(checker) if checker else one
-            built = compile_sides(used, item, sources_of(subject, item, used, todo), log)
+            built = compile_sides(used, item, sources_of(subject, item, used, todo, log), log)
             found.append((one.mark, built.brought(old, new)))
             for unit, result in built.after.items():
                 todo -= {*result.files, unit.source} if result.built else set()
@@ -136,8 +137,26 @@ def compile_ahead(
         bench.compile(tree, {unit for path in wanted for unit in units_of(bench, tree, path, log)}, log)
 
 
-def sources_of(subject: Subject, item: Item, bench: Bench, paths: Iterable[str]) -> set[str]:
-    """Return the .c files among some files, and for each header a few that include it."""
+def sources_of(subject: Subject, item: Item, bench: Bench, paths: Iterable[str], log: Path) -> set[str]:
+    """Return the .c files among some files, and for each header a few that show it."""
     headers = {path for path in paths if not path.endswith(".c")}
-    users = [user for path in sorted(headers) for user in bench.includers(item.tree, path)[:USERS]]
+    users = users_shown(subject, item, bench, headers, headers, log)
     return {*paths} - headers | {*users, *(subject.witnesses(item.commit)[:USERS] if headers else ())}
+
+
+def users_shown(
+    subject: Subject, item: Item, bench: Bench, headers: Iterable[str], unseen: Collection[str], log: Path
+) -> set[str]:
+    """Return a few files for some headers that show what a patch changed there.
+
+    They use what is gone from it; of a header that no object shows so far, what changed, or they include it.
+    """
+    found: set[str] = set()
+    for path in sorted(headers):
+        old, new = (subject.scratch.read(tree, path) or b"" for tree in (item.parent_tree, item.tree))
+        names = names_changed(old, new) if path in unseen else names_gone(old, new)
+        users = users_of(bench, item.tree, path, names, (), log, USERS) if names else []
+        if path in unseen and not users:
+            users = users_of(bench, item.tree, path, (), (), log, USERS)
+        found.update(users)
+    return found

@@ -1,11 +1,18 @@
-"""Find source files whose objects show a header: those that include it, or that use a macro of it."""
+"""Find source files whose objects show a header: those that include it, that use what it has, or that set what it asks.
+
+Hundreds of files may include a header; who uses what a patch changed in it shows more than who comes first.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
+from ..c.conditions import names_asked
+from ..c.source import Source, parse
+from ..c.words import declared, enclosing
 from .bench import Bench
 from .benches import APART, units_of
 
@@ -13,38 +20,87 @@ from .benches import APART, units_of
 ASKED = 40
 #: How far to follow headers that include headers.
 DEPTH = 2
+#: How many names that decide about a header's code are looked for.
+NAMES = 16
+SOURCES = (".c", ".S")
+_INCLUDE = re.compile(rb'^[ \t]*+#[ \t]*+include[ \t]*+[<"]([^>"\n]++)[>"]', re.M)
 
 
 def users_of(
     bench: Bench, tree: str, header: str, names: Sequence[str], first: Iterable[str], log: Path, most: int
 ) -> list[str]:
-    """Return up to `most` .c files that the bench builds and that use some macros (`names`) or include a header.
+    """Return up to `most` sources that the bench builds and that use names of a header; without names, that include it.
 
-    Those in `first` are tried before all others.
+    Those in `first` are tried before all others, and those that include it before others that have the names.
     """
-    found: list[str] = []
     bench.enter(tree, log)
-    wanted = bench.worktree.grep(names, ["*.c"], "-F", "-w") if names else includers(bench, tree, header)
+    near = includers(bench, tree, header)
+    wanted = bench.worktree.grep(names, [f"*{end}" for end in SOURCES], "-F", "-w") if names else near
     arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
     fit = [p for p in wanted if not p.startswith(APART) and (not p.startswith("arch/") or p.startswith(arch))]
-    known = [path for path in first if path in set(fit)]
-    for path in list(dict.fromkeys([*known, *sorted(fit, key=lambda p: (p.startswith(("drivers/", "sound/")), p))]))[
-        :ASKED
-    ]:
+    known, beside = [path for path in first if path in set(fit)], set(near) if names else set()
+    rest = sorted(fit, key=lambda p: (p not in beside, p.startswith(("drivers/", "sound/")), p))
+    found: list[str] = []
+    for path in list(dict.fromkeys([*known, *rest]))[:ASKED]:
         if len(found) < most and units_of(bench, tree, path, log):
             found.append(path)
     return found
 
 
 def includers(bench: Bench, tree: str, header: str, depth: int = DEPTH) -> list[str]:
-    """Return the .c files that include a header, or a header that does, nearest first."""
+    """Return the sources that include a header, or a header that does, nearest first.
+
+    A header that is not below an include/ is looked for by its name, in the first two folders that it is in.
+    """
     beside = bench.includers(tree, header)
     spelled = re.sub(r"^(?:.*/)?include/(?:uapi/)?", "", header)
+    where = ""
     if spelled == header:
-        return beside
+        *folders, spelled = header.split("/")
+        where = "".join(f"{folder}/" for folder in folders[:2])
     # Fixed words: git's expressions take minutes for a whole kernel. Who names it in a remark alone does no harm.
-    paths = bench.worktree.grep([f"{spelled}>", f'{spelled}"'], ["*.c", "*.h"], "-F")
-    sources = [path for path in paths if path.endswith(".c")]
-    if sources or not depth:
-        return [*beside, *sources]
-    return [*beside, *(user for path in paths for user in includers(bench, tree, path, depth - 1))]
+    among = [f":(literal){where}"] if where else [f"*{end}" for end in (*SOURCES, ".h")]
+    paths = bench.worktree.grep([f"{spelled}>", f'{spelled}"'], among, "-F")
+    paths = [path for path in paths if path != header and path.endswith((*SOURCES, ".h"))]
+    sources = [path for path in paths if path.endswith(SOURCES)]
+    if not sources and not beside and depth:
+        sources = [user for path in paths for user in includers(bench, tree, path, depth - 1)]
+    return list(dict.fromkeys([*beside, *sources]))
+
+
+def deciders(bench: Bench, tree: str, header: Source) -> list[str]:
+    """Return the sources that include a header and #define what decides about its code, or about one that it includes.
+
+    E.g. CREATE_TRACE_POINTS: <trace/define_trace.h>, at the end of a header of events, asks for it.
+    """
+    among = [path for path in includers(bench, tree, header.path) if path.endswith(SOURCES)]
+    names = list(dict.fromkeys(_deciding(bench, tree, header)))[:NAMES] if among else []
+    rows = [bench.worktree.grep([f"define {name}"], among, "-F", "-w") for name in names]
+    return [path for row in zip_longest(*rows) for path in row if path]
+
+
+def _deciding(bench: Bench, tree: str, header: Source) -> Iterator[str]:
+    """Yield the names in the conditions of a header, and of those that it includes, the last one first."""
+    yield from names_asked(header)
+    files, folder = bench.files(tree), header.path.rpartition("/")[0]
+    for name in reversed([raw.decode("utf-8", "surrogateescape") for raw in _INCLUDE.findall(header.text)]):
+        path = next((p for p in (f"include/{name}", f"{folder}/{name}") if p in files), None)
+        if path:
+            yield from names_asked(parse(path, bench.scratch.raw(files[path])))
+
+
+def names_changed(old: bytes, new: bytes) -> list[str]:
+    """Return what of a header differs between two versions: the functions, macros, types and variables."""
+    found: set[str] = set()
+    for text, other in ((old, new), (new, old)):
+        there, at, offsets = {*other.splitlines()}, 0, []
+        for line in text.splitlines(keepends=True):
+            offsets += [at] if line.strip() and line.rstrip(b"\r\n") not in there else []
+            at += len(line)
+        found.update(enclosing(text, offsets))
+    return sorted(found - {""})
+
+
+def names_gone(old: bytes, new: bytes) -> list[str]:
+    """Return what a header does not declare any more."""
+    return sorted(declared(old) - declared(new) - {""})

@@ -11,6 +11,7 @@ from .tokens import Directive, Lexed
 
 _OPENING = (b"if", b"ifdef", b"ifndef")
 _OTHER = (b"else", b"elif", b"elifdef", b"elifndef")
+_OF_KCONFIG = ("defined", "IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE")
 
 
 def conditions_at(source: Source, offset: int) -> tuple[str, ...]:
@@ -27,6 +28,16 @@ def branch_at(source: Source, offset: int) -> int | None:
     starts, stacks = _stacks(source)
     number = bisect_right(starts, offset) - 1
     return starts[number] if stacks[number] else None
+
+
+def names_asked(source: Source) -> list[str]:
+    """Return the names in the conditions of a file in order, without options of Kconfig and include guards."""
+    lexed, guard = source.lexed, _guard(source.lexed)
+    asked = [d for d in lexed.directives if d is not guard and d.keyword in (*_OPENING, *_OTHER)]
+    words = [decode(word) for d in asked for word in lexed.texts[d.first + 2 : d.last]]
+    return [
+        w for w in dict.fromkeys(words) if w.isidentifier() and w not in _OF_KCONFIG and not w.startswith("CONFIG_")
+    ]
 
 
 @lru_cache(maxsize=64)

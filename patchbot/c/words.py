@@ -22,6 +22,8 @@ CODE, COMMENT, STRING, DIRECTIVE = "code", "comment", "string", "directive"
 _TEXT_LINE = re.compile(rb"[ \t]*#[ \t]*(?:include|include_next|import|error|warning|pragma|ident)\b")
 _HEAD = re.compile(rb"[A-Za-z_$]|#[ \t]*define\b")
 _NEXT_HEAD = re.compile(rb"\n(?=" + _HEAD.pattern + rb")")
+#: A line that may declare something.
+_FIRST = re.compile(rb"^[A-Za-z_#].*$", re.M)
 _LABEL = re.compile(rb"[\w$]+[ \t]*:(?!:)")
 _NAME = re.compile(rb"(?<![\w$])([A-Za-z_$][\w$]*+)[ \t]*+(?=[(=\[{;,\r\n]|\Z)")
 #: What an identifier goes on with. gcc takes $ as well, but no kernel has it in a name, and in assembler it is in front
@@ -124,6 +126,11 @@ def enclosing(text: bytes, offsets: Sequence[int]) -> list[str]:
         names[above] = names.get(at, "")
         found.append(names[above])
     return found
+
+
+def declared(text: bytes) -> set[str]:
+    """Return the names of the functions, variables and macros of a C file."""
+    return {*enclosing(text, [match.end() for match in _FIRST.finditer(text)])}
 
 
 def _declared(text: bytes, start: int) -> str:

@@ -14,13 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..c.words import enclosing, like_c
+from ..c.words import declared, enclosing, like_c
 from ..model import Finding
 
 #: Returns the bytes of a file of a tree, None if the tree lacks it.
 Texts = Callable[[str], bytes | None]
-#: A line that may declare something.
-HEAD = re.compile(rb"^[A-Za-z_#].*$", re.M)
 NUMBER = re.compile(r"(?<=\blines )\d+|(?<=\bline )\d+|(?<=:)\d+")
 
 
@@ -116,11 +114,6 @@ def item_at(text: bytes, start: int) -> int:
             start += 1
     end = text.find(b"\n", start)
     return len(text) if end < 0 else end
-
-
-def declared(text: bytes) -> set[str]:
-    """Return the names of the functions, variables and macros of a C file."""
-    return {*enclosing(text, [match.end() for match in HEAD.finditer(text)])}
 
 
 def united(each: Iterable[Iterable[Finding]]) -> list[Finding]:

@@ -194,6 +194,26 @@ def test_a_later_patch_does_not_help_with_a_generated_header(tiny: Repo, tmp_pat
     assert "SECOND" in found[1].findings[0].message
 
 
+@pytest.mark.parametrize("main", ["", "kernel/bpf/cpumask.c"])
+def test_who_uses_what_a_header_lost_is_compiled(tiny: Repo, tmp_path: Path, wanted: Path, main: str) -> None:
+    """Many include the header, one that comes late uses what changed; an object of the campaign may show it, too."""
+    header, old = "include/linux/ours.h", b"#define OURS(x) (x)\n#define OTHER 1\n"
+    include, names = b"#include <linux/ours.h>\n", [f"user{number}" for number in range(6)]
+    first = {
+        header: old,
+        **{f"net/core/{name}.c": include for name in names},
+        "net/core/user5.c": include + b"int ours = OURS(1);\n",
+        "net/core/Makefile": text(tiny, "net/core/Makefile")
+        + f"obj-y += {' '.join(n + '.o' for n in names)}\n".encode(),
+        **({main: include + text(tiny, main)} if main else {}),
+    }
+    changes = [first, {header: old.replace(b"OURS(x)", b"THEIRS(x)")}]
+    _, outcome = run_all(subject_of(tiny, tmp_path, wanted, changes))
+    fails = [f for f in outcome.findings if f.status is Status.FAIL]
+    assert {f.file for f in fails} == {"net/core/user5.c"}, outcome
+    assert "OURS" in fails[0].message
+
+
 def test_what_another_configuration_has_is_compiled_in_one_go_too(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     changes = [{path: text(tiny, path) + b"\n/* 1 */\n"} for path in (NET, CPUMASK)]
     subject = subject_of(tiny, tmp_path, wanted, changes)

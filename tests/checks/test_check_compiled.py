@@ -18,6 +18,7 @@ from tinytree import bounds, with_bounds
 from toolchain import needs_s390
 
 from patchbot.checking.check import Outcome, Subject, load
+from patchbot.errors import Unfinished
 from patchbot.git.repo import Repo
 from patchbot.model import Covered, Status
 
@@ -331,6 +332,79 @@ def test_a_header_is_compiled_by_what_includes_it_and_its_macros_by_what_uses_th
     assert (first.status, second.status) == (Status.PASS, Status.PASS), (first, second)
     assert second.reason == "1 of 1 line compiled (x86 allyesconfig 1)"
     assert [row["object"] for row in lines_of(second)] == ["net/mptcp/user.o"]
+
+
+def test_a_header_is_found_by_its_name_in_other_folders(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    changes = {
+        "net/core/own/deep.h": b"int deep;\n",
+        "net/core/own/less_deep.h": b'#include "deep.h"\n',
+        "net/core/other/user.c": b'#include "../own/less_deep.h"\n',
+        "net/core/other/Makefile": b"obj-y += user.o\n",
+        "net/core/Makefile": text(tiny, "net/core/Makefile") + b"obj-y += other/\n",
+    }
+    (outcome,) = run_all(subject_of(tiny, tmp_path, wanted, [changes]))
+    assert (outcome.status, outcome.reason) == (Status.PASS, "3 of 3 lines compiled (x86 allyesconfig 3)")
+
+
+def test_a_header_is_compiled_by_who_sets_what_it_asks_for(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    """As <trace/define_trace.h> does: one of many users of a header of events has it included again."""
+    events = b"""\
+#if !defined(EVENTS_H) || defined(EVENTS_AGAIN)
+#define EVENTS_H
+#ifndef EVENT
+#define EVENT(x)
+#endif
+EVENT(int
+      event)
+#undef EVENT
+#endif
+#include <linux/make_events.h>
+"""
+    make = b"""\
+#ifdef CREATE_EVENTS
+#undef CREATE_EVENTS
+#define EVENTS_AGAIN
+#define EVENT(x) x;
+#include <linux/events.h>
+#undef EVENTS_AGAIN
+#endif
+"""
+    names = [f"user{number}" for number in range(6)]
+    changes = {
+        "include/linux/make_events.h": make,
+        "include/linux/events.h": events.replace(b"event)", b"other)"),
+        **{f"kernel/bpf/{name}.c": b"#include <linux/events.h>\n" for name in names},
+        "kernel/bpf/user5.c": b"#define CREATE_EVENTS\n#include <linux/events.h>\n",
+        "kernel/bpf/Makefile": text(tiny, "kernel/bpf/Makefile")
+        + f"obj-y += {' '.join(n + '.o' for n in names)}\n".encode(),
+    }
+    more = {"include/linux/events.h": events}
+    _, outcome = run_all(subject_of(tiny, tmp_path, wanted, [changes, more], allyesconfig=False))
+    assert outcome.reason == "1 of 1 line compiled (x86 campaign 1)", outcome
+    assert [row["object"] for row in lines_of(outcome)] == ["kernel/bpf/user5.o"]
+
+
+def test_what_a_header_is_made_from_is_compiled(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    subject = subject_of(tiny, tmp_path, wanted, [with_bounds(tiny, "FIRST 1")], allyesconfig=False)
+    (outcome,) = run_all(subject)
+    assert (outcome.status, [row["object"] for row in lines_of(outcome)]) == (Status.PASS, ["kernel/bounds.o"]), outcome
+
+
+@pytest.mark.parametrize(
+    "end", ["kill -9 $$", "echo 'gcc: fatal error: Killed signal terminated program cc1' >&2; exit 1"]
+)
+def test_a_compiler_that_is_killed_proves_nothing(tiny: Repo, tmp_path: Path, wanted: Path, end: str) -> None:
+    compiler, cause = tmp_path / "mycc", tmp_path / "cause"
+    compiler.write_text(f"""#!/bin/sh\n[ -e {cause} ] && case "$*" in *cpumask.c*-E*) {end};; esac\nexec gcc "$@"\n""")
+    compiler.chmod(0o755)
+    cause.touch()
+    change = added(tiny, CPUMASK, "#if 0\nint never;\n#endif\n")
+    subject = subject_of(tiny, tmp_path, wanted, [change], allyesconfig=False, cc=str(compiler))
+    with pytest.raises(Unfinished, match=r"was killed|Killed"):
+        run_all(subject)
+    cause.unlink()
+    (outcome,) = run_all(subject)
+    assert [f.type for f in outcome.findings] == ["UNDER_IF"]
 
 
 def test_what_only_becomes_text_is_no_code(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
