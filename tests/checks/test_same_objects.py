@@ -70,6 +70,23 @@ def test_a_header_that_an_object_sees_a_change_of(tiny: Repo, tmp_path: Path, be
     assert compiled(found[1]) == 1
 
 
+@pytest.mark.parametrize(("more", "compared", "same"), [("extern int another;\n", 6, 0), ("/* a remark */\n", 12, 12)])
+def test_what_all_objects_see_is_found_out_with_a_few(
+    tiny: Repo, tmp_path: Path, more: str, compared: int, same: int
+) -> None:
+    users = {f"kernel/bpf/user{n}.c": b"#include <linux/btf.h>\n" for n in range(12)}
+    units = [Unit(path, path.replace(".c", ".o")) for path in sorted(users)]
+    makefile = f"obj-y += {' '.join(f'user{n}.o' for n in range(12))}\n".encode()
+    first = {**users, "kernel/bpf/Makefile": text(tiny, "kernel/bpf/Makefile") + makefile}
+    subject = series(tiny, tmp_path, first, {HEADER: text(tiny, HEADER) + more.encode()})
+    subject = replace(subject, witnesses=lambda commit: sorted(users))
+    _, found = outcomes("build", subject)
+    assert (found.status, compiled(found)) == (Status.PASS, 12 - same)
+    bench, tree, log = open_bench(subject, build_options(subject.options)), subject.items[1].tree, tmp_path / "log"
+    shelf = bench.shelf(tree, log, "text")
+    assert sum(shelf.find(unit, bench.files(tree), str) is not None for unit in units) == compared
+
+
 def test_what_was_said_of_a_changed_file_is_asked_again(tiny: Repo, tmp_path: Path) -> None:
     """The same text, but in another line: the message is where it is now, and not new."""
     old = text(tiny, HEADER)
