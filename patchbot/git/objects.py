@@ -29,6 +29,8 @@ T = TypeVar("T")
 ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![0-9A-Za-z_./-])")
 #: So many paths can be told to git.
 MOST_PATHS = 5000
+#: A running git is asked about fewer names than these, each by itself; for more another one is started.
+FEW_NAMES = 200
 RAW = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 #: What git says about an object whose content does not match its name.
 DAMAGED = re.compile(
@@ -95,6 +97,11 @@ class Objects:
         return Batch(self.sight)
 
     @cached_property
+    def _names(self) -> Batch:
+        """The reader of what names stand for."""
+        return Batch(self.sight, "--batch-check")
+
+    @cached_property
     def _made(self) -> dict[object, Any]:
         """What was made of objects, by what `once` was told."""
         return {}
@@ -117,8 +124,9 @@ class Objects:
 
     def close(self) -> None:
         """End the process that reads objects, and close what is kept; the next question opens them again."""
-        if "_batch" in self.__dict__:
-            self._batch.close()
+        for reader in ("_batch", "_names"):
+            if reader in self.__dict__:
+                getattr(self, reader).close()
         if self.answers:
             self.answers.close()
 
@@ -174,13 +182,15 @@ class Objects:
         return found
 
     def things(self, names: Iterable[str]) -> dict[str, Thing | None]:
-        """Return what each name stands for, None if it does not exist, with one git process."""
+        """Return what each name stands for, None if it does not exist; with one git process if they are many."""
         asked = [name for name in dict.fromkeys(names) if "\n" not in name]
-        stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
-        rows = self.look("cat-file", "--batch-check", "--buffer", stdin=stdin).stdout.splitlines()
+        rows = self._names.heads(asked) if len(asked) < FEW_NAMES else []
+        if not rows:
+            stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
+            rows = self.look("cat-file", "--batch-check", "--buffer", stdin=stdin).stdout.splitlines()
         found: dict[str, Thing | None] = {}
         for name, row in zip(asked, rows, strict=True):
-            words = row.rsplit(b" ", 2)
+            words = row.rstrip(b"\n").rsplit(b" ", 2)
             there = len(words) == 3 and words[1] in (b"blob", b"tree", b"commit", b"tag")
             found[name] = Thing(words[1].decode(), words[0].decode()) if there else None
         return found

@@ -13,7 +13,7 @@ import os
 import subprocess
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -80,10 +80,14 @@ def own_commands() -> Path:
 
 
 class Batch:
-    """A `git cat-file --batch` that keeps running; if it ends, the next question starts another one."""
+    """A `git cat-file` that keeps running; if it ends, the next question starts another one.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    With `--batch` it reads objects, with `--batch-check` it says what names stand for.
+    """
+
+    def __init__(self, env: Mapping[str, str], how: str = "--batch") -> None:
         self.env = env
+        self.how = how
         self.process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -100,10 +104,19 @@ class Batch:
                     self.close()
         raise UserError(f"git cannot read {name}: the object is damaged; `git fsck` says more")
 
-    def _ask(self, name: str) -> tuple[str, str, bytes] | None:
-        """Ask the running process; raise EOFError if it ends instead of answering."""
+    def heads(self, names: Sequence[str]) -> list[bytes]:
+        """Return git's line about each name, none if it ends instead: then an object is damaged."""
+        with self._lock:
+            try:
+                return [self._head(name)[0] for name in names]
+            except (BrokenPipeError, EOFError):
+                self.close()
+        return []
+
+    def _head(self, name: str) -> tuple[bytes, IO[bytes]]:
+        """Return the first line of the running process about a name, and what follows; raise EOFError if it ends."""
         if self.process is None:
-            self.process = start(("git", "cat-file", "--batch"), None, self.env, True, None, errors=subprocess.DEVNULL)
+            self.process = start(("git", "cat-file", self.how), None, self.env, True, None, errors=subprocess.DEVNULL)
             self._end = weakref.finalize(self, end, self.process)
         asked, answer = self.process.stdin, self.process.stdout
         assert asked is not None
@@ -113,6 +126,11 @@ class Batch:
         head = answer.readline()
         if not head:
             raise EOFError
+        return head, answer
+
+    def _ask(self, name: str) -> tuple[str, str, bytes] | None:
+        """Return an object of the running process."""
+        head, answer = self._head(name)
         fields = head.rsplit(b" ", 2)
         if head.endswith((b" missing\n", b" ambiguous\n")) or len(fields) != 3:
             return None
