@@ -174,13 +174,12 @@ def look(
 ) -> dict[Unit, Seen]:
     """Look in a bench for some lines; first in the files themselves, then in those that include them."""
     found: dict[Unit, Seen] = {}
-    texts = {path: source.text for path, source in coverage.sources.items()}
 
     def ask(sources: Iterable[str], others: Iterable[Unit] = ()) -> None:
         own = {unit for source in sources for unit in units_of(bench, item.tree, source, log)}
         units = {*own, *others} - found.keys()
         asked = coverage.asked(marks & coverage.left)
-        new = Survey(bench, item.tree, asked, texts, log).seen(units) if units else {}
+        new = Survey(bench, item.tree, asked, coverage.sources, log).seen(units) if units else {}
         coverage.add(bench, new)
         found.update(new)
 

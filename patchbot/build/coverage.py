@@ -110,10 +110,10 @@ class Coverage:
             return "UNDER_IF", f"under #if {' && '.join(above)}, which held in no configuration that was tried"
         if mark.kind == EVALUATED:
             return "UNDER_IF", f"its condition is not evaluated: an earlier branch of the #if holds in {among}"
-        if mark.kind == BODY:
-            return "NOT_EXPANDED", f"nothing expands the macro {mark.name} in what was compiled ({among})"
         if mark in self.only_text:
             return "ONLY_TEXT", f"it only becomes text in a string, which no compiler judges ({among})"
+        if mark.kind == BODY:
+            return "NOT_EXPANDED", f"nothing expands the macro {mark.name} in what was compiled ({among})"
         if mark.kind == DIRECTIVE:
             return "UNDER_IF", f"the preprocessor does not come to it in {among}"
         return "DROPPED", f"the macro that it is given to drops it in {among}"

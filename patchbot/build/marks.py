@@ -29,6 +29,8 @@ _SEEN = re.compile(rb'"(?:[^"\\\n]|\\(?s:.))*+"?|\'(?:[^\'\\\n]|\\(?s:.))*+\'?|p
 _ANYWHERE = re.compile(rb"patchbot_([0-9a-f]++)_(\d{1,9})_")
 #: In an #if, what is before these may be anything: a mark there would be 0.
 _SIGNS = (b"+", b"-")
+#: Two numbers are no condition, whatever follows.
+NUMBERS = b" 1 1 "
 _OPENING = (b"if", b"ifdef", b"ifndef")
 _EVALUATED = (b"elif", b"elifdef", b"elifndef")
 _CLOSING = (*_EVALUATED, b"else", b"endif")
@@ -51,8 +53,8 @@ class Mark:
 
     def word(self, tag: str, number: int) -> bytes:
         """Return what is inserted."""
-        if self.kind == EVALUATED:  # two numbers are no condition, whatever follows
-            return b" 1 1 "
+        if self.kind == EVALUATED:
+            return NUMBERS
         word = NAME.format(tag, number).encode()
         return word + b"\n" if self.kind == DIRECTIVE else b" " + word + b" "
 

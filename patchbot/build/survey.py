@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..c.source import Source
 from ..errors import Unfinished
 from ..identity import identity
 from ..progress import ticked
 from ..run import Completed, run
 from .bench import Bench
 from .command import Command, commands
-from .marks import EVALUATED, Mark, marked, read_marks, without_marks
+from .marks import BODY, CODE, EVALUATED, NUMBERS, Mark, before, marked, read_marks, without_marks
 from .units import Compiled, Unit, digest
 
 #: No compiler or assembler takes this, wherever it stands.
@@ -68,7 +69,7 @@ class Survey:
     bench: Bench
     tree: str
     marks: frozenset[Mark]
-    texts: Mapping[str, bytes]
+    sources: Mapping[str, Source]
     log: Path
     _numbers: dict[Mark, int] = field(default_factory=dict)
 
@@ -153,8 +154,14 @@ class Survey:
         here = {unit.source, *self._files(command, whole)}
         asked = self._among(here)
         plain, every = self._of_output(command, marks & asked, done)
-        breaking = sorted(mark for mark in asked if mark.kind == EVALUATED)
-        plain |= {mark for mark in breaking if self._preprocess(command, frozenset([mark])).returncode}
+        # A mark may stop what a macro pastes a name for; without those that were seen the others may be.
+        while rest := frozenset(mark for mark in marks & asked - every if self._is_come_to(mark, every)):
+            more = self._of_output(command, rest, self._preprocess(command, rest))
+            plain, every = plain | more[0], every | more[1]
+            if not more[1]:
+                break
+        # An #if sees the body of a macro, but what it counts as is no text.
+        plain |= self._breaking(command, [m for m in asked if m.kind == EVALUATED or (m.kind == BODY and m in rest)])
         text = every - plain
         if unit.source.endswith(".S"):
             text, plain = plain | text, set()
@@ -193,6 +200,19 @@ class Survey:
             found = (found[0] | part[0], found[1] | part[1])
         return found
 
+    def _is_come_to(self, mark: Mark, seen: Collection[Mark]) -> bool:
+        """Say whether the preprocessor comes to a line that is compiled if something expands or keeps it."""
+        above = before(self.sources[mark.path], mark)
+        return mark.kind in (CODE, BODY) and (above not in self.marks or above in seen)
+
+    def _breaking(self, command: Command, marks: Sequence[Mark]) -> set[Mark]:
+        """Return those marks at whose places the preprocessor evaluates something."""
+        with self.bench.worktree.laid_over(self._marked(frozenset(marks), NUMBERS)):
+            if not marks or not self._each([(command, ["-E", "-w"])])[0].returncode:
+                return set()
+        half = len(marks) // 2
+        return self._breaking(command, marks[:half]) | self._breaking(command, marks[half:]) if half else {*marks}
+
     def _preprocess(self, command: Command, marks: frozenset[Mark]) -> Completed:
         """Return the preprocessor's output with some marks."""
         with self.bench.worktree.laid_over(self._marked(marks)):
@@ -201,7 +221,9 @@ class Survey:
     def _marked(self, marks: frozenset[Mark], damage: bytes = b"") -> dict[str, bytes]:
         """Return the files with some marks."""
         return {
-            path: marked(self.texts[path], {m: self._numbers[m] for m in marks if m.path == path}, self._tag, damage)
+            path: marked(
+                self.sources[path].text, {m: self._numbers[m] for m in marks if m.path == path}, self._tag, damage
+            )
             for path in sorted({mark.path for mark in marks})
         }
 

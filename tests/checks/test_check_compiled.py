@@ -132,6 +132,18 @@ FORMS = """\
 + #endif
 - #define MINUS_ONE - \\
 - 	1
++ #define ALIAS MINUS
++ #if ALIAS < 0
++ #endif
++ #define CAT_(a, b) a##b
++ #define CAT(a, b) CAT_(a, b)
++ #define VARIANT fast
++ #define CALL_fast(x) \\
++ 	((x) + 1)
+- #define CALL_slow(x) \\
+- 	((x) + 2)
++ int pasted = CAT(CALL_,
++ 		 VARIANT)(3);
 + #ifdef EMPTY
 + #undef EMPTY
 + #endif
