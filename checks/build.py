@@ -14,17 +14,17 @@ architectures to compile for besides x86 where needed (default: all whose compil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from patchbot.build.arches import X86
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere, make_lines, open_bench
+from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere, make_lines, open_bench, units_of
 from patchbot.build.kbuild import ALLYES
 from patchbot.build.options import BuildOptions, build_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
-from patchbot.build.touched import Built, compile_ahead, compile_sides, key_of, users_shown
+from patchbot.build.touched import Built, compile_ahead, compile_sides, key_of, shown_by
 from patchbot.build.units import Compiled
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.checking.news import files_of
@@ -39,6 +39,8 @@ OPTIONS = BuildOptions
 
 COMPILED = (".c", ".S")
 HEADERS = (".h",)
+#: How many files that show what changed in a header are compiled besides those that a campaign names.
+USERS = 16
 #: Code that no C compiler reads.
 OTHERS = {".rs": "Rust", ".dts": "a device tree", ".dtsi": "a device tree", ".dtso": "a device tree"}
 #: Files that a compiler or make reads, but whose effect one object does not show.
@@ -65,9 +67,12 @@ def check(subject: Subject, item: Item) -> Outcome:
     later = subject.later(item) if set(code) == sources else ()
     compile_ahead(bench, item, later, sources, log)
     main = compile_sides(bench, item, sources, log, code)
+    users, parts = find_users(subject, item, main, code, log)
+    near = {user for user in users if units_of(bench, item.tree, user, log)}
+    main = main.and_also(compile_sides(bench, item, near, log))
     others, lacking = compile_elsewhere(subject, item, sources, log)
     if options.allyesconfig:
-        more, why = compile_rest(main, subject, item, {*code, *sources}, later, log)
+        more, why = compile_rest(main, item, {*code, *sources}, users - near, later, log)
         others, lacking = [*more, *others], {**why, **lacking}
     findings = judge_config(bench, subject, item, log)
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
@@ -82,14 +87,14 @@ def check(subject: Subject, item: Item) -> Outcome:
     with open(log, "a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"\nobjects: {' '.join(sorted(r.unit.obj for r in after))}\n")
         file.writelines(f"new: {f.file}:{f.line}: {f.message} [{f.type}]\n" for f in findings)
-    parts: list[str] = []
+    shown: list[str] = []
     for built in (main, *others):
         where = "" if built is main else f"{'in' if built.bench.start == ALLYES else 'for'} {built.bench.name} "
-        if built.after:
-            done = names(u.obj for u, r in built.after.items() if r.built)
-            parts.append(f"{'' if parts else 'compiled '}{where}{done}")
+        if done := [u.obj for u, r in built.after.items() if r.built]:
+            shown.append(f"{'' if shown else 'compiled '}{where}{names(done)}")
         if broken := [obj for obj in find_stuck(built) if obj not in stuck]:
             parts.append(f"{where}these compile neither before nor after it: {names(broken)}")
+    parts = [*shown, *parts]
     if unexamined:
         told = names(f"{path} ({why})" for path, why in unexamined.items())
         parts.append(f"{len(unexamined)} of {plural(len(code), 'file')} not compiled: {told}")
@@ -113,6 +118,19 @@ def choose(subject: Subject, item: Item, code: Sequence[str]) -> set[str]:
     return sources
 
 
+def find_users(subject: Subject, item: Item, main: Built, code: Iterable[str], log: Path) -> tuple[set[str], list[str]]:
+    """Return more sources that show what changed in headers, and a note on each header with more of them than tried."""
+    found: set[str] = set()
+    notes = []
+    for path in code:
+        if path.endswith(HEADERS) and is_x86(path):
+            users, many = shown_by(subject, item, main.bench, path, log)
+            shown = is_examined(main.bench, item, path, [*main.after.values()])
+            found.update(users[: min(USERS, many) if shown else USERS])
+            notes += [f"{USERS} of the {many} files that show what changed in {path}"] if many > USERS else []
+    return found, notes
+
+
 def compile_elsewhere(
     subject: Subject, item: Item, sources: Iterable[str], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
@@ -131,32 +149,22 @@ def compile_elsewhere(
 
 
 def compile_rest(
-    main: Built, subject: Subject, item: Item, code: Iterable[str], later: Sequence[Item], log: Path
+    main: Built, item: Item, code: Iterable[str], users: Collection[str], later: Sequence[Item], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
-    """Compile in allyesconfig the code of x86 that `main` did not; return why some of it is not compiled.
-
-    Of a header that this does not show either some files that do are compiled, of each those that use what is gone.
-    """
+    """Compile in allyesconfig the code of x86 that `main` did not, and users of headers; return why some is not."""
     files, seen = main.bench.files(item.tree), [*main.after.values()]
-    mine = [
-        p for p in sorted(code) if p in files and (not p.startswith((*APART, "arch/")) or p.startswith("arch/x86/"))
-    ]
-    rest = [p for p in mine if not is_examined(main.bench, item, p, seen)]
-    sources, headers = [p for p in rest if p.endswith(COMPILED)], [p for p in mine if p.endswith(HEADERS)]
+    rest = [p for p in sorted(code) if p in files and is_x86(p) and not is_examined(main.bench, item, p, seen)]
+    sources = [p for p in rest if p.endswith(COMPILED)]
+    if not sources and not users:
+        return [], {}
     bench = main.bench.whole()
     try:
-        built = more = Built(bench, {}, {})
-        if sources:
-            compile_ahead(bench, item, later, sources, log, main.bench)
-            built = compile_sides(bench, item, sources, log)
-        unseen = {p for p in headers if p in rest and not is_examined(bench, item, p, [*built.after.values()])}
-        if users := users_shown(subject, item, bench, headers, unseen, log):
-            more = compile_sides(bench, item, users, log)
+        compile_ahead(bench, item, later, sources, log, main.bench)
+        built = compile_sides(bench, item, {*sources, *users}, log)
     except Unfinished:
         raise
     except ToolError as error:
         return [], dict.fromkeys(rest, f"{ALLYES}: {str(error).splitlines()[0]}")
-    built = Built(bench, {**built.before, **more.before}, {**built.after, **more.after})
     left = [p for p in sources if not is_examined(bench, item, p, [*built.after.values()])]
     return [built] if built.after else [], {p: need_of(bench, item, p, log) for p in left}
 
@@ -214,6 +222,11 @@ def why_not(bench: Bench, item: Item, path: str) -> str:
     if path.startswith(APART):
         return "not part of the kernel"
     return "nothing that was compiled includes it" if path.endswith(HEADERS) else "not in this configuration"
+
+
+def is_x86(path: str) -> bool:
+    """Say whether a file may be part of a kernel for x86."""
+    return not path.startswith((*APART, "arch/")) or path.startswith("arch/x86/")
 
 
 def is_unseen(path: str) -> bool:

@@ -38,7 +38,7 @@ from .log import Said, parse
 from .options import read_options
 from .prepared import Prepared, makes
 from .toolchain import Compiler
-from .units import Checker, Compiled, Shelf, Unit, build_rules, digest, object_of, place, steers, switches
+from .units import Checker, Compiled, Files, Shelf, Unit, build_rules, digest, object_of, place, steers, switches
 
 #: What a configuration is called that the campaign asks for.
 CAMPAIGN = "campaign"
@@ -61,7 +61,7 @@ class Bench(Workplace):
         #: Called with (tree, result, path) of each object while it exists, to keep more about it.
         self.watch: Callable[[str, Compiled, Path], None] = lambda *_: None
         self.checker: Checker | None = None
-        self._files: dict[str, dict[str, str]] = {}
+        self._files: dict[str, Files] = {}
         self._steering: dict[str, dict[str, str]] = {}
         self._includes = Includes(self.scratch)
         #: How the configuration was changed for some lines.
@@ -142,16 +142,14 @@ class Bench(Workplace):
         self.known.close()
         super().close()
 
-    def files(self, tree: str) -> Mapping[str, str]:
-        """Return {path: object id} of a tree."""
+    def files(self, tree: str) -> Files:
+        """Return the files of a tree."""
         if tree not in self._files:
             if self._files:
                 near, paths = next(reversed(self._files.items()))
-                changes = self.scratch.changes(near, tree)
-                found = {path: oid for path, oid in paths.items() if path not in changes}
-                found |= {path: change.oid for path, change in changes.items() if change.status != "D"}
+                found = paths.after(self.scratch.changes(near, tree))
             else:
-                found = {path: oid for path, (_, oid) in self.scratch.ls(tree).items()}
+                found = Files({path: oid for path, (_, oid) in self.scratch.ls(tree).items()})
             self._files[tree] = found
             self._steering[tree] = {path: oid for path, oid in found.items() if steers(path)}
             for old in list(self._files)[:-4]:

@@ -43,6 +43,8 @@ PRINT_EXPORTS = """\
 patchbot-exports:
 	@printf '\\0' && env -0
 """
+#: In its direct mode ccache does not see a new file that is found before one that an object was made from.
+CCACHE = {"CCACHE_NODIRECT": "1"}
 #: Variables of a make itself.
 MAKES_OWN = ("MAKEFILES", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMERR", "MAKE_TERMOUT", "MFLAGS")
 
@@ -78,7 +80,8 @@ class Kbuild:
         before = log.stat().st_size if log.exists() else 0
         inside = self.inside(self.source, *writes)
         try:
-            done = run([*argv, *self.variables(), *goals], log=log, check=False, timeout=timeout, inside=inside)
+            argv += [*self.variables(), *goals]
+            done = run(argv, env=CCACHE, log=log, check=False, timeout=timeout, inside=inside)
             if done.killed:
                 raise Unfinished(f"{done.explain()}; see {log}")
         except ToolError:

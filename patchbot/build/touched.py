@@ -7,7 +7,7 @@ build is compiled in allyesconfig of the same bench; code that x86 cannot have i
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from .benches import APART, each_bench, make_lines, units_of
 from .options import BuildOptions, build_options, wanted_options
 from .same import keep_same
 from .units import Checker, Compiled, Unit
-from .users import names_changed, names_gone, users_of
+from .users import built, showing
 
 #: How many patches are looked ahead.
 AHEAD = 16
@@ -37,6 +37,10 @@ class Built:
     bench: Bench
     before: Mapping[Unit, Compiled]
     after: Mapping[Unit, Compiled]
+
+    def and_also(self, more: Built) -> Built:
+        """Return what was said about these objects and others of the bench."""
+        return Built(self.bench, {**self.before, **more.before}, {**self.after, **more.after})
 
     def brought(self, old: Texts, new: Texts) -> list[Finding]:
         """Return the messages that the patch brought, given the texts of the files before and after it."""
@@ -140,23 +144,15 @@ def compile_ahead(
 def sources_of(subject: Subject, item: Item, bench: Bench, paths: Iterable[str], log: Path) -> set[str]:
     """Return the .c files among some files, and for each header a few that show it."""
     headers = {path for path in paths if not path.endswith(".c")}
-    users = users_shown(subject, item, bench, headers, headers, log)
+    users = [
+        user
+        for path in sorted(headers)
+        for user in built(bench, item.tree, shown_by(subject, item, bench, path, log)[0], log, USERS)
+    ]
     return {*paths} - headers | {*users, *(subject.witnesses(item.commit)[:USERS] if headers else ())}
 
 
-def users_shown(
-    subject: Subject, item: Item, bench: Bench, headers: Iterable[str], unseen: Collection[str], log: Path
-) -> set[str]:
-    """Return a few files for some headers that show what a patch changed there.
-
-    They use what is gone from it; of a header that no object shows so far, what changed, or they include it.
-    """
-    found: set[str] = set()
-    for path in sorted(headers):
-        old, new = (subject.scratch.read(tree, path) or b"" for tree in (item.parent_tree, item.tree))
-        names = names_changed(old, new) if path in unseen else names_gone(old, new)
-        users = users_of(bench, item.tree, path, names, (), log, USERS) if names else []
-        if path in unseen and not users:
-            users = users_of(bench, item.tree, path, (), (), log, USERS)
-        found.update(users)
-    return found
+def shown_by(subject: Subject, item: Item, bench: Bench, header: str, log: Path) -> tuple[list[str], int]:
+    """Return the sources that show what a patch changed in a header; see showing()."""
+    old, new = (subject.scratch.read(tree, header) or b"" for tree in (item.parent_tree, item.tree))
+    return showing(bench, item.tree, header, old, new, log)

@@ -7,9 +7,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+from ..git.objects import FileChange
 from ..model import Finding
 from ..store import Store
 
@@ -22,6 +24,29 @@ SWITCH = re.compile(r"\$\(CONFIG_(\w+)\)")
 PART = re.compile(r"[ \t]*([\w-]+)-(?:y|m|objs|\$\()")
 #: How many lists of dependencies are kept of an object: its headers change little within a series.
 REMEMBERED = 8
+
+
+class Files(dict[str, str]):
+    """{path: object id} of a tree."""
+
+    @cached_property
+    def folders(self) -> dict[str, str]:
+        """{folder: digest of the names in it}."""
+        found: dict[str, set[str]] = {}
+        for path in self:
+            folder, _, name = path.rpartition("/")
+            while name not in (names := found.setdefault(folder, set())):
+                names.add(name)
+                folder, _, name = folder.rpartition("/")
+        return {folder: digest(sorted(names)) for folder, names in found.items()}
+
+    def after(self, changes: Mapping[str, FileChange]) -> Files:
+        """Return the files after some changes."""
+        new = Files({path: oid for path, oid in self.items() if path not in changes})
+        new.update((path, change.oid) for path, change in changes.items() if change.status != "D")
+        if "folders" in self.__dict__ and self.keys() == new.keys():
+            new.__dict__["folders"] = self.folders
+        return new
 
 
 @dataclass(frozen=True, order=True)
@@ -71,15 +96,16 @@ class Compiled:
 class Shelf:
     """The known results of objects, by the contents of the files each was made from; `scope` is all else that decides.
 
-    Files of a tree are given as {path: object id}. With `same`, the part of the scope that decides about the object
-    itself, an object that is known to be the same as another one has the results of that.
+    Files of a tree are given as {path: object id}. What comes to a folder that something was included from may be found
+    before another file of its name, so the names in these folders count, too. With `same`, the part of the scope that
+    decides about the object itself, an object that is known to be the same as another one has the results of that.
     """
 
     store: Store
     scope: str
     same: str = ""
 
-    def find(self, unit: Unit, files: Mapping[str, str], kind: type[T]) -> T | None:
+    def find(self, unit: Unit, files: Files, kind: type[T]) -> T | None:
         """Return the known result of an object of this tree as a value of a type; None if there is none."""
         for names in self.made_of(unit.obj):
             if all(name in files for name in names):
@@ -91,14 +117,14 @@ class Shelf:
                     return known
         return None
 
-    def put(self, unit: Unit, made_of: Iterable[str], files: Mapping[str, str], value: Any) -> None:
+    def put(self, unit: Unit, made_of: Iterable[str], files: Files, value: Any) -> None:
         """Keep the result of an object that was made from some files (those of the tree count)."""
         names = sorted({name for name in made_of if name in files})
         known = [names, *(k for k in self.made_of(unit.obj) if k != names)]
         self.store.put(f"made of {unit.obj}", known[:REMEMBERED])
         self.store.put(self._key(contents(unit, names, files)), value)
 
-    def put_same(self, unit: Unit, made_of: Iterable[str], old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    def put_same(self, unit: Unit, made_of: Iterable[str], old: Files, new: Files) -> None:
         """Keep that the object that is made from some files is the same in two trees."""
         names = sorted({name for name in made_of if name in old and name in new})
         before, after = contents(unit, names, old), contents(unit, names, new)
@@ -116,9 +142,11 @@ class Shelf:
         return "object " + digest([self.scope, content])
 
 
-def contents(unit: Unit, names: Sequence[str], files: Mapping[str, str]) -> str:
-    """Return a digest of an object's name and of the files that it is made from."""
-    return digest([unit.obj, unit.module, [(name, files[name]) for name in names]])
+def contents(unit: Unit, names: Sequence[str], files: Files) -> str:
+    """Return a digest of an object's name, of the files that it is made from and of the names in their folders."""
+    folders = sorted({name.rpartition("/")[0] for name in names})
+    beside = [(folder, files.folders[folder]) for folder in folders]
+    return digest([unit.obj, unit.module, [(name, files[name]) for name in names], beside])
 
 
 def object_of(source: str) -> str:

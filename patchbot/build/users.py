@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..c.conditions import names_asked
 from ..c.source import Source, parse
-from ..c.words import declared, enclosing
+from ..c.tokens import is_word
+from ..c.words import enclosing
 from .bench import Bench
 from .benches import APART, units_of
 
@@ -24,6 +25,8 @@ DEPTH = 2
 NAMES = 16
 SOURCES = (".c", ".S")
 _INCLUDE = re.compile(rb'^[ \t]*+#[ \t]*+include[ \t]*+[<"]([^>"\n]++)[>"]', re.M)
+#: What decides about more than the line itself.
+_ASKS = re.compile(rb"^[ \t]*+#[ \t]*+(?:include|if|el|undef).*+", re.M)
 
 
 def users_of(
@@ -31,17 +34,44 @@ def users_of(
 ) -> list[str]:
     """Return up to `most` sources that the bench builds and that use names of a header; without names, that include it.
 
-    Those in `first` are tried before all others, and those that include it before others that have the names.
+    Those in `first` are tried before all others.
     """
     bench.enter(tree, log)
-    near = includers(bench, tree, header)
-    wanted = bench.worktree.grep(names, [f"*{end}" for end in SOURCES], "-F", "-w") if names else near
+    fit = fitting(bench, named(bench, names) if names else includers(bench, tree, header))
+    rest = sorted(fit, key=lambda path: (path.startswith(("drivers/", "sound/")), path))
+    return built(bench, tree, [*(path for path in first if path in {*fit}), *rest], log, most)
+
+
+def showing(bench: Bench, tree: str, header: str, old: bytes, new: bytes, log: Path) -> tuple[list[str], int]:
+    """Return the sources that show what changed in a header, best first, and how many of them have to.
+
+    They include it, and name something that changed or is gone; if another header is included there or an #if differs,
+    all that include it have to.
+    """
+    bench.enter(tree, log)
+    near, users = fitting(bench, includers(bench, tree, header)), set[str]()
+    if parse(header, old).lexed.texts != parse(header, new).lexed.texts:  # not in comments alone
+        users.update(fitting(bench, named(bench, names_changed(header, old, new))))
+    best = near if {*_ASKS.findall(old)} != {*_ASKS.findall(new)} else [p for p in near if p in users]
+    best = sorted(best, key=lambda path: path not in users)
+    return list(dict.fromkeys([*best, *sorted(users), *near])), len({*best, *users})
+
+
+def named(bench: Bench, names: Sequence[str]) -> list[str]:
+    """Return the sources that hold some words."""
+    return bench.worktree.grep(names, [f"*{end}" for end in SOURCES], "-F", "-w") if names else []
+
+
+def fitting(bench: Bench, paths: Iterable[str]) -> list[str]:
+    """Return those of some sources that a bench may build by the folder that they are in."""
     arch = f"arch/{bench.kbuild.compiler.arch.folder}/"
-    fit = [p for p in wanted if not p.startswith(APART) and (not p.startswith("arch/") or p.startswith(arch))]
-    known, beside = [path for path in first if path in set(fit)], set(near) if names else set()
-    rest = sorted(fit, key=lambda p: (p not in beside, p.startswith(("drivers/", "sound/")), p))
+    return [p for p in paths if not p.startswith(APART) and (not p.startswith("arch/") or p.startswith(arch))]
+
+
+def built(bench: Bench, tree: str, paths: Iterable[str], log: Path, most: int) -> list[str]:
+    """Return up to `most` of some sources that a bench builds; not all are asked about."""
     found: list[str] = []
-    for path in list(dict.fromkeys([*known, *rest]))[:ASKED]:
+    for path in list(dict.fromkeys(paths))[:ASKED]:
         if len(found) < most and units_of(bench, tree, path, log):
             found.append(path)
     return found
@@ -89,18 +119,18 @@ def _deciding(bench: Bench, tree: str, header: Source) -> Iterator[str]:
             yield from names_asked(parse(path, bench.scratch.raw(files[path])))
 
 
-def names_changed(old: bytes, new: bytes) -> list[str]:
-    """Return what of a header differs between two versions: the functions, macros, types and variables."""
-    found: set[str] = set()
+def names_changed(header: str, old: bytes, new: bytes) -> list[str]:
+    """Return what differs in a header: functions, macros, types and variables, and words that are gone."""
+    found = words_of(header, old) - words_of(header, new)
     for text, other in ((old, new), (new, old)):
         there, at, offsets = {*other.splitlines()}, 0, []
         for line in text.splitlines(keepends=True):
-            offsets += [at] if line.strip() and line.rstrip(b"\r\n") not in there else []
             at += len(line)
+            offsets += [at - 1] if line.strip() and line.rstrip(b"\r\n") not in there else []
         found.update(enclosing(text, offsets))
     return sorted(found - {""})
 
 
-def names_gone(old: bytes, new: bytes) -> list[str]:
-    """Return what a header does not declare any more."""
-    return sorted(declared(old) - declared(new) - {""})
+def words_of(path: str, text: bytes) -> set[str]:
+    """Return the identifiers in the code of a file."""
+    return {word.decode("utf-8", "replace") for word in parse(path, text).lexed.texts if is_word(word)}

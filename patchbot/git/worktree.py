@@ -80,7 +80,7 @@ class WorkTree:
             yield
         finally:
             for path, kept in places.items():
-                if kept.exists():
+                if os.path.lexists(kept):
                     os.replace(kept, path)
             at.write_text(tree)
 

@@ -194,24 +194,67 @@ def test_a_later_patch_does_not_help_with_a_generated_header(tiny: Repo, tmp_pat
     assert "SECOND" in found[1].findings[0].message
 
 
-@pytest.mark.parametrize("main", ["", "kernel/bpf/cpumask.c"])
-def test_who_uses_what_a_header_lost_is_compiled(tiny: Repo, tmp_path: Path, wanted: Path, main: str) -> None:
+@pytest.mark.parametrize("main", ["", CPUMASK])
+@pytest.mark.parametrize(
+    ("old", "new", "user"),
+    [
+        pytest.param("#define OURS(x) (x)", "#define THEIRS(x) (x)", "int user = OURS(1);", id="macro that is gone"),
+        pytest.param("#define OURS(x) (x)", "#define OURS(x) (2 * (x))", "char *user = OURS((char *)0);", id="macro"),
+        pytest.param("int f(int x);", "int f(int x, int y);", "int user(void) { return f(1); }", id="parameter"),
+        pytest.param(
+            "struct s { int x; };", "struct s { int y; };", "int u(struct s *s) { return s->x; }", id="member"
+        ),
+        pytest.param("enum { OLD };", "enum { NEW };", "int user = OLD;", id="constant"),
+        pytest.param("#include <linux/other.h>", "", "int user = OTHER;", id="header"),
+    ],
+)
+def test_who_uses_what_a_header_lost_is_compiled(
+    tiny: Repo, tmp_path: Path, wanted: Path, main: str, old: str, new: str, user: str
+) -> None:
     """Many include the header, one that comes late uses what changed; an object of the campaign may show it, too."""
-    header, old = "include/linux/ours.h", b"#define OURS(x) (x)\n#define OTHER 1\n"
-    include, names = b"#include <linux/ours.h>\n", [f"user{number}" for number in range(6)]
+    header, include, names = "include/linux/ours.h", b"#include <linux/ours.h>\n", [f"user{n}" for n in range(6)]
+    objects = f"obj-y += {' '.join(n + '.o' for n in names)}\n".encode()
     first = {
-        header: old,
+        header: f"{old}\n#define MORE 1\n".encode(),
+        "include/linux/other.h": b"#define OTHER 1\n",
         **{f"net/core/{name}.c": include for name in names},
-        "net/core/user5.c": include + b"int ours = OURS(1);\n",
-        "net/core/Makefile": text(tiny, "net/core/Makefile")
-        + f"obj-y += {' '.join(n + '.o' for n in names)}\n".encode(),
+        "net/core/user5.c": include + user.encode() + b"\n",
+        "net/core/Makefile": text(tiny, "net/core/Makefile") + objects,
         **({main: include + text(tiny, main)} if main else {}),
     }
-    changes = [first, {header: old.replace(b"OURS(x)", b"THEIRS(x)")}]
-    _, outcome = run_all(subject_of(tiny, tmp_path, wanted, changes))
+    second = {header: f"{new}\n#define MORE 1\n".encode()}
+    if main:  # the patch mends one user of them all
+        second[main] = first[main] + b"/* mended */\n"
+    _, outcome = run_all(subject_of(tiny, tmp_path, wanted, [first, second]))
     fails = [f for f in outcome.findings if f.status is Status.FAIL]
-    assert {f.file for f in fails} == {"net/core/user5.c"}, outcome
-    assert "OURS" in fails[0].message
+    assert {f.file for f in fails} <= {"net/core/user5.c", header}, outcome
+    assert fails
+
+
+def test_users_of_a_header_that_are_too_many_are_counted(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    header, names = "include/linux/ours.h", [f"user{n}" for n in range(20)]
+    objects = f"obj-y += {' '.join(n + '.o' for n in names)}\n".encode()
+    first = {
+        header: b"#define OURS 1\n",
+        **{f"net/core/{name}.c": b"#include <linux/ours.h>\nint %b = OURS;\n" % name.encode() for name in names},
+        "net/core/Makefile": text(tiny, "net/core/Makefile") + objects,
+    }
+    _, outcome = run_all(subject_of(tiny, tmp_path, wanted, [first, {header: b"#define OURS 2\n"}]))
+    assert (outcome.status, outcome.examined) == (Status.PASS, 3 + 16)
+    assert "16 of the 20 files that show what changed in include/linux/ours.h" in outcome.reason
+
+
+def test_a_file_that_is_found_before_another_one(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    user = "kernel/bpf/cpumask.c"
+    changes = [
+        {
+            "include/linux/ours.h": b"#define OURS 1\n",
+            user: text(tiny, user) + b'#include "linux/ours.h"\nint o = OURS;\n',
+        },
+        {"kernel/bpf/linux/ours.h": b"#define THEIRS 1\n"},
+    ]
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, changes))
+    assert (first.status, second.status) == (Status.PASS, Status.FAIL), second
 
 
 def test_what_another_configuration_has_is_compiled_in_one_go_too(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
