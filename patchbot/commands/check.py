@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 
 from ..build.options import build_options
 from ..build.toolchain import compiler_of
@@ -27,7 +26,7 @@ from ..progress import above, shown
 from ..shapes import plain
 from .far import do
 from .session import Session, add_cluster, commas, processes
-from .subject import add_tree, select, subject
+from .subject import add_tree, recorded_as, select, subject
 
 EXAMPLES = (
     "patchbot check",
@@ -74,11 +73,8 @@ def execute(
 ) -> int:
     """Run the command."""
     started = time.monotonic()
-    what = session.args.campaign
-    if what and ".." in what:
-        session.args = replace(session.args, campaign=None)
     with shown(session.err):
-        series = select(session, what, tree)
+        series = select(session, session.args.campaign, tree)
         if series.edited:
             session.say("note: the branch has commits that patchbot did not make; they are checked, too")
         parts = items(session.repo, series)
@@ -107,7 +103,7 @@ def execute(
                 seconds=time.monotonic() - started,
                 compiler=compiler(session, commas(only)),
             )
-            name = f"report {under.campaign} {series.tip}"
+            name = f"report {under.campaign} {recorded_as(series)}"
             store.revise(name, lambda before: report.merged(before, document, session.config.checks.run))
     if not session.emit(document):
         report.show(session.out, under.items, results, limit=0 if session.args.verbose else 5)

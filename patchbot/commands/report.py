@@ -15,12 +15,12 @@ from ..errors import UserError
 from ..git.diffs import commit_text
 from ..paths import refused
 from .session import Session
-from .subject import add_tree, report_of, select
+from .subject import add_tree, recorded_as, report_of, select
 
 EXAMPLES = (
     "patchbot report --html page.html",
     "patchbot report --tree net-next --html net-next.html",
-    "patchbot report --junit results.xml",
+    "patchbot report v7.2..mine --junit results.xml",
 )
 #: The form of a file: how one begins, and what it is called.
 PAGE, XML = (b"<!doctype html", "page"), (b"<testsuites", "JUnit file")
@@ -40,9 +40,9 @@ def execute(session: Session, *, tree: str | None, html: str | None, junit: str 
     """Run the command."""
     series = select(session, session.args.campaign, tree)
     name = session.campaign_config.name
-    report = report_of(session, name, series.tip)
+    report = report_of(session, name, recorded_as(series))
     if report is None:
-        session.say("note: no check has run on this tip yet" + ("; the page shows only the patches" if html else ""))
+        session.say("note: no check has run on this yet" + ("; the page shows only the patches" if html else ""))
         report = {"campaign": name, "base": series.base, "tip": series.tip}
     told = zip(series.commits, series.known, strict=True)
     nothing = {"id": "", "files": (), "owners": (), "target": ""}

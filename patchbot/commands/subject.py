@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from ..checking.check import Item, Subject
@@ -21,19 +22,29 @@ from .session import Session
 
 
 def select(session: Session, what: str | None, tree: str | None = None) -> Range:
-    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft; of `tree` only."""
+    """Return the range that CAMPAIGN or REV..REV names; without either, the only campaign's draft; of `tree` only.
+
+    What REV..REV is checked by is what the only campaign says.
+    """
     if tree is not None:
         if what and ".." in what:
             raise UserError("--tree is for a campaign, not for a range of commits")
         draft = need_draft(session.repo, session.config.campaign(what).name)
         return select_posting(session.repo, draft, tree, session.say, session.upstream)
+    if what and ".." in what:
+        session.args = replace(session.args, campaign=None)
     return select_range(session.repo, session.config, what, session.say, session.upstream)
 
 
-def report_of(session: Session, name: str, tip: str) -> dict[str, Any] | None:
-    """Return the recorded report of the checks of a campaign's tip, None if there is none."""
+def recorded_as(series: Range) -> str:
+    """Return what the report of a range is recorded for: a draft's tip, or both ends, which are not about a draft."""
+    return series.tip if series.draft else f"{series.base}..{series.tip}"
+
+
+def report_of(session: Session, name: str, what: str) -> dict[str, Any] | None:
+    """Return the recorded report of the checks of a campaign's tip, or of BASE..TIP; None if there is none."""
     with closing(Results(session.work / "results.sqlite")) as store:
-        return store.recall(f"report {name} {tip}")
+        return store.recall(f"report {name} {what}")
 
 
 def branch_standing(session: Session, draft: Draft, tip: str) -> list[Finding]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tinytree import PATCHBOT, TINY, build, commit, patchbot, snapshot
@@ -351,6 +352,28 @@ def test_check_takes_any_range_of_commits(work):
     commit(work, "kernel: Change something\n\nBecause.\n", {"net/new.c": b"int patchbot_new;\n"})
     document = json.loads(patchbot("check", "HEAD~1..HEAD", "--only", "applies", "--json", cwd=work).stdout)
     assert [r["status"] for r in document["results"]] == ["PASS"]
+
+
+def test_report_shows_what_was_kept_of_a_range(work):
+    for number in (1, 2):
+        commit(work, f"kernel: Change thing {number}\n\nBecause.\n", {"net/new.c": b"int new;\n" * number})
+    patchbot("check", "HEAD~2..HEAD", "--only", "applies", cwd=work)
+    patchbot("check", "HEAD~1..", "--only", "applies", cwd=work)
+    for what, names in (
+        ("HEAD~2..HEAD", ["0001 kernel: Change thing 1", "0002 kernel: Change thing 2"]),
+        ("HEAD~1..HEAD", ["0001 kernel: Change thing 2"]),
+    ):
+        patchbot("report", what, "--junit", "it.xml", cwd=work)
+        cases = [case.get("name") for case in ElementTree.parse(work / "it.xml").iter("testcase")]
+        assert cases == names
+        patchbot("report", what, "--html", "it.html", cwd=work)
+        page = (work / "it.html").read_text()
+        assert page.count("PASS") > len(names)
+        assert ("thing 1" in page) == (len(names) == 2)
+    done = patchbot("report", "HEAD~1..HEAD~1", "--junit", "it.xml", cwd=work, code=2)
+    assert "has no commits" in done.stderr
+    done = patchbot("report", "HEAD~2..HEAD~1", "--html", "it.html", cwd=work)
+    assert "no check has run" in done.stderr
 
 
 def test_init_writes_a_file_once_and_not_into_a_work_tree(work, tmp_path):
