@@ -38,10 +38,13 @@ def kind_of(path: str, data: bytes) -> str:
 
 
 def touched(subject: Subject, item: Item) -> list[str]:
-    """Return the scripts that a patch touches; without a known name they are executable."""
-    modes = subject.scratch.ls(item.tree, *item.files)
-    wanted = [p for p in item.files if p.endswith(tuple(KINDS)) or modes.get(p, ("",))[0] == "100755"]
-    return [path for path, data in regular(subject, item.tree, wanted).items() if kind_of(path, data)]
+    """Return the scripts that a patch touches or deletes; without a known name they are executable."""
+    found: set[str] = set()
+    for tree in (item.parent_tree, item.tree):
+        modes = subject.scratch.ls(tree, *item.files)
+        wanted = [p for p in item.files if p.endswith(tuple(KINDS)) or modes.get(p, ("",))[0] == "100755"]
+        found |= {path for path, data in regular(subject, tree, wanted).items() if kind_of(path, data)}
+    return sorted(found)
 
 
 def key(subject: Subject, item: Item) -> str:

@@ -20,7 +20,7 @@ from patchbot.build.selftests import PROGRAMS, ROOT, Goals, Selftests, find_goal
 from patchbot.build.toolchain import CLANG, compiler_of
 from patchbot.build.toolchain import PROGRAMS as KERNEL_PROGRAMS
 from patchbot.checking.check import Item, Outcome, Subject
-from patchbot.checking.news import brought, files_of
+from patchbot.checking.news import brought, files_of, moved
 from patchbot.errors import MissingTool
 from patchbot.model import Finding, Status
 from patchbot.progress import tick
@@ -61,7 +61,7 @@ def check(subject: Subject, item: Item) -> Outcome:
             tick(f"compiling the selftests of {item.subject}")
             images.move(item.tree)
             found = tests.compile(goals)
-            old = find_goals(subject.scratch, item.parent_tree, goals.paths if found else ())
+            old = find_goals(subject.scratch, item.parent_tree, before_names(subject, item, goals) if found else ())
             before: list[Finding] = []
             if old.paths:
                 images.move(item.parent_tree)
@@ -76,7 +76,7 @@ def judge(
 ) -> Outcome:
     """Return the outcome of what compilers said with a patch and at its parent."""
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
-    findings = [replace(f, status=Status.FAIL) for f in brought(before, found, old, new)]
+    findings = [replace(f, status=Status.FAIL) for f in brought(before, found, old, new, moved(subject.scratch, item))]
     stuck = {f for f in found if f not in findings}
     unseen = [path for path in touched(subject, item) if not is_seen(subject, item, goals, path)]
     parts = [f"compiled {listed(goals.paths)}"]
@@ -84,6 +84,11 @@ def judge(
     parts += [f"does not compile at the parent either: {listed({f.file or f.message for f in stuck})}"] if stuck else []
     status = Status.worst([Status.SKIP if unseen or stuck else Status.PASS, *(f.status for f in findings)])
     return Outcome(status, tuple(findings), "; ".join(parts), len(goals.paths), log)
+
+
+def before_names(subject: Subject, item: Item, goals: Goals) -> set[str]:
+    """Return what was to be compiled, with the old names of what the patch moves."""
+    return {*goals.paths, *(path for path, name in moved(subject.scratch, item).items() if name in goals.paths)}
 
 
 def open_images(subject: Subject) -> Images:

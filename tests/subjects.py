@@ -24,17 +24,21 @@ KFUNCS = campaign(CampaignConfig("kfunc_flags")).wishes
 def make_subject(
     repo: Repo,
     base: str,
-    commits: Sequence[tuple[str, Mapping[str, bytes]]],
+    commits: Sequence[tuple[str, Mapping[str, bytes | None]]],
     where: Path,
     modes: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Subject:
-    """Write commits (message, {path: bytes}) into a scratch repository and return them with their mails."""
+    """Write commits (message, {path: bytes, or None to delete it}) into a scratch repository, with their mails."""
     base = repo.resolve(base)
     scratch = Scratch.at(where / "scratch.git", repo)
     news = [
         NewCommit(
-            f"step{n}", message, AUTHOR, DATE, {p: Entry((modes or {}).get(p, REGULAR), d) for p, d in files.items()}
+            f"step{n}",
+            message,
+            AUTHOR,
+            DATE,
+            {p: None if d is None else Entry((modes or {}).get(p, REGULAR), d) for p, d in files.items()},
         )
         for n, (message, files) in enumerate(commits, 1)
     ]

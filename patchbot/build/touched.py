@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..checking.check import Item, Outcome, Subject
-from ..checking.news import Texts, brought, files_of, united
+from ..checking.news import Texts, brought, files_of, moved, united
 from ..errors import MissingTool, ToolError
 from ..model import Finding, Status
 from ..series.render import plural
@@ -32,20 +32,21 @@ USERS = 4
 
 @dataclass(frozen=True)
 class Built:
-    """What was said in one bench about the objects before and after a patch."""
+    """What was said in one bench about the objects before and after a patch, and {file: its new name}."""
 
     bench: Bench
     before: Mapping[Unit, Compiled]
     after: Mapping[Unit, Compiled]
+    moves: Mapping[str, str]
 
     def and_also(self, more: Built) -> Built:
         """Return what was said about these objects and others of the bench."""
-        return Built(self.bench, {**self.before, **more.before}, {**self.after, **more.after})
+        return Built(self.bench, {**self.before, **more.before}, {**self.after, **more.after}, self.moves)
 
     def brought(self, old: Texts, new: Texts) -> list[Finding]:
         """Return the messages that the patch brought, given the texts of the files before and after it."""
         before, after = (united(r.findings for r in side.values()) for side in (self.before, self.after))
-        return brought(before, after, old, new)
+        return brought(before, after, old, new, self.moves)
 
 
 def key_of(subject: Subject, item: Item, options: BuildOptions, versions: str, *more: object) -> str:
@@ -54,11 +55,15 @@ def key_of(subject: Subject, item: Item, options: BuildOptions, versions: str, *
     return f"{item.parent_tree} {item.tree} {subject.campaign} {versions}\n{told}"
 
 
-def compile_sides(bench: Bench, item: Item, sources: Iterable[str], log: Path, code: Sequence[str] = ()) -> Built:
-    """Compile the objects of sources on both sides, and those of the build's own programs made from files of `code`."""
-    trees = (item.parent_tree, item.tree)
+def compile_sides(bench: Bench, item: Item, sources: Collection[str], log: Path, code: Sequence[str] = ()) -> Built:
+    """Compile the objects of sources on both sides, and those of the build's own programs made from files of `code`.
+
+    What a patch moves is compiled by its old name before it.
+    """
+    trees, moves = (item.parent_tree, item.tree), moved(bench.scratch, item)
+    asked = {*sources, *(path for path, name in moves.items() if name in sources)}
     sides = [
-        {u for s in sorted(sources) if s in bench.files(tree) for u in units_of(bench, tree, s, log)} for tree in trees
+        {u for s in sorted(asked) if s in bench.files(tree) for u in units_of(bench, tree, s, log)} for tree in trees
     ]
     if any(path.startswith("tools/") for path in code):
         tools = [set(bench.tool_units(tree, code, log)) for tree in trees]
@@ -66,7 +71,7 @@ def compile_sides(bench: Bench, item: Item, sources: Iterable[str], log: Path, c
         sides[1] |= {*tools[1], *(u for u in tools[0] if u.source in bench.files(item.tree))}
     before = bench.compile(item.parent_tree, sides[0], log)
     keep_same(bench, *trees, before, sides[1], log)
-    return Built(bench, before, bench.compile(item.tree, sides[1], log))
+    return Built(bench, before, bench.compile(item.tree, sides[1], log), moves)
 
 
 def judge(

@@ -3,19 +3,22 @@
 Where a message stands and how many there are says little: lines move, and a patch may bring one message and take away
 another. A message is the same by its file, the function that it is in, and its text without the numbers of lines, and
 it counts as often as it is there. It is not new either where its code moved: where a function with that line went from
-another file to this one, or where the function got another name and the lines around it are the same. Code that went to
-another function is not told from code written anew, so its messages are new.
+another file to this one, or where the function got another name and the lines around it are the same. Where the file
+itself moved, it is the same by its new name. Code that went to another function is not told from code written anew, so
+its messages are new.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..c.words import declared, enclosing, like_c
+from ..git.objects import Objects
 from ..model import Finding
+from .check import Item
 
 #: Returns the bytes of a file of a tree, None if the tree lacks it.
 Texts = Callable[[str], bytes | None]
@@ -63,12 +66,40 @@ SAME: Sequence[Callable[[Placed], Hashable]] = (
 )
 
 
-def brought(before: Iterable[Finding], after: Iterable[Finding], old: Texts, new: Texts) -> list[Finding]:
-    """Return the messages that a patch brought, sorted; `old` and `new` give the files before and after it."""
-    there, here = placed(before, old, new), placed(after, new, old)
+def brought(
+    before: Iterable[Finding], after: Iterable[Finding], old: Texts, new: Texts, moves: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Return the messages that a patch brought, sorted; `old` and `new` give the files before and after it.
+
+    `moves` is {file: the name that the patch gives it}.
+    """
+    names = {name: path for path, name in (moves or {}).items()}
+
+    def was(path: str) -> bytes | None:
+        return old(names.get(path, path))
+
+    there, here = placed(renamed(before, moves or {}), was, new), placed(after, new, was)
     for same in SAME:
         there, here = unpaired(there, here, same), unpaired(here, there, same)
     return sorted((one.finding for one in here), key=lambda f: (f.file or "", f.line or 0, f.message))
+
+
+def renamed(findings: Iterable[Finding], moves: Mapping[str, str]) -> Iterable[Finding]:
+    """Return messages with the new names of files, also in what they say."""
+    if not moves:
+        return findings
+    form = re.compile(rf"(?<![\w./-])(?:{'|'.join(map(re.escape, sorted(moves)))})(?![\w/-])")
+    return [
+        replace(f, file=moves.get(f.file or "", f.file), message=form.sub(lambda m: moves[m[0]], f.message))
+        for f in findings
+    ]
+
+
+def moved(objects: Objects, item: Item) -> dict[str, str]:
+    """Return {file: its new name} of the files that a patch moves, as git sees it."""
+    changes = objects.commit_changes([item.commit]).get(item.commit, {})
+    gone, come = ([path for path, change in changes.items() if change.status == status] for status in "DA")
+    return objects.moves(item.parent_tree, item.tree, gone, come) if gone and come else {}
 
 
 def unpaired(some: Iterable[Placed], others: Iterable[Placed], same: Callable[[Placed], Hashable]) -> list[Placed]:

@@ -22,7 +22,7 @@ from ..run import run, which
 from ..series.render import plural
 from ..terminal import some
 from .check import Item, Outcome, Subject
-from .news import brought, files_of
+from .news import brought, files_of, moved
 from .programs import PLACE
 
 #: Seconds for one program on one side.
@@ -132,7 +132,7 @@ def compare(
     except ToolError as error:
         return Outcome(Status.ERROR, reason=str(error), log=log)
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
-    findings = brought(before, after, old, new)
+    findings = brought(before, after, old, new, moved(subject.scratch, item))
     findings += [Finding(Status.ERROR, text, type="program") for text in dict.fromkeys(troubles)]
     note(log, *(f"new: {f.file or ''}:{f.line or ''}: {f.message} [{f.type}]" for f in findings))
     told = f"looked at {', '.join(some(sorted(seen), 3))}"

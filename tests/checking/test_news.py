@@ -93,6 +93,18 @@ def test_between_files(
     assert new_lines(old, new) == places
 
 
+def test_a_file_that_moves_takes_its_messages_along() -> None:
+    old, new = {"a.c": TWO, "x/a.c": b""}, {"b/a.c": TWO.replace(b"int a;", b"static int a;"), "x/a.c": b""}
+    text = "unused 'a', see a.c:4:1 and x/a.c, not a.cc or a.c/d"
+    before = [*said(TWO, message=text), Finding(Status.FAIL, "undefined in a.c")]
+    after = [*said(new["b/a.c"], message=text.replace(" a.c:", " b/a.c:"), file="b/a.c")]
+    after += [Finding(Status.FAIL, "undefined in b/a.c")]
+    assert brought(before, after, old.get, new.get, {"a.c": "b/a.c"}) == []
+    assert len(brought(before, after, old.get, new.get)) == 2
+    twice = brought(before, [*after, *after], old.get, new.get, {"a.c": "b/a.c"})
+    assert len(twice) == 2
+
+
 def test_another_message_of_the_same_count_is_new() -> None:
     before, after = said(TWO), said(TWO, message="unused 'b'")
     assert brought(before, after, {"a.c": TWO}.get, {"a.c": TWO}.get) == after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from patchbot.model import Finding, Status
 from patchbot.sandbox import Sandbox
 
 
-def judged(tiny: Repo, where: Path, look, *changes: dict[str, bytes], modes=None, files=("net/a.c",)) -> list[Outcome]:
+def judged(
+    tiny: Repo, where: Path, look, *changes: dict[str, bytes | None], modes=None, files=("net/a.c",)
+) -> list[Outcome]:
     """Return what `look` makes of each change."""
     subject = make_subject(tiny, "HEAD", [(f"net: {n}\n\nx\n", c) for n, c in enumerate(changes)], where, modes)
     return [compare(subject, item, "mine", [f for f in files if f in item.files], look) for item in subject.items]
@@ -28,12 +31,24 @@ def words(side: Side) -> Iterator[Finding]:
     yield from placed(side.run(["grep", "-Hn", "bad", *side.names]), "word")
 
 
+def places_only(side: Side) -> Iterator[Finding]:
+    """Find the same fault with each `bad`."""
+    yield from (replace(finding, message="bad") for finding in words(side))
+
+
 def test_a_message_belongs_to_the_patch_that_brought_it(tiny: Repo, tmp_path: Path) -> None:
     changes = [b"int bad;\n", b"\nint bad;\n", b"int bad;\nint more;\n", b"int bad;\nint bad;\n", b"int good;\n"]
     found = judged(tiny, tmp_path, words, *({"net/a.c": text} for text in changes))
     assert [o.status.value for o in found] == ["WARN", "PASS", "PASS", "WARN", "PASS"]
     assert found[1].reason == "looked at net/a.c; 1 message of before"
     assert len(found[3].findings) == 1
+
+
+def test_a_file_that_moves_takes_its_messages_along(tiny: Repo, tmp_path: Path) -> None:
+    text = b"int bad;\nint a;\nint b;\nint c;\n"
+    changes = [{"net/a.c": text}, {"net/a.c": None, "net/b.c": text.replace(b"int bad", b"long bad") + b"short bad;\n"}]
+    _, second = judged(tiny, tmp_path, places_only, *changes, files=("net/a.c", "net/b.c"))
+    assert [(f.file, f.line) for f in second.findings] == [("net/b.c", 5)]
 
 
 def test_what_there_is_nothing_to_look_at_in(tiny: Repo, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def module_of(check: str) -> ModuleType:
 def subject_of(
     repo: Repo,
     where: Path,
-    changes: Sequence[Mapping[str, bytes]],
+    changes: Sequence[Mapping[str, bytes | None]],
     message: str = "",
     base: str = "HEAD",
     **options: Any,

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {LACKING}
 CPUMASK = "kernel/bpf/cpumask.c"
 SETS = [CPUMASK, "kernel/bpf/helpers.c", "kernel/sched/ext/ext.c"]
 WANTED = "CONFIG_BPF_SYSCALL=y\nCONFIG_BPF_JIT=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_CGROUPS=y\nCONFIG_SCHED_CLASS_EXT=y\n"
-Change = Mapping[str, bytes]
+Change = Mapping[str, bytes | None]
 
 
 @pytest.fixture
@@ -300,6 +300,18 @@ def test_what_the_configuration_lacks_is_compiled_in_allyesconfig(tiny: Repo, tm
     assert "make O=out-allyesconfig ARCH=x86_64 -j$(nproc) -k W=1 net/core/xdp.o" in second.reproduce
     assert second.log is not None
     assert "SYNC" not in second.log.read_text(), "it is configured once"
+
+
+@pytest.mark.parametrize("path", [CPUMASK, NET])
+def test_a_warning_of_a_file_that_moves_is_not_new(tiny: Repo, tmp_path: Path, wanted: Path, path: str) -> None:
+    odd = b"\nint odd(void);\nint odd(void)\n{\n\tint unused;\n\n\treturn 0;\n}\n"
+    warns = text(tiny, path) + odd
+    makefile, obj = f"{path.rpartition('/')[0]}/Makefile", Path(path).stem.encode()
+    rules = {makefile: text(tiny, makefile).replace(obj + b".o", obj + b"2.o")}
+    moves = {path: None, path.replace(".c", "2.c"): warns.replace(b"int unused", b"long unused"), **rules}
+    first, second = run_all(subject_of(tiny, tmp_path, wanted, [{path: warns}, moves]))
+    assert first.status is Status.FAIL
+    assert not [f for f in second.findings if f.status is Status.FAIL], second.findings
 
 
 def test_allyesconfig_makes_no_error_of_a_warning(tiny: Repo, tmp_path: Path, wanted: Path) -> None:

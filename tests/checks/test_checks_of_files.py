@@ -262,6 +262,18 @@ def test_scripts_are_read_and_not_executed(tree: Repo, tmp_path: Path) -> None:
     assert {f.file for f in executable.findings} == {"net/text"}
 
 
+@needs("scripts")
+def test_a_script_that_moves_takes_its_messages_along(tree: Repo, tmp_path: Path) -> None:
+    text = b"#!/usr/bin/python3\nimport os\n\nprint(1)\nprint(2)\nprint(3)\n"
+    changes = [{"net/old": text}, {"net/old": None, "net/new": text.replace(b"import os", b"import  os")}]
+    commits = [(f"net: {n}\n\nWhy.\n", change) for n, change in enumerate(changes)]
+    first, second = outcomes(
+        "scripts", make_subject(tree, "HEAD", commits, tmp_path, dict.fromkeys(("net/old", "net/new"), "100755"))
+    )
+    assert places(first) == [("WARN", "net/old", 2, "pyflakes")]
+    assert (second.status, second.reason) == (Status.PASS, "looked at net/new; 1 message of before")
+
+
 @needs("dtschema")
 def test_bindings_see_what_they_refer_to(tree: Repo, tmp_path: Path) -> None:
     path = "Documentation/devicetree/bindings/net/new.yaml"

@@ -53,7 +53,7 @@ def text(tree: Repo, path: str) -> bytes:
     return data
 
 
-def series(tree: Repo, where: Path, *changes: Mapping[str, bytes]) -> Subject:
+def series(tree: Repo, where: Path, *changes: Mapping[str, bytes | None]) -> Subject:
     config = where.parent / "wanted.config"
     config.write_text(WANTED)
     return replace(subject_of(tree, where, changes), tables={"build": {"config": str(config)}})
@@ -73,6 +73,25 @@ def test_a_fault_is_found_where_it_is_new(check: str, tree: Repo, tmp_path: Path
     assert ("C=2" in second.reproduce) == (check == "sparse")
     assert (third.status, fourth.status) == (Status.PASS, Status.PASS), "it moved, and it went"
     assert (other.status, other.reason) == (Status.SKIP, "it touches no C of the kernel that is still there")
+
+
+@EACH
+@pytest.mark.parametrize(("path", "makefile"), [(CPUMASK, "kernel/bpf/Makefile"), (NET, "net/core/Makefile")])
+def test_what_a_file_that_moves_had_is_not_new(
+    check: str, path: str, makefile: str, tree: Repo, tmp_path: Path
+) -> None:
+    _, bad, (status, kind), _ = FAULTS[check]
+    old, name, again = text(tree, path), path.replace(".c", "2.c"), bad.replace(b"more", b"again")
+    obj = Path(path).stem.encode()
+    rules = {makefile: text(tree, makefile).replace(obj + b".o", obj + b"2.o")}
+    # Neither the lines nor their neighbours are what they were.
+    more = (old + bad).replace(b"return ", b"return  ").replace(b"p = p;", b"p  = p;") + again
+    first, second, third = outcomes(
+        check, series(tree, tmp_path / "s", {path: old + bad}, {path: None, name: more, **rules}, {name: old})
+    )
+    assert len(first.findings) == 1
+    assert places(second) == [(status, name, len(more.splitlines()) - 1, kind)]
+    assert third.status is Status.PASS
 
 
 @EACH
