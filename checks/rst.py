@@ -117,6 +117,7 @@ def read(side: Side) -> Iterator[Finding]:
 
 
 def messages(said: str, place: str) -> Iterator[Finding]:
-    """Yield what Sphinx says of documents that are here."""
-    lines = dict.fromkeys(said.replace(f"{place}/", "").splitlines())
+    """Yield what Sphinx says of documents that are here; what is there twice is named in a line of its own."""
+    text = said.replace(f"{place}/", "").replace("\nDeclaration is ", " Declaration is ")
+    lines = dict.fromkeys(text.splitlines())
     yield from placed("\n".join(line for line in lines if not ELSEWHERE.search(line)), "rst")

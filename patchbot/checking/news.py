@@ -23,13 +23,16 @@ from .check import Item
 #: Returns the bytes of a file of a tree, None if the tree lacks it.
 Texts = Callable[[str], bytes | None]
 NUMBER = re.compile(r"(?<=\blines )\d+|(?<=\bline )\d+|(?<=:)\d+")
+#: The other place that a message is about, as Sphinx says of what is there twice: either of the two may be named.
+OTHER = re.compile(r"(?<=\bother instance in )\S+|(?<=\balso defined at )\S+")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A message, its text without numbers, and its place; `only_here` says that the other side lacks the function.
+    """A message, its text without numbers and the other place that it names, and its own place.
 
-    `code` is the line that it is about, `around` are that and its neighbours.
+    `code` is the line that it is about, `around` are that and its neighbours; `only_here` says that the other side lacks
+    the function.
     """
 
     finding: Finding
@@ -56,6 +59,10 @@ class Placed:
         """Return what it has in common with the same one in a function with another name."""
         return (self.finding.file, self.finding.type, self.text, self.around) if self.code and self.only_here else None
 
+    def in_pair(self) -> Hashable:
+        """Return what it has in common with the same one at the other of the two places that it is about."""
+        return (self.finding.type, self.text) if OTHER.search(self.finding.message) else None
+
 
 #: Tried in this order; what is the same by one of them is not new.
 SAME: Sequence[Callable[[Placed], Hashable]] = (
@@ -63,6 +70,7 @@ SAME: Sequence[Callable[[Placed], Hashable]] = (
     Placed.in_function,
     Placed.in_moved_code,
     Placed.in_renamed_function,
+    Placed.in_pair,
 )
 
 
@@ -133,7 +141,8 @@ def placed(findings: Iterable[Finding], own: Texts, other: Texts) -> list[Placed
             code, around, where = lines[number], tuple(lines[max(number - 1, 0) : number + 2]), name
             if not row.line:
                 code, around, where = b"", (), ""
-            found.append(Placed(row, NUMBER.sub("", row.message), where, code, around, where in lacking))
+            told = NUMBER.sub("", OTHER.sub("", row.message))
+            found.append(Placed(row, told, where, code, around, where in lacking))
     return found
 
 

@@ -31,7 +31,7 @@ MANY = 1000
 #: Gives a program all the stack that it may have: with 8 MB spatch dies of kernel/bpf/verifier.c.
 DEEP = ("sh", "-c", 'ulimit -S -s "$(ulimit -H -s)"; exec "$@"', "sh")
 #: What begins a message that is more than a warning.
-GRAVE = re.compile(r"(?:fatal )?error\b|ERROR\b")
+GRAVE = re.compile(r"(?:fatal )?error\b|(?:ERROR|CRITICAL|SEVERE)\b")
 
 
 @dataclass(frozen=True)

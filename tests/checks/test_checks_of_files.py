@@ -324,6 +324,30 @@ def setup(app):
     assert places(outcome) == [("WARN", "Documentation/net/new.rst", 4, "rst")]
 
 
+@needs("rst")
+def test_what_two_documents_have_is_not_new_because_one_moves(tree: Repo, tmp_path: Path) -> None:
+    a, m, z = (f"Documentation/net/{name}.rst" for name in "amz")
+    text = b"One\n===\n\n.. _twice:\n\nOne title\n---------\n\n.. c:function:: int f(int a)\n\n   It.\n"
+    other = text.replace(b"One ", b"Another ").replace(b"---", b"------") + b"\nEnd.\n"
+    more = other.replace(b"int f(", b"int g(") + b"\n.. c:function:: int g(int a)\n"
+    changes = [{a: text, m: other}, {a: None, z: text, m: other + b"\nMore.\n"}, {m: more, z: text + b"\n"}]
+    first, second, third = outcomes("rst", subject_of(tree, tmp_path / "s", changes))
+    assert [f.message.partition(",")[0] for f in first.findings] == [
+        "WARNING: duplicate label twice",
+        "WARNING: Duplicate C declaration",
+    ]
+    assert second.status is Status.PASS, second.findings
+    assert ["int g(int a)" in f.message for f in third.findings] == [True], "another declaration"
+
+
+@needs("rst")
+def test_what_sphinx_cannot_go_on_with_fails(tree: Repo, tmp_path: Path) -> None:
+    path = "Documentation/net/new.rst"
+    (outcome,) = outcomes("rst", subject_of(tree, tmp_path / "s", [{path: b"New\n===\n\n.. note::\n\n   In\n   --\n"}]))
+    assert places(outcome) == [("FAIL", path, 7, "rst")]
+    assert outcome.findings[0].message == "CRITICAL: Unexpected section title."
+
+
 @needs("coccicheck")
 def test_a_script_that_hangs_or_is_wrong_is_an_error_and_the_others_count(tmp_path: Path) -> None:
     scripts = {
