@@ -27,6 +27,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "patchbot/campaigns/kfunc_flags/sites/includes.py": {"name": "name"},
     "patchbot/campaigns/kfunc_flags/sites/expansion.py": {"w": "word"},
     "patchbot/mail/doubts.py": {"parts": ["one", "two"]},
+    "patchbot/checking/news.py": {"moves": ["net/a.c", "net/a"]},
     "patchbot/git/objects.py": {"name": "name"},
     "patchbot/git/grep.py": {"needle": b"word"},
     "patchbot/model.py": {"name": b"NAME"},

@@ -31,8 +31,8 @@ OTHER = re.compile(r"(?<=\bother instance in )\S+|(?<=\balso defined at )\S+")
 class Placed:
     """A message, its text without numbers and the other place that it names, and its own place.
 
-    `code` is the line that it is about, `around` are that and its neighbours; `only_here` says that the other side lacks
-    the function.
+    `code` is the line that it is about, `around` are that and its neighbours. `only_here` says that the other side
+    lacks the function.
     """
 
     finding: Finding

@@ -4,7 +4,8 @@
     run = ["./mycheck", "{patch}"]
 
 The program judges one patch. An exit status of 0 is PASS, and another one FAIL. Its lines `file:line: message` become
-findings: WARN where they begin with `warning:` or the status is 0, FAIL otherwise.
+findings: WARN where they begin with `warning:` or the status is 0, FAIL otherwise. All of its output is read, line by
+line, but for the ends of very long lines; what is kept of it has a limit, and the outcome says what is left out.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from shlex import join
 from typing import Annotated
@@ -34,8 +36,12 @@ from .check import Check, Item, Outcome, Subject
 PLACE = re.compile(r"^([^\s:][^:\n]{0,4095}):(\d{1,9}):(?:\d{1,9}:)? ?(\S.*)$")
 WORD = re.compile(r"\{(\w+)\}")
 WORDS = ("patch", "commit", "parent", "base")
-#: How much of its output is read, in bytes.
-MOST = 1 << 20
+#: `:12: ` or `:12:3: ` after a name that may hold a colon itself.
+NUMBERED = re.compile(r":(\d{1,9}):(?:\d{1,9}:)? ?(?=\S)")
+#: How many findings of a program are kept, bytes that are read of a line, and characters of a message.
+MOST, LONGEST, SAID = 1000, 1 << 14, 1000
+#: Characters in which a name with its number is looked for.
+LONGEST_NAME = 4200
 
 
 @dataclass(frozen=True)
@@ -100,16 +106,14 @@ def check_of(name: str, program: Program, folder: Path) -> Check:
             )
         if done.killed:
             raise ToolError(done.explain())
-        with open(log, "rb") as said:
-            said.readline()
-            text = said.read(MOST).decode("utf-8", "replace")
-        findings = tuple(read(text, done.returncode != 0))
-        if done.returncode and not any(f.status == Status.FAIL for f in findings):
-            last = next((line for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")
-            findings += (Finding(Status.FAIL, f"exit status {done.returncode}: {last.strip()}", None, type="exit"),)
+        found, left, last = read(log, done.returncode != 0, cache(lambda: misread(subject, item)))
+        if done.returncode and not any(f.status == Status.FAIL for f in found):
+            text = f"exit status {done.returncode}: {last or 'it printed nothing'}"
+            found.insert(0, Finding(Status.FAIL, text, None, type="exit"))
+        reason = f"it names {left + MOST} places, of which the first {MOST} are here" if left else ""
         again = join([first, *argv(words_of(subject, item, "0001.patch"))[1:]])
         reproduce = f"git format-patch --stdout -1 {item.commit[:12]} > 0001.patch; {again}"
-        return Outcome.of(findings, examined=1, log=log, reproduce=reproduce)
+        return Outcome.of(found, examined=1, reason=reason, log=log, reproduce=reproduce)
 
     doc = program.doc or f"the program {join(program.run)} has nothing to say"
     source = identity(Path(__file__))
@@ -118,9 +122,52 @@ def check_of(name: str, program: Program, folder: Path) -> Check:
     )
 
 
-def read(text: str, failed: bool) -> Iterator[Finding]:
-    """Yield a finding for each line `file:line: message` or `file:line:column: message`."""
-    for line in text.splitlines():
-        if place := PLACE.match(line):
-            only = not failed or place[3].lower().startswith("warning:")
-            yield Finding(Status.WARN if only else Status.FAIL, place[3], place[1], int(place[2]), "said")
+def misread(subject: Subject, item: Item) -> set[str]:
+    """Return the files of the tree after a patch, and those that it deletes, which PLACE does not find."""
+    return {path for path in (*subject.scratch.ls(item.tree), *item.files) if ":" in path or path[0].isspace()}
+
+
+def read(log: Path, failed: bool, odd: Callable[[], Collection[str]]) -> tuple[list[Finding], int, str]:
+    """Return the findings in a log, one for each line that names a place, how many more there are, and the last line.
+
+    `odd` gives files as `misread` does.
+    """
+    found: list[Finding] = []
+    left, last = 0, ""
+    for line in lines_of(log):
+        last = line.strip() or last
+        if place := place_of(line, odd):
+            file, number, said = place
+            only = not failed or said.lower().startswith("warning:")
+            if len(found) < MOST:
+                found.append(Finding(Status.WARN if only else Status.FAIL, shortened(said), file, number, "said"))
+            else:
+                left += 1
+    return found, left, shortened(last)
+
+
+def lines_of(log: Path) -> Iterator[str]:
+    """Yield what a program said, a line each; the end of a very long one is not read."""
+    with open(log, "rb") as said:
+        said.readline()  # what was run
+        while line := said.readline(LONGEST):
+            yield line.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+            while line and not line.endswith(b"\n"):
+                line = said.readline(1 << 16)
+
+
+def place_of(line: str, odd: Callable[[], Collection[str]] = tuple) -> tuple[str, int, str] | None:
+    """Return file, line and message of `file:line: message`, None of any other; `odd` gives files as `misread` does."""
+    match = PLACE.match(line)
+    ends = [*NUMBERED.finditer(line[:LONGEST_NAME])]
+    # Only what can be read in another way is worth a look at all names.
+    for end in ends if len(ends) > bool(match) else ():
+        if (name := line[: end.start()].removeprefix("./")) in odd():
+            return name, int(end[1]), line[end.end() :]
+    return (match[1].removeprefix("./"), int(match[2]), match[3]) if match else None
+
+
+def shortened(text: str) -> str:
+    """Return a message that is not too long to be shown, and that UTF-8 can hold."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if len(text) <= SAID else f"{text[:SAID]} [...]"

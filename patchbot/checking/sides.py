@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePosixPath
 
 from .. import temporary
 from ..errors import ToolError
@@ -22,8 +23,8 @@ from ..run import run, which
 from ..series.render import plural
 from ..terminal import some
 from .check import Item, Outcome, Subject
-from .news import brought, files_of, moved
-from .programs import PLACE
+from .news import brought, files_of, moved, renamed
+from .programs import place_of
 
 #: Seconds for one program on one side.
 PATIENCE = 600.0
@@ -31,6 +32,8 @@ MANY = 1000
 #: Gives a program all the stack that it may have: with 8 MB spatch dies of kernel/bpf/verifier.c.
 DEEP = ("sh", "-c", 'ulimit -S -s "$(ulimit -H -s)"; exec "$@"', "sh")
 #: What begins a message that is more than a warning.
+#: What some program misreads in the name of a file: a colon, a blank, what is not ASCII.
+ODD = re.compile(r"[^\w./+,@=~#%-]", re.ASCII)
 GRAVE = re.compile(r"(?:fatal )?error\b|(?:ERROR|CRITICAL|SEVERE)\b")
 
 
@@ -38,6 +41,7 @@ GRAVE = re.compile(r"(?:fatal )?error\b|(?:ERROR|CRITICAL|SEVERE)\b")
 class Side:
     """The tree before or after a patch: a folder with `files`, those of the touched ones that it has, and a log.
 
+    A file whose name programs misread has another one here, which messages need not heed: see `named_plainly`.
     Programs see the folders `reads` besides. `troubles` are those of programs that could not do their work.
     """
 
@@ -118,9 +122,14 @@ def compare(
         seen.update(files if after else ())
         if not files:
             return []
+        more = needed(tree, files)
+        plain = named_plainly(files, more)
+        here = {plain.get(path, path): data for path, data in files.items()}
+        note(log, *(f"{name} is {path!r}" for path, name in plain.items()))
         with temporary.folder("side") as place:
-            write_files(place, {**needed(tree, files), **files})
-            return list(look(Side(subject, item, after, place, files, log, tuple(reads), troubles)))
+            write_files(place, {**{path: data for path, data in more.items() if path not in plain}, **here})
+            said = list(look(Side(subject, item, after, place, here, log, tuple(reads), troubles)))
+        return [*renamed(said, {name: path for path, name in plain.items()})]
 
     try:
         after = look_at(item.tree, True)
@@ -139,6 +148,25 @@ def compare(
     known = len(after) + len(troubles) - len(findings)
     told += f"; {plural(known, 'message')} of before" if known > 0 else ""
     return Outcome.of(findings, examined=len(seen), reason=told, log=log)
+
+
+def named_plainly(files: Iterable[str], more: Iterable[str]) -> dict[str, str]:
+    """Return {path: another name} of the files whose names programs misread; no file has it, of these and of `more`."""
+    odd, there = sorted(path for path in files if ODD.search(path)), {*files, *more}
+    folders = {folder for path in there for folder in above(path)} if odd else set()
+    found: dict[str, str] = {}
+    for path in odd:
+        names = (ODD.sub(char * times, path) for times in count(1) for char in "_-+=")
+        name = next(name for name in names if name not in folders and there.isdisjoint([name, *above(name)]))
+        found[path] = name
+        there.add(name)
+        folders.update(above(name))
+    return found
+
+
+def above(path: str) -> list[str]:
+    """Return the folders that a file is in."""
+    return [str(folder) for folder in PurePosixPath(path).parents]
 
 
 def note(log: Path, *lines: str) -> None:
@@ -211,7 +239,7 @@ def asked_version(path: str) -> str:
 
 def placed(text: str, kind: str) -> Iterator[Finding]:
     """Yield a finding for each line `file:line: message` or `file:line:column: message`, FAIL where it says error."""
-    for line in text.splitlines():
-        if match := PLACE.match(line):
-            status = Status.FAIL if GRAVE.match(match[3]) else Status.WARN
-            yield Finding(status, match[3], match[1].removeprefix("./"), int(match[2]), kind)
+    for place in map(place_of, text.split("\n")):
+        if place:
+            file, line, said = place
+            yield Finding(Status.FAIL if GRAVE.match(said) else Status.WARN, said, file, line, kind)

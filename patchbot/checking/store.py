@@ -16,6 +16,7 @@ from typing import Any
 from ..model import Result, Status
 from ..shapes import plain
 from ..store import Store
+from .report import fit_for_json
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Results:
 
     def put(self, key: str, result: Result) -> None:
         """Keep a result under `key` in place of an earlier one."""
-        self._store.put(f"result {key}", result)
+        self._store.put(f"result {key}", fit_for_json(result))
 
     def remember(self, name: str, document: dict[str, Any]) -> None:
         """Keep the report of a campaign's tip under a name."""

@@ -1,10 +1,12 @@
 """A person's program as a check: what it is given, what its output means, and what is wrong with its table."""
 
+import json
+import os
 import re
 from pathlib import Path
 
 import pytest
-from tinytree import build, patchbot, sh
+from tinytree import build, commit, patchbot, sh
 
 TABLE = '[checks.command.mine]\nrun = ["./mine", "{patch}", "{commit}"]\n'
 
@@ -66,6 +68,34 @@ def test_one_that_hangs_floods_or_is_killed(work: Path) -> None:
     assert "was killed by SIGKILL" in said(work, 3)
     program(work, "echo a.c:1: first; head -c 30000000 /dev/zero; exit 1")
     assert "a.c:1: FAIL first" in said(work, 1)
+
+
+def test_all_that_it_says_is_read_and_what_is_left_out_is_said(work: Path) -> None:
+    program(work, "yes 'kernel/bpf/btf.c: fine' | head -c 1048550; echo; echo kernel/bpf/btf.c:1234: odd; exit 1")
+    assert "kernel/bpf/btf.c:1234: FAIL odd" in said(work, 1), "it is after the first MB"
+    program(work, "seq 1 20000 | sed 's/.*/a.c:&: warning: odd/'; echo the end; exit 1")
+    text = said(work, 1)
+    assert "it names 20000 places, of which the first 1000 are here" in text
+    assert "exit status 1: the end" in text
+    program(work, "printf 'a.c:7: '; head -c 100000 /dev/zero | tr '\\0' x; echo; echo b.c:8: more; exit 1")
+    found = json.loads(patchbot("check", "--only", "mine", "--patches", "1", "--json", cwd=work, code=1).stdout)
+    rows = [(row["file"], row["line"], row["message"]) for row in found["results"][0]["findings"]]
+    assert rows == [("a.c", 7, "x" * 1000 + " [...]"), ("b.c", 8, "more")]
+
+
+def test_names_with_colons_blanks_and_other_bytes_are_found(work: Path) -> None:
+    names = ["net/a:1: b.c", "net/ü c.c", " d.c", "net/\udcff.c"]
+    commit(work / "linux", "net: Add odd names\n\nWhy.\n", dict.fromkeys(names, b"int a;\n"))
+    (work / "mine").write_bytes(
+        b"#!/bin/sh\n" + os.fsencode("".join(f"echo './{name}:3: odd'\n" for name in names)) + b"echo 'net/a:2: it'\n"
+    )
+    (work / "mine").chmod(0o755)
+    argv = ("check", "HEAD~1..HEAD", "--only", "mine", "--json", "-C", "linux", "--config", "../patchbot.toml")
+    for known in (False, True):
+        (result,) = json.loads(patchbot(*argv, cwd=work).stdout)["results"]
+        rows = [(row["file"], row["line"], row["message"]) for row in result["findings"]]
+        assert rows == [(name.replace("\udcff", "\\udcff"), 3, "odd") for name in names] + [("net/a", 2, "it")]
+        assert result["cached"] == known
 
 
 @pytest.mark.parametrize(

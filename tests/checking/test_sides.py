@@ -108,9 +108,21 @@ def test_a_program_sees_the_files_and_nothing_of_the_person(tiny: Repo, tmp_path
 
 
 def test_odd_names_and_many_files(tiny: Repo, tmp_path: Path) -> None:
-    odd = {"net/-e": b"bad\n", "net/a b.c": b"bad\n", "net/\udcff.c": b"bad\n"}
-    (outcome,) = judged(tiny, tmp_path, words, odd, files=tuple(odd))
-    assert sorted(f.file or "" for f in outcome.findings) == ["net/-e", "net/a b.c", "net/\ufffd.c"]
+    names = (
+        "net/-e",
+        "net/a b.c",
+        "net/\udcff.c",
+        "net/a:b.c",
+        "net/ü:1: c.c",
+        "net/a\nb.c",
+        "net/a_b.c",
+        "net/a-b.c/x y",
+    )
+    odd = dict.fromkeys(names, b"bad\n")
+    (outcome,) = judged(tiny, tmp_path, words, odd, files=names)
+    assert [(f.file, f.line) for f in outcome.findings] == [(name, 1) for name in sorted(names)]
+    assert outcome.log is not None
+    assert b"net/a+b.c is 'net/a\\nb.c'\n" in outcome.log.read_bytes(), "what it is called there"
     many = {f"net/{n}.c": b"bad\n" for n in range(2000)}
     (outcome,) = judged(tiny, tmp_path, words, many, files=tuple(many))
     assert len(outcome.findings) == outcome.examined == 2000

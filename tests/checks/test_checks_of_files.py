@@ -216,6 +216,32 @@ def test_a_tree_without_the_program_is_no_pass(check: str, reason: str, tiny: Re
     assert reason in outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("check", "folder", "end", "text", "line"),
+    [
+        pytest.param(check, folder, end, text, line, marks=needs(check))
+        for check, folder, end, text, line in (
+            ("codespell", "net", ".c", b"/* teh */\n", 1),
+            ("kernel_doc", "net", ".c", changed(FAULTS["kernel_doc"][1])["net/old.c"], 6),
+            ("includes", "net", ".c", BASE["net/old.c"], None),
+            ("scripts", "net", ".sh", b"#!/bin/sh\nrm -rf $1/*\n", 2),
+            ("scripts", "net", ".py", b"import os\n", 1),
+            ("rst", "Documentation/net", ".rst", BASE["Documentation/net/old.rst"], 4),
+            ("coccicheck", "net", ".c", BASE["net/old.c"], 8),
+        )
+    ],
+)
+def test_a_fault_is_found_in_a_file_of_any_name(
+    check: str, folder: str, end: str, text: bytes, line: int | None, tree: Repo, tmp_path: Path
+) -> None:
+    names = [f"{folder}/{name}{end}" for name in ("a b", "a:7: b", "ü", "\udcff", "q\"'\\*")]
+    (outcome,) = outcomes(check, subject_of(tree, tmp_path / "s", [dict.fromkeys(names, text)]))
+    found = {(f.file, f.line) for f in outcome.findings}
+    assert found >= {(name, line) for name in names}, outcome
+    assert {file for file, _ in found} == {*names}
+    assert outcome.status in (Status.WARN, Status.FAIL)
+
+
 @needs("codespell")
 def test_the_message_is_spelt_too(tree: Repo, tmp_path: Path) -> None:
     subject = subject_of(tree, tmp_path / "s", [{"net/new.c": b"int a;\n"}], "It recieves more.")
