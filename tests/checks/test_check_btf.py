@@ -238,6 +238,15 @@ def test_mutants_of_the_series_are_found(bench: Bench, name: str) -> None:
         assert kind in types(outcome), texts(outcome)
 
 
+def test_a_fault_is_named_at_its_row(bench: Bench) -> None:
+    changes, kind = MUTANTS["a wrong known flag of an argument"]
+    right, _ = changes[CPUMASK]
+    text = next(files[CPUMASK] for _, files in bench.patches if right in files.get(CPUMASK, b""))
+    (found,) = bench.mutated(changes).findings
+    assert (found.status, found.type, found.file) == (Status.FAIL, kind, CPUMASK)
+    assert found.line == text.count(b"\n", 0, text.index(right)) + 1
+
+
 def test_rows_behind_their_kfuncs_are_the_same(defined: Bench) -> None:
     """Ids, flags of the kfunc and flags of the arguments are as they were, and the other bytes as well."""
     subject = defined.subject(defined.patches)

@@ -814,6 +814,21 @@ def test_a_kernel_that_gets_too_little_fails(tmp_path: Path, shipped: Rows) -> N
     assert [one.posted for one in outcome.evidence] == [True, False]
 
 
+def test_kernels_that_get_enough_pass(tmp_path: Path, shipped: Rows) -> None:
+    """The real log has six programs; here each is there several times, under other names."""
+    module = check_module()
+    said, rows = good(shipped)
+    again = [(p, replace(p, name=f"{p.name}_{n}", row=f"{p.row}_{n}")) for n in range(5) for p in rows.programs]
+    verdicts = {judge.key(new): said.programs[judge.key(old)] for old, new in again}
+    many, said = replace(rows, programs=tuple(new for _, new in again)), replace(said, programs=verdicts)
+    contents = module.Contents(linked.Linked(53, 0, 0, ()), {"vmlinux": "53 sets"}, ())
+    kernel = Kernel("tip", "", Flags({}, {"KFA_RCU": 1}, {}), FLAGS, many, ())
+    tip, base = (module.Booted(replace(kernel, what=what), contents, said, "") for what in ("tip", "base"))
+    outcome = module.outcome_of(tip, base, [], {"build": 9, "base": 5, "tip": 5}, [], tmp_path / "the.log")
+    assert [f.message for f in outcome.findings if f.status is not Status.PASS] == []
+    assert (outcome.status, outcome.examined) == (Status.PASS, 30 + len(rows.sets))
+
+
 # --- linked files
 
 
