@@ -38,7 +38,7 @@ from .log import Said, parse
 from .options import read_options
 from .prepared import Prepared, makes
 from .toolchain import Compiler
-from .units import Checker, Compiled, Files, Shelf, Unit, build_rules, digest, object_of, place, steers, switches
+from .units import Checker, Compiled, Files, Shelf, Unit, build_rules, digest, object_of, place, steers, switches_of
 
 #: What a configuration is called that the campaign asks for.
 CAMPAIGN = "campaign"
@@ -215,14 +215,12 @@ class Bench(Workplace):
         """Return the options that are off in `tree` and that Makefiles name beside a source file and its folders."""
         self.enter(tree, log)
         on = read_options((self.kbuild.out / ".config").read_text("utf-8", "replace"), ".config")
-        names = [object_of(source), *(f"{p}/" for p in PurePosixPath(source).parents if str(p) != ".")]
-        files, found = self.files(tree), []
-        for name in names:
-            folder, _, member = name.rstrip("/").rpartition("/")
-            for rules in (f"{folder}/Makefile", f"{folder}/Kbuild"):
-                text = self.scratch.raw(files[rules]).decode("utf-8", "replace") if rules in files else ""
-                found += switches(text, member + "/" * name.endswith("/"))
-        return [symbol for symbol in dict.fromkeys(found) if on.get(symbol, "n") == "n"]
+        files = self.files(tree)
+
+        def rules(path: str) -> str:
+            return self.scratch.raw(files[path]).decode("utf-8", "replace") if path in files else ""
+
+        return [symbol for symbol in switches_of(rules, source) if on.get(symbol, "n") == "n"]
 
     def tool_units(self, tree: str, touched: Sequence[str], log: Path) -> list[Unit]:
         """Return the objects of the build's own programs that are made from a touched file."""

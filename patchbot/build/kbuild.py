@@ -183,6 +183,8 @@ class Workplace:
         options: Mapping[str, str],
         jobs: int,
         sandbox: Sandbox = NORMAL,
+        *,
+        out: str = "out",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._turn = Turn(folder / "lock", f"the {self.makes} in {folder}", note)  # held as long as the object lives
@@ -190,7 +192,7 @@ class Workplace:
         self.scratch = scratch
         self.options = options
         self.worktree = WorkTree.at(folder / "tree", scratch)
-        self.kbuild = Kbuild(self.worktree.path, folder / "out", compiler, jobs, sandbox)
+        self.kbuild = Kbuild(self.worktree.path, folder / out, compiler, jobs, sandbox)
         self.kbuild.recover()
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Boot a kernel in QEMU with an initramfs, in bounded time, and keep the output on its serial line.
 
 QEMU translates the code itself, and a boot takes 5 s: KVM is missing on most builders and broken on many that are
-virtual themselves. A panic ends the machine (panic=-1 with -no-reboot), a hang ends by the time-out.
+virtual themselves. A panic ends the machine (panic=-1 with -no-reboot), a hang ends by the time-out; what a kernel
+says is bounded, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ToolError
-from ..run import run, which
+from ..run import MOST_LOGGED, run, which
 
 QEMU = "qemu-system-x86_64"
 PACKAGE = "qemu-system-x86"
@@ -21,6 +22,10 @@ PACKAGE = "qemu-system-x86"
 CMDLINE = "console=ttyS0 panic=-1 ignore_loglevel printk.devkmsg=on no_timer_check"
 #: The machine's clock counts instructions, a billion a second, so what the host does besides changes no time in it.
 COUNTED = ("-icount", "shift=0,sleep=off")
+#: How many bytes a kernel may say.
+MOST_SAID = MOST_LOGGED
+#: QEMU drops what does not fit into its files; a shell counts blocks of 512 bytes.
+BOUNDED = ("sh", "-c", 'ulimit -f "$0"; exec "$@"')
 
 
 @dataclass(frozen=True)
@@ -33,31 +38,32 @@ class Boot:
 
 
 def command(
-    kernel: Path, initramfs: Path, serial: str, cmdline: str = CMDLINE, memory: int = 768, *, counted: bool = False
+    kernel: Path, initramfs: Path | None, serial: str, cmdline: str = CMDLINE, *, counted: bool = False
 ) -> list[str]:
     """Return QEMU's command line; with `counted`, for a machine whose clock counts instructions."""
     return [
         QEMU,
-        *("-machine", "pc,accel=tcg", "-cpu", "max", "-smp", "2", "-m", str(memory)),
+        *("-machine", "pc,accel=tcg", "-cpu", "max", "-smp", "2", "-m", "768"),
         *(COUNTED if counted else ()),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", serial),
-        *("-kernel", str(kernel), "-initrd", str(initramfs), "-append", cmdline),
+        *("-kernel", str(kernel), *(("-initrd", str(initramfs)) if initramfs else ()), "-append", cmdline),
     ]
 
 
 def boot(
-    kernel: Path, initramfs: Path, log: Path, timeout: float, cmdline: str = CMDLINE, *, counted: bool = False
+    kernel: Path, initramfs: Path | None, log: Path, timeout: float, cmdline: str = CMDLINE, *, counted: bool = False
 ) -> Boot:
     """Boot a kernel and return its output; `log` gets the serial line unchanged.
 
-    Raises ToolError if QEMU itself cannot start the machine.
+    Raises ToolError if QEMU itself cannot start the machine, or if the kernel says more than a log may hold.
     """
     which(QEMU, PACKAGE)
     log.unlink(missing_ok=True)
     started = time.monotonic()
     timed_out = False
+    argv = command(kernel, initramfs, f"file:{log}", cmdline, counted=counted)
     try:
-        done = run(command(kernel, initramfs, f"file:{log}", cmdline, counted=counted), check=False, timeout=timeout)
+        done = run(argv, check=False, timeout=timeout, inside=(*BOUNDED, str(MOST_SAID >> 9)))
     except ToolError:
         if not log.exists():
             raise
@@ -65,6 +71,8 @@ def boot(
     else:
         if done.returncode:
             raise ToolError(f"QEMU cannot run the kernel: {done.explain()}")
+    if log.exists() and log.stat().st_size >= MOST_SAID:
+        raise ToolError(f"the kernel said more than {MOST_SAID >> 20} MB; the first of them are in {log}")
     text = log.read_bytes().decode("utf-8", "replace").replace("\r", "") if log.exists() else ""
     return Boot(text, time.monotonic() - started, timed_out)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -182,6 +182,16 @@ def switches(makefile: str, member: str) -> list[str]:
             found += SWITCH.findall(head)
             whole = PART.match(head)
             todo += [f"{whole[1]}.o"] if whole and whole[1] not in ("obj", "lib", "subdir") else []
+    return list(dict.fromkeys(found))
+
+
+def switches_of(rules: Callable[[str], str], source: str) -> list[str]:
+    """Return the options that Makefiles name beside a source file and its folders; `rules` gives the text of a path."""
+    found = []
+    for name in (object_of(source), *(f"{p}/" for p in PurePosixPath(source).parents if str(p) != ".")):
+        folder, _, member = name.rstrip("/").rpartition("/")
+        for file in ("Makefile", "Kbuild"):
+            found += switches(rules(f"{folder}/{file}".lstrip("/")), member + "/" * name.endswith("/"))
     return list(dict.fromkeys(found))
 
 
