@@ -24,6 +24,7 @@ from ..progress import note, tick
 from ..run import run
 from ..sandbox import NORMAL, Sandbox
 from ..turns import Turn
+from .log import ending, was_killed
 from .options import read_options, write_options
 from .toolchain import Compiler
 
@@ -82,15 +83,18 @@ class Kbuild:
         try:
             argv += [*self.variables(), *goals]
             done = run(argv, env=CCACHE, log=log, check=False, timeout=timeout, inside=inside)
+            with open(log, "rb") as file:
+                file.seek(before)
+                said = file.read()
             if done.killed:
                 raise Unfinished(f"{done.explain()}; see {log}")
+            if done.returncode and was_killed(said):
+                raise Unfinished(f"something that make ran was killed; see {log}:\n{ending(said)}")
         except ToolError:
             self.recover()
             raise
         marker.unlink()
-        with open(log, "rb") as file:
-            file.seek(before)
-            return file.read().decode("utf-8", "replace")
+        return said.decode("utf-8", "replace")
 
     def recover(self) -> None:
         """Remove what a killed build wrote."""
@@ -149,7 +153,7 @@ def configure(
     for goals in ([f"KCONFIG_ALLCONFIG={fragment}", start], ["syncconfig"]):
         said = kbuild.make(goals, log)
         if has_failed(said):
-            raise ToolError(f"make {goals[-1]} failed; see {log}:\n" + "\n".join(said.strip().splitlines()[-6:]))
+            raise ToolError(f"make {goals[-1]} failed; see {log}:\n{ending(said)}")
     config = kbuild.out / ".config"
     if not config.is_file():
         raise ToolError(f"make succeeded in configuring the kernel, but there is no {config}; see {log}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..c.conditions import conditions_at
 from ..c.source import Source
-from ..checking.news import declared
+from ..c.words import declared
 from ..git.repo import Scratch
 from ..model import Finding, Status
 from ..progress import counted, tick

@@ -69,7 +69,24 @@ NOISE = (
 )
 TEMPORARY = re.compile(r"(?:^|/)cc\w+\.s$|^\{standard input\}$|^<inline asm>$|^<command-line>$")
 PROGRAMS = ("ld", "cc1", "gcc", "clang", "as", "objtool", "fixdep")
+#: What compilers and make say where a part was killed, e.g. for want of memory.
+KILLED = re.compile(
+    rb"signal terminated program|command failed due to signal|"
+    rb"^make(?:\[\d++\])?: \*\*\* \[[^\]\n]*+\] (?:Killed|Terminated|Error 1(?:37|43))$",
+    re.M,
+)
 NOT_NEWS = ("all warnings being treated as errors", "some warnings being treated as errors")
+
+
+def was_killed(said: bytes) -> bool:
+    """Say whether a compiler, or something that make ran, did not end by itself, by what was said."""
+    return KILLED.search(said) is not None
+
+
+def ending(said: str | bytes) -> str:
+    """Return the end of what make said."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return "\n".join(text.strip().splitlines()[-6:])
 
 
 class Growing:

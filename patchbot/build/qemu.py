@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ToolError
+from ..errors import ToolError, Unfinished
 from ..run import MOST_LOGGED, run, which
 
 QEMU = "qemu-system-x86_64"
@@ -64,9 +64,7 @@ def boot(
     argv = command(kernel, initramfs, f"file:{log}", cmdline, counted=counted)
     try:
         done = run(argv, check=False, timeout=timeout, inside=(*BOUNDED, str(MOST_SAID >> 9)))
-    except ToolError:
-        if not log.exists():
-            raise
+    except Unfinished:
         timed_out = True
     else:
         if done.returncode:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from ..errors import MissingTool, ToolError
+from ..errors import MissingTool, ToolError, Unfinished
 from ..git.repo import Scratch
 from ..model import Finding
 from ..run import run, which
 from ..sandbox import Sandbox
-from .log import parse
+from .log import ending, parse, was_killed
 from .toolchain import CLANG
 
 ROOT = "tools/testing/selftests/bpf"
@@ -94,8 +94,11 @@ class Selftests:
         inside = self.sandbox.around(self.tree, [self.tree, self.out], [self.vmlinux])
         before = self.log.stat().st_size if self.log.exists() else 0
         whole = [*argv, *(word for file in old for word in ("-o", file)), *goals]
-        run(whole, log=self.log, check=False, timeout=1800, inside=inside)
-        return self.log.read_bytes()[before:].decode("utf-8", "replace")
+        done = run(whole, log=self.log, check=False, timeout=1800, inside=inside)
+        said = self.log.read_bytes()[before:]
+        if done.killed or (done.returncode and was_killed(said)):
+            raise Unfinished(f"something that make ran was killed; see {self.log}:\n{ending(said)}")
+        return said.decode("utf-8", "replace")
 
     def _placed(self, finding: Finding) -> Finding:
         """Return a finding with its path in the tree, as make speaks from the folder of the selftests."""
@@ -117,8 +120,3 @@ def find_goals(scratch: Scratch, tree: str, touched: Iterable[str]) -> Goals:
     own = {f"{name}.{kind}" for name in programs.values() for kind in ("skel.h", "lskel.h")}
     tests |= {path: names for path, names in included.items() if path in tests or names & own}
     return Goals(tuple(sorted(programs)), {path: tuple(sorted(names)) for path, names in sorted(tests.items())})
-
-
-def ending(said: str) -> str:
-    """Return the end of what make said."""
-    return "\n".join(said.strip().splitlines()[-6:])

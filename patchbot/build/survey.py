@@ -26,6 +26,7 @@ from ..progress import ticked
 from ..run import Completed, run
 from .bench import Bench
 from .command import Command, commands
+from .log import was_killed
 from .marks import BODY, CODE, EVALUATED, NUMBERS, Mark, before, marked, read_marks, without_marks
 from .units import Compiled, Unit, digest
 
@@ -35,8 +36,6 @@ _FILE = re.compile(rb'^# \d{1,9} "([^"\n]+)"', re.M)
 #: Compile to the end: a BUILD_BUG_ON or an unknown instruction shows only there.
 _COMPILED = ("-c", "-w", "-o", os.devnull)
 _PREPROCESSED = (*_COMPILED, "-fpreprocessed", "-x", "cpp-output", "-")
-#: What compilers say if a part of theirs was killed, e.g. for want of memory.
-_KILLED = (b"signal terminated program", b"command failed due to signal")
 #: How many objects are looked at before what they showed is kept.
 AT_ONCE = 32
 
@@ -235,7 +234,7 @@ class Survey:
             command, more = words
             argv, cwd = [*command.argv, *more], Path(command.cwd)
             done = run(argv, cwd=cwd, stdin=text, check=False, timeout=300, inside=kbuild.inside(cwd))
-            if done.killed or any(words in done.stderr for words in _KILLED):
+            if done.killed or was_killed(done.stderr):
                 raise Unfinished(done.explain())
             return done
 

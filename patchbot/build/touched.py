@@ -7,7 +7,7 @@ build is compiled in allyesconfig of the same bench; code that x86 cannot have i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 

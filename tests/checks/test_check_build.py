@@ -21,7 +21,9 @@ from subjects import make_subject, site_of
 from tinytree import TESTS, bounds, with_bounds
 from toolchain import needs_s390
 
+from patchbot import run as running
 from patchbot.checking.check import Outcome, Subject, load
+from patchbot.checking.tasks import run_task, tasks
 from patchbot.git.repo import Repo
 from patchbot.model import Status
 from patchbot.progress import shown
@@ -502,6 +504,33 @@ def test_a_compiler_that_goes_away_counts(
     assert "s390x-linux-gnu-gcc" in with_it
     request.getfixturevalue("no_cross_compiler")
     assert check.patch_key(subject, subject.items[0]) != with_it
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("kill -9 $$", r"something that make ran was killed"),
+        ("echo 'gcc: fatal error: Killed signal terminated program cc1' >&2; exit 1", r"terminated program cc1"),
+        ("yes error | head -c 9000000 >&2", r"wrote more than 1 MB and was killed"),
+    ],
+)
+def test_a_compiler_that_is_killed_or_floods_is_an_error_and_nothing_of_it_is_kept(
+    tiny: Repo, tmp_path: Path, wanted: Path, monkeypatch: pytest.MonkeyPatch, does: str, why: str
+) -> None:
+    compiler, cause = tmp_path / "mycc", tmp_path / "cause"
+    compiler.write_text(f"""#!/bin/sh\n[ -e {cause} ] && case "$*" in *cpumask.c*) {does};; esac\nexec gcc "$@"\n""")
+    compiler.chmod(0o755)
+    cause.touch()
+    monkeypatch.setattr(running, "MOST_LOGGED", 1 << 20)
+    subject = subject_of(tiny, tmp_path, wanted, [{CPUMASK: text(tiny, CPUMASK) + b"\n"}])
+    subject = replace(subject, options={**subject.options, "cc": str(compiler), "ccache": False})
+    (task,) = tasks(load("build"), subject, subject.items, whole=True)
+    (result,) = run_task(subject, task)
+    assert result.status is Status.ERROR
+    assert re.search(why, result.reason), result.reason
+    cause.unlink()
+    (result,) = run_task(subject, task)
+    assert (result.status, result.findings) == (Status.PASS, ())
 
 
 def test_a_kill_in_the_middle_leaves_nothing_wrong(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
