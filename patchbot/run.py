@@ -45,7 +45,9 @@ SAID = {
 }
 #: How many bytes a program may write to a log; the longest that a kernel's build writes is far below.
 MOST_LOGGED = 64 << 20
-#: Seconds between looks at a log.
+#: How many bytes a program may say to be read: git lists all files of a kernel in a thirtieth of it.
+MOST_READ = 256 << 20
+#: Seconds between looks at what was said.
 PAUSE = 0.1
 #: Seconds between SIGTERM and SIGKILL: a compiler removes its temporary files meanwhile.
 GRACE = 1.0
@@ -149,9 +151,14 @@ def run(
         if out:
             out.write(headline(args))
             out.flush()
-        child = start((*inside, *args), cwd, env, feed or stdin is not None, out, apart=apart)
+        if stdin and not feed:
+            # A file: what a pipe does not take at once is lost when communicate() is called again.
+            feed = stack.enter_context(tempfile.TemporaryFile())
+            feed.write(stdin)
+            feed.seek(0)
+        child = start((*inside, *args), cwd, env, feed or False, out, apart=apart)
         try:
-            stdout, stderr = attend(child, stdin, timeout, out)
+            stdout, stderr = attend(child, timeout, out)
         except subprocess.TimeoutExpired as error:
             kill(child)
             seen = f"; what it said is in {log}" if log else ""
@@ -159,9 +166,10 @@ def run(
         except Flood as error:
             kill(child)
             if log:
-                cut(log, error.kept)
-            much = f"wrote more than {MOST_LOGGED >> 20} MB and was killed; the first of them are in {log}"
-            raise Unfinished(f"{' '.join(args[:4])} {much}") from error
+                cut(log, error.most)
+            where = f"; the first of them are in {log}" if log else ""
+            much = (MOST_LOGGED if log else error.most) >> 20
+            raise Unfinished(f"{' '.join(args[:4])} wrote more than {much} MB and was killed{where}") from error
         except BaseException:
             kill(child)
             raise
@@ -180,11 +188,11 @@ def headline(argv: Sequence[str]) -> bytes:
 
 
 class Flood(Exception):
-    """A log that is too long, and how much of it to keep."""
+    """More output than a program may write, and how much of it to keep."""
 
-    def __init__(self, kept: int) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()
-        self.kept = kept
+        self.most = most
 
 
 def cut(log: Path, kept: int) -> None:
@@ -196,21 +204,19 @@ def cut(log: Path, kept: int) -> None:
     os.replace(short, log)
 
 
-def attend(
-    child: subprocess.Popen[bytes], stdin: bytes | None, timeout: float, log: IO[bytes] | None
-) -> tuple[bytes | None, bytes | None]:
-    """Return what a child said when it ends; raise TimeoutExpired, or Flood when its log grows too long meanwhile."""
-    most = (os.fstat(log.fileno()).st_size if log else 0) + MOST_LOGGED
+def attend(child: subprocess.Popen[bytes], timeout: float, log: IO[bytes] | None) -> tuple[bytes | None, bytes | None]:
+    """Return what a child said when it ends; raise TimeoutExpired, or Flood when it says too much meanwhile."""
+    most = os.fstat(log.fileno()).st_size + MOST_LOGGED if log else MOST_READ
     end = time.monotonic() + timeout
     while True:
-        left, said = end - time.monotonic(), None
+        left, said, size = end - time.monotonic(), None, 0
         try:
-            said = child.communicate(stdin, timeout=min(left, PAUSE) if log else left)
-        except subprocess.TimeoutExpired:
-            if not log or left <= PAUSE:
+            said = child.communicate(timeout=min(left, PAUSE))
+        except subprocess.TimeoutExpired as error:
+            if left <= PAUSE:
                 raise
-            stdin = None  # it has that
-        if log and os.fstat(log.fileno()).st_size > most:
+            size = len(error.output or b"") + len(error.stderr or b"")
+        if (os.fstat(log.fileno()).st_size if log else size) > most:
             raise Flood(most)
         if said is not None:
             return said

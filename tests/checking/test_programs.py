@@ -66,6 +66,12 @@ def test_one_that_hangs_floods_or_is_killed(work: Path) -> None:
     assert "took longer than 1 s and was killed" in said(work, 3)
     program(work, "kill -9 $$")
     assert "was killed by SIGKILL" in said(work, 3)
+    (work / "bad").touch()
+    (work / "patchbot.toml").write_text(f'[kernel]\npath = "linux"\n{TABLE}')
+    program(work, "test ! -e bad || head -c 100000000 /dev/zero")
+    assert "wrote more than 64 MB and was killed" in said(work, 3)
+    (work / "bad").unlink()
+    assert "0 of 1 known before" in said(work, 0), "nothing of it is kept"
     program(work, "echo a.c:1: first; head -c 30000000 /dev/zero; exit 1")
     assert "a.c:1: FAIL first" in said(work, 1)
 

@@ -13,6 +13,7 @@ import pytest
 from subjects import make_subject
 from tinytree import TESTS
 
+from patchbot import run as running
 from patchbot.bundle import bundled
 from patchbot.checking.check import Subject
 from patchbot.checking.runner import run_checks
@@ -388,3 +389,15 @@ def test_a_script_that_kills_itself_after_its_output_is_an_error(repo: Repo, tmp
     (result,) = judge(one(repo, tmp_path, b"int b;\n"), tmp_path)
     assert result.status is Status.ERROR
     assert re.search("was killed by SIGKILL|exit code 137", result.reason)
+
+
+def test_a_script_that_does_not_stop_talking_is_an_error(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "MOST_READ", 1 << 20)
+    tree = repo.git_dir.parent
+    (tree / "scripts/checkpatch.pl").write_bytes(b"#!/usr/bin/env perl\nprint 'x' x 1000, qq(\\n) while 1;\n")
+    run(["git", "commit", "-q", "-a", "-m", "Another script"], cwd=tree)
+    (result,) = judge(one(repo, tmp_path, b"int b;\n"), tmp_path)
+    assert result.status is Status.ERROR
+    assert "wrote more than 1 MB and was killed" in result.reason
