@@ -69,7 +69,8 @@ for pid in $live; do kill -KILL "-$pid"; done
 
 #: Open files (locks) that each child inherits: what they protect is not free before all children have ended.
 inherited: set[int] = set()
-_live: set[subprocess.Popen[bytes]] = set()
+#: The children, each with the client whom it works for: see `signals.working_for`.
+_live: dict[subprocess.Popen[bytes], str] = {}
 _guard: list[int] = []
 
 
@@ -262,7 +263,7 @@ def start(
                 pass_fds=tuple(inherited),
             )
             if not apart:
-                _live.add(child)
+                _live[child] = signals.client()
                 tell_guard(f"+ {child.pid}\n")
     except FileNotFoundError as error:
         if cwd is not None and not Path(cwd).is_dir():
@@ -339,7 +340,7 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 def release(child: subprocess.Popen[bytes]) -> None:
     """Forget a child that ended."""
     if child in _live:
-        _live.discard(child)
+        _live.pop(child, None)
         tell_guard(f"- {child.pid}\n")
 
 
@@ -349,9 +350,10 @@ def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(child.pid, number)
 
 
-def end_children() -> None:
-    """End all children, whichever thread started them."""
-    children = [child for child in set(_live) if child.returncode is None]
+def end_children(client: str | None = None) -> None:
+    """End all children, whichever thread started them, or those that work for one client."""
+    live = tuple(_live.items())
+    children = [child for child, own in live if child.returncode is None and client in (None, own)]
     for child in children:
         signal_group(child, signal.SIGTERM)
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 _leave = os._exit
@@ -46,6 +47,9 @@ class _State:
 
 
 _state = _State()
+#: For whom this thread works, where one process works for several; they are ended one by one.
+_client: ContextVar[str] = ContextVar("client", default="")
+_ended: set[str] = set()
 #: Called for every signal: run.py ends its children.
 listeners: list[Callable[[], None]] = []
 #: Called before a process ends at once, because unwinding after the first signal takes too long.
@@ -64,6 +68,29 @@ def check() -> None:
     """
     if _state.stop and not (main_thread() and _state.depth):
         raise Stopped(_state.stop)
+    if client() in _ended:
+        raise Stopped(signal.SIGINT)
+
+
+def client() -> str:
+    """Return for whom this thread works, "" for the person who started the process."""
+    return _client.get()
+
+
+@contextmanager
+def working_for(name: str) -> Iterator[None]:
+    """Do what is inside for somebody whom `end` knows by that name."""
+    token = _client.set(name)
+    try:
+        check()
+        yield
+    finally:
+        _client.reset(token)
+
+
+def end(name: str) -> None:
+    """End what is done for somebody from now on, as a signal ends a run."""
+    _ended.add(name)
 
 
 class Late(BaseException):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from .errors import MissingTool, UserError
+from .errors import MissingTool, ToolError, UserError
 from .run import end_children, which
+from .signals import Stopped, end, working_for
 
 #: How often a job is tried again after its worker died.
 RETRIES = 3
@@ -24,9 +23,6 @@ PLENTY = 1_000_000
 BENCH = "patchbot bench"
 #: The scheduler whose workers run the programs of codemods, "" for this machine.
 _address: ContextVar[str] = ContextVar("address", default="")
-#: How much of which run is at work on this worker.
-_busy: Counter[str] = Counter()
-_lock = threading.Lock()
 
 
 @contextmanager
@@ -121,21 +117,18 @@ def present(programs: Sequence[str]) -> list[str]:
 
 @contextmanager
 def at_work(run: str) -> Iterator[None]:
-    """Say on a worker that something of a run is at work."""
-    with _lock:
-        _busy[run] += 1
+    """Do something of a run on a worker; raise ToolError where `halt` ends it."""
     try:
-        yield
-    finally:
-        with _lock:
-            _busy[run] -= 1
+        with working_for(run):
+            yield
+    except Stopped as error:  # which would end the worker
+        raise ToolError("the run was ended") from error
 
 
 def halt(run: str) -> None:
-    """End the programs of a run on this worker; if something of another run is at work too, all goes on."""
-    with _lock:
-        if {name for name, count in _busy.items() if count} == {run}:
-            end_children()
+    """End what this worker does for a run, now and from now on; what it does for others goes on."""
+    end(run)
+    end_children(run)
 
 
 def unlike(what: str) -> str:

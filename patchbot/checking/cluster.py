@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ..errors import ToolError, UserError
 from ..model import Result, Status
@@ -46,8 +47,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Job:
-    """A task as a value; `source` is the identity of its check and its campaign; a patch is None for the series."""
+    """A task as a value; `source` is the identity of its check and its campaign; a patch is None for the series.
 
+    `run` names what `halt` ends.
+    """
+
+    run: str
     check: str
     patches: tuple[str | None, ...]
     source: str
@@ -97,12 +102,12 @@ class Cluster:
             client.register_plugin(offer(distributed, programs), name=f"patchbot {' '.join(programs)}")
             offers = client.run(offered, programs)
             shared = client.submit(str, self.series, pure=False)
-            futures = {}
+            futures, run = {}, uuid4().hex
             for one, worker in placed(rest, offers):
                 if lacking := lacked(one.check, offers):
                     yield not_run(one, f"no worker has {lacking}")
                     continue
-                job = Job(one.check.name, tuple(part[1] for part in one.parts), one.check.source)
+                job = Job(run, one.check.name, tuple(part[1] for part in one.parts), one.check.source)
                 future = client.submit(
                     self.do,
                     shared,
@@ -121,7 +126,7 @@ class Cluster:
             finally:
                 if futures:
                     client.cancel(list(futures), force=True)
-                    client.run(halt, digest(self.series))
+                    client.run(halt, run)
 
 
 def digest(series: str) -> str:

@@ -32,8 +32,9 @@ MOST = 4
 
 def do(series: str, job: str) -> str:
     """Do a Job of a Series and return a Done, all as JSON; raise UserError if this worker is not like the other."""
-    with at_work(digest(series)):
-        return json.dumps(plain(done(*opened(series), read(job, Job))))
+    wanted = read(job, Job)
+    with at_work(wanted.run):
+        return json.dumps(plain(done(*opened(series), wanted)))
 
 
 def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:

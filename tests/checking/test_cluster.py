@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +17,15 @@ import pytest
 from tinytree import PATCHBOT, commit, patchbot
 
 from patchbot.checking.check import Item, load
-from patchbot.checking.cluster import Series, moved, placed
+from patchbot.checking.cluster import Job, Series, moved, placed
 from patchbot.checking.tasks import Task
 from patchbot.commands.far import do
-from patchbot.errors import UserError
+from patchbot.errors import ToolError, UserError
 from patchbot.git.mirror import mirrored
 from patchbot.model import Result, Status
+from patchbot.run import run
 from patchbot.shapes import plain
-from patchbot.workers import is_loopback, refuse_open
+from patchbot.workers import at_work, halt, is_loopback, refuse_open
 
 SPATCH_IS = shutil.which("spatch")
 SPATCH = pytest.mark.skipif(not SPATCH_IS, reason="coccinelle is not installed: apt install coccinelle")
@@ -156,6 +158,26 @@ def test_ctrl_c_ends_what_the_workers_do(drafted, cluster, tmp_path):
         time.sleep(0.05)
 
 
+def test_what_is_ended_starts_nothing_more_and_what_works_for_others_goes_on(tmp_path):
+    def work(name):
+        with at_work(name):
+            run(["sh", "-c", f"touch {tmp_path}/{name}; sleep 0.5"], check=False)
+            run(["touch", f"{tmp_path}/{name}-too"])
+
+    with ThreadPoolExecutor() as pool:
+        mine, other = pool.submit(work, "mine"), pool.submit(work, "other")
+        while not ((tmp_path / "mine").exists() and (tmp_path / "other").exists()):
+            time.sleep(0.01)
+        halt("mine")
+        with pytest.raises(ToolError, match="the run was ended"):
+            mine.result()
+        other.result()
+        with pytest.raises(ToolError, match="the run was ended"):
+            pool.submit(work, "mine").result()
+    assert (tmp_path / "other-too").exists()
+    assert not (tmp_path / "mine-too").exists()
+
+
 def test_a_scheduler_that_anybody_reaches_is_refused(drafted):
     said = patchbot("check", "--cluster", "tcp://192.0.2.1:8786", cwd=drafted, code=2).stderr
     assert "can run programs on its workers; use tls://" in said
@@ -172,7 +194,7 @@ def test_a_scheduler_that_anybody_reaches_is_refused(drafted):
 def test_another_patchbot_is_refused(tiny):
     series = Series((), "0" * 40, "1" * 40, "kfunc_flags", {}, str(tiny.git_dir), "another identity")
     with pytest.raises(UserError, match=r"patchbot is not the same on the worker .*: install there what runs here"):
-        do(json.dumps(plain(series)), "{}")
+        do(json.dumps(plain(series)), json.dumps(plain(Job("run", "applies", (), ""))))
 
 
 def test_a_chain_of_builds_stays_on_one_place(tmp_path):
