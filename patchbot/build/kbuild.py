@@ -31,6 +31,8 @@ from .toolchain import Compiler
 ALLNO, ALLYES, ALLMOD = "allnoconfig", "allyesconfig", "allmodconfig"
 #: What slows a compiler down, wants programs of its own or changes the code: it is off where all else is on.
 INSTRUMENTS = ("GCC_PLUGINS", "GCOV_KERNEL", "KASAN", "KCOV", "KCSAN", "UBSAN")
+#: How a line ends where the disk is at fault, and not the source.
+FULL = b": No space left on device"
 
 LIST_MEMBERS = """\
 .PHONY: patchbot-list
@@ -90,6 +92,8 @@ class Kbuild:
                 raise Unfinished(f"{done.explain()}; see {log}")
             if done.returncode and was_killed(said):
                 raise Unfinished(f"something that make ran was killed; see {log}:\n{ending(said)}")
+            if any(line.endswith(FULL) for line in said.splitlines()):
+                raise Unfinished(f"make in {self.out}{FULL.decode()}; see {log}")
         except ToolError:
             self.recover()
             raise

@@ -199,7 +199,11 @@ def test_what_a_killed_build_wrote_is_removed(kbuild: Kbuild) -> None:
 @needs_make
 @pytest.mark.parametrize(
     ("compiler", "timeout", "why"),
-    [("sleep 60", 1.0, "took longer than 1 s"), ("yes error | head -c 9000000", 60.0, "wrote more than 1 MB")],
+    [
+        ("sleep 60", 1.0, "took longer than 1 s"),
+        ("yes error | head -c 9000000", 60.0, "wrote more than 1 MB"),
+        ("echo 'fatal error: cannot write: No space left on device'; exit 1", 60.0, "No space left on device; see"),
+    ],
 )
 def test_a_build_that_does_not_end_or_floods_leaves_no_half_object(
     kbuild: Kbuild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str, timeout: float, why: str
