@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .errors import MissingTool, ToolError, UserError
+from .paths import cache_dir
 from .run import end_children, which
 from .signals import Stopped, end, working_for
 
@@ -21,8 +24,10 @@ PATIENCE = 60
 #: What a worker has of each program that it has: jobs ask for one, and there is no limit.
 PLENTY = 1_000_000
 BENCH = "patchbot bench"
-#: The scheduler whose workers run the programs of codemods, "" for this machine.
-_address: ContextVar[str] = ContextVar("address", default="")
+#: Bytes that a worker must have free on its disk.
+ROOM = 64 << 20
+#: The scheduler whose workers run the programs of codemods, "" for this machine, and whether anybody may listen.
+_scheduler: ContextVar[tuple[str, bool]] = ContextVar("scheduler", default=("", False))
 
 
 @contextmanager
@@ -33,16 +38,16 @@ def spread(address: str, *, insecure: bool) -> Iterator[None]:
     """
     if address:
         refuse_open(address, insecure)
-    token = _address.set(address)
+    token = _scheduler.set((address, insecure))
     try:
         yield
     finally:
-        _address.reset(token)
+        _scheduler.reset(token)
 
 
-def address() -> str:
-    """Return the scheduler that was given to `spread`, "" for none."""
-    return _address.get()
+def scheduler() -> tuple[str, bool]:
+    """Return the scheduler that was given to `spread`, "" for none, and whether it may be insecure."""
+    return _scheduler.get()
 
 
 def library() -> Any:
@@ -66,30 +71,42 @@ def refuse_open(address: str, insecure: bool) -> None:
     if kind == "tcp" and not insecure and not is_loopback(host):
         raise UserError(
             f"{address}: whoever reaches a scheduler by plain tcp can run programs on its workers; use tls:// (dask's"
-            " configuration names the certificates), or say --insecure"
+            " configuration names the certificates), or say --insecure; one that is for this machine alone is started"
+            " with `dask scheduler --host 127.0.0.1`"
         )
 
 
 def is_loopback(host: str) -> bool:
     """Say whether a host is this machine by its address; a name may mean anything."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def connected(distributed: Any, address: str) -> Any:
-    """Return a client of the scheduler at an address, with a worker; raise UserError if there is none."""
+def connected(distributed: Any, address: str, insecure: bool) -> Any:
+    """Return a client of the scheduler at an address, with a worker; raise UserError if there is none.
+
+    Also where a loopback address leads to a scheduler that other machines reach by plain tcp, or that reaches them.
+    """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it prints tracebacks of what is said below
     try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, TypeError, ValueError) as error:
         raise UserError(f"no scheduler answers at {address}: {error}") from error
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError as error:
         client.close()
         raise UserError(f"the scheduler at {address} has no worker: dask worker {address}") from error
+    try:
+        found = client.scheduler_info()
+        for other in (found["address"], *sorted(found["workers"])):
+            refuse_open(other, insecure)
+    except UserError:
+        client.close()
+        raise
     return client
 
 
@@ -131,6 +148,31 @@ def halt(run: str) -> None:
     end_children(run)
 
 
-def unlike(what: str) -> str:
-    """Return the message for a worker that would not give the same results."""
-    return f"{what} is not the same on the worker {socket.gethostname()}: install there what runs here"
+def unlike(what: str, worker: str = "") -> str:
+    """Return the message for a worker, by default this one, that would not give the same results."""
+    return f"{what} is not the same on the worker {worker or socket.gethostname()}: install there what runs here"
+
+
+class Unfit(ToolError):
+    """A place (see `offered`) cannot do any job, and another one may."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(place, why)
+        self.place, self.why = place, why
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def this_place() -> str:
+    """Return the name of the place where this worker keeps its benches and caches; several may share it."""
+    return f"{socket.gethostname()}:{os.path.realpath(cache_dir())}"
+
+
+def refuse_full() -> None:
+    """Raise Unfit if there is no room for what a job writes."""
+    folder = cache_dir()
+    while not folder.exists():
+        folder = folder.parent
+    if (free := shutil.disk_usage(folder).free) < ROOM:
+        raise Unfit(this_place(), f"{socket.gethostname()}: only {free >> 20} MB are free below {cache_dir()}")

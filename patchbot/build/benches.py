@@ -158,6 +158,12 @@ def open_main(subject: Subject, options: BuildOptions) -> Bench:
     return bench
 
 
+def close_benches() -> None:
+    """Let other processes have the benches of this one."""
+    for folder in list(_open):
+        _open.pop(folder).close()
+
+
 def elsewhere(
     subject: Subject, options: BuildOptions, sites: Iterable[Site], work: Callable[[Bench, Need], T]
 ) -> Iterator[tuple[Need, T | None]]:

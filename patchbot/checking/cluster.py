@@ -10,26 +10,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from ..bundle import PACKAGE
 from ..errors import ToolError, UserError
+from ..identity import identity
 from ..model import Result, Status
-from ..paths import cache_dir
 from ..progress import tick, within
 from ..shapes import plain, read
-from ..workers import BENCH, RETRIES, connected, halt, library, offer, present, refuse_open
-from .check import Check, Item, Outcome, Subject
+from ..workers import BENCH, connected, halt, library, offer, present, refuse_open, this_place, unlike
+from .check import Check, Item, Subject
+from .flow import Flow, Found, Offers, can
 from .live import Grid
-from .tasks import Look, Task, not_run, result_of
+from .tasks import Look, Task, not_run
 
 #: Bytes of what a check keeps beside its log that come along.
 BESIDE = 32 << 20
+#: Seconds to wait for workers when a run is ended.
+PARTING = 10.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ class Cluster:
     ) -> None:
         """Take the address of a scheduler; raise UserError for one that anybody on the network could listen to."""
         refuse_open(address, insecure)
-        self.address, self.series, self.do = address, json.dumps(plain(series)), do
+        self.address, self.insecure, self.do = address, insecure, do
+        self.like, self.series = series.identity, json.dumps(plain(series))
 
     def __call__(
         self, subject: Subject, todo: Sequence[Task], grid: Grid, look: Look, fail_fast: bool
@@ -96,37 +102,39 @@ class Cluster:
                 rest.append(one)
         if not rest:
             return
-        distributed = library()
-        with connected(distributed, self.address) as client:
+        distributed, run = library(), uuid4().hex
+        with connected(distributed, self.address, self.insecure) as client:
             programs = sorted({tool for one in rest for tool in one.check.needs})
+            meet = partial(introduced, client, programs, self.like)
+            offers = meet(None)
             client.register_plugin(offer(distributed, programs), name=f"patchbot {' '.join(programs)}")
-            offers = client.run(offered, programs)
+            lacking = {one.check.name: lacked(one.check, offers) for one in rest}
+            yield from [not_run(one, f"no worker has {why}") for one in rest if (why := lacking[one.check.name])]
             shared = client.submit(str, self.series, pure=False)
-            futures, run = {}, uuid4().hex
-            for one, worker in placed(rest, offers):
-                if lacking := lacked(one.check, offers):
-                    yield not_run(one, f"no worker has {lacking}")
-                    continue
+            names: dict[str, Task] = {}
+
+            def send(one: Task, workers: list[str] | None) -> Any:
                 job = Job(run, one.check.name, tuple(part[1] for part in one.parts), one.check.source)
-                future = client.submit(
-                    self.do,
-                    shared,
-                    json.dumps(plain(job)),
-                    pure=False,
-                    retries=RETRIES,
-                    resources=needs(one.check),
-                    workers=worker,
-                    allow_other_workers=worker is not None,
-                    priority=0 if one.check.exclusive else 1,
-                )
-                futures[future] = one
-            completed = distributed.as_completed(list(futures), loop=client.loop)
+                how = {"resources": needs(one.check), "workers": workers, "priority": 0 if one.check.exclusive else 1}
+                future = client.submit(self.do, shared, json.dumps(plain(job)), pure=False, **how)
+                names[future.key] = one
+                return future
+
+            flow = Flow(
+                client,
+                distributed.as_completed([], loop=client.loop, with_results=True, raise_errors=False),
+                offers,
+                [one for one in rest if not lacking[one.check.name]],
+                send=send,
+                meet=meet,
+                show=partial(show, client, names, grid),
+                take=partial(received, subject),
+            )
             try:
-                yield from ended(client, completed, subject, futures, grid, fail_fast)
+                yield from ended(flow, fail_fast)
             finally:
-                if futures:
-                    client.cancel(list(futures), force=True)
-                    client.run(halt, run)
+                if flow.sent:
+                    halt_all(client, list(flow.sent), run)
 
 
 def digest(series: str) -> str:
@@ -134,9 +142,37 @@ def digest(series: str) -> str:
     return hashlib.sha256(series.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def offered(programs: Sequence[str]) -> dict[str, Any]:
-    """Return what this worker has: programs, and the place of its benches, which several workers may share."""
-    return {"has": present(programs), "place": f"{socket.gethostname()}:{os.path.realpath(cache_dir())}"}
+def halt_all(client: Any, futures: Sequence[Any], run: str) -> None:
+    """End what workers do for a run; one that does not answer is not waited for."""
+
+    def end() -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            client.cancel(futures, force=True)
+            client.run(halt, run, on_error="ignore")
+
+    thread = threading.Thread(target=end, daemon=True)
+    thread.start()
+    thread.join(PARTING)
+
+
+def introduced(client: Any, programs: Sequence[str], like: str, workers: Sequence[str] | None) -> Offers:
+    """Return what workers (None for all) offer, but for those that are gone; raise UserError for another patchbot."""
+    found = {}
+    for worker, said in sorted(client.run(offered, programs, like, workers=workers, on_error="return").items()):
+        if isinstance(said, UserError):
+            raise said
+        if isinstance(said, ImportError | AttributeError):
+            raise UserError(f"{unlike('patchbot', worker)} ({said})")
+        if not isinstance(said, Exception):
+            found[worker] = said
+    return found
+
+
+def offered(programs: Sequence[str], like: str) -> dict[str, Any]:
+    """Return what this worker has: programs, and the place of its benches; raise UserError for another patchbot."""
+    if like != identity(PACKAGE):
+        raise UserError(unlike("patchbot"))
+    return {"has": present(programs), "place": this_place()}
 
 
 def needs(check: Check) -> dict[str, int]:
@@ -144,46 +180,22 @@ def needs(check: Check) -> dict[str, int]:
     return {**dict.fromkeys(check.needs, 1), **({BENCH: 1} if check.exclusive else {})}
 
 
-def placed(todo: Sequence[Task], offers: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Task, list[str] | None]]:
-    """Yield each task with the worker that it should go to, None for any.
-
-    What needs a bench is divided among the places that have one, each a run of patches one after the other.
-    """
-    chains: dict[str, list[Task]] = {}
-    for one in todo:
-        if one.check.exclusive:
-            chains.setdefault(one.check.name, []).append(one)
-        else:
-            yield one, None
-    for chain in chains.values():
-        able = {o["place"]: worker for worker, o in sorted(offers.items()) if {*chain[0].check.needs} <= {*o["has"]}}
-        workers = [able[place] for place in sorted(able)]
-        for number, one in enumerate(chain):
-            yield one, [workers[number * len(workers) // len(chain)]] if workers else None
-
-
-def lacked(check: Check, offers: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the programs that a check needs and no worker has, with Debian's packages, "" if there is none."""
+def lacked(check: Check, offers: Offers) -> str:
+    """Return the programs that a check needs and no worker has, with Debian's packages, "" if one has them all."""
+    if any(can(check, one) for one in offers.values()):
+        return ""
     there = {tool for one in offers.values() for tool in one["has"]}
-    return ", ".join(
-        f"{tool} (Debian: {package})" for tool, package in sorted(check.needs.items()) if tool not in there
-    )
+    names = {tool: f"{tool} (Debian: {package})" for tool, package in sorted(check.needs.items())}
+    return ", ".join(names[tool] for tool in names if tool not in there) or f"all of {', '.join(names.values())}"
 
 
-def ended(
-    client: Any, completed: Iterable[Any], subject: Subject, futures: dict[Any, Task], grid: Grid, fail_fast: bool
-) -> Iterator[tuple[Task, list[Result]]]:
-    """Yield the tasks as they end and strike them off `futures`; with `fail_fast` stop after the first failure."""
-    names = {future.key: one for future, one in futures.items()}
-    show(client, names, grid)
-    for future in completed:
-        one, found = received(subject, futures[future], future)
-        del futures[future]
+def ended(flow: Flow, fail_fast: bool) -> Iterator[Found]:
+    """Yield the tasks as they end; with `fail_fast` stop after the first failure."""
+    for one, found in flow:
         yield one, found
-        show(client, names, grid)
         if fail_fast and any(r.status.rank >= Status.FAIL.rank for r in found):
             why = f"not run: --fail-fast, and {one.check.name} failed"
-            yield from [not_run(other, why) for other in futures.values()]
+            yield from [not_run(other, why) for other in flow.left()]
             return
 
 
@@ -197,19 +209,9 @@ def show(client: Any, names: Mapping[str, Task], grid: Grid) -> None:
                     tick(f"worker {number}: {one.what}")
 
 
-def received(subject: Subject, task: Task, future: Any) -> tuple[Task, list[Result]]:
-    """Return a task with the keys that it has on the worker, and its results as if it had run here, with their logs.
-
-    Raises UserError where the worker is not like this machine.
-    """
-    if future.status != "finished":
-        error = future.exception() if future.status == "error" else None
-        if isinstance(error, UserError):
-            raise error
-        why = f"{type(error).__name__}: {error}" if error else f"it was {future.status}"
-        failed = Outcome(Status.ERROR, reason=f"the cluster gave no result: {why}")
-        return task, [result_of(task.check, item, failed, 0.0) for item in task.items]
-    done = read(future.result(), Done)
+def received(subject: Subject, task: Task, text: str) -> Found:
+    """Return a task with the keys that it has on the worker, and its results as if it had run here, with their logs."""
+    done = read(text, Done)
     folder = subject.work / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in done.logs.items():

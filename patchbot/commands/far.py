@@ -7,8 +7,11 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
+from ..build.benches import close_benches
 from ..bundle import PACKAGE
 from ..checking.check import Subject
 from ..checking.cluster import Done, Job, Series, digest, logs_of
@@ -18,9 +21,10 @@ from ..config import Config
 from ..errors import UserError
 from ..git.mirror import mirrored
 from ..identity import identity
+from ..model import Status
 from ..shapes import plain, read
 from ..terminal import Terminal
-from ..workers import at_work, unlike
+from ..workers import at_work, refuse_full, unlike
 from .session import Given, Session
 from .subject import subject
 
@@ -28,13 +32,28 @@ from .subject import subject
 _known: dict[str, tuple[Series, Config, Subject]] = {}
 _opening = threading.Lock()
 MOST = 4
+#: Whoever has this may use or close the benches, which `_leaving` does in a MOMENT, in seconds.
+_benches = threading.Lock()
+_leaving: list[threading.Timer] = []
+MOMENT = 3.0
 
 
 def do(series: str, job: str) -> str:
-    """Do a Job of a Series and return a Done, all as JSON; raise UserError if this worker is not like the other."""
+    """Do a Job of a Series and return a Done, all as JSON.
+
+    Raises UserError if this worker is not like the other machine, Unfit if its disk is full.
+    """
     wanted = read(job, Job)
-    with at_work(wanted.run):
-        return json.dumps(plain(done(*opened(series), wanted)))
+    refuse_full()
+    try:
+        with at_work(wanted.run):
+            made = done(*opened(series), wanted)
+    except Exception:
+        refuse_full()  # which explains it
+        raise
+    if any(result.status.rank >= Status.FAIL.rank for result in made.results):
+        refuse_full()
+    return json.dumps(plain(made))
 
 
 def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
@@ -46,10 +65,37 @@ def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
         if tuple(part[1] for part in one.parts) == wanted.patches:
             if one.check.source != wanted.source:
                 break
-            results = run_task(own, one)
+            with at_bench() if check.exclusive else nullcontext():
+                results = run_task(own, one)
             where = f"{socket.gethostname()} {os.getpid()}"
             return Done(tuple(results), one.keys, str(own.work), logs_of(results), where)
     raise UserError(unlike(f"the check {check.name} or the campaign {shared.campaign}"))
+
+
+@contextmanager
+def at_bench() -> Iterator[None]:
+    """Have the benches of this machine inside, and for a moment more: the next job may be one of the same chain.
+
+    Without an end to it, this worker would keep them for as long as it lives, and another one would wait as long.
+    """
+    with _benches:
+        for timer in _leaving:
+            timer.cancel()
+        try:
+            yield
+        finally:
+            _leaving[:] = [threading.Timer(MOMENT, leave_benches)]
+            _leaving[0].daemon = True
+            _leaving[0].start()
+
+
+def leave_benches() -> None:
+    """Let others have the benches, unless a job has them."""
+    if _benches.acquire(blocking=False):
+        try:
+            close_benches()
+        finally:
+            _benches.release()
 
 
 def opened(text: str) -> tuple[Series, Config, Subject]:

@@ -26,7 +26,7 @@ from ..progress import tick
 from ..run import run, which
 from ..shapes import plain, read
 from ..store import Store
-from ..workers import RETRIES, address, at_work, connected, halt, library, offer, present, unlike
+from ..workers import RETRIES, at_work, connected, halt, library, offer, present, scheduler, unlike
 from . import piece
 from .edits import MODES
 from .piece import LATE, PACKAGE, Piece, Result, one, version
@@ -91,7 +91,7 @@ def patch(
             near = {name: text.decode("latin-1") for name, text in headers.near(path).items()} if headers else {}
             pieces.append(Piece(smpl, tuple(given), path, files[path].decode("latin-1"), near, timeout))
         # Headers and what the script includes are read from folders of this machine.
-        if address() and not headers and not ELSEWHERE.search(smpl):
+        if scheduler()[0] and not headers and not ELSEWHERE.search(smpl):
             far(version(program), pieces, take)
         else:
             here(jobs or len(os.sched_getaffinity(0)), script, pieces, take)
@@ -175,7 +175,7 @@ def far(program: str, pieces: Sequence[Piece], take: Callable[[str, Result], Non
         return
     distributed, run_id = library(), uuid4().hex
     like = json.dumps([run_id, identity(BOT), program])
-    with connected(distributed, address()) as client:
+    with connected(distributed, *scheduler()) as client:
         client.register_plugin(offer(distributed, ["spatch"]), name="patchbot spatch")
         if not any(client.run(present, ["spatch"]).values()):
             raise UserError(f"no worker has spatch (Debian: {PACKAGE})")

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from tinytree import PATCHBOT, commit, patchbot
 
+from patchbot.checking.chains import Chains
 from patchbot.checking.check import Item, load
-from patchbot.checking.cluster import Job, Series, moved, placed
+from patchbot.checking.cluster import Job, Series, moved
 from patchbot.checking.tasks import Task
 from patchbot.commands.far import do
 from patchbot.errors import ToolError, UserError
@@ -178,17 +179,41 @@ def test_what_is_ended_starts_nothing_more_and_what_works_for_others_goes_on(tmp
     assert not (tmp_path / "mine-too").exists()
 
 
-def test_a_scheduler_that_anybody_reaches_is_refused(drafted):
+def test_a_scheduler_that_anybody_reaches_is_refused(drafted, tmp_path):
     said = patchbot("check", "--cluster", "tcp://192.0.2.1:8786", cwd=drafted, code=2).stderr
     assert "can run programs on its workers; use tls://" in said
     assert "is not the address of a scheduler" in patchbot("check", "--cluster", "8786", cwd=drafted, code=2).stderr
-    for address in ("tcp://127.0.0.1:1", "tcp://[::1]:1", "tls://192.0.2.1:1"):
+    (tmp_path / "other.toml").write_text('[run]\ncluster = "tcp://192.0.2.1:8786"\n')
+    said = patchbot("check", "--config", str(tmp_path / "other.toml"), cwd=drafted, code=2).stderr
+    assert "can run programs on its workers; use tls://" in said
+    for address in ("tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://[::ffff:127.0.0.1]:1", "tls://192.0.2.1:1"):
         refuse_open(address, insecure=False)
     refuse_open("tcp://192.0.2.1:1", insecure=True)
-    for address in ("tcp://example.org:1", "tcp://127.0.0.1.example.org:1", "http://127.0.0.1:1", "tcp://"):
+    hosts = ("example.org", "127.0.0.1.example.org", "127.0.0.1@example.org", "[::ffff:10.0.0.1]", "[::]", "0.0.0.0")
+    for address in (*(f"tcp://{host}:1" for host in hosts), "http://127.0.0.1:1", "tcp://"):
         with pytest.raises(UserError):
             refuse_open(address, insecure=False)
     assert not is_loopback("10.0.0.1")
+
+
+OPEN = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, processes=False, host="tcp://0.0.0.0", dashboard_address=None) as own:
+        print(own.scheduler_address.rpartition(":")[2], flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_scheduler_that_other_machines_reach_too_is_refused(drafted):
+    argv = [sys.executable, "-c", OPEN]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as own:
+        where = ("--only", "applies", "--cluster", f"tcp://127.0.0.1:{own.stdout.readline().strip()}")
+        said = patchbot("check", *where, cwd=drafted, code=2).stderr
+        assert "dask scheduler --host 127.0.0.1" in said
+        patchbot("check", *where, "--insecure", cwd=drafted)
+        own.stdin.close()
 
 
 def test_another_patchbot_is_refused(tiny):
@@ -197,24 +222,39 @@ def test_another_patchbot_is_refused(tiny):
         do(json.dumps(plain(series)), json.dumps(plain(Job("run", "applies", (), ""))))
 
 
-def test_a_chain_of_builds_stays_on_one_place(tmp_path):
+@pytest.fixture
+def builds(tmp_path):
     (tmp_path / "b.py").write_text('"""Build."""\ncheck = print\nEXCLUSIVE = True\nNEEDS = {"gcc": "gcc"}\n')
-    (tmp_path / "c.py").write_text('"""Look."""\ncheck = print\n')
-    build, look = load("b", [tmp_path]), load("c", [tmp_path])
-    items = [Item(f"p{n}", "", "", "", "", "", "", ()) for n in range(4)]
-    todo = [Task(check, (item,), "", list, (None,)) for check in (build, look) for item in items]
-    offers = {
-        "w1": {"has": ["gcc"], "place": "a"},
-        "w2": {"has": ["gcc"], "place": "a"},
-        "w3": {"has": [], "place": "b"},
-        "w4": {"has": ["gcc"], "place": "c"},
-    }
-    where = {(one.check.name, one.items[0].id): worker for one, worker in placed(todo, offers)}
-    first, last = where["b", "p0"], where["b", "p3"]
-    assert [where["b", f"p{n}"] for n in range(4)] == [first, first, last, last]
-    assert {first[0], last[0]} <= {"w1", "w2", "w4"}
-    assert last == ["w4"]
-    assert all(where["c", f"p{n}"] is None for n in range(4))
+    build = load("b", [tmp_path])
+    items = [Item(f"p{n}", "", "", "", "", "", "", ()) for n in range(8)]
+    return [Task(build, (item,), "", list, (None,)) for item in items]
+
+
+def names(tasks):
+    return [one and one.items[0].id for one in tasks]
+
+
+def test_a_chain_of_builds_stays_on_one_place(builds):
+    there = {"a": {"gcc"}, "b": set(), "c": {"gcc"}}
+    chains = Chains(builds, there)
+    assert names(chains.take("a", there["a"], there) for _ in range(3)) == ["p0", "p1", "p2"]
+    assert chains.take("b", there["b"], there) is None
+    assert names(chains.take("c", there["c"], there) for _ in range(4)) == ["p4", "p5", "p6", "p7"]
+    assert chains.take("c", there["c"], there) is None, "the last one of a place is not taken from it"
+    assert names([chains.take("a", there["a"], there)]) == ["p3"]
+    assert chains.left() == []
+
+
+def test_who_has_nothing_left_takes_half_of_the_longest_chain_and_what_is_nobodys_goes_on(builds):
+    there = {"a": {"gcc"}}
+    chains = Chains(builds, there)
+    first = chains.take("a", there["a"], there)
+    there["late"] = {"gcc"}
+    assert names(chains.take("late", there["late"], there) for _ in range(2)) == ["p4", "p5"]
+    del there["a"]
+    chains.back(first, "a")
+    assert names(chains.take("late", there["late"], there) for _ in range(6)) == ["p6", "p7", "p0", "p1", "p2", "p3"]
+    assert chains.take("late", there["late"], there) is None
 
 
 def test_a_result_names_this_machines_folder():
