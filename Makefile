@@ -7,7 +7,7 @@ KERNELS ?= newest 7.2 6.12
 # Debian packages of `make posting`.
 POSTING := public-inbox libplack-perl libdbd-sqlite3-perl libsearch-xapian-perl liburi-perl libmailtools-perl git-email
 
-.PHONY: check format kernels acceptance bench mutants sites-mutants line-mutants kills pahole send-email posting b4 page man
+.PHONY: check format kernels acceptance bench mutants sites-mutants line-mutants kills pahole send-email posting b4 page man hosts
 
 check: $(BIN)/patchbot
 	$(BIN)/ruff format --check $(SOURCES)
@@ -44,6 +44,10 @@ line-mutants: $(BIN)/patchbot
 kills: $(BIN)/patchbot
 	$(BIN)/python tests/kills.py --kills $(or $(KILLS),1000) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python tests/kills.py --crowd 50 $(if $(SEED),--seed $(SEED))
+
+# Checks on three hosts in network namespaces, of which each breaks in its own way; needs root, half an hour on one core.
+hosts: $(BIN)/patchbot
+	$(BIN)/python tests/bench/hosts.py $(if $(CASE),--case $(CASE)) $(if $(SEED),--seed $(SEED))
 
 # A pahole that Linux 7.0 to 7.2 can use, below .venv/; it says what to write into patchbot.toml.
 pahole: $(BIN)/patchbot
