@@ -21,11 +21,14 @@ IMPORT = re.compile(r"[ \t]*+(?:from[ \t]++(\.*+)((?:\w[\w.]*+)?)[ \t]*+)?import
 
 
 def identity(*sources: Path) -> str:
-    """Return a digest of files, or of all files below folders, and of what their Python imports from patchbot."""
+    """Return a digest of files, or of all files below folders, and of what their Python imports from patchbot.
+
+    It is the same wherever they lie, on this machine or another one.
+    """
     total = hashlib.sha256()
-    for file in sorted({file for source in sources for file in reached(source)}):
-        data = file.read_bytes()
-        total.update(b"%b\0%d\0" % (os.fsencode(file.name), len(data)) + data)
+    files = {file for source in sources for file in reached(source)}
+    for name, data in sorted((os.fsencode(file.name), file.read_bytes()) for file in files):
+        total.update(b"%b\0%d\0" % (name, len(data)) + data)
     return total.hexdigest()
 
 

@@ -112,3 +112,14 @@ def test_a_series_is_made_anew_where_its_campaign_changed(tmp_path: Path, monkey
     before = identity(file_of(module.edit))
     (folder / "helper_of_mine.py").write_text("WORD = 'two'\n")
     assert identity(file_of(module.edit)) != before
+
+
+def test_it_does_not_matter_where_files_lie(tmp_path: Path) -> None:
+    """On another machine the folder of a check may come before patchbot's, and here after it."""
+    found = []
+    for mine, others in (("a", "b"), ("d", "c")):
+        for folder, name, text in ((mine, "check.py", "x = 1\n"), (others, "module.py", "y = 2\n")):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / name).write_text(text)
+        found.append(identity(tmp_path / mine, tmp_path / others))
+    assert found[0] == found[1]
