@@ -13,18 +13,23 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from ..bundle import PACKAGE
 from ..errors import ToolError, UserError
 from ..identity import identity
 from ..model import Result, Status
+from ..paths import cache_dir
+from ..progress import ended as announce
 from ..progress import tick, within
+from ..series.render import plural
 from ..shapes import plain, read
+from ..terminal import one_line
 from ..workers import BENCH, connected, halt, library, offer, present, refuse_open, this_place, unlike
 from .check import Check, Item, Subject
 from .flow import Flow, Found, Offers, can
@@ -33,6 +38,10 @@ from .tasks import Look, Task, not_run
 
 #: Bytes of what a check keeps beside its log that come along.
 BESIDE = 32 << 20
+#: Bytes of a file that repeating a result needs.
+SMALL = 64 << 10
+#: Where workers say which job they begin; one for all runs, as a scheduler keeps some events of each for good.
+TOPIC = "patchbot"
 #: Seconds to wait for workers when a run is ended.
 PARTING = 10.0
 
@@ -65,11 +74,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job: results and their keys, the logs as {name: content}, and the folder that the results name."""
+    """What came of a job: results and their keys, the logs as {name: content}, and the folders they name."""
 
     results: tuple[Result, ...]
     keys: tuple[str | None, ...]
     work: str
+    cache: str
     logs: Mapping[str, str]
     where: str
 
@@ -112,13 +122,13 @@ class Cluster:
             yield from [not_run(one, f"no worker has {why}") for one in rest if (why := lacking[one.check.name])]
             shared = client.submit(str, self.series, pure=False)
             names: dict[str, Task] = {}
+            watch(client, offers, names, grid)
 
             def send(one: Task, workers: list[str] | None) -> Any:
                 job = Job(run, one.check.name, tuple(part[1] for part in one.parts), one.check.source)
                 how = {"resources": needs(one.check), "workers": workers, "priority": 0 if one.check.exclusive else 1}
-                future = client.submit(self.do, shared, json.dumps(plain(job)), pure=False, **how)
-                names[future.key] = one
-                return future
+                names[key := f"{one.check.name}-{uuid4().hex}"] = one
+                return client.submit(begun, self.do, shared, json.dumps(plain(job)), key=key, pure=False, **how)
 
             flow = Flow(
                 client,
@@ -127,7 +137,6 @@ class Cluster:
                 [one for one in rest if not lacking[one.check.name]],
                 send=send,
                 meet=meet,
-                show=partial(show, client, names, grid),
                 take=partial(received, subject),
             )
             try:
@@ -199,14 +208,45 @@ def ended(flow: Flow, fail_fast: bool) -> Iterator[Found]:
             return
 
 
-def show(client: Any, names: Mapping[str, Task], grid: Grid) -> None:
-    """Tell the table what runs on which worker."""
-    for number, (_, keys) in enumerate(sorted(client.processing().items()), 1):
-        for key in keys:
-            if one := names.get(key):
-                grid.begin(one.parts)
-                with within(one.check.name):
-                    tick(f"worker {number}: {one.what}")
+def begun(do: Callable[[str, str], str], series: str, job: str) -> str:
+    """Do a job on a worker, which says first that it has begun; the scheduler knows only what it was given."""
+    worker = library().get_worker()
+    worker.log_event(TOPIC, {"worker": worker.address, "key": worker.get_current_task()})
+    return do(series, job)
+
+
+def watch(client: Any, offers: Mapping[str, Mapping[str, Any]], names: Mapping[str, Task], grid: Grid) -> None:
+    """Tell the table from now on which workers there are, and what begins on which of them."""
+    hosts = {host_of(worker): str(o["place"]).partition(":")[0] for worker, o in offers.items()}
+
+    def join(worker: str) -> str:
+        return grid.join(worker, hosts.get(host_of(worker), host_of(worker)))
+
+    def begins(event: tuple[float, Any]) -> None:
+        worker = str(event[1]["worker"])
+        if one := names.get(event[1]["key"]):
+            grid.begin(one.parts, worker)
+            with within(one.check.name):
+                tick(f"{join(worker)}: {one.what}")
+
+    def moves(event: tuple[float, Any]) -> None:
+        worker = str(event[1].get("worker"))
+        if event[1].get("action") == "add-worker":
+            join(worker)
+        elif event[1].get("action") == "remove-worker":
+            grid.leave(worker, lost=not event[1].get("expected"))
+
+    for worker in sorted(offers):
+        join(worker)
+    for topic, handler in ((TOPIC, begins), ("all", moves)):
+        client.subscribe_topic(topic, partial(copy_context().run, cast(Callable[..., None], handler)))
+    told = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in sorted(grid.came.items()))
+    announce(one_line(f"the work goes to {plural(len(offers), 'worker')}: {told}"))
+
+
+def host_of(worker: str) -> str:
+    """Return the host in a worker's address."""
+    return worker.partition("://")[2].rpartition(":")[0]
 
 
 def received(subject: Subject, task: Task, text: str) -> Found:
@@ -218,21 +258,52 @@ def received(subject: Subject, task: Task, text: str) -> Found:
         if Path(name).name != name:
             raise ToolError(f"a worker sent a log with the name {name!r}")
         (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
-    results = [replace(moved(r, done.work, str(subject.work)), where=done.where) for r in done.results]
+    results = [replace(moved(r, done, subject), where=done.where) for r in done.results]
     return replace(task, keys=done.keys), results
 
 
-def moved(result: Result, old: str, new: str) -> Result:
-    """Return a result that names another folder of patchbot."""
-    log = result.log and str(Path(new) / "logs" / Path(result.log).name)
+def moved(result: Result, done: Done, subject: Subject) -> Result:
+    """Return a result that names this machine's folders in the place of a worker's.
+
+    Logs and small files came along; who wants to repeat what needs another file of the worker has patchbot do it here.
+    """
+
+    def here(text: str) -> str:
+        return text.replace(done.work, str(subject.work)).replace(done.cache, str(cache_dir()))
+
+    again = result.reproduce
+    for path in named(again, done.work):
+        if Path(path).name in done.logs:
+            again = again.replace(path, f"{subject.work}/logs/{Path(path).name}")
+    if done.work in again or done.cache in again:
+        number = next((str(n) for n, item in enumerate(subject.items, 1) if item.id == result.patch), "")
+        again = f"patchbot check {subject.campaign} --only {result.check} --full"
+        again += f" --patches {number}" if number else ""
+    tables = tuple(replace(t, rows=tuple(tuple(map(here, row)) for row in t.rows)) for t in result.evidence)
     return replace(
-        result, log=log, reason=result.reason.replace(old, new), reproduce=result.reproduce.replace(old, new)
+        result,
+        log=result.log and str(subject.work / "logs" / Path(result.log).name),
+        reason=here(result.reason),
+        reproduce=again,
+        findings=tuple(replace(f, message=here(f.message), file=f.file and here(f.file)) for f in result.findings),
+        evidence=tables,
     )
 
 
-def logs_of(results: Sequence[Result]) -> dict[str, str]:
-    """Return {name: content} of the logs of results, and of what lies beside them under the same name."""
+def named(text: str, folder: str) -> list[str]:
+    """Return the paths below a folder that a shell line names."""
+    return [word for word in text.replace("'", " ").replace("=", " ").split() if word.startswith(f"{folder}/")]
+
+
+def logs_of(results: Sequence[Result], work: Path) -> dict[str, str]:
+    """Return {name: content} of the logs of results, what lies beside them under the same name, and small files.
+
+    These are what a line that repeats a result needs, such as the options of a kernel.
+    """
     found = {}
+    for file in {Path(path) for r in results for path in named(r.reproduce, str(work))}:
+        if file.is_file() and file.stat().st_size <= SMALL:
+            found[file.name] = file.read_bytes().decode("utf-8", "surrogateescape")
     for log in {Path(r.log) for r in results if r.log}:
         for file in sorted(log.parent.glob(f"{log.stem}.*")):
             if file.stat().st_size <= BESIDE or file == log:

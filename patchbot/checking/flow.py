@@ -42,7 +42,7 @@ class Flow:
     """The tasks of a run on a cluster.
 
     `send` submits a task to one of some workers (None for any), `meet` says what new ones offer, `take` makes results
-    of what a job returned, `show` tells the person.
+    of what a job returned.
     """
 
     def __init__(
@@ -55,10 +55,9 @@ class Flow:
         send: Callable[[Task, list[str] | None], Any],
         meet: Callable[[Sequence[str]], Offers],
         take: Callable[[Task, str], Found],
-        show: Callable[[], None],
     ) -> None:
         self.client, self.completed, self.offers = client, completed, offers
-        self.send, self.meet, self.take, self.show = send, meet, take, show
+        self.send, self.meet, self.take = send, meet, take
         self.shunned: dict[str, Unfit] = {}
         self.sent: dict[Any, Sent] = {}
         self.deaths: Counter[tuple[Any, ...]] = Counter()
@@ -79,7 +78,6 @@ class Flow:
                 yield from self.look()
                 looked = time.monotonic()
                 self.fill(self.places())
-                self.show()
             if (ended := self.arrived()) and (sent := self.sent.pop(ended[0], None)):
                 yield from self.settle(sent, *ended)
                 self.fill([sent.place] if sent.place in self.places() else [])

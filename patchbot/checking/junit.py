@@ -30,8 +30,10 @@ def junit(report: Mapping[str, Any], patches: Sequence[Mapping[str, Any]]) -> by
             case.result = [said]
         else:
             case.system_out = "\n".join(filter(None, [result["status"], reason, found]))
-        if result["reproduce"]:
-            case.system_err = visible(f"repeat with: {result['reproduce']}")
+        where, again = result["where"], result["reproduce"]
+        aside = [f"made by the worker {where}" if where else "", f"repeat with: {again}" if again else ""]
+        if any(aside):
+            case.system_err = visible("\n".join(filter(None, aside)))
         suite.add_testcase(case)
     whole = JUnitXml(visible(report["campaign"]))
     for suite in suites.values():

@@ -1,13 +1,14 @@
-"""Show a run of checks while it goes on: patches by checks, what runs now, and the first failure at once.
+"""Show a run of checks while it goes on: patches by checks, what runs now and on which worker, and the first failure.
 
 A terminal shows as many rows as fit, first those in which something happens. Without one there is no table; the first
-failure is said at once all the same.
+failure, and each worker that is lost, is said at once all the same.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import ConsoleOptions, RenderResult
@@ -17,7 +18,7 @@ from rich.text import Text
 from ..model import Result, Status
 from ..progress import note
 from ..series.render import plural
-from ..terminal import cell
+from ..terminal import cell, one_line
 from .check import Item
 from .report import details, judged, whose
 
@@ -39,7 +40,11 @@ class Grid:
         self.checks: list[str] = []
         self.found: dict[Part, list[Result]] = {}
         self.waiting: set[Part] = set()
-        self.running: set[Part] = set()
+        self.running: dict[Part, str] = {}
+        #: The workers by address, with their names; how many came from each host; how many were lost.
+        self.crew: dict[str, str] = {}
+        self.came: Counter[str] = Counter()
+        self.lost = 0
         self.failed = False
         self.lock = threading.Lock()
 
@@ -49,17 +54,35 @@ class Grid:
             self.checks, self.waiting = list(checks), set(todo)
         self.end(known)
 
-    def begin(self, parts: Iterable[Part]) -> None:
-        """Say what runs now."""
+    def begin(self, parts: Iterable[Part], worker: str = "") -> None:
+        """Say what runs now, and on which worker, by its address, if it is not this machine."""
         with self.lock:
-            self.running |= set(parts)
+            self.running |= {part: worker for part in parts if part in self.waiting}
+
+    def join(self, worker: str, host: str) -> str:
+        """Take a worker, by its address, into the table; return its name: its host, and which one of that it is."""
+        with self.lock:
+            if worker not in self.crew:
+                self.came[host] += 1
+                self.crew[worker] = f"{host} {self.came[host]}"
+            return self.crew[worker]
+
+    def leave(self, worker: str, *, lost: bool) -> None:
+        """Take a worker out; what it was doing waits again. One that is lost is said at once."""
+        with self.lock:
+            name = self.crew.pop(worker, None)
+            self.running = {part: at for part, at in self.running.items() if at != worker}
+            self.lost += lost and name is not None
+            left = plural(len(self.crew), "worker is", "workers are")
+        if lost and name:
+            note(one_line(f"the worker {name} is lost, and {left} left; what it was doing is done again"))
 
     def end(self, results: Iterable[Result]) -> None:
         """Say what was found; the first failure of all is printed."""
         for result in results:
             part = (result.check, result.patch)
             with self.lock:
-                self.running.discard(part)
+                self.running.pop(part, None)
                 self.waiting.discard(part)
                 self.found.setdefault(part, []).append(result)
                 first = not self.failed and result.status.rank >= Status.FAIL.rank
@@ -75,9 +98,12 @@ class Grid:
             busy = {patch for _, patch in self.running}
             bad = {p for (_, p), found in self.found.items() if any(r.status.rank >= Status.WARN.rank for r in found)}
             idle = {patch for _, patch in self.waiting} - busy
+            crew = list(self.working())
         if not self.checks:
             return
-        shown = pick(rows, busy, bad, idle, max(1, console.size.height - SPARE - len(self.checks)))
+        room = max(1, console.size.height - SPARE - len(self.checks))
+        most = max(0, min(len(crew), room // 2 - 1))
+        shown = pick(rows, busy, bad, idle, max(1, room - most - bool(crew)))
         table = Table.grid(padding=(0, 1, 0, 0), expand=True)
         table.add_column(justify="right", no_wrap=True)
         for check in self.checks:
@@ -91,6 +117,31 @@ class Grid:
         if hidden := [patch for patch in rows if patch not in shown]:
             waits = sum(patch in idle for patch in hidden)
             yield Text(f"and {plural(len(hidden), 'more row')}: {len(hidden) - waits} done, {waits} to do", "dim")
+        yield from self.workers(crew, most)
+
+    def working(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of each worker, with what it does: `build 3, 4`, or "" if that is nothing."""
+        parts: dict[str, dict[str, list[str]]] = {}
+        for (check, patch), worker in self.running.items():
+            number = str(self.numbers.get(patch or "", SERIES))
+            parts.setdefault(worker, {}).setdefault(check, []).append(number)
+        for worker, name in self.crew.items():
+            found = parts.get(worker, {}).items()
+            yield name, "; ".join(f"{check} {', '.join(numbers)}" for check, numbers in found)
+
+    def workers(self, crew: Sequence[tuple[str, str]], most: int) -> RenderResult:
+        """Yield how many workers there are, and of `most` of them what they do, first those at work."""
+        if not crew and not self.lost:
+            return
+        busy = sum(bool(what) for _, what in crew)
+        said = f"{plural(len(crew), 'worker')}: {busy} at work, {len(crew) - busy} idle"
+        yield Text.assemble(said, (f", {self.lost} lost", "bold red") if self.lost else "")
+        shown = Table.grid(padding=(0, 1, 0, 0), expand=True)
+        shown.add_column(no_wrap=True, max_width=30, overflow="ellipsis")
+        shown.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
+        for name, what in sorted(crew, key=lambda one: not one[1])[:most]:
+            shown.add_row(cell(f"  {name}"), cell(what) if what else cell("idle", "dim"))
+        yield shown
 
     def rows(self) -> list[str | None]:
         """Return the patches that something is or will be known of, in order, and None for the series at the end."""

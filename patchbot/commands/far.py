@@ -22,6 +22,7 @@ from ..errors import UserError
 from ..git.mirror import mirrored
 from ..identity import identity
 from ..model import Status
+from ..paths import cache_dir
 from ..shapes import plain, read
 from ..terminal import Terminal
 from ..workers import at_work, refuse_full, unlike
@@ -68,7 +69,7 @@ def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
             with at_bench() if check.exclusive else nullcontext():
                 results = run_task(own, one)
             where = f"{socket.gethostname()} {os.getpid()}"
-            return Done(tuple(results), one.keys, str(own.work), logs_of(results), where)
+            return Done(tuple(results), one.keys, str(own.work), str(cache_dir()), logs_of(results, own.work), where)
     raise UserError(unlike(f"the check {check.name} or the campaign {shared.campaign}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -24,7 +25,7 @@ from .b4 import untaken
 from .letter import contradictions, told_contradictions
 from .session import Session
 from .show import edit_lines
-from .subject import branch_standing
+from .subject import branch_standing, report_of
 from .trees import about_postings, burn_down, elsewhere, show_postings
 
 EXAMPLES = (
@@ -110,10 +111,17 @@ def about_draft(session: Session, name: str, draft: Draft, upstream: dict[str, A
             "rebased": start if start != draft.base else None,
             "trailers": sum(len(rows) for id_, rows in draft.trailers.items() if id_ in draft.commits),
             "conflict": [str(file) for file in waiting.files] if waiting else [],
+            "made": hosts(report_of(session, name, tip)),
         },
         "upstream": upstream,
         "stale": stale(session, draft, tip, start, upstream, clear=not unclear),
     }
+
+
+def hosts(report: dict[str, Any] | None) -> dict[str, int]:
+    """Return how many results of a report were made on which host of a cluster; "" is this machine."""
+    rows = report["results"] if report else ()
+    return dict(sorted(Counter(row["where"].rpartition(" ")[0] for row in rows).items()))
 
 
 def about_upstream(session: Session, draft: Draft) -> tuple[dict[str, Any], There | None]:
@@ -206,6 +214,9 @@ def show(session: Session, document: dict[str, Any]) -> None:
         f" {edits}, {plural(draft['trailers'], 'tag')}"
     )
     session.show(*(f"    {line}" for line in edit_lines(draft["edits"])))
+    if any(draft["made"]):
+        made = [f"{count} {f'on {host}' if host else 'here'}" for host, count in draft["made"].items()]
+        session.show(f"    results of checks: {', '.join(made)}")
     if draft["unclear"]:
         session.show(draft["unclear"])
     if draft["conflict"]:

@@ -17,13 +17,14 @@ import pytest
 from tinytree import PATCHBOT, commit, patchbot
 
 from patchbot.checking.chains import Chains
-from patchbot.checking.check import Item, load
-from patchbot.checking.cluster import Job, Series, moved
+from patchbot.checking.check import Item, Subject, load
+from patchbot.checking.cluster import SMALL, Done, Job, Series, logs_of, moved
 from patchbot.checking.tasks import Task
 from patchbot.commands.far import do
 from patchbot.errors import ToolError, UserError
 from patchbot.git.mirror import mirrored
-from patchbot.model import Result, Status
+from patchbot.model import Evidence, Finding, Result, Status
+from patchbot.paths import cache_dir
 from patchbot.run import run
 from patchbot.shapes import plain
 from patchbot.workers import at_work, halt, is_loopback, refuse_open
@@ -89,7 +90,7 @@ def told(report: dict) -> list[dict]:
     return [{key: value for key, value in row.items() if key not in own} for row in report["results"]]
 
 
-def test_results_are_the_same_and_known_afterwards(drafted, cluster):
+def test_results_are_the_same_and_known_afterwards(drafted, cluster, tmp_path):
     here = checked(drafted, "--only", "applies,checkpatch,mine")
     there = checked(drafted, "--only", "applies,checkpatch,mine", "--full", "--cluster", cluster)
     assert told(there) == told(here)
@@ -97,6 +98,13 @@ def test_results_are_the_same_and_known_afterwards(drafted, cluster):
     assert not any(row["where"] for row in here["results"])
     mine = [row for row in there["results"] if row["check"] == "mine"]
     assert all(Path(row["log"]).read_text() == row["findings"][0]["message"] for row in mine)
+    config = ("--config", str(tmp_path / "patchbot.toml"))
+    count, host = len(there["results"]), socket.gethostname()
+    assert f"results of checks: {count} on {host}\n" in patchbot("status", *config, cwd=drafted).stdout
+    patchbot("report", "--junit", str(tmp_path / "r.xml"), *config, cwd=drafted)
+    patchbot("report", "--html", str(tmp_path / "r.html"), *config, cwd=drafted)
+    assert (tmp_path / "r.xml").read_text().count(f"made by the worker {host} ") == count
+    assert f"made by worker {host} " in (tmp_path / "r.html").read_text()
     again = checked(drafted, "--only", "mine")
     assert all(row["cached"] and row["where"] for row in again["results"])
 
@@ -109,9 +117,13 @@ def test_a_worker_that_dies_changes_nothing(drafted, cluster, tmp_path):
     (tmp_path / "patchbot.toml").write_text(
         f'[checks]\npath = ["{tmp_path}/mychecks"]\n[checks.mine]\ndied = "{died}"\n'
     )
-    there = checked(drafted, "--only", "mine", "--cluster", cluster)
+    argv = ("check", "--json", "--only", "mine", "--config", str(tmp_path / "patchbot.toml"), "--cluster", cluster)
+    done = patchbot(*argv, cwd=drafted)
     assert died.exists()
-    assert told(there) == told(checked(drafted, "--only", "mine", "--full"))
+    host = socket.gethostname()
+    assert f"the work goes to 2 workers: {host} (2)\n" in done.stderr
+    assert re.search(rf"the worker {host} [12] is lost, and 1 worker is left; what it was doing is done ", done.stderr)
+    assert told(json.loads(done.stdout)) == told(checked(drafted, "--only", "mine", "--full"))
 
 
 def test_a_check_that_kills_every_worker_is_an_error_and_not_kept(drafted, cluster, tmp_path):
@@ -257,13 +269,45 @@ def test_who_has_nothing_left_takes_half_of_the_longest_chain_and_what_is_nobody
     assert chains.take("late", there["late"], there) is None
 
 
-def test_a_result_names_this_machines_folder():
-    old = Result(
-        "c", "p", None, Status.FAIL, "see /far/place/logs/x.log", log="/far/place/logs/x.log", reproduce="make"
+def test_a_result_names_this_machines_folders(tmp_path):
+    item = Item("p", "", "", "", "", "", "", ())
+    subject = Subject(None, None, "", (item,), "mine", list, {}, tmp_path)
+    done = Done((), (), "/far/cache/repos/linux", "/far/cache", {"x.log": "", "1.config": ""}, "build1 7")
+    log = "/far/cache/repos/linux/logs/x.log"
+    found = Finding(Status.FAIL, f"see {log}", "/far/cache/repos/linux/x.c", 3)
+    table = Evidence("t", ("a",), (("/far/cache/y",),))
+    old = Result("c", "p", None, Status.FAIL, f"see {log}", (found,), log=log, reproduce="make", evidence=(table,))
+    new = moved(old, done, subject)
+    here = f"{tmp_path}/logs/x.log"
+    assert (new.log, new.reason, new.reproduce) == (here, f"see {here}", "make")
+    assert (new.findings[0].message, new.findings[0].file) == (f"see {here}", f"{tmp_path}/x.c")
+    assert new.evidence[0].rows == ((f"{cache_dir()}/y",),)
+    assert moved(replace(old, log=None), done, subject).log is None
+    again = [
+        moved(replace(old, reproduce=f"qemu -kernel {path}", patch=patch), done, subject).reproduce
+        for path, patch in (
+            ("/far/cache/images/bzImage", "p"),
+            ("/far/cache/repos/linux/boot/bzImage", None),
+            (log, "p"),
+        )
+    ]
+    whole = "patchbot check mine --only c --full"
+    assert again == [f"{whole} --patches 1", whole, f"qemu -kernel {here}"]
+    make = "make KCONFIG_ALLCONFIG=/far/cache/repos/linux/build/fragments/1.config allnoconfig"
+    assert (
+        moved(replace(old, reproduce=make), done, subject).reproduce
+        == f"make KCONFIG_ALLCONFIG={tmp_path}/logs/1.config allnoconfig"
     )
-    new = moved(old, "/far/place", "/here")
-    assert (new.log, new.reason) == ("/here/logs/x.log", "see /here/logs/x.log")
-    assert moved(replace(old, log=None), "/far/place", "/here").log is None
+
+
+def test_a_small_file_that_a_line_needs_comes_along(tmp_path):
+    (tmp_path / "few.config").write_text("CONFIG_BPF=y\n")
+    (tmp_path / "bzImage").write_bytes(b"k" * (SMALL + 1))
+    line = (
+        f"make A={tmp_path}/few.config -C {tmp_path}/gone && qemu -kernel '{tmp_path}/bzImage' {tmp_path}x/few.config"
+    )
+    result = Result("c", "p", None, Status.FAIL, reproduce=line)
+    assert logs_of([result], tmp_path) == {"few.config": "CONFIG_BPF=y\n"}
 
 
 SMPL = "@@ expression E; @@\n- old_call(E)\n+ new_call(E)\n"

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from patchbot.checking.check import Item, load
-from patchbot.checking.live import Grid, pick
+from patchbot.checking.live import SPARE, Grid, pick
 from patchbot.checking.runner import Pace
 from patchbot.checking.store import Results
 from patchbot.checking.tasks import Task
@@ -102,3 +102,57 @@ def test_a_run_remembers_how_long_it_took(tmp_path):
         store.took("c", [result("build", "p1", seconds=9.0, cached=True), result("btf", None, seconds=4.0)])
         assert store.seconds("c") == {"build": {"p1": 3.0}, "btf": {"": 4.0}}
         assert store.seconds("d") == {}
+
+
+def test_workers_are_named_by_host_and_one_that_is_lost_is_said():
+    out = io.StringIO()
+    grid = Grid(ITEMS[:4])
+    grid.plan(["build", "mine"], [(check, item.id) for check in ("build", "mine") for item in ITEMS[:4]], [])
+    for number, host in enumerate(("build1", "build1", "build2"), 1):
+        assert grid.join(f"tcp://{number}", host) == grid.join(f"tcp://{number}", host)
+    assert drawn(grid, height=30)[-4:] == [
+        "3 workers: 0 at work, 3 idle",
+        "build1 1 idle",
+        "build1 2 idle",
+        "build2 1 idle",
+    ]
+    grid.begin([("build", "p1")], "tcp://3")
+    grid.begin([("mine", "p2")], "tcp://2")
+    grid.begin([("mine", "p3")], "tcp://2")
+    grid.begin([("build", "p9")], "tcp://1")  # not of this run
+    with shown(Terminal(file=out, width=100)):
+        grid.leave("tcp://3", lost=True)
+        grid.leave("tcp://1", lost=False)
+    assert out.getvalue() == "the worker build2 1 is lost, and 2 workers are left; what it was doing is done again\n"
+    assert grid.join("tcp://4", "build2") == "build2 2"
+    assert drawn(grid, height=30) == [
+        "build mine",
+        "1 . . bpf: Do 1",
+        "2 . runs bpf: Do 2",
+        "3 . runs bpf: Do 3",
+        "4 . . bpf: Do 4",
+        "2 workers: 1 at work, 1 idle, 1 lost",
+        "build1 2 mine 2, 3",
+        "build2 2 idle",
+    ]
+
+
+def test_many_workers_leave_room_for_the_patches_and_those_at_work_are_seen():
+    grid = Grid(ITEMS)
+    grid.plan(["build"], [("build", patch) for patch in EVERY], [])
+    for number in range(1, 65):
+        grid.join(f"tcp://{number}", "\x1b[2Jbuild" if number == 7 else "build")
+    grid.begin([("build", "p5")], "tcp://60")
+    grid.begin([("build", "p6")], "tcp://7")
+    rows = drawn(grid, height=15)
+    assert rows[:3] == ["build", "1 . bpf: Do 1", "2 . bpf: Do 2"]
+    assert rows[-6:] == [
+        "and 25 more rows: 0 done, 25 to do",
+        "64 workers: 2 at work, 62 idle",
+        "\\x1b[2Jbuild 1 build 6",
+        "build 59 build 5",
+        "build 1 idle",
+        "build 2 idle",
+    ]
+    assert len(rows) <= 15 - SPARE + 1
+    assert len(drawn(grid, height=1)) <= 4
