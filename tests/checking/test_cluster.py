@@ -354,6 +354,21 @@ def test_spatch_runs_on_workers_and_its_results_are_kept_here(called, cluster, t
 
 
 @SPATCH
+def test_a_script_that_needs_the_tree_runs_here_with_a_cluster_too(called, tmp_path):
+    """Only a header says of which type the value is; a worker of spatch has no tree."""
+    smpl = SMPL.replace("expression E", "unsigned long E")
+    (tmp_path / "mine/call.cocci").write_text(smpl)
+    (tmp_path / "mine/campaign.toml").write_text(f'{CAMPAIGN}options = ["--all-includes"]\n')
+    held = b"struct held {\n\tunsigned long n;\n};\n"
+    body = b'#include "held.h"\nint c(struct held *h)\n{\n\treturn old_call(h->n);\n}\n'
+    commit(called, "lib: Hold", {"lib/held.h": held, "lib/c.c": body})
+    scheduler_is_not_asked = "tcp://127.0.0.1:1"
+    there = json.loads(scanned(called, "--cluster", scheduler_is_not_asked, code=1).stdout)
+    fates = {entry["file"]: entry["fate"] for entry in there["entries"]}
+    assert fates == {"lib/a.c": "left", "lib/b.c": "left", "lib/c.c": "change"}
+
+
+@SPATCH
 def test_a_worker_with_another_spatch_is_refused(called, cluster, tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/spatch").write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 9.9 || exec {SPATCH_IS} "$@"\n')
