@@ -22,6 +22,8 @@ from .tasks import Task, result_of
 
 #: Seconds between looks at who is there.
 LOOK = 1.0
+#: Seconds after which a job that no worker was given is sent again.
+STUCK = 5.0
 #: How many jobs are on their way to a bench, and to each thread: the next one must not wait for this machine.
 AHEAD = 2
 #: What a worker offers: its programs ("has"), and where its benches are ("place"), which others may share.
@@ -31,11 +33,12 @@ Found = tuple[Task, list[Result]]
 
 @dataclass(frozen=True)
 class Sent:
-    """A task on its way; `worker` and `place` are where it has to run, "" for anywhere."""
+    """A task on its way since a time; `worker` and `place` are where it has to run, "" for anywhere."""
 
     task: Task
-    worker: str = ""
-    place: str = ""
+    worker: str
+    place: str
+    since: float
 
 
 class Flow:
@@ -112,7 +115,7 @@ class Flow:
     def _send(self, task: Task, worker: str = "", place: str = "") -> None:
         workers = [worker] if worker else self.able(task.check) if self.shunned else None
         future = self.send(task, workers)
-        self.sent[future] = Sent(task, worker, place)
+        self.sent[future] = Sent(task, worker, place, time.monotonic())
         self.completed.add(future)
 
     def settle(self, sent: Sent, future: Any, said: Any) -> Iterator[Found]:
@@ -161,7 +164,18 @@ class Flow:
                 yield failed(sent.task, f"{RETRIES + 1} workers died while they did it")
             else:
                 self.again(sent)
+        self.send_again()
         yield from self.impossible()
+
+    def send_again(self) -> None:
+        """Send what no worker was given: dask does not look again when a new one says, after it came, what it has."""
+        given = {key for keys in self.client.processing().values() for key in keys}
+        for future, sent in list(self.sent.items()):
+            old = time.monotonic() - sent.since > STUCK
+            if old and future.status == "pending" and future.key not in given:
+                del self.sent[future]
+                self.client.cancel([future], force=True)
+                self.again(sent)
 
     def impossible(self) -> Iterator[Found]:
         """Yield what nobody can do because of a worker that cannot go on; raise ToolError if all wait for somebody."""
