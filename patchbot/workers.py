@@ -90,7 +90,8 @@ def connected(distributed: Any, address: str, insecure: bool) -> Any:
 
     Also where a loopback address leads to a scheduler that other machines reach by plain tcp, or that reaches them.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it prints tracebacks of what is said below
+    for name in ("distributed", "distributed.client"):  # it prints tracebacks of what is said below
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, TypeError, ValueError) as error:
