@@ -268,7 +268,9 @@ class Lab:
 
 def told(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the results of a run without what each run says otherwise."""
-    return [{key: value for key, value in row.items() if key not in OWN} for row in report["results"]]
+    rows = [{key: value for key, value in row.items() if key not in OWN} for row in report["results"]]
+    # A worker's configuration comes along beside the logs.
+    return [{**row, "reproduce": row["reproduce"].replace("/build/fragments/", "/logs/")} for row in rows]
 
 
 def same(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
@@ -399,7 +401,8 @@ def finish(child: subprocess.Popen[str]) -> dict[str, Any]:
     out, err = child.communicate(timeout=600)
     if "Traceback" in err:
         raise Wrong(err[-3000:])
-    return json.loads(out) if out else {"error": err}
+    found = json.loads(out) if out else {"error": {"message": err}}
+    return {"error": found["error"]["message"]} if "error" in found else found
 
 
 def rest(lab: Lab, argv: Sequence[str], here: Mapping[str, Any], first: Mapping[str, Any]) -> str:
