@@ -1,8 +1,9 @@
 """Measure what a cluster on this machine costs: the same checks by two threads, and by two workers of dask.
 
 `python tests/bench/overhead.py --kernel REPO [--only checkpatch] [--patches 1-24] [--times 3]` runs `check --full` of a
-draft in turn with threads and on a scheduler with two workers, and prints seconds and CPU of each, with all processes.
-On a machine with other work CPU is what counts. The first round fills caches and is left out.
+draft in turn with threads and on a scheduler with two workers, and prints seconds and CPU of each. CPU is that of
+patchbot, dask and what they waited for, so what ended in a sandbox is missing on both sides. The first round
+fills caches and is left out.
 """
 
 from __future__ import annotations
