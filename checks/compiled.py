@@ -108,6 +108,8 @@ def coverage_of(subject: Subject, items: Sequence[Item]) -> Coverage:
     commits = [item.commit for item in items]
     texts = (text.decode("utf-8", "surrogateescape") for text in commit_diffs(subject.scratch, commits).values())
     lines = {p: numbers for text in texts for p, numbers in added_lines(text).items() if p.endswith(ENDINGS)}
+    there = subject.scratch.ls(commits[-1], *lines) if lines else {}
+    lines = {path: lines[path] for path, (mode, _) in there.items() if mode.startswith("100")}  # a link holds no code
     contents = subject.scratch.read_many(commits[-1], sorted(lines))
     return Coverage.of({path: parse(path, data) for path, data in contents.items()}, lines)
 
@@ -149,7 +151,9 @@ def search(
         except Unfinished:  # it says nothing about the lines
             raise
         except ToolError as error:
-            why = ("NO_BUILD", f"{bench.name}: {error}".splitlines()[0])
+            if bench is main:
+                raise
+            why = ("NO_BUILD", "; ".join(line.strip() for line in f"{bench.name}: {error}".splitlines()[:2]))
             coverage.lacking |= {mark.path: why for mark in marks}
         else:
             yield bench, found
@@ -222,6 +226,8 @@ def explain(bench: Bench, item: Item, coverage: Coverage, log: Path) -> None:
     for path in sorted({mark.path for mark in coverage.left} - coverage.shown.keys() - coverage.lacking.keys()):
         if path.startswith(APART):
             coverage.lacking[path] = ("NOT_KERNEL", "it is not part of the kernel")
+        elif path.endswith(".lds.S"):
+            coverage.lacking[path] = ("LINKER_SCRIPT", "it is a script for the linker, which no object is made from")
         elif path.endswith(SOURCES):
             symbols = bench.whole().switched_off(item.tree, path, log)
             need = f": it needs {' and '.join(f'CONFIG_{s}' for s in symbols)}" if symbols else ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -100,7 +101,8 @@ class Completed:
         else:
             how = f"ended with exit code {self.returncode}"
         tail = (self.stderr or self.stdout).decode("utf-8", "replace").strip().splitlines()[-8:]
-        return f"{' '.join(self.argv[:4])} {how}" + "".join(f"\n  {line}" for line in tail)
+        words = re.sub(r"\0-c\0[^\0]*+", "", "\0".join(self.argv)) if self.argv[0] == "git" else "\0".join(self.argv)
+        return f"{' '.join(words.split(chr(0))[:4])} {how}" + "".join(f"\n  {line}" for line in tail)
 
 
 def clean_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:

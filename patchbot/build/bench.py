@@ -192,11 +192,11 @@ class Bench(Workplace):
         known = self.known.get(key, bool)
         if known is None:
             self.enter(tree, log)
-            known = is_member(object_of(source), partial(self._listed, tree, log))
+            known = is_member(object_of(source), partial(self.listed, tree, log))
             self.known.put(key, known)
         return known
 
-    def _listed(self, tree: str, log: Path, folder: str) -> list[set[str]]:
+    def listed(self, tree: str, log: Path, folder: str) -> list[set[str]]:
         """Return what a folder has, asked once."""
         files, config = self.files(tree), self.config(tree, log).digest
         top, key = (digest([config, {p: files[p] for p in self.rules(tree, f"{f}/x.c")}]) for f in (".", folder))
@@ -387,8 +387,9 @@ class Bench(Workplace):
 
     def made_of(self, tree: str, unit: Unit, files: Iterable[str]) -> set[str]:
         """Return the files of a tree that decide about an object that includes `files`."""
-        return {*files, *self.rules(tree, unit.source), *(self.makers() or ())}
+        return {*files, *self.rules(tree, *unit.places), *(self.makers() or ())}
 
-    def rules(self, tree: str, source: str) -> list[str]:
-        """Return the files of a tree that decide how `source` is compiled here."""
-        return build_rules(self.steering(tree), source, self.kbuild.compiler.arch.folder)
+    def rules(self, tree: str, *paths: str) -> list[str]:
+        """Return the files of a tree that decide how sources are compiled here."""
+        steering, arch = self.steering(tree), self.kbuild.compiler.arch.folder
+        return sorted({rule for path in paths for rule in build_rules(self.scratch, steering, path, arch)})

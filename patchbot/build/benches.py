@@ -21,6 +21,7 @@ from ..model import Finding
 from ..series.campaign import Site
 from .arches import ARCHES, X86, Arch, Symbols, homes, named_symbols, read_symbols
 from .bench import Bench
+from .borrowed import borrowed
 from .options import BuildOptions, wanted_options
 from .toolchain import compiler_of
 from .units import Unit, object_of
@@ -117,6 +118,8 @@ def units_of(bench: Bench, tree: str, source: str, log: Path, depth: int = 3) ->
         return []
     if bench.is_member(tree, source, log) or makes_header(bench, tree, source, log):
         return [Unit(source, object_of(source))]
+    if name := borrowed(bench, tree, log).get(object_of(source)):
+        return [Unit(source, name)]
     found = (units_of(bench, tree, s, log, depth - 1) for s in bench.includers(tree, source))
     return [unit for units in found for unit in units]
 

@@ -29,7 +29,7 @@ def commands(bench: Bench, tree: str, units: Iterable[Unit], log: Path) -> dict[
     tools = {unit: told for unit in units if unit.tool and (told := _of_tool(bench, unit))}
     units -= {unit for unit in units if unit.tool}
     scope = ["command", bench.config(tree, log).digest, bench.kbuild.compiler.versions]
-    keys = {u: digest([*scope, u.obj, u.module, {p: files[p] for p in bench.rules(tree, u.source)}]) for u in units}
+    keys = {u: digest([*scope, u.obj, u.module, {p: files[p] for p in bench.rules(tree, *u.places)}]) for u in units}
     found = {unit: known for unit, key in keys.items() if (known := bench.known.get(key, Command))}
     missing = sorted(keys.keys() - found.keys())
     if missing:

@@ -110,6 +110,9 @@ class Coverage:
             return "UNDER_IF", f"under #if {' && '.join(above)}, which held in no configuration that was tried"
         if mark.kind == EVALUATED:
             return "UNDER_IF", f"its condition is not evaluated: an earlier branch of the #if holds in {among}"
+        if mark in self.only_text and mark.path.endswith(".S"):
+            why = "the assembler does not come to it: it is under an .if, or in a .macro or .rept that is used no time"
+            return "NOT_ASSEMBLED", f"{why} ({among})"
         if mark in self.only_text:
             return "ONLY_TEXT", f"it only becomes text in a string, which no compiler judges ({among})"
         if mark.kind == BODY:

@@ -262,7 +262,10 @@ def ask_members(kbuild: Kbuild, extra: Path, exports: Mapping[str, str], folder:
             raise ToolError(f"kbuild does not say what it builds in {folder}: {done.explain()}")
         return [set(), set()]
     rows = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
-    return [{os.path.normpath(name) for kind, _, name in rows if kind == k and name} for k in ("object", "folder")]
+    return [
+        {form for kind, _, name in rows if kind == k and name for form in (name, os.path.normpath(name))}
+        for k in ("object", "folder")
+    ]
 
 
 def is_member(obj: str, ask: Callable[[str], list[set[str]]]) -> bool:
@@ -271,6 +274,16 @@ def is_member(obj: str, ask: Callable[[str], list[set[str]]]) -> bool:
     make would compile any .c file named on its command line, even one that is not part of the kernel. `ask` is what
     list_members() returns.
     """
+    return _walk(obj, ask)
+
+
+def is_folder(path: str, ask: Callable[[str], list[set[str]]]) -> bool:
+    """Say whether the configuration builds what is in a folder."""
+    return path == "." or _walk(f"{path}/", ask)
+
+
+def _walk(obj: str, ask: Callable[[str], list[set[str]]]) -> bool:
+    """Go down to an object, or to a folder with a slash at its end, as far as Makefiles list the way."""
     folder = "."
     parts = PurePosixPath(obj).parts
     folders: set[str] = set()
@@ -283,7 +296,7 @@ def is_member(obj: str, ask: Callable[[str], list[set[str]]]) -> bool:
         folder = "/".join(parts[: depth + 1])
         if not any(f == folder or f.startswith(f"{folder}/") for f in folders):
             return False
-    return False
+    return obj == f"{folder}/"
 
 
 def count_members(kbuild: Kbuild) -> int:

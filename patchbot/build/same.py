@@ -59,7 +59,7 @@ def may_be_same(bench: Bench, old: str, new: str, result: Compiled) -> bool:
     """Say whether only headers of an object differ between two trees, and none of which something was said."""
     before, after, unit = bench.files(old), bench.files(new), result.unit
     told = {finding.file for finding in result.findings if finding.file}
-    rules = [*bench.rules(old, unit.source), *bench.rules(new, unit.source)]
+    rules = [*bench.rules(old, *unit.places), *bench.rules(new, *unit.places)]
     kept = unit.source.endswith(".c") and not unit.tool
     return kept and all(before.get(path) == after.get(path) for path in (unit.source, *rules, *told))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-from ..git.objects import FileChange
+from ..git.objects import FileChange, Objects
 from ..model import Finding
 from ..store import Store
 
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 #: What decides, besides the sources, how an object is compiled; the group is the folder of an architecture.
 RULES = re.compile(r"(?:scripts/(?:Makefile|Kbuild)[^/]*|Makefile|arch/(\w+)/Makefile[^/]*)")
+INCLUDE = re.compile(r"^[ \t]*+-?include[ \t]++([^\n#]++)", re.M)
 #: In a Makefile, the option that a list depends on, and the object that it is a list of the parts of.
 SWITCH = re.compile(r"\$\(CONFIG_(\w+)\)")
 PART = re.compile(r"[ \t]*([\w-]+)-(?:y|m|objs|\$\()")
@@ -59,6 +61,12 @@ class Unit:
     source: str
     obj: str
     module: str = ""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return what stands in the folders whose Makefiles decide how it is compiled."""
+        folder, other, _ = self.obj.partition("/../")
+        return (self.source, f"{folder}/x.c") if other else (self.source,)
 
     @property
     def tool(self) -> bool:
@@ -156,16 +164,38 @@ def object_of(source: str) -> str:
 
 def steers(path: str) -> bool:
     """Say whether a file can decide how others are compiled."""
-    return path.startswith("scripts/") or path.rpartition("/")[2].startswith(("Makefile", "Kbuild", "Kconfig"))
+    name = path.rpartition("/")[2]
+    return path.startswith("scripts/") or name.startswith(("Makefile", "Kbuild", "Kconfig")) or name.endswith(".mk")
 
 
-def build_rules(files: Mapping[str, str], source: str, arch: str) -> list[str]:
+def build_rules(objects: Objects, files: Mapping[str, str], source: str, arch: str) -> list[str]:
     """Return the files of a tree that decide how `source` is compiled for the architecture in the folder `arch`."""
     folders = [str(parent) for parent in PurePosixPath(source).parents if str(parent) != "."]
     chain = [f"{folder}/{name}" for folder in folders for name in ("Makefile", "Kbuild")] + ["Kbuild"]
     found = ((p, RULES.fullmatch(p)) for p in files if p.count("/") < 3)
     scripts = [p for p, match in found if match and match[1] in (None, arch)]
-    return sorted({p for p in chain if p in files} | set(scripts))
+    there = {path for path in chain if path in files}
+    more = {rule for path in there for rule in included(files, path, objects.once(includes, files[path]))}
+    return sorted({*there, *more, *scripts})
+
+
+def includes(objects: Objects, makefile: str) -> list[str]:
+    """Return what the Makefile with an id includes, as it stands there."""
+    return [word for line in INCLUDE.findall(objects.raw(makefile).decode("utf-8", "replace")) for word in line.split()]
+
+
+def included(files: Mapping[str, str], path: str, names: Iterable[str]) -> set[str]:
+    """Return the files of a tree that a Makefile includes; where a variable hides which, all that it may be."""
+    found: set[str] = set()
+    folder = path.rpartition("/")[0]
+    for name in names:
+        plain = os.path.normpath(name.replace("$(srctree)/", "").replace("$(src)", folder).replace("$(obj)", folder))
+        if "$" not in plain:
+            found.update({plain, f"{folder}/{plain}"} & files.keys())
+        elif folder:
+            above = f"{folder.rpartition('/')[0] or folder}/"
+            found.update(p for p in files if p.startswith(above) and not p.rpartition("/")[2].startswith("Kconfig"))
+    return found
 
 
 def switches(makefile: str, member: str) -> list[str]:

@@ -17,6 +17,8 @@ from subjects import make_subject
 from tinytree import bounds, with_bounds
 from toolchain import needs_s390
 
+from patchbot.build.coverage import Coverage, Where
+from patchbot.c.source import parse
 from patchbot.checking.check import Outcome, Subject, load
 from patchbot.errors import Unfinished
 from patchbot.git.repo import Repo
@@ -417,6 +419,52 @@ def test_a_compiler_that_is_killed_proves_nothing(tiny: Repo, tmp_path: Path, wa
     cause.unlink()
     (outcome,) = run_all(subject)
     assert [f.type for f in outcome.findings] == ["UNDER_IF"]
+
+
+def test_an_object_that_another_folder_lists(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    """Its flags are those of the Makefile that lists it, and of what that includes."""
+    folder = b"$(patsubst %/,%,$(dir $@))"
+    makefile = text(tiny, "Makefile").replace(folder, b"$(firstword $(subst /../, ,%b))" % folder)
+    changes = [
+        {
+            "Makefile": makefile,
+            "lib/moved.c": b"int moved = VALUE;\n",
+            "kernel/bpf/Makefile": text(tiny, "kernel/bpf/Makefile") + b"include $(src)/objects.mk\n",
+            "kernel/bpf/objects.mk": b"obj-y += ../../lib/moved.o\nKCFLAGS += -DVALUE=1\n",
+        },
+        {"kernel/bpf/objects.mk": b"obj-y += ../../lib/moved.o\nKCFLAGS += -DVALUE=1 -DMORE\n"},
+        {"lib/moved.c": b"#ifdef MORE\nint moved = VALUE;\n#endif\n"},
+        {"kernel/bpf/objects.mk": b"obj-y += ../../lib/moved.o\n"},
+    ]
+    outcomes = run_all(subject_of(tiny, tmp_path, wanted, changes, allyesconfig=False))
+    assert [outcomes[n].status for n in (0, 2)] == [Status.PASS, Status.PASS], outcomes
+    assert lines_of(outcomes[2])[0]["object"] == "kernel/bpf/../../lib/moved.o"
+
+
+def test_a_link_holds_no_code(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    changes = [
+        {
+            "kernel/bpf/linked.c": b"cpumask.c",
+            "kernel/bpf/Makefile": text(tiny, "kernel/bpf/Makefile") + b"obj-y += linked.o\n",
+        },
+        added(tiny, CPUMASK, "int more;\n"),
+    ]
+    commits = [(f"patch {n}\n\nbody\n", change) for n, change in enumerate(changes, 1)]
+    subject = make_subject(tiny, "HEAD", commits, tmp_path, modes={"kernel/bpf/linked.c": "120000"})
+    subject = replace(subject, tables={"build": {"config": str(wanted), "allyesconfig": False}})
+    first, second = run_all(subject)
+    assert (first.status, first.reason) == (Status.SKIP, "it adds or changes no line that a compiler reads")
+    assert second.status is Status.PASS
+    assert (subject.work / "build/tree/kernel/bpf/linked.c").is_symlink()
+
+
+def test_what_the_assembler_does_not_come_to() -> None:
+    coverage = Coverage.of({"entry.S": parse("entry.S", b"\t.if 0\n\t.long 1\n\t.endif\n")}, {"entry.S": [2]})
+    (mark,) = coverage.left
+    coverage.shown["entry.S"] = [Where("x86", "campaign", "entry.o")]
+    coverage.only_text.add(mark)
+    (finding,) = coverage.findings()
+    assert (finding.type, finding.line) == ("NOT_ASSEMBLED", 2)
 
 
 def test_what_only_becomes_text_is_no_code(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
