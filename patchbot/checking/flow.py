@@ -78,7 +78,7 @@ class Flow:
         looked = 0.0
         while self.crowd or self.sent or self.chains.left():
             if time.monotonic() - looked > LOOK:
-                yield from self.look()
+                yield from self.survey()
                 looked = time.monotonic()
                 self.fill(self.places())
             if (ended := self.arrived()) and (sent := self.sent.pop(ended[0], None)):
@@ -141,7 +141,7 @@ class Flow:
         else:
             self.crowd.appendleft(sent.task)
 
-    def look(self) -> Iterator[Found]:
+    def survey(self) -> Iterator[Found]:
         """See who is there; yield what cannot be done. Raise ToolError if nobody has been able to go on for long."""
         try:
             there = self.client.nthreads()

@@ -43,6 +43,7 @@ FIXTURES = {
     "dtschema": (FILES, *BOTH_OF_FILES),
     "includes": (FILES, *BOTH_OF_FILES),
     "kernel_doc": (FILES, *BOTH_OF_FILES),
+    "kunit": ("checks/test_check_kunit.py", *("test_a_failure_belongs_to_the_patch_that_brought_it",) * 2),
     "rst": (FILES, *BOTH_OF_FILES),
     "scripts": (FILES, *BOTH_OF_FILES),
     "selftests": (

@@ -10,7 +10,7 @@ import pytest
 from idsets import compile_sets
 from subjects import site_of
 
-from patchbot.build.units import Shelf, Unit
+from patchbot.build.units import Files, Shelf, Unit
 from patchbot.campaigns.kfunc_flags.proof.meaning import Flags, Rule
 from patchbot.campaigns.kfunc_flags.proof.readings import Reading, read_object
 from patchbot.campaigns.kfunc_flags.proof.rules import (
@@ -286,11 +286,11 @@ def test_readings_are_kept_by_what_the_object_was_made_of(make: Make, tmp_path: 
     store, unit = Store(tmp_path / "kept.sqlite"), Unit("a.c", "o1.o")
 
     def find(blobs: Mapping[str, str], name: str = "o1.o", scope: str = "config 1") -> Reading | None:
-        return Shelf(store, scope).find(Unit("a.c", name), blobs, Reading)
+        return Shelf(store, scope).find(Unit("a.c", name), Files(blobs), Reading)
 
     blobs = {"a.c": "1", "a.h": "2", "b.h": "3"}
     assert find(blobs) is None
-    Shelf(store, "config 1").put(unit, ["a.c", "a.h", "include/generated/autoconf.h"], blobs, reading)
+    Shelf(store, "config 1").put(unit, ["a.c", "a.h", "include/generated/autoconf.h"], Files(blobs), reading)
     assert find(blobs) == reading
     assert find({**blobs, "b.h": "4"}) == reading
     assert find({**blobs, "a.h": "4"}) is None
@@ -298,7 +298,7 @@ def test_readings_are_kept_by_what_the_object_was_made_of(make: Make, tmp_path: 
     assert find(blobs, "o2.o") is None
     assert find(blobs, scope="config 2") is None
     # Another list of dependencies does not make the first one forgotten; what is damaged is only a miss.
-    Shelf(store, "config 1").put(unit, ["a.c", "b.h"], {**blobs, "a.c": "9"}, reading)
+    Shelf(store, "config 1").put(unit, ["a.c", "b.h"], Files({**blobs, "a.c": "9"}), reading)
     assert find(blobs) == reading
     with sqlite3.connect(tmp_path / "kept.sqlite") as connection:
         connection.execute("update kept set value = '{'")
