@@ -23,6 +23,7 @@ import pytest
 from tinytree import build
 from versioned import World, open_world
 
+from patchbot.build import benches
 from patchbot.build.arches import ARCHES, X86
 from patchbot.build.toolchain import find_once
 from patchbot.git.grep import GrepCache
@@ -171,6 +172,14 @@ def seal(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setenv(name, value)
     return home
+
+
+@pytest.fixture(autouse=True)
+def quiet_benches() -> Iterator[None]:
+    """End the processes that read objects for a bench: the guard of all children gets slow if there are hundreds."""
+    yield
+    for bench in tuple(benches._open.values()):
+        bench.scratch.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
