@@ -23,18 +23,17 @@ _made: dict[tuple[Path, str], dict[str, str]] = {}
 
 def borrowed(bench: Bench, tree: str, log: Path) -> dict[str, str]:
     """Return {object: its name for make} of the objects that a configuration builds from another folder's Makefile."""
-    rules = {p: oid for p, oid in bench.steering(tree).items() if not p.rpartition("/")[2].startswith("Kconfig")}
-    key = digest([bench.config(tree, log).digest, sorted(rules.items())])
+    rules = [row for row in bench.steering(tree).items() if not row[0].rpartition("/")[2].startswith("Kconfig")]
+    key = digest(["borrowed", bench.config(tree, log).digest, sorted(rules)])
     if (bench.kbuild.out, key) not in _made:
-        wanted = [f":(glob)**/{name}" for name in ("Makefile*", "Kbuild*", "*.mk")]
-        found = {path for path, _ in bench.scratch.grep_lines(tree, _FORM, wanted) if not path.startswith(_NOT_KERNEL)}
-        read = sorted((path, rules[path]) for path in found & rules.keys())
-        name = "borrowed " + digest([bench.config(tree, log).digest, read])
-        known = bench.known.get(name, dict[str, str])
+        known = bench.known.get(key, dict[str, str])
         if known is None:
+            wanted = [f":(glob)**/{name}" for name in ("Makefile*", "Kbuild*", "*.mk")]
+            paths = {path for path, _ in bench.scratch.grep_lines(tree, _FORM, wanted)}
+            folders = {path.rpartition("/")[0] or "." for path in paths if not path.startswith(_NOT_KERNEL)}
             bench.enter(tree, log)
-            known = _ask(bench, tree, {path.rpartition("/")[0] or "." for path in found}, log)
-            bench.known.put(name, known)
+            known = _ask(bench, tree, folders, log)
+            bench.known.put(key, known)
         _made[bench.kbuild.out, key] = known
     return _made[bench.kbuild.out, key]
 
