@@ -151,7 +151,7 @@ class Flow:
         if new := sorted(set(there) - set(self.offers)):
             self.offers |= self.meet(new)
         self.threads = sum(there.values())
-        hit = set()
+        hit, back = set(), []
         for future, sent in list(self.sent.items()):
             if not sent.worker or sent.worker in there:
                 continue
@@ -163,7 +163,9 @@ class Flow:
             if self.deaths[tuple(sent.task.parts)] > RETRIES:
                 yield failed(sent.task, f"{RETRIES + 1} workers died while they did it")
             else:
-                self.again(sent)
+                back.append(sent)
+        for sent in reversed(back):  # so that the first one is again the first of its chain
+            self.again(sent)
         self.send_again()
         yield from self.impossible()
 
