@@ -1,10 +1,11 @@
 """Check a series on hosts that are network namespaces, break them, and compare the results with a run in threads.
 
-    python tests/bench/hosts.py [--case CASE,..] [--seed N] [--kernel REPOSITORY --rev REV]
+    python tests/bench/hosts.py [--case CASE,..] [--seed N]
+    python tests/bench/hosts.py --kernel REPOSITORY --rev REV
 
 Each host has a HOME, a cache, a host name and a copy of patchbot of its own, and gets the kernel from a git daemon; the
 workers are started again when they end, as an init would. A case prints one line, and the exit code is 1 if one is
-wrong. `--kernel` takes a real kernel for the case `kernel`. It needs root (ip netns), openssl and git-daemon, and
+wrong. With `--kernel` there is one case, of a real kernel. It needs root (ip netns), openssl and git-daemon, and
 changes nothing outside of a throw-away folder, but for a bridge that it removes at the end.
 """
 
@@ -21,249 +22,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS))
-from tinytree import TOP, build  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parent))
+from lab import PYTHON, SLOW, TOP, Host, Lab, Wrong
 
-NET = "10.213.77"
-GIT, SCHEDULER = 9418, 8786
-PYTHON = sys.executable
-DASK = [PYTHON, "-m", "dask"]
 #: What a result may say otherwise than one of another run.
 OWN = ("seconds", "date", "where", "cached")
-#: Copied to each host: patchbot with what lies beside it.
-PROGRAM = ("patchbot", "checks", "templates", "patchbot.toml", "pyproject.toml")
-CERTIFICATES = """\
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=lab -keyout ca.key -out ca.pem
-openssl req -newkey rsa:2048 -nodes -subj /CN=host -keyout key.pem -out host.csr
-openssl x509 -req -days 2 -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem
-"""
-#: Says what each patch is, after a while, and who asked; `SECONDS` and the rest are of the lab's patchbot.toml.
-SLOW = '''\
-"""Say what each patch is."""
-from patchbot.checking.check import Outcome
-from patchbot.model import Finding, Status
-from patchbot.run import run
-NEEDS = {"sh": "dash"}
-def key(subject, item):
-    return item.tree
-def check(subject, item):
-    log = subject.log("slow", item)
-    log.write_bytes(b"")
-    run(["sleep", str(subject.options.get("seconds", 0.3))], log=log)
-    found = Finding(Status.WARN, item.subject, item.files[0], 1, type="SUBJECT")
-    return Outcome.of([found], examined=1, reason=f"see {log}", log=log)
-'''
-LONG = SLOW.replace("slow", "long").replace("0.3", "0.5") + "EXCLUSIVE = True\n"
-
-
-class Wrong(Exception):
-    """Something that must hold does not."""
-
-
-@dataclass
-class Host:
-    """A machine: where it is, and what runs on it."""
-
-    root: Path
-    name: str
-    number: int
-    env: dict[str, str] = field(default_factory=dict)
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.home, self.code = self.root / self.name, self.root / f"{self.name}-code"
-        self.home.mkdir()
-        self.code.mkdir()
-        for part in PROGRAM:
-            copy = shutil.copytree if (TOP / part).is_dir() else shutil.copy
-            copy(TOP / part, self.code / part)
-        (self.code / "tests").mkdir()
-        (self.code / "tests/linux").symlink_to(TESTS / "linux")
-        self.reset()
-
-    @property
-    def address(self) -> str:
-        return f"{NET}.{self.number}"
-
-    def reset(self) -> None:
-        """Give it the environment of a fresh machine."""
-        self.env = {
-            "HOME": str(self.home),
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(self.code),
-            "TMPDIR": str(self.home),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "PYTHONWARNINGS": "ignore",
-            "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "60s",
-            "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "false",
-            **{f"DASK_DISTRIBUTED__COMM__TLS__{n}": v for n, v in tls(self.root).items()},
-        }
-
-    def start(self, *argv: str) -> subprocess.Popen[bytes]:
-        """Start a program in the host's network, under the host's name."""
-        inside = ["ip", "netns", "exec", self.name, "unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"']
-        with open(self.home / "log", "ab") as log:
-            child = subprocess.Popen(
-                [*inside, self.name, *argv], env=self.env, cwd=self.home, stdout=log, stderr=log, start_new_session=True
-            )
-        self.running.append(child)
-        return child
-
-    def work(self, address: str, *, threads: int = 2, workers: int = 1) -> None:
-        """Start workers, again and again."""
-        argv = [*DASK, "worker", address, "--nthreads", str(threads), "--no-nanny", "--no-dashboard"]
-        again = 'while :; do "$@"; sleep 1; done'
-        for _ in range(workers):
-            self.start("sh", "-c", again, "worker", *argv, "--local-directory", str(self.home / "dask"))
-
-    def processes(self, word: str) -> list[psutil.Process]:
-        """Return what runs on it with a word in its command line."""
-        found = []
-        for child in self.running:
-            with suppress(psutil.Error):
-                for one in psutil.Process(child.pid).children(recursive=True):
-                    with suppress(psutil.Error):
-                        found += [one] if word in " ".join(one.cmdline()) else []
-        return found
-
-    def workers(self) -> list[psutil.Process]:
-        """Return the processes of its workers, without those that start them again."""
-        return [one for one in self.processes("-m dask worker") if one.name() != "sh"]
-
-    def stop(self) -> None:
-        """Switch it off."""
-        for child in self.running:
-            with suppress(psutil.Error):
-                for one in [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]:
-                    with suppress(psutil.Error):
-                        one.kill()
-            child.wait()
-        self.running.clear()
-
-
-def tls(root: Path) -> dict[str, str]:
-    """Return dask's settings of certificates."""
-    both = {
-        f"{who}__{what}": str(root / f"{what.lower()}.pem")
-        for who in ("SCHEDULER", "WORKER", "CLIENT")
-        for what in ("KEY", "CERT")
-    }
-    return {"CA_FILE": str(root / "ca.pem"), **both}
-
-
-class Lab:
-    """A person's machine with a series of the tiny kernel, a scheduler's, and three others."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        subprocess.run(["sh", "-ec", CERTIFICATES], cwd=root, check=True, capture_output=True)
-        self.repo = build(root / "linux").git_dir.parent
-        self.checks = root / "mychecks"
-        self.checks.mkdir()
-        self.daemon: subprocess.Popen[bytes] | None = None
-        self.scheduler = Host(root, "ph0", 10)
-        self.hosts = [Host(root, f"ph{n}", 10 + n) for n in (1, 2, 3)]
-        self.env = {
-            **self.scheduler.env,
-            "HOME": str(root / "you"),
-            "PYTHONPATH": str(TOP),
-            "TMPDIR": str(root / "you"),
-        }
-        (root / "you").mkdir()
-        (root / "you/.gitconfig").write_text("[user]\n\tname = A Developer\n\temail = developer@example.org\n")
-        self.fresh()
-
-    def fresh(self, config: str = "") -> None:
-        """Let the person's checks and patchbot.toml be the lab's, with more."""
-        for name, text in (("slow", SLOW), ("long", LONG)):
-            (self.checks / f"{name}.py").write_text(text)
-        remote = f"git://{NET}.1:{GIT}/linux/.git"
-        text = f'[run]\nremote = "{remote}"\n[checks]\npath = ["{self.checks}"]\n{config}'
-        (self.root / "patchbot.toml").write_text(text)
-
-    def patchbot(self, *argv: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run patchbot as the person does."""
-        done = self.begin(*argv)
-        out, err = done.communicate(timeout=900)
-        if (code is not None and done.returncode != code) or "Traceback" in err:
-            raise Wrong(f"exit {done.returncode}, not {code}: {' '.join(argv)}\n{out[-2000:]}\n{err[-4000:]}")
-        return subprocess.CompletedProcess(argv, done.returncode, out, err)
-
-    def begin(self, *argv: str) -> subprocess.Popen[str]:
-        """Start patchbot as the person does."""
-        words = [PYTHON, "-m", "patchbot.cli", *argv, "--config", str(self.root / "patchbot.toml")]
-        return subprocess.Popen(
-            words, cwd=self.repo, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def check(self, *argv: str, code: int | None = 0) -> dict[str, Any]:
-        """Return the document of a check."""
-        said = self.patchbot("check", "--json", *argv, code=code)
-        return json.loads(said.stdout) if said.stdout else {"error": said.stderr}
-
-    @contextmanager
-    def network(self) -> Iterator[None]:
-        """Connect the hosts, and let them fetch the person's commits."""
-        ip = lambda *argv: subprocess.run(["ip", *argv], check=True, capture_output=True)  # noqa: E731
-        names = [host.name for host in (self.scheduler, *self.hosts)]
-        try:
-            ip("link", "add", "pbr0", "type", "bridge")
-            ip("addr", "add", f"{NET}.1/24", "dev", "pbr0")
-            ip("link", "set", "pbr0", "up")
-            for host in (self.scheduler, *self.hosts):
-                ip("netns", "add", host.name)
-                ip("link", "add", f"v{host.name}", "type", "veth", "peer", "name", "eth0", "netns", host.name)
-                ip("link", "set", f"v{host.name}", "master", "pbr0", "up")
-                ip("-n", host.name, "addr", "add", f"{host.address}/24", "dev", "eth0")
-                ip("-n", host.name, "link", "set", "eth0", "up")
-                ip("-n", host.name, "link", "set", "lo", "up")
-            where = [f"--listen={NET}.1", f"--port={GIT}", f"--base-path={self.root}", "--export-all", "--reuseaddr"]
-            self.daemon = subprocess.Popen(["git", "daemon", *where], stderr=subprocess.DEVNULL)
-            yield
-        finally:
-            self.down()
-            if self.daemon:
-                self.daemon.terminate()
-                self.daemon.wait()
-            for name in names:
-                subprocess.run(["ip", "netns", "del", name], capture_output=True)
-            subprocess.run(["ip", "link", "del", "pbr0"], capture_output=True)
-
-    def schedule(self, kind: str = "tcp") -> str:
-        """Start a scheduler; return its address."""
-        address = f"{kind}://{self.scheduler.address}:{SCHEDULER}"
-        self.scheduler.start(*DASK, "scheduler", "--host", address, "--no-dashboard")
-        return address
-
-    def up(self, kind: str = "tcp", **how: int) -> list[str]:
-        """Start the scheduler and the workers; return the arguments that name it."""
-        address = self.schedule(kind)
-        for host in self.hosts:
-            host.work(address, **how)
-        return self.reach(address)
-
-    def reach(self, address: str, most: int = 3) -> list[str]:
-        """Return the arguments that name a scheduler, once its workers are there."""
-        wait = f"from distributed import Client; Client({address!r}, timeout=300).wait_for_workers({most}, 300)"
-        subprocess.run([PYTHON, "-c", wait], env=self.env, check=True, capture_output=True)
-        return ["--cluster", address, *(["--insecure"] if address.startswith("tcp") else [])]
-
-    def down(self) -> None:
-        """Switch all off, and let the hosts forget what they have."""
-        for host in (*self.hosts, self.scheduler):
-            host.stop()
-            shutil.rmtree(host.home, ignore_errors=True)
-            host.home.mkdir(exist_ok=True)
-            host.reset()
 
 
 def told(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -303,9 +73,11 @@ def case(function: Callable[[Lab, random.Random], str]) -> Callable[[Lab, random
     return function
 
 
-def truth(lab: Lab, some: str = SOME) -> dict[str, Any]:
-    """Return what a run in threads says."""
-    return lab.check("--only", some, "--full", code=None)
+def truth(lab: Lab, *which: str) -> dict[str, Any]:
+    """Return what a run in threads says, of which the other runs know nothing."""
+    apart = lab.root / "threads"
+    said = json.dumps(lab.check(*(which or ("--only", SOME, "--full")), code=None, cache=apart))
+    return json.loads(said.replace(str(apart), str(lab.cache)))
 
 
 def spread(report: Mapping[str, Any]) -> str:
@@ -316,7 +88,7 @@ def spread(report: Mapping[str, Any]) -> str:
 
 def everything(lab: Lab, kind: str) -> str:
     some = "applies,checkpatch,build,btf,slow"
-    here = truth(lab, some)
+    here = truth(lab, "--only", some, "--full")
     there = lab.check("--only", some, "--full", *lab.up(kind), code=None)
     same(here, there)
     return f"{len(there['results'])} results the same ({spread(there)})"
@@ -339,7 +111,7 @@ def hosts_tls(lab: Lab, chance: random.Random) -> str:
 
 
 def local(lab: Lab, count: int) -> str:
-    here = truth(lab, "applies,checkpatch,build,slow")
+    here = truth(lab, "--only", "applies,checkpatch,build,slow", "--full")
     start = f"""
 import sys
 from distributed import LocalCluster
@@ -389,11 +161,13 @@ def asleep(lab: Lab) -> bool:
     return any(host.processes("sleep 0") for host in lab.hosts)
 
 
-def begun(lab: Lab, run: subprocess.Popen[str]) -> None:
-    """Return when checks of a run are at work on a host; raise Wrong if the run ends before."""
+def going(lab: Lab, argv: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a run, and return it when its checks are at work on a host; raise Wrong if it ends before."""
+    run = lab.begin("check", "--json", "--only", SOME, "--full", *argv)
     wait_until(lambda: asleep(lab) or run.poll() is not None, "begun")
     if run.poll() is not None:
         raise Wrong(f"it ended before it began: {run.communicate()}")
+    return run
 
 
 def finish(child: subprocess.Popen[str]) -> dict[str, Any]:
@@ -415,6 +189,8 @@ def rest(lab: Lab, argv: Sequence[str], here: Mapping[str, Any], first: Mapping[
         bad = {(row["check"], row["patch"]) for row in first["results"] if row["status"] in ("ERROR", "SKIP")}
         if bad != {(row["check"], row["patch"]) for row in new}:
             raise Wrong(f"the first run lacks {len(bad)}, the second ran {len(new)}")
+    if not kept:
+        raise Wrong("nothing of the first run was kept")
     return f"{len(kept)} kept, {len(new)} by the second run, the same"
 
 
@@ -422,8 +198,7 @@ def rest(lab: Lab, argv: Sequence[str], here: Mapping[str, Any], first: Mapping[
 def kill_workers(lab: Lab, chance: random.Random) -> str:
     """kill -9 at ten moments, of a worker that is chosen by chance."""
     here, argv = truth(lab), lab.up()
-    run = lab.begin("check", "--json", "--only", SOME, "--full", *argv)
-    begun(lab, run)
+    run = going(lab, argv)
     killed = 0
     while killed < 10 and run.poll() is None:
         time.sleep(chance.uniform(0.1, 0.9))
@@ -442,8 +217,7 @@ def kill_workers(lab: Lab, chance: random.Random) -> str:
 def kill_scheduler(lab: Lab, chance: random.Random) -> str:
     """kill -9 the scheduler in the middle, and start it again."""
     here, argv = truth(lab), lab.up()
-    run = lab.begin("check", "--json", "--only", SOME, "--full", *argv)
-    begun(lab, run)
+    run = going(lab, argv)
     time.sleep(chance.uniform(1, 4))
     lab.scheduler.stop()
     time.sleep(1)
@@ -464,8 +238,7 @@ def kill_scheduler(lab: Lab, chance: random.Random) -> str:
 def all_workers_gone(lab: Lab, chance: random.Random) -> str:
     """All workers end for good: the run says so."""
     here, argv = truth(lab), lab.up()
-    run = lab.begin("check", "--json", "--only", SOME, "--full", *argv)
-    begun(lab, run)
+    run = going(lab, argv)
     for host in lab.hosts:
         host.stop()
     first = finish(run)
@@ -477,8 +250,7 @@ def all_workers_gone(lab: Lab, chance: random.Random) -> str:
 
 def stopped(lab: Lab, chance: random.Random, seconds: float) -> str:
     here, argv = truth(lab), lab.up()
-    run = lab.begin("check", "--json", "--only", SOME, "--full", *argv)
-    begun(lab, run)
+    run = going(lab, argv)
     time.sleep(chance.uniform(0, 1))
     still = chance.choice([one for host in lab.hosts for one in host.workers()])
     still.suspend()
@@ -510,7 +282,7 @@ def stop_for_ever(lab: Lab, chance: random.Random) -> str:
 def full_disk(lab: Lab, chance: random.Random) -> str:
     """A host whose HOME is a tmpfs of 3 MB."""
     some = "applies,checkpatch,build,slow"
-    here = truth(lab, some)
+    here = truth(lab, "--only", some, "--full")
     home = lab.hosts[1].home
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", home], check=True)
     try:
@@ -540,7 +312,7 @@ def mixed_kinds(lab: Lab, chance: random.Random) -> str:
     (lab.checks / "both.py").write_text(both)
     none = SLOW.replace("slow", "none").replace('{"sh": "dash"}', '{"no-such-program": "no-such-package"}')
     (lab.checks / "none.py").write_text(none)
-    here = truth(lab, "applies,build")
+    here = truth(lab, "--only", "applies,build", "--full")
     without(lab, lab.hosts[0], "gcc", "pahole")
     without(lab, lab.hosts[1], "gcc", "pahole")
     without(lab, lab.hosts[2], "perl")
@@ -642,7 +414,7 @@ def ctrl_c(lab: Lab, chance: random.Random) -> str:
         if busy() or (late := quiet[-1] - started - ended) > 3:
             raise Wrong(f"goes on: {busy() or left} ({late:.1f} s)")
         said.append(f"{ended:.1f}")
-    here = truth(lab, "build,slow,long")
+    here = truth(lab, "--only", "build,slow,long", "--full")
     same(here, lab.check("--only", "build,slow,long", "--full", *argv, code=None))
     return f"five times, after {', '.join(said)} s; then the same"
 
@@ -655,8 +427,7 @@ def two_at_once(lab: Lab, chance: random.Random) -> str:
     first = lab.begin("check", "--only", "slow", "--full", *argv)
     wait_until(lambda: [p for h in lab.hosts for p in h.processes("sleep 30")], "begun")
     lab.fresh()
-    second = lab.begin("check", "--json", "--only", SOME, "--full", *argv)
-    begun(lab, second)
+    second = going(lab, argv)
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=300)
     wait_until(lambda: not [p for h in lab.hosts for p in h.processes("sleep 30")], "ended: the first one's", 60)
@@ -668,7 +439,7 @@ def two_at_once(lab: Lab, chance: random.Random) -> str:
 @case
 def next_worker(lab: Lab, chance: random.Random) -> str:
     """Several workers of a host share its bench, run after run, whichever gets it."""
-    here, address = truth(lab, "build"), lab.schedule()
+    here, address = truth(lab, "--only", "build", "--full"), lab.schedule()
     lab.hosts[0].work(address)
     argv = lab.reach(address, 1)
     same(here, lab.check("--only", "build", "--full", *argv, code=None))
@@ -679,9 +450,19 @@ def next_worker(lab: Lab, chance: random.Random) -> str:
     return "three runs, the same"
 
 
+def kernel(lab: Lab, chance: random.Random) -> str:
+    """Some patches of a real kernel, with builds."""
+    which = ("--only", "applies,checkpatch,build", "--patches", "1-6", "--full")
+    there = lab.check(*which, *lab.up("tls"), code=None)
+    same(truth(lab, *which), there)
+    return f"{len(there['results'])} results the same ({spread(there)})"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", help="only these, by commas", default=",".join(CASES))
+    parser.add_argument("--kernel", type=Path, help="a repository; it is only read")
+    parser.add_argument("--rev", default="HEAD")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     bad = 0
@@ -689,14 +470,16 @@ def main() -> int:
     print(f"seed {args.seed}", flush=True)
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patchbot-hosts-")))
-        lab = Lab(root)
+        lab = Lab(root, args.kernel, args.rev if args.kernel else "")
         stack.enter_context(lab.network())
         lab.patchbot("generate", "-q")
-        for name in args.case.split(","):
+        cases = {"kernel": kernel} if args.kernel else {name: CASES[name] for name in args.case.split(",")}
+        for name, function in cases.items():
             started = time.monotonic()
+            lab.cache = lab.root / "you" / name
             lab.fresh()
             try:
-                said = CASES[name](lab, random.Random(f"{args.seed} {name}"))
+                said = function(lab, random.Random(f"{args.seed} {name}"))
             except (Wrong, subprocess.SubprocessError) as error:
                 said, bad = f"WRONG: {error}", bad + 1
                 for host in (lab.scheduler, *lab.hosts):

@@ -1,9 +1,9 @@
 """Measure what a cluster on this machine costs: the same checks by two threads, and by two workers of dask.
 
 `python tests/bench/overhead.py --kernel REPO [--only checkpatch] [--patches 1-24] [--times 3]` runs `check --full` of a
-draft in turn with threads and on a scheduler with two workers, and prints seconds and CPU of each. CPU is that of
-patchbot, dask and what they waited for, so what ended in a sandbox is missing on both sides. The first round
-fills caches and is left out.
+draft in turn with threads and on a scheduler with two workers, and prints seconds and CPU of each. CPU is that of the
+whole machine, as nobody waits for what ends in a sandbox: let nothing else run. The first round fills caches and is
+left out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 
 
-def used(pids: list[int]) -> float:
-    """Return the seconds of CPU that processes have used, with their children that ended."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(sum(map(int, f[11:15])) for f in fields) / os.sysconf("SC_CLK_TCK")
+def used() -> float:
+    """Return the seconds of CPU that this machine has used."""
+    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
@@ -51,12 +51,10 @@ def main() -> int:
         found: dict[str, list[tuple[float, float]]] = {"threads": [], "cluster": []}
         for _ in range(args.times + 1):
             for how, rows in found.items():
-                before, own, began = used([p.pid for p in started]), os.times(), time.monotonic()
+                before, began = used(), time.monotonic()
                 more = ["--cluster", address] if how == "cluster" else []
                 code = subprocess.run([*check, *more], stdout=log, stderr=log, check=False).returncode
-                wall, now = time.monotonic() - began, os.times()
-                cpu = now.children_user + now.children_system - own.children_user - own.children_system
-                rows.append((wall, cpu + used([p.pid for p in started]) - before))
+                rows.append((time.monotonic() - began, used() - before))
                 print(f"{how:8} {rows[-1][0]:7.2f} s  {rows[-1][1]:7.2f} s CPU  exit {code}", flush=True)
         for process in started:
             process.terminate()

@@ -3,7 +3,8 @@
 `python tests/bench/scale.py [--workers 8,64,256] [--patches 1500] [--wall 60]`: each of 1,500 patches takes on each of
 10 benches one of the seconds in seconds.json, which patchbot measured on Linux 7.3.4, divided by the number that makes
 the work of so many workers last `--wall` seconds: each row asks for the same number of jobs a second. Each worker is a
-process with a cache of its own, forked here, as a machine would be; the scheduler is `dask scheduler`. A row gives the
+process with a cache of its own, forked here, as a machine would be, without what a worker does while nothing happens
+(profiles, ticks), which a machine of its own would not notice; the scheduler is `dask scheduler`. A row gives the
 efficiency (sum of work / (workers x wall)) and the seconds of CPU of each side. All of it shares the processors of this
 machine: what the workers use is missing to the scheduler.
 """
@@ -25,6 +26,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
+import dask
 import distributed
 
 from patchbot.bundle import PACKAGE
@@ -39,6 +41,16 @@ from patchbot.shapes import plain, read
 
 BENCHES = 10
 SECONDS = json.loads((Path(__file__).parent / "seconds.json").read_text())["seconds"]
+#: Settings of dask for workers of which many share a processor.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "60s",
+    "distributed.admin.system-monitor.interval": "60s",
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+}
 CHECK = '"""Sleep."""\nEXCLUSIVE = True\ndef key(subject, item):\n    return item.tree\ncheck = print\n'
 
 
@@ -82,6 +94,7 @@ def forked(address: str, count: int, place: Path) -> list[int]:
 
 async def at_work(address: str, space: Path) -> None:
     """Be a worker until the scheduler ends."""
+    dask.config.set(QUIET)
     worker = distributed.Worker(
         address, nthreads=1, local_directory=str(space), dashboard=False, heartbeat_interval="5s"
     )
