@@ -7,8 +7,10 @@ import logging
 import os
 import shutil
 import socket
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,6 +23,10 @@ from .signals import Stopped, end, working_for
 RETRIES = 3
 #: Seconds to wait for the scheduler, and for a first worker.
 PATIENCE = 60
+#: Seconds between looks at who is there.
+LOOK = 1.0
+#: Seconds to wait for workers when a run is ended.
+PARTING = 10.0
 #: What a worker has of each program that it has: jobs ask for one, and there is no limit.
 PLENTY = 1_000_000
 BENCH = "patchbot bench"
@@ -102,7 +108,7 @@ def connected(distributed: Any, address: str, insecure: bool) -> Any:
         client.close()
         raise UserError(f"the scheduler at {address} has no worker: dask worker {address}") from error
     try:
-        found = client.scheduler_info()
+        found = client.scheduler_info(n_workers=-1)
         for other in (found["address"], *sorted(found["workers"])):
             refuse_open(other, insecure)
     except UserError:
@@ -147,6 +153,32 @@ def halt(run: str) -> None:
     """End what this worker does for a run, now and from now on; what it does for others goes on."""
     end(run)
     end_children(run)
+
+
+def halt_all(client: Any, futures: Sequence[Any], run: str) -> None:
+    """End what workers do for a run; one that does not answer is not waited for."""
+
+    def parting() -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            client.cancel(futures, force=True)
+            client.run(halt, run, on_error="ignore")
+
+    thread = threading.Thread(target=parting, daemon=True)
+    thread.start()
+    thread.join(PARTING)
+
+
+def arrived(completed: Any) -> Any:
+    """Return the next of dask's `as_completed` that ended, None if none does within LOOK seconds."""
+    until = time.monotonic() + LOOK
+    while not completed.has_ready() and time.monotonic() < until:
+        time.sleep(0.005)
+    return next(completed) if completed.has_ready() else None
+
+
+def lost(what: str) -> str:
+    """Return the message for the end of a run."""
+    return f"{what}; the results so far are kept, and the same command does the rest"
 
 
 def unlike(what: str, worker: str = "") -> str:

@@ -53,7 +53,7 @@ def cocci(folder: Path, name: str, options: Sequence[str], timeout: float | None
 
     def patched(context: Context, followed: Followed) -> Change:
         paths = [path for path in followed.wanted.files(context.tree) if path in followed.now]
-        done = spatch.patch(context.tree, script, options, paths, context.config.jobs, timeout or spatch.PATIENCE)
+        done = spatch.patch(context.tree, script, options, paths, context.config.jobs, timeout or spatch.FOR_A_FILE)
         troubles = [(path, trouble) for path, result in done.items() for trouble in result.troubles]
         if lost := [f"{path}:{t.line}: {t.text}" for path, t in troubles if t.whole]:
             raise UserError("\n".join([f"spatch gave up {len(lost)} of {len(done)} files:", *lost, spatch.DECIDE]))

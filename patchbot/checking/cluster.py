@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +28,7 @@ from ..progress import tick, within
 from ..series.render import plural
 from ..shapes import plain, read
 from ..terminal import one_line
-from ..workers import BENCH, connected, halt, library, offer, present, refuse_open, this_place, unlike
+from ..workers import BENCH, connected, halt_all, library, offer, present, refuse_open, this_place, unlike
 from .check import Check, Item, Subject
 from .flow import Flow, Found, Offers, can
 from .live import Grid
@@ -42,8 +40,6 @@ BESIDE = 32 << 20
 SMALL = 64 << 10
 #: Where workers say which job they begin; one for all runs, as a scheduler keeps some events of each for good.
 TOPIC = "patchbot"
-#: Seconds to wait for workers when a run is ended.
-PARTING = 10.0
 
 
 @dataclass(frozen=True)
@@ -149,19 +145,6 @@ class Cluster:
 def digest(series: str) -> str:
     """Return the name of a run."""
     return hashlib.sha256(series.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def halt_all(client: Any, futures: Sequence[Any], run: str) -> None:
-    """End what workers do for a run; one that does not answer is not waited for."""
-
-    def end() -> None:
-        with suppress(Exception):  # the scheduler may be gone
-            client.cancel(futures, force=True)
-            client.run(halt, run, on_error="ignore")
-
-    thread = threading.Thread(target=end, daemon=True)
-    thread.start()
-    thread.join(PARTING)
 
 
 def introduced(client: Any, programs: Sequence[str], like: str, workers: Sequence[str] | None) -> Offers:

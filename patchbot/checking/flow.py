@@ -15,13 +15,11 @@ from typing import Any
 
 from ..errors import ToolError, UserError
 from ..model import Result, Status
-from ..workers import PATIENCE, RETRIES, Unfit
+from ..workers import LOOK, PATIENCE, RETRIES, Unfit, arrived, lost
 from .chains import Chains
 from .check import Check, Outcome
 from .tasks import Task, result_of
 
-#: Seconds between looks at who is there.
-LOOK = 1.0
 #: Seconds after which a job that no worker was given is sent again.
 STUCK = 5.0
 #: How many jobs are on their way to a bench, and to each thread: the next one must not wait for this machine.
@@ -81,16 +79,9 @@ class Flow:
                 yield from self.survey()
                 looked = time.monotonic()
                 self.fill(self.places())
-            if (ended := self.arrived()) and (sent := self.sent.pop(ended[0], None)):
+            if (ended := arrived(self.completed)) and (sent := self.sent.pop(ended[0], None)):
                 yield from self.settle(sent, *ended)
                 self.fill([sent.place] if sent.place in self.places() else [])
-
-    def arrived(self) -> tuple[Any, Any] | None:
-        """Return the next future that ended, with its result, None if none does soon."""
-        end = time.monotonic() + LOOK
-        while not self.completed.has_ready() and time.monotonic() < end:
-            time.sleep(0.005)
-        return next(self.completed) if self.completed.has_ready() else None
 
     def places(self) -> dict[str, frozenset[str]]:
         """Return the places of benches that can be used, and the programs there."""
@@ -145,11 +136,13 @@ class Flow:
         """See who is there; yield what cannot be done. Raise ToolError if nobody has been able to go on for long."""
         try:
             there = self.client.nthreads()
+            self.offers = {worker: offer for worker, offer in self.offers.items() if worker in there}
+            if new := sorted(set(there) - set(self.offers)):
+                self.offers |= self.meet(new)
+        except UserError:
+            raise
         except Exception as error:
             raise ToolError(lost(f"the scheduler is gone ({error})")) from error
-        self.offers = {worker: offer for worker, offer in self.offers.items() if worker in there}
-        if new := sorted(set(there) - set(self.offers)):
-            self.offers |= self.meet(new)
         self.threads = sum(there.values())
         hit, back = set(), []
         for future, sent in list(self.sent.items()):
@@ -197,11 +190,6 @@ class Flow:
 def can(check: Check, offer: Mapping[str, Any]) -> bool:
     """Say whether a worker has what a check needs."""
     return set(check.needs) <= set(offer["has"])
-
-
-def lost(what: str) -> str:
-    """Return the message for the end of a run."""
-    return f"{what}; the results so far are kept, and the same command does the rest"
 
 
 def failed(task: Task, why: str) -> Found:

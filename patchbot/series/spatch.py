@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import cache, partial
@@ -26,14 +27,27 @@ from ..progress import tick
 from ..run import run, which
 from ..shapes import plain, read
 from ..store import Store
-from ..workers import RETRIES, at_work, connected, halt, library, offer, present, scheduler, unlike
+from ..workers import (
+    PATIENCE,
+    RETRIES,
+    arrived,
+    at_work,
+    connected,
+    halt_all,
+    library,
+    lost,
+    offer,
+    present,
+    scheduler,
+    unlike,
+)
 from . import piece
 from .edits import MODES
 from .piece import LATE, PACKAGE, Piece, Result, one, version
 from .tree import Tree
 
 #: Seconds for a file.
-PATIENCE = 120.0
+FOR_A_FILE = 120.0
 DECIDE = 'each is to be decided by name: [[sites.keep]] path = ".." reason = ".."; a step may have another `timeout`'
 #: Options that make spatch read headers.
 INCLUDING = ("--include", "--all-includes", "--local-includes", "--recursive-includes", "-I")
@@ -182,8 +196,16 @@ def far(program: str, pieces: Sequence[Piece], take: Callable[[str, Result], Non
         submit = partial(client.submit, pure=False, retries=RETRIES, resources={"spatch": 1})
         tick("spatch", 0, len(pieces))
         waiting = {submit(do, like, json.dumps(plain(each))): each.path for each in pieces}
+        completed, seen = distributed.as_completed(list(waiting), loop=client.loop), time.monotonic()
         try:
-            for future in distributed.as_completed(list(waiting), loop=client.loop):
+            while waiting:
+                if (future := arrived(completed)) is None:
+                    there = client.scheduler_info(n_workers=-1)["workers"].values()
+                    if any("spatch" in worker["resources"] for worker in there):
+                        seen = time.monotonic()
+                    elif time.monotonic() - seen > PATIENCE:
+                        raise ToolError(lost("no worker that has spatch is left"))
+                    continue
                 try:
                     result = read(future.result(), Result)
                 except UserError:
@@ -194,8 +216,7 @@ def far(program: str, pieces: Sequence[Piece], take: Callable[[str, Result], Non
                 take(waiting.pop(future), result)
         finally:
             if waiting:
-                client.cancel(list(waiting), force=True)
-                client.run(halt, run_id)
+                halt_all(client, list(waiting), run_id)
 
 
 def do(like: str, text: str) -> str:

@@ -1,5 +1,7 @@
 """What the jobs of a run do when workers come, go and cannot go on; a few lines stand for dask's scheduler."""
 
+import itertools
+import random
 from collections import deque
 
 import pytest
@@ -174,3 +176,23 @@ def test_any_other_error_is_that_of_the_patch(flow):
     assert said(settled(own, flow, own.jobs[0], ValueError("bad"))) == [
         ("p0", Status.ERROR, "the cluster gave no result: ValueError: bad")
     ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_places_of_unlike_speed_seldom_leave_their_chain_and_none_waits_while_there_is_work(flow, seed):
+    chance = random.Random(seed)
+    speed = {"a": 1, "b": 1, "c": chance.choice([2, 5])}
+    own, flow = flow(300, **{name: offer(name) for name in speed})
+    done = {name: [] for name in speed}
+    while flow.left():
+        on_way = [job for job in own.jobs if job in flow.sent]
+        waiting = len(flow.chains.left())
+        assert {job.workers[0] for job in on_way} == set(speed) or waiting <= len(speed)
+        (place,) = chance.choices(list(speed), speed.values())
+        if mine := [job for job in on_way if job.workers == [place]]:
+            done[place].append(int(mine[0].task.items[0].id[1:]))
+            settled(own, flow, mine[0])
+            flow.fill([place])
+    assert sorted(itertools.chain(*done.values())) == list(range(300))
+    left = sum(two != one + 1 for numbers in done.values() for one, two in itertools.pairwise(numbers))
+    assert left <= 20, f"{left} of 297 times a bench went to a commit that is not the next one"
