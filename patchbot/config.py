@@ -22,7 +22,7 @@ from .errors import ConfigError
 from .model import Identity
 from .paths import expanded
 from .places import line_of, read_toml
-from .shapes import Text, TreeName, Words
+from .shapes import MaybeTree, Text, Words
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ class CampaignConfig:
     """
 
     name: Text
-    target: TreeName = ""
+    target: MaybeTree = ""
     with_: tuple[Text, ...] = ()
     without: tuple[Text, ...] = ()
     decisions: Mapping[str, dict[str, Any]] = field(default_factory=dict)

@@ -31,8 +31,9 @@ PATH = re.compile(r"(?s)\A(?:(?!\.{0,2}(?:/|\Z)|(?i:\.git)(?:/|\Z))[^/\0]+(?:/(?
 WORDS = re.compile(r"(?s)\A\s*+\S")
 #: One line of text that is not blank, as a subject.
 LINE = re.compile(r"\A[^\S\x00-\x1f]*+[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*+\Z")
-#: The name of a tree, as it stands in a subject's brackets.
+#: The name of a tree, as it stands in a subject's brackets; and that or "", for what a default leaves open.
 TREE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+/-]*+\Z")
+MAYBE_TREE = re.compile(rf"(?:\A\Z|{TREE.pattern})")
 Sha = Annotated[str, msgspec.Meta(pattern=SHA.pattern)]
 TreePath = Annotated[str, msgspec.Meta(pattern=PATH.pattern)]
 #: A text that may be a name: the system allows no NUL in names.
@@ -40,11 +41,13 @@ Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
 Words = Annotated[str, msgspec.Meta(pattern=WORDS.pattern)]
 Line = Annotated[str, msgspec.Meta(pattern=LINE.pattern)]
 TreeName = Annotated[str, msgspec.Meta(pattern=TREE.pattern)]
+MaybeTree = Annotated[str, msgspec.Meta(pattern=MAYBE_TREE.pattern)]
 #: What a text must be that a pattern does not match.
 MEANT = {
     WORDS: "a text that is not blank",
     LINE: "one line of text",
-    TREE: "the name of a tree, such as bpf-next",
+    TREE: (tree := "the name of a tree, such as bpf-next"),
+    MAYBE_TREE: tree,
 }
 
 #: No record and no kept answer comes near this; anything larger is not read.
@@ -95,8 +98,10 @@ def read(text: bytes | str, kind: type[T]) -> T:
         raise ShapeError(f"byte {error.start} is not UTF-8") from error
     except TypeError as error:  # a database row may hold anything
         raise ShapeError(str(error)) from error
+    except ShapeError:
+        raise
     except ValueError as error:
-        raise error if isinstance(error, ShapeError) else ShapeError(str(error)) from error
+        raise ShapeError(str(error)) from error
 
 
 def convert(value: Any, kind: type[T], at: str = "") -> T:

@@ -1,13 +1,16 @@
 """patchbot.toml: keys override, unknown keys are errors that name file and known keys."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from patchbot.bundle import bundled
-from patchbot.config import load
+from patchbot.config import Config, load
 from patchbot.errors import ConfigError
+from patchbot.shapes import plain, read
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -164,3 +167,10 @@ def test_the_shipped_example_is_valid_once_uncommented(tmp_path):
     config = load(written(tmp_path, "\n".join(bare)), bundled("patchbot.toml"))
     assert config.campaign(None).with_ == ("suffixes",)
     assert config.checks.waivers
+
+
+def test_what_goes_to_a_worker_is_read_there_as_it_was(tmp_path):
+    own = '[campaigns.x]\nwith = ["s"]\n[campaigns.y]\ntarget = "bpf-next"\n'
+    for text in ("", own, own + '[kernel]\npath = "linux"\nbase = "v1"\n[run]\ncluster = "tls://host:8786"\n'):
+        config = load(written(tmp_path, text), bundled("patchbot.toml"))
+        assert read(json.dumps(plain(config, os.fspath)), Config) == config

@@ -2,7 +2,10 @@
 
 import sys
 
+import pytest
+
 from patchbot.run import run
+from patchbot.shapes import ShapeError, Sums, read
 
 PROGRAM = """\
 import gc, sys, threading
@@ -24,3 +27,13 @@ def test_threads_that_meet_a_class_at_the_same_time() -> None:
     """Without a lock, four in five of these end with a segmentation fault."""
     for _ in range(5):
         run([sys.executable, "-c", PROGRAM])
+
+
+def test_an_error_is_not_its_own_cause() -> None:
+    """Who follows the causes, as dask does before it sends an error, would do so for ever."""
+    with pytest.raises(ShapeError) as found:
+        read('{"files": 1}', Sums)
+    error: BaseException | None = found.value
+    for _ in range(5):
+        error = error and error.__cause__
+    assert error is None

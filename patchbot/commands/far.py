@@ -9,11 +9,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..build.benches import close_benches
 from ..bundle import PACKAGE
-from ..checking.check import Subject
+from ..checking.check import Check, Subject
 from ..checking.cluster import Done, Job, Series, digest, logs_of
 from ..checking.programs import load
 from ..checking.tasks import run_task, tasks
@@ -29,8 +29,19 @@ from ..workers import at_work, refuse_full, unlike
 from .session import Given, Session
 from .subject import subject
 
-#: The runs that this worker has met, by digest, the last ones.
-_known: dict[str, tuple[Series, Config, Subject]] = {}
+
+@dataclass(frozen=True)
+class Met:
+    """A run that this worker has met, with its checks by name."""
+
+    series: Series
+    config: Config
+    subject: Subject
+    checks: dict[str, Check]
+
+
+#: The last ones, by digest.
+_known: dict[str, Met] = {}
 _opening = threading.Lock()
 MOST = 4
 #: Whoever has this may use or close the benches, which `_leaving` does in a MOMENT, in seconds.
@@ -48,7 +59,7 @@ def do(series: str, job: str) -> str:
     refuse_full()
     try:
         with at_work(wanted.run):
-            made = done(*opened(series), wanted)
+            made = done(opened(series), wanted)
     except Exception:
         refuse_full()  # which explains it
         raise
@@ -57,11 +68,13 @@ def do(series: str, job: str) -> str:
     return json.dumps(plain(made))
 
 
-def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
+def done(run: Met, wanted: Job) -> Done:
     """Do a job; raise UserError if the check or the campaign is another one here."""
-    check = load(wanted.check, config.checks)
-    own = replace(under, options=config.checks.options.get(check.name, {}))
-    chosen = [item for item in under.items if item.id in wanted.patches]
+    check = run.checks.get(wanted.check)
+    if check is None or check.source != wanted.source:
+        check = run.checks[wanted.check] = load(wanted.check, run.config.checks)
+    own = replace(run.subject, options=run.config.checks.options.get(check.name, {}))
+    chosen = [item for item in own.items if item.id in wanted.patches]
     for one in tasks(check, own, chosen, whole=None in wanted.patches):
         if tuple(part[1] for part in one.parts) == wanted.patches:
             if one.check.source != wanted.source:
@@ -70,7 +83,7 @@ def done(shared: Series, config: Config, under: Subject, wanted: Job) -> Done:
                 results = run_task(own, one)
             where = f"{socket.gethostname()} {os.getpid()}"
             return Done(tuple(results), one.keys, str(own.work), str(cache_dir()), logs_of(results, own.work), where)
-    raise UserError(unlike(f"the check {check.name} or the campaign {shared.campaign}"))
+    raise UserError(unlike(f"the check {check.name} or the campaign {run.series.campaign}"))
 
 
 @contextmanager
@@ -99,7 +112,7 @@ def leave_benches() -> None:
             _benches.release()
 
 
-def opened(text: str) -> tuple[Series, Config, Subject]:
+def opened(text: str) -> Met:
     """Return a series with the repository that it is in; made once."""
     key = digest(text)
     with _opening:
@@ -112,7 +125,8 @@ def opened(text: str) -> tuple[Series, Config, Subject]:
             quiet = Terminal(file=io.StringIO())
             session = Session(Given(campaign=shared.campaign, quiet=True), quiet, quiet, lambda argv: 2)
             session.__dict__ |= {"repo": repo, "config": config}
-            _known[key] = (shared, config, subject(session, shared.base, shared.items, os.cpu_count() or 1))
+            under = subject(session, shared.base, shared.items, os.cpu_count() or 1)
+            _known[key] = Met(shared, config, under, {})
             for old in list(_known)[:-MOST]:
                 del _known[old]
         return _known[key]
