@@ -6,7 +6,7 @@ the second half of the longest chain, and a chain whose place is gone waits for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .tasks import Task
@@ -28,34 +28,45 @@ class Chains:
         by_check: dict[str, list[Task]] = {}
         for one in todo:
             by_check.setdefault(one.check.name, []).append(one)
-        self.chains = [part for tasks in by_check.values() for part in divided(tasks, places)]
+        self.by_place: dict[str, list[Chain]] = {}
+        for tasks in by_check.values():
+            for chain in divided(tasks, places):
+                self.by_place.setdefault(chain.place, []).append(chain)
+
+    def all(self) -> Iterator[Chain]:
+        """Yield the chains, also those of which nothing is left."""
+        return (chain for chains in self.by_place.values() for chain in chains)
 
     def left(self) -> list[Task]:
         """Return what nobody took yet."""
-        return [one for chain in self.chains for one in chain.tasks]
+        return [one for chain in self.all() for one in chain.tasks]
 
     def take(self, place: str, has: Collection[str], places: Collection[str]) -> Task | None:
         """Return the next task for a place with some programs, None if there is none; `places` are those alive."""
-        fit = [chain for chain in self.chains if chain.tasks and able(chain.tasks, has)]
-        own = [chain for chain in fit if chain.place == place]
-        if not own:
+        mine = self.by_place.setdefault(place, [])
+        own = next((chain for chain in mine if chain.tasks and able(chain.tasks, has)), None)
+        if own is None:
+            fit = [chain for chain in self.all() if chain.tasks and able(chain.tasks, has)]
             if free := [chain for chain in fit if chain.place not in places]:
-                own = [max(free, key=length)]
-                own[0].place = place
+                own = max(free, key=length)
+                self.by_place[own.place].remove(own)
+                own.place = place
+                mine.append(own)
             elif (longest := max(fit, key=length, default=None)) and length(longest) > 1:
                 middle = length(longest) // 2
-                own = [Chain(place, longest.tasks[middle:])]
+                own = Chain(place, longest.tasks[middle:])
                 del longest.tasks[middle:]
-                self.chains += own
-        return own[0].tasks.pop(0) if own else None
+                mine.append(own)
+        return own.tasks.pop(0) if own else None
 
     def back(self, task: Task, place: str) -> None:
         """Take back a task that a place did not do; it is the next one of what that place did."""
-        for chain in self.chains:
-            if chain.place == place and chain.tasks and chain.tasks[0].check.name == task.check.name:
+        mine = self.by_place.setdefault(place, [])
+        for chain in mine:
+            if chain.tasks and chain.tasks[0].check.name == task.check.name:
                 chain.tasks.insert(0, task)
                 return
-        self.chains.insert(0, Chain(place, [task]))
+        mine.insert(0, Chain(place, [task]))
 
 
 def able(tasks: Sequence[Task], has: Collection[str]) -> bool:

@@ -61,11 +61,13 @@ class Flow:
         self.send, self.meet, self.take = send, meet, take
         self.shunned: dict[str, Unfit] = {}
         self.sent: dict[Any, Sent] = {}
+        self.busy: Counter[str] = Counter()
         self.deaths: Counter[tuple[Any, ...]] = Counter()
         self.threads = len(offers)
         self.helpless = time.monotonic()
         self.crowd = deque(one for one in todo if not one.check.exclusive)
-        self.chains = Chains((one for one in todo if one.check.exclusive), self.places())
+        self.look()
+        self.chains = Chains((one for one in todo if one.check.exclusive), self.places)
 
     def left(self) -> list[Task]:
         """Return what has not ended."""
@@ -78,36 +80,45 @@ class Flow:
             if time.monotonic() - looked > LOOK:
                 yield from self.survey()
                 looked = time.monotonic()
-                self.fill(self.places())
-            if (ended := arrived(self.completed)) and (sent := self.sent.pop(ended[0], None)):
+                self.fill(self.places)
+            if (ended := arrived(self.completed)) and ended[0] in self.sent:
+                sent = self.unsent(ended[0])
                 yield from self.settle(sent, *ended)
-                self.fill([sent.place] if sent.place in self.places() else [])
+                self.fill([sent.place] if sent.place in self.places else [])
 
-    def places(self) -> dict[str, frozenset[str]]:
-        """Return the places of benches that can be used, and the programs there."""
-        return {o["place"]: frozenset(o["has"]) for o in self.offers.values() if o["place"] not in self.shunned}
+    def look(self) -> None:
+        """Find out anew which places of benches can be used, and the programs there: somebody came, or went."""
+        self.usable = {w: o for w, o in sorted(self.offers.items()) if o["place"] not in self.shunned}
+        self.places = {o["place"]: frozenset(o["has"]) for o in self.usable.values()}
+        self.fit: dict[str, list[str]] = {}
 
     def able(self, check: Check) -> list[str]:
         """Return the workers that can do a check."""
-        return [w for w, o in sorted(self.offers.items()) if o["place"] not in self.shunned and can(check, o)]
+        if check.name not in self.fit:
+            self.fit[check.name] = [worker for worker, offer in self.usable.items() if can(check, offer)]
+        return self.fit[check.name]
 
     def fill(self, places: Sequence[str] | Mapping[str, Any]) -> None:
         """Send what some places can take, and what anybody can."""
-        there = self.places()
-        busy = Counter(sent.place for sent in self.sent.values())
         for place in sorted(places):
-            while busy[place] < AHEAD and (one := self.chains.take(place, there[place], there)):
+            while self.busy[place] < AHEAD and (one := self.chains.take(place, self.places[place], self.places)):
                 worker = next(w for w in self.able(one.check) if self.offers[w]["place"] == place)
                 self._send(one, worker, place)
-                busy[place] += 1
-        for _ in range(min(len(self.crowd), AHEAD * self.threads - busy[""])):
+        for _ in range(min(len(self.crowd), AHEAD * self.threads - self.busy[""])):
             self._send(self.crowd.popleft())
 
     def _send(self, task: Task, worker: str = "", place: str = "") -> None:
         workers = [worker] if worker else self.able(task.check) if self.shunned else None
         future = self.send(task, workers)
         self.sent[future] = Sent(task, worker, place, time.monotonic())
+        self.busy[place] += 1
         self.completed.add(future)
+
+    def unsent(self, future: Any) -> Sent:
+        """Return what is no longer on its way."""
+        sent = self.sent.pop(future)
+        self.busy[sent.place] -= 1
+        return sent
 
     def settle(self, sent: Sent, future: Any, said: Any) -> Iterator[Found]:
         """Yield the results of what ended; raise UserError where a worker is not like this machine."""
@@ -121,6 +132,7 @@ class Flow:
             raise error
         if isinstance(error, Unfit):
             self.shunned[error.place] = error
+            self.look()
             self.again(sent)
         else:
             yield failed(sent.task, f"{type(error).__name__}: {error}")
@@ -139,6 +151,7 @@ class Flow:
             self.offers = {worker: offer for worker, offer in self.offers.items() if worker in there}
             if new := sorted(set(there) - set(self.offers)):
                 self.offers |= self.meet(new)
+            self.look()
         except UserError:
             raise
         except Exception as error:
@@ -148,7 +161,7 @@ class Flow:
         for future, sent in list(self.sent.items()):
             if not sent.worker or sent.worker in there:
                 continue
-            del self.sent[future]
+            self.unsent(future)
             self.client.cancel([future], force=True)
             # What waited behind another job on the worker is not the reason.
             self.deaths[tuple(sent.task.parts)] += sent.worker not in hit
@@ -168,13 +181,13 @@ class Flow:
         for future, sent in list(self.sent.items()):
             old = time.monotonic() - sent.since > STUCK
             if old and future.status == "pending" and future.key not in given:
-                del self.sent[future]
+                self.unsent(future)
                 self.client.cancel([future], force=True)
                 self.again(sent)
 
     def impossible(self) -> Iterator[Found]:
         """Yield what nobody can do because of a worker that cannot go on; raise ToolError if all wait for somebody."""
-        for one in self.crowd, *(chain.tasks for chain in self.chains.chains):
+        for one in self.crowd, *(chain.tasks for chain in self.chains.all()):
             for task in [task for task in one if not self.able(task.check)]:
                 if whys := [str(why) for why in self.shunned.values()]:
                     one.remove(task)

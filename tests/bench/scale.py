@@ -44,7 +44,7 @@ SECONDS = json.loads((Path(__file__).parent / "seconds.json").read_text())["seco
 #: Settings of dask for workers of which many share a processor.
 QUIET = {
     "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "60s",
+    "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "60s",
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,

@@ -82,7 +82,7 @@ def flow(tmp_path):
         own = Scheduler(**workers)
         flow = Flow(own, own, dict(workers), todo, send=own.send, meet=own.meet, take=lambda task, said: (task, []))
         assert list(flow.survey()) == []
-        flow.fill(flow.places())
+        flow.fill(flow.places)
         return own, flow
 
     return made
@@ -90,7 +90,7 @@ def flow(tmp_path):
 
 def settled(own, flow, job, error=None, status=""):
     own.end(job, error, status)
-    return list(flow.settle(flow.sent.pop(job), *next(own)))
+    return list(flow.settle(flow.unsent(job), *next(own)))
 
 
 def said(found):
@@ -102,11 +102,11 @@ def test_a_place_that_cannot_go_on_is_left_alone_and_another_does_its_work(flow)
     first = own.jobs[0]
     assert first.workers == ["a"]
     assert settled(own, flow, first, Unfit("A", "A: only 3 MB are free")) == []
-    assert list(flow.places()) == ["B"]
+    assert list(flow.places) == ["B"]
     for job in own.jobs:
         if job in flow.sent:
             settled(own, flow, job)
-            flow.fill(flow.places())
+            flow.fill(flow.places)
     assert [job.task.items[0].id for job in own.jobs if job.workers == ["b"]][-1] == "p0"
     assert flow.left() == []
 
@@ -126,7 +126,7 @@ def test_a_patch_whose_worker_dies_again_and_again_is_given_up_and_what_waited_b
     for number in range(1, RETRIES + 2):
         own.workers = {f"w{number}": offer(str(number))}
         found += flow.survey()
-        flow.fill(flow.places())
+        flow.fill(flow.places)
     assert said(found) == [
         ("p0", Status.ERROR, f"the cluster gave no result: {RETRIES + 1} workers died while they did it")
     ]
@@ -142,7 +142,7 @@ def test_a_run_that_nobody_can_go_on_with_ends_after_a_while_and_not_before(flow
         list(flow.survey())
     own.workers["c"] = offer("C")
     assert list(flow.survey()) == []
-    flow.fill(flow.places())
+    flow.fill(flow.places)
     assert own.jobs[-1].workers == ["c"]
 
 
@@ -154,7 +154,7 @@ def test_what_no_worker_was_given_is_sent_again_after_a_while_and_not_before(flo
     assert job in flow.sent
     flow.sent[job] = Sent(job.task, "", "", flow.sent[job].since - STUCK - 1)
     assert list(flow.survey()) == []
-    flow.fill(flow.places())
+    flow.fill(flow.places)
     assert own.cancelled == [job]
     assert [one.task for one in own.jobs] == [job.task, job.task]
 
