@@ -42,6 +42,7 @@ from patchbot.config import fit
 from patchbot.errors import PatchbotError
 from patchbot.model import Finding, Status
 from patchbot.series.campaign import Site
+from patchbot.series.render import plural
 from patchbot.shapes import Text
 
 NEEDS = PROGRAMS
@@ -139,9 +140,9 @@ def check_series(subject: Subject) -> Outcome:
     rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, [*findings, *listed])
     reason = (
-        f"{len(subject.items)} patches: {counted(view)} compared with the base, {len(rewritten)} rewritten, "
-        f"{len(findings)} differences{gains(view)}{abroad(view)}; "
-        f"{len(listed)} rows are not compiled{': ' if listed else ''}{reasons(missing)}"
+        f"{plural(len(subject.items), 'patch', 'patches')}: {counted(view)} compared with the base, {len(rewritten)} rewritten, "
+        f"{plural(len(findings), 'difference')}{gains(view)}{abroad(view)}; "
+        f"{plural(len(listed), 'row is', 'rows are')} not compiled{': ' if listed else ''}{reasons(missing)}"
     )
     # Rows that are listed with a reason don't invalidate the comparison of the others.
     examined = len(view.main.states[1].rows)
@@ -151,13 +152,14 @@ def check_series(subject: Subject) -> Outcome:
 def counted(view: View) -> str:
     """Return how many rows were compared in how many objects."""
     new = view.main.states[1]
-    return f"{len(new.rows)} rows ({new.arguments} arguments) in {len(new.readings)} objects"
+    rows, arguments = plural(len(new.rows), "row"), plural(new.arguments, "argument")
+    return f"{rows} ({arguments}) in {plural(len(new.readings), 'object')}"
 
 
 def gains(view: View) -> str:
     """Return which arguments gain what, "" if none does."""
     found = sorted({line for sides in view.sides for line in new_gains(*sides.states)})
-    return f"; {len(found)} arguments gain: {', '.join(found)}" if found else ""
+    return f"; {plural(len(found), 'argument gains', 'arguments gain')}: {', '.join(found)}" if found else ""
 
 
 def abroad(view: View) -> str:
@@ -167,7 +169,8 @@ def abroad(view: View) -> str:
     for sides in view.sides[1:]:
         other = sides.states[1]
         only = sorted({f"{r.kfunc}()" for r in other.rows if (r.set, r.kfunc) not in own})
-        text += f"; compared for {sides.arch.folder}: {len(other.rows)} rows in {len(other.readings)} objects"
+        rows, objects = plural(len(other.rows), "row"), plural(len(other.readings), "object")
+        text += f"; compared for {sides.arch.folder}: {rows} in {objects}"
         text += f", only there {', '.join(only)}" if only else ""
     return text
 

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def told(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the results of a run without what each run says otherwise."""
     rows = [{key: value for key, value in row.items() if key not in OWN} for row in report["results"]]
     # A worker's configuration comes along beside the logs.
-    return [{**row, "reproduce": row["reproduce"].replace("/build/fragments/", "/logs/")} for row in rows]
+    return [{**row, "reproduce": re.sub(r"/build/(?:[^ ]*/)?fragments/", "/logs/", row["reproduce"])} for row in rows]
 
 
 def same(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
@@ -50,8 +51,9 @@ def same(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
     one, two = json.dumps(told(here), indent=1).splitlines(), json.dumps(told(there), indent=1).splitlines()
     for number, (a, b) in enumerate(zip(one, two, strict=False)):
         if a != b:
+            shared = max(next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), 0) - 60, 0)
             raise Wrong(
-                f"in threads {a.strip()[:600]}\n  on workers {b.strip()[:600]}\n  after {one[number - 3 : number]}"
+                f"in threads {a[shared:][:600]}\n  on workers {b[shared:][:600]}\n  after {one[number - 3 : number]}"
             )
     if len(one) != len(two):
         raise Wrong(f"{len(one)} lines in threads, {len(two)} on workers")
@@ -239,6 +241,7 @@ def all_workers_gone(lab: Lab, chance: random.Random) -> str:
     """All workers end for good: the run says so."""
     here, argv = truth(lab), lab.up()
     run = going(lab, argv)
+    time.sleep(chance.uniform(2, 4))
     for host in lab.hosts:
         host.stop()
     first = finish(run)

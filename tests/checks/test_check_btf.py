@@ -319,7 +319,7 @@ def test_a_changed_row_that_nothing_compiles_fails(bench: Bench) -> None:
 def test_a_row_of_another_architecture_is_compared(bench: Bench) -> None:
     subject = bench.subject(bench.patches)
     whole: Outcome = bench.module.check_series(subject)
-    assert "; compared for s390: 20 rows in 1 objects, only there bpf_lowcore(); " in whole.reason
+    assert "; compared for s390: 20 rows in 1 object, only there bpf_lowcore(); " in whole.reason
     assert "0 differences" in whole.reason
     assert "S390" not in whole.reason
     for item in subject.items:

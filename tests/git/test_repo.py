@@ -59,6 +59,10 @@ def test_files_are_read_as_bytes_and_missing_ones_are_none(repo):
     assert repo.read(head, "b.c") is None
     assert repo.read(head, "dir") is None
     assert repo.read(head, "a.c\n--evil") is None
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=b"odd\n").stdout.decode().strip()
+    rows = f"100644 blob {blob}\ta\nb.c\0".encode()
+    odd = repo.git("mktree", "-z", stdin=rows).stdout.decode().strip()
+    assert repo.read_many(odd, ["a\nb.c"]) == {"a\nb.c": b"odd\n"}
     assert repo.ls(head)["run.sh"][0] == "100755"
     assert repo.grep(head, ["needle"]) == ["dir/ü b.c"]
     assert repo.committer_date(head)[1] == "+0200"
