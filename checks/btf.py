@@ -140,7 +140,8 @@ def check_series(subject: Subject) -> Outcome:
     rewritten = list(dict.fromkeys(line for sides in view.sides for line in rewrites(sides)))
     note(log, rewritten, [*findings, *listed])
     reason = (
-        f"{plural(len(subject.items), 'patch', 'patches')}: {counted(view)} compared with the base, {len(rewritten)} rewritten, "
+        f"{plural(len(subject.items), 'patch', 'patches')}: {counted(view)} compared with the base, "
+        f"{len(rewritten)} rewritten, "
         f"{plural(len(findings), 'difference')}{gains(view)}{abroad(view)}; "
         f"{plural(len(listed), 'row is', 'rows are')} not compiled{': ' if listed else ''}{reasons(missing)}"
     )
