@@ -14,18 +14,27 @@ architectures to compile for besides x86 where needed (default: all whose compil
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchbot.build.arches import X86
 from patchbot.build.bench import Bench
-from patchbot.build.benches import APART, cross_versions, each_bench, elsewhere, make_lines, open_bench, units_of
+from patchbot.build.benches import (
+    APART,
+    cross_versions,
+    each_bench,
+    elsewhere,
+    make_lines,
+    makes_header,
+    open_bench,
+)
 from patchbot.build.kbuild import ALLYES
 from patchbot.build.options import BuildOptions, build_options
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.touched import Built, compile_ahead, compile_sides, key_of, shown_by
-from patchbot.build.units import Compiled
+from patchbot.build.units import Compiled, Unit
+from patchbot.build.users import built as built_of
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.checking.news import files_of
 from patchbot.errors import ToolError, Unfinished
@@ -43,6 +52,8 @@ HEADERS = (".h",)
 USERS = 16
 #: Code that no C compiler reads.
 OTHERS = {".rs": "Rust", ".dts": "a device tree", ".dtsi": "a device tree", ".dtso": "a device tree"}
+#: Files that nothing includes, whatever they are called.
+TEXTS = (".rst", ".txt", ".md", ".yaml", ".json", ".py", ".sh", ".pl")
 #: Files that a compiler or make reads, but whose effect one object does not show.
 UNSEEN = ("Makefile", "Kbuild", "Kconfig")
 
@@ -58,23 +69,27 @@ def check(subject: Subject, item: Item) -> Outcome:
     """Compile the objects that a patch touches, before and after it."""
     log = subject.log("build", item)
     code = tuple(p for p in item.files if p.endswith((*COMPILED, *HEADERS, *OTHERS)) or is_unseen(p))
-    if not code:
-        return Outcome(Status.SKIP, reason="it holds nothing to compile")
+    odd = [p for p in item.files if p not in code and not p.endswith(TEXTS) and not p.startswith(APART)]
+    none = Outcome(Status.SKIP, reason="it holds nothing to compile")
+    if not code and not odd:
+        return none
     options = build_options(subject.options)
     bench = open_bench(subject, options)  # before the log: another run that has the bench writes to that file
+    code += tuple(p for p in odd if any(bench.includers(tree, p) for tree in (item.parent_tree, item.tree)))
+    if not code:
+        return none
     log.write_text(f"build of {item.commit} and of its parent {item.parent}\n")
     sources = choose(subject, item, code)
     later = subject.later(item) if set(code) == sources else ()
     compile_ahead(bench, item, later, sources, log)
     main = compile_sides(bench, item, sources, log, code)
-    users, parts = find_users(subject, item, main, code, log)
-    near = {user for user in users if units_of(bench, item.tree, user, log)}
-    main = main.and_also(compile_sides(bench, item, near, log))
+    users = find_users(subject, item, main, code, log)
+    main = main.and_also(compile_sides(bench, item, {path for one in users for path in one.near}, log))
     others, lacking = compile_elsewhere(subject, item, sources, log)
     if options.allyesconfig:
-        more, why = compile_rest(main, item, {*code, *sources}, users - near, later, log)
+        more, why = compile_rest(main, item, {*code, *sources}, users, later, log)
         others, lacking = [*more, *others], {**why, **lacking}
-    findings = judge_config(bench, subject, item, log)
+    findings = [*judge_config(bench, subject, item, log), *find_unmade(bench, item, options, log)]
     old, new = (files_of(subject.scratch.read, tree) for tree in (item.parent_tree, item.tree))
     brought = each_bench((b.bench.mark, b.brought(old, new)) for b in (main, *others))
     findings += [replace(finding, status=Status.FAIL) for finding in brought]  # errors and warnings
@@ -88,6 +103,7 @@ def check(subject: Subject, item: Item) -> Outcome:
         file.write(f"\nobjects: {' '.join(sorted(r.unit.obj for r in after))}\n")
         file.writelines(f"new: {f.file}:{f.line}: {f.message} [{f.type}]\n" for f in findings)
     shown: list[str] = []
+    parts = [note for one in users if (note := one.note())]
     for built in (main, *others):
         where = "" if built is main else f"{'in' if built.bench.start == ALLYES else 'for'} {built.bench.name} "
         if done := [u.obj for u, r in built.after.items() if r.built]:
@@ -118,17 +134,39 @@ def choose(subject: Subject, item: Item, code: Sequence[str]) -> set[str]:
     return sources
 
 
-def find_users(subject: Subject, item: Item, main: Built, code: Iterable[str], log: Path) -> tuple[set[str], list[str]]:
-    """Return more sources that show what changed in headers, and a note on each header with more of them than tried."""
-    found: set[str] = set()
-    notes = []
+@dataclass
+class Users:
+    """The sources that show what changed in a header: those that are compiled, and others that allyesconfig may build.
+
+    `many` is how many have to show it.
+    """
+
+    header: str
+    near: list[str]
+    far: list[str]
+    many: int
+
+    def note(self) -> str:
+        """Return how many were compiled if that is not all of them."""
+        if len(self.near) >= self.many:
+            return ""
+        if self.many == 1:
+            return f"the one file that shows what changed in {self.header} is in no configuration"
+        return f"{len(self.near)} of the {self.many} files that show what changed in {self.header}"
+
+
+def find_users(subject: Subject, item: Item, main: Built, code: Iterable[str], log: Path) -> list[Users]:
+    """Return for each header the sources that show what changed in it; a source may make one that objects include."""
+    found = []
     for path in code:
-        if path.endswith(HEADERS) and is_x86(path):
+        other = not path.endswith((*COMPILED, *OTHERS)) and not is_unseen(path)
+        if is_x86(path) and (other or makes_header(main.bench, item.tree, path, log)):
             users, many = shown_by(subject, item, main.bench, path, log)
-            shown = is_examined(main.bench, item, path, [*main.after.values()])
-            found.update(users[: min(USERS, many) if shown else USERS])
-            notes += [f"{USERS} of the {many} files that show what changed in {path}"] if many > USERS else []
-    return found, notes
+            if other and is_examined(main.bench, item, path, [*main.after.values()]):
+                users = users[:many]
+            near = built_of(main.bench, item.tree, users, log, USERS)
+            found.append(Users(path, near, [user for user in users if user not in near], many))
+    return found
 
 
 def compile_elsewhere(
@@ -149,18 +187,21 @@ def compile_elsewhere(
 
 
 def compile_rest(
-    main: Built, item: Item, code: Iterable[str], users: Collection[str], later: Sequence[Item], log: Path
+    main: Built, item: Item, code: Iterable[str], users: Sequence[Users], later: Sequence[Item], log: Path
 ) -> tuple[list[Built], dict[str, str]]:
     """Compile in allyesconfig the code of x86 that `main` did not, and users of headers; return why some is not."""
     files, seen = main.bench.files(item.tree), [*main.after.values()]
     rest = [p for p in sorted(code) if p in files and is_x86(p) and not is_examined(main.bench, item, p, seen)]
     sources = [p for p in rest if p.endswith(COMPILED)]
-    if not sources and not users:
+    if not sources and not any(one.far for one in users):
         return [], {}
     bench = main.bench.whole()
     try:
         compile_ahead(bench, item, later, sources, log, main.bench)
-        built = compile_sides(bench, item, {*sources, *users}, log)
+        more = {path for one in users for path in built_of(bench, item.tree, one.far, log, USERS - len(one.near))}
+        built = compile_sides(bench, item, {*sources, *more}, log)
+        for one in users:
+            one.near += [path for path in one.far if path in more]
     except Unfinished:
         raise
     except ToolError as error:
@@ -196,6 +237,38 @@ def judge_config(bench: Bench, subject: Subject, item: Item, log: Path) -> list[
         text = "CONFIG_DEBUG_INFO_BTF is off, so no kfunc set was compiled; does the kernel accept this pahole?"
         found.append(Finding(Status.WARN, text, type="no-btf"))
     return found
+
+
+def find_unmade(bench: Bench, item: Item, options: BuildOptions, log: Path) -> list[Finding]:
+    """Return the objects that Makefiles list after a patch, and not before it, and that nothing can make."""
+    files, before = bench.files(item.tree), bench.files(item.parent_tree)
+    rules = {p for p in item.files if p.rpartition("/")[2] in UNSEEN[:2]}
+    gone = {p for p in item.files if p.endswith(COMPILED) and p not in files}
+    folders = sorted({p.rpartition("/")[0] or "." for p in rules | gone if is_x86(p)})
+    found: dict[str, Finding] = {}
+    for one in (bench, *([bench.whole()] if options.allyesconfig and folders else [])):
+        for folder in folders:
+            try:
+                lacking = [
+                    {o for o in one.listed(t, log, folder)[0] if o.endswith(".o") and not source_of(o, there)}
+                    for t, there in ((item.parent_tree, before), (item.tree, files))
+                ]
+            except ToolError:
+                if one is bench:
+                    raise
+                continue  # compile_rest() says what it lacks
+            units = {Unit(f"{obj[:-1]}c", obj) for obj in lacking[1] - lacking[0] - found.keys()}
+            for unit, result in one.compile(item.tree, units, log).items():
+                file = next((p for p in (f"{folder}/Kbuild", f"{folder}/Makefile") if p in files), None)
+                if not result.built:
+                    text = f"{unit.obj} is listed, but there is no {unit.source}, and no rule makes it ({one.name})"
+                    found[unit.obj] = Finding(Status.FAIL, text, file, type="no-source")
+    return list(found.values())
+
+
+def source_of(obj: str, files: Container[str]) -> str:
+    """Return the file that an object is made from by its name, "" if there is none."""
+    return next((name for end in (*COMPILED, ".rs") if (name := f"{obj[:-2]}{end}") in files), "")
 
 
 def note_unknown(bench: Bench, subject: Subject, item: Item, log: Path) -> list[str]:

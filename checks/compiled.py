@@ -31,7 +31,7 @@ from patchbot.build.options import BuildOptions, build_options, wanted_options
 from patchbot.build.survey import Seen, Survey
 from patchbot.build.toolchain import PROGRAMS, compiler_of
 from patchbot.build.units import Unit
-from patchbot.build.users import SOURCES, deciders, users_of
+from patchbot.build.users import SOURCES, deciders, includers, users_of
 from patchbot.c.source import parse
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.errors import ToolError, Unfinished
@@ -198,7 +198,7 @@ def look(
         if left_in(path):
             ask(users_of(bench, item.tree, path, (), subject.witnesses(item.commit), log, USERS))
         if left_in(path):
-            first = deciders(bench, item.tree, coverage.sources[path])
+            first = deciders(bench, item.tree, coverage.sources[path], includers(bench, item.tree, path))
             ask(users_of(bench, item.tree, path, (), first, log, USERS) if first else ())
         if names := sorted({mark.name for mark in left_in(path) if mark.name}):
             ask(users_of(bench, item.tree, path, names, (), log, USERS))
@@ -231,7 +231,7 @@ def explain(bench: Bench, item: Item, coverage: Coverage, log: Path) -> None:
         elif path.endswith(SOURCES):
             symbols = bench.whole().switched_off(item.tree, path, log)
             need = f": it needs {' and '.join(f'CONFIG_{s}' for s in symbols)}" if symbols else ""
-            coverage.lacking[path] = ("NOT_CONFIGURED", f"the file is in no configuration that was tried{need}")
+            coverage.lacking[path] = ("NOT_CONFIGURED", f"no Makefile lists it in a configuration that was tried{need}")
 
 
 def sentence(coverage: Coverage) -> str:

@@ -191,16 +191,16 @@ class Bench(Workplace):
         key = "member " + digest([self._maker, source, self.config(tree, log).digest, rules])
         known = self.known.get(key, bool)
         if known is None:
-            self.enter(tree, log)
             known = is_member(object_of(source), partial(self.listed, tree, log))
             self.known.put(key, known)
         return known
 
     def listed(self, tree: str, log: Path, folder: str) -> list[set[str]]:
-        """Return what a folder has, asked once."""
+        """Return the objects and the folders that a folder has in the configuration of a tree, asked once."""
         files, config = self.files(tree), self.config(tree, log).digest
         top, key = (digest([config, {p: files[p] for p in self.rules(tree, f"{f}/x.c")}]) for f in (".", folder))
         if (folder, key) not in self._lists:
+            self.enter(tree, log)
             if top not in self._asks:
                 self._asks = {top: list_members(self.kbuild)}
             self._lists[folder, key] = self._asks[top](folder)

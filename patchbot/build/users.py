@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from difflib import SequenceMatcher
+from itertools import accumulate, zip_longest
 from pathlib import Path
 
 from ..c.conditions import names_asked
@@ -24,6 +25,11 @@ DEPTH = 2
 #: How many names that decide about a header's code are looked for.
 NAMES = 16
 SOURCES = (".c", ".S")
+#: How many headers that carry on what another one has are followed, and how many files that include each of them.
+CARRIERS, EACH = 16, 4
+_WORD = re.compile(rb"(?a:[A-Za-z_]\w*+)")
+#: The parts of a word that a macro puts together.
+_PASTED = re.compile(rb"(\w*+)[ \t]*+##[ \t]*+(\w*+)")
 _INCLUDE = re.compile(rb'^[ \t]*+#[ \t]*+include[ \t]*+[<"]([^>"\n]++)[>"]', re.M)
 #: What decides about more than the line itself.
 _ASKS = re.compile(rb"^[ \t]*+#[ \t]*+(?:include|if|el|undef).*+", re.M)
@@ -37,7 +43,8 @@ def users_of(
     Those in `first` are tried before all others.
     """
     bench.enter(tree, log)
-    fit = fitting(bench, named(bench, names) if names else includers(bench, tree, header))
+    by_name = [*named(bench, names), *carried(bench, tree, header, names)] if names else None
+    fit = fitting(bench, includers(bench, tree, header) if by_name is None else by_name)
     rest = sorted(fit, key=lambda path: (path.startswith(("drivers/", "sound/")), path))
     return built(bench, tree, [*(path for path in first if path in {*fit}), *rest], log, most)
 
@@ -45,16 +52,55 @@ def users_of(
 def showing(bench: Bench, tree: str, header: str, old: bytes, new: bytes, log: Path) -> tuple[list[str], int]:
     """Return the sources that show what changed in a header, best first, and how many of them have to.
 
-    They include it, and name something that changed or is gone; if another header is included there or an #if differs,
-    all that include it have to.
+    They include it, and name something that changed or is gone, or they do so by way of other headers, or they define
+    what the header asks for; if another header is included there or an #if differs, all that include it have to.
     """
     bench.enter(tree, log)
-    near, users = fitting(bench, includers(bench, tree, header)), set[str]()
+    near, users, far = fitting(bench, includers(bench, tree, header)), set[str](), list[str]()
     if parse(header, old).lexed.texts != parse(header, new).lexed.texts:  # not in comments alone
-        users.update(fitting(bench, named(bench, names_changed(header, old, new))))
-    best = near if {*_ASKS.findall(old)} != {*_ASKS.findall(new)} else [p for p in near if p in users]
-    best = sorted(best, key=lambda path: path not in users)
-    return list(dict.fromkeys([*best, *sorted(users), *near])), len({*best, *users})
+        names = names_changed(header, old, new)
+        users.update(fitting(bench, named(bench, names)))
+        ask = deciders(bench, tree, parse(header, new), near)
+        far = [path for pair in zip_longest(ask, carried(bench, tree, header, names)) for path in pair if path]
+    best = near if _ASKS.findall(old) != _ASKS.findall(new) else [p for p in near if p in users]
+    best = [*sorted(best, key=lambda path: path not in users), *sorted(users)]
+    both = [path for pair in zip_longest(dict.fromkeys(best), fitting(bench, far)) for path in pair if path]
+    return list(dict.fromkeys([*both, *near])), len({*both})
+
+
+def carried(bench: Bench, tree: str, header: str, names: Sequence[str]) -> list[str]:
+    """Return sources that use some names of a header by way of other headers, or may break by them.
+
+    Such a header includes this one, or one that does, and makes of the names macros, inline functions or types of its
+    own; who includes it need not name them to break.
+    """
+    files, words, seen, carriers, level = bench.files(tree), {*names}, {header}, list[str](), [header]
+    for _ in range(DEPTH + 1):
+        others = [path for path in including(bench, level, (".h",)) if path in files and path not in seen]
+        seen.update(others)
+        for path in others:
+            made = made_with(bench.scratch.raw(files[path]), words)
+            words |= made
+            carriers += [path] if made else []
+        level = sorted(others, key=lambda path: path not in carriers)[:CARRIERS]
+    if not (carriers := carriers[:CARRIERS]):
+        return []
+    sources = including(bench, carriers, SOURCES)
+    users = bench.worktree.grep(sorted(words), literal(sources), "-F", "-w") if sources else []
+    some = [including(bench, [path], SOURCES, literal(sources))[:EACH] if sources else [] for path in carriers]
+    return [path for row in zip_longest(users, *some) for path in row if path]
+
+
+def made_with(text: bytes, names: Iterable[str]) -> set[str]:
+    """Return what a header makes of some names: what they stand in, and the macros that put one of them together."""
+    words = [name.encode("utf-8", "surrogateescape") for name in names]
+    offsets = [m.start() for w in words for m in re.finditer(rb"(?<!\w)" + re.escape(w) + rb"(?!\w)", text)]
+    for found in _PASTED.finditer(text):
+        start, end = found.groups()
+        # The other part may be what the macro is given.
+        if any((start and w.startswith(start)) or (end and w.endswith(end)) for w in words):
+            offsets.append(found.start())
+    return {*enclosing(text, sorted(offsets))} - {""}
 
 
 def named(bench: Bench, names: Sequence[str]) -> list[str]:
@@ -82,28 +128,47 @@ def includers(bench: Bench, tree: str, header: str, depth: int = DEPTH) -> list[
 
     A header that is not below an include/ is looked for by its name, in the first two folders that it is in.
     """
-    beside = bench.includers(tree, header)
-    spelled = re.sub(r"^(?:.*/)?include/(?:uapi/)?", "", header)
-    where = ""
-    if spelled == header:
-        *folders, spelled = header.split("/")
-        where = "".join(f"{folder}/" for folder in folders[:2])
-    # Fixed words: git's expressions take minutes for a whole kernel. Who names it in a remark alone does no harm.
-    among = [f":(literal){where}"] if where else [f"*{end}" for end in (*SOURCES, ".h")]
-    paths = bench.worktree.grep([f"{spelled}>", f'{spelled}"'], among, "-F")
-    paths = [path for path in paths if path != header and path.endswith((*SOURCES, ".h"))]
+    beside, paths = bench.includers(tree, header), including(bench, [header], (*SOURCES, ".h"))
     sources = [path for path in paths if path.endswith(SOURCES)]
     if not sources and not beside and depth:
         sources = [user for path in paths for user in includers(bench, tree, path, depth - 1)]
     return list(dict.fromkeys([*beside, *sources]))
 
 
-def deciders(bench: Bench, tree: str, header: Source) -> list[str]:
-    """Return the sources that include a header and #define what decides about its code, or about one that it includes.
+def including(bench: Bench, headers: Iterable[str], ends: tuple[str, ...], among: Sequence[str] = ()) -> list[str]:
+    """Return the files with some ends of their names that include one of some headers, as includers() looks for them.
+
+    With `among`, pathspecs, only those.
+    """
+    words, places = list[str](), set[str]()
+    for header in headers:
+        spelled = re.sub(r"^(?:.*/)?include/(?:uapi/)?", "", header)
+        if spelled == header:
+            *folders, spelled = header.split("/")
+            places.add(f":(literal){''.join(f'{folder}/' for folder in folders[:2])}")
+        else:
+            places.add("")
+        words += [f"{spelled}>", f'{spelled}"']
+    every = [f"*{end}" for end in ends]
+    # Fixed words: git's expressions take minutes for a whole kernel. Who names it in a remark alone does no harm.
+    where = among or (every if "" in places or ":(literal)" in places else sorted(places))
+    paths = bench.worktree.grep(words, where, "-F") if words else []
+    return [path for path in paths if path not in headers and path.endswith(ends)]
+
+
+def literal(paths: Iterable[str]) -> list[str]:
+    """Return the pathspecs of some files."""
+    return [f":(literal){path}" for path in paths]
+
+
+def deciders(bench: Bench, tree: str, header: Source, near: Sequence[str]) -> list[str]:
+    """Return those of `near`, sources that include a header, that #define what decides about its code.
+
+    It may also be what decides about the code of a header that it includes.
 
     E.g. CREATE_TRACE_POINTS: <trace/define_trace.h>, at the end of a header of events, asks for it.
     """
-    among = [path for path in includers(bench, tree, header.path) if path.endswith(SOURCES)]
+    among = literal(near)
     names = list(dict.fromkeys(_deciding(bench, tree, header)))[:NAMES] if among else []
     rows = [bench.worktree.grep([f"define {name}"], among, "-F", "-w") for name in names]
     return [path for row in zip_longest(*rows) for path in row if path]
@@ -122,15 +187,20 @@ def _deciding(bench: Bench, tree: str, header: Source) -> Iterator[str]:
 def names_changed(header: str, old: bytes, new: bytes) -> list[str]:
     """Return what differs in a header: functions, macros, types and variables, and words that are gone."""
     found = words_of(header, old) - words_of(header, new)
-    for text, other in ((old, new), (new, old)):
-        there, at, offsets = {*other.splitlines()}, 0, []
-        for line in text.splitlines(keepends=True):
-            at += len(line)
-            offsets += [at - 1] if line.strip() and line.rstrip(b"\r\n") not in there else []
-        found.update(enclosing(text, offsets))
+    sides = [text.splitlines(keepends=True) for text in (old, new)]
+    blocks = SequenceMatcher(None, sides[0], sides[1]).get_matching_blocks()
+    for side, lines in enumerate(sides):
+        same = {number for block in blocks for number in range(block[side], block[side] + block.size)}
+        ends = accumulate(map(len, lines))
+        offsets = [
+            end - 1 for n, (line, end) in enumerate(zip(lines, ends, strict=True)) if line.strip() and n not in same
+        ]
+        found.update(enclosing(b"".join(lines), offsets))
     return sorted(found - {""})
 
 
 def words_of(path: str, text: bytes) -> set[str]:
-    """Return the identifiers in the code of a file."""
+    """Return the identifiers in the code of a file; a source from which a header is made has them in strings, too."""
+    if path.endswith(SOURCES):
+        return {word.decode() for word in _WORD.findall(text)}
     return {word.decode("utf-8", "replace") for word in parse(path, text).lexed.texts if is_word(word)}

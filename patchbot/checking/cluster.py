@@ -153,10 +153,11 @@ def introduced(client: Any, programs: Sequence[str], like: str, workers: Sequenc
     for worker, said in sorted(client.run(offered, programs, like, workers=workers, on_error="return").items()):
         if isinstance(said, UserError):
             raise said
-        if isinstance(said, ImportError | AttributeError):
+        if isinstance(said, OSError):  # it is gone
+            continue
+        if isinstance(said, Exception):
             raise UserError(f"{unlike('patchbot', worker)} ({said})")
-        if not isinstance(said, Exception):
-            found[worker] = said
+        found[worker] = said
     return found
 
 

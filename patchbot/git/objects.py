@@ -201,7 +201,8 @@ class Objects:
 
     def read_many(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
         """Return {path: bytes} of files that `commit` has, by one git process, but for odd paths."""
-        asked, odd = [], []
+        asked: list[str] = []
+        odd: list[str] = []
         for path in paths:
             (odd if "\n" in path else asked).append(path)
         found = {path: data for path in odd if (data := self.read(commit, path)) is not None}

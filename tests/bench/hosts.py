@@ -469,6 +469,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     bad = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may ignore it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(f"seed {args.seed}", flush=True)
     with ExitStack() as stack:

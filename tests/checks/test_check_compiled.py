@@ -242,7 +242,7 @@ def test_each_reason_is_told_with_its_place(tiny: Repo, tmp_path: Path, wanted: 
             ),
             (
                 *("net/core/one.c", 1, "NOT_CONFIGURED"),
-                "line 1 not compiled: the file is in no configuration that was tried: it needs CONFIG_NEVER",
+                "line 1 not compiled: no Makefile lists it in a configuration that was tried: it needs CONFIG_NEVER",
             ),
             ("tools/perf/some.c", 1, "NOT_KERNEL", "line 1 not compiled: it is not part of the kernel"),
         )
