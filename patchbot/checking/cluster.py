@@ -8,6 +8,7 @@ lives, so that its builds stay incremental. A result comes back with its log, an
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from ..bundle import PACKAGE
-from ..errors import ToolError, UserError
+from ..errors import UserError
 from ..identity import identity
 from ..model import Result, Status
 from ..paths import cache_dir
@@ -30,11 +31,11 @@ from ..shapes import plain, read
 from ..terminal import one_line
 from ..workers import BENCH, connected, halt_all, library, offer, present, refuse_open, this_place, unlike
 from .check import Check, Item, Subject
-from .flow import Flow, Found, Offers, can
+from .flow import Flow, Found, Offers, can, failed
 from .live import Grid
 from .tasks import Look, Task, not_run
 
-#: Bytes of what a check keeps beside its log that come along.
+#: Bytes of logs, and of what a check keeps beside them, that come along with a result.
 BESIDE = 32 << 20
 #: Bytes of a file that repeating a result needs.
 SMALL = 64 << 10
@@ -70,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job: results and their keys, the logs as {name: content}, and the folders they name."""
+    """What came of a job: results and their keys, the logs as {name: content in base 64}, and the folders they name."""
 
     results: tuple[Result, ...]
     keys: tuple[str | None, ...]
@@ -235,13 +236,17 @@ def host_of(worker: str) -> str:
 
 def received(subject: Subject, task: Task, text: str) -> Found:
     """Return a task with the keys that it has on the worker, and its results as if it had run here, with their logs."""
-    done = read(text, Done)
+    try:
+        done = read(text, Done)
+        logs = {name: base64.b64decode(data, validate=True) for name, data in done.logs.items()}
+    except ValueError as error:
+        return failed(task, f"what the worker sent cannot be read: {error}")
     folder = subject.work / "logs"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in done.logs.items():
-        if Path(name).name != name:
-            raise ToolError(f"a worker sent a log with the name {name!r}")
-        (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+    for name, data in logs.items():
+        if Path(name).name != name or "\0" in name:
+            return failed(task, f"the worker sent a log with the name {name!r}")
+        (folder / name).write_bytes(data)
     results = [replace(moved(r, done, subject), where=done.where) for r in done.results]
     return replace(task, keys=done.keys), results
 
@@ -280,16 +285,18 @@ def named(text: str, folder: str) -> list[str]:
 
 
 def logs_of(results: Sequence[Result], work: Path) -> dict[str, str]:
-    """Return {name: content} of the logs of results, what lies beside them under the same name, and small files.
+    """Return {name: content in base 64} of the logs of results, what lies beside them, and small files.
 
-    These are what a line that repeats a result needs, such as the options of a kernel.
+    The small ones are what a line that repeats a result needs, such as the options of a kernel. Of a log that is too
+    long the end comes along.
     """
-    found = {}
+    found: dict[str, bytes] = {}
     for file in {Path(path) for r in results for path in named(r.reproduce, str(work))}:
         if file.is_file() and file.stat().st_size <= SMALL:
-            found[file.name] = file.read_bytes().decode("utf-8", "surrogateescape")
+            found[file.name] = file.read_bytes()
     for log in {Path(r.log) for r in results if r.log}:
-        for file in sorted(log.parent.glob(f"{log.stem}.*")):
-            if file.stat().st_size <= BESIDE or file == log:
-                found[file.name] = file.read_bytes()[-BESIDE:].decode("utf-8", "surrogateescape")
-    return found
+        for file in sorted(log.parent.glob(f"{log.stem}.*"), key=lambda file: file != log):
+            room = BESIDE - sum(map(len, found.values()))
+            if file.stat().st_size <= room or file == log:
+                found[file.name] = file.read_bytes()[-room:] if room else b""
+    return {name: base64.b64encode(data).decode() for name, data in found.items()}

@@ -14,7 +14,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,17 +98,17 @@ def check_of(name: str, program: Program, folder: Path) -> Check:
             raise UserError(f"checks.command.{name}.run: {file} is not a program (chmod +x)")
         log = subject.log(name, item)
         log.write_bytes(b"")
-        with temporary.folder("check") as scratch:
+        with temporary.folder("check") as scratch, apart(log) as own:
             patch = scratch / "patch"
             patch.write_bytes(subject.mail(item))
             line = argv(words_of(subject, item, str(patch)))
             # Its git commands see the commits, but not the repository of the person.
             done = run(
-                line, cwd=folder, env=subject.scratch.env, stdin=b"", timeout=program.timeout, check=False, log=log
+                line, cwd=folder, env=subject.scratch.env, stdin=b"", timeout=program.timeout, check=False, log=own
             )
-        if done.killed:
-            raise ToolError(done.explain())
-        found, left, last = read(log, done.returncode != 0, cache(lambda: misread(subject, item)))
+            if done.killed:
+                raise ToolError(done.explain())
+            found, left, last = read(own, done.returncode != 0, cache(lambda: misread(subject, item)))
         if done.returncode and not any(f.status == Status.FAIL for f in found):
             text = f"exit status {done.returncode}: {last or 'it printed nothing'}"
             found.insert(0, Finding(Status.FAIL, text, None, type="exit"))
@@ -120,6 +122,21 @@ def check_of(name: str, program: Program, folder: Path) -> Check:
     return Check(
         name, file or Path(first), doc, source, {}, False, "", True, (), judge, None, None, key, lambda _: None
     )
+
+
+@contextmanager
+def apart(log: Path) -> Iterator[Path]:
+    """Give a program a log of its own, which is added to `log` in the end: another run may write to that meanwhile."""
+    with temporary.folder("said") as place:
+        own = place / log.name
+        own.touch()
+        try:
+            yield own
+        except ToolError as error:
+            raise type(error)(str(error).replace(str(own), str(log))) from error
+        finally:
+            with own.open("rb") as said, log.open("ab") as kept:
+                shutil.copyfileobj(said, kept)
 
 
 def misread(subject: Subject, item: Item) -> set[str]:

@@ -24,7 +24,7 @@ from ..series.render import plural
 from ..terminal import some
 from .check import Item, Outcome, Subject
 from .news import brought, files_of, moved, renamed
-from .programs import place_of
+from .programs import apart, place_of
 
 #: Seconds for one program on one side.
 PATIENCE = 600.0
@@ -71,15 +71,12 @@ class Side:
 
         Raises ToolError if it is killed or ends with an exit code that is not allowed.
         """
-        before = self.log.stat().st_size
         inside = [*self.subject.sandbox.around(self.place, [self.place], self.reads, [argv[0]]), *DEEP]
         line = [which(argv[0]), *argv[1:]]
         around = {"HOME": str(self.place), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
-        done = run(line, cwd=self.place, env=around, timeout=timeout, check=False, log=self.log, inside=inside)
-        with self.log.open("rb") as file:
-            file.seek(before)
-            file.readline()
-            said = file.read()
+        with apart(self.log) as own:
+            done = run(line, cwd=self.place, env=around, timeout=timeout, check=False, log=own, inside=inside)
+            said = own.read_bytes().partition(b"\n")[2]
         if done.returncode not in allowed:
             raise ToolError(f"{replace(done, stdout=said[-2000:]).explain()}\n  log: {self.log}")
         return said.decode("utf-8", "replace")

@@ -60,6 +60,8 @@ def do(series: str, job: str) -> str:
     try:
         with at_work(wanted.run):
             made = done(opened(series), wanted)
+    except (SystemExit, KeyboardInterrupt) as error:  # which would end the worker, and the next one
+        raise UserError(f"the check {wanted.check} ended the program: {error!r}") from error
     except Exception:
         refuse_full()  # which explains it
         raise

@@ -1,5 +1,6 @@
 """Checks on the workers of a scheduler: the same results as here, whatever dies, and none where that is not safe."""
 
+import base64
 import json
 import os
 import re
@@ -144,6 +145,23 @@ def test_what_no_worker_has_is_skipped_with_the_package(drafted, cluster, tmp_pa
     assert [(row["status"], row["reason"]) for row in report["results"]] == [
         ("SKIP", "no worker has no-such-program (Debian: no-such-package)")
     ]
+
+
+@pytest.mark.parametrize("end", ["raise SystemExit(5)", "raise KeyboardInterrupt"])
+def test_a_check_that_ends_the_program_ends_the_run(drafted, cluster, tmp_path, end):
+    mine = tmp_path / "mychecks/mine.py"
+    mine.write_text(mine.read_text().replace("    log = subject", f"    {end}\n    log = subject"))
+    report = checked(drafted, "--only", "mine", "--cluster", cluster, code=2)
+    assert "the check mine ended the program: " in report["error"]["message"]
+
+
+def test_a_log_of_odd_bytes_comes_along_whole(drafted, cluster, tmp_path):
+    mine = tmp_path / "mychecks/mine.py"
+    mine.write_text(
+        mine.read_text().replace("log.write_text(item.subject)", "log.write_bytes(bytes(range(256)) * 60000)")
+    )
+    (row,) = checked(drafted, "--only", "mine", "--patches", "1", "--cluster", cluster)["results"]
+    assert Path(row["log"]).read_bytes() == bytes(range(256)) * 60000
 
 
 def test_fail_fast_ends_the_rest(drafted, cluster, tmp_path):
@@ -307,7 +325,7 @@ def test_a_small_file_that_a_line_needs_comes_along(tmp_path):
         f"make A={tmp_path}/few.config -C {tmp_path}/gone && qemu -kernel '{tmp_path}/bzImage' {tmp_path}x/few.config"
     )
     result = Result("c", "p", None, Status.FAIL, reproduce=line)
-    assert logs_of([result], tmp_path) == {"few.config": "CONFIG_BPF=y\n"}
+    assert logs_of([result], tmp_path) == {"few.config": base64.b64encode(b"CONFIG_BPF=y\n").decode()}
 
 
 SMPL = "@@ expression E; @@\n- old_call(E)\n+ new_call(E)\n"

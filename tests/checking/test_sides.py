@@ -6,6 +6,7 @@ import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from subjects import make_subject
@@ -49,6 +50,20 @@ def test_a_file_that_moves_takes_its_messages_along(tiny: Repo, tmp_path: Path) 
     changes = [{"net/a.c": text}, {"net/a.c": None, "net/b.c": text.replace(b"int bad", b"long bad") + b"short bad;\n"}]
     _, second = judged(tiny, tmp_path, places_only, *changes, files=("net/a.c", "net/b.c"))
     assert [(f.file, f.line) for f in second.findings] == [("net/b.c", 5)]
+
+
+def test_another_run_that_writes_to_the_same_log(tiny: Repo, tmp_path: Path) -> None:
+    def look(side: Side) -> Iterator[Finding]:
+        def other() -> None:
+            side.log.write_text("another run\n")
+            (side.place / "go").touch()
+
+        Thread(target=other).start()
+        said = side.run(["sh", "-c", "echo one; until [ -e go ]; do sleep 0.01; done; echo two"])
+        yield Finding(Status.WARN, said)
+
+    (found,) = judged(tiny, tmp_path, look, {"net/a.c": b"int a;\n"})
+    assert [f.message for f in found.findings] == ["one\ntwo\n"]
 
 
 def test_what_there_is_nothing_to_look_at_in(tiny: Repo, tmp_path: Path) -> None:
