@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from patchbot.checking.check import Item, Outcome, Subject
 from patchbot.checking.sides import Side, compare, key_of, of_base, placed, reached
-from patchbot.model import Finding
+from patchbot.model import Finding, Status
 
 NEEDS = {"sphinx-build": "python3-sphinx"}
 OPTIONS = ()
@@ -23,6 +23,7 @@ PROGRAMS = ("tools/docs/kernel-doc", "scripts/kernel-doc", "scripts/kernel-doc.p
 TOOLS = (*PROGRAMS, "Documentation/conf.py", "Documentation/sphinx", "tools/lib/python", "scripts/lib/kdoc")
 #: A file that a document takes in; its path begins at the top of the tree, or in the folder of the document.
 TAKEN = re.compile(rb"^[ \t]*\.\. (?:[a-z]+-?)?(?:doc|include|figure|image|render)::[ \t]*(\S+)", re.M)
+UNPLACED = re.compile(r"(WARNING|ERROR|CRITICAL): (?!\./)(.+)")
 INDEX = "patchbot-index"
 CONFIGURATION = f"""
 import ast, os, re, sys
@@ -113,11 +114,18 @@ def read(side: Side) -> Iterator[Finding]:
     (side.place / f"Documentation/{INDEX}.rst").write_text("\n".join(index) + "\n")
     folders = ["-c", ".patchbot", "-d", ".patchbot/doctrees", "Documentation", ".patchbot/out"]
     said = side.run(["sphinx-build", "-b", "dummy", "-q", "-E", *folders], allowed=(0,), env={"srctree": "."})
-    yield from messages(said, str(side.place))
+    yield from messages(said, str(side.place), side.files)
 
 
-def messages(said: str, place: str) -> Iterator[Finding]:
-    """Yield what Sphinx says of documents that are here; what is there twice is named in a line of its own."""
+def messages(said: str, place: str, files: Mapping[str, bytes]) -> Iterator[Finding]:
+    """Yield what Sphinx says of the documents `files`; what is there twice is named in a line of its own.
+
+    What extensions say without a place is about the document that names a file as they do.
+    """
     text = said.replace(f"{place}/", "").replace("\nDeclaration is ", " Declaration is ")
     lines = dict.fromkeys(text.splitlines())
     yield from placed("\n".join(line for line in lines if not ELSEWHERE.search(line)), "rst")
+    for match in filter(None, map(UNPLACED.match, lines)):
+        names = [word.encode() for word in match[2].split() if "/" in word]
+        if file := next((path for path, data in files.items() if any(name in data for name in names)), None):
+            yield Finding(Status.WARN if match[1] == "WARNING" else Status.FAIL, match[2], file, type="rst")

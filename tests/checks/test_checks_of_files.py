@@ -325,13 +325,19 @@ def test_a_dtschema_that_is_too_old_is_said(tree: Repo, tmp_path: Path) -> None:
 def test_a_document_sees_the_comments_that_it_takes_in(tmp_path: Path) -> None:
     """Sphinx runs an extension of the tree: ours says what file it was given."""
     extension = b"""
+import os
 from docutils.parsers.rst import Directive
+from sphinx.util import logging
 
 class Given(Directive):
     required_arguments = 1
 
     def run(self):
-        text = open(self.state.document.settings.env.config.kerneldoc_srctree + "/" + self.arguments[0]).read()
+        file = self.state.document.settings.env.config.kerneldoc_srctree + "/" + self.arguments[0]
+        if not os.path.exists(file):
+            logging.getLogger(__name__).error(f"Cannot find file {file}")
+            return []
+        text = open(file).read()
         return [self.state.document.reporter.warning(text.strip(), line=self.lineno)]
 
 def setup(app):
@@ -345,7 +351,12 @@ def setup(app):
     document = {
         "Documentation/net/new.rst": b"New\n===\n\n.. kernel-doc:: net/told.c\n\n.. kernel-abi:: x\n   :file: y\n"
     }
-    (outcome,) = outcomes("rst", subject_of(base, tmp_path / "s", [document]))
+    (name,) = document
+    lost = {name: document[name] + b"\n.. kernel-doc:: net/lost.c\n"}
+    outcome, second = outcomes("rst", subject_of(base, tmp_path / "s", [document, lost]))
+    assert [(f.status, f.message, f.file) for f in second.findings] == [
+        (Status.FAIL, "Cannot find file net/lost.c", name)
+    ]
     assert [f.message for f in outcome.findings] == ["WARNING: it is read"]
     assert places(outcome) == [("WARN", "Documentation/net/new.rst", 4, "rst")]
 
@@ -455,7 +466,7 @@ def read(name: str) -> str:
         ),
         (
             "rst",
-            lambda m, text: m.messages(text, "/home/dev/side"),
+            lambda m, text: m.messages(text, "/home/dev/side", {}),
             "sphinx-7.3.txt",
             [
                 (status, "Documentation/bpf/kfuncs.rst", line, "rst")
