@@ -239,7 +239,7 @@ def received(subject: Subject, task: Task, text: str) -> Found:
     try:
         done = read(text, Done)
         logs = {name: base64.b64decode(data, validate=True) for name, data in done.logs.items()}
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return failed(task, f"what the worker sent cannot be read: {error}")
     folder = subject.work / "logs"
     folder.mkdir(parents=True, exist_ok=True)

@@ -312,14 +312,14 @@ def without(lab: Lab, host: Host, *programs: str) -> None:
 @case
 def mixed_kinds(lab: Lab, chance: random.Random) -> str:
     """Only one host has a compiler; none has both of what another check needs; a third needs what none has."""
-    both = SLOW.replace("slow", "both").replace('{"sh": "dash"}', '{"perl": "perl", "pahole": "pahole"}')
+    both = SLOW.replace("slow", "both").replace('{"sh": "dash"}', '{"xz": "xz-utils", "pahole": "pahole"}')
     (lab.checks / "both.py").write_text(both)
     none = SLOW.replace("slow", "none").replace('{"sh": "dash"}', '{"no-such-program": "no-such-package"}')
     (lab.checks / "none.py").write_text(none)
     here = truth(lab, "--only", "applies,build", "--full")
     without(lab, lab.hosts[0], "gcc", "pahole")
     without(lab, lab.hosts[1], "gcc", "pahole")
-    without(lab, lab.hosts[2], "perl")
+    without(lab, lab.hosts[2], "xz")
     argv = lab.up()
     there = lab.check("--only", "applies,build", "--full", *argv, code=None)
     same(here, there)

@@ -19,7 +19,7 @@ from tinytree import PATCHBOT, commit, patchbot
 
 from patchbot.checking.chains import Chains
 from patchbot.checking.check import Item, Subject, load
-from patchbot.checking.cluster import SMALL, Done, Job, Series, logs_of, moved
+from patchbot.checking.cluster import SMALL, Done, Job, Series, logs_of, moved, received
 from patchbot.checking.tasks import Task
 from patchbot.commands.far import do
 from patchbot.errors import ToolError, UserError
@@ -316,6 +316,14 @@ def test_a_result_names_this_machines_folders(tmp_path):
         moved(replace(old, reproduce=make), done, subject).reproduce
         == f"make KCONFIG_ALLCONFIG={tmp_path}/logs/1.config allnoconfig"
     )
+
+
+@pytest.mark.parametrize("junk", ["", "{}", "[[[", 5, None, '{"results": [{}]}'])
+def test_junk_from_a_worker_is_an_error_of_that_patch(builds, tmp_path, junk):
+    subject = Subject(None, None, "", (), "c", lambda _: (), {}, tmp_path)
+    _, (result,) = received(subject, builds[0], junk)
+    assert (result.status, result.patch) == (Status.ERROR, "p0")
+    assert "the cluster gave no result: what the worker sent cannot be read: " in result.reason
 
 
 def test_a_small_file_that_a_line_needs_comes_along(tmp_path):
