@@ -64,6 +64,13 @@ def test_no_terminal_is_too_low_and_what_happens_is_seen_first():
     assert len(drawn(grid, height=1)) == 3
 
 
+def test_what_runs_where_nobody_sees_it_is_not_done():
+    grid = Grid(ITEMS)
+    grid.plan(["build"], [("build", patch) for patch in EVERY], [])
+    grid.begin([("build", patch) for patch in EVERY])
+    assert drawn(grid, height=10)[-1].endswith(" more rows: 0 done, 25 to do")
+
+
 def test_rows_that_are_done_fill_what_is_left_and_the_order_stays():
     assert pick(["a", "b", "c", "d"], {"c"}, set(), {"d"}, 3) == ["b", "c", "d"]
     assert pick(["a", "b", "c", None], {None}, {"a"}, set(), 2) == ["a", None]
