@@ -27,7 +27,10 @@ NAMES = 16
 SOURCES = (".c", ".S")
 #: How many headers that carry on what another one has are followed, and how many files that include each of them.
 CARRIERS, EACH = 16, 4
+#: How many names are followed, and how many sources are read.
+WORDS, READ = 256, 500
 _WORD = re.compile(rb"(?a:[A-Za-z_]\w*+)")
+_DEFINED = re.compile(rb"(?a:^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+))", re.M)
 #: The parts of a word that a macro puts together.
 _PASTED = re.compile(rb"(\w*+)[ \t]*+##[ \t]*+(\w*+)")
 _INCLUDE = re.compile(rb'^[ \t]*+#[ \t]*+include[ \t]*+[<"]([^>"\n]++)[>"]', re.M)
@@ -79,22 +82,27 @@ def carried(bench: Bench, tree: str, header: str, names: Sequence[str]) -> list[
         others = [path for path in including(bench, level, (".h",)) if path in files and path not in seen]
         seen.update(others)
         for path in others:
-            made = made_with(bench.scratch.raw(files[path]), words)
-            words |= made
-            carriers += [path] if made else []
+            if made := made_with(bench.scratch.raw(files[path]), words):
+                carriers.append(path)
+                words.update(sorted(made)[: max(0, WORDS - len(words))])
         level = sorted(others, key=lambda path: path not in carriers)[:CARRIERS]
     if not (carriers := carriers[:CARRIERS]):
         return []
-    sources = including(bench, carriers, SOURCES)
-    users = bench.worktree.grep(sorted(words), literal(sources), "-F", "-w") if sources else []
-    some = [including(bench, [path], SOURCES, literal(sources))[:EACH] if sources else [] for path in carriers]
-    return [path for row in zip_longest(users, *some) for path in row if path]
+    users: list[str] = []
+    by_carrier: list[list[str]] = [[] for _ in carriers]
+    spelled = [[word.encode("utf-8", "surrogateescape") for word in spellings(path)[0]] for path in carriers]
+    wanted = {word.encode("utf-8", "surrogateescape") for word in words}
+    for path, text in texts_of(bench, fitting(bench, including(bench, carriers, SOURCES))):
+        users += [path] if wanted.intersection(_WORD.findall(text)) else []
+        for row, forms in zip(by_carrier, spelled, strict=True):
+            row += [path] if len(row) < EACH and any(form in text for form in forms) else []
+    return [path for row in zip_longest(users, *by_carrier) for path in row if path]
 
 
 def made_with(text: bytes, names: Iterable[str]) -> set[str]:
     """Return what a header makes of some names: what they stand in, and the macros that put one of them together."""
-    words = [name.encode("utf-8", "surrogateescape") for name in names]
-    offsets = [m.start() for w in words for m in re.finditer(rb"(?<!\w)" + re.escape(w) + rb"(?!\w)", text)]
+    words = {name.encode("utf-8", "surrogateescape") for name in names}
+    offsets = [found.start() for found in _WORD.finditer(text) if found[0] in words]
     for found in _PASTED.finditer(text):
         start, end = found.groups()
         # The other part may be what the macro is given.
@@ -135,30 +143,31 @@ def includers(bench: Bench, tree: str, header: str, depth: int = DEPTH) -> list[
     return list(dict.fromkeys([*beside, *sources]))
 
 
-def including(bench: Bench, headers: Iterable[str], ends: tuple[str, ...], among: Sequence[str] = ()) -> list[str]:
-    """Return the files with some ends of their names that include one of some headers, as includers() looks for them.
-
-    With `among`, pathspecs, only those.
-    """
-    words, places = list[str](), set[str]()
-    for header in headers:
-        spelled = re.sub(r"^(?:.*/)?include/(?:uapi/)?", "", header)
-        if spelled == header:
-            *folders, spelled = header.split("/")
-            places.add(f":(literal){''.join(f'{folder}/' for folder in folders[:2])}")
-        else:
-            places.add("")
-        words += [f"{spelled}>", f'{spelled}"']
-    every = [f"*{end}" for end in ends]
+def including(bench: Bench, headers: Sequence[str], ends: tuple[str, ...]) -> list[str]:
+    """Return the files with some ends of their names that include one of some headers; see includers()."""
+    forms = [spellings(header) for header in headers]
+    words, places = [word for spelled, _ in forms for word in spelled], {f":(literal){place}" for _, place in forms}
     # Fixed words: git's expressions take minutes for a whole kernel. Who names it in a remark alone does no harm.
-    where = among or (every if "" in places or ":(literal)" in places else sorted(places))
+    where = [f"*{end}" for end in ends] if ":(literal)" in places else sorted(places)
     paths = bench.worktree.grep(words, where, "-F") if words else []
     return [path for path in paths if path not in headers and path.endswith(ends)]
 
 
-def literal(paths: Iterable[str]) -> list[str]:
-    """Return the pathspecs of some files."""
-    return [f":(literal){path}" for path in paths]
+def spellings(header: str) -> tuple[list[str], str]:
+    """Return how an #include ends that names a header, and the folder where to look for it, "" for everywhere."""
+    spelled, where = re.sub(r"^(?:.*/)?include/(?:uapi/)?", "", header), ""
+    if spelled == header:
+        *folders, spelled = header.split("/")
+        where = "".join(f"{folder}/" for folder in folders[:2])
+    return [f"{spelled}>", f'{spelled}"'], where
+
+
+def texts_of(bench: Bench, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield some files with their texts, not too many: git compares each of many names with each file of a kernel."""
+    for path in paths[:READ]:
+        file = bench.worktree.path / path
+        if file.is_file() and not file.is_symlink():
+            yield path, file.read_bytes()
 
 
 def deciders(bench: Bench, tree: str, header: Source, near: Sequence[str]) -> list[str]:
@@ -168,10 +177,12 @@ def deciders(bench: Bench, tree: str, header: Source, near: Sequence[str]) -> li
 
     E.g. CREATE_TRACE_POINTS: <trace/define_trace.h>, at the end of a header of events, asks for it.
     """
-    among = literal(near)
-    names = list(dict.fromkeys(_deciding(bench, tree, header)))[:NAMES] if among else []
-    rows = [bench.worktree.grep([f"define {name}"], among, "-F", "-w") for name in names]
-    return [path for row in zip_longest(*rows) for path in row if path]
+    names = list(dict.fromkeys(_deciding(bench, tree, header)))[:NAMES] if near else []
+    rows: dict[str, list[str]] = {name: [] for name in names}
+    for path, text in texts_of(bench, near):
+        for name in {found.decode() for found in _DEFINED.findall(text)} & rows.keys():
+            rows[name].append(path)
+    return [path for row in zip_longest(*rows.values()) for path in row if path]
 
 
 def _deciding(bench: Bench, tree: str, header: Source) -> Iterator[str]:
