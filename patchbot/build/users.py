@@ -108,7 +108,7 @@ def made_with(text: bytes, names: Iterable[str]) -> set[str]:
         # The other part may be what the macro is given.
         if any((start and w.startswith(start)) or (end and w.endswith(end)) for w in words):
             offsets.append(found.start())
-    return {*enclosing(text, sorted(offsets))} - {""}
+    return {*enclosing(text, sorted(offsets))} - {"", "asm", "__asm__"}
 
 
 def named(bench: Bench, names: Sequence[str]) -> list[str]:
@@ -199,7 +199,7 @@ def names_changed(header: str, old: bytes, new: bytes) -> list[str]:
     """Return what differs in a header: functions, macros, types and variables, and words that are gone."""
     found = words_of(header, old) - words_of(header, new)
     sides = [text.splitlines(keepends=True) for text in (old, new)]
-    blocks = SequenceMatcher(None, sides[0], sides[1]).get_matching_blocks()
+    blocks = SequenceMatcher(None, sides[0], sides[1], autojunk=False).get_matching_blocks()
     for side, lines in enumerate(sides):
         same = {number for block in blocks for number in range(block[side], block[side] + block.size)}
         ends = accumulate(map(len, lines))
@@ -207,7 +207,7 @@ def names_changed(header: str, old: bytes, new: bytes) -> list[str]:
             end - 1 for n, (line, end) in enumerate(zip(lines, ends, strict=True)) if line.strip() and n not in same
         ]
         found.update(enclosing(b"".join(lines), offsets))
-    return sorted(found - {""})
+    return sorted(found - {"", "asm", "__asm__"})
 
 
 def words_of(path: str, text: bytes) -> set[str]:
