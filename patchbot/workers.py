@@ -108,8 +108,12 @@ def connected(distributed: Any, address: str, insecure: bool) -> Any:
         client.close()
         raise UserError(f"the scheduler at {address} has no worker: dask worker {address}") from error
     try:
-        found = client.scheduler_info(n_workers=-1)
-        for other in (found["address"], *sorted(found["workers"])):
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        # Sent as code, so that the scheduler need not have patchbot.
+        listening = client.run_on_scheduler(
+            lambda dask_scheduler: [one.contact_address for one in dask_scheduler.listeners]
+        )
+        for other in (*listening, *sorted(workers)):
             refuse_open(other, insecure)
     except UserError:
         client.close()

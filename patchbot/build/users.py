@@ -31,8 +31,8 @@ CARRIERS, EACH = 16, 4
 WORDS, READ = 256, 500
 _WORD = re.compile(rb"(?a:[A-Za-z_]\w*+)")
 _DEFINED = re.compile(rb"(?a:^[ \t]*+#[ \t]*+define[ \t]++([A-Za-z_]\w*+))", re.M)
-#: The parts of a word that a macro puts together.
-_PASTED = re.compile(rb"(\w*+)[ \t]*+##[ \t]*+(\w*+)")
+#: How far from a ## the parts of a word are that a macro puts together, in bytes.
+NEAR = 64
 _INCLUDE = re.compile(rb'^[ \t]*+#[ \t]*+include[ \t]*+[<"]([^>"\n]++)[>"]', re.M)
 #: What decides about more than the line itself.
 _ASKS = re.compile(rb"^[ \t]*+#[ \t]*+(?:include|if|el|undef).*+", re.M)
@@ -103,8 +103,10 @@ def made_with(text: bytes, names: Iterable[str]) -> set[str]:
     """Return what a header makes of some names: what they stand in, and the macros that put one of them together."""
     words = {name.encode("utf-8", "surrogateescape") for name in names}
     offsets = [found.start() for found in _WORD.finditer(text) if found[0] in words]
-    for found in _PASTED.finditer(text):
-        start, end = found.groups()
+    for found in re.finditer(rb"##", text):
+        left = _WORD.findall(text[max(0, found.start() - NEAR) : found.start()].rstrip(b" \t"))
+        right = _WORD.match(text[found.end() : found.end() + NEAR].lstrip(b" \t"))
+        start, end = left[-1] if left else b"", right[0] if right else b""
         # The other part may be what the macro is given.
         if any((start and w.startswith(start)) or (end and w.endswith(end)) for w in words):
             offsets.append(found.start())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -39,6 +40,9 @@ from .tasks import Look, Task, not_run
 BESIDE = 32 << 20
 #: Bytes of a file that repeating a result needs.
 SMALL = 64 << 10
+#: The name of a log that a worker may send, and how much of another one is shown.
+LONG = 200
+FILE = re.compile(rf"(?!\.)[\w -.0-~]{{1,{LONG}}}+")
 #: Where workers say which job they begin; one for all runs, as a scheduler keeps some events of each for good.
 TOPIC = "patchbot"
 
@@ -243,9 +247,11 @@ def received(subject: Subject, task: Task, text: str) -> Found:
         return failed(task, f"what the worker sent cannot be read: {error}")
     folder = subject.work / "logs"
     folder.mkdir(parents=True, exist_ok=True)
+    if odd := [name for name in logs if not FILE.fullmatch(name)]:
+        return failed(task, f"the worker sent a log with the name {odd[0][:LONG]!r}")
+    if [(r.check, r.patch) for r in done.results] != task.parts or len(done.keys) != len(task.keys):
+        return failed(task, "the worker sent results of something else")
     for name, data in logs.items():
-        if Path(name).name != name or "\0" in name:
-            return failed(task, f"the worker sent a log with the name {name!r}")
         (folder / name).write_bytes(data)
     results = [replace(moved(r, done, subject), where=done.where) for r in done.results]
     return replace(task, keys=done.keys), results

@@ -24,6 +24,7 @@ from .tasks import Task, result_of
 STUCK = 5.0
 #: How many jobs are on their way to a bench, and to each thread: the next one must not wait for this machine.
 AHEAD = 2
+DIED = f"{RETRIES + 1} workers died while they did it"
 #: What a worker offers: its programs ("has"), and where its benches are ("place"), which others may share.
 Offers = dict[str, Mapping[str, Any]]
 Found = tuple[Task, list[Result]]
@@ -135,7 +136,8 @@ class Flow:
             self.look()
             self.again(sent)
         else:
-            yield failed(sent.task, f"{type(error).__name__}: {error}")
+            died = type(error).__name__ == "KilledWorker"  # its text is about dask's tasks
+            yield failed(sent.task, DIED if died else f"{type(error).__name__}: {error}")
 
     def again(self, sent: Sent) -> None:
         """Let somebody else do a task."""
@@ -167,7 +169,7 @@ class Flow:
             self.deaths[tuple(sent.task.parts)] += sent.worker not in hit
             hit.add(sent.worker)
             if self.deaths[tuple(sent.task.parts)] > RETRIES:
-                yield failed(sent.task, f"{RETRIES + 1} workers died while they did it")
+                yield failed(sent.task, DIED)
             else:
                 back.append(sent)
         for sent in reversed(back):  # so that the first one is again the first of its chain

@@ -134,7 +134,7 @@ def test_a_check_that_kills_every_worker_is_an_error_and_not_kept(drafted, clust
     report = checked(drafted, "--only", "mine", "--patches", "1", "--cluster", cluster, code=3)
     (row,) = report["results"]
     assert row["status"] == "ERROR"
-    assert "the cluster gave no result: KilledWorker" in row["reason"]
+    assert "the cluster gave no result: 4 workers died while they did it" in row["reason"]
     assert not checked(drafted, "--only", "mine", "--patches", "2", "--cluster", cluster)["results"][0]["cached"]
 
 
@@ -324,6 +324,30 @@ def test_junk_from_a_worker_is_an_error_of_that_patch(builds, tmp_path, junk):
     _, (result,) = received(subject, builds[0], junk)
     assert (result.status, result.patch) == (Status.ERROR, "p0")
     assert "the cluster gave no result: what the worker sent cannot be read: " in result.reason
+
+
+@pytest.mark.parametrize(
+    ("results", "logs", "why"),
+    [
+        ([], {}, "results of something else"),
+        ([Result("b", "p7", "", Status.PASS)], {}, "results of something else"),
+        ([Result("a", "p0", "", Status.PASS)], {}, "results of something else"),
+        *(
+            ([Result("b", "p0", "", Status.PASS)], {name: ""}, "a log with the name")
+            for name in ("..", "", "a/b", "x" * 300)
+        ),
+    ],
+)
+def test_what_a_worker_sends_is_of_its_job(builds, tmp_path, results, logs, why):
+    subject = Subject(None, None, "", (), "c", lambda _: (), {}, tmp_path)
+    sent = json.dumps(plain(Done(tuple(results), (None,), "/far", "/far", logs, "far 1")))
+    _, (result,) = received(subject, builds[0], sent)
+    assert (result.status, result.patch) == (Status.ERROR, "p0")
+    assert f"the worker sent {why}" in result.reason
+    good = json.dumps(
+        plain(Done((Result("b", "p0", "", Status.PASS),), (None,), "/far", "/far", {"b.log": ""}, "far 1"))
+    )
+    assert received(subject, builds[0], good)[1][0].status is Status.PASS
 
 
 def test_a_small_file_that_a_line_needs_comes_along(tmp_path):
