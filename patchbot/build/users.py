@@ -6,7 +6,7 @@ Hundreds of files may include a header; who uses what a patch changed in it show
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate, zip_longest
 from pathlib import Path
@@ -22,8 +22,8 @@ from .benches import APART, units_of
 ASKED = 40
 #: How far to follow headers that include headers.
 DEPTH = 2
-#: How many names that decide about a header's code are looked for.
-NAMES = 16
+#: How many names that decide about a header's code are looked for, and headers through which it is included.
+NAMES, WAYS = 16, 64
 SOURCES = (".c", ".S")
 #: How many headers that carry on what another one has are followed, and how many files that include each of them.
 CARRIERS, EACH = 16, 4
@@ -172,18 +172,21 @@ def texts_of(bench: Bench, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             yield path, file.read_bytes()
 
 
-def deciders(bench: Bench, tree: str, header: Source, near: Sequence[str]) -> list[str]:
-    """Return those of `near`, sources that include a header, that #define what decides about its code.
+def deciders(bench: Bench, tree: str, header: Source, near: Collection[str]) -> list[str]:
+    """Return the sources that #define what decides about the code of a header, or of one that it includes.
 
-    It may also be what decides about the code of a header that it includes.
-
-    E.g. CREATE_TRACE_POINTS: <trace/define_trace.h>, at the end of a header of events, asks for it.
+    They include it (`near`), or a header that does. E.g. CREATE_TRACE_POINTS: <trace/define_trace.h>, at the end of a
+    header of events, asks for it.
     """
-    names = list(dict.fromkeys(_deciding(bench, tree, header)))[:NAMES] if near else []
-    rows: dict[str, list[str]] = {name: [] for name in names}
-    for path, text in texts_of(bench, near):
-        for name in {found.decode() for found in _DEFINED.findall(text)} & rows.keys():
-            rows[name].append(path)
+    rows: dict[str, list[str]] = {name: [] for name in list(dict.fromkeys(_deciding(bench, tree, header)))[:NAMES]}
+    words = [f"define {name}" for name in rows]
+    paths = bench.worktree.grep(words, [f"*{end}" for end in SOURCES], "-F", "-w") if words else []
+    ways = including(bench, [header.path], (".h",))[:WAYS] if paths else []
+    forms = [word.encode("utf-8", "surrogateescape") for way in ways for word in spellings(way)[0]]
+    for path, text in texts_of(bench, paths):
+        if path in near or any(form in text for form in forms):
+            for name in {found.decode() for found in _DEFINED.findall(text)} & rows.keys():
+                rows[name].append(path)
     return [path for row in zip_longest(*rows.values()) for path in row if path]
 
 

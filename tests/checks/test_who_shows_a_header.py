@@ -110,6 +110,17 @@ def test_the_one_that_asks_for_a_part_of_it(tiny: Repo, tmp_path: Path, wanted: 
     assert fails(tiny, tmp_path, wanted, first, second) == {OURS}
 
 
+def test_the_one_that_asks_for_a_part_of_it_by_way_of_another_header(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
+    header = "#ifdef CREATE\nstatic inline int def(int a) { return a; }\n#endif\n"
+    first = files_of(tiny, header, "int far;\n", "int wrap(void);\n")
+    first["net/mptcp/far.c"] = b"#define CREATE\n#include <linux/wrap.h>\n"
+    second = {
+        OURS: header.replace("return a", "return b").encode(),
+        "net/core/near.c": INCLUDE + b"int near;\nint more;\n",
+    }
+    assert fails(tiny, tmp_path, wanted, first, second) == {OURS}
+
+
 def test_users_that_no_configuration_builds_are_in_nobodys_place(tiny: Repo, tmp_path: Path, wanted: Path) -> None:
     first = files_of(tiny, "#define M(x) (x)\n", "int far = M(1);\n")
     first |= {f"kernel/bpf/a{n:02}.c": INCLUDE + b"int a = M(1);\n" for n in range(16)}
