@@ -67,7 +67,7 @@ class Flow:
         self.threads = len(offers)
         self.helpless = time.monotonic()
         self.crowd = deque(one for one in todo if not one.check.exclusive)
-        self.look()
+        self.take_stock()
         self.chains = Chains((one for one in todo if one.check.exclusive), self.places)
 
     def left(self) -> list[Task]:
@@ -87,7 +87,7 @@ class Flow:
                 yield from self.settle(sent, *ended)
                 self.fill([sent.place] if sent.place in self.places else [])
 
-    def look(self) -> None:
+    def take_stock(self) -> None:
         """Find out anew which places of benches can be used, and the programs there: somebody came, or went."""
         self.usable = {w: o for w, o in sorted(self.offers.items()) if o["place"] not in self.shunned}
         self.places = {o["place"]: frozenset(o["has"]) for o in self.usable.values()}
@@ -133,7 +133,7 @@ class Flow:
             raise error
         if isinstance(error, Unfit):
             self.shunned[error.place] = error
-            self.look()
+            self.take_stock()
             self.again(sent)
         else:
             died = type(error).__name__ == "KilledWorker"  # its text is about dask's tasks
@@ -153,7 +153,7 @@ class Flow:
             self.offers = {worker: offer for worker, offer in self.offers.items() if worker in there}
             if new := sorted(set(there) - set(self.offers)):
                 self.offers |= self.meet(new)
-            self.look()
+            self.take_stock()
         except UserError:
             raise
         except Exception as error:
