@@ -64,6 +64,7 @@ class Flow:
         self.sent: dict[Any, Sent] = {}
         self.busy: Counter[str] = Counter()
         self.deaths: Counter[tuple[Any, ...]] = Counter()
+        self.waits: Counter[tuple[Any, ...]] = Counter()
         self.threads = len(offers)
         self.helpless = time.monotonic()
         self.crowd = deque(one for one in todo if not one.check.exclusive)
@@ -174,10 +175,10 @@ class Flow:
                 back.append(sent)
         for sent in reversed(back):  # so that the first one is again the first of its chain
             self.again(sent)
-        self.send_again()
+        yield from self.send_again()
         yield from self.impossible()
 
-    def send_again(self) -> None:
+    def send_again(self) -> Iterator[Found]:
         """Send what no worker was given: dask does not look again when a new one says, after it came, what it has."""
         given = {key for keys in self.client.processing().values() for key in keys}
         for future, sent in list(self.sent.items()):
@@ -185,7 +186,11 @@ class Flow:
             if old and future.status == "pending" and future.key not in given:
                 self.unsent(future)
                 self.client.cancel([future], force=True)
-                self.again(sent)
+                self.waits[tuple(sent.task.parts)] += 1
+                if self.waits[tuple(sent.task.parts)] * STUCK > PATIENCE:
+                    yield failed(sent.task, f"it was with no worker for {PATIENCE} s, or an answer could not be sent")
+                else:
+                    self.again(sent)
 
     def impossible(self) -> Iterator[Found]:
         """Yield what nobody can do because of a worker that cannot go on; raise ToolError if all wait for somebody."""

@@ -159,6 +159,19 @@ def test_what_no_worker_was_given_is_sent_again_after_a_while_and_not_before(flo
     assert [one.task for one in own.jobs] == [job.task, job.task]
 
 
+def test_what_is_sent_again_and_again_is_given_up(flow):
+    own, flow = flow(1, exclusive=False, a=offer("A"))
+    own.given, found = False, []
+    for _ in range(int(PATIENCE / STUCK) + 1):
+        (job,) = flow.sent
+        flow.sent[job] = Sent(job.task, "", "", flow.sent[job].since - STUCK - 1)
+        found += flow.survey()
+        flow.fill(flow.places)
+    (row,) = said(found)
+    assert row[:2] == ("p0", Status.ERROR)
+    assert flow.left() == []
+
+
 def test_a_gone_scheduler_ends_the_run_and_so_does_a_worker_that_is_not_like_this_machine(flow):
     own, flow = flow(2, a=offer("A"))
     one, two = own.jobs
