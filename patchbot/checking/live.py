@@ -115,7 +115,7 @@ class Grid:
             table.add_row(str(self.numbers.get(patch or "", "")), *cells[patch], name)
         yield table
         if hidden := [patch for patch in rows if patch not in shown]:
-            waits = sum(patch in idle | busy for patch in hidden)
+            waits = len({*hidden} & (idle | busy))
             yield Text(f"and {plural(len(hidden), 'more row')}: {len(hidden) - waits} done, {waits} to do", "dim")
         yield from self.workers(crew, most)
 
